@@ -1,0 +1,29 @@
+# Everything runs in .venv, which each command makes, and renews when what it is made from changes.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := test
+
+demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
+	$(BIN)/python examples/ppo_cartpole.py
+
+test: .venv/made  ## all tests
+	$(BIN)/python -m pytest
+
+lint: .venv/made  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+bench: .venv/made  ## what logging costs, against references in the same run
+	$(BIN)/python benchmarks/crossing.py
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+
+.venv/made: pyproject.toml constraints.txt Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The only way out of the compiled program: a primitive, one buffer, one callback."""

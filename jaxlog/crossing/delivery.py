@@ -1,0 +1,69 @@
+"""The host's end of the crossing: one function that every compiled program calls.
+
+It copies the buffer, hands it to the logger whose number it carries, and returns. It never raises
+and never calls JAX.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import weakref
+import zlib
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from jaxlog.schema import Delivery
+
+_log = logging.getLogger("jaxlog")
+
+
+class Receiver(Protocol):
+    """What takes deliveries: a logger."""
+
+    def receive(self, delivery: Delivery) -> None:
+        """Takes one delivery, on a thread of XLA's."""
+        ...
+
+
+_receivers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_unclaimed = itertools.count()
+
+
+def attach(name: str, receiver: Receiver) -> int:
+    """Makes `receiver` reachable from compiled programs; no strong reference to it is kept.
+
+    Returns:
+      Its handle: made from `name`, and the next free number where a living receiver has that one,
+      so that a program compiles to the same words in every process.
+    """
+    handle = zlib.crc32(name.encode())
+    while handle in _receivers:
+        handle = (handle + 1) % 2**32
+    _receivers[handle] = receiver
+    return handle
+
+
+def receive(words: Any) -> None:
+    """The callback. An exception here would end the user's program, so none leaves it."""
+    try:
+        # A copy: the words belong to XLA, and are gone when this returns.
+        delivery = Delivery(np.array(words))
+        receiver = _receivers.get(delivery.handle)
+        if receiver is None:
+            if next(_unclaimed) == 0:
+                _log.warning(
+                    "jaxlog: a compiled program logs to a Logger that no longer exists; keep the "
+                    "Logger as long as the functions that log to it. Said once."
+                )
+            return
+        receiver.receive(delivery)
+    except Exception:
+        _log.exception("jaxlog: a record could not be taken in; training goes on without it")
+
+
+def barrier() -> None:
+    """Waits until the callbacks of all that this thread has dispatched have run."""
+    jax.effects_barrier()

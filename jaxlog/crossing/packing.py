@@ -1,0 +1,83 @@
+"""Arrays as `uint32` words: everything that crosses, crosses as one buffer.
+
+A callback costs by the argument, not by the byte, so each array is bit-cast and all are joined.
+`jaxlog.schema.Schema.read` is the other half, in NumPy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxlog.schema import Field, Path
+
+
+def field(path: Path, array: ArrayLike) -> Field:
+    """The field in which an array arrives.
+
+    It has the array's dtype and shape, but for values narrower than a byte, which NumPy cannot lay
+    out densely and which arrive widened, and for PRNG keys, which arrive as their `uint32` data.
+    """
+    aval = jax.eval_shape(_host_array, array)
+    return Field(path, np.dtype(aval.dtype), aval.shape)
+
+
+def _host_array(array: ArrayLike) -> jax.Array:
+    array = jnp.asarray(array)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(array)
+    if jnp.issubdtype(array.dtype, np.integer) and jnp.iinfo(array.dtype).bits < 8:
+        signed = jnp.issubdtype(array.dtype, np.signedinteger)
+        return array.astype(np.int8 if signed else np.uint8)
+    if jnp.issubdtype(array.dtype, np.floating) and jnp.finfo(array.dtype).bits < 8:
+        return array.astype(np.float32)
+    return array
+
+
+def _padded(vector: jax.Array) -> jax.Array:
+    """A vector that fills whole words."""
+    per_word = max(1, 4 // vector.dtype.itemsize)
+    return jnp.pad(vector, (0, -vector.size % per_word)) if vector.size % per_word else vector
+
+
+def _words(vector: jax.Array) -> jax.Array:
+    """A vector of whole words, bit for bit, as `uint32`."""
+    if jnp.issubdtype(vector.dtype, np.complexfloating):
+        vector = jnp.stack([vector.real, vector.imag], axis=-1).reshape(-1)
+    if vector.dtype == np.bool_:
+        vector = vector.astype(np.uint8)
+    if vector.dtype.itemsize < 4:
+        vector = vector.reshape(-1, 4 // vector.dtype.itemsize)
+    return lax.bitcast_convert_type(vector, np.uint32).reshape(-1)
+
+
+def _concatenate(vectors: list[jax.Array]) -> jax.Array:
+    return jnp.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+
+
+def pack(fields: Iterable[Field], values: Mapping[Path, jax.Array]) -> jax.Array:
+    """Joins some fields of one record.
+
+    Args:
+      fields: which, and in which order.
+      values: an array for every field's path, of the field's dtype and shape.
+
+    Returns:
+      `uint32[n]`, with as many words as the fields have.
+    """
+    parts = []
+    arrays = [(field, _host_array(values[field.path])) for field in fields]
+    # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.
+    for dtype, group in itertools.groupby(arrays, key=lambda pair: pair[0].dtype):
+        together = []
+        for field, array in group:
+            assert (array.dtype, array.shape) == (dtype, field.shape), field
+            together.append(_padded(array.reshape(-1)))
+        parts.append(_words(_concatenate(together)))
+    return _concatenate(parts) if parts else jnp.zeros(0, np.uint32)

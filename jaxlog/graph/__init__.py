@@ -1,0 +1,1 @@
+"""Pure functions that run in the compiled program; they know no sink."""

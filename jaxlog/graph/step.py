@@ -1,0 +1,141 @@
+"""What a user calls in the program: from a batch of episodes to one record on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+from jax.typing import ArrayLike
+
+from jaxlog.crossing.primitive import emit
+from jaxlog.graph import checks
+from jaxlog.graph.record import Inputs, Plan, Record, record
+from jaxlog.logger import Logger
+
+
+def batch_step(
+    logger: Logger,
+    step: ArrayLike,
+    metrics: Mapping[str, ArrayLike] | None = None,
+    *,
+    where: ArrayLike | None = None,
+    details: Any = None,
+    labels: Mapping[str, ArrayLike] | None = None,
+    when: ArrayLike = True,
+    name: str = "batch",
+) -> Record:
+    """Logs the episodes of one update: their aggregates, and now and then a few of them whole.
+
+    Aggregates are logged when `step` is a multiple of `log_frequency`, episodes are picked when it
+    is one of `sample_frequency`; both also at the last step, where the logger knows `total_steps`.
+    A step at which nothing is due costs a branch.
+
+    Under `jit` and `scan` each step that is due reaches the host once. Under `vmap` all lanes
+    reach it in one call, and each gets a line of its own. Differentiation passes by: gradients are
+    what they are without the call. Where the predicate of a `cond` or the end of a `while_loop`
+    differs between the lanes of a `vmap`, JAX runs the call for all of them; use `when` there.
+
+    Args:
+      logger: made before the program is traced.
+      step: `int[]`, the update's index, from 0.
+      metrics: arrays by name. One of the batch's shape is aggregated, and is part of each sampled
+        episode; a scalar is logged as it is. The batch's shape is that of `where`, else that of the
+        first of episode_returns, episode_lengths, similarity_scores and success_mask. An array of
+        bools becomes its rate.
+      where: `bool[*batch]`, the entries that are episodes to count; all, if None. Where there is
+        none, the count is 0 and no aggregate is logged.
+      details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only.
+      labels: scalars that name a lane: a seed, a learning rate.
+      when: `bool[]`; False logs nothing at this step.
+      name: sets apart the calls of one program: the prefix of keys, the name of the file.
+
+    Returns:
+      The record. There is no need to use it.
+
+    Raises:
+      TypeError: an argument has a dtype or type that cannot be logged.
+      ValueError: a shape does not fit, or the settings speak of a metric that is not there.
+      All of it while the program is traced.
+
+    >>> import jax.numpy as jnp
+    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> def update(total, step):
+    ...     returns = jnp.arange(4.0) + step
+    ...     batch_step(logger, step, {"episode_returns": returns, "policy_loss": 0.5})
+    ...     return total + returns.sum(), None
+    >>> with logger.open() as run:
+    ...     total, _ = jax.jit(lambda: jax.lax.scan(update, 0.0, jnp.arange(20)))()
+    >>> [event.step for event in run.sink("memory").metrics]
+    [0, 10]
+    >>> float(run.sink("memory").metrics[1].lanes[0].metrics["episode_return_mean"])
+    11.5
+    """
+    if not isinstance(logger, Logger):
+        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    if metrics is None:
+        raise TypeError(
+            "step: is missing; call batch_step(logger, step, metrics), with the index of the "
+            "update, an integer, as step"
+        )
+    inputs = Inputs(
+        step=checks.step(step),
+        when=checks.scalar_bool("when", when),
+        metrics=checks.metrics(metrics),
+        where=where,
+        details=checks.details(details),
+        labels=checks.labels(labels),
+    )
+    plan = Plan(
+        settings=logger.settings,
+        total_steps=logger.total_steps,
+        name=checks.name(name),
+        batch_shape=checks.batch_shape(inputs.metrics, where, inputs.details),
+        kept=checks.kept(logger.settings, inputs.metrics, name),
+    )
+    if not logger.settings.batched_logging_enabled:
+        return Record()
+    made = record(plan, inputs)
+    assert made.due is not None
+    assert made.words is not None
+    assert made.schema is not None
+    logger.learn(made.schema)
+    emit(made.due, made.words, handle=logger.handle, site=made.schema.site)
+    return made
+
+
+def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+    """What the field's usual log wrapper puts into `info`, as `batch_step` takes it.
+
+    The wrapper (gymnax's `LogWrapper`, and those made after it) tells at every environment step
+    whether an episode ended there, and the return and length of the last episode that did.
+
+    Args:
+      info: holds `returned_episode`, `bool`, and `returned_episode_returns` and
+        `returned_episode_lengths`, all of one shape. What else it holds is left alone.
+
+    Returns:
+      The metrics, and the `bool` array of the entries at which an episode ended: `where`.
+
+    Raises:
+      KeyError: one of the three is not there.
+
+    >>> import jax.numpy as jnp
+    >>> metrics, finished = from_info({
+    ...     "returned_episode": jnp.array([True, False]),
+    ...     "returned_episode_returns": jnp.array([9.0, 0.0]),
+    ...     "returned_episode_lengths": jnp.array([9, 0]),
+    ... })
+    >>> sorted(metrics)
+    ['episode_lengths', 'episode_returns']
+    """
+    wanted = ("returned_episode", "returned_episode_returns", "returned_episode_lengths")
+    missing = [key for key in wanted if key not in info]
+    if missing:
+        raise KeyError(
+            f"info has no {', '.join(missing)} (it has: {', '.join(map(str, info)) or 'nothing'}); "
+            "wrap the environment in a log wrapper, like gymnax.wrappers.purerl.LogWrapper, or "
+            "give batch_step the returns and the mask of finished episodes yourself"
+        )
+    finished, returns, lengths = (info[key] for key in wanted)
+    return {"episode_returns": returns, "episode_lengths": lengths}, finished

@@ -1,0 +1,110 @@
+"""What sinks are given: frozen dataclasses of Python and NumPy values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Scalar = bool | int | float | np.generic
+"""A value of a metric or a label. A float32 of the program stays `np.float32`."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What one key of a line is, for sinks that arrange them.
+
+    Attributes:
+      category: the group it belongs to, one of `names.CATEGORIES`.
+      stem: what it is of: `episode_return`; for a scalar, its name.
+      statistic: what is told of it: `mean`; empty for a scalar.
+    """
+
+    category: str
+    stem: str
+    statistic: str
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What one lane of the program logged at one step.
+
+    Attributes:
+      index: the lane's number, counted over all lane axes, the outermost slowest; 0 without `vmap`.
+      labels: the values the program named this lane with.
+      metrics: the values by key. A metric that has no value here, because no episode ended, is not
+        in it.
+    """
+
+    index: int
+    labels: Mapping[str, Scalar]
+    metrics: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True)
+class MetricsEvent:
+    """The aggregates and scalars of one call site at one step, of all lanes that logged.
+
+    Attributes:
+      name: the call site's name, `batch` or `eval`, say.
+      step: the update's index.
+      env_step: environment steps taken when this update was done; None where not configured.
+      timestamp: when it reached the host, in seconds since 1970 (UTC).
+      lanes: in order of their index.
+      keys: what each key is that a lane can have, in the order they are written.
+    """
+
+    name: str
+    step: int
+    env_step: int | None
+    timestamp: float
+    lanes: tuple[Lane, ...]
+    keys: Mapping[str, Key]
+
+
+@dataclass(frozen=True)
+class EpisodeEvent:
+    """One sampled episode.
+
+    Attributes:
+      name: the call site's name.
+      step: the update's index.
+      env_step: as in `MetricsEvent`.
+      timestamp: as in `MetricsEvent`.
+      lane: the lane's number.
+      labels: the values the program named this lane with.
+      episode: its summary: `environment_id`, the index along the batch's last axis, `batch_index`
+        where the batch has several axes, and a value for each metric that has one per episode.
+      details: its row of each array of `details`, by name.
+    """
+
+    name: str
+    step: int
+    env_step: int | None
+    timestamp: float
+    lane: int
+    labels: Mapping[str, Scalar]
+    episode: Mapping[str, Any]
+    details: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a sink knows of the run it opens for.
+
+    Attributes:
+      name: the run's name.
+      directory: where its files go; None for a run without files.
+      total_steps: how many updates it will make, where known.
+      config: the user's own hyper-parameters.
+      tags: the user's own words for it.
+    """
+
+    name: str
+    directory: Path | None = None
+    total_steps: int | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()

@@ -1,0 +1,142 @@
+"""The logger: what a program is traced with, and what a run is opened on."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxlog.crossing.delivery import attach, barrier
+from jaxlog.host.decode import Decoder
+from jaxlog.host.events import RunInfo
+from jaxlog.host.run import Run
+from jaxlog.schema import Delivery, Schema
+from jaxlog.settings import LoggingConfig, load_config
+from jaxlog.sinks import sink_class
+
+_log = logging.getLogger("jaxlog")
+
+
+class Logger:
+    """Ties a compiled program to the run that is open while it runs.
+
+    Making one opens nothing. A program is traced with it, once, and logs to whichever run is open
+    when it is called. It is equal to itself alone, and may be a static argument of `jax.jit`.
+
+    Args:
+      config: settings: what `load_config` returns, or what it takes.
+      total_steps: how many updates a run makes, where known. The last of them is then always
+        logged, and displays can tell how far a run is.
+      name: sets apart loggers whose programs are to be told apart.
+
+    Raises:
+      ConfigError: the settings cannot be used.
+      TypeError: `total_steps` is no int.
+      ValueError: `total_steps` is below 1 or above 2^31 - 1.
+
+    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> with logger.open() as run:
+    ...     pass
+    >>> run.sink("memory").metrics
+    []
+    """
+
+    def __init__(
+        self,
+        config: LoggingConfig | str | os.PathLike[str] | Mapping[str, Any],
+        *,
+        total_steps: int | None = None,
+        name: str = "jaxlog",
+    ) -> None:
+        if total_steps is not None:
+            if isinstance(total_steps, bool) or not isinstance(total_steps, int):
+                raise TypeError(f"total_steps: got {total_steps!r}, expected a Python int or None")
+            if not 1 <= total_steps < 2**31:
+                raise ValueError(f"total_steps: got {total_steps}, expected 1 to 2**31 - 1")
+        self.settings = load_config(config)
+        self.total_steps = total_steps
+        self.name = name
+        self.handle = attach(name, self)
+        self._decoders: dict[int, Decoder] = {}
+        self._run: Run | None = None
+        self._without_run = itertools.count()
+
+    def __repr__(self) -> str:
+        return f"<jaxlog.Logger {self.name!r}>"
+
+    @contextlib.contextmanager
+    def open(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        config: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        tags: tuple[str, ...] = (),
+    ) -> Iterator[Run]:
+        """Opens a run for as long as the block lasts.
+
+        On leaving the block, by an exception too, all that this thread has dispatched is waited
+        for, all records are written, and the sinks are closed.
+
+        Args:
+          directory: where its files go; made if it is not there. May be left out where no sink
+            writes files.
+          config: the user's own hyper-parameters, kept with the run.
+          name: the run's name; the directory's, if None.
+          tags: words to find the run by.
+
+        Raises:
+          RuntimeError: this logger has a run open. For two at once, make two loggers.
+          OSError: the directory holds a run already, or cannot be written.
+          ValueError: a sink of the settings writes files, and there is no directory.
+        """
+        if self._run is not None:
+            raise RuntimeError(
+                f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block first, "
+                "or make a second Logger for a run at the same time"
+            )
+        path = None if directory is None else Path(directory)
+        sinks = []
+        for settings in self.settings.sinks:
+            sink = sink_class(settings.kind)(settings)
+            if sink.needs_directory and path is None:
+                raise ValueError(
+                    f"directory: is missing, and the sink {settings.kind!r} of the settings writes "
+                    "files; give one, as in logger.open('runs/first')"
+                )
+            sinks.append((settings.kind, sink))
+        label = name if name is not None else (path.name if path is not None else self.name)
+        info = RunInfo(label, path, self.total_steps, dict(config or {}), tuple(tags))
+        run = self._run = Run(info, sinks, self._decoders.__getitem__)
+        try:
+            yield run
+        finally:
+            try:
+                barrier()
+            except Exception as error:
+                # The user's own program failed, and tells of it where its result is used.
+                _log.info("jaxlog: waiting for the program to end raised %s", error)
+            finally:
+                self._run = None
+                run.close()
+
+    def receive(self, delivery: Delivery) -> None:
+        """Takes one delivery from the crossing, on XLA's thread."""
+        if self._run is not None:
+            self._run.receive(delivery)
+        elif next(self._without_run) == 0:
+            _log.warning(
+                "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
+                "Call the program inside `with logger.open(...)`, and do not leave the block from "
+                "another thread than the one that called it. Said once.",
+                self,
+            )
+
+    def learn(self, schema: Schema) -> None:
+        """Remembers, while a program is traced, how its records are to be read."""
+        if schema.site not in self._decoders:
+            self._decoders[schema.site] = Decoder(schema, self.settings.env_steps_per_update)

@@ -1,0 +1,203 @@
+"""What one call site sends: the layout of its words, known to both sides.
+
+The graph side packs by it, the host side unpacks by it with NumPy alone.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from jaxlog.names import EPISODE_COUNT, look_up
+
+METRICS_DUE = 1
+"""The bit of a record's `due` that says its aggregates and scalars are filled in."""
+SAMPLES_DUE = 2
+"""The bit of a record's `due` that says its sampled episodes are filled in."""
+
+
+Path = tuple[str, ...]
+"""Where a field stands in a record: its section, then its name in there."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a record.
+
+    Attributes:
+      path: where it stands.
+      dtype: the NumPy dtype the host sees.
+      shape: its shape, without lane axes.
+    """
+
+    path: Path
+    dtype: np.dtype
+    shape: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def num_words(self) -> int:
+        """The number of `uint32` words it takes; values narrower than a word are padded to one."""
+        return -(-self.size * self.dtype.itemsize // 4)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One key of a line.
+
+    Attributes:
+      category: one of `names.CATEGORIES`.
+      stem: what it is of.
+      statistic: what is told of it; empty for a scalar.
+      path: of the field with its value.
+      presence: of the field that is 0 where there is no value; None where there always is one.
+    """
+
+    category: str
+    stem: str
+    statistic: str
+    path: Path
+    presence: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """As sinks write it."""
+        return f"{self.stem}_{self.statistic}" if self.statistic else self.stem
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The fields of one call site's records, in the order they are packed.
+
+    Attributes:
+      name: the call site's name, `batch` or `eval`, say.
+      fields: what every record holds. The sections are `step`, `labels`, `count`, `aggregates`,
+        `scalars` and `samples`.
+      batch_shape: the shape of the batch that sampled indices point into.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    batch_shape: tuple[int, ...] = ()
+
+    @functools.cached_property
+    def offsets(self) -> dict[Path, tuple[Field, int]]:
+        """Each field by its path, with the index of its first word."""
+        offsets, position = {}, 0
+        for field in self.fields:
+            offsets[field.path] = (field, position)
+            position += field.num_words
+        return offsets
+
+    @functools.cached_property
+    def num_words(self) -> int:
+        """The number of words of one record of one lane."""
+        return sum(field.num_words for field in self.fields)
+
+    @functools.cached_property
+    def site(self) -> int:
+        """A number for this schema, the same in every process that traces the same call."""
+        parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
+        return zlib.crc32("|".join([self.name, str(self.batch_shape), *parts]).encode())
+
+    @functools.cached_property
+    def columns(self) -> list[Column]:
+        """The keys of a line, in the order they are written."""
+        columns = [
+            Column("other", EPISODE_COUNT, "", field.path) for field in self.section("count")
+        ]
+        for field in self.section("aggregates"):
+            _, metric, statistic = field.path
+            if statistic == "count":
+                continue
+            name = look_up(metric)
+            # No value: nothing was counted, or, for what was not finite, there is nothing to tell.
+            count = ("aggregates", metric, "count")
+            presence = field.path if statistic == "nonfinite" else count
+            columns.append(Column(name.category, name.stem, statistic, field.path, presence))
+        for field in self.section("scalars"):
+            metric = field.path[1]
+            columns.append(Column(look_up(metric).category, metric, "", field.path))
+        return columns
+
+    def section(self, *prefix: str) -> list[Field]:
+        """The fields whose path begins with `prefix`."""
+        return [field for field in self.fields if field.path[: len(prefix)] == prefix]
+
+    def read(self, words: np.ndarray, *path: str) -> np.ndarray:
+        """The field at `path` of many records.
+
+        Args:
+          words: `uint32[records, num_words]`, a record a row.
+          *path: the field's path.
+
+        Returns:
+          `dtype[records, *shape]`.
+        """
+        field, start = self.offsets[path]
+        if field.dtype.itemsize == 4 and field.num_words == 1:
+            return words[:, start].view(field.dtype).reshape(-1, *field.shape)
+        rows = len(words)
+        raw = np.ascontiguousarray(words[:, start : start + field.num_words]).view(np.uint8)
+        values = raw[:, : field.size * field.dtype.itemsize]
+        return np.ascontiguousarray(values).view(field.dtype).reshape(rows, *field.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The lanes of one record, as they crossed: one buffer, parsed when it is read.
+
+    Attributes:
+      buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes and their
+        sizes, the due bits of each lane, the words of each lane.
+    """
+
+    buffer: np.ndarray
+
+    @property
+    def handle(self) -> int:
+        """The number of the logger it is for."""
+        return int(self.buffer[0])
+
+    @property
+    def site(self) -> int:
+        """The number of the schema that tells how to read `words`."""
+        return int(self.buffer[1])
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The sizes of the lane axes, outermost first; empty without `vmap`."""
+        return tuple(self.buffer[3 : 3 + self.buffer[2]].tolist())
+
+    @property
+    def due(self) -> np.ndarray:
+        """`uint32[num_lanes]`, the due bits of each lane."""
+        return self._body[: math.prod(self.lanes)]
+
+    @property
+    def words(self) -> np.ndarray:
+        """`uint32[num_lanes, num_words]`."""
+        num_lanes = math.prod(self.lanes)
+        return self._body[num_lanes:].reshape(num_lanes, -1)
+
+    @property
+    def num_bytes(self) -> int:
+        """What it holds in memory, with what Python and NumPy add (measured: 224 bytes)."""
+        return self.buffer.nbytes + 256
+
+    @property
+    def _body(self) -> np.ndarray:
+        return self.buffer[3 + self.buffer[2] :]
+
+
+def header(handle: int, site: int, lanes: tuple[int, ...]) -> np.ndarray:
+    """What stands before the due bits in a `Delivery`'s buffer."""
+    return np.array([handle, site, len(lanes), *lanes], np.uint32)

@@ -1,0 +1,5 @@
+"""What a user may choose, and loading it. Nothing else in jaxlog reads YAML."""
+
+from jaxlog.settings.loading import load_config as load_config
+from jaxlog.settings.models import LoggingConfig as LoggingConfig
+from jaxlog.settings.problems import ConfigError as ConfigError

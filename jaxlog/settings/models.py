@@ -1,0 +1,120 @@
+"""The settings: every key, what it takes, and what it does."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SerializeAsAny,
+    Strict,
+    ValidationError,
+    WrapValidator,
+)
+from pydantic_core import PydanticCustomError
+
+from jaxlog.graph.statistics import STATISTICS
+from jaxlog.sinks import sink_class
+from jaxlog.sinks.sink import SinkSettings
+
+
+def _known_statistic(name: str) -> str:
+    if name not in STATISTICS:
+        raise PydanticCustomError("choice", "not a statistic")
+    return name
+
+
+def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    for value in values:
+        if values.count(value) > 1:
+            raise PydanticCustomError("repeated", "{value} stands there twice", {"value": value})
+    return values
+
+
+def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
+    """A sink's settings, as the model of the sink that its `kind` names."""
+    if not isinstance(value, dict):
+        return handler(value)
+    kind = value.get("kind")
+    try:
+        model = sink_class(kind).Settings
+    except LookupError as error:
+        raise PydanticCustomError("kind", "{why}", {"why": str(error), "kind": kind}) from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        inner = {"model": model, "errors": error.errors(include_url=False)}
+        raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None
+
+
+_Statistic = Annotated[
+    str, AfterValidator(_known_statistic), Field(json_schema_extra={"enum": list(STATISTICS)})
+]
+_Sink = Annotated[SerializeAsAny[SinkSettings], WrapValidator(_of_its_kind)]
+
+
+class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
+    """The settings of one logger. Frozen and hashable; an unknown key is refused."""
+
+    batched_logging_enabled: bool = Field(
+        False,
+        description="Whether batch_step logs at all. Off, it adds nothing to the program.",
+    )
+    log_frequency: int = Field(
+        10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
+    )
+    statistics: Annotated[tuple[_Statistic, ...], Strict(False), AfterValidator(_no_repeats)] = (
+        Field(
+            tuple(STATISTICS),
+            description="What is told of each metric that has a value per episode.",
+        )
+    )
+
+    sampling_enabled: bool = Field(
+        True, description="Whether whole episodes are picked and logged."
+    )
+    sample_frequency: int = Field(
+        100, ge=1, lt=2**31, description="Episodes are picked every so many updates."
+    )
+    num_samples: int = Field(3, ge=1, lt=2**31, description="How many episodes are picked.")
+    sample_seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="With the update's index, decides which episodes are picked.",
+    )
+
+    log_aggregated_rewards: bool = Field(True, description="Whether episode_returns are logged.")
+    log_aggregated_similarity: bool = Field(
+        True, description="Whether similarity_scores are logged."
+    )
+    log_episode_lengths: bool = Field(True, description="Whether episode_lengths are logged.")
+    log_success_rates: bool = Field(True, description="Whether success_mask is logged.")
+    log_loss_metrics: bool = Field(
+        True, description="Whether policy_loss, value_loss, entropy and every *_loss are logged."
+    )
+    log_gradient_norms: bool = Field(
+        True, description="Whether gradient_norm and every *_gradient_norm are logged."
+    )
+    include: Annotated[tuple[str, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
+        (),
+        description=(
+            "Only these metrics, by the names batch_step is given; all, if empty. "
+            "eval/NAME speaks of the call named eval alone."
+        ),
+    )
+    exclude: Annotated[tuple[str, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
+        (), description="Not these metrics; as include."
+    )
+
+    env_steps_per_update: int | None = Field(
+        None,
+        ge=1,
+        description="Environment steps of one update (environments x rollout length): each line "
+        "then has env_step too, the steps taken when its update was done.",
+    )
+    sinks: Annotated[tuple[_Sink, ...], Strict(False)] = Field(
+        (), description="Where records go; each has its kind, and the keys of that kind."
+    )

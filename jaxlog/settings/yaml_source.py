@@ -1,0 +1,105 @@
+"""YAML with the place of every key, and without YAML's traps.
+
+Numbers, booleans and null are those of YAML 1.2 and JSON: `1e-3` is a number, `on`, `off`, `yes`
+and `no` are text. A key that stands twice is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from jaxlog.settings.problems import ConfigError, Location
+
+Position = tuple[int, int]  # line and column, from 1
+
+_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader with the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: ClassVar[Any] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", _FLOAT, "-+0123456789."),
+):
+    _Loader.add_implicit_resolver(
+        f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), list(_first)
+    )
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: _float(node.value))
+
+
+def _float(text: str) -> float:
+    return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def read(path: Path) -> tuple[Any, dict[Location, Position]]:
+    """A YAML file's content, and where each key and item of it stands.
+
+    Raises:
+      ConfigError: the file is not there, cannot be read, or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file{_beside(path)}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not text (byte {error.start} is no UTF-8)") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        places: dict[Location, Position] = {}
+        return _build(loader, node, (), places, path), places
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}{where}: is not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {error}") from None
+    finally:
+        loader.dispose()
+
+
+def _beside(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f" (nor is there a directory {path.parent})"
+    others = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    return f"; in {path.parent} there are: {', '.join(others)}" if others else ""
+
+
+def _build(
+    loader: _Loader, node: Any, at: Location, places: dict[Location, Position], path: Path
+) -> Any:
+    if node is None:
+        return None
+    places.setdefault(at, (node.start_mark.line + 1, node.start_mark.column + 1))
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(loader, item, (*at, i), places, path) for i, item in enumerate(node.value)]
+    if not isinstance(node, yaml.MappingNode):
+        return loader.construct_object(node)
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(f"{path}:{line}:{column}: a key has to be text")
+        key = key_node.value
+        if key in result:
+            first = places[(*at, key)][0]
+            raise ConfigError(f"{path}:{line}:{column}: {key}: stands here and on line {first}")
+        places[(*at, key)] = (line, column)
+        result[key] = _build(loader, value_node, (*at, key), places, path)
+    return result

@@ -1,0 +1,160 @@
+"""A table to watch, by category, and a progress bar; plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from jaxlog.host.events import MetricsEvent, RunInfo
+from jaxlog.names import CATEGORIES
+from jaxlog.sinks.sink import Sink, SinkSettings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
+
+class ConsoleSettings(SinkSettings, frozen=True):
+    """Shows the last values in the terminal, and how far the run is."""
+
+    kind: Literal["console"] = "console"
+    refresh_per_second: float = Field(
+        4.0, gt=0, le=60, description="How often the table is drawn anew."
+    )
+
+
+class ConsoleSink(Sink):
+    """Shows the last values of every call site.
+
+    Values are those of all lanes: `mean ± standard deviation` over lanes where there are several,
+    the smallest of the minima and the largest of the maxima.
+    """
+
+    Settings = ConsoleSettings
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._last: dict[str, MetricsEvent] = {}
+
+    def open(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
+        # Imported here: `import jaxlog` must not cost what a run without a console does not use.
+        from rich.console import Console, Group
+        from rich.live import Live
+
+        self._run = run
+        self._console = Console()
+        self._live = None
+        if self._console.is_terminal:
+            self._progress, self._task = _progress(run.total_steps)
+            self._live = Live(
+                get_renderable=lambda: Group(*self._tables(), self._progress),
+                console=self._console,
+                refresh_per_second=self.settings.refresh_per_second,
+            )
+            self._live.start()
+
+    def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102
+        self._last[event.name] = event
+        if self._live is None:
+            self._console.print(self._line(event), soft_wrap=True, highlight=False, markup=False)
+        else:
+            done = max(event.step for event in self._last.values()) + 1
+            self._progress.update(self._task, completed=done, description="training")
+
+    def close(self) -> None:  # noqa: D102
+        if self._live is not None:
+            self._progress.stop_task(self._task)
+            self._live.stop()
+
+    def _line(self, event: MetricsEvent) -> str:
+        total = "" if self._run.total_steps is None else f"/{self._run.total_steps}"
+        shown = [
+            f"{key} {_over_lanes(values, event.keys[key].statistic)}"
+            for key, values in _values(event).items()
+            if event.keys[key].statistic in ("", "mean", "rate")
+        ]
+        return f"{event.name} step {event.step + 1}{total}  {'  '.join(shown)}"
+
+    def _tables(self) -> list[Table]:
+        # A copy: the sink's thread adds to it while Rich's draws.
+        return [_table(event) for event in list(self._last.values())]
+
+
+def _progress(total_steps: int | None) -> tuple[Progress, Any]:
+    from rich import progress
+    from rich.text import Text
+
+    class Speed(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(
+                "" if speed is None else f"{speed:.4g} updates/s", style="progress.data.speed"
+            )
+
+    bar = progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(bar_width=None),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("left"),
+        progress.TimeRemainingColumn(),
+        Speed(),
+        expand=True,
+    )
+    return bar, bar.add_task("compiling…", total=total_steps)
+
+
+def _table(event: MetricsEvent) -> Table:
+    from rich.table import Table
+
+    lanes = len(event.lanes)
+    title = f"{event.name} · update {event.step + 1}"
+    if event.env_step is not None:
+        title += f" · {event.env_step:,} environment steps"
+    if lanes > 1:
+        title += f" · mean ± std over {lanes} lanes"
+    columns = [
+        s for s in ("std", "min", "max") if any(k.statistic == s for k in event.keys.values())
+    ]
+    table = Table(title=title, title_justify="left", expand=True)
+    table.add_column("metric", no_wrap=True)
+    for column in ("value", *columns):
+        table.add_column(column, justify="right", no_wrap=True)
+
+    values = _values(event)
+    for category in CATEGORIES:
+        rows: dict[str, dict[str, str]] = {}
+        for key, info in event.keys.items():
+            if info.category == category and key in values:
+                beside = info.statistic in columns
+                row = rows.setdefault(info.stem if beside or info.statistic == "mean" else key, {})
+                row[info.statistic if beside else "value"] = _over_lanes(
+                    values[key], info.statistic
+                )
+        if rows:
+            table.add_row(f"[bold cyan]{category}[/]")
+        for name, row in rows.items():
+            table.add_row(f"  {name}", *(row.get(column, "") for column in ("value", *columns)))
+    return table
+
+
+def _values(event: MetricsEvent) -> Mapping[str, list[float]]:
+    """The values of the lanes that have one, by key."""
+    values = {
+        key: [float(lane.metrics[key]) for lane in event.lanes if key in lane.metrics]
+        for key in event.keys
+    }
+    return {key: found for key, found in values.items() if found}
+
+
+def _over_lanes(values: list[float], statistic: str) -> str:
+    """One value for all lanes."""
+    if statistic in ("min", "max"):
+        return f"{(min if statistic == 'min' else max)(values):.4g}"
+    mean = sum(values) / len(values)
+    if len(values) == 1 or statistic not in ("", "mean", "rate"):
+        return f"{mean:.4g}"
+    spread = sum((value - mean) ** 2 for value in values) / len(values)
+    return f"{mean:.4g} ± {spread**0.5:.2g}"

@@ -1,0 +1,45 @@
+"""The protocol of a sink."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel
+
+from jaxlog.host.events import EpisodeEvent, MetricsEvent, RunInfo
+
+
+class SinkSettings(BaseModel, frozen=True, extra="forbid", strict=True):
+    """The settings of one sink; its `kind` says of which."""
+
+    kind: str
+
+
+class Sink:
+    """Writes a run's events somewhere. What a sink does not override, it does not support.
+
+    Every method is called from one thread, the sink's own. What one raises never reaches the
+    training: the event is tried again, and a sink that keeps failing is switched off. So a method
+    that writes should write all of its event or nothing.
+    """
+
+    Settings: ClassVar[type[SinkSettings]]
+    needs_directory: ClassVar[bool] = False
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    def open(self, run: RunInfo) -> None:
+        """Called once, before training. What it raises reaches the user."""
+
+    def write_metrics(self, event: MetricsEvent) -> None:
+        """Called for the aggregates and scalars of each step."""
+
+    def write_episode(self, event: EpisodeEvent) -> None:
+        """Called for each sampled episode."""
+
+    def flush(self) -> None:
+        """Called when nothing waits to be written, and at least once a second."""
+
+    def close(self) -> None:
+        """Called once, when all is written."""
