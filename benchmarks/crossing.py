@@ -55,7 +55,7 @@ def one_buffer(step: jax.Array, values: jax.Array) -> None:
 def named_scalars(step: jax.Array, values: jax.Array) -> None:
     """The usual pattern: one callback, an argument for each number."""
     named = {f"m{i}": values[i] for i in range(METRICS)}
-    jax.debug.callback(lambda step, named: None, step, named)
+    jax.debug.callback(lambda *_: None, step, named)
 
 
 def logged(logger: jaxlog.Logger) -> Log:

@@ -121,8 +121,8 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
             ),
             lambda: jnp.zeros(schema.num_words, np.uint32),
         )
-    bits = jnp.where(metrics_due, np.uint32(METRICS_DUE), np.uint32(0))
-    bits |= jnp.where(samples_due, np.uint32(SAMPLES_DUE), np.uint32(0))
+    bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
+    bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     return Record(bits, words, schema)
 
 

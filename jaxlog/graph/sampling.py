@@ -37,7 +37,7 @@ def sample_indices(
       ValueError: `population` or `num_samples` is below 1, or `population` above 2^31 - 1.
 
     >>> sample_indices(step=7, population=1000, num_samples=3).tolist()
-    [69, 290, 788]
+    [837, 969, 986]
     """
     size = _num_samples(population, num_samples)
     if size == population:

@@ -75,7 +75,7 @@ class ConsoleSink(Sink):
             for key, values in _values(event).items()
             if event.keys[key].statistic in ("", "mean", "rate")
         ]
-        return f"{event.name} step {event.step + 1}{total}  {'  '.join(shown)}"
+        return f"{event.name} · update {event.step + 1}{total}  {'  '.join(shown)}"
 
     def _tables(self) -> list[Table]:
         # A copy: the sink's thread adds to it while Rich's draws.
@@ -108,6 +108,7 @@ def _progress(total_steps: int | None) -> tuple[Progress, Any]:
 
 def _table(event: MetricsEvent) -> Table:
     from rich.table import Table
+    from rich.text import Text  # shown as it is: a metric's name is no markup
 
     lanes = len(event.lanes)
     title = f"{event.name} · update {event.step + 1}"
@@ -136,7 +137,9 @@ def _table(event: MetricsEvent) -> Table:
         if rows:
             table.add_row(f"[bold cyan]{category}[/]")
         for name, row in rows.items():
-            table.add_row(f"  {name}", *(row.get(column, "") for column in ("value", *columns)))
+            table.add_row(
+                Text(f"  {name}"), *(row.get(column, "") for column in ("value", *columns))
+            )
     return table
 
 
@@ -154,7 +157,8 @@ def _over_lanes(values: list[float], statistic: str) -> str:
     if statistic in ("min", "max"):
         return f"{(min if statistic == 'min' else max)(values):.4g}"
     mean = sum(values) / len(values)
-    if len(values) == 1 or statistic not in ("", "mean", "rate"):
+    same = len(values) == 1 or min(values) == max(values)
+    if same or statistic not in ("", "mean", "rate"):
         return f"{mean:.4g}"
     spread = sum((value - mean) ** 2 for value in values) / len(values)
     return f"{mean:.4g} ± {spread**0.5:.2g}"

@@ -1,0 +1,269 @@
+"""PPO on gymnax's CartPole-v1: all of training in one compiled program, logged while it runs.
+
+Collecting, estimating advantages and learning are steps of one `jax.lax.scan` over updates, and
+four seeds train side by side under one `jax.vmap`. `jaxlog.batch_step`, in `run_update`, is all
+that logging takes; `main` opens the run.
+
+Run it with `make demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import flax.linen as nn
+import gymnax
+import jax
+import jax.numpy as jnp
+import optax
+from gymnax.wrappers import LogWrapper
+
+import jaxlog
+
+Params = optax.Params
+Outputs = dict[str, jax.Array]
+Keep = Callable[[Outputs, jax.Array], Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of one training run."""
+
+    num_envs: int = 32  # environments stepped side by side, per seed
+    rollout_length: int = 128  # steps each environment takes per update
+    num_updates: int = 300  # collect-then-learn rounds in the whole run
+    learning_rate: float = 5e-4  # Adam's step size at the start, annealed linearly to zero
+    gamma: float = 0.99  # discount per step
+    gae_lambda: float = 0.95  # 0: one-step advantages, 1: whole-episode advantages
+    clip: float = 0.2  # how far from 1 the probability ratio still earns anything
+    epochs: int = 4  # passes over each rollout
+    minibatches: int = 8  # gradient steps per pass; divides rollout_length * num_envs
+    entropy_coef: float = 0.01  # weight of the bonus for staying random
+    value_coef: float = 0.5  # weight of the value loss
+    max_grad_norm: float = 0.5  # gradients with a larger global norm are scaled down to it
+
+
+class ActorCritic(nn.Module):
+    """Two separate tanh networks: one for the action's logits, one for the state's value."""
+
+    num_actions: int
+    width: int = 64
+
+    @nn.compact
+    def __call__(self, obs: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the logits, [..., num_actions], and the value, [...]."""
+
+        def mlp(size: int) -> jax.Array:
+            hidden = obs
+            for _ in range(2):
+                hidden = nn.tanh(nn.Dense(self.width)(hidden))
+            # Small weights last: the first actions are all but uniform, the first values near zero.
+            # (No orthogonal initializer: its QR, vmapped over seeds, can deadlock jaxlib's CPU
+            # thread pool.)
+            return nn.Dense(size, kernel_init=nn.initializers.normal(0.01))(hidden)
+
+        return mlp(self.num_actions), mlp(1)[..., 0]
+
+
+class Steps(NamedTuple):
+    """What the policy saw, did and got; leaves are [rollout_length, num_envs, ...], or flat."""
+
+    obs: jax.Array
+    action: jax.Array
+    log_prob: jax.Array
+    value: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    done: jax.Array
+
+
+Batch = tuple[Steps, jax.Array, jax.Array]  # the steps, their advantages, their value targets
+
+
+class Carry(NamedTuple):
+    """What one update hands to the next."""
+
+    params: Params
+    opt_state: optax.OptState
+    env_state: Any
+    obs: jax.Array
+    key: jax.Array
+
+
+def log_prob_of(logits: jax.Array, action: jax.Array) -> jax.Array:
+    """Return the log-probability of each action under its logits."""
+    return jnp.take_along_axis(nn.log_softmax(logits), action[..., None], axis=-1)[..., 0]
+
+
+def estimate_advantages(rollout: Steps, next_value: jax.Array, settings: Settings) -> jax.Array:
+    """Return generalised advantage estimates, [rollout_length, num_envs].
+
+    `next_value` is the value of the state each step led to, before any reset. A termination has
+    no future, so nothing is bootstrapped from it; a truncation has one that merely went unseen,
+    so its value stays in. Neither lets the next episode's advantages flow back.
+    """
+    bootstrap = jnp.where(rollout.terminated, 0.0, next_value)
+    delta = rollout.reward + settings.gamma * bootstrap - rollout.value
+    decay = jnp.where(rollout.done, 0.0, settings.gamma * settings.gae_lambda)
+
+    def backwards(later: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+        advantage = step[0] + step[1] * later
+        return advantage, advantage
+
+    steps = jnp.stack([delta, decay], axis=1)
+    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), steps, reverse=True)[1]
+
+
+def make_train(
+    settings: Settings, logger: jaxlog.Logger, keep: Keep = lambda *_: None
+) -> Callable[[jax.Array], tuple[Params, Any]]:
+    """Return `train(seed)`, to be jitted and vmapped over seeds.
+
+    `keep(metrics, finished)` says what scan returns of each update. By default that is nothing:
+    the logger has told of it by then, and arrays of every step would fill the memory.
+    """
+    base_env, env_params = gymnax.make("CartPole-v1")
+    env = LogWrapper(base_env)
+    reset = jax.vmap(env.reset, in_axes=(0, None))
+    step = jax.vmap(env.step, in_axes=(0, 0, 0, None))
+    network = ActorCritic(env.num_actions)
+    forward = cast("Callable[[Params, jax.Array], tuple[jax.Array, jax.Array]]", network.apply)
+    gradient_steps = settings.epochs * settings.minibatches
+    schedule = optax.linear_schedule(
+        settings.learning_rate, 0.0, settings.num_updates * gradient_steps
+    )
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(settings.max_grad_norm), optax.adam(schedule, eps=1e-5)
+    )
+
+    def act(carry: Carry, key: jax.Array) -> tuple[Carry, tuple[Steps, Outputs]]:
+        """Take one step in every environment."""
+        action_key, step_key = jax.random.split(key)
+        logits, value = forward(carry.params, carry.obs)
+        action = jax.random.categorical(action_key, logits)
+        obs, env_state, reward, terminated, truncated, info = step(
+            jax.random.split(step_key, settings.num_envs), carry.env_state, action, env_params
+        )
+        log_prob, done = log_prob_of(logits, action), terminated | truncated
+        taken = Steps(carry.obs, action, log_prob, value, reward, terminated, done)
+        return carry._replace(env_state=env_state, obs=obs), (taken, info)
+
+    def loss_of(params: Params, batch: Batch) -> tuple[jax.Array, Outputs]:
+        steps, advantage, target = batch
+        logits, value = forward(params, steps.obs)
+        ratio = jnp.exp(log_prob_of(logits, steps.action) - steps.log_prob)
+        clipped = jnp.clip(ratio, 1.0 - settings.clip, 1.0 + settings.clip)
+        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        policy_loss = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
+        value_loss = 0.5 * jnp.square(value - target).mean()
+        entropy = -(nn.softmax(logits) * nn.log_softmax(logits)).sum(axis=-1).mean()
+        loss = policy_loss + settings.value_coef * value_loss - settings.entropy_coef * entropy
+        return loss, {"policy_loss": policy_loss, "value_loss": value_loss, "entropy": entropy}
+
+    def learn(
+        state: tuple[Params, optax.OptState], batch: Batch
+    ) -> tuple[tuple[Params, optax.OptState], Outputs]:
+        """Take one gradient step on one minibatch."""
+        params, opt_state = state
+        gradients, losses = jax.grad(loss_of, has_aux=True)(params, batch)
+        changes, opt_state = optimizer.update(gradients, opt_state, params)
+        losses["gradient_norm"] = optax.tree.norm(gradients)
+        return (optax.apply_updates(params, changes), opt_state), losses
+
+    def run_update(seed: jax.Array, carry: Carry, update: jax.Array) -> tuple[Carry, Any]:
+        """Collect one rollout, learn from it, and log."""
+        key, act_key, order_key = jax.random.split(carry.key, 3)
+        carry, (rollout, info) = jax.lax.scan(
+            act, carry._replace(key=key), jax.random.split(act_key, settings.rollout_length)
+        )
+
+        next_value = forward(carry.params, info["final_observation"])[1]
+        advantage = estimate_advantages(rollout, next_value, settings)
+        target = advantage + rollout.value
+        batch = (rollout, advantage, target)
+        batch = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batch)
+
+        shuffle = jax.vmap(lambda key: jax.random.permutation(key, target.size))
+        order = shuffle(jax.random.split(order_key, settings.epochs)).reshape(gradient_steps, -1)
+        (params, opt_state), losses = jax.lax.scan(
+            lambda state, rows: learn(state, jax.tree.map(lambda leaf: leaf[rows], batch)),
+            (carry.params, carry.opt_state),
+            order,
+        )
+
+        metrics, finished = jaxlog.from_info(info)
+        metrics |= jax.tree.map(jnp.mean, losses)
+        metrics["explained_variance"] = 1.0 - advantage.var() / (target.var() + 1e-8)
+        metrics["learning_rate"] = schedule(update * gradient_steps)
+        jaxlog.batch_step(
+            logger,
+            update,
+            metrics,
+            where=finished,
+            details={"final_observation": info["final_observation"]},
+            labels={"seed": seed},
+        )
+        return carry._replace(params=params, opt_state=opt_state), keep(metrics, finished)
+
+    def train(seed: jax.Array) -> tuple[Params, Any]:
+        """Train from scratch; return the parameters and what was kept of each update."""
+        key, init_key, reset_key = jax.random.split(jax.random.key(seed), 3)
+        obs, env_state = reset(jax.random.split(reset_key, settings.num_envs), env_params)
+        params = network.init(init_key, obs)
+        carry = Carry(params, optimizer.init(params), env_state, obs, key)
+        updates = jnp.arange(settings.num_updates)
+        carry, kept = jax.lax.scan(partial(run_update, seed), carry, updates)
+        return carry.params, kept
+
+    return train
+
+
+def make_logger(settings: Settings, config: Path) -> jaxlog.Logger:
+    """Return a logger with the settings of a file, told how long training is."""
+    env_steps = settings.num_envs * settings.rollout_length
+    logging = jaxlog.load_config(config).model_copy(update={"env_steps_per_update": env_steps})
+    return jaxlog.Logger(logging, total_steps=settings.num_updates)
+
+
+def main() -> None:
+    """Train the seeds, logging; then say how they did, and where the run lies."""
+    root = Path(__file__).parent.parent
+    parser = argparse.ArgumentParser(description="PPO on CartPole-v1, logged from inside jit.")
+    parser.add_argument("--config", type=Path, default=root / "configs" / "batched.yaml")
+    parser.add_argument("--directory", type=Path, help="of the run; by default a new one in runs/")
+    parser.add_argument("--num-updates", type=int, default=Settings.num_updates)
+    parser.add_argument("--num-seeds", type=int, default=4)
+    arguments = parser.parse_args()
+
+    settings = Settings(num_updates=arguments.num_updates)
+    logger = make_logger(settings, arguments.config)
+    directory = arguments.directory or Path("runs") / time.strftime("ppo_cartpole-%Y%m%d-%H%M%S")
+    train = jax.jit(jax.vmap(make_train(settings, logger)))
+    with logger.open(directory, config=dataclasses.asdict(settings)):
+        jax.block_until_ready(train(jnp.arange(arguments.num_seeds)))
+
+    metrics = directory / "batch_metrics.jsonl"
+    if not metrics.exists():  # a config without jsonl
+        return
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    last = {
+        line["labels"]["seed"]: line for line in lines if "episode_return_mean" in line["metrics"]
+    }
+    print("\nMean return of the episodes that ended in the last update logged:")
+    for seed, line in last.items():
+        print(f"  seed {seed}: {line['metrics']['episode_return_mean']:.1f}")
+    print(f"\nThe run is in {directory}. To look at it:")
+    print(f"  tail -n {arguments.num_seeds} {metrics}")
+    print(f"  head -n 1 {directory / 'episodes.jsonl'} | python3 -m json.tool")
+
+
+if __name__ == "__main__":
+    main()

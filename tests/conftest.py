@@ -1,0 +1,49 @@
+"""What all tests share: JAX at its strictest, and a logger that keeps what it is given."""
+
+from __future__ import annotations
+
+import os
+
+# Before anything imports jax: one platform, wherever the tests run.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import pytest
+from hypothesis import settings
+
+import jaxlog
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Compiling takes longer than an example should.
+settings.register_profile("jaxlog", deadline=None, max_examples=60)
+settings.load_profile("jaxlog")
+
+MakeLogger = Callable[..., jaxlog.Logger]
+
+
+@pytest.fixture
+def make_logger() -> MakeLogger:
+    """A logger whose runs keep their events in memory; any setting can be given."""
+
+    def make(total_steps: int | None = None, **settings: Any) -> jaxlog.Logger:
+        defaults = {"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]}
+        return jaxlog.Logger(defaults | settings, total_steps=total_steps)
+
+    return make
+
+
+@pytest.fixture
+def logged(make_logger: MakeLogger) -> Callable[..., Any]:
+    """Runs a program in a run of its own and gives back the sink with what it logged."""
+
+    def run(logger: jaxlog.Logger, program: Callable[[], Any]) -> Any:
+        with logger.open() as opened:
+            jax.block_until_ready(program())
+        return opened.sink("memory")
+
+    return run

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlog.crossing import packing
+from jaxlog.schema import Schema
+
+DTYPES = [
+    np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float16,
+    ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, np.float32, np.complex64,
+]  # fmt: skip
+WIDE = [np.float64, np.int64, np.uint64, np.complex128]
+SHAPES = [(), (1,), (3,), (5,), (0,), (2, 3), (4, 4, 3)]
+
+arrays = st.tuples(st.sampled_from(DTYPES), st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
+
+
+def bits(dtype: type, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """An array of any bits at all, NaNs with payloads among them."""
+    dtype = np.dtype(dtype)
+    rng = np.random.default_rng(seed)
+    if dtype == np.bool_:
+        return rng.random(shape) < 0.5
+    raw = rng.integers(0, 256, size=(*shape, dtype.itemsize), dtype=np.uint8)
+    return raw.view(dtype).reshape(shape)
+
+
+def through(values: list[np.ndarray]) -> list[np.ndarray]:
+    """Packs arrays in a compiled program and reads them back as the host does."""
+    fields = [packing.field((str(i),), value) for i, value in enumerate(values)]
+    schema = Schema("test", tuple(fields))
+    pack = jax.jit(
+        lambda values: packing.pack(fields, {(str(i),): v for i, v in enumerate(values)})
+    )
+    words = np.asarray(pack(values))
+    assert words.dtype == np.uint32
+    assert words.shape == (schema.num_words,)
+    twice = np.stack([words, words])  # as two records
+    return [schema.read(twice, str(i))[1] for i in range(len(values))]
+
+
+def assert_same_bits(got: np.ndarray, sent: np.ndarray) -> None:
+    assert got.dtype == sent.dtype
+    assert got.shape == sent.shape
+    assert got.tobytes() == sent.tobytes()
+
+
+@given(st.lists(arrays, min_size=1, max_size=6))
+def test_arrays_come_out_as_they_went_in(specs: list) -> None:
+    sent = [bits(*spec) for spec in specs]
+    for got, value in zip(through(sent), sent, strict=True):
+        assert_same_bits(got, value)
+
+
+@pytest.mark.parametrize("dtype", WIDE)
+def test_64_bits_come_out_as_they_went_in(dtype: type) -> None:
+    with jax.enable_x64(True):
+        sent = [bits(dtype, shape, 0) for shape in SHAPES]
+        for got, value in zip(through(sent), sent, strict=True):
+            assert_same_bits(got, value)
+
+
+def test_narrow_and_opaque_dtypes_arrive_widened() -> None:
+    key = jax.random.key(3)
+    small = jnp.array([-8, 7], jnp.int4)
+    got = through([jax.random.split(key, 2), small])
+    assert got[0].tolist() == jax.random.key_data(jax.random.split(key, 2)).tolist()
+    assert (got[1].dtype, got[1].tolist()) == (np.int8, [-8, 7])
+
+
+def test_a_site_is_known_by_what_it_sends() -> None:
+    def schema(name: str, shape: tuple[int, ...]) -> Schema:
+        return Schema(name, (packing.field(("x",), np.zeros(shape, np.float32)),))
+
+    assert schema("batch", (3,)).site == schema("batch", (3,)).site
+    assert schema("batch", (3,)).site != schema("eval", (3,)).site
+    assert schema("batch", (3,)).site != schema("batch", (4,)).site

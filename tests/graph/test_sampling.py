@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlog import sample_indices, sample_indices_where
+from jaxlog.graph import sampling
+
+compiled_ranks = jax.jit(sampling._ranks, static_argnums=2)
+compiled_where = jax.jit(sample_indices_where, static_argnums=2)
+steps = st.integers(0, 2**31 - 1)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def murmur3(*words: int) -> int:
+    """MurmurHash3_x86_32 in Python integers."""
+
+    def rotate(x: int, bits: int) -> int:
+        return ((x << bits) | (x >> (32 - bits))) & 0xFFFFFFFF
+
+    state = 0
+    for word in words:
+        mixed = rotate(word * 0xCC9E2D51 & 0xFFFFFFFF, 15) * 0x1B873593 & 0xFFFFFFFF
+        state = (rotate(state ^ mixed, 13) * 5 + 0xE6546B64) & 0xFFFFFFFF
+    state ^= 4 * len(words)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        state = (state ^ (state >> shift)) * factor & 0xFFFFFFFF
+    return state ^ (state >> 16)
+
+
+def floyd(seed: int, step: int, population: int, k: int) -> list[int]:
+    """What sample_indices is meant to give, in Python integers."""
+    chosen: set[int] = set()
+    for i, largest in enumerate(range(population - k, population)):
+        rank = murmur3(seed, step, i) * (largest + 1) >> 32
+        chosen.add(largest if rank in chosen else rank)
+    return sorted(chosen)
+
+
+def test_the_hash_is_murmur3() -> None:
+    # A vector of the reference implementation: seed 0, the four bytes 21 43 65 87.
+    assert murmur3(0x87654321) == 0xF55B516B
+    assert int(sampling._hash(jnp.uint32(0x87654321))) == 0xF55B516B
+
+
+@given(steps, seeds, st.integers(1, 2**31 - 1), st.integers(1, 9))
+def test_picks_are_those_of_floyds_algorithm(step: int, seed: int, population: int, k: int) -> None:
+    if k < population:
+        got = compiled_ranks(np.int32(step), np.int32(population), k, np.uint32(seed))
+    else:
+        got = sample_indices(step, population, k, seed)
+    if k >= population:
+        assert got.tolist() == list(range(population))
+    else:
+        assert got.tolist() == floyd(seed, step, population, k)
+    assert got.dtype == np.int32
+
+
+def test_picks_of_a_known_step() -> None:
+    # Written down once: whoever changes these breaks the picks of every run before.
+    assert sample_indices(0, 100, 3).tolist() == [37, 39, 83]
+    assert sample_indices(10, 1_000_000, 3, seed=1).tolist() == [187698, 501065, 767489]
+
+
+@given(steps, seeds, st.data())
+def test_masked_picks_are_among_the_marked(step: int, seed: int, data: st.DataObject) -> None:
+    shape = data.draw(st.sampled_from([(1,), (7,), (64,), (5, 13), (3, 4, 5), (1000,)]))
+    share = data.draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
+    k = data.draw(st.integers(1, 6))
+    mask = np.random.default_rng(step).random(shape) < share
+    marked = np.flatnonzero(mask)
+    indices, valid = compiled_where(np.int32(step), mask, k, np.uint32(seed))
+    chosen = indices[valid].tolist()
+    assert len(indices) == min(k, mask.size)
+    assert len(chosen) == min(k, len(marked))
+    assert valid.tolist() == [True] * len(chosen) + [False] * (len(valid) - len(chosen))
+    if len(marked) > k:
+        assert chosen == marked[floyd(seed, step, len(marked), min(k, mask.size))].tolist()
+    else:
+        assert chosen == marked.tolist()
+
+
+@pytest.mark.parametrize("how", ["jit", "vmap", "scan", "x64", "partitionable", "rbg"])
+def test_picks_do_not_depend_on_where_they_are_made(how: str) -> None:
+    mask = np.random.default_rng(0).random((9, 11)) < 0.3
+    plain = [sample_indices_where(step, mask, 4)[0].tolist() for step in range(6)]
+
+    def pick(step: jax.Array) -> jax.Array:
+        return sample_indices_where(step, mask, 4)[0]
+
+    steps = jnp.arange(6)
+    match how:
+        case "jit":
+            got = [jax.jit(pick)(step) for step in steps]
+        case "vmap":
+            got = jax.vmap(pick)(steps)
+        case "scan":
+            got = jax.lax.scan(lambda _, step: (None, pick(step)), None, steps)[1]
+        case "x64":
+            with jax.enable_x64(True):
+                got = [pick(step) for step in range(6)]
+        case "partitionable":
+            with jax.threefry_partitionable(not jax.config.jax_threefry_partitionable):
+                got = [pick(step) for step in range(6)]
+        case _:
+            with jax.default_prng_impl("rbg"):
+                got = [pick(step) for step in range(6)]
+    assert [np.asarray(row).tolist() for row in got] == plain
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_every_entry_is_as_likely_as_any_other(masked: bool) -> None:
+    population, k, rounds = 20, 3, 20_000
+    mask = np.ones(population, bool)
+
+    def pick(step: jax.Array) -> jax.Array:
+        if masked:
+            return sample_indices_where(step, mask, k)[0]
+        return sample_indices(step, population, k)
+
+    picks = np.asarray(jax.jit(jax.vmap(pick))(jnp.arange(rounds)))
+    assert (np.diff(picks, axis=1) > 0).all()
+    counts = np.bincount(picks.ravel(), minlength=population)
+    expected = rounds * k / population
+    chi_squared = ((counts - expected) ** 2 / expected).sum()
+    assert chi_squared < 43.8  # the 99.9 % quantile for 19 degrees of freedom
+    pairs = np.bincount(picks[:, 0] * population + picks[:, 1]).max()
+    assert pairs < rounds  # not the same pair over and over
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((0, 0, 1), ValueError, "population: got 0, expected 1 or more"),
+        ((0, 5, 0), ValueError, "num_samples: got 0, expected 1 or more"),
+        ((0, 5, 2.0), TypeError, "num_samples: got 2.0, expected a Python int"),
+        ((0.5, 5, 2), TypeError, r"step: got float32\[\], expected an integer scalar"),
+        ((0, 2**31, 2), ValueError, r"population: got 2147483648, expected at most 2\*\*31 - 1"),
+    ],
+)
+def test_what_cannot_be_sampled(arguments: tuple, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        sample_indices(*arguments)
+
+
+def test_a_mask_has_to_be_bool() -> None:
+    with pytest.raises(TypeError, match="mask: got int32, expected bool"):
+        sample_indices_where(0, jnp.ones(3, np.int32), 1)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlog import Moments
+from jaxlog.graph.statistics import STATISTICS
+
+DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.int8, np.int32, np.uint8, np.bool_]
+SHAPES = [(1,), (2,), (50,), (4, 9), (2, 3, 5)]  # few, since each is compiled
+ORACLE = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max}
+
+of = jax.jit(Moments.of)
+merge = jax.jit(Moments.merge)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """An array, and a mask of its shape that keeps none, all, one or some."""
+    shape = draw(st.sampled_from(SHAPES))
+    dtype = np.dtype(draw(st.sampled_from(DTYPES)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    offset = draw(st.sampled_from([0.0, 1.0, 1e4, 1e6])) if dtype == np.float32 else 0.0
+    values = rng.normal(size=shape) * draw(st.sampled_from([0.0, 1.0, 30.0])) + offset
+    values = (values > 0) if dtype == np.bool_ else np.abs(values).astype(dtype)
+    kind = draw(st.sampled_from(["none", "all", "one", "some"]))
+    mask = {
+        "none": np.zeros(shape, bool),
+        "all": np.ones(shape, bool),
+        "one": np.arange(values.size).reshape(shape) == rng.integers(values.size),
+        "some": rng.random(shape) < 0.5,
+    }[kind]
+    return values, mask
+
+
+def assert_moments(moments: Moments, values: np.ndarray) -> None:
+    """Holds moments against NumPy in float64."""
+    assert int(moments.count) == values.size
+    if values.size == 0:
+        return
+    exact = values.astype(np.float64)
+    # What float32 can tell apart at this size, a few times over.
+    resolution = 1e-6 * float(np.abs(exact).max()) + 1e-30
+    for name, oracle in ORACLE.items():
+        got = float(STATISTICS[name](moments))
+        assert got == pytest.approx(oracle(exact), rel=1e-5, abs=resolution), name
+
+
+@given(batches())
+def test_of_equals_numpy_on_what_the_mask_keeps(batch: tuple[np.ndarray, np.ndarray]) -> None:
+    values, mask = batch
+    assert_moments(of(values, mask), values[mask])
+    assert_moments(of(values), values)
+
+
+@given(batches(), st.lists(st.sampled_from([np.nan, np.inf, -np.inf]), max_size=4))
+def test_what_is_not_finite_is_counted_and_left_out(
+    batch: tuple[np.ndarray, np.ndarray], bad: list[float]
+) -> None:
+    values, mask = batch
+    values = values.astype(np.float32)
+    at = np.random.default_rng(0).permutation(values.size)[: len(bad)]
+    values.ravel()[at] = bad[: len(at)]
+    finite = np.isfinite(values)
+    moments = of(values, mask)
+    assert int(moments.nonfinite) == (mask & ~finite).sum()
+    assert_moments(moments, values[mask & finite])
+
+
+@given(batches(), st.integers(0, 10**9))
+def test_merging_parts_gives_the_whole(batch: tuple[np.ndarray, np.ndarray], cut_seed: int) -> None:
+    values, mask = batch
+    part = np.random.default_rng(cut_seed).integers(0, 3, size=mask.shape)
+    a, b, c = (of(values, mask & (part == i)) for i in range(3))
+    for merged in (
+        merge(merge(a, b), c),
+        merge(a, merge(b, c)),
+        merge(merge(c, a), b),
+        merge(merge(Moments.empty(), a), merge(c, b)),
+    ):
+        assert_moments(merged, values[mask])
+
+
+def test_empty_is_neutral() -> None:
+    moments = Moments.of(jnp.array([1.0, 5.0]))
+    for merged in (moments.merge(Moments.empty()), Moments.empty().merge(moments)):
+        assert jax.tree.map(float, merged) == jax.tree.map(float, moments)
+
+
+@pytest.mark.parametrize("size", [10, 10_000, 4_000_000])
+def test_a_large_offset_does_not_spoil_the_spread(size: int) -> None:
+    values = (np.random.default_rng(0).normal(size=size) + 1e4).astype(np.float32)
+    moments = Moments.of(values)
+    exact = values.astype(np.float64)
+    assert float(moments.mean) == pytest.approx(exact.mean(), rel=2e-7)
+    assert float(moments.std) == pytest.approx(exact.std(), rel=1e-4)
+
+
+def test_float64_stays_float64() -> None:
+    with jax.enable_x64(True):
+        moments = Moments.of(np.array([1.0, 1.0 + 1e-12]))
+        assert moments.mean.dtype == np.float64
+        assert float(moments.std) == pytest.approx(5e-13, rel=1e-3)
+
+
+def test_lanes_do_not_mix() -> None:
+    values = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    mask = values > 0
+    mask[2] = False
+    together = jax.jit(jax.vmap(Moments.of))(values, mask)
+    for lane in range(5):
+        one = jax.tree.map(lambda leaf, lane=lane: leaf[lane], together)
+        assert_moments(one, values[lane][mask[lane]])
+
+
+@pytest.mark.parametrize(
+    ("values", "where", "error", "text"),
+    [
+        (np.ones(3), np.ones(3), TypeError, "where: got float32, expected bool"),
+        (np.ones(3), np.ones(4, bool), ValueError, r"where: got shape \(4,\), expected \(3,\)"),
+        (np.ones(3, np.complex64), None, TypeError, "values: got complex64, expected bool, int"),
+    ],
+)
+def test_what_cannot_be_counted(
+    values: np.ndarray, where: np.ndarray | None, error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error, match=text):
+        Moments.of(values.astype(np.complex64 if values.dtype.kind == "c" else np.float32), where)

@@ -1,0 +1,394 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlog
+from tests.conftest import MakeLogger
+
+RETURNS = jnp.array([1.0, 2.0, 3.0, 6.0])
+
+
+def steps_of(events: list[Any]) -> list[int]:
+    return [event.step for event in events]
+
+
+def run_steps(logger: jaxlog.Logger, num_steps: int, **kwargs: Any) -> Callable[[], Any]:
+    def body(_: None, step: jax.Array) -> tuple[None, None]:
+        jaxlog.batch_step(logger, step, {"episode_returns": RETURNS}, **kwargs)
+        return None, None
+
+    return jax.jit(lambda: jax.lax.scan(body, None, jnp.arange(num_steps)))
+
+
+def metrics_of(sink: Any) -> dict[str, Any]:
+    """The metrics of the only lane of the only event."""
+    (event,) = sink.metrics
+    (lane,) = event.lanes
+    return {key: value.item() for key, value in lane.metrics.items()}
+
+
+def test_known_names_become_the_fields_keys(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger()
+    metrics = {
+        "episode_returns": RETURNS,
+        "episode_lengths": jnp.array([1, 2, 3, 4]),
+        "similarity_scores": jnp.array([0.0, 1.0, 0.0, 1.0]),
+        "success_mask": jnp.array([True, True, True, False]),
+        "solved": jnp.array([True, False, False, False]),
+        "distance": jnp.array([0.0, 0.0, 1.0, 1.0]),
+        "policy_loss": 0.25,
+    }
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, metrics))
+    got = metrics_of(sink)
+    aggregates = {
+        f"{stem}_{statistic}"
+        for stem in ("episode_return", "episode_length", "similarity", "distance")
+        for statistic in ("mean", "std", "min", "max")
+    }
+    assert set(got) == aggregates | {
+        "episode_count",
+        "success_rate",
+        "solved_rate",
+        "policy_loss",
+    }
+    assert got["episode_count"] == 4
+    assert got["success_rate"] == 0.75
+    assert got["solved_rate"] == 0.25
+    assert got["policy_loss"] == 0.25
+    assert got["episode_return_mean"] == 3.0
+    assert got["episode_return_std"] == pytest.approx(np.std([1, 2, 3, 6]), rel=1e-6)
+    assert (got["episode_length_min"], got["episode_length_max"]) == (1.0, 4.0)
+
+
+def test_where_decides_what_counts(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(statistics=["mean"])
+    where = jnp.array([True, False, True, False])
+    sink = logged(
+        logger, lambda: jaxlog.batch_step(logger, 0, {"episode_returns": RETURNS}, where=where)
+    )
+    assert metrics_of(sink) == {"episode_count": 2, "episode_return_mean": 2.0}
+    assert [e.episode["environment_id"] for e in sink.episodes] == [0, 2]
+
+
+def test_no_finished_episode_is_a_count_of_zero_and_no_value(
+    make_logger: MakeLogger, logged: Any
+) -> None:
+    logger = make_logger()
+    metrics = {"episode_returns": RETURNS, "success_mask": RETURNS > 2, "policy_loss": 1.0}
+    where = jnp.zeros(4, bool)
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, metrics, where=where))
+    assert metrics_of(sink) == {"episode_count": 0, "policy_loss": 1.0}
+    assert sink.episodes == []
+
+
+def test_what_is_not_finite_is_told_of(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(statistics=["mean"])
+    returns = jnp.array([1.0, np.nan, np.inf, 3.0])
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, {"episode_returns": returns}))
+    assert metrics_of(sink) == {
+        "episode_count": 4,
+        "episode_return_mean": 2.0,
+        "episode_return_nonfinite": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "total", "metrics_at", "episodes_at"),
+    [
+        ({"log_frequency": 4, "sample_frequency": 6}, None, [0, 4, 8], [0, 6]),
+        ({"log_frequency": 4, "sample_frequency": 6}, 11, [0, 4, 8, 10], [0, 6, 10]),
+        ({"log_frequency": 5, "sampling_enabled": False}, None, [0, 5, 10], []),
+        ({"log_frequency": 100, "sample_frequency": 100}, 11, [0, 10], [0, 10]),
+    ],
+)
+def test_each_is_logged_when_it_is_due(
+    settings: dict[str, Any],
+    total: int | None,
+    metrics_at: list[int],
+    episodes_at: list[int],
+    make_logger: MakeLogger,
+) -> None:
+    logger = make_logger(total, num_samples=1, **settings)
+    with logger.open() as run:
+        jax.block_until_ready(run_steps(logger, 11)())
+    sink = run.sink("memory")
+    assert steps_of(sink.metrics) == metrics_at
+    assert steps_of(sink.episodes) == episodes_at
+    assert run.arrived == len(set(metrics_at) | set(episodes_at))  # both due is one call
+
+
+def test_when_can_hold_a_step_back(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(log_frequency=1)
+
+    def body(_: None, step: jax.Array) -> tuple[None, None]:
+        jaxlog.batch_step(logger, step, {"x": step}, when=step > 2)
+        return None, None
+
+    sink = logged(logger, jax.jit(lambda: jax.lax.scan(body, None, jnp.arange(5))))
+    assert steps_of(sink.metrics) == [3, 4]
+
+
+def test_sampled_episodes_carry_what_the_batch_had(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(num_samples=2, env_steps_per_update=100)
+    rng = np.random.default_rng(0)
+    returns = rng.normal(size=(6, 5)).astype(np.float32)
+    lengths = rng.integers(1, 50, size=(6, 5)).astype(np.int32)
+    states = rng.integers(0, 255, size=(6, 5, 3, 3)).astype(np.uint8)
+    where = rng.random((6, 5)) < 0.4
+
+    def program() -> None:
+        jaxlog.batch_step(
+            logger,
+            200,
+            {"episode_returns": returns, "episode_lengths": lengths, "success_mask": returns > 0},
+            where=where,
+            details={"state": {"grid": states}, "task_id": lengths + 1},
+            labels={"seed": 7},
+        )
+
+    sink = logged(logger, jax.jit(program))
+    assert len(sink.episodes) == 2
+    for event in sink.episodes:
+        at = tuple(event.episode["batch_index"])
+        assert where[at]
+        assert event.step == 200
+        assert event.env_step == 20_100
+        assert event.labels == {"seed": 7}
+        assert event.episode["environment_id"] == at[1]
+        assert event.episode["total_reward"] == returns[at]
+        assert event.episode["total_steps"] == lengths[at]
+        assert event.episode["success"] == (returns[at] > 0)
+        assert event.episode["task_id"] == lengths[at] + 1
+        assert list(event.details) == ["state.grid"]
+        assert (event.details["state.grid"] == states[at]).all()
+
+
+def test_the_same_seed_picks_the_same_episodes(make_logger: MakeLogger) -> None:
+    def picks(**settings: Any) -> list[tuple[int, int]]:
+        logger = make_logger(sample_frequency=1, num_samples=2, **settings)
+        returns = jnp.arange(500.0)
+
+        def body(_: None, step: jax.Array) -> tuple[None, None]:
+            jaxlog.batch_step(logger, step, {"episode_returns": returns})
+            return None, None
+
+        with logger.open() as run:
+            jax.block_until_ready(jax.jit(lambda: jax.lax.scan(body, None, jnp.arange(10)))())
+        return [(e.step, e.episode["environment_id"]) for e in run.sink("memory").episodes]
+
+    assert picks() == picks()
+    assert picks() != picks(sample_seed=1)
+    assert len(set(picks())) == 20
+
+
+def test_switched_off_it_adds_nothing_to_the_program(make_logger: MakeLogger) -> None:
+    logger = make_logger(batched_logging_enabled=False)
+
+    def train(x: jax.Array, *, log: bool) -> jax.Array:
+        def update(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            if log:
+                record = jaxlog.batch_step(
+                    logger,
+                    step,
+                    {"episode_returns": x, "policy_loss": 1.0},
+                    details={"state": x},
+                    labels={"seed": 0},
+                )
+                assert jax.tree.leaves(record) == []
+            return jnp.sin(x), None
+
+        return jax.lax.scan(update, x, jnp.arange(10))[0]
+
+    def program(log: bool) -> str:
+        function = jax.vmap(lambda x: train(x, log=log))
+        return str(jax.make_jaxpr(function)(jnp.ones((3, 4))))
+
+    assert program(log=True) == program(log=False)
+    with pytest.raises(ValueError, match="metrics"):  # shapes are still checked
+        jaxlog.batch_step(logger, 0, {"episode_returns": jnp.ones(3), "x": jnp.ones(2)})
+
+
+def test_calls_are_told_apart_by_name(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger()
+
+    def program() -> None:
+        jaxlog.batch_step(logger, 0, {"x": 1.0})
+        jaxlog.batch_step(logger, 0, {"x": 2.0}, name="eval")
+
+    sink = logged(logger, jax.jit(program))
+    assert sorted((e.name, e.lanes[0].metrics["x"].item()) for e in sink.metrics) == [
+        ("batch", 1.0),
+        ("eval", 2.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ({}, ["episode_count", "episode_return_mean", "x_mean", "policy_loss", "gradient_norm"]),
+        ({"include": ["x"]}, ["episode_count", "x_mean"]),
+        ({"include": ["batch/x", "eval/y"]}, ["episode_count", "x_mean"]),
+        ({"include": ["x"], "exclude": ["x"]}, ["episode_count"]),
+        (
+            {"exclude": ["x", "value_loss"]},
+            ["episode_count", "episode_return_mean", "policy_loss", "gradient_norm"],
+        ),
+        (
+            {"log_loss_metrics": False},
+            ["episode_count", "episode_return_mean", "x_mean", "gradient_norm"],
+        ),
+        (
+            {"log_gradient_norms": False, "log_aggregated_rewards": False},
+            ["episode_count", "x_mean", "policy_loss"],
+        ),
+    ],
+)
+def test_settings_choose_what_is_logged(
+    settings: dict[str, Any], keys: list[str], make_logger: MakeLogger, logged: Any
+) -> None:
+    logger = make_logger(statistics=["mean"], **settings)
+    metrics = {"episode_returns": RETURNS, "x": RETURNS, "policy_loss": 1.0, "gradient_norm": 2.0}
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, metrics))
+    assert list(metrics_of(sink)) == keys
+
+
+def test_a_switch_takes_a_metric_off_the_lines_but_not_off_the_episodes(
+    make_logger: MakeLogger, logged: Any
+) -> None:
+    logger = make_logger(log_aggregated_rewards=False, num_samples=1)
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, {"episode_returns": RETURNS}))
+    assert metrics_of(sink) == {"episode_count": 4}
+    assert "total_reward" in sink.episodes[0].episode
+
+
+GOOD = {"episode_returns": RETURNS}
+BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
+    ({"step": GOOD, "metrics": None}, TypeError, "step: is missing; call batch_step(logger, step,"),
+    ({"step": None}, TypeError, "step: got None, expected an integer scalar, the index of"),
+    (
+        {"step": jnp.float32(1)},
+        TypeError,
+        "step: got float32[], expected an integer scalar, the index of the update; count updates "
+        "with jnp.arange(num_updates), or cast it with .astype(jnp.int32)",
+    ),
+    ({"step": 1.0}, TypeError, "step: got 1.0, expected an integer scalar"),
+    ({"step": True}, TypeError, "step: got True, expected an integer scalar"),
+    ({"step": jnp.arange(3)}, TypeError, "step: got int32[3], expected an integer scalar"),
+    ({"step": 2**31}, ValueError, "step: got 2147483648, expected a number that fits into int32"),
+    (
+        {"metrics": GOOD | {"policy_loss": jnp.ones((4, 8))}},
+        ValueError,
+        "metrics['policy_loss']: got float32[4,8], expected a scalar or the shape (4,) of "
+        "episode_returns, the batch; for losses over epochs and minibatches log one number, "
+        "like .mean()",
+    ),
+    (
+        {"where": jnp.ones(5, bool)},
+        ValueError,
+        "metrics['episode_returns']: got float32[4], expected a scalar or the shape (5,) of where",
+    ),
+    (
+        {"where": jnp.ones(4)},
+        TypeError,
+        "where: got float32[4], expected bool of the batch's shape; compare with something",
+    ),
+    ({"where": jnp.array(True)}, ValueError, "where: got bool[], expected the batch's shape, with"),
+    (
+        {"metrics": {"x": jnp.ones(3)}},
+        ValueError,
+        "metrics['x']: got float32[3], but nothing says what the batch is; give where=",
+    ),
+    (
+        {"metrics": {"x": 1.0}, "details": {"s": jnp.ones(3)}},
+        ValueError,
+        "details['s']: got float32[3], but nothing says what the batch is",
+    ),
+    (
+        {"details": {"s": {"grid": jnp.ones((3, 4))}}},
+        ValueError,
+        "details['s.grid']: got float32[3,4], expected a shape that begins with (4,), that of "
+        "episode_returns, the batch",
+    ),
+    ({"details": {"s": "text"}}, TypeError, "details['s']: got str, expected an array"),
+    ({"metrics": {"x": "text"}}, TypeError, "metrics['x']: got str, expected an array or a number"),
+    ({"metrics": {"x": [1.0]}}, TypeError, "metrics['x']: got list, expected an array or a number"),
+    ({"metrics": [1.0]}, TypeError, "metrics: got list, expected a dict of arrays by name"),
+    ({"metrics": {1: 1.0}}, TypeError, "metrics: got the key 1, expected a name"),
+    (
+        {"metrics": {"x": jnp.ones((), np.complex64)}},
+        TypeError,
+        "metrics['x']: got complex64[], expected bool, integers or real numbers",
+    ),
+    (
+        {"metrics": {"x": jax.random.key(0)}},
+        TypeError,
+        "metrics['x']: got key<fry>[], expected bool, integers or real numbers",
+    ),
+    ({"labels": {"seed": jnp.arange(2)}}, ValueError, "labels['seed']: got int32[2], expected a"),
+    ({"labels": {"seed": "a"}}, TypeError, "labels['seed']: got str, expected an array or a"),
+    ({"when": 1}, TypeError, "when: got 1, expected one bool"),
+    ({"when": jnp.ones(2, bool)}, TypeError, "when: got bool[2], expected one bool"),
+    ({"name": "../x"}, ValueError, "name: got '../x', expected letters, digits"),
+    (
+        {"metrics": {"episode_returns": jnp.ones((0, 3))}},
+        ValueError,
+        "episode_returns: got shape (0, 3), expected a batch with at least one entry",
+    ),
+    (
+        {"metrics": GOOD | {"episode_return_mean": 1.0}},
+        ValueError,
+        "two values would be written as 'episode_return_mean'; give one of them another name",
+    ),
+    (
+        {"details": {"total_reward": RETURNS}},
+        ValueError,
+        "two values would be written as 'total_reward'; give one of them another name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "error", "text"), BAD_CALLS)
+def test_bad_input_is_refused_while_tracing(
+    changed: dict[str, Any], error: type[Exception], text: str, make_logger: MakeLogger
+) -> None:
+    logger = make_logger()
+    arguments = {"step": 0, "metrics": GOOD} | changed
+    step, metrics = arguments.pop("step"), arguments.pop("metrics")
+    with pytest.raises(error) as caught:
+        jax.make_jaxpr(lambda: jaxlog.batch_step(logger, step, metrics, **arguments))()
+    assert text in str(caught.value)
+
+
+def test_a_logger_has_to_be_one() -> None:
+    with pytest.raises(TypeError, match=r"logger: got dict, expected a jaxlog\.Logger"):
+        jaxlog.batch_step({}, 0, GOOD)  # pyright: ignore
+
+
+def test_a_metric_that_no_call_has_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger(include=["episode_retruns"])
+    with pytest.raises(
+        ValueError, match="include: got 'episode_retruns', which is no metric of"
+    ) as e:
+        jaxlog.batch_step(logger, 0, GOOD)
+    assert "did you mean episode_returns?" in str(e.value)
+
+
+def test_from_info_takes_what_the_log_wrapper_left() -> None:
+    info = {
+        "returned_episode": jnp.array([True, False]),
+        "returned_episode_returns": jnp.array([1.0, 2.0]),
+        "returned_episode_lengths": jnp.array([3, 4]),
+        "discount": jnp.ones(2),
+    }
+    metrics, finished = jaxlog.from_info(info)
+    assert list(metrics) == ["episode_returns", "episode_lengths"]
+    assert finished is info["returned_episode"]
+    del info["returned_episode"]
+    with pytest.raises(KeyError, match="info has no returned_episode "):
+        jaxlog.from_info(info)

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxlog
+from jaxlog import sinks
+from jaxlog.host import worker
+from tests.conftest import MakeLogger
+
+
+def program(logger: jaxlog.Logger, num_steps: int = 5) -> Callable[[], Any]:
+    def body(_: None, step: jax.Array) -> tuple[None, jax.Array]:
+        jaxlog.batch_step(logger, step, {"x": step})
+        return None, step * 2
+
+    compiled = jax.jit(lambda: jax.lax.scan(body, None, jnp.arange(num_steps))[1])
+    return lambda: jax.block_until_ready(compiled())
+
+
+class BrokenSettings(jaxlog.SinkSettings, frozen=True):
+    kind: Literal["broken"] = "broken"
+    at: str = "write"
+
+
+class Broken(jaxlog.Sink):
+    """A sink that raises at one of its methods."""
+
+    Settings = BrokenSettings
+
+    def open(self, run: jaxlog.RunInfo) -> None:
+        if self.settings.at == "open":
+            raise RuntimeError("no connection")
+
+    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:
+        if self.settings.at == "write":
+            raise RuntimeError("no connection")
+
+    def flush(self) -> None:
+        if self.settings.at == "flush":
+            raise RuntimeError("no connection")
+
+    def close(self) -> None:
+        if self.settings.at == "close":
+            raise RuntimeError("no connection")
+
+
+@pytest.fixture
+def with_broken(make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setitem(sinks._SINKS, "broken", f"{__name__}:Broken")
+    monkeypatch.setattr(worker, "LINGER", 0.001)
+
+    def make(at: str) -> jaxlog.Logger:
+        return make_logger(
+            log_frequency=1, sinks=[{"kind": "broken", "at": at}, {"kind": "memory"}]
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("at", ["write", "flush", "close"])
+def test_a_sink_that_raises_touches_neither_training_nor_the_others(
+    at: str, with_broken: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = with_broken(at)
+    with caplog.at_level(logging.WARNING, "jaxlog"), logger.open() as run:
+        result = program(logger)()
+    assert result.tolist() == [0, 2, 4, 6, 8]
+    assert [event.step for event in run.sink("memory").metrics] == [0, 1, 2, 3, 4]
+    assert f"the sink broken could not {at}: RuntimeError: no connection" in caplog.text
+    if at == "write":
+        assert "the sink broken lost 5 of its events" in caplog.text
+
+
+def test_a_sink_that_cannot_open_says_so_before_training(with_broken: Any, tmp_path: Path) -> None:
+    logger = with_broken("open")
+    with pytest.raises(RuntimeError, match="no connection"), logger.open(tmp_path / "run"):
+        raise AssertionError("training began")
+    assert list((tmp_path / "run").iterdir()) == []  # and leaves no run behind
+    with pytest.raises(RuntimeError, match="no connection"), logger.open(tmp_path / "run"):
+        pass
+
+
+def test_runs_follow_each_other_on_one_program(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+    train = program(logger)
+    for _ in range(3):
+        with logger.open() as run:
+            train()
+        assert [event.step for event in run.sink("memory").metrics] == [0, 1, 2, 3, 4]
+
+
+def test_two_loggers_have_a_run_each(make_logger: MakeLogger) -> None:
+    first, second = make_logger(log_frequency=1), make_logger(log_frequency=2)
+    train_first, train_second = program(first), program(second)
+    with first.open() as run_first, second.open() as run_second:
+        train_first()
+        train_second()
+    assert len(run_first.sink("memory").metrics) == 5
+    assert len(run_second.sink("memory").metrics) == 3
+
+
+def test_all_is_written_when_training_raises(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+    opened: list[Any] = []
+
+    def training_that_fails() -> None:
+        with logger.open() as run:
+            opened.append(run)
+            program(logger)()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        training_that_fails()
+    assert len(opened[0].sink("memory").metrics) == 5
+    with logger.open():  # and the logger is free again
+        pass
+
+
+def test_records_without_a_run_are_said_once(
+    make_logger: MakeLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(log_frequency=1)
+    train = program(logger)
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        train()
+        train()
+        jax.effects_barrier()
+    assert len(caplog.records) == 1
+    assert "got a record while no run was open" in caplog.text
+
+
+def test_a_logger_that_is_gone_is_said_once(
+    make_logger: MakeLogger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import itertools
+
+    from jaxlog.crossing import delivery
+
+    monkeypatch.setattr(delivery, "_unclaimed", itertools.count())
+    held = [make_logger(log_frequency=1)]
+
+    @jax.jit
+    def train() -> None:
+        jaxlog.batch_step(held[0], 0, {"x": 1.0})
+
+    with held[0].open() as run:
+        train()
+    assert run.arrived == 1
+    held.clear()  # nobody holds it now, jaxlog neither
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        train()
+        train()
+        jax.effects_barrier()
+    assert len(caplog.records) == 1
+    assert "a Logger that no longer exists" in caplog.text
+
+
+def test_a_second_run_at_once_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+    with (
+        logger.open(name="one"),
+        pytest.raises(RuntimeError, match="has the run 'one' open"),
+        logger.open(),
+    ):
+        pass
+
+
+def test_a_sink_that_writes_files_needs_a_directory(make_logger: MakeLogger) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with (
+        pytest.raises(ValueError, match="directory: is missing, and the sink 'jsonl'"),
+        logger.open(),
+    ):
+        pass
+
+
+def test_a_directory_with_a_run_is_not_written_over(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger()
+    with logger.open(tmp_path):
+        pass
+    with pytest.raises(FileExistsError, match="holds a run already"), logger.open(tmp_path):
+        pass
+
+
+def test_a_file_is_no_directory(make_logger: MakeLogger, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.touch()
+    with pytest.raises(NotADirectoryError, match="is a file, and a run"), make_logger().open(path):
+        pass
+    with pytest.raises(OSError, match="cannot be made"), make_logger().open(path / "run"):
+        pass
+
+
+def test_a_directory_that_cannot_be_written(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.getuid() == 0:  # root may write anywhere: let the system say what it says to others
+        monkeypatch.setattr(os, "access", lambda *_: False)
+    tmp_path.chmod(0o500)
+    try:
+        with (
+            pytest.raises(PermissionError, match="cannot be written; choose"),
+            make_logger().open(tmp_path),
+        ):
+            pass
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_run_tells_of_itself(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(5, log_frequency=1)
+    with logger.open(tmp_path / "a" / "run", config={"lr": 0.1, "path": Path("x")}, tags=("t",)):
+        program(logger)()
+    facts = json.loads((tmp_path / "a" / "run" / "run.json").read_text())
+    assert facts["name"] == "run"
+    assert facts["config"] == {"lr": 0.1, "path": "x"}
+    assert facts["tags"] == ["t"]
+    assert facts["total_steps"] == 5
+    assert facts["arrived"] == 5
+    assert facts["sinks"] == {"memory": {"written": 5, "lost": 0, "failure": None}}
+    assert facts["ended"] >= facts["started"]
+
+
+def test_an_unknown_sink_of_a_run(make_logger: MakeLogger) -> None:
+    with make_logger().open() as run, pytest.raises(LookupError, match="this run's sinks are: mem"):
+        run.sink("jsonl")
+
+
+@pytest.mark.parametrize(("total", "error"), [(0, ValueError), (2.0, TypeError), (True, TypeError)])
+def test_total_steps_is_a_number_of_updates(total: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"total_steps: got {total}"):
+        jaxlog.Logger({}, total_steps=total)

@@ -1,0 +1,174 @@
+"""What a sink does stays with it: it fails, hangs or is slow, and nothing else notices."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jaxlog.host import worker
+from jaxlog.host.events import EpisodeEvent, MetricsEvent
+from jaxlog.host.worker import Arrival, Worker
+from jaxlog.schema import Delivery
+from jaxlog.sinks.sink import Sink, SinkSettings
+
+
+class Odd(Sink):
+    """A sink that does what a test tells it to."""
+
+    def __init__(self, on_write: Any = lambda event: None) -> None:
+        super().__init__(SinkSettings(kind="odd"))
+        self.on_write = on_write
+        self.steps: list[int] = []
+        self.flushed = 0
+        self.closed = False
+
+    def write_metrics(self, event: MetricsEvent) -> None:
+        self.on_write(event)
+        self.steps.append(event.step)
+
+    def write_episode(self, event: EpisodeEvent) -> None:
+        raise AssertionError("no episodes here")
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def arrival(step: int, num_words: int = 4) -> Arrival:
+    return 0.0, Delivery(np.full(num_words, step, np.uint32))
+
+
+def decode(arrivals: Sequence[Arrival]) -> Iterator[MetricsEvent]:
+    for _, delivery in arrivals:
+        yield MetricsEvent("batch", int(delivery.buffer[0]), None, 0.0, (), {})
+
+
+def test_everything_is_written_in_order_and_then_closed() -> None:
+    sink = Odd()
+    running = Worker("odd", sink, decode)
+    for step in range(5000):
+        running.put(arrival(step))
+    running.close()
+    assert sink.steps == list(range(5000))
+    assert sink.closed
+    assert (running.written, running.lost, running.failure) == (5000, 0, None)
+
+
+def test_records_do_not_wait_for_the_end() -> None:
+    sink = Odd()
+    running = Worker("odd", sink, decode)
+    running.put(arrival(1))
+    end = time.monotonic() + 5
+    while not sink.flushed and time.monotonic() < end:
+        time.sleep(0.01)
+    assert sink.steps == [1]
+    running.close()
+
+
+def test_a_failure_that_passes_loses_nothing() -> None:
+    failed = []
+
+    def fail_once(event: MetricsEvent) -> None:
+        if event.step == 3 and not failed:
+            failed.append(event)
+            raise OSError("try again")
+
+    sink = Odd(fail_once)
+    running = Worker("odd", sink, decode)
+    for step in range(6):
+        running.put(arrival(step))
+    running.close()
+    assert sink.steps == list(range(6))
+    assert running.lost == 0
+
+
+def test_an_event_that_always_fails_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: MetricsEvent) -> None:
+        if event.step % 2:
+            raise ValueError(f"step {event.step}")
+
+    sink = Odd(fail)
+    running = Worker("odd", sink, decode)
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        for step in range(10):
+            running.put(arrival(step))
+        running.close()
+    assert sink.steps == [0, 2, 4, 6, 8]
+    assert (running.written, running.lost) == (5, 5)
+    assert len(caplog.records) == 1  # said once
+    assert "the sink odd could not write: ValueError: step 1" in caplog.text
+
+
+def test_a_sink_that_keeps_failing_is_switched_off(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: MetricsEvent) -> None:
+        raise ValueError("broken")
+
+    sink = Odd(fail)
+    running = Worker("odd", sink, decode)
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        for step in range(10):
+            running.put(arrival(step))
+        running.close()
+    assert (running.written, running.lost) == (0, 10)
+    assert "switched off for this run: it failed 3 times in a row" in caplog.text
+
+
+def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "QUEUE_BYTES", 40_000)
+    monkeypatch.setattr(worker, "LINGER", 0.001)
+    waiting: list[int] = []
+    sink = Odd(lambda event: waiting.append(running._bytes))
+    running = Worker("odd", sink, decode)
+    for step in range(300):
+        running.put(arrival(step, num_words=1000))
+    running.close()
+    assert sink.steps == list(range(300))  # nothing was dropped
+    assert max(waiting) <= 40_000
+
+
+def test_a_record_larger_than_the_queue_still_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "QUEUE_BYTES", 100)
+    sink = Odd()
+    running = Worker("odd", sink, decode)
+    for step in range(3):
+        running.put(arrival(step, num_words=1000))
+    running.close()
+    assert sink.steps == [0, 1, 2]
+
+
+def test_a_sink_that_hangs_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "QUEUE_BYTES", 10_000)
+    monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.3)
+    release = threading.Event()
+    running = Worker("odd", Odd(lambda event: release.wait(20)), decode)
+    start = time.monotonic()
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        for step in range(100):
+            running.put(arrival(step, num_words=1000))
+        running.close()
+    took = time.monotonic() - start
+    release.set()
+    assert took < 5  # it waited for the stall's time, not for the sink
+    assert running.lost > 0
+    assert "switched off for this run: it did not" in caplog.text
+
+
+def test_a_slow_sink_is_not_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.2)
+    sink = Odd(lambda event: time.sleep(0.02))
+    running = Worker("odd", sink, decode)
+    for step in range(40):  # 0.8 s of work in one batch, four times the stall's time
+        running.put(arrival(step))
+    running.close()
+    assert len(sink.steps) == 40
+    assert sink.closed

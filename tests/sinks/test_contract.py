@@ -1,0 +1,77 @@
+"""What every sink promises. A new sink joins by one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlog
+from jaxlog import sinks
+from tests.conftest import MakeLogger
+
+SINKS = [
+    {"kind": "jsonl"},
+    {"kind": "console"},
+    {"kind": "memory"},
+]
+
+
+def test_every_sink_is_in_the_matrix() -> None:
+    assert {settings["kind"] for settings in SINKS} == set(sinks._SINKS)
+
+
+@pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])
+def test_a_sink_takes_whatever_a_program_logs(
+    settings: dict[str, Any], make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(20, log_frequency=3, sample_frequency=7, sinks=[settings])
+
+    def train(seed: jax.Array) -> Any:
+        def update(_: None, step: jax.Array) -> tuple[None, None]:
+            returns = jnp.arange(12.0).reshape(3, 4) + seed.astype(np.float32)
+            jaxlog.batch_step(
+                logger,
+                step,
+                {
+                    "episode_returns": jnp.where(returns == 3, np.nan, returns),
+                    "success_mask": returns > 4,
+                    "counts": returns.astype(np.int32),
+                    "halves": returns.astype(jnp.bfloat16),
+                    "policy_loss": jnp.where(step == 3, np.inf, 1.0),
+                    "[odd] name/with: signs ✓": step,
+                },
+                where=returns < step.astype(np.float32),  # none at the first steps
+                details={"state": {"grid": jnp.ones((3, 4, 2, 2), np.uint8)}, "task_id": returns},
+                labels={"seed": seed, "scale": jnp.float32(0.1)},
+            )
+            jaxlog.batch_step(logger, step, {"x": 1.0}, name="eval", when=step == 6)
+            return None, None
+
+        return jax.lax.scan(update, None, jnp.arange(20))
+
+    for run_number in range(2):
+        with logger.open(tmp_path / str(run_number), config={"lr": 1e-3}) as run:
+            jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
+        (worker,) = run._workers
+        assert (worker.lost, worker.failure) == (0, None)
+        # batch: 0 3 6 9 12 15 18 19; eval: 6, and episodes at 7, 14 and 19, 3 of each lane
+        assert worker.written == 8 + 1 + 27
+
+
+@pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])
+def test_a_run_without_records_is_a_run(
+    settings: dict[str, Any], make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    with make_logger(sinks=[settings]).open(tmp_path / "run") as run:
+        pass
+    assert run.arrived == 0
+
+
+def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
+    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, memory"):
+        sinks.sink_class("josnl")

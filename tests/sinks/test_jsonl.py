@@ -1,0 +1,116 @@
+"""What the files hold, read back with the standard library's JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+
+import jaxlog
+from tests.conftest import MakeLogger
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    text = path.read_text()
+    assert text.endswith("\n")
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def test_a_line_per_step_and_lane(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(log_frequency=2, env_steps_per_update=2**31, sinks=[{"kind": "jsonl"}])
+
+    def train(seed: jax.Array) -> Any:
+        def update(_: None, step: jax.Array) -> tuple[None, None]:
+            loss = seed.astype(np.float32) + 0.1
+            jaxlog.batch_step(logger, step, {"loss": loss}, labels={"seed": seed})
+            return None, None
+
+        return jax.lax.scan(update, None, jnp.arange(4))
+
+    with logger.open(tmp_path):
+        jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
+    lines = read(tmp_path / "batch_metrics.jsonl")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch_metrics.jsonl", "run.json"]
+    for line in lines:
+        assert isinstance(line.pop("timestamp"), float)
+    assert lines == [
+        {
+            "step": step,
+            "env_step": (step + 1) * 2**31,
+            "lane": lane,
+            "labels": {"seed": lane},
+            "metrics": {"loss": lane + 0.1},  # float32, as its shortest text
+        }
+        for step in (0, 2)
+        for lane in (0, 1)
+    ]
+
+
+def test_a_line_per_episode(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(num_samples=2, sinks=[{"kind": "jsonl"}])
+    returns = np.array([[1.5, 2.5]], np.float32)
+    details = {
+        "grid": np.arange(8, dtype=np.int32).reshape(1, 2, 2, 2),
+        "half": np.array([[[0.5], [1.5]]], ml_dtypes.bfloat16),
+    }
+    with logger.open(tmp_path):
+        jaxlog.batch_step(logger, 3, {"episode_returns": returns}, details=details, when=False)
+        jaxlog.batch_step(logger, 100, {"episode_returns": returns}, details=details)
+    lines = read(tmp_path / "episodes.jsonl")
+    assert [line["episode"] for line in lines] == [
+        {"environment_id": 0, "batch_index": [0, 0], "total_reward": 1.5},
+        {"environment_id": 1, "batch_index": [0, 1], "total_reward": 2.5},
+    ]
+    assert [line["details"] for line in lines] == [
+        {"grid": [[0, 1], [2, 3]], "half": [0.5]},
+        {"grid": [[4, 5], [6, 7]], "half": [1.5]},
+    ]
+    assert {(line["name"], line["step"], line["lane"]) for line in lines} == {("batch", 100, 0)}
+
+
+def test_what_is_not_finite_is_null_and_named(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(num_samples=1, sinks=[{"kind": "jsonl"}])
+    values = {"policy_loss": np.float32(np.nan), "value_loss": -np.inf, "entropy": 1.0}
+    returns = np.array([np.inf], np.float32)
+    state = np.array([[1.0, np.nan]], np.float32)
+    with logger.open(tmp_path):
+        jaxlog.batch_step(
+            logger,
+            0,
+            values | {"episode_returns": returns},
+            details={"state": state},
+            labels={"scale": np.inf},
+        )
+    (line,) = read(tmp_path / "batch_metrics.jsonl")
+    assert line["metrics"] == {
+        "episode_count": 1,
+        "episode_return_nonfinite": 1,
+        "policy_loss": None,
+        "value_loss": None,
+        "entropy": 1.0,
+    }
+    assert line["nonfinite"] == {"policy_loss": "nan", "value_loss": "-inf", "scale": "inf"}
+    (line,) = read(tmp_path / "episodes.jsonl")
+    assert line["episode"]["total_reward"] is None
+    assert line["details"]["state"] == [1.0, None]
+    assert line["nonfinite"] == {"scale": "inf", "total_reward": "inf", "state[1]": "nan"}
+
+
+def test_each_call_has_a_file_of_its_own(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path):
+        jaxlog.batch_step(logger, 0, {"x": 1.0})
+        jaxlog.batch_step(logger, 0, {"x": 2.0}, name="eval")
+        jaxlog.batch_step(logger, 10, {"x": True}, name="eval")
+    assert [line["metrics"] for line in read(tmp_path / "batch_metrics.jsonl")] == [{"x": 1.0}]
+    lines = read(tmp_path / "eval_metrics.jsonl")
+    assert [line["metrics"] for line in lines] == [{"x": 2.0}, {"x": True}]

@@ -1,0 +1,81 @@
+"""What may import what: data flows one way, and the core stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jaxlog
+
+PACKAGE = Path(jaxlog.__file__).parent
+PUBLIC = [
+    "ConfigError", "EpisodeEvent", "Lane", "Logger", "LoggingConfig", "MetricsEvent", "Moments",
+    "Record", "RunInfo", "Sink", "SinkSettings", "batch_step", "from_info", "load_config",
+    "sample_indices", "sample_indices_where",
+]  # fmt: skip
+
+
+def imports(path: Path) -> set[str]:
+    """The modules a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("part", "never"),
+    [
+        ("graph", ("jaxlog.sinks", "jaxlog.host")),
+        ("crossing", ("jaxlog.sinks", "jaxlog.host", "jaxlog.graph", "jaxlog.settings")),
+        ("host", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings")),
+        ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings")),
+        ("settings", ("jax", "jaxlog.crossing", "jaxlog.host")),
+    ],
+)
+def test_data_flows_one_way(part: str, never: tuple[str, ...]) -> None:
+    files = list((PACKAGE / part).glob("*.py"))
+    assert files
+    for file in files:
+        for name in imports(file):
+            assert not any(name == n or name.startswith(f"{n}.") for n in never), (file, name)
+
+
+def test_only_one_module_touches_what_is_private_in_jax() -> None:
+    users = {
+        str(file.relative_to(PACKAGE))
+        for file in PACKAGE.rglob("*.py")
+        if any(n.startswith(("jax._src", "jax.extend", "jax.interpreters")) for n in imports(file))
+    }
+    assert users == {"crossing/primitive.py"}
+
+
+def test_only_the_settings_read_yaml_and_the_environment() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        if "settings" not in file.parts:
+            assert "yaml" not in imports(file), file
+            assert "os.environ" not in file.read_text(), file
+
+
+def test_the_public_names_are_these() -> None:
+    public = [name for name in vars(jaxlog) if not name.startswith("_")]
+    modules = ["crossing", "graph", "host", "logger", "names", "schema", "settings", "sinks"]
+    assert sorted(set(public) - set(modules)) == PUBLIC
+    assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    heavy = ["wandb", "rich", "orbax", "flax", "optax", "polars", "pandas", "matplotlib", "chex"]
+    code = (
+        "import sys, jaxlog; jaxlog.load_config({'sinks': [{'kind': 'console'}]});"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
