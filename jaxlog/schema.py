@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -178,24 +179,22 @@ class Delivery:
         return tuple(self.buffer[3 : 3 + self.buffer[2]].tolist())
 
     @property
-    def due(self) -> np.ndarray:
-        """`uint32[num_lanes]`, the due bits of each lane."""
-        return self._body[: math.prod(self.lanes)]
-
-    @property
-    def words(self) -> np.ndarray:
-        """`uint32[num_lanes, num_words]`."""
-        num_lanes = math.prod(self.lanes)
-        return self._body[num_lanes:].reshape(num_lanes, -1)
-
-    @property
     def num_bytes(self) -> int:
         """What it holds in memory, with what Python and NumPy add (measured: 224 bytes)."""
         return self.buffer.nbytes + 256
 
-    @property
-    def _body(self) -> np.ndarray:
-        return self.buffer[3 + self.buffer[2] :]
+
+def split(deliveries: Sequence[Delivery]) -> tuple[np.ndarray, np.ndarray]:
+    """The due bits and the words of deliveries that have one site and one number of lanes.
+
+    Returns:
+      `uint32[deliveries, lanes]` and `uint32[deliveries, lanes, num_words]`.
+    """
+    lanes = deliveries[0].lanes
+    start, num_lanes = 3 + len(lanes), math.prod(lanes)
+    buffers = np.stack([delivery.buffer for delivery in deliveries])
+    words = buffers[:, start + num_lanes :].reshape(len(buffers), num_lanes, -1)
+    return buffers[:, start : start + num_lanes], words
 
 
 def header(handle: int, site: int, lanes: tuple[int, ...]) -> np.ndarray:

@@ -60,12 +60,12 @@ def batch_step(
 
     >>> import jax.numpy as jnp
     >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
-    >>> def update(total, step):
-    ...     returns = jnp.arange(4.0) + step
+    >>> def update(skill, step):
+    ...     returns = skill + jnp.arange(4.0)
     ...     batch_step(logger, step, {"episode_returns": returns, "policy_loss": 0.5})
-    ...     return total + returns.sum(), None
+    ...     return skill + 1.0, None
     >>> with logger.open() as run:
-    ...     total, _ = jax.jit(lambda: jax.lax.scan(update, 0.0, jnp.arange(20)))()
+    ...     skill, _ = jax.jit(lambda: jax.lax.scan(update, 0.0, jnp.arange(20)))()
     >>> [event.step for event in run.sink("memory").metrics]
     [0, 10]
     >>> float(run.sink("memory").metrics[1].lanes[0].metrics["episode_return_mean"])

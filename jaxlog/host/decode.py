@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from jaxlog.host.events import EpisodeEvent, Key, Lane, MetricsEvent
 from jaxlog.names import look_up
-from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
+from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema, split
 
 Event = MetricsEvent | EpisodeEvent
 
@@ -33,43 +32,44 @@ class Decoder:
             for column in schema.columns
         }
 
-    def events(self, deliveries: Sequence[tuple[float, Delivery]]) -> Iterator[Event]:
-        """The events of some deliveries, in their order.
+    def events(self, arrivals: Sequence[tuple[float, Delivery]]) -> Iterator[Event]:
+        """The events of some deliveries of this call site, in their order.
 
         Args:
-          deliveries: of this call site, each with the time it arrived.
+          arrivals: each with the time it came, all with one number of lanes.
         """
-        due = np.concatenate([delivery.due for _, delivery in deliveries])
-        words = np.concatenate([delivery.words for _, delivery in deliveries])
+        due, words = split([delivery for _, delivery in arrivals])
+        num_lanes = due.shape[1]
+        due, words = due.reshape(-1), words.reshape(due.size, -1)
         steps = self._schema.read(words, "step").tolist()
         columns = [self._schema.read(words, "labels", key) for key in self._labels]
         labels = _rows(self._labels, columns, len(words))
-        wanted = np.flatnonzero(due & METRICS_DUE)
-        metrics: list[Any] = [None] * len(due)
-        for row, values in zip(wanted.tolist(), self._metric_rows(words[wanted]), strict=True):
-            metrics[row] = values
-        sampled = (due & SAMPLES_DUE).tolist()
+        logged = np.flatnonzero(due & METRICS_DUE)
+        metrics = dict(zip(logged.tolist(), self._metric_rows(words[logged]), strict=True))
+        sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
-        start = 0
-        for timestamp, delivery in deliveries:
-            rows = range(start, start + len(delivery.due))
-            start = rows.stop
+        for number, (timestamp, _) in enumerate(arrivals):
+            start = number * num_lanes
+            rows = range(start, start + num_lanes)
             # Lanes with a step counter of their own can be at different steps.
-            logged = sorted((steps[r], r) for r in rows if metrics[r] is not None)
-            for step, group in itertools.groupby(logged, key=lambda pair: pair[0]):
-                lanes = tuple(Lane(r - rows.start, labels[r], metrics[r]) for _, r in group)
+            at_step: dict[int, list[Lane]] = {}
+            for row in rows:
+                if row in metrics:
+                    lane = Lane(row - start, labels[row], metrics[row])
+                    at_step.setdefault(steps[row], []).append(lane)
+            for step in sorted(at_step):
                 yield MetricsEvent(
                     self._schema.name,
                     step,
                     self._env_step(step),
                     timestamp,
-                    lanes,
+                    tuple(at_step[step]),
                     self._keys,
                 )
-            for r in rows:
-                if sampled[r]:
+            for row in rows if sampled else ():
+                if row in sampled:
                     yield from self._episodes(
-                        words[r : r + 1], steps[r], timestamp, r - rows.start, labels[r]
+                        words[row : row + 1], steps[row], timestamp, row - start, labels[row]
                     )
 
     def _env_step(self, step: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import time
@@ -104,13 +105,13 @@ class Run:
                 )
 
     def _decode(self, arrivals: Sequence[Arrival]) -> Iterator[Event]:
-        """The events of some arrivals; those of one site that follow each other, together."""
-        start = 0
-        for end in range(1, len(arrivals) + 1):
-            site = arrivals[start][1].site
-            if end == len(arrivals) or arrivals[end][1].site != site:
-                yield from self._decoder(site).events(arrivals[start:end])
-                start = end
+        """The events of some arrivals; those alike that follow each other are read together."""
+
+        def alike(arrival: Arrival) -> tuple[int, int]:
+            return arrival[1].site, arrival[1].buffer.size
+
+        for (site, _), group in itertools.groupby(arrivals, key=alike):
+            yield from self._decoder(site).events(list(group))
 
     def _save(self, *, ended: bool = False) -> None:
         if self.info.directory is None:

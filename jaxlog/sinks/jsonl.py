@@ -82,13 +82,14 @@ def _head(event: MetricsEvent | EpisodeEvent) -> dict[str, Any]:
 
 
 def _dumps(line: dict[str, Any], parts: tuple[str, ...]) -> bytes:
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    text = orjson.dumps(line, _plain, options)
+    if b"null" not in text:  # what orjson writes for NaN and infinities
+        return text
     nonfinite = {
         name: str(value) for part in ("labels", *parts) for name, value in _nonfinite(line[part])
     }
-    if nonfinite:
-        line["nonfinite"] = nonfinite
-    # orjson writes NaN and infinities as null.
-    return orjson.dumps(line, _plain, orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+    return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
 
 
 def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
