@@ -1,0 +1,60 @@
+"""What the documents tell a reader to run, runs."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def python_blocks(document: Path) -> str:
+    return "\n".join(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.name
+)
+def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", python_blocks(document)],
+        cwd=tmp_path,
+        check=True,
+        timeout=200,
+        capture_output=True,
+    )
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", notebook],
+        cwd=tmp_path,
+        check=True,
+        timeout=200,
+        capture_output=True,
+        text=True,
+    )
+    assert "11 calls, 11 events of 16 lanes" in done.stdout
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    commands = re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert {"demo", "test"} <= set(commands)
+    for command in commands:
+        assert f"\n{command}:" in makefile
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
