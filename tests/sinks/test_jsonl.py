@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +107,39 @@ def test_what_is_not_finite_is_null_and_named(make_logger: MakeLogger, tmp_path:
     assert line["episode"]["total_reward"] is None
     assert line["details"]["state"] == [1.0, None]
     assert line["nonfinite"] == {"scale": "inf", "total_reward": "inf", "state[1]": "nan"}
+
+
+LONG = """
+import jax, jax.numpy as jnp, jaxlog, sys
+config = {"batched_logging_enabled": True, "log_frequency": 1, "sinks": [{"kind": "jsonl"}]}
+logger = jaxlog.Logger(config)
+
+def update(x, step):
+    x = jnp.tanh(x @ x)
+    jaxlog.batch_step(logger, step, {"x": x[0, 0]})
+    return x, None
+
+with logger.open(sys.argv[1]):
+    program = jax.jit(lambda x: jax.lax.scan(update, x, jnp.arange(10**6)))
+    jax.block_until_ready(program(jnp.ones((300, 300))))
+"""
+
+
+def test_lines_are_in_the_file_while_the_program_runs(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", LONG, tmp_path])
+    path = tmp_path / "batch_metrics.jsonl"
+    end = time.monotonic() + 60
+    while not (path.exists() and path.read_bytes().count(b"\n") > 100):
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGKILL)
+    killed = time.time()
+    process.wait()
+    lines = [json.loads(line) for line in path.read_text().splitlines(keepends=True)[:-1]]
+    assert [line["step"] for line in lines] == list(range(len(lines)))
+    assert killed - lines[-1]["timestamp"] < 1.0
 
 
 def test_each_call_has_a_file_of_its_own(make_logger: MakeLogger, tmp_path: Path) -> None:
