@@ -64,6 +64,7 @@ class Logger:
         self._decoders: dict[int, Decoder] = {}
         self._run: Run | None = None
         self._without_run = itertools.count()
+        self._said_off = False
 
     def __repr__(self) -> str:
         return f"<jaxlog.Logger {self.name!r}>"
@@ -134,6 +135,15 @@ class Logger:
                 "Call the program inside `with logger.open(...)`, and do not leave the block from "
                 "another thread than the one that called it. Said once.",
                 self,
+            )
+
+    def mention_off(self) -> None:
+        """Says that `batch_step` logs nothing, once, where nobody decided that it should not."""
+        if "batched_logging_enabled" not in self.settings.model_fields_set and not self._said_off:
+            self._said_off = True
+            _log.warning(
+                "jaxlog: batch_step logs nothing, because batched_logging_enabled is false unless "
+                "it is set; set it to true in the settings, or to false to log nothing in silence."
             )
 
     def learn(self, schema: Schema) -> None:

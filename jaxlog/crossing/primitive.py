@@ -8,7 +8,6 @@ and JAX publishes only one of them.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,12 +60,6 @@ def emit(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> None:
     emit_p.bind(due, words, handle=handle, site=site)
 
 
-@emit_p.def_impl
-@functools.partial(jax.jit, static_argnames=("handle", "site"))
-def _outside_jit(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
-    return emit_p.bind(due, words, handle=handle, site=site)
-
-
 @emit_p.def_effectful_abstract_eval
 def _abstract_eval(due: Any, words: Any, **_: Any) -> tuple[list[Any], set[effects.Effect]]:
     assert due.dtype == words.dtype == np.uint32
@@ -105,6 +98,7 @@ def _cross(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[
     return []
 
 
+emit_p.def_impl(jax.jit(_cross, static_argnames=("handle", "site")))  # compiled once, outside jit
 batching.primitive_batchers[emit_p] = _batch
 ad.primitive_jvps[emit_p] = _jvp
 mlir.register_lowering(emit_p, mlir.lower_fun(_cross, multiple_results=True))

@@ -94,6 +94,7 @@ def batch_step(
         kept=checks.kept(logger.settings, inputs.metrics, name),
     )
     if not logger.settings.batched_logging_enabled:
+        logger.mention_off()
         return Record()
     made = record(plan, inputs)
     assert made.due is not None

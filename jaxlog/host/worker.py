@@ -77,7 +77,7 @@ class Worker:
                 moves = self._moves
                 if not self._changed.wait(STALL_TIMEOUT) and moves == self._moves:
                     self._switch_off(f"it did not move for {STALL_TIMEOUT:g} s")
-            if self._off:
+            if self._off or self._closing:
                 self.lost += 1
                 return
             self._queue.append(arrival)

@@ -77,6 +77,17 @@ def vmapped_steps(log: Log) -> Any:
     return jax.vmap(lambda step: log(step, step.astype(np.float32)))(jnp.arange(8))
 
 
+def vmapped_condition(log: Log) -> Any:
+    """Only the condition differs between the lanes."""
+    return jax.vmap(lambda when: log(0, 5.0, when=when))(jnp.array([True, False, True]))
+
+
+def without_jit(log: Log) -> Any:
+    with jax.disable_jit():
+        for step in range(3):
+            log(step, step * 2.0)
+
+
 def differentiated(log: Log) -> Any:
     def loss(x: jax.Array) -> jax.Array:
         def body(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
@@ -123,6 +134,8 @@ CASES = [
     Case(vmapped, [[(s, [lane + 2.0 * s for lane in range(4)])] for s in range(3)], jit=False),
     Case(vmapped_twice, [[(0, [0.0, 1.0, 2.0, 10.0, 11.0, 12.0])]]),
     Case(vmapped_steps, [[(0, [0.0]), (3, [3.0]), (6, [6.0])]], settings={"log_frequency": 3}),
+    Case(vmapped_condition, [[(0, [5.0, 5.0])]]),
+    Case(without_jit, ONE_BY_ONE, jit=False),
     Case(differentiated, ONE_BY_ONE),
     Case(rematerialised, ONE_BY_ONE),
 ]
@@ -144,8 +157,8 @@ def test_the_host_is_called_once_for_each_step(
     monkeypatch.setattr(delivery, "receive", counting)
     logger = make_logger(**({"log_frequency": 1} | (case.settings or {})))
 
-    def log(step: Any, value: Any) -> None:
-        jaxlog.batch_step(logger, step, {"value": value})
+    def log(step: Any, value: Any, **kwargs: Any) -> None:
+        jaxlog.batch_step(logger, step, {"value": value}, **kwargs)
 
     program = functools.partial(case.program, log)
     with logger.open() as run:

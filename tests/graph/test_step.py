@@ -214,6 +214,16 @@ def test_switched_off_it_adds_nothing_to_the_program(make_logger: MakeLogger) ->
         jaxlog.batch_step(logger, 0, {"episode_returns": jnp.ones(3), "x": jnp.ones(2)})
 
 
+def test_what_nobody_switched_on_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    silent = jaxlog.Logger({"batched_logging_enabled": False})
+    forgotten = jaxlog.Logger({"log_frequency": 1})
+    for _ in range(2):
+        jaxlog.batch_step(silent, 0, GOOD)
+        jaxlog.batch_step(forgotten, 0, GOOD)
+    (said,) = caplog.messages
+    assert "batched_logging_enabled is false unless it is set" in said
+
+
 def test_calls_are_told_apart_by_name(make_logger: MakeLogger, logged: Any) -> None:
     logger = make_logger()
 
