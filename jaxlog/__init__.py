@@ -4,19 +4,19 @@ Aggregates and sampled episodes are computed in the compiled program; one callba
 all seeds to the host, where sinks write them.
 """
 
+from jaxlog.events import EpisodeEvent as EpisodeEvent
+from jaxlog.events import Lane as Lane
+from jaxlog.events import MetricsEvent as MetricsEvent
+from jaxlog.events import RunInfo as RunInfo
 from jaxlog.graph.record import Record as Record
 from jaxlog.graph.sampling import sample_indices as sample_indices
 from jaxlog.graph.sampling import sample_indices_where as sample_indices_where
 from jaxlog.graph.statistics import Moments as Moments
-from jaxlog.graph.step import batch_step as batch_step
-from jaxlog.graph.step import from_info as from_info
-from jaxlog.host.events import EpisodeEvent as EpisodeEvent
-from jaxlog.host.events import Lane as Lane
-from jaxlog.host.events import MetricsEvent as MetricsEvent
-from jaxlog.host.events import RunInfo as RunInfo
 from jaxlog.logger import Logger as Logger
 from jaxlog.settings import ConfigError as ConfigError
 from jaxlog.settings import LoggingConfig as LoggingConfig
 from jaxlog.settings import load_config as load_config
 from jaxlog.sinks.sink import Sink as Sink
 from jaxlog.sinks.sink import SinkSettings as SinkSettings
+from jaxlog.step import batch_step as batch_step
+from jaxlog.step import from_info as from_info

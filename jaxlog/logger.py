@@ -6,13 +6,15 @@ import contextlib
 import itertools
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jaxlog.crossing.delivery import attach, barrier
+from jaxlog.events import RunInfo
 from jaxlog.host.decode import Decoder
-from jaxlog.host.events import RunInfo
 from jaxlog.host.run import Run
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config
@@ -63,8 +65,15 @@ class Logger:
         self.handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
         self._run: Run | None = None
+        self._opening = threading.Lock()
         self._without_run = itertools.count()
         self._said_off = False
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Logger:
+        return self  # compiled programs know it, and a copy they would not
+
+    def __reduce__(self) -> Any:
+        return partial(Logger, total_steps=self.total_steps, name=self.name), (self.settings,)
 
     def __repr__(self) -> str:
         return f"<jaxlog.Logger {self.name!r}>"
@@ -95,12 +104,10 @@ class Logger:
           OSError: the directory holds a run already, or cannot be written.
           ValueError: a sink of the settings writes files, and there is no directory.
         """
-        if self._run is not None:
-            raise RuntimeError(
-                f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block first, "
-                "or make a second Logger for a run at the same time"
-            )
-        path = None if directory is None else Path(directory)
+        if isinstance(tags, str):
+            raise TypeError(f"tags: got the text {tags!r}, expected several: ({tags!r},)")
+        # Absolute: the program may change its working directory while it runs.
+        path = None if directory is None else Path(directory).absolute()
         sinks = []
         for settings in self.settings.sinks:
             sink = sink_class(settings.kind)(settings)
@@ -112,23 +119,33 @@ class Logger:
             sinks.append((settings.kind, sink))
         label = name if name is not None else (path.name if path is not None else self.name)
         info = RunInfo(label, path, self.total_steps, dict(config or {}), tuple(tags))
-        run = self._run = Run(info, sinks, self._decoders.__getitem__)
+        with self._opening:
+            if self._run is not None:
+                raise RuntimeError(
+                    f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block "
+                    "first, or make a second Logger for a run at the same time"
+                )
+            run = self._run = Run(info, sinks, partial(_decoder_of, self._decoders))
+        error: BaseException | None = None
         try:
             yield run
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             try:
                 barrier()
-            except Exception as error:
+            except Exception as failed:
                 # The user's own program failed, and tells of it where its result is used.
-                _log.info("jaxlog: waiting for the program to end raised %s", error)
-            finally:
-                self._run = None
-                run.close()
+                error = error or failed
+            self._run = None
+            run.close(error)
 
     def receive(self, delivery: Delivery) -> None:
         """Takes one delivery from the crossing, on XLA's thread."""
-        if self._run is not None:
-            self._run.receive(delivery)
+        run = self._run
+        if run is not None:
+            run.receive(delivery)
         elif next(self._without_run) == 0:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
@@ -148,5 +165,19 @@ class Logger:
 
     def learn(self, schema: Schema) -> None:
         """Remembers, while a program is traced, how its records are to be read."""
-        if schema.site not in self._decoders:
+        known = self._decoders.get(schema.site)
+        if known is None:
             self._decoders[schema.site] = Decoder(schema, self.settings.env_steps_per_update)
+        elif known.schema != schema:
+            raise RuntimeError(
+                f"two calls named {schema.name!r} have one number by chance; give one another name="
+            )
+
+
+def _decoder_of(decoders: Mapping[int, Decoder], site: int) -> Decoder:
+    if site not in decoders:
+        raise LookupError(
+            "a program sent a record that this Logger was not traced with; trace the program anew, "
+            "as jax.jit of a new function"
+        )
+    return decoders[site]

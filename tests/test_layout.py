@@ -66,7 +66,10 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
-    modules = ["crossing", "graph", "host", "logger", "names", "schema", "settings", "sinks"]
+    modules = [
+        "crossing", "events", "graph", "host", "logger", "names", "schema", "settings", "sinks",
+        "step",
+    ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
 

@@ -29,6 +29,7 @@ class Receiver(Protocol):
 
 
 _receivers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+_used: set[int] = set()
 _unclaimed = itertools.count()
 
 
@@ -36,12 +37,14 @@ def attach(name: str, receiver: Receiver) -> int:
     """Makes `receiver` reachable from compiled programs; no strong reference to it is kept.
 
     Returns:
-      Its handle: made from `name`, and the next free number where a living receiver has that one,
-      so that a program compiles to the same words in every process.
+      Its handle, made from `name` and the number of receivers of that name before it: the same in
+      every process that makes the same ones. None is used twice, so that a program that was traced
+      with a receiver that is gone finds nobody, and not another.
     """
-    handle = zlib.crc32(name.encode())
-    while handle in _receivers:
+    handle = zlib.crc32(name.encode("utf-8", "replace"))
+    while handle in _used:
         handle = (handle + 1) % 2**32
+    _used.add(handle)
     _receivers[handle] = receiver
     return handle
 

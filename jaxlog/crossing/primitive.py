@@ -8,6 +8,7 @@ and JAX publishes only one of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,6 +87,8 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
 def _cross(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
+    if not math.prod(lanes):
+        return []
 
     def call(due: jax.Array, words: jax.Array) -> None:
         due = jnp.broadcast_to(due, lanes).reshape(-1)

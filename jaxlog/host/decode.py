@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog.host.events import EpisodeEvent, Key, Lane, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, Key, Lane, MetricsEvent
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema, split
-
-Event = MetricsEvent | EpisodeEvent
 
 
 class Decoder:
@@ -24,7 +22,7 @@ class Decoder:
     """
 
     def __init__(self, schema: Schema, env_steps_per_update: int | None) -> None:
-        self._schema = schema
+        self.schema = schema
         self._env_steps_per_update = env_steps_per_update
         self._labels = [field.path[1] for field in schema.section("labels")]
         self._keys = {
@@ -32,8 +30,8 @@ class Decoder:
             for column in schema.columns
         }
 
-    def events(self, arrivals: Sequence[tuple[float, Delivery]]) -> Iterator[Event]:
-        """The events of some deliveries of this call site, in their order.
+    def events(self, arrivals: Sequence[tuple[float, Delivery]]) -> list[list[Event]]:
+        """The events of each of some deliveries of this call site.
 
         Args:
           arrivals: each with the time it came, all with one number of lanes.
@@ -41,13 +39,14 @@ class Decoder:
         due, words = split([delivery for _, delivery in arrivals])
         num_lanes = due.shape[1]
         due, words = due.reshape(-1), words.reshape(due.size, -1)
-        steps = self._schema.read(words, "step").tolist()
-        columns = [self._schema.read(words, "labels", key) for key in self._labels]
+        steps = self.schema.read(words, "step").tolist()
+        columns = [self.schema.read(words, "labels", key) for key in self._labels]
         labels = _rows(self._labels, columns, len(words))
         logged = np.flatnonzero(due & METRICS_DUE)
         metrics = dict(zip(logged.tolist(), self._metric_rows(words[logged]), strict=True))
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
+        records: list[list[Event]] = []
         for number, (timestamp, _) in enumerate(arrivals):
             start = number * num_lanes
             rows = range(start, start + num_lanes)
@@ -57,28 +56,32 @@ class Decoder:
                 if row in metrics:
                     lane = Lane(row - start, labels[row], metrics[row])
                     at_step.setdefault(steps[row], []).append(lane)
-            for step in sorted(at_step):
-                yield MetricsEvent(
-                    self._schema.name,
+            events: list[Event] = [
+                MetricsEvent(
+                    self.schema.name,
                     step,
                     self._env_step(step),
                     timestamp,
                     tuple(at_step[step]),
                     self._keys,
                 )
+                for step in sorted(at_step)
+            ]
             for row in rows if sampled else ():
                 if row in sampled:
-                    yield from self._episodes(
+                    events += self._episodes(
                         words[row : row + 1], steps[row], timestamp, row - start, labels[row]
                     )
+            records.append(events)
+        return records
 
     def _env_step(self, step: int) -> int | None:
         per_update = self._env_steps_per_update
         return None if per_update is None else (step + 1) * per_update
 
     def _metric_rows(self, words: np.ndarray) -> list[dict[str, Any]]:
-        read = functools.cache(lambda *path: self._schema.read(words, *path))
-        columns = self._schema.columns
+        read = functools.cache(lambda *path: self.schema.read(words, *path))
+        columns = self.schema.columns
         keys = [column.key for column in columns]
         rows = _rows(keys, [read(*column.path) for column in columns], len(words))
         # No episode, no value: never a zero in its place.
@@ -91,7 +94,7 @@ class Decoder:
     def _episodes(
         self, words: np.ndarray, step: int, timestamp: float, lane: int, labels: Any
     ) -> Iterator[EpisodeEvent]:
-        schema = self._schema
+        schema = self.schema
         (count,) = schema.read(words, "samples", "count").tolist()
         (indices,) = schema.read(words, "samples", "index")
         summary = {

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import orjson
 
-from jaxlog.host.decode import Decoder, Event
-from jaxlog.host.events import RunInfo
+from jaxlog.events import Event, RunInfo
+from jaxlog.host.decode import Decoder
 from jaxlog.host.worker import Arrival, Worker
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from jaxlog.sinks.memory import MemorySink
 
 _log = logging.getLogger("jaxlog")
 
@@ -45,7 +48,8 @@ class Run:
         self.info = info
         self.arrived = 0
         self._decoder = decoder
-        self._started = time.time()
+        self._lock = threading.Lock()
+        self._facts = _facts(info)
         if info.directory is not None:
             _claim(info.directory)
         self._save()
@@ -58,8 +62,7 @@ class Run:
             for _, sink in opened:
                 with contextlib.suppress(Exception):
                     sink.close()
-            if info.directory is not None:
-                (info.directory / RUN_FILE).unlink(missing_ok=True)
+            self._release()
             raise
         self._workers = [Worker(kind, sink, self._decode) for kind, sink in opened]
 
@@ -68,7 +71,11 @@ class Run:
         """Where its files are; None for a run without files."""
         return self.info.directory
 
-    def sink(self, kind: str) -> Any:
+    @overload
+    def sink(self, kind: Literal["memory"]) -> MemorySink: ...
+    @overload
+    def sink(self, kind: str) -> Sink: ...
+    def sink(self, kind: str) -> Sink:
         """The sink of a kind, to read what it holds: `run.sink("memory").metrics`.
 
         Raises:
@@ -84,66 +91,94 @@ class Run:
 
     def receive(self, delivery: Delivery) -> None:
         """Takes one delivery in, on XLA's thread."""
-        self.arrived += 1
+        with self._lock:
+            self.arrived += 1
         arrival = (time.time(), delivery)
         for worker in self._workers:
             worker.put(arrival)
 
-    def close(self) -> None:
-        """Writes all that arrived and closes the sinks; says what was lost, if anything was."""
+    def close(self, error: BaseException | None = None) -> None:
+        """Writes all that arrived and closes the sinks; says what was lost, if anything was.
+
+        A run that ended with an error before anything arrived gives its directory free again.
+
+        Args:
+          error: what ended the run, if not its end.
+        """
         for worker in self._workers:
             worker.close()
-        self._save(ended=True)
+        if error is not None and not self.arrived:
+            self._release()
+            return
+        self._facts["ended"] = _iso(time.time())
+        if error is not None:
+            self._facts["error"] = _text(f"{type(error).__name__}: {error}")
+        self._facts["arrived"] = self.arrived
+        self._facts["sinks"] = [
+            {
+                "kind": worker.kind,
+                "written": worker.written,
+                "lost": worker.lost,
+                "failure": None if worker.failure is None else _text(worker.failure),
+            }
+            for worker in self._workers
+        ]
+        try:
+            self._save()
+        except OSError as failed:
+            _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, failed)
         for worker in self._workers:
             if worker.lost:
                 _log.warning(
-                    "jaxlog: run %s: the sink %s lost %d of its events or records: %s",
+                    "jaxlog: run %s: the sink %s lost %d of %d records: %s",
                     self.info.name,
                     worker.kind,
                     worker.lost,
+                    worker.arrived,
                     worker.failure,
                 )
 
-    def _decode(self, arrivals: Sequence[Arrival]) -> Iterator[Event]:
-        """The events of some arrivals; those alike that follow each other are read together."""
+    def _decode(self, arrivals: Sequence[Arrival]) -> list[list[Event]]:
+        return self._decoder(arrivals[0][1].site).events(arrivals)
 
-        def alike(arrival: Arrival) -> tuple[int, int]:
-            return arrival[1].site, arrival[1].buffer.size
-
-        for (site, _), group in itertools.groupby(arrivals, key=alike):
-            yield from self._decoder(site).events(list(group))
-
-    def _save(self, *, ended: bool = False) -> None:
-        if self.info.directory is None:
-            return
-        facts: dict[str, Any] = {
-            "name": self.info.name,
-            "tags": self.info.tags,
-            "config": self.info.config,
-            "total_steps": self.info.total_steps,
-            "started": _iso(self._started),
-            "pid": os.getpid(),
-        }
-        if ended:
-            facts |= {
-                "ended": _iso(time.time()),
-                "arrived": self.arrived,
-                "sinks": {
-                    worker.kind: {
-                        "written": worker.written,
-                        "lost": worker.lost,
-                        "failure": worker.failure,
-                    }
-                    for worker in self._workers
-                },
-            }
-        text = orjson.dumps(facts, str, orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
-        try:
+    def _save(self) -> None:
+        if self.info.directory is not None:
+            text = orjson.dumps(self._facts, option=orjson.OPT_INDENT_2)
             (self.info.directory / RUN_FILE).write_bytes(text)
-        except OSError as error:
-            if not ended:
-                raise
-            _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, error)
+
+    def _release(self) -> None:
+        if self.info.directory is not None:
+            with contextlib.suppress(OSError):
+                (self.info.directory / RUN_FILE).unlink()
+
+
+def _facts(info: RunInfo) -> dict[str, Any]:
+    """What run.json says from the beginning: a copy, in plain JSON values.
+
+    Raises:
+      TypeError: the user's `config` has something that JSON cannot keep.
+    """
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    try:
+        config = orjson.loads(orjson.dumps(info.config, str, options))
+    except TypeError as error:
+        raise TypeError(
+            f"config: cannot be kept in {RUN_FILE}: {error}; give a dict of numbers, texts, lists "
+            "and dicts"
+        ) from None
+    return {
+        "name": _text(info.name),
+        "tags": [_text(tag) for tag in info.tags],
+        "config": config,
+        "total_steps": info.total_steps,
+        "started": _iso(time.time()),
+        "pid": os.getpid(),
+    }
+
+
+def _text(text: str) -> str:
+    """Text that UTF-8 can hold: a file's name may have bytes that are not."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _iso(seconds: float) -> str:

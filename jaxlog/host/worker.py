@@ -1,20 +1,21 @@
 """One sink, one thread, one queue: what a sink does stays with it.
 
 The queue is bounded in bytes; where it is full, the program waits and nothing is dropped. A sink
-that fails is tried again; one that keeps failing, or does not move, is switched off, and what it
-did not write is counted.
+that fails is tried again; one that keeps failing, or does not move, is switched off. A record is
+written when the sink has flushed it, and lost when it has not: the two add up to what arrived.
 """
 
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from jaxlog.host.decode import Event
-from jaxlog.host.events import EpisodeEvent, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
 
@@ -28,12 +29,13 @@ STALL_TIMEOUT = 30.0
 """Seconds that a full queue may stand still before its sink is switched off."""
 LINGER = 0.05
 """Seconds for which records gather, so that they are decoded and written many at a time."""
-RETRIES = 1
-"""How often an event that a sink failed on is tried again."""
+RETRY_DELAYS = (0.05, 0.5)
+"""Seconds to wait before what a sink failed to do is tried again."""
 MAX_FAILURES = 3
-"""How many events in a row a sink may fail on before it is switched off."""
+"""How often in a row a sink may fail for good before it is switched off."""
 
 Arrival = tuple[float, Delivery]
+Decode = Callable[[Sequence[Arrival]], list[list[Event]]]
 
 
 class Worker:
@@ -42,25 +44,24 @@ class Worker:
     Args:
       kind: what the sink is called in messages.
       sink: opened already.
-      decode: turns arrivals into events.
+      decode: the events of each of some arrivals of one site and one number of lanes.
 
     Attributes:
-      written: events the sink took.
-      lost: records, or events of them, that it did not.
-      failure: what the sink last raised, or why it is off.
+      arrived: the records it was given; one has all lanes of a step.
+      written: the records that the sink wrote and flushed.
+      failure: what the sink last failed to do, or why it is off; None where all is well.
     """
 
-    def __init__(
-        self, kind: str, sink: Sink, decode: Callable[[Sequence[Arrival]], Iterable[Event]]
-    ) -> None:
+    def __init__(self, kind: str, sink: Sink, decode: Decode) -> None:
         self.kind = kind
         self.sink = sink
+        self.arrived = 0
         self.written = 0
-        self.lost = 0
         self.failure: str | None = None
         self._decode = decode
         self._queue: collections.deque[Arrival] = collections.deque()
         self._bytes = 0
+        self._unflushed = 0
         self._moves = 0  # grows while the sink gets anything done
         self._failed_in_a_row: collections.Counter[str] = collections.Counter()
         self._off = False
@@ -69,16 +70,21 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name=f"jaxlog-{kind}", daemon=True)
         self._thread.start()
 
+    @property
+    def lost(self) -> int:
+        """The records that were not written; before `close`, those still on their way too."""
+        return self.arrived - self.written
+
     def put(self, arrival: Arrival) -> None:
         """Queues one arrival; waits while the queue is full. Called on XLA's thread."""
         size = arrival[1].num_bytes
         with self._changed:
+            self.arrived += 1
             while self._bytes and self._bytes + size > QUEUE_BYTES and not self._off:
                 moves = self._moves
                 if not self._changed.wait(STALL_TIMEOUT) and moves == self._moves:
                     self._switch_off(f"it did not move for {STALL_TIMEOUT:g} s")
             if self._off or self._closing:
-                self.lost += 1
                 return
             self._queue.append(arrival)
             self._bytes += size
@@ -101,12 +107,12 @@ class Worker:
                 return
 
     def _work(self) -> None:
-        while True:
+        while not self._off:
             with self._changed:
-                while not self._queue and not self._closing:
+                while not (self._queue or self._closing or self._off):
                     self._changed.wait()
-                if not self._closing and self._bytes <= QUEUE_BYTES // 2:
-                    self._changed.wait_for(self._full_or_closing, LINGER)
+                if not self._in_haste():
+                    self._changed.wait_for(self._in_haste, LINGER)
                 batch, size = [], 0
                 while self._queue and size < BATCH_BYTES:
                     batch.append(self._queue.popleft())
@@ -116,76 +122,89 @@ class Worker:
                 self._bytes -= size
                 self._moves += 1
                 self._changed.notify_all()
-                done = self._closing and not self._queue
-            if done:
-                self._guarded(self.sink.close, "close")
-                return
+                if self._closing and not self._queue:
+                    break
+        if self._try("close", self.sink.close, delays=()):
+            self._count_as_written()
 
-    def _full_or_closing(self) -> bool:
-        return self._closing or self._bytes > QUEUE_BYTES // 2
+    def _in_haste(self) -> bool:
+        return self._closing or self._off or self._bytes > QUEUE_BYTES // 2
 
     def _write(self, batch: Sequence[Arrival]) -> None:
-        if not batch:
-            return
-        try:
-            for event in self._decode(batch):
-                self._write_event(event)
-        except Exception as error:
-            self._failed(error, "decode")
-        self._guarded(self.sink.flush, "flush")
-
-    def _write_event(self, event: Event) -> None:
-        self._moves += 1
-        if self._off:
-            self.lost += 1
-            return
-        for attempt in range(1 + RETRIES):
+        for _, alike in itertools.groupby(batch, key=_site_and_size):
+            arrivals = list(alike)
             try:
-                match event:
-                    case MetricsEvent():
-                        self.sink.write_metrics(event)
-                    case EpisodeEvent():
-                        self.sink.write_episode(event)
-            except Exception as error:
-                if attempt == RETRIES:
-                    self.lost += 1
-                    self._failed(error, "write")
-                else:
-                    time.sleep(LINGER)
-            else:
-                self.written += 1
-                self._failed_in_a_row["write"] = 0
-                return
+                records = self._decode(arrivals)
+            except Exception as error:  # no fault of the sink's
+                self._mention("decode", error)
+                continue
+            for events in records:
+                if self._off:
+                    return
+                done = [self._write_event(event) for event in events]
+                self._unflushed += all(done)
+        if batch and self._try("flush", self.sink.flush):
+            self._count_as_written()
 
-    def _guarded(self, method: Callable[[], None], what: str) -> None:
-        if not self._off:
+    def _count_as_written(self) -> None:
+        self.written += self._unflushed
+        self._unflushed = 0
+
+    def _write_event(self, event: Event) -> bool:
+        match event:
+            case MetricsEvent():
+                return self._try("write", self.sink.write_metrics, event)
+            case EpisodeEvent():
+                return self._try("write", self.sink.write_episode, event)
+
+    def _try(
+        self,
+        what: str,
+        method: Callable[..., None],
+        *arguments: Any,
+        delays: tuple[float, ...] | None = None,
+    ) -> bool:
+        """Calls a method of the sink, again if need be; whether it did what it should."""
+        for delay in (*(RETRY_DELAYS if delays is None else delays), None):
+            self._moves += 1
             try:
-                method()
-            except Exception as error:
-                self._failed(error, what)
+                method(*arguments)
+            except BaseException as error:  # SystemExit too: Rich raises it for a closed pipe
+                if delay is None:
+                    self._mention(what, error)
+                    self._failed_in_a_row[what] += 1
+                    if self._failed_in_a_row[what] >= MAX_FAILURES:
+                        with self._changed:
+                            self._switch_off(f"it failed {MAX_FAILURES} times in a row")
+                    return False
+                time.sleep(delay)
             else:
                 self._failed_in_a_row[what] = 0
+                return True
+        return False
 
-    def _failed(self, error: Exception, what: str) -> None:
+    def _mention(self, what: str, error: BaseException) -> None:
+        """Says once that something failed."""
         first = self.failure is None
         self.failure = f"could not {what}: {type(error).__name__}: {error}"
         if first:
             _log.warning(
-                "jaxlog: the sink %s %s. Training and the other sinks go on. Said once.",
+                "jaxlog: the sink %s %s. Training and the other sinks go on.",
                 self.kind,
                 self.failure,
                 exc_info=error,
             )
-        self._failed_in_a_row[what] += 1
-        if self._failed_in_a_row[what] >= MAX_FAILURES:
-            with self._changed:
-                self._switch_off(f"it failed {MAX_FAILURES} times in a row, last: {self.failure}")
 
     def _switch_off(self, why: str) -> None:
         if not self._off:
             self._off = True
-            self.failure = why
-            self.lost += len(self._queue)
+            self.failure = f"{why}; last: {self.failure}" if self.failure else why
             self._queue.clear()
-            _log.warning("jaxlog: the sink %s is switched off for this run: %s", self.kind, why)
+            _log.warning(
+                "jaxlog: the sink %s is switched off for this run: %s", self.kind, self.failure
+            )
         self._changed.notify_all()
+
+
+def _site_and_size(arrival: Arrival) -> tuple[int, int]:
+    return arrival[1].site, arrival[1].buffer.size

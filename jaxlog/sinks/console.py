@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from jaxlog.host.events import MetricsEvent, RunInfo
+from jaxlog.events import MetricsEvent, RunInfo
 from jaxlog.names import CATEGORIES
 from jaxlog.sinks.sink import Sink, SinkSettings
 

@@ -6,13 +6,15 @@ which it was.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import orjson
 
-from jaxlog.host.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 
@@ -30,48 +32,101 @@ class JsonlSink(Sink):
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
-        self._files: dict[str, BinaryIO] = {}
+        self._files: dict[str, _LineFile] = {}
 
-    def open(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
+    def open(self, run: RunInfo) -> None:
+        """Checks that the directory has no lines of another run.
+
+        Raises:
+          FileExistsError: it has.
+        """
         assert run.directory is not None
         self._directory = run.directory
+        for path in (*self._directory.glob("*_metrics.jsonl"), self._directory / "episodes.jsonl"):
+            if path.exists() and path.stat().st_size:
+                raise FileExistsError(
+                    f"{path}: has the lines of another run; choose another directory, or delete it"
+                )
 
-    def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102
+    def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
+        head = _head(event)
         lines = [
-            {
-                **_head(event),
-                "lane": lane.index,
-                "labels": lane.labels,
-                "metrics": lane.metrics,
-            }
+            _dumps(
+                head | {"lane": lane.index, "labels": lane.labels, "metrics": lane.metrics},
+                ("labels", "metrics"),
+            )
             for lane in event.lanes
         ]
-        self._write(f"{event.name}_metrics.jsonl", lines, "metrics")
+        self._file(f"{event.name}_metrics.jsonl").add(b"".join(lines))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        line = {
-            **_head(event),
+        line = _head(event) | {
             "name": event.name,
             "lane": event.lane,
             "labels": event.labels,
             "episode": event.episode,
             "details": event.details,
         }
-        self._write("episodes.jsonl", [line], "episode", "details")
+        self._file("episodes.jsonl").add(_dumps(line, ("labels", "episode", "details")))
 
     def flush(self) -> None:  # noqa: D102
-        for file in self._files.values():
-            file.flush()
+        with contextlib.ExitStack() as every:  # one file that fails does not keep the others
+            for file in self._files.values():
+                every.callback(file.flush)
 
     def close(self) -> None:  # noqa: D102
-        while self._files:
-            self._files.popitem()[1].close()
+        with contextlib.ExitStack() as every:
+            for file in self._files.values():
+                every.callback(file.close)
 
-    def _write(self, name: str, lines: list[dict[str, Any]], *parts: str) -> None:
-        text = b"".join(_dumps(line, parts) for line in lines)
+    def _file(self, name: str) -> _LineFile:
         if name not in self._files:
-            self._files[name] = (self._directory / name).open("ab")
-        self._files[name].write(text)
+            self._files[name] = _LineFile(self._directory / name)
+        return self._files[name]
+
+
+class _LineFile:
+    """A file of whole lines: what is flushed is in it, and of a write that failed nothing is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = None
+        self._pending: list[bytes] = []
+        self._size = 0  # up to here there are whole lines
+        self._torn = False
+
+    def add(self, lines: bytes) -> None:
+        self._pending.append(lines)
+
+    def flush(self) -> None:
+        if not self._pending:
+            return
+        if self._file is None:
+            self._file = self._path.open("ab", buffering=0)
+            self._size = self._file.tell()
+        if self._torn:
+            self._file.truncate(self._size)
+        data = memoryview(b"".join(self._pending))
+        self._torn = True
+        done = 0
+        while done < len(data):
+            try:
+                done += self._file.write(data[done:])
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._file.truncate(self._size)
+                    self._torn = False
+                raise
+        self._torn = False
+        self._size += len(data)
+        self._pending.clear()
+
+    def close(self) -> None:
+        try:
+            self.flush()
+        finally:
+            if self._file is not None:
+                self._file.close()
 
 
 def _head(event: MetricsEvent | EpisodeEvent) -> dict[str, Any]:
@@ -86,22 +141,24 @@ def _dumps(line: dict[str, Any], parts: tuple[str, ...]) -> bytes:
     text = orjson.dumps(line, _plain, options)
     if b"null" not in text:  # what orjson writes for NaN and infinities
         return text
-    nonfinite = {
-        name: str(value) for part in ("labels", *parts) for name, value in _nonfinite(line[part])
-    }
+    nonfinite = {name: text for part in parts for name, text in _nonfinite(line[part])}
     return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
 
 
-def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The values that are not finite, named as `key` or `key[i, j]`."""
     for key, value in values.items():
-        if isinstance(value, np.ndarray):
-            if value.dtype.kind in "fV":
-                wide = value.astype(np.float64)
-                for at in np.argwhere(~np.isfinite(wide)):
-                    yield f"{key}[{', '.join(map(str, at))}]", float(wide[tuple(at)])
-        elif value != value or value in (np.inf, -np.inf):
-            yield key, float(value)
+        array = np.asarray(value)
+        if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
+            array = array.astype(np.float64)
+        elif array.dtype.kind == "c":
+            array = array.astype(np.complex128)
+            array = array.view(np.float64).reshape(*array.shape, 2)
+        else:
+            continue
+        for at in np.argwhere(~np.isfinite(array)):
+            place = f"[{', '.join(map(str, at))}]" if at.size else ""
+            yield f"{key}{place}", str(array[tuple(at)])
 
 
 def _plain(value: Any) -> Any:
@@ -109,7 +166,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype.kind == "c":
             return np.stack([value.real, value.imag], axis=-1).tolist()
-        if value.dtype.kind == "V":  # the halves and quarters of ml_dtypes
+        if value.dtype.kind == "V":
             return value.astype(np.float32).tolist()
         return value.tolist()
     raise TypeError(f"{type(value).__name__} has no JSON")

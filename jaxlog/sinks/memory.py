@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from jaxlog.host.events import EpisodeEvent, MetricsEvent
+from jaxlog.events import EpisodeEvent, MetricsEvent
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from jaxlog.host.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
 
 
 class SinkSettings(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -39,7 +39,10 @@ class Sink:
         """Called for each sampled episode."""
 
     def flush(self) -> None:
-        """Called when nothing waits to be written, and at least once a second."""
+        """Called after some events; what it has made lasting counts as written.
+
+        An event may be kept until then. After a flush that raised it is called again.
+        """
 
     def close(self) -> None:
-        """Called once, when all is written."""
+        """Called once, at the end of the run or when the sink is switched off; it flushes too."""

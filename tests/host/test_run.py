@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +58,7 @@ class Broken(jaxlog.Sink):
 @pytest.fixture
 def with_broken(make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sinks._SINKS, "broken", f"{__name__}:Broken")
-    monkeypatch.setattr(worker, "LINGER", 0.001)
+    monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
 
     def make(at: str) -> jaxlog.Logger:
         return make_logger(
@@ -76,8 +78,8 @@ def test_a_sink_that_raises_touches_neither_training_nor_the_others(
     assert result.tolist() == [0, 2, 4, 6, 8]
     assert [event.step for event in run.sink("memory").metrics] == [0, 1, 2, 3, 4]
     assert f"the sink broken could not {at}: RuntimeError: no connection" in caplog.text
-    if at == "write":
-        assert "the sink broken lost 5 of its events" in caplog.text
+    # What failed to flush was flushed by close; what failed to close was flushed before.
+    assert ("the sink broken lost 5 of 5 records" in caplog.text) == (at == "write")
 
 
 def test_a_sink_that_cannot_open_says_so_before_training(with_broken: Any, tmp_path: Path) -> None:
@@ -156,10 +158,14 @@ def test_a_logger_that_is_gone_is_said_once(
         train()
     assert run.arrived == 1
     held.clear()  # nobody holds it now, jaxlog neither
-    with caplog.at_level(logging.WARNING, "jaxlog"):
+    successor = make_logger(log_frequency=1)
+    jaxlog.batch_step(successor, 0, {"x": 1.0})  # knows the same schema
+    jax.effects_barrier()
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "jaxlog"), successor.open() as run:
         train()
         train()
-        jax.effects_barrier()
+    assert run.arrived == 0  # and it is not taken for another
     assert len(caplog.records) == 1
     assert "a Logger that no longer exists" in caplog.text
 
@@ -228,8 +234,108 @@ def test_a_run_tells_of_itself(make_logger: MakeLogger, tmp_path: Path) -> None:
     assert facts["tags"] == ["t"]
     assert facts["total_steps"] == 5
     assert facts["arrived"] == 5
-    assert facts["sinks"] == {"memory": {"written": 5, "lost": 0, "failure": None}}
+    assert facts["sinks"] == [{"kind": "memory", "written": 5, "lost": 0, "failure": None}]
+    assert "error" not in facts
     assert facts["ended"] >= facts["started"]
+
+
+def test_a_run_that_failed_says_so(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(log_frequency=1)
+
+    def fail() -> None:
+        with logger.open(tmp_path, config={"odd": object}):
+            program(logger)()
+            raise ValueError("diverged")
+
+    with pytest.raises(ValueError, match="diverged"):
+        fail()
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["error"] == "ValueError: diverged"
+    assert facts["arrived"] == 5
+
+
+def test_a_run_that_failed_before_it_began_gives_its_directory_free(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "jsonl"}])
+
+    def with_losses(losses: Any) -> None:
+        with logger.open(tmp_path):
+            jax.jit(lambda: jaxlog.batch_step(logger, 0, {"loss": losses}))()
+
+    with pytest.raises(ValueError, match="nothing says what the batch is"):
+        with_losses(jnp.ones((4, 4)))
+    with_losses(1.0)
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        with_losses(1.0)
+
+
+def test_lines_of_another_run_are_not_added_to(make_logger: MakeLogger, tmp_path: Path) -> None:
+    (tmp_path / "batch_metrics.jsonl").write_text('{"step": 1')
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with pytest.raises(FileExistsError, match="has the lines of another run"):
+        logger.open(tmp_path).__enter__()
+
+
+def test_a_config_is_taken_down_when_the_run_opens(make_logger: MakeLogger, tmp_path: Path) -> None:
+    config: dict[Any, Any] = {"schedule": {1: 0.5}}
+    with make_logger().open(tmp_path, config=config):
+        config["schedule"][2] = {(1, 2): object()}
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["config"] == {"schedule": {"1": 0.5}}
+    with (
+        pytest.raises(TypeError, match=r"config: cannot be kept in run\.json: .*64-bit"),
+        make_logger().open(tmp_path / "next", config={"seed": 2**70}),
+    ):
+        pass
+
+
+def test_the_program_may_go_elsewhere(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "jsonl"}])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with logger.open("run"):
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        program(logger)()
+    assert len((tmp_path / "run" / "batch_metrics.jsonl").read_text().splitlines()) == 5
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["arrived"] == 5
+
+
+def test_leaving_the_block_waits_for_the_program(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+
+    @jax.jit
+    def train(x: jax.Array) -> jax.Array:
+        def body(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            x = jnp.tanh(x @ x)
+            jaxlog.batch_step(logger, step, {"x": x[0, 0]})
+            return x, None
+
+        return jax.lax.scan(body, x, jnp.arange(100))[0]
+
+    x = jnp.ones((400, 400))
+    train.lower(x).compile()
+    with logger.open() as run:
+        train(x)  # dispatched, and not waited for
+    assert [event.step for event in run.sink("memory").metrics] == list(range(100))
+
+
+def test_lanes_may_differ_from_call_to_call(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+    with logger.open() as run:
+        for lanes in (2, 4, 2, 1):
+            jax.vmap(lambda x: jaxlog.batch_step(logger, 0, {"x": x}))(jnp.arange(lanes))
+    assert [len(event.lanes) for event in run.sink("memory").metrics] == [2, 4, 2, 1]
+
+
+def test_a_copy_of_a_logger(make_logger: MakeLogger) -> None:
+    logger = make_logger(7)
+    assert copy.deepcopy(logger) is logger
+    other = pickle.loads(pickle.dumps(logger))
+    assert (other.settings, other.total_steps) == (logger.settings, 7)
+    assert other.handle != logger.handle
 
 
 def test_an_unknown_sink_of_a_run(make_logger: MakeLogger) -> None:

@@ -59,8 +59,8 @@ def test_a_sink_takes_whatever_a_program_logs(
             jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
         (worker,) = run._workers
         assert (worker.lost, worker.failure) == (0, None)
-        # batch: 0 3 6 9 12 15 18 19; eval: 6, and episodes at 7, 14 and 19, 3 of each lane
-        assert worker.written == 8 + 1 + 27
+        # batch: 0 3 6 9 12 15 18 19 and samples at 7 and 14; eval: 6
+        assert worker.written == run.arrived == 8 + 2 + 1
 
 
 @pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])

@@ -14,8 +14,10 @@ import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
+import pytest
 
 import jaxlog
+from jaxlog.host import worker
 from tests.conftest import MakeLogger
 
 
@@ -107,6 +109,54 @@ def test_what_is_not_finite_is_null_and_named(make_logger: MakeLogger, tmp_path:
     assert line["episode"]["total_reward"] is None
     assert line["details"]["state"] == [1.0, None]
     assert line["nonfinite"] == {"scale": "inf", "total_reward": "inf", "state[1]": "nan"}
+
+
+FULL = """
+import jax.numpy as jnp, jaxlog, os, resource, signal, sys, threading, time
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file at its limit: write fails, as on a full disk
+config = {"batched_logging_enabled": True, "log_frequency": 1, "sinks": [{"kind": "jsonl"}]}
+logger = jaxlog.Logger(config)
+path = os.path.join(sys.argv[1], "batch_metrics.jsonl")
+limit = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+
+def log(step):
+    jaxlog.batch_step(logger, step, {f"metric_{i}": step + i / 7 for i in range(400)})
+    time.sleep(0.2)
+
+with logger.open(sys.argv[1]):
+    log(0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path) + 5000, limit))
+    log(1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    for step in range(2, 5):
+        log(step)
+"""
+
+
+def test_a_disk_that_is_full_for_a_moment_tears_no_line(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", FULL, tmp_path], check=True)
+    lines = read(tmp_path / "batch_metrics.jsonl")
+    assert [line["step"] for line in lines] == [0, 1, 2, 3, 4]
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert facts["sinks"] == [{"kind": "jsonl", "written": 5, "lost": 0, "failure": None}]
+
+
+def test_a_full_disk_is_told_of(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path):
+        (tmp_path / "eval_metrics.jsonl").symlink_to("/dev/full")
+        for step in range(10):
+            jaxlog.batch_step(logger, step, {"x": 1.0})
+            jaxlog.batch_step(logger, step, {"x": 1.0}, name="eval")
+    facts = json.loads((tmp_path / "run.json").read_text())
+    (sink,) = facts["sinks"]
+    assert sink["written"] + sink["lost"] == facts["arrived"] == 20
+    assert sink["lost"] >= 10
+    assert sink["failure"].startswith("could not close: OSError")
+    assert len(read(tmp_path / "batch_metrics.jsonl")) == 10  # the other file is whole
 
 
 LONG = """

@@ -91,6 +91,9 @@ class EpisodeEvent:
     details: Mapping[str, np.ndarray]
 
 
+Event = MetricsEvent | EpisodeEvent
+
+
 @dataclass(frozen=True)
 class RunInfo:
     """What a sink knows of the run it opens for.
