@@ -229,8 +229,10 @@ def make_train(
 def make_logger(settings: Settings, config: Path) -> jaxlog.Logger:
     """Return a logger with the settings of a file, told how long training is."""
     env_steps = settings.num_envs * settings.rollout_length
-    logging = jaxlog.load_config(config).model_copy(update={"env_steps_per_update": env_steps})
-    return jaxlog.Logger(logging, total_steps=settings.num_updates)
+    return jaxlog.Logger(
+        jaxlog.load_config(config, env_steps_per_update=env_steps),
+        total_steps=settings.num_updates,
+    )
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ all seeds to the host, where sinks write them.
 """
 
 from jaxlog.events import EpisodeEvent as EpisodeEvent
+from jaxlog.events import Key as Key
 from jaxlog.events import Lane as Lane
 from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
@@ -12,6 +13,7 @@ from jaxlog.graph.record import Record as Record
 from jaxlog.graph.sampling import sample_indices as sample_indices
 from jaxlog.graph.sampling import sample_indices_where as sample_indices_where
 from jaxlog.graph.statistics import Moments as Moments
+from jaxlog.host.run import Run as Run
 from jaxlog.logger import Logger as Logger
 from jaxlog.settings import ConfigError as ConfigError
 from jaxlog.settings import LoggingConfig as LoggingConfig

@@ -70,7 +70,8 @@ KNOWN: dict[str, Name] = {
 def look_up(name: str) -> Name:
     """What `name` means; a name the field does not have stands for itself.
 
-    A name that ends in `_loss` or `_norm` is steered by the switch of its kind.
+    `loss`, `*_loss`, `grad_norm`, `*_gradient_norm` and `*_grad_norm` are steered by the switch of
+    their kind.
 
     >>> look_up("episode_returns").stem
     'episode_return'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from jaxlog.crossing.primitive import emit
 from jaxlog.graph import checks
 from jaxlog.graph.record import Inputs, Plan, Record, record
 from jaxlog.logger import Logger
+from jaxlog.names import KNOWN, look_up
+from jaxlog.settings.problems import suggestion
 
 
 def batch_step(
@@ -29,7 +32,9 @@ def batch_step(
 
     Aggregates are logged when `step` is a multiple of `log_frequency`, episodes are picked when it
     is one of `sample_frequency`; both also at the last step, where the logger knows `total_steps`.
-    A step at which nothing is due costs a branch.
+    A step at which nothing is due costs a branch; but where each lane of a `vmap` has a gate of its
+    own (a `step` or `when` that differs between them), JAX computes both sides of the branch, at
+    every step.
 
     Under `jit` and `scan` each step that is due reaches the host once. Under `vmap` all lanes
     reach it in one call, and each gets a line of its own. Differentiation passes by: gradients are
@@ -38,11 +43,11 @@ def batch_step(
 
     Args:
       logger: made before the program is traced.
-      step: `int[]`, the update's index, from 0.
+      step: `int[]`, the update's index, from 0. Up to int32, or what its own dtype holds.
       metrics: arrays by name. One of the batch's shape is aggregated, and is part of each sampled
         episode; a scalar is logged as it is. The batch's shape is that of `where`, else that of the
-        first of episode_returns, episode_lengths, similarity_scores and success_mask. An array of
-        bools becomes its rate.
+        first of episode_returns, episode_lengths, similarity_scores and success_mask. Its last axis
+        is that of the environments. An array of bools becomes its rate.
       where: `bool[*batch]`, the entries that are episodes to count; all, if None. Where there is
         none, the count is 0 and no aggregate is logged.
       details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only.
@@ -78,21 +83,17 @@ def batch_step(
             "step: is missing; call batch_step(logger, step, metrics), with the index of the "
             "update, an integer, as step"
         )
+    checks.name(name)
     inputs = Inputs(
         step=checks.step(step),
-        when=checks.scalar_bool("when", when),
+        when=checks.condition(when),
         metrics=checks.metrics(metrics),
         where=where,
         details=checks.details(details),
         labels=checks.labels(labels),
     )
-    plan = Plan(
-        settings=logger.settings,
-        total_steps=logger.total_steps,
-        name=checks.name(name),
-        batch_shape=checks.batch_shape(inputs.metrics, where, inputs.details),
-        kept=checks.kept(logger.settings, inputs.metrics, name),
-    )
+    batch_shape = checks.batch_shape(inputs.metrics, where, inputs.details)
+    plan = _plan(logger, name, batch_shape, tuple(inputs.metrics), tuple(inputs.labels))
     if not logger.settings.batched_logging_enabled:
         logger.mention_off()
         return Record()
@@ -103,6 +104,60 @@ def batch_step(
     logger.learn(made.schema)
     emit(made.due, made.words, handle=logger.handle, site=made.schema.site)
     return made
+
+
+def _plan(
+    logger: Logger,
+    name: str,
+    batch_shape: tuple[int, ...] | None,
+    metrics: tuple[str, ...],
+    labels: tuple[str, ...],
+) -> Plan:
+    """What the settings make of one call."""
+    settings = logger.settings
+    include = _named_in("include", settings.include, metrics, name)
+    exclude = _named_in("exclude", settings.exclude, metrics, name)
+    kept = [m for m in metrics if (m in include or not settings.include) and m not in exclude]
+    # The switches speak of lines: an episode's summary keeps its return.
+    switches = {metric: look_up(metric).setting for metric in kept}
+    logged = [m for m in kept if getattr(settings, switches[m] or "", True)]
+    samples = settings.num_samples if settings.sampling_enabled and batch_shape else 0
+    return Plan(
+        name=name,
+        batch_shape=batch_shape,
+        log_frequency=settings.log_frequency,
+        sample_frequency=settings.sample_frequency,
+        last_step=None if logger.total_steps is None else logger.total_steps - 1,
+        num_samples=min(samples, math.prod(batch_shape or ())),
+        sample_seed=settings.sample_seed,
+        statistics=settings.statistics,
+        logged=tuple(logged),
+        sampled=tuple(kept),
+        labels=labels,
+    )
+
+
+def _named_in(
+    setting: str, entries: tuple[str, ...], metrics: tuple[str, ...], call: str
+) -> set[str]:
+    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
+    found = set()
+    for entry in entries:
+        prefix, _, bare = entry.rpartition("/")
+        if entry in metrics:
+            found.add(entry)
+        elif prefix == call and bare in metrics:
+            found.add(bare)
+        elif prefix not in ("", call) or entry in KNOWN:
+            continue  # it speaks of another call, or of what only another call may have
+        else:
+            raise ValueError(
+                f"settings: {setting}: got {entry!r}, which is no metric of "
+                f"batch_step(..., name={call!r}){suggestion(bare, [*metrics, *KNOWN])} "
+                f"(its metrics are: {', '.join(metrics)}; for one of another call write "
+                f"NAME_OF_THE_CALL/{bare})"
+            )
+    return found
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog.names import look_up
 from tests.conftest import MakeLogger
 
 RETURNS = jnp.array([1.0, 2.0, 3.0, 6.0])
@@ -290,14 +291,49 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"step": 1.0}, TypeError, "step: got 1.0, expected an integer scalar"),
     ({"step": True}, TypeError, "step: got True, expected an integer scalar"),
     ({"step": jnp.arange(3)}, TypeError, "step: got int32[3], expected an integer scalar"),
-    ({"step": 2**31}, ValueError, "step: got 2147483648, expected a number that fits into int32"),
+    ({"step": 2**31}, ValueError, "step: got 2147483648, expected what fits into int32; give"),
     (
         {"metrics": GOOD | {"policy_loss": jnp.ones((4, 8))}},
         ValueError,
-        "metrics['policy_loss']: got float32[4,8], expected a scalar or the shape (4,) of "
-        "episode_returns, the batch; for losses over epochs and minibatches log one number, "
-        "like .mean()",
+        "metrics['policy_loss']: got float32[4,8], expected a scalar; for values over epochs and "
+        "minibatches log one number, like .mean()",
     ),
+    (
+        {"metrics": GOOD | {"policy_loss": RETURNS}},  # by chance of the batch's shape
+        ValueError,
+        "metrics['policy_loss']: got float32[4], expected a scalar; for values over epochs and",
+    ),
+    (
+        {"metrics": GOOD | {"critic_loss": jnp.ones((4, 8))}},
+        ValueError,
+        "metrics['critic_loss']: got float32[4,8], expected a scalar or the shape (4,) of "
+        "episode_returns, the batch; give all that is one value per episode one shape, and of the "
+        "rest log one number, like .mean()",
+    ),
+    (
+        {"metrics": GOOD | {"success_mask": RETURNS}},
+        TypeError,
+        "metrics['success_mask']: got float32[4], expected bool; compare with something, like",
+    ),
+    (
+        {"step": np.int64(2**31)},
+        ValueError,
+        "step: got 2147483648, expected what fits into int32; give a float, or switch on",
+    ),
+    (
+        {"metrics": {"x": np.array([1, 2**40]).max()}},
+        ValueError,
+        "metrics['x']: got 1099511627776, expected what fits into int32",
+    ),
+    ({"labels": {"seed": 2**40}}, ValueError, "labels['seed']: got 1099511627776, expected what"),
+    (
+        {"metrics": {"losses": {"policy": 1.0}}},
+        TypeError,
+        "metrics['losses']: got dict, expected an array or a number; take its values out, each",
+    ),
+    ({"metrics": {"x": None}}, TypeError, "got None, expected an array or a number; leave it out"),
+    ({"metrics": {"x": np.array("a")}}, TypeError, "metrics['x']: got str32[], expected bool, int"),
+    ({"details": {1: RETURNS, "1": RETURNS}}, TypeError, "details: is no pytree: "),
     (
         {"where": jnp.ones(5, bool)},
         ValueError,
@@ -306,7 +342,7 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"where": jnp.ones(4)},
         TypeError,
-        "where: got float32[4], expected bool of the batch's shape; compare with something",
+        "where: got float32[4], expected bool of the batch's shape, like `done > 0`",
     ),
     ({"where": jnp.array(True)}, ValueError, "where: got bool[], expected the batch's shape, with"),
     (
@@ -328,7 +364,7 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"details": {"s": "text"}}, TypeError, "details['s']: got str, expected an array"),
     ({"metrics": {"x": "text"}}, TypeError, "metrics['x']: got str, expected an array or a number"),
     ({"metrics": {"x": [1.0]}}, TypeError, "metrics['x']: got list, expected an array or a number"),
-    ({"metrics": [1.0]}, TypeError, "metrics: got list, expected a dict of arrays by name"),
+    ({"metrics": [1.0]}, TypeError, "metrics: got list, expected a dict by name, like {"),
     ({"metrics": {1: 1.0}}, TypeError, "metrics: got the key 1, expected a name"),
     (
         {"metrics": {"x": jnp.ones((), np.complex64)}},
@@ -344,7 +380,7 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"labels": {"seed": "a"}}, TypeError, "labels['seed']: got str, expected an array or a"),
     ({"when": 1}, TypeError, "when: got 1, expected one bool"),
     ({"when": jnp.ones(2, bool)}, TypeError, "when: got bool[2], expected one bool"),
-    ({"name": "../x"}, ValueError, "name: got '../x', expected letters, digits"),
+    ({"name": "../x"}, ValueError, "name: got '../x', expected up to 100 letters, digits"),
     (
         {"metrics": {"episode_returns": jnp.ones((0, 3))}},
         ValueError,
@@ -387,6 +423,55 @@ def test_a_metric_that_no_call_has_is_refused(make_logger: MakeLogger) -> None:
     ) as e:
         jaxlog.batch_step(logger, 0, GOOD)
     assert "did you mean episode_returns?" in str(e.value)
+
+
+def test_64_bits_are_kept_under_x64(make_logger: MakeLogger, logged: Any) -> None:
+    with jax.enable_x64(True):
+        logger = make_logger(log_frequency=1, num_samples=1, env_steps_per_update=3)
+        lengths = np.array([2**40, 2**40 + 2])
+
+        def program() -> None:
+            step = jnp.int64(2**33)
+            jaxlog.batch_step(logger, step, {"episode_lengths": lengths, "x": np.float64(0.1)})
+
+        sink = logged(logger, jax.jit(program))
+    (event,) = sink.metrics
+    assert (event.step, event.env_step) == (2**33, 3 * (2**33 + 1))
+    metrics = event.lanes[0].metrics
+    assert metrics["x"] == 0.1
+    assert metrics["episode_length_mean"] == 2**40 + 1
+    assert metrics["episode_length_std"] == 1
+
+
+def test_labels_keep_their_order(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger()
+    labels = {"seed": 1, "learning_rate": 0.5, "alpha": 2}
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, {"x": 1.0}, labels=labels))
+    assert list(sink.metrics[0].lanes[0].labels) == list(labels)
+
+
+def test_details_may_be_empty(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(num_samples=1)
+    details = {"nothing": jnp.zeros((4, 0))}
+    sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, GOOD, details=details))
+    assert sink.episodes[0].details["nothing"].shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("loss", "log_loss_metrics"),
+        ("critic_loss", "log_loss_metrics"),
+        ("entropy", "log_loss_metrics"),
+        ("grad_norm", "log_gradient_norms"),
+        ("actor_gradient_norm", "log_gradient_norms"),
+        ("actor_grad_norm", "log_gradient_norms"),
+        ("weight_norm", None),
+        ("lossless", None),
+    ],
+)
+def test_a_name_is_steered_by_the_switch_of_its_kind(name: str, setting: str | None) -> None:
+    assert look_up(name).setting == setting
 
 
 def test_from_info_takes_what_the_log_wrapper_left() -> None:

@@ -16,8 +16,6 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlog.names import KNOWN
-from jaxlog.settings import LoggingConfig
-from jaxlog.settings.problems import suggestion
 
 Shape = tuple[int, ...]
 
@@ -38,31 +36,44 @@ def step(value: Any) -> ArrayLike:
             f"step: got {_told(value)}, {expected}; count updates with jnp.arange(num_updates), "
             "or cast it with .astype(jnp.int32)"
         )
-    if isinstance(value, int) and not -(2**31) <= value < 2**31:
-        raise ValueError(f"step: got {value}, expected a number that fits into int32")
-    return value
+    return _fitting("step", value)
 
 
 def name(value: Any) -> str:
     """A call site's name: it becomes part of a file's name."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", value):
         raise ValueError(
-            f"name: got {value!r}, expected letters, digits, '_', '-' and '.', beginning with a "
-            "letter or digit: it is part of a file's name"
+            f"name: got {value!r}, expected up to 100 letters, digits, '_', '-' and '.', "
+            "beginning with a letter or digit: it is part of a file's name"
         )
     return value
 
 
-def scalar_bool(argument: str, value: Any) -> ArrayLike:
-    """A condition: one bool."""
+def condition(value: Any) -> ArrayLike | None:
+    """Whether to log: one bool; None where it is True, and there is nothing to decide."""
+    if value is True:
+        return None
     if not _is_array(value) or np.shape(value) or jnp.result_type(value) != np.bool_:
-        raise TypeError(f"{argument}: got {_told(value)}, expected one bool, like `loss < 1`")
+        raise TypeError(f"when: got {_told(value)}, expected one bool, like `loss < 1`")
     return _array(value)
 
 
 def metrics(values: Any) -> dict[str, ArrayLike]:
     """Arrays by name, of real numbers or bools."""
-    return _named("metrics", values)
+    checked = _named("metrics", values)
+    for key, value in checked.items():
+        known = KNOWN.get(key)
+        if known and known.rate and jnp.result_type(value) != np.bool_:
+            raise TypeError(
+                f"metrics[{key!r}]: got {_told(value)}, expected bool; compare with something, "
+                "like `returns > 200`"
+            )
+        if known and known.category == "training" and np.shape(value):
+            raise ValueError(
+                f"metrics[{key!r}]: got {_told(value)}, expected a scalar; for values over epochs "
+                "and minibatches log one number, like .mean()"
+            )
+    return checked
 
 
 def labels(values: Any) -> dict[str, ArrayLike]:
@@ -80,10 +91,16 @@ def labels(values: Any) -> dict[str, ArrayLike]:
 def details(tree: Any) -> dict[str, ArrayLike]:
     """The leaves of a pytree, each by its path in it."""
     flat: dict[str, ArrayLike] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+    try:
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+    except ValueError as error:
+        raise TypeError(f"details: is no pytree: {error}; name its parts by text alone") from None
+    for path, leaf in leaves:
         key = jax.tree_util.keystr(path, simple=True, separator=".") or "details"
         if not _is_array(leaf):
-            raise TypeError(f"details[{key!r}]: got {_told(leaf)}, expected an array")
+            raise TypeError(
+                f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
+            )
         if key in flat:
             raise ValueError(f"details: two leaves are called {key!r}; rename one")
         flat[key] = _array(leaf)
@@ -97,7 +114,9 @@ def batch_shape(
     source, shape = _source(metrics, where)
     arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if np.shape(value)}
     if shape is None:
-        for path, value in (arrays | {f"details[{k!r}]": v for k, v in details.items()}).items():
+        arrays |= {f"details[{key!r}]": value for key, value in details.items()}
+        if arrays:
+            path, value = next(iter(arrays.items()))
             raise ValueError(
                 f"{path}: got {_told(value)}, but nothing says what the batch is; give where=, "
                 "bool of the batch's shape (jnp.ones(shape, bool) for all of it), or one of "
@@ -111,7 +130,8 @@ def batch_shape(
         if np.shape(value) != shape:
             raise ValueError(
                 f"{path}: got {_told(value)}, expected a scalar or the shape {shape} of {source}, "
-                "the batch; for losses over epochs and minibatches log one number, like .mean()"
+                "the batch; give all that is one value per episode one shape, and of the rest log "
+                "one number, like .mean()"
             )
     for key, value in details.items():
         if np.shape(value)[: len(shape)] != shape:
@@ -127,8 +147,7 @@ def _source(metrics: Mapping[str, ArrayLike], where: Any) -> tuple[str, Shape | 
     if where is not None:
         if not _is_array(where) or jnp.result_type(where) != np.bool_:
             raise TypeError(
-                f"where: got {_told(where)}, expected bool of the batch's shape; compare with "
-                "something, like `done > 0`"
+                f"where: got {_told(where)}, expected bool of the batch's shape, like `done > 0`"
             )
         if not np.shape(where):
             raise ValueError(
@@ -142,57 +161,65 @@ def _source(metrics: Mapping[str, ArrayLike], where: Any) -> tuple[str, Shape | 
     return "", None
 
 
-def kept(settings: LoggingConfig, metrics: Mapping[str, Any], call: str) -> tuple[str, ...]:
-    """The metrics of a call that `include` and `exclude` leave."""
-    include = _chosen("include", settings.include, metrics, call)
-    exclude = _chosen("exclude", settings.exclude, metrics, call)
-    return tuple(m for m in metrics if (m in include or not settings.include) and m not in exclude)
-
-
-def _chosen(
-    setting: str, names: tuple[str, ...], metrics: Mapping[str, Any], call: str
-) -> frozenset[str]:
-    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
-    found = set()
-    for entry in names:
-        prefix, _, bare = entry.rpartition("/")
-        if entry in metrics:
-            found.add(entry)
-        elif prefix == call and bare in metrics:
-            found.add(bare)
-        elif prefix not in ("", call) or entry in KNOWN:
-            continue  # it speaks of another call, or of what only another call may have
-        else:
-            raise ValueError(
-                f"settings: {setting}: got {entry!r}, which is no metric of "
-                f"batch_step(..., name={call!r}){suggestion(bare, [*metrics, *KNOWN])} "
-                f"(its metrics are: {', '.join(metrics)}; for one of another call write "
-                f"NAME_OF_THE_CALL/{bare})"
-            )
-    return frozenset(found)
-
-
 def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
     if not isinstance(values, Mapping):
-        raise TypeError(f"{argument}: got {_told(values)}, expected a dict of arrays by name")
+        raise TypeError(
+            f"{argument}: got {_told(values)}, expected a dict by name, like "
+            "{'learning_rate': 3e-4}"
+        )
     checked: dict[str, ArrayLike] = {}
     for key, value in values.items():
+        path = f"{argument}[{key!r}]"
         if not isinstance(key, str) or not key:
             raise TypeError(f"{argument}: got the key {key!r}, expected a name")
         if not _is_array(value):
             raise TypeError(
-                f"{argument}[{key!r}]: got {_told(value)}, expected an array or a number"
+                f"{path}: got {_told(value)}, expected an array or a number{_remedy(value)}"
             )
         value = _array(value)
-        dtype = jnp.result_type(value)
-        if not (jnp.issubdtype(dtype, np.number) or dtype == np.bool_) or jnp.issubdtype(
-            dtype, np.complexfloating
-        ):
-            raise TypeError(
-                f"{argument}[{key!r}]: got {_told(value)}, expected bool, integers or real numbers"
-            )
-        checked[key] = value
+        if not _is_numeric(value):
+            raise TypeError(f"{path}: got {_told(value)}, expected bool, integers or real numbers")
+        checked[key] = _fitting(path, value)
     return checked
+
+
+def _remedy(value: Any) -> str:
+    """What to do with something that is no array."""
+    match value:
+        case Mapping():
+            return "; take its values out, each under a name of its own"
+        case list() | tuple():
+            return "; make it one with jnp.asarray"
+        case str():
+            return "; what is text and does not change belongs into logger.open(config=...)"
+        case None:
+            return "; leave it out where there is none"
+        case _:
+            return ""
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "OUSM":
+        return False
+    dtype = jnp.result_type(value)
+    real = jnp.issubdtype(dtype, np.number) and not jnp.issubdtype(dtype, np.complexfloating)
+    return real or dtype == np.bool_
+
+
+def _fitting(path: str, value: Any) -> Any:
+    """A value that JAX will take as it is: NumPy's 64 bits become 32 without a word, unless x64."""
+    if isinstance(value, jax.Array | bool):
+        return value
+    array = np.asarray(value)
+    dtype = jnp.result_type(value)
+    if array.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        if not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
+            raise ValueError(
+                f"{path}: got {array.max()}, expected what fits into {dtype.name}; give a float, "
+                "or switch on jax_enable_x64"
+            )
+    return value
 
 
 _ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)

@@ -19,7 +19,6 @@ from jaxlog.graph.sampling import sample_indices, sample_indices_where
 from jaxlog.graph.statistics import STATISTICS, Moments
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Path, Schema
-from jaxlog.settings import LoggingConfig
 
 
 @jax.tree_util.register_dataclass
@@ -43,30 +42,30 @@ class Plan:
     """What of a call is known before the program runs; equal plans trace to equal records.
 
     Attributes:
-      settings: of the logger.
-      total_steps: of the logger.
       name: the call site's.
       batch_shape: None where the call has scalars only.
-      kept: the metrics that `include` and `exclude` leave, in the order they are written.
+      log_frequency: aggregates and scalars are due every so many steps.
+      sample_frequency: episodes are due every so many steps.
+      last_step: everything is due there; None where it is not known.
+      num_samples: how many episodes a record has room for; 0 for none.
+      sample_seed: with the step, decides which.
+      statistics: names in `STATISTICS`.
+      logged: the metrics that are on the lines, in their order.
+      sampled: the metrics that are part of a sampled episode, in their order.
+      labels: the labels, in their order.
     """
 
-    settings: LoggingConfig
-    total_steps: int | None
     name: str
     batch_shape: tuple[int, ...] | None
-    kept: tuple[str, ...]
-
-    @property
-    def num_samples(self) -> int:
-        """How many episodes a record has room for."""
-        if not self.settings.sampling_enabled or self.batch_shape is None:
-            return 0
-        return min(self.settings.num_samples, math.prod(self.batch_shape))
-
-    def logs(self, metric: str) -> bool:
-        """Whether a kept metric is on the lines of this call; the switches speak of lines only."""
-        switch = look_up(metric).setting
-        return switch is None or getattr(self.settings, switch)
+    log_frequency: int
+    sample_frequency: int
+    last_step: int | None
+    num_samples: int
+    sample_seed: int
+    statistics: tuple[str, ...]
+    logged: tuple[str, ...]
+    sampled: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 Leaf = TypeVar("Leaf")
@@ -75,10 +74,13 @@ Leaf = TypeVar("Leaf")
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Inputs(Generic[Leaf]):
-    """What a call is given, as `batch_step` says; the details by their paths."""
+    """What a call is given, as `batch_step` says; the details by their paths.
+
+    `when` is None where it is True, which then takes no operand.
+    """
 
     step: Leaf
-    when: Leaf
+    when: Leaf | None
     metrics: Mapping[str, Leaf]
     where: Leaf | None
     details: Mapping[str, Leaf]
@@ -92,10 +94,10 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
     # Gradients are those of the program without the call.
     arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
     inputs = cast("Inputs[jax.Array]", arrays)
-    step = inputs.step.astype(np.int32)
-    due = functools.partial(_due, plan, step, inputs.when)
-    metrics_due = due(plan.settings.log_frequency)
-    samples_due = due(plan.settings.sample_frequency) if plan.num_samples else np.bool_(False)
+    step = inputs.step.astype(_step_dtype(inputs.step.dtype))
+    due = functools.partial(_due, plan.last_step, step, inputs.when)
+    metrics_due = due(plan.log_frequency)
+    samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
 
     head = _head(plan, step, inputs)
     head_fields = _fields(lambda: head)
@@ -126,11 +128,18 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
     return Record(bits, words, schema)
 
 
-def _due(plan: Plan, step: jax.Array, when: jax.Array, frequency: int) -> jax.Array:
-    due = lax.rem(step, np.int32(frequency)) == 0
-    if plan.total_steps is not None:
-        due |= step == plan.total_steps - 1
-    return due & when
+def _step_dtype(dtype: np.dtype) -> np.dtype:
+    """The dtype in which a step is counted: int32, or its own where that would not hold it."""
+    return dtype if np.iinfo(dtype).max > np.iinfo(np.int32).max else np.dtype(np.int32)
+
+
+def _due(
+    last_step: int | None, step: jax.Array, when: jax.Array | None, frequency: int
+) -> jax.Array:
+    due = lax.rem(step, np.array(frequency, step.dtype)) == 0
+    if last_step is not None:
+        due |= step == last_step
+    return due if when is None else due & when
 
 
 Values = Callable[[], Mapping[Path, jax.Array]]
@@ -149,11 +158,11 @@ def _if(due: jax.Array | np.bool_, fields: list[Field], values: Values) -> jax.A
 def _head(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
     """What a record has that needs no computing."""
     head: dict[Path, jax.Array] = {("step",): step}
-    for key, value in inputs.labels.items():
-        head["labels", key] = value
-    for key in plan.kept:
+    for key in plan.labels:
+        head["labels", key] = inputs.labels[key]
+    for key in plan.logged:
         value = inputs.metrics[key]
-        if plan.logs(key) and not np.ndim(value):
+        if not np.ndim(value):
             halves = jnp.issubdtype(value.dtype, np.floating) and value.dtype.itemsize < 4
             head["scalars", key] = value.astype(np.float32) if halves else value
     return head
@@ -164,11 +173,7 @@ def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values
     if plan.batch_shape is None:
         return [], dict
     everything = math.prod(plan.batch_shape)
-    arrays = {
-        key: inputs.metrics[key]
-        for key in plan.kept
-        if plan.logs(key) and np.ndim(inputs.metrics[key])
-    }
+    arrays = {key: inputs.metrics[key] for key in plan.logged if np.ndim(inputs.metrics[key])}
 
     def values() -> Mapping[Path, jax.Array]:
         found: dict[Path, jax.Array] = {}
@@ -179,7 +184,9 @@ def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values
         for key in arrays:
             found["aggregates", key, "count"] = moments[key].count
         for key in arrays:
-            for statistic, value in _told(plan, key, arrays[key].dtype, moments[key]).items():
+            for statistic, value in _chosen_statistics(
+                plan, key, arrays[key].dtype, moments[key]
+            ).items():
                 found["aggregates", key, statistic] = value
         for key in arrays:
             if jnp.issubdtype(arrays[key].dtype, np.floating):
@@ -189,18 +196,20 @@ def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values
     return _fields(values), values
 
 
-def _told(plan: Plan, key: str, dtype: np.dtype, moments: Moments) -> dict[str, jax.Array]:
-    """What is told of one metric."""
+def _chosen_statistics(
+    plan: Plan, key: str, dtype: np.dtype, moments: Moments
+) -> dict[str, jax.Array]:
+    """What is told of one metric, by name."""
     if look_up(key).rate or dtype == np.bool_:
         return {"rate": moments.mean}
-    return {name: STATISTICS[name](moments) for name in plan.settings.statistics}
+    return {name: STATISTICS[name](moments) for name in plan.statistics}
 
 
 def _samples(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values]:
     """The fields of sampled episodes, and the function that picks and gathers them."""
     if not plan.num_samples or plan.batch_shape is None:
         return [], dict
-    batch_shape, seed = plan.batch_shape, np.uint32(plan.settings.sample_seed)
+    batch_shape, seed = plan.batch_shape, np.uint32(plan.sample_seed)
 
     def values() -> Mapping[Path, jax.Array]:
         if inputs.where is None:
@@ -211,13 +220,14 @@ def _samples(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> tuple[li
             count = jnp.sum(valid, dtype=np.int32)
 
         def pick(array: jax.Array) -> jax.Array:
-            return array.reshape(-1, *array.shape[len(batch_shape) :])[indices]
+            flat = (math.prod(batch_shape), *array.shape[len(batch_shape) :])
+            return array.reshape(flat)[indices]
 
         found: dict[Path, jax.Array] = {
             ("samples", "count"): count,
             ("samples", "index"): indices,
         }
-        for key in plan.kept:
+        for key in plan.sampled:
             if np.ndim(inputs.metrics[key]):
                 found["samples", "summary", key] = pick(inputs.metrics[key])
         for key, array in inputs.details.items():

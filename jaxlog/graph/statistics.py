@@ -16,8 +16,8 @@ from jax.typing import ArrayLike
 
 
 def accumulator(dtype: np.dtype) -> np.dtype:
-    """The dtype in which values of `dtype` are accumulated: float32, or float64 for float64."""
-    return np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    """The dtype in which values of `dtype` are accumulated: float32, or float64 for 64 bits."""
+    return np.dtype(np.float64 if dtype in (np.float64, np.int64, np.uint64) else np.float32)
 
 
 @jax.tree_util.register_dataclass
@@ -68,8 +68,8 @@ class Moments:
         Works under `jit`, `vmap` (moments of each lane) and `scan`; `grad` goes through it.
 
         Args:
-          values: any shape; bool, integer or floating. Halves are accumulated in float32, float64
-            in float64, integers and bools in float32.
+          values: any shape; bool, integer or floating. All are accumulated in float32, those of
+            64 bits (under x64) in float64.
           where: `bool`, of the shape of `values`; those that count. All, if None.
 
         Raises:

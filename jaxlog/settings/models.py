@@ -29,15 +29,16 @@ def _known_statistic(name: str) -> str:
 def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     for value in values:
         if values.count(value) > 1:
-            raise PydanticCustomError("repeated", "{value} stands there twice", {"value": value})
+            shown = str(value)
+            raise PydanticCustomError("repeated", "{value} stands there twice", {"value": shown})
     return values
 
 
 def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
     """A sink's settings, as the model of the sink that its `kind` names."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict | SinkSettings):
         return handler(value)
-    kind = value.get("kind")
+    kind = value.kind if isinstance(value, SinkSettings) else value.get("kind")
     try:
         model = sink_class(kind).Settings
     except LookupError as error:
@@ -93,10 +94,10 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     log_episode_lengths: bool = Field(True, description="Whether episode_lengths are logged.")
     log_success_rates: bool = Field(True, description="Whether success_mask is logged.")
     log_loss_metrics: bool = Field(
-        True, description="Whether policy_loss, value_loss, entropy and every *_loss are logged."
+        True, description="Whether entropy, loss and every *_loss are logged."
     )
     log_gradient_norms: bool = Field(
-        True, description="Whether gradient_norm and every *_gradient_norm are logged."
+        True, description="Whether gradient_norm, grad_norm, and what ends like these, are logged."
     )
     include: Annotated[tuple[str, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
         (),
@@ -115,6 +116,6 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="Environment steps of one update (environments x rollout length): each line "
         "then has env_step too, the steps taken when its update was done.",
     )
-    sinks: Annotated[tuple[_Sink, ...], Strict(False)] = Field(
+    sinks: Annotated[tuple[_Sink, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
         (), description="Where records go; each has its kind, and the keys of that kind."
     )

@@ -56,22 +56,22 @@ def read(path: Path) -> tuple[Any, dict[Location, Position]]:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not text (byte {error.start} is no UTF-8)") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
 
-    loader = _Loader(text)
+    places: dict[Location, Position] = {}
     try:
-        node = loader.get_single_node()
-        places: dict[Location, Position] = {}
-        return _build(loader, node, (), places, path), places
+        loader = _Loader(text)
+        return _build(loader, loader.get_single_node(), (), places, path), places
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
         raise ConfigError(f"{path}{where}: is not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {error}") from None
-    finally:
-        loader.dispose()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(f"{path}:{line}: is not YAML: {error.reason}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply, or in itself") from None
 
 
 def _beside(path: Path) -> str:
@@ -90,7 +90,14 @@ def _build(
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*at, i), places, path) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
-        return loader.construct_object(node)
+        try:
+            return loader.construct_object(node)
+        except (ValueError, KeyError, AttributeError):  # what PyYAML raises for `!!int abc`
+            line, column = places[at]
+            tag = node.tag.rpartition(":")[2]
+            raise ConfigError(
+                f"{path}:{line}:{column}: is not YAML: {node.value!r:.60} is no {tag}"
+            ) from None
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
         line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1

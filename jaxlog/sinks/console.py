@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+WIDE = 70
+"""The columns a terminal needs to show more than a value for each metric."""
+
+
 class ConsoleSettings(SinkSettings, frozen=True):
     """Shows the last values in the terminal, and how far the run is."""
 
@@ -36,6 +40,7 @@ class ConsoleSink(Sink):
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
+        self._first: MetricsEvent | None = None
         self._last: dict[str, MetricsEvent] = {}
 
     def open(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
@@ -46,7 +51,8 @@ class ConsoleSink(Sink):
         self._run = run
         self._console = Console()
         self._live = None
-        if self._console.is_terminal:
+        unicode = self._console.encoding.lower().startswith("utf")
+        if self._console.is_terminal and not self._console.is_dumb_terminal and unicode:
             self._progress, self._task = _progress(run.total_steps)
             self._live = Live(
                 get_renderable=lambda: Group(*self._tables(), self._progress),
@@ -58,10 +64,18 @@ class ConsoleSink(Sink):
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102
         self._last[event.name] = event
         if self._live is None:
-            self._console.print(self._line(event), soft_wrap=True, highlight=False, markup=False)
+            encoding = self._console.encoding
+            line = self._line(event).encode(encoding, "replace").decode(encoding)
+            self._console.print(line, soft_wrap=True, highlight=False, markup=False)
         else:
+            self._first = self._first or event
             done = max(event.step for event in self._last.values()) + 1
-            self._progress.update(self._task, completed=done, description="training")
+            self._progress.update(
+                self._task,
+                completed=done,
+                description="training",
+                speed=_speed(self._first, event),
+            )
 
     def close(self) -> None:  # noqa: D102
         if self._live is not None:
@@ -79,19 +93,12 @@ class ConsoleSink(Sink):
 
     def _tables(self) -> list[Table]:
         # A copy: the sink's thread adds to it while Rich's draws.
-        return [_table(event) for event in list(self._last.values())]
+        wide = self._console.width >= WIDE
+        return [_table(event, wide=wide) for event in list(self._last.values())]
 
 
 def _progress(total_steps: int | None) -> tuple[Progress, Any]:
     from rich import progress
-    from rich.text import Text
-
-    class Speed(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(
-                "" if speed is None else f"{speed:.4g} updates/s", style="progress.data.speed"
-            )
 
     bar = progress.Progress(
         progress.TextColumn("{task.description}"),
@@ -100,13 +107,19 @@ def _progress(total_steps: int | None) -> tuple[Progress, Any]:
         progress.TimeElapsedColumn(),
         progress.TextColumn("left"),
         progress.TimeRemainingColumn(),
-        Speed(),
+        progress.TextColumn("{task.fields[speed]}"),
         expand=True,
     )
-    return bar, bar.add_task("compiling…", total=total_steps)
+    return bar, bar.add_task("compiling…", total=total_steps, speed="")
 
 
-def _table(event: MetricsEvent) -> Table:
+def _speed(first: MetricsEvent, last: MetricsEvent) -> str:
+    """Updates a second, by when they arrived: they are written many at a time."""
+    seconds, updates = last.timestamp - first.timestamp, last.step - first.step
+    return f"{updates / seconds:.4g} updates/s" if seconds > 0 and updates > 0 else ""
+
+
+def _table(event: MetricsEvent, *, wide: bool) -> Table:
     from rich.table import Table
     from rich.text import Text  # shown as it is: a metric's name is no markup
 
@@ -116,11 +129,10 @@ def _table(event: MetricsEvent) -> Table:
         title += f" · {event.env_step:,} environment steps"
     if lanes > 1:
         title += f" · mean ± std over {lanes} lanes"
-    columns = [
-        s for s in ("std", "min", "max") if any(k.statistic == s for k in event.keys.values())
-    ]
+    told = {key.statistic for key in event.keys.values()}
+    columns = [statistic for statistic in ("std", "min", "max") if statistic in told and wide]
     table = Table(title=title, title_justify="left", expand=True)
-    table.add_column("metric", no_wrap=True)
+    table.add_column("metric", no_wrap=True, overflow="ellipsis", ratio=1)
     for column in ("value", *columns):
         table.add_column(column, justify="right", no_wrap=True)
 
@@ -129,7 +141,7 @@ def _table(event: MetricsEvent) -> Table:
         rows: dict[str, dict[str, str]] = {}
         for key, info in event.keys.items():
             if info.category == category and key in values:
-                beside = info.statistic in columns
+                beside = info.statistic in ("std", "min", "max")
                 row = rows.setdefault(info.stem if beside or info.statistic == "mean" else key, {})
                 row[info.statistic if beside else "value"] = _over_lanes(
                     values[key], info.statistic

@@ -33,6 +33,24 @@ def test_a_model_or_a_dict_will_do_as_well() -> None:
         jaxlog.load_config(3)  # pyright: ignore
 
 
+def test_overrides_take_the_place_of_what_the_source_has(tmp_path: Path) -> None:
+    path = tmp_path / "some.yaml"
+    path.write_text("log_frequency: 3\nnum_samples: 4")
+    config = jaxlog.load_config(path, log_frequency=5)
+    assert (config.log_frequency, config.num_samples) == (5, 4)
+    assert jaxlog.load_config(config, num_samples=6).log_frequency == 5
+    with pytest.raises(jaxlog.ConfigError) as caught:
+        jaxlog.load_config(path, log_frequency=0)
+    assert str(caught.value).startswith("override: log_frequency: got 0, takes an integer")
+
+
+def test_a_sinks_settings_have_to_be_of_a_kind_there_is() -> None:
+    with pytest.raises(jaxlog.ConfigError, match=r"sinks\.0\.kind: got 'nope', takes one of"):
+        jaxlog.load_config({"sinks": [jaxlog.SinkSettings(kind="nope")]})
+    with pytest.raises(jaxlog.ConfigError, match="settings: got the key 1, takes text"):
+        jaxlog.load_config({1: 2})  # pyright: ignore
+
+
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
     path = tmp_path / "empty.yaml"
     path.write_text("# nothing yet\n")
@@ -118,6 +136,20 @@ BAD_FILES = {
     "two documents": (
         "log_frequency: 1\n---\nlog_frequency: 2",
         "bad.yaml:2:1: is not YAML: but found another document",
+    ),
+    "a number that is none": (
+        "log_frequency: !!int abc",
+        "bad.yaml:1:1: is not YAML: 'abc' is no int",
+    ),
+    "a list in itself": ("include: &a [*a]", "bad.yaml: is nested too deeply, or in itself"),
+    "too deep": ("include: " + "[" * 3000, "bad.yaml: is nested too deeply, or in itself"),
+    "a control character": (
+        "log_frequency: 1\ninclude: [\x01]",
+        "bad.yaml:2: is not YAML: special characters are not allowed",
+    ),
+    "a sink twice": (
+        "sinks:\n  - kind: jsonl\n  - kind: jsonl",
+        "bad.yaml:1:1: sinks: kind='jsonl' stands there twice",
     ),
     "a strange tag": (
         "log_frequency: !!python/name:os.system",
