@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +32,41 @@ def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
         timeout=200,
         capture_output=True,
     )
+
+
+def assert_like(shown: Any, got: Any) -> None:
+    """Equal, but for the last digits of numbers, which differ between processors."""
+    if isinstance(shown, dict):
+        assert shown.keys() == got.keys()
+        for key in shown:
+            assert_like(shown[key], got[key])
+    else:
+        assert got == (pytest.approx(shown, rel=1e-4) if isinstance(shown, float) else shown)
+
+
+def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -> None:
+    readme = ROOT / "README.md"
+    code = [sys.executable, "-c", python_blocks(readme)]
+    subprocess.run(code, cwd=tmp_path, check=True, timeout=200, capture_output=True)
+    written = [
+        json.loads(line)
+        for name in ("batch_metrics.jsonl", "episodes.jsonl")
+        for line in (tmp_path / "runs" / "first" / name).read_text().splitlines()
+    ]
+    blocks = re.findall(r"```json\n(.*?)```", readme.read_text(), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        shown = json.loads(block)
+        same = [
+            line
+            for line in written
+            if (line["step"], line["lane"]) == (shown["step"], shown["lane"])
+            and line.keys() == shown.keys()
+        ]
+        assert same
+        for line in (shown, *same):
+            del line["timestamp"]
+        assert_like(shown, same[0])
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
