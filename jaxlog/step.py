@@ -88,11 +88,11 @@ def batch_step(
         step=checks.step(step),
         when=checks.condition(when),
         metrics=checks.metrics(metrics),
-        where=where,
+        where=checks.mask(where),
         details=checks.details(details),
         labels=checks.labels(labels),
     )
-    batch_shape = checks.batch_shape(inputs.metrics, where, inputs.details)
+    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details)
     plan = _plan(logger, name, batch_shape, tuple(inputs.metrics), tuple(inputs.labels))
     if not logger.settings.batched_logging_enabled:
         logger.mention_off()

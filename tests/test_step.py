@@ -443,6 +443,34 @@ def test_64_bits_are_kept_under_x64(make_logger: MakeLogger, logged: Any) -> Non
     assert metrics["episode_length_std"] == 1
 
 
+def test_an_array_may_come_in_a_box(make_logger: MakeLogger, logged: Any) -> None:
+    class Box:
+        """As flax NNX's variables are."""
+
+        def __init__(self, value: Any) -> None:
+            self.value = value
+
+        def __jax_array__(self) -> jax.Array:
+            return jnp.asarray(self.value)
+
+    logger = make_logger(statistics=["mean"])
+
+    def program() -> None:
+        jaxlog.batch_step(
+            logger,
+            Box(0),
+            {"episode_returns": Box(RETURNS), "x": Box(2.0)},
+            where=Box(RETURNS > 2.5),
+            details={"state": Box(RETURNS)},
+            labels={"seed": Box(3)},
+            when=Box(True),
+        )
+
+    sink = logged(logger, jax.jit(program))
+    assert metrics_of(sink) == {"episode_count": 2, "episode_return_mean": 4.5, "x": 2.0}
+    assert sink.metrics[0].lanes[0].labels == {"seed": 3}
+
+
 def test_labels_keep_their_order(make_logger: MakeLogger, logged: Any) -> None:
     logger = make_logger()
     labels = {"seed": 1, "learning_rate": 0.5, "alpha": 2}

@@ -53,8 +53,25 @@ def condition(value: Any) -> ArrayLike | None:
     """Whether to log: one bool; None where it is True, and there is nothing to decide."""
     if value is True:
         return None
-    if not _is_array(value) or np.shape(value) or jnp.result_type(value) != np.bool_:
+    one = _is_array(value) and not np.shape(_array(value))
+    if not one or jnp.result_type(_array(value)) != np.bool_:
         raise TypeError(f"when: got {_told(value)}, expected one bool, like `loss < 1`")
+    return _array(value)
+
+
+def mask(value: Any) -> ArrayLike | None:
+    """Which entries count: bool of the batch's shape; None for all."""
+    if value is None:
+        return None
+    if not _is_array(value) or jnp.result_type(_array(value)) != np.bool_:
+        raise TypeError(
+            f"where: got {_told(value)}, expected bool of the batch's shape, like `done > 0`"
+        )
+    if not np.shape(_array(value)):
+        raise ValueError(
+            f"where: got {_told(value)}, expected the batch's shape, with one axis at least; "
+            "to log or not to log a whole step, use when="
+        )
     return _array(value)
 
 
@@ -108,7 +125,7 @@ def details(tree: Any) -> dict[str, ArrayLike]:
 
 
 def batch_shape(
-    metrics: Mapping[str, ArrayLike], where: Any, details: Mapping[str, ArrayLike]
+    metrics: Mapping[str, ArrayLike], where: ArrayLike | None, details: Mapping[str, ArrayLike]
 ) -> Shape | None:
     """The shape of the batch, which every array agrees with; None where all are scalars."""
     source, shape = _source(metrics, where)
@@ -142,18 +159,9 @@ def batch_shape(
     return shape
 
 
-def _source(metrics: Mapping[str, ArrayLike], where: Any) -> tuple[str, Shape | None]:
+def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[str, Shape | None]:
     """What says the batch's shape, and that shape."""
     if where is not None:
-        if not _is_array(where) or jnp.result_type(where) != np.bool_:
-            raise TypeError(
-                f"where: got {_told(where)}, expected bool of the batch's shape, like `done > 0`"
-            )
-        if not np.shape(where):
-            raise ValueError(
-                f"where: got {_told(where)}, expected the batch's shape, with one axis at least; "
-                "to log or not to log a whole step, use when="
-            )
         return "where", np.shape(where)
     for key, value in metrics.items():
         if key in KNOWN and KNOWN[key].per_episode and np.shape(value):

@@ -90,7 +90,7 @@ class Inputs(Generic[Leaf]):
 # Inlined, it leaves no mark in a program; outside of one, it is what is compiled once.
 @functools.partial(jax.jit, static_argnums=0, inline=True)
 def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
-    """The record of one call: all of it behind the gate, so that a step not due costs a branch."""
+    """The record of one call, with all that is computed behind the gate."""
     # Gradients are those of the program without the call.
     arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
     inputs = cast("Inputs[jax.Array]", arrays)
