@@ -35,7 +35,8 @@ class Run:
     Args:
       info: what sinks are told.
       sinks: by kind, not opened yet.
-      decoder: the decoder for a site's number; raises KeyError for a site nobody traced.
+      decoder: the decoder for a site's number; raises LookupError for a site that the logger was
+        not traced with.
 
     Attributes:
       info: as given.
