@@ -102,6 +102,14 @@ def test_a_large_offset_does_not_spoil_the_spread(size: int) -> None:
     assert float(moments.std) == pytest.approx(exact.std(), rel=1e-4)
 
 
+@pytest.mark.parametrize("shape", [(3,), (1000,), (100, 10)])
+def test_a_batch_of_one_value_has_that_mean_and_no_spread(shape: tuple[int, ...]) -> None:
+    # A float32 sum of (100, 10) times 0.1 is off by 2e-6 of itself.
+    moments = of(np.full(shape, 0.1, np.float32), np.ones(shape, bool))
+    assert float(moments.mean) == np.float32(0.1)
+    assert float(moments.std) == 0.0
+
+
 def test_float64_stays_float64() -> None:
     with jax.enable_x64(True):
         moments = Moments.of(np.array([1.0, 1.0 + 1e-12]))
