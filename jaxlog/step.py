@@ -60,7 +60,8 @@ def batch_step(
 
     Raises:
       TypeError: an argument has a dtype or type that cannot be logged.
-      ValueError: a shape does not fit, or the settings speak of a metric that is not there.
+      ValueError: a shape does not fit, the settings speak of a metric that is not there, or the
+        call stands under `shard_map` or `pmap`.
       All of it while the program is traced.
 
     >>> import jax.numpy as jnp
@@ -83,6 +84,7 @@ def batch_step(
             "step: is missing; call batch_step(logger, step, metrics), with the index of the "
             "update, an integer, as step"
         )
+    checks.one_device()
     checks.name(name)
     inputs = Inputs(
         step=checks.step(step),

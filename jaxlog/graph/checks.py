@@ -20,6 +20,16 @@ from jaxlog.names import KNOWN
 Shape = tuple[int, ...]
 
 
+def one_device() -> None:
+    """Refuses a program in which each device runs the call for itself."""
+    axes = jax.sharding.get_abstract_mesh().manual_axes
+    if axes:
+        raise ValueError(
+            f"batch_step: stands under shard_map or pmap over {', '.join(map(str, axes))}, where "
+            "every device would write its own lines; call it outside, on what comes out of there"
+        )
+
+
 def step(value: Any) -> ArrayLike:
     """The update's index: an integer scalar."""
     expected = "expected an integer scalar, the index of the update"

@@ -282,6 +282,22 @@ def test_results_and_gradients_are_those_without_logging(
     assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
 
 
+def test_a_call_that_each_device_would_make_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+
+    def log(x: jax.Array) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"x": x.sum()})
+        return x
+
+    axis = (jax.sharding.AxisType.Auto,)
+    mesh = jax.make_mesh((1,), ("devices",), axis_types=axis)
+    spec = jax.sharding.PartitionSpec("devices")
+    sharded = jax.shard_map(log, mesh=mesh, in_specs=spec, out_specs=spec)
+    for program in (jax.jit(sharded), jax.pmap(log, axis_name="devices")):
+        with pytest.raises(ValueError, match="under shard_map or pmap over devices, where every"):
+            program(jnp.ones((1, 4)))
+
+
 def test_a_second_call_compiles_nothing(make_logger: MakeLogger) -> None:
     logger = make_logger(log_frequency=1)
     traced = []
