@@ -239,6 +239,20 @@ def test_calls_are_told_apart_by_name(make_logger: MakeLogger, logged: Any) -> N
     ]
 
 
+def test_calls_that_take_turns_keep_their_turns(make_logger: MakeLogger, logged: Any) -> None:
+    logger = make_logger(log_frequency=1)
+
+    def body(_: None, step: jax.Array) -> tuple[None, None]:
+        jaxlog.batch_step(logger, step, {"x": step})
+        jaxlog.batch_step(logger, step, {"x": step, "y": step}, name="eval", when=step % 2 == 1)
+        return None, None
+
+    sink = logged(logger, jax.jit(lambda: jax.lax.scan(body, None, jnp.arange(100))))
+    for name, steps in (("batch", list(range(100))), ("eval", list(range(1, 100, 2)))):
+        assert steps_of([event for event in sink.metrics if event.name == name]) == steps
+    assert steps_of(sink.metrics) == sorted(steps_of(sink.metrics))
+
+
 @pytest.mark.parametrize(
     ("settings", "keys"),
     [

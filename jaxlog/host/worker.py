@@ -8,7 +8,6 @@ written when the sink has flushed it, and lost when it has not: the two add up t
 from __future__ import annotations
 
 import collections
-import itertools
 import logging
 import threading
 import time
@@ -131,20 +130,28 @@ class Worker:
         return self._closing or self._off or self._bytes > QUEUE_BYTES // 2
 
     def _write(self, batch: Sequence[Arrival]) -> None:
-        for _, alike in itertools.groupby(batch, key=_site_and_size):
-            arrivals = list(alike)
-            try:
-                records = self._decode(arrivals)
-            except Exception as error:  # no fault of the sink's
-                self._mention("decode", error)
-                continue
-            for events in records:
-                if self._off:
-                    return
-                done = [self._write_event(event) for event in events]
-                self._unflushed += all(done)
+        for events in self._events(batch):
+            if self._off:
+                return
+            done = [self._write_event(event) for event in events]
+            self._unflushed += all(done)
         if batch and self._try("flush", self.sink.flush):
             self._count_as_written()
+
+    def _events(self, batch: Sequence[Arrival]) -> list[list[Event]]:
+        """The events of each arrival that can be read, in the order they came."""
+        alike: dict[tuple[int, int], list[int]] = {}  # by site and size: these are read together
+        for place, (_, delivery) in enumerate(batch):
+            alike.setdefault((delivery.site, delivery.buffer.size), []).append(place)
+        found: dict[int, list[Event]] = {}
+        for places in alike.values():
+            try:
+                records = self._decode([batch[place] for place in places])
+            except Exception as error:  # no fault of the sink's
+                self._mention("decode", error)
+            else:
+                found |= zip(places, records, strict=True)
+        return [found[place] for place in sorted(found)]
 
     def _count_as_written(self) -> None:
         self.written += self._unflushed
@@ -204,7 +211,3 @@ class Worker:
                 "jaxlog: the sink %s is switched off for this run: %s", self.kind, self.failure
             )
         self._changed.notify_all()
-
-
-def _site_and_size(arrival: Arrival) -> tuple[int, int]:
-    return arrival[1].site, arrival[1].buffer.size
