@@ -116,7 +116,7 @@ class Logger:
                     f"directory: is missing, and the sink {settings.kind!r} of the settings writes "
                     "files; give one, as in logger.open('runs/first')"
                 )
-            sinks.append((settings.kind, sink))
+            sinks.append(sink)
         label = name if name is not None else (path.name if path is not None else self.name)
         info = RunInfo(label, path, self.total_steps, dict(config or {}), tuple(tags))
         with self._opening:

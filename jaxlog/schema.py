@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxlog.events import Key
 from jaxlog.names import EPISODE_COUNT, look_up
 
 METRICS_DUE = 1
@@ -55,23 +56,20 @@ class Column:
     """One key of a line.
 
     Attributes:
-      category: one of `names.CATEGORIES`.
-      stem: what it is of.
-      statistic: what is told of it; empty for a scalar.
+      info: what it is.
       path: of the field with its value.
       presence: of the field that is 0 where there is no value; None where there always is one.
     """
 
-    category: str
-    stem: str
-    statistic: str
+    info: Key
     path: Path
     presence: Path | None = None
 
     @property
     def key(self) -> str:
         """As sinks write it."""
-        return f"{self.stem}_{self.statistic}" if self.statistic else self.stem
+        stem, statistic = self.info.stem, self.info.statistic
+        return f"{stem}_{statistic}" if statistic else stem
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,7 @@ class Schema:
     def columns(self) -> list[Column]:
         """The keys of a line, in the order they are written."""
         columns = [
-            Column("other", EPISODE_COUNT, "", field.path) for field in self.section("count")
+            Column(Key("other", EPISODE_COUNT, ""), field.path) for field in self.section("count")
         ]
         for field in self.section("aggregates"):
             _, metric, statistic = field.path
@@ -123,10 +121,10 @@ class Schema:
             # No value: nothing was counted, or, for what was not finite, there is nothing to tell.
             count = ("aggregates", metric, "count")
             presence = field.path if statistic == "nonfinite" else count
-            columns.append(Column(name.category, name.stem, statistic, field.path, presence))
+            columns.append(Column(Key(name.category, name.stem, statistic), field.path, presence))
         for field in self.section("scalars"):
             metric = field.path[1]
-            columns.append(Column(look_up(metric).category, metric, "", field.path))
+            columns.append(Column(Key(look_up(metric).category, metric, ""), field.path))
         return columns
 
     def section(self, *prefix: str) -> list[Field]:

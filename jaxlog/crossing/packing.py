@@ -7,7 +7,7 @@ A callback costs by the argument, not by the byte, so each array is bit-cast and
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -18,14 +18,24 @@ from jax.typing import ArrayLike
 from jaxlog.schema import Field, Path
 
 
-def field(path: Path, array: ArrayLike) -> Field:
-    """The field in which an array arrives.
+def fields(values: Callable[[], Mapping[Path, ArrayLike]]) -> list[Field]:
+    """The fields in which the arrays of a function arrive; it is traced, and not run.
 
-    It has the array's dtype and shape, but for values narrower than a byte, which NumPy cannot lay
-    out densely and which arrive widened, and for PRNG keys, which arrive as their `uint32` data.
+    A field has its array's dtype and shape, but for values narrower than a byte, which NumPy cannot
+    lay out densely and which arrive widened, and for PRNG keys, which arrive as `uint32` data.
     """
-    aval = jax.eval_shape(_host_array, array)
-    return Field(path, np.dtype(aval.dtype), aval.shape)
+    paths: list[Path] = []
+
+    def arrays() -> list[jax.Array]:
+        found = values()
+        paths.extend(found)  # a dict that eval_shape returns would come back sorted
+        return [_host_array(array) for array in found.values()]
+
+    avals = jax.eval_shape(arrays)
+    return [
+        Field(path, np.dtype(aval.dtype), aval.shape)
+        for path, aval in zip(paths, avals, strict=True)
+    ]
 
 
 def _host_array(array: ArrayLike) -> jax.Array:

@@ -49,14 +49,13 @@ def step(value: Any) -> ArrayLike:
     return _fitting("step", value)
 
 
-def name(value: Any) -> str:
+def name(value: Any) -> None:
     """A call site's name: it becomes part of a file's name."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", value):
         raise ValueError(
             f"name: got {value!r}, expected up to 100 letters, digits, '_', '-' and '.', "
             "beginning with a letter or digit: it is part of a file's name"
         )
-    return value
 
 
 def condition(value: Any) -> ArrayLike | None:

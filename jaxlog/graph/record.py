@@ -100,7 +100,7 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
     samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
 
     head = _head(plan, step, inputs)
-    head_fields = _fields(lambda: head)
+    head_fields = packing.fields(lambda: head)
     metrics_fields, metrics = _metrics(plan, inputs)
     samples_fields, samples = _samples(plan, step, inputs)
     schema = Schema(
@@ -193,7 +193,7 @@ def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values
                 found["aggregates", key, "nonfinite"] = moments[key].nonfinite
         return found
 
-    return _fields(values), values
+    return packing.fields(values), values
 
 
 def _chosen_statistics(
@@ -234,19 +234,7 @@ def _samples(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> tuple[li
             found["samples", "details", key] = pick(array)
         return found
 
-    return _fields(values), values
-
-
-def _fields(values: Values) -> list[Field]:
-    paths: list[Path] = []
-
-    def arrays() -> list[jax.Array]:
-        found = values()
-        paths.extend(found)  # a dict that eval_shape returns would come back sorted
-        return list(found.values())
-
-    avals = jax.eval_shape(arrays)
-    return [packing.field(path, aval) for path, aval in zip(paths, avals, strict=True)]
+    return packing.fields(values), values
 
 
 def _refuse_repeated_keys(schema: Schema) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog.events import EpisodeEvent, Event, Key, Lane, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, Lane, MetricsEvent
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema, split
 
@@ -25,10 +25,7 @@ class Decoder:
         self.schema = schema
         self._env_steps_per_update = env_steps_per_update
         self._labels = [field.path[1] for field in schema.section("labels")]
-        self._keys = {
-            column.key: Key(column.category, column.stem, column.statistic)
-            for column in schema.columns
-        }
+        self._keys = {column.key: column.info for column in schema.columns}
 
     def events(self, arrivals: Sequence[tuple[float, Delivery]]) -> list[list[Event]]:
         """The events of each of some deliveries of this call site.

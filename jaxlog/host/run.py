@@ -34,7 +34,7 @@ class Run:
 
     Args:
       info: what sinks are told.
-      sinks: by kind, not opened yet.
+      sinks: not opened yet.
       decoder: the decoder for a site's number; raises LookupError for a site that the logger was
         not traced with.
 
@@ -44,7 +44,7 @@ class Run:
     """
 
     def __init__(
-        self, info: RunInfo, sinks: Sequence[tuple[str, Sink]], decoder: Callable[[int], Decoder]
+        self, info: RunInfo, sinks: Sequence[Sink], decoder: Callable[[int], Decoder]
     ) -> None:
         self.info = info
         self.arrived = 0
@@ -54,18 +54,18 @@ class Run:
         if info.directory is not None:
             _claim(info.directory)
         self._save()
-        opened: list[tuple[str, Sink]] = []
+        opened: list[Sink] = []
         try:
-            for kind, sink in sinks:
+            for sink in sinks:
                 sink.open(info)
-                opened.append((kind, sink))
+                opened.append(sink)
         except BaseException:
-            for _, sink in opened:
+            for sink in opened:
                 with contextlib.suppress(Exception):
                     sink.close()
             self._release()
             raise
-        self._workers = [Worker(kind, sink, self._decode) for kind, sink in opened]
+        self._workers = [Worker(sink, self._decode) for sink in opened]
 
     @property
     def directory(self) -> Path | None:

@@ -41,18 +41,18 @@ class Worker:
     """Hands the records of a run to one sink.
 
     Args:
-      kind: what the sink is called in messages.
       sink: opened already.
       decode: the events of each of some arrivals of one site and one number of lanes.
 
     Attributes:
+      kind: the sink's, by which messages call it.
       arrived: the records it was given; one has all lanes of a step.
       written: the records that the sink wrote and flushed.
       failure: what the sink last failed to do, or why it is off; None where all is well.
     """
 
-    def __init__(self, kind: str, sink: Sink, decode: Decode) -> None:
-        self.kind = kind
+    def __init__(self, sink: Sink, decode: Decode) -> None:
+        self.kind: str = sink.settings.kind
         self.sink = sink
         self.arrived = 0
         self.written = 0
@@ -66,7 +66,7 @@ class Worker:
         self._off = False
         self._closing = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name=f"jaxlog-{kind}", daemon=True)
+        self._thread = threading.Thread(target=self._work, name=f"jaxlog-{self.kind}", daemon=True)
         self._thread.start()
 
     @property

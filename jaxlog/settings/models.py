@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -50,6 +50,8 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
         raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None
 
 
+_Item = TypeVar("_Item")
+_Distinct = Annotated[tuple[_Item, ...], Strict(False), AfterValidator(_no_repeats)]
 _Statistic = Annotated[
     str, AfterValidator(_known_statistic), Field(json_schema_extra={"enum": list(STATISTICS)})
 ]
@@ -66,11 +68,9 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     log_frequency: int = Field(
         10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
     )
-    statistics: Annotated[tuple[_Statistic, ...], Strict(False), AfterValidator(_no_repeats)] = (
-        Field(
-            tuple(STATISTICS),
-            description="What is told of each metric that has a value per episode.",
-        )
+    statistics: _Distinct[_Statistic] = Field(
+        tuple(STATISTICS),
+        description="What is told of each metric that has a value per episode.",
     )
 
     sampling_enabled: bool = Field(
@@ -99,16 +99,14 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     log_gradient_norms: bool = Field(
         True, description="Whether gradient_norm, grad_norm, and what ends like these, are logged."
     )
-    include: Annotated[tuple[str, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
+    include: _Distinct[str] = Field(
         (),
         description=(
             "Only these metrics, by the names batch_step is given; all, if empty. "
             "eval/NAME speaks of the call named eval alone."
         ),
     )
-    exclude: Annotated[tuple[str, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
-        (), description="Not these metrics; as include."
-    )
+    exclude: _Distinct[str] = Field((), description="Not these metrics; as include.")
 
     env_steps_per_update: int | None = Field(
         None,
@@ -116,6 +114,6 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="Environment steps of one update (environments x rollout length): each line "
         "then has env_step too, the steps taken when its update was done.",
     )
-    sinks: Annotated[tuple[_Sink, ...], Strict(False), AfterValidator(_no_repeats)] = Field(
+    sinks: _Distinct[_Sink] = Field(
         (), description="Where records go; each has its kind, and the keys of that kind."
     )

@@ -52,11 +52,9 @@ def _describe(
             case "repeated":
                 yield place, error["msg"]
             case _:
-                wants = takes(_fragment(schema, place))
-                near = ""
-                if isinstance(got, str):
-                    near = suggestion(got, _fragment(schema, place).get("enum", ()))
-                yield place, f"got {got!r}, takes {wants}{near}"
+                wanted = _fragment(schema, place)
+                near = suggestion(got, wanted.get("enum", ())) if isinstance(got, str) else ""
+                yield place, f"got {got!r}, takes {takes(wanted)}{near}"
 
 
 def _fragment(schema: Mapping[str, Any], place: Location) -> Mapping[str, Any]:

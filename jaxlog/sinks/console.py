@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+BESIDE = ("std", "min", "max")
+"""The statistics that have a column of their own, beside the value."""
 WIDE = 70
 """The columns a terminal needs to show more than a value for each metric."""
 
@@ -130,7 +132,7 @@ def _table(event: MetricsEvent, *, wide: bool) -> Table:
     if lanes > 1:
         title += f" · mean ± std over {lanes} lanes"
     told = {key.statistic for key in event.keys.values()}
-    columns = [statistic for statistic in ("std", "min", "max") if statistic in told and wide]
+    columns = [statistic for statistic in BESIDE if statistic in told and wide]
     table = Table(title=title, title_justify="left", expand=True)
     table.add_column("metric", no_wrap=True, overflow="ellipsis", ratio=1)
     for column in ("value", *columns):
@@ -141,7 +143,7 @@ def _table(event: MetricsEvent, *, wide: bool) -> Table:
         rows: dict[str, dict[str, str]] = {}
         for key, info in event.keys.items():
             if info.category == category and key in values:
-                beside = info.statistic in ("std", "min", "max")
+                beside = info.statistic in BESIDE
                 row = rows.setdefault(info.stem if beside or info.statistic == "mean" else key, {})
                 row[info.statistic if beside else "value"] = _over_lanes(
                     values[key], info.statistic

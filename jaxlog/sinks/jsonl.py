@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +91,7 @@ class _LineFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = None
+        self._file: FileIO | None = None
         self._pending: list[bytes] = []
         self._size = 0  # up to here there are whole lines
         self._torn = False
@@ -105,21 +106,24 @@ class _LineFile:
             self._file = self._path.open("ab", buffering=0)
             self._size = self._file.tell()
         if self._torn:
-            self._file.truncate(self._size)
+            self._take_back(self._file)
         data = memoryview(b"".join(self._pending))
-        self._torn = True
         done = 0
-        while done < len(data):
-            try:
+        try:
+            while done < len(data):
                 done += self._file.write(data[done:])
-            except OSError:
-                with contextlib.suppress(OSError):
-                    self._file.truncate(self._size)
-                    self._torn = False
-                raise
-        self._torn = False
+        except BaseException:
+            self._torn = True
+            with contextlib.suppress(OSError):  # then it is tried before the next write
+                self._take_back(self._file)
+            raise
         self._size += len(data)
         self._pending.clear()
+
+    def _take_back(self, file: FileIO) -> None:
+        """Cuts off what a failed write left."""
+        file.truncate(self._size)
+        self._torn = False
 
     def close(self) -> None:
         try:

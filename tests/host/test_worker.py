@@ -51,6 +51,15 @@ def decode(arrivals: Sequence[Arrival]) -> list[list[Event]]:
     return [[MetricsEvent("batch", step, None, 0.0, (), {})] for step in steps]
 
 
+def fed(sink: Odd, num_records: int) -> Worker:
+    """A worker that was given some records, and closed."""
+    running = Worker(sink, decode)
+    for step in range(num_records):
+        running.put(arrival(step))
+    running.close()
+    return running
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001, 0.001))
@@ -58,10 +67,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_everything_is_written_in_order_and_then_closed() -> None:
     sink = Odd()
-    running = Worker("odd", sink, decode)
-    for step in range(5000):
-        running.put(arrival(step))
-    running.close()
+    running = fed(sink, 5000)
     assert sink.steps == list(range(5000))
     assert sink.closed
     assert (running.written, running.lost, running.failure) == (5000, 0, None)
@@ -69,7 +75,7 @@ def test_everything_is_written_in_order_and_then_closed() -> None:
 
 def test_records_do_not_wait_for_the_end() -> None:
     sink = Odd()
-    running = Worker("odd", sink, decode)
+    running = Worker(sink, decode)
     running.put(arrival(1))
     end = time.monotonic() + 5
     while not sink.flushed and time.monotonic() < end:
@@ -87,10 +93,7 @@ def test_a_failure_that_passes_loses_nothing() -> None:
             raise OSError("try again")
 
     sink = Odd(fail_once)
-    running = Worker("odd", sink, decode)
-    for step in range(6):
-        running.put(arrival(step))
-    running.close()
+    running = fed(sink, 6)
     assert sink.steps == list(range(6))
     assert running.lost == 0
 
@@ -101,11 +104,8 @@ def test_an_event_that_always_fails_is_lost_alone(caplog: pytest.LogCaptureFixtu
             raise ValueError(f"step {event.step}")
 
     sink = Odd(fail)
-    running = Worker("odd", sink, decode)
     with caplog.at_level(logging.WARNING, "jaxlog"):
-        for step in range(10):
-            running.put(arrival(step))
-        running.close()
+        running = fed(sink, 10)
     assert sink.steps == [0, 2, 4, 6, 8]
     assert (running.written, running.lost) == (5, 5)
     assert len(caplog.records) == 1  # said once
@@ -117,11 +117,8 @@ def test_a_sink_that_keeps_failing_is_switched_off(caplog: pytest.LogCaptureFixt
         raise ValueError("broken")
 
     sink = Odd(fail)
-    running = Worker("odd", sink, decode)
     with caplog.at_level(logging.WARNING, "jaxlog"):
-        for step in range(10):
-            running.put(arrival(step))
-        running.close()
+        running = fed(sink, 10)
     assert (running.written, running.lost) == (0, 10)
     assert "switched off for this run: it failed 3 times in a row" in caplog.text
     assert sink.closed
@@ -133,10 +130,7 @@ def test_a_sink_that_wants_to_exit_does_not(error: BaseException) -> None:
         raise error
 
     sink = Odd(leave)
-    running = Worker("odd", sink, decode)
-    for step in range(10):
-        running.put(arrival(step))
-    running.close()
+    running = fed(sink, 10)
     assert (running.written, running.lost) == (0, 10)
     assert sink.closed
 
@@ -148,10 +142,7 @@ def test_what_is_not_flushed_is_not_written() -> None:
 
         close = flush
 
-    running = Worker("odd", Full(), decode)
-    for step in range(10):
-        running.put(arrival(step))
-    running.close()
+    running = fed(Full(), 10)
     assert (running.arrived, running.written, running.lost) == (10, 0, 10)
 
 
@@ -162,7 +153,7 @@ def test_a_record_nobody_can_read_is_lost_alone(caplog: pytest.LogCaptureFixture
         return decode(arrivals)
 
     sink = Odd()
-    running = Worker("odd", sink, decode_some)
+    running = Worker(sink, decode_some)
     for step in range(20):
         running.put(arrival(7 if step % 2 else step))
     running.close()
@@ -172,7 +163,7 @@ def test_a_record_nobody_can_read_is_lost_alone(caplog: pytest.LogCaptureFixture
 
 
 def test_what_comes_after_the_end_is_counted() -> None:
-    running = Worker("odd", Odd(), decode)
+    running = Worker(Odd(), decode)
     running.close()
     running.put(arrival(0))
     assert (running.arrived, running.lost) == (1, 1)
@@ -184,7 +175,7 @@ def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) ->
     waiting: list[int] = []
 
     sink = Odd(lambda event: waiting.append(running.arrived - len(sink.steps)))
-    running = Worker("odd", sink, decode)
+    running = Worker(sink, decode)
     for step in range(300):
         running.put(arrival(step, num_words=1000))
     running.close()
@@ -195,7 +186,7 @@ def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_record_larger_than_the_queue_still_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "QUEUE_BYTES", 100)
     sink = Odd()
-    running = Worker("odd", sink, decode)
+    running = Worker(sink, decode)
     for step in range(3):
         running.put(arrival(step, num_words=1000))
     running.close()
@@ -208,7 +199,7 @@ def test_a_sink_that_hangs_is_switched_off(
     monkeypatch.setattr(worker, "QUEUE_BYTES", 10_000)
     monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.3)
     release = threading.Event()
-    running = Worker("odd", Odd(lambda event: release.wait(20)), decode)
+    running = Worker(Odd(lambda event: release.wait(20)), decode)
     start = time.monotonic()
     with caplog.at_level(logging.WARNING, "jaxlog"):
         for step in range(100):
@@ -224,9 +215,6 @@ def test_a_sink_that_hangs_is_switched_off(
 def test_a_slow_sink_is_not_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.2)
     sink = Odd(lambda event: time.sleep(0.02))
-    running = Worker("odd", sink, decode)
-    for step in range(40):  # 0.8 s of work in one batch, four times the stall's time
-        running.put(arrival(step))
-    running.close()
+    fed(sink, 40)  # 0.8 s of work in one batch, four times the stall's time
     assert len(sink.steps) == 40
     assert sink.closed
