@@ -50,18 +50,25 @@ def _host_array(array: ArrayLike) -> jax.Array:
     return array
 
 
-def _padded(vector: jax.Array) -> jax.Array:
-    """A vector that fills whole words."""
-    per_word = max(1, 4 // vector.dtype.itemsize)
-    return jnp.pad(vector, (0, -vector.size % per_word)) if vector.size % per_word else vector
+def _dense(array: jax.Array) -> jax.Array:
+    """A vector that fills whole words; of unsigned integers, where a value is narrower than one.
+
+    On the CPU, XLA joins bfloat16 by way of float32, which changes the bits of a NaN.
+    """
+    vector = array.reshape(-1)
+    if vector.dtype == np.bool_:
+        vector = vector.astype(np.uint8)
+    size = vector.dtype.itemsize
+    if size < 4:
+        vector = lax.bitcast_convert_type(vector, np.dtype(f"uint{8 * size}"))
+    missing = -vector.size * size % 4 // size
+    return jnp.pad(vector, (0, missing)) if missing else vector
 
 
 def _words(vector: jax.Array) -> jax.Array:
     """A vector of whole words, bit for bit, as `uint32`."""
     if jnp.issubdtype(vector.dtype, np.complexfloating):
         vector = jnp.stack([vector.real, vector.imag], axis=-1).reshape(-1)
-    if vector.dtype == np.bool_:
-        vector = vector.astype(np.uint8)
     if vector.dtype.itemsize < 4:
         vector = vector.reshape(-1, 4 // vector.dtype.itemsize)
     return lax.bitcast_convert_type(vector, np.uint32).reshape(-1)
@@ -81,13 +88,12 @@ def pack(fields: Iterable[Field], values: Mapping[Path, jax.Array]) -> jax.Array
     Returns:
       `uint32[n]`, with as many words as the fields have.
     """
-    parts = []
-    arrays = [(field, _host_array(values[field.path])) for field in fields]
+    vectors = []
+    for field in fields:
+        array = _host_array(values[field.path])
+        assert (array.dtype, array.shape) == (field.dtype, field.shape), field
+        vectors.append(_dense(array))
     # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.
-    for dtype, group in itertools.groupby(arrays, key=lambda pair: pair[0].dtype):
-        together = []
-        for field, array in group:
-            assert (array.dtype, array.shape) == (dtype, field.shape), field
-            together.append(_padded(array.reshape(-1)))
-        parts.append(_words(_concatenate(together)))
+    alike = itertools.groupby(vectors, key=lambda vector: vector.dtype)
+    parts = [_words(_concatenate(list(group))) for _, group in alike]
     return _concatenate(parts) if parts else jnp.zeros(0, np.uint32)
