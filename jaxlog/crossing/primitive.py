@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -84,24 +85,62 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
     return [], []
 
 
-def _cross(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
+def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
         return []
 
-    def call(due: jax.Array, words: jax.Array) -> None:
+    def cross(due: jax.Array, words: jax.Array) -> None:
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        io_callback(
-            delivery.receive, None, jnp.concatenate([header(handle, site, lanes), due, words])
-        )
+        cross_p.bind(jnp.concatenate([header(handle, site, lanes), due, words]))
 
-    lax.cond(jnp.any(due != 0), call, lambda *_: None, due, words)
+    lax.cond(jnp.any(due != 0), cross, lambda *_: None, due, words)
     return []
 
 
-emit_p.def_impl(jax.jit(_cross, static_argnames=("handle", "site")))  # compiled once, outside jit
+emit_p.def_impl(jax.jit(_gate, static_argnames=("handle", "site")))  # compiled once, outside jit
 batching.primitive_batchers[emit_p] = _batch
 ad.primitive_jvps[emit_p] = _jvp
-mlir.register_lowering(emit_p, mlir.lower_fun(_cross, multiple_results=True))
+mlir.register_lowering(emit_p, mlir.lower_fun(_gate, multiple_results=True))
+
+
+# The callback itself. `emit_p` binds it while it is lowered, when nothing transforms it any more.
+cross_p = Primitive("jaxlog_cross")
+cross_p.multiple_results = True
+
+
+@cross_p.def_effectful_abstract_eval
+def _cross_abstract_eval(_: Any) -> tuple[list[Any], set[effects.Effect]]:
+    return [], {_EFFECT}
+
+
+def _deliver(words: Any) -> tuple[()]:
+    delivery.receive(words)
+    return ()
+
+
+def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
+    devices = ctx.module_context.axis_context
+    if not isinstance(devices, mlir.ShardingContext) or devices.num_devices != 1:
+        return _lower_io_callback(ctx, buffer)
+    # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
+    # arguments to a device of JAX's and sets a default device. That is most of what a call costs
+    # (116 us against 23, on the CPU), and can deadlock. Words that are read as NumPy need neither.
+    results, _, _ = mlir.emit_python_callback(
+        ctx,
+        _deliver,
+        None,
+        [buffer],
+        ctx.avals_in,
+        [],
+        has_side_effect=True,
+        returns_token=False,
+    )
+    return results
+
+
+_lower_io_callback = mlir.lower_fun(partial(io_callback, _deliver, ()), multiple_results=True)
+cross_p.def_impl(lambda buffer: _deliver(np.asarray(buffer)))  # for jax.disable_jit
+mlir.register_lowering(cross_p, _lower_cross)
