@@ -12,6 +12,9 @@ import numpy as np
 Scalar = bool | int | float | np.generic
 """A value of a metric or a label. A float32 of the program stays `np.float32`."""
 
+Labels = Mapping[str, Scalar | str]
+"""What names a lane: numbers of the program, and what `Logger.open` was given."""
+
 
 @dataclass(frozen=True)
 class Key:
@@ -34,14 +37,16 @@ class Lane:
 
     Attributes:
       index: the lane's number, counted over all lane axes, the outermost slowest; 0 without `vmap`.
-      labels: the values the program named this lane with.
+      labels: what this lane is named with.
       metrics: the values by key. A metric that has no value here, because no episode ended, is not
         in it.
+      position: the lane's index along each lane axis, where there are several; else empty.
     """
 
     index: int
-    labels: Mapping[str, Scalar]
+    labels: Labels
     metrics: Mapping[str, Scalar]
+    position: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,11 @@ class EpisodeEvent:
       env_step: as in `MetricsEvent`.
       timestamp: as in `MetricsEvent`.
       lane: the lane's number.
-      labels: the values the program named this lane with.
+      labels: what this lane is named with.
       episode: its summary: `environment_id`, the index along the batch's last axis, `batch_index`
         where the batch has several axes, and a value for each metric that has one per episode.
       details: its row of each array of `details`, by name.
+      lane_position: as `Lane.position`.
     """
 
     name: str
@@ -86,9 +92,10 @@ class EpisodeEvent:
     env_step: int | None
     timestamp: float
     lane: int
-    labels: Mapping[str, Scalar]
+    labels: Labels
     episode: Mapping[str, Any]
     details: Mapping[str, np.ndarray]
+    lane_position: tuple[int, ...] = ()
 
 
 Event = MetricsEvent | EpisodeEvent
@@ -104,6 +111,7 @@ class RunInfo:
       total_steps: how many updates it will make, where known.
       config: the user's own hyper-parameters.
       tags: the user's own words for it.
+      lanes: labels of each lane, beside those of the program; empty for none.
     """
 
     name: str
@@ -111,3 +119,4 @@ class RunInfo:
     total_steps: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    lanes: tuple[Labels, ...] = ()

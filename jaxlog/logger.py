@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxlog.crossing.delivery import attach, barrier
-from jaxlog.events import RunInfo
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from jaxlog.crossing.delivery import attach, barrier, is_first_process
+from jaxlog.events import RunInfo, Scalar
+from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
+from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run
 from jaxlog.schema import Delivery, Schema
-from jaxlog.settings import LoggingConfig, load_config
+from jaxlog.settings import LoggingConfig, load_config, switched_on
 from jaxlog.sinks import sink_class
 
 _log = logging.getLogger("jaxlog")
@@ -64,9 +69,11 @@ class Logger:
         self.name = name
         self.handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
+        self.enabled = self.settings.batched_logging_enabled and switched_on()
         self._run: Run | None = None
-        self._opening = threading.Lock()
-        self._without_run = itertools.count()
+        self._lock = threading.Lock()
+        self._dropped = 0
+        self._wrote = False
         self._said_off = False
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Logger:
@@ -86,11 +93,15 @@ class Logger:
         config: Mapping[str, Any] | None = None,
         name: str | None = None,
         tags: tuple[str, ...] = (),
+        lanes: Sequence[Mapping[str, Scalar | str]] | None = None,
     ) -> Iterator[Run]:
         """Opens a run for as long as the block lasts.
 
         On leaving the block, by an exception too, all that this thread has dispatched is waited
         for, all records are written, and the sinks are closed.
+
+        Of several processes that train together (`jax.distributed`), the first writes, and in the
+        others this does nothing. Nor does it with `JAXLOG=off` in the environment.
 
         Args:
           directory: where its files go; made if it is not there. May be left out where no sink
@@ -98,14 +109,19 @@ class Logger:
           config: the user's own hyper-parameters, kept with the run.
           name: the run's name; the directory's, if None.
           tags: words to find the run by.
+          lanes: labels for each lane of the program, in the order of their numbers, for what is no
+            number in there: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. A label that the program
+            gives itself goes before one of the same name.
 
         Raises:
           RuntimeError: this logger has a run open. For two at once, make two loggers.
           OSError: the directory holds a run already, or cannot be written.
+          TypeError: `tags` or `lanes` is something else.
           ValueError: a sink of the settings writes files, and there is no directory.
         """
         if isinstance(tags, str):
             raise TypeError(f"tags: got the text {tags!r}, expected several: ({tags!r},)")
+        lane_labels = _lane_labels(lanes)
         # Absolute: the program may change its working directory while it runs.
         path = None if directory is None else Path(directory).absolute()
         sinks = []
@@ -118,14 +134,18 @@ class Logger:
                 )
             sinks.append(sink)
         label = name if name is not None else (path.name if path is not None else self.name)
-        info = RunInfo(label, path, self.total_steps, dict(config or {}), tuple(tags))
-        with self._opening:
+        facts = dict(config or {}), tuple(tags), lane_labels
+        info = RunInfo(label, path, self.total_steps, *facts)
+        writes = is_first_process() and switched_on()
+        with self._lock:
             if self._run is not None:
                 raise RuntimeError(
                     f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block "
                     "first, or make a second Logger for a run at the same time"
                 )
-            run = self._run = Run(info, sinks, partial(_decoder_of, self._decoders))
+            decoder = partial(_decoder_of, self._decoders)
+            run = self._run = Run(info, sinks, decoder, writes=writes)
+            self._wrote = False
         error: BaseException | None = None
         try:
             yield run
@@ -140,23 +160,113 @@ class Logger:
                 error = error or failed
             self._run = None
             run.close(error)
+            if self.settings.delivery == "return" and self._decoders and not self._wrote:
+                _log.warning(
+                    "jaxlog: run %s: nothing was written. With `delivery: return` batch_step "
+                    "returns its record: return it from the program, as an output of scan, and "
+                    "give it to logger.write.",
+                    info.name,
+                )
+
+    def write(self, records: Any) -> None:
+        """Writes records that a program returned, with `delivery: return` in the settings.
+
+        What is written is what the same program would have logged by itself.
+
+        Args:
+          records: what `batch_step` returned, stacked by `scan` and `vmap` in any order; or a
+            pytree of several such. Without leaves, where logging is off, it writes nothing.
+
+        Raises:
+          RuntimeError: no run is open, or these settings let records leave by themselves.
+          TypeError: there is something else than records, or it is called inside a program.
+          ValueError: the arrays of a record do not belong together.
+
+        >>> import jax.numpy as jnp
+        >>> from jaxlog import batch_step
+        >>> logger = Logger(
+        ...     {
+        ...         "batched_logging_enabled": True,
+        ...         "delivery": "return",
+        ...         "sinks": [{"kind": "memory"}],
+        ...     }
+        ... )
+        >>> def update(total, step):
+        ...     return total + 1.0, batch_step(logger, step, {"total": total})
+        >>> with logger.open() as run:
+        ...     total, records = jax.lax.scan(update, 0.0, jnp.arange(20))
+        ...     logger.write(records)
+        >>> [event.step for event in run.sink("memory").metrics]
+        [0, 10]
+        """
+        sites = []
+        for record in jax.tree.leaves(records, is_leaf=lambda leaf: isinstance(leaf, Record)):
+            if not isinstance(record, Record):
+                raise TypeError(
+                    f"records: got {type(record).__name__}, expected what batch_step returned, as "
+                    "an output of scan or of the program, or a pytree of such"
+                )
+            if record.schema is None:
+                continue
+            if record.lane is None:
+                raise RuntimeError(
+                    "write: these records have left the program by themselves; set `delivery: "
+                    "return` in the settings to write them, or leave the call out"
+                )
+            arrays = (record.due, record.words, record.lane)
+            if any(isinstance(array, Tracer) for array in arrays):
+                raise TypeError(
+                    "write: is called inside of a program; return the records from it, and call "
+                    "write on what comes out"
+                )
+            self.learn(record.schema)
+            sites.append(
+                deliveries(self.handle, record.schema, *(np.asarray(array) for array in arrays))
+            )
+        run = self._run
+        if run is None:
+            if sites:
+                raise RuntimeError("write: no run is open; call it inside `with logger.open(...)`")
+            return
+        self._wrote = True
+        if run.writes:
+            for delivery in merged(sites):
+                run.receive(delivery)
+
+    @property
+    def dropped(self) -> int:
+        """How many records came while no run was open, all lanes of one step being one."""
+        return self._dropped
 
     def receive(self, delivery: Delivery) -> None:
         """Takes one delivery from the crossing, on XLA's thread."""
         run = self._run
-        if run is not None:
+        if run is not None and run.writes:
             run.receive(delivery)
-        elif next(self._without_run) == 0:
+            return
+        with self._lock:
+            self._dropped += 1
+            if self._dropped > 1:
+                return
+        if run is None:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
                 "Call the program inside `with logger.open(...)`, and do not leave the block from "
-                "another thread than the one that called it. Said once.",
+                "another thread than the one that called it. Said once; logger.dropped counts.",
+                self,
+            )
+        else:
+            _log.warning(
+                "jaxlog: %r got a record in a process that does not write, and drops those that "
+                "come here. Let the first device of a program's mesh be one of process 0. Said "
+                "once; logger.dropped counts.",
                 self,
             )
 
     def mention_off(self) -> None:
         """Says that `batch_step` logs nothing, once, where nobody decided that it should not."""
-        if "batched_logging_enabled" not in self.settings.model_fields_set and not self._said_off:
+        said = "batched_logging_enabled" in self.settings.model_fields_set or not switched_on()
+        if not said and not self._said_off:
             self._said_off = True
             _log.warning(
                 "jaxlog: batch_step logs nothing, because batched_logging_enabled is false unless "
@@ -172,6 +282,25 @@ class Logger:
             raise RuntimeError(
                 f"two calls named {schema.name!r} have one number by chance; give one another name="
             )
+
+
+def _lane_labels(lanes: Any) -> tuple[Mapping[str, Scalar | str], ...]:
+    """What `open` was given, if it can be labels."""
+    if lanes is None:
+        return ()
+    expected = "expected a dict of labels for each lane, like [{'env': 'CartPole'}, ...]"
+    if isinstance(lanes, str | Mapping) or not isinstance(lanes, Sequence):
+        raise TypeError(f"lanes: got {type(lanes).__name__}, {expected}")
+    for number, labels in enumerate(lanes):
+        if not isinstance(labels, Mapping):
+            raise TypeError(f"lanes[{number}]: got {type(labels).__name__}, {expected}")
+        for key, value in labels.items():
+            if not isinstance(key, str) or not isinstance(value, str | bool | int | float):
+                raise TypeError(
+                    f"lanes[{number}]: got {key!r}: {value!r}, expected a name, and a number or a "
+                    "text"
+                )
+    return tuple(dict(labels) for labels in lanes)
 
 
 def _decoder_of(decoders: Mapping[int, Decoder], site: int) -> Decoder:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +19,8 @@ METRICS_DUE = 1
 """The bit of a record's `due` that says its aggregates and scalars are filled in."""
 SAMPLES_DUE = 2
 """The bit of a record's `due` that says its sampled episodes are filled in."""
+MAX_LANE_AXES = 6
+"""How many lane axes a record can tell of that a program returns."""
 
 
 Path = tuple[str, ...]
@@ -177,22 +178,21 @@ class Delivery:
         return tuple(self.buffer[3 : 3 + self.buffer[2]].tolist())
 
     @property
+    def due(self) -> np.ndarray:
+        """`uint32[lanes]`, the due bits of each lane."""
+        start, num_lanes = 3 + len(self.lanes), math.prod(self.lanes)
+        return self.buffer[start : start + num_lanes]
+
+    @property
+    def words(self) -> np.ndarray:
+        """`uint32[lanes, num_words]`, the record of each lane."""
+        num_lanes = math.prod(self.lanes)
+        return self.buffer[3 + len(self.lanes) + num_lanes :].reshape(num_lanes, -1)
+
+    @property
     def num_bytes(self) -> int:
         """What it holds in memory, with what Python and NumPy add (240 bytes, measured)."""
         return self.buffer.nbytes + 256
-
-
-def split(deliveries: Sequence[Delivery]) -> tuple[np.ndarray, np.ndarray]:
-    """The due bits and the words of deliveries that have one site and one number of lanes.
-
-    Returns:
-      `uint32[deliveries, lanes]` and `uint32[deliveries, lanes, num_words]`.
-    """
-    lanes = deliveries[0].lanes
-    start, num_lanes = 3 + len(lanes), math.prod(lanes)
-    buffers = np.stack([delivery.buffer for delivery in deliveries])
-    words = buffers[:, start + num_lanes :].reshape(len(buffers), num_lanes, -1)
-    return buffers[:, start : start + num_lanes], words
 
 
 def header(handle: int, site: int, lanes: tuple[int, ...]) -> np.ndarray:

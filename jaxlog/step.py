@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax
 from jax.typing import ArrayLike
 
 from jaxlog.crossing.primitive import emit
-from jaxlog.graph import checks
+from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Plan, Record, record
 from jaxlog.logger import Logger
 from jaxlog.names import KNOWN, look_up
@@ -26,6 +26,7 @@ def batch_step(
     details: Any = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
+    axis_name: str | Sequence[str] | None = None,
     name: str = "batch",
 ) -> Record:
     """Logs the episodes of one update: their aggregates, and now and then a few of them whole.
@@ -53,15 +54,21 @@ def batch_step(
       details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only.
       labels: scalars that name a lane: a seed, a learning rate.
       when: `bool[]`; False logs nothing at this step.
+      axis_name: the axes of `shard_map`, `pmap` or `vmap` along which the batch is divided. What is
+        logged is then that of the whole batch, once: aggregates and picks are those of all shares
+        side by side along the batch's last axis, scalars their mean, and `step`, `when` and
+        `labels` those of the first share.
       name: sets apart the calls of one program: the prefix of keys, the name of the file.
 
     Returns:
-      The record. There is no need to use it.
+      The record. There is no need to use it, but with `delivery: return` in the settings: then
+      nothing leaves the program by itself, and the records that it returns, stacked by `scan` and
+      `vmap` as they are, are written by `Logger.write`.
 
     Raises:
       TypeError: an argument has a dtype or type that cannot be logged.
       ValueError: a shape does not fit, the settings speak of a metric that is not there, or the
-        call stands under `shard_map` or `pmap`.
+        call stands under a `shard_map` or `pmap` that `axis_name` does not cover.
       All of it while the program is traced.
 
     >>> import jax.numpy as jnp
@@ -84,8 +91,9 @@ def batch_step(
             "step: is missing; call batch_step(logger, step, metrics), with the index of the "
             "update, an integer, as step"
         )
-    checks.one_device()
     checks.name(name)
+    live = logger.settings.delivery == "live"
+    axis_names = checks.axes(axis_name, live=live)
     inputs = Inputs(
         step=checks.step(step),
         when=checks.condition(when),
@@ -95,16 +103,18 @@ def batch_step(
         labels=checks.labels(labels),
     )
     batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details)
-    plan = _plan(logger, name, batch_shape, tuple(inputs.metrics), tuple(inputs.labels))
-    if not logger.settings.batched_logging_enabled:
+    plan = _plan(logger, name, batch_shape, tuple(inputs.metrics), tuple(inputs.labels), axis_names)
+    if not logger.enabled:
         logger.mention_off()
         return Record()
-    made = record(plan, inputs)
+    made = devices.with_automatic_axes(partial(record, plan))(inputs)
     assert made.due is not None
     assert made.words is not None
     assert made.schema is not None
     logger.learn(made.schema)
-    emit(made.due, made.words, handle=logger.handle, site=made.schema.site)
+    if live:
+        due = devices.only_first(made.due)
+        emit(due, made.words, handle=logger.handle, site=made.schema.site)
     return made
 
 
@@ -114,6 +124,7 @@ def _plan(
     batch_shape: tuple[int, ...] | None,
     metrics: tuple[str, ...],
     labels: tuple[str, ...],
+    axis_names: tuple[str, ...],
 ) -> Plan:
     """What the settings make of one call."""
     settings = logger.settings
@@ -130,12 +141,14 @@ def _plan(
         log_frequency=settings.log_frequency,
         sample_frequency=settings.sample_frequency,
         last_step=None if logger.total_steps is None else logger.total_steps - 1,
-        num_samples=min(samples, math.prod(batch_shape or ())),
+        num_samples=samples,
         sample_seed=settings.sample_seed,
         statistics=settings.statistics,
         logged=tuple(logged),
         sampled=tuple(kept),
         labels=labels,
+        axis_names=axis_names,
+        returned=settings.delivery == "return",
     )
 
 

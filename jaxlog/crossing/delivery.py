@@ -67,6 +67,11 @@ def receive(words: Any) -> None:
         _log.exception("jaxlog: a record could not be taken in; training goes on without it")
 
 
+def is_first_process() -> bool:
+    """Whether this process writes: of several that train together, the first does."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
 def barrier() -> None:
     """Waits until the callbacks of all that this thread has dispatched have run."""
     jax.effects_barrier()

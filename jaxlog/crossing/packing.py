@@ -29,7 +29,7 @@ def fields(values: Callable[[], Mapping[Path, ArrayLike]]) -> list[Field]:
     def arrays() -> list[jax.Array]:
         found = values()
         paths.extend(found)  # a dict that eval_shape returns would come back sorted
-        return [_host_array(array) for array in found.values()]
+        return [host_array(array) for array in found.values()]
 
     avals = jax.eval_shape(arrays)
     return [
@@ -38,7 +38,8 @@ def fields(values: Callable[[], Mapping[Path, ArrayLike]]) -> list[Field]:
     ]
 
 
-def _host_array(array: ArrayLike) -> jax.Array:
+def host_array(array: ArrayLike) -> jax.Array:
+    """An array of the dtype in which NumPy can hold it, as `fields` says."""
     array = jnp.asarray(array)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(array)
@@ -90,7 +91,7 @@ def pack(fields: Iterable[Field], values: Mapping[Path, jax.Array]) -> jax.Array
     """
     vectors = []
     for field in fields:
-        array = _host_array(values[field.path])
+        array = host_array(values[field.path])
         assert (array.dtype, array.shape) == (field.dtype, field.shape), field
         vectors.append(_dense(array))
     # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.

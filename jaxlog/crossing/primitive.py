@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax._src import effects  # the sets of allowed effects have no public name
+from jax.core import ShapedArray
 from jax.experimental import io_callback
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from jaxlog.crossing import delivery
-from jaxlog.schema import header
+from jaxlog.schema import MAX_LANE_AXES, header
 
 
 class EmitEffect(effects.Effect):
@@ -69,15 +70,26 @@ def _abstract_eval(due: Any, words: Any, **_: Any) -> tuple[list[Any], set[effec
     return [], {_EFFECT}
 
 
-def _batch(args: Sequence[jax.Array], dims: Sequence[int | None], **params: Any) -> Any:
-    # A lane axis goes in front of both. An operand without one gets an axis of size 1, which the
-    # lowering broadcasts: a gate that all lanes share is then decided once, not once a lane.
-    args = [
+def _batch(axis: Any, args: Sequence[jax.Array], dims: Sequence[int | None], **params: Any) -> Any:
+    manual = set(jax.sharding.get_abstract_mesh().manual_axes)
+    if manual.intersection(axis.spmd_name or ()):
+        raise ValueError(
+            f"batch_step: stands under a shard_map in a vmap with spmd_axis_name={axis.spmd_name}, "
+            "so that each device has lanes the others do not know of; leave spmd_axis_name out, "
+            "or take the vmap into the shard_map"
+        )
+    # A record that is the same in all lanes is one record.
+    differs = any(dim is not None for dim in dims)
+    return emit_p.bind(*(_with_lanes_in_front(args, dims) if differs else args), **params), []
+
+
+def _with_lanes_in_front(args: Sequence[jax.Array], dims: Sequence[int | None]) -> list[jax.Array]:
+    # An operand without lanes gets an axis of size 1, which the lowering broadcasts: a gate that
+    # all lanes share is then decided once, not once a lane.
+    return [
         jnp.expand_dims(arg, 0) if dim is None else jnp.moveaxis(arg, dim, 0)
         for arg, dim in zip(args, dims, strict=True)
     ]
-    emit_p.bind(*args, **params)
-    return [], []
 
 
 def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
@@ -92,18 +104,102 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[A
         return []
 
     def cross(due: jax.Array, words: jax.Array) -> None:
+        head = header(handle, site, lanes)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        cross_p.bind(jnp.concatenate([header(handle, site, lanes), due, words]))
+        if not lanes:
+            cross_p.bind(jnp.concatenate([head, due, words]))
+            return
+        # Lanes may lie on several devices. To bring a concatenation of those to the one device that
+        # makes the call, XLA finds no good way, and says so at length.
+        buffer = jnp.zeros(head.size + due.size + words.size, np.uint32)
+        for start, part in ((0, head), (head.size, due), (head.size + due.size, words)):
+            buffer = lax.dynamic_update_slice(buffer, part, (start,))
+        cross_p.bind(buffer)
 
     lax.cond(jnp.any(due != 0), cross, lambda *_: None, due, words)
     return []
 
 
-emit_p.def_impl(jax.jit(_gate, static_argnames=("handle", "site")))  # compiled once, outside jit
-batching.primitive_batchers[emit_p] = _batch
+def _run(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
+    """Outside of jit: one function, compiled once for each site. Inside of `disable_jit`, too."""
+    with jax.disable_jit(False):
+        return _run_compiled(due, words, handle=handle, site=site)
+
+
+_run_compiled = jax.jit(emit_p.bind, static_argnames=("handle", "site"))
+
+
+def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any:
+    # How the operands lie on a mesh is no matter of types any more: XLA knows.
+    bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
+    with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
+        return _lower_gate(ctx.replace(avals_in=bare), *args, **params)
+
+
+def _arrays(avals: Any) -> Sequence[ShapedArray]:
+    return avals
+
+
+_lower_gate = mlir.lower_fun(_gate, multiple_results=True)
+emit_p.def_impl(_run)
 ad.primitive_jvps[emit_p] = _jvp
-mlir.register_lowering(emit_p, mlir.lower_fun(_gate, multiple_results=True))
+batching.fancy_primitive_batchers[emit_p] = _batch
+mlir.register_lowering(emit_p, _lower_emit)
+
+
+# Which lane is this? Nothing but a batching rule can know.
+lane_p = Primitive("jaxlog_lane")
+
+
+def lane(due: jax.Array, words: jax.Array) -> jax.Array:
+    """Where a record stands among the lanes of the `vmap`s around this call.
+
+    Args:
+      due: `uint32[]`, as for `emit`; with `words`, it says which lanes differ.
+      words: `uint32[num_words]`.
+
+    Returns:
+      `uint32[2 + MAX_LANE_AXES]`: the lane's number, the number of lane axes, and their sizes.
+
+    Raises:
+      ValueError: there are more lane axes.
+    """
+    return lane_p.bind(due, words)
+
+
+@lane_p.def_abstract_eval
+def _lane_abstract_eval(due: Any, words: Any) -> Any:
+    lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
+    if len(lanes) > MAX_LANE_AXES:
+        raise ValueError(
+            f"batch_step: stands under {len(lanes)} vmaps, and with `delivery: return` expects at "
+            f"most {MAX_LANE_AXES}; take several into one, over all combinations"
+        )
+    return ShapedArray((*lanes, 2 + MAX_LANE_AXES), np.dtype(np.uint32))
+
+
+def _lane(due: jax.Array, words: jax.Array) -> jax.Array:
+    lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
+    rest = (0,) * (MAX_LANE_AXES - len(lanes))
+    axes = jnp.array([len(lanes), *lanes, *rest], np.uint32)
+    numbers = jnp.arange(math.prod(lanes), dtype=np.uint32).reshape(*lanes, 1)
+    return jnp.concatenate([numbers, jnp.broadcast_to(axes, (*lanes, axes.size))], axis=-1)
+
+
+def _lane_batch(args: Sequence[jax.Array], dims: Sequence[int | None]) -> Any:
+    return lane_p.bind(*_with_lanes_in_front(args, dims)), 0
+
+
+def _lane_jvp(primals: Sequence[jax.Array], _: Sequence[Any]) -> Any:
+    lane = lane_p.bind(*primals)
+    return lane, ad.Zero(jax.typeof(lane).to_tangent_aval())
+
+
+lane_p.def_impl(jax.jit(_lane))
+ad.primitive_jvps[lane_p] = _lane_jvp
+batching.primitive_batchers[lane_p] = _lane_batch
+mlir.register_lowering(lane_p, mlir.lower_fun(_lane, multiple_results=False))
 
 
 # The callback itself. `emit_p` binds it while it is lowered, when nothing transforms it any more.
@@ -122,8 +218,8 @@ def _deliver(words: Any) -> tuple[()]:
 
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
-    devices = ctx.module_context.axis_context
-    if not isinstance(devices, mlir.ShardingContext) or devices.num_devices != 1:
+    context = ctx.module_context.axis_context
+    if not isinstance(context, mlir.ShardingContext) or context.num_devices > 1:
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
     # arguments to a device of JAX's and sets a default device. That is most of what a call costs
@@ -133,7 +229,7 @@ def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
         _deliver,
         None,
         [buffer],
-        ctx.avals_in,
+        _arrays(ctx.avals_in),
         [],
         has_side_effect=True,
         returns_token=False,
@@ -142,5 +238,4 @@ def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
 
 
 _lower_io_callback = mlir.lower_fun(partial(io_callback, _deliver, ()), multiple_results=True)
-cross_p.def_impl(lambda buffer: _deliver(np.asarray(buffer)))  # for jax.disable_jit
 mlir.register_lowering(cross_p, _lower_cross)

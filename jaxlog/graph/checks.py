@@ -20,14 +20,37 @@ from jaxlog.names import KNOWN
 Shape = tuple[int, ...]
 
 
-def one_device() -> None:
-    """Refuses a program in which each device runs the call for itself."""
-    axes = jax.sharding.get_abstract_mesh().manual_axes
-    if axes:
+def axes(axis_name: Any, *, live: bool) -> tuple[str, ...]:
+    """The named axes along which a batch is divided: all those along which the program is."""
+    names = (axis_name,) if isinstance(axis_name, str) else axis_name
+    if axis_name is None:
+        names = ()
+    elif not isinstance(names, tuple | list) or not all(isinstance(n, str) for n in names):
+        raise TypeError(f"axis_name: got {axis_name!r}, expected the name of an axis, or several")
+    for name in names:
+        try:
+            jax.lax.axis_size(name)
+        except NameError:
+            raise ValueError(
+                f"axis_name: got {name!r}, which no shard_map, pmap or vmap around this call has; "
+                "give them an axis of this name, or leave it out"
+            ) from None
+    mesh = jax.sharding.get_abstract_mesh()
+    missing = [axis for axis in mesh.manual_axes if axis not in names]
+    if missing:
         raise ValueError(
-            f"batch_step: stands under shard_map or pmap over {', '.join(map(str, axes))}, where "
-            "every device would write its own lines; call it outside, on what comes out of there"
+            f"batch_step: stands under shard_map or pmap over {', '.join(map(str, missing))}, "
+            "where every device would write its own lines; name all such axes, as in "
+            "axis_name='devices' (for pmap too), to log the batch of all of them; or call it "
+            "outside, on what comes out of there"
         )
+    if live and mesh.manual_axes and len(mesh.manual_axes) < len(mesh.axis_names):
+        raise ValueError(
+            f"batch_step: stands under a shard_map over only {', '.join(mesh.manual_axes)} of the "
+            f"mesh's axes {', '.join(mesh.axis_names)}, where JAX allows no callback; take all of "
+            "them into shard_map(axis_names=...), call it outside, or set `delivery: return`"
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def step(value: Any) -> ArrayLike:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -15,6 +16,8 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlog.crossing import packing
+from jaxlog.crossing.primitive import lane
+from jaxlog.graph import devices
 from jaxlog.graph.sampling import sample_indices, sample_indices_where
 from jaxlog.graph.statistics import STATISTICS, Moments
 from jaxlog.names import look_up
@@ -29,11 +32,13 @@ class Record:
     Attributes:
       due: `uint32[]`, bits that say what is filled in; 0 where nothing was due.
       words: `uint32[num_words]`, the fields of `schema`, bit for bit.
+      lane: `uint32[k]`, where it stands among lanes; only with `delivery: return`.
       schema: how to read `words`.
     """
 
     due: jax.Array | None = None
     words: jax.Array | None = None
+    lane: jax.Array | None = None
     schema: Schema | None = field(default=None, metadata={"static": True})
 
 
@@ -43,16 +48,18 @@ class Plan:
 
     Attributes:
       name: the call site's.
-      batch_shape: None where the call has scalars only.
+      batch_shape: of this device's share; None where the call has scalars only.
       log_frequency: aggregates and scalars are due every so many steps.
       sample_frequency: episodes are due every so many steps.
       last_step: everything is due there; None where it is not known.
-      num_samples: how many episodes a record has room for; 0 for none.
+      num_samples: how many episodes to pick, if there are as many; 0 for none.
       sample_seed: with the step, decides which.
       statistics: names in `STATISTICS`.
       logged: the metrics that are on the lines, in their order.
       sampled: the metrics that are part of a sampled episode, in their order.
       labels: the labels, in their order.
+      axis_names: the named axes along which the batch is divided.
+      returned: whether the record is to tell which lane it is of.
     """
 
     name: str
@@ -66,6 +73,8 @@ class Plan:
     logged: tuple[str, ...]
     sampled: tuple[str, ...]
     labels: tuple[str, ...]
+    axis_names: tuple[str, ...]
+    returned: bool
 
 
 Leaf = TypeVar("Leaf")
@@ -94,18 +103,22 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
     # Gradients are those of the program without the call.
     arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
     inputs = cast("Inputs[jax.Array]", arrays)
+    if plan.axis_names:
+        # One gate for all: behind it they wait for each other.
+        shared = (inputs.step, inputs.when, inputs.labels)
+        step, when, labels = devices.of_first(plan.axis_names, shared)
+        inputs = dataclasses.replace(inputs, step=step, when=when, labels=labels)
     step = inputs.step.astype(_step_dtype(inputs.step.dtype))
     due = functools.partial(_due, plan.last_step, step, inputs.when)
     metrics_due = due(plan.log_frequency)
     samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
 
+    batch_axes, batch_shape = _whole_batch(plan, inputs)
     head = _head(plan, step, inputs)
     head_fields = packing.fields(lambda: head)
-    metrics_fields, metrics = _metrics(plan, inputs)
-    samples_fields, samples = _samples(plan, step, inputs)
-    schema = Schema(
-        plan.name, (*head_fields, *metrics_fields, *samples_fields), plan.batch_shape or ()
-    )
+    metrics_fields, metrics = _metrics(plan, inputs, batch_axes)
+    samples_fields, samples = _samples(plan, step, inputs, batch_axes, batch_shape)
+    schema = Schema(plan.name, (*head_fields, *metrics_fields, *samples_fields), batch_shape)
     _refuse_repeated_keys(schema)
 
     # Numbers that the program has already are joined outside the gate: as operands of the branch,
@@ -125,7 +138,7 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
         )
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
     bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
-    return Record(bits, words, schema)
+    return Record(bits, words, lane(bits, words) if plan.returned else None, schema)
 
 
 def _step_dtype(dtype: np.dtype) -> np.dtype:
@@ -142,17 +155,23 @@ def _due(
     return due if when is None else due & when
 
 
-Values = Callable[[], Mapping[Path, jax.Array]]
+def _whole_batch(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[devices.Axes, tuple[int, ...]]:
+    """The axes along which the batch is divided, and the shape of all of it."""
+    if plan.batch_shape is None:
+        return (), ()
+    arrays = [array for array in inputs.metrics.values() if np.ndim(array)]
+    axes = devices.varying(plan.axis_names, (arrays, inputs.where, inputs.details))
+    *outer, num_envs = plan.batch_shape
+    return axes, (*outer, num_envs * devices.size(axes))
 
 
-def _if(due: jax.Array | np.bool_, fields: list[Field], values: Values) -> jax.Array:
+Words = Callable[[], jax.Array]
+
+
+def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> jax.Array:
     """The words of some fields where they are due, and as many zeros where not."""
     num_words = sum(field.num_words for field in fields)
-    return lax.cond(
-        due,
-        lambda: packing.pack(fields, values()),
-        lambda: jnp.zeros(num_words, np.uint32),
-    )
+    return lax.cond(due, words, lambda: jnp.zeros(num_words, np.uint32))
 
 
 def _head(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
@@ -160,26 +179,37 @@ def _head(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> dict[Path, 
     head: dict[Path, jax.Array] = {("step",): step}
     for key in plan.labels:
         head["labels", key] = inputs.labels[key]
+    return head if plan.axis_names else head | _scalars(plan, inputs)
+
+
+def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
+    scalars = {}
     for key in plan.logged:
         value = inputs.metrics[key]
         if not np.ndim(value):
+            value = devices.mean(plan.axis_names, value)
             halves = jnp.issubdtype(value.dtype, np.floating) and value.dtype.itemsize < 4
-            head["scalars", key] = value.astype(np.float32) if halves else value
-    return head
+            scalars["scalars", key] = value.astype(np.float32) if halves else value
+    return scalars
 
 
-def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values]:
-    """The fields of the batch's aggregates, and the function that computes them."""
-    if plan.batch_shape is None:
-        return [], dict
-    everything = math.prod(plan.batch_shape)
+def _metrics(
+    plan: Plan, inputs: Inputs[jax.Array], axes: devices.Axes
+) -> tuple[list[Field], Words]:
+    """The fields of what is computed of a record, and the function that computes them."""
     arrays = {key: inputs.metrics[key] for key in plan.logged if np.ndim(inputs.metrics[key])}
 
     def values() -> Mapping[Path, jax.Array]:
-        found: dict[Path, jax.Array] = {}
+        # Means over devices are computed, too: they wait behind the gate.
+        found = _scalars(plan, inputs) if plan.axis_names else {}
+        if plan.batch_shape is None:
+            return found
         where = inputs.where
-        found["count",] = jnp.int32(everything) if where is None else jnp.sum(where, dtype=np.int32)
+        here = math.prod(plan.batch_shape) if where is None else jnp.sum(where, dtype=np.int32)
+        found["count",] = jnp.asarray(lax.psum(here, axes) if axes else here, np.int32)
         moments = {key: Moments.of(array, where) for key, array in arrays.items()}
+        if axes:
+            moments = {key: moments[key].across(axes) for key in moments}
         # Values of one dtype stand together, and are then packed together.
         for key in arrays:
             found["aggregates", key, "count"] = moments[key].count
@@ -193,7 +223,8 @@ def _metrics(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values
                 found["aggregates", key, "nonfinite"] = moments[key].nonfinite
         return found
 
-    return packing.fields(values), values
+    fields = packing.fields(values)
+    return fields, lambda: packing.pack(fields, values())
 
 
 def _chosen_statistics(
@@ -205,27 +236,44 @@ def _chosen_statistics(
     return {name: STATISTICS[name](moments) for name in plan.statistics}
 
 
-def _samples(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> tuple[list[Field], Values]:
+def _samples(
+    plan: Plan,
+    step: jax.Array,
+    inputs: Inputs[jax.Array],
+    axes: devices.Axes,
+    batch_shape: tuple[int, ...],
+) -> tuple[list[Field], Words]:
     """The fields of sampled episodes, and the function that picks and gathers them."""
     if not plan.num_samples or plan.batch_shape is None:
-        return [], dict
-    batch_shape, seed = plan.batch_shape, np.uint32(plan.sample_seed)
+        return [], lambda: jnp.zeros(0, np.uint32)
+    seed, num_envs = np.uint32(plan.sample_seed), plan.batch_shape[-1]
 
     def values() -> Mapping[Path, jax.Array]:
         if inputs.where is None:
             indices = sample_indices(step, math.prod(batch_shape), plan.num_samples, seed)
-            count = jnp.int32(plan.num_samples)
+            count = jnp.int32(indices.size)
         else:
-            indices, valid = sample_indices_where(step, inputs.where, plan.num_samples, seed)
+            mask = devices.gather(axes, inputs.where)
+            indices, valid = sample_indices_where(step, mask, plan.num_samples, seed)
             count = jnp.sum(valid, dtype=np.int32)
+        # One index for each axis: flattening a batch that lies on several devices would gather it.
+        *outer, env = jnp.unravel_index(indices, batch_shape)
+        mine = env // num_envs == lax.axis_index(axes) if axes else None
+
+        def share(array: jax.Array, mine: jax.Array | None) -> jax.Array:
+            """Zero where another device has the value; the sum over all devices is then it."""
+            if mine is None:
+                return array
+            mine = mine.reshape(mine.shape + (1,) * (array.ndim - mine.ndim))
+            return jnp.where(mine, array, jnp.zeros_like(array))
 
         def pick(array: jax.Array) -> jax.Array:
-            flat = (math.prod(batch_shape), *array.shape[len(batch_shape) :])
-            return array.reshape(flat)[indices]
+            return share(packing.host_array(array)[(*outer, env % num_envs)], mine)
 
+        first = devices.is_first(axes) if axes else None
         found: dict[Path, jax.Array] = {
-            ("samples", "count"): count,
-            ("samples", "index"): indices,
+            ("samples", "count"): share(count, first),
+            ("samples", "index"): share(indices, first),
         }
         for key in plan.sampled:
             if np.ndim(inputs.metrics[key]):
@@ -234,7 +282,13 @@ def _samples(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> tuple[li
             found["samples", "details", key] = pick(array)
         return found
 
-    return packing.fields(values), values
+    fields = packing.fields(values)
+
+    def words() -> jax.Array:
+        words = packing.pack(fields, values())
+        return lax.psum(words, axes) if axes else words
+
+    return fields, words
 
 
 def _refuse_repeated_keys(schema: Schema) -> None:

@@ -118,7 +118,8 @@ def _ranks(step: ArrayLike, population: ArrayLike, size: int, seed: ArrayLike) -
         rank = jnp.where(jnp.any(chosen == rank), largest, rank)
         return chosen.at[i].set(jnp.where(largest < population, rank, _NONE))
 
-    start = jnp.full(size, _NONE)
+    # Under shard_map a loop's start has to vary over the devices as its end does.
+    start = lax.full_like(bits + population.astype(np.uint32), _NONE, np.int32)
     return jnp.sort(lax.fori_loop(np.int32(0), np.int32(size), draw, start))
 
 

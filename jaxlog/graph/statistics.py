@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.typing import ArrayLike
 
 
@@ -136,6 +137,38 @@ class Moments:
             m2=self.m2 + other.m2 + delta * delta * share * self.count.astype(dtype),
             min=jnp.minimum(self.min, other.min),
             max=jnp.maximum(self.max, other.max),
+        )
+
+    def across(self, axis_name: str | tuple[str, ...]) -> Moments:
+        """The moments of the values of all devices, or lanes, along named axes: `merge` of all.
+
+        For use under `shard_map`, `pmap`, or a `vmap` with an `axis_name`. What comes out is the
+        same everywhere. The means are averaged twice, as in `of`.
+
+        Args:
+          axis_name: an axis, or several.
+
+        >>> halves = jnp.array([[1.0, 2.0], [3.0, 6.0]])
+        >>> m = jax.vmap(lambda x: Moments.of(x).across("half"), axis_name="half")(halves)
+        >>> m.mean.tolist(), m.count.tolist()
+        ([3.0, 3.0], [4, 4])
+        """
+        count, nonfinite = lax.psum((self.count, self.nonfinite), axis_name)
+        dtype = self.mean.dtype
+        total = jnp.maximum(count, 1).astype(dtype)
+        here = self.count.astype(dtype)
+        first_mean = lax.psum(self.mean * (here / total), axis_name)
+        distance = self.mean - first_mean
+        drift, m2 = lax.psum(
+            (distance * (here / total), self.m2 + here * distance * distance), axis_name
+        )
+        return Moments(
+            count=count,
+            nonfinite=nonfinite,
+            mean=first_mean + drift,
+            m2=jnp.maximum(m2 - total * drift * drift, 0),
+            min=lax.pmin(self.min, axis_name),
+            max=lax.pmax(self.max, axis_name),
         )
 
     @property

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxlog.events import EpisodeEvent, Event, Lane, MetricsEvent
 from jaxlog.names import look_up
-from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema, split
+from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
 
 
 class Decoder:
@@ -27,18 +28,27 @@ class Decoder:
         self._labels = [field.path[1] for field in schema.section("labels")]
         self._keys = {column.key: column.info for column in schema.columns}
 
-    def events(self, arrivals: Sequence[tuple[float, Delivery]]) -> list[list[Event]]:
+    def events(
+        self,
+        arrivals: Sequence[tuple[float, Delivery]],
+        lane_labels: Sequence[Mapping[str, Any]] = (),
+    ) -> list[list[Event]]:
         """The events of each of some deliveries of this call site.
 
         Args:
-          arrivals: each with the time it came, all with one number of lanes.
+          arrivals: each with the time it came, all with the same lanes.
+          lane_labels: more labels, for each lane, or for none.
         """
-        due, words = split([delivery for _, delivery in arrivals])
-        num_lanes = due.shape[1]
-        due, words = due.reshape(-1), words.reshape(due.size, -1)
+        lanes = arrivals[0][1].lanes
+        num_lanes = math.prod(lanes)
+        positions = list(np.ndindex(lanes)) if len(lanes) > 1 else [()] * num_lanes
+        due = np.concatenate([delivery.due for _, delivery in arrivals])
+        words = np.concatenate([delivery.words for _, delivery in arrivals])
         steps = self.schema.read(words, "step").tolist()
         columns = [self.schema.read(words, "labels", key) for key in self._labels]
         labels = _rows(self._labels, columns, len(words))
+        if lane_labels:
+            labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
         logged = np.flatnonzero(due & METRICS_DUE)
         metrics = dict(zip(logged.tolist(), self._metric_rows(words[logged]), strict=True))
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
@@ -51,7 +61,8 @@ class Decoder:
             at_step: dict[int, list[Lane]] = {}
             for row in rows:
                 if row in metrics:
-                    lane = Lane(row - start, labels[row], metrics[row])
+                    index = row - start
+                    lane = Lane(index, labels[row], metrics[row], positions[index])
                     at_step.setdefault(steps[row], []).append(lane)
             events: list[Event] = [
                 MetricsEvent(
@@ -66,9 +77,9 @@ class Decoder:
             ]
             for row in rows if sampled else ():
                 if row in sampled:
-                    events += self._episodes(
-                        words[row : row + 1], steps[row], timestamp, row - start, labels[row]
-                    )
+                    index = row - start
+                    lane = Lane(index, labels[row], {}, positions[index])
+                    events += self._episodes(words[row : row + 1], steps[row], timestamp, lane)
             records.append(events)
         return records
 
@@ -89,7 +100,7 @@ class Decoder:
         return rows
 
     def _episodes(
-        self, words: np.ndarray, step: int, timestamp: float, lane: int, labels: Any
+        self, words: np.ndarray, step: int, timestamp: float, lane: Lane
     ) -> Iterator[EpisodeEvent]:
         schema = self.schema
         (count,) = schema.read(words, "samples", "count").tolist()
@@ -115,11 +126,29 @@ class Decoder:
                 step,
                 self._env_step(step),
                 timestamp,
-                lane,
-                labels,
+                lane.index,
+                lane.labels,
                 episode,
                 {key: values[i] for key, values in details.items() if values.ndim > 1},
+                lane.position,
             )
+
+
+def in_order(records: Sequence[list[Event]]) -> list[list[Event]]:
+    """Records of one call site in the order of their steps.
+
+    XLA runs emissions that do not wait for each other in any order. A step that comes again is
+    another pass through a loop, and stays behind the pass before it.
+    """
+    ordered: list[list[Event]] = []
+    one_pass: dict[int, list[Event]] = {}
+    for events in records:
+        step = events[0].step if events else -1
+        if step in one_pass:
+            ordered += [one_pass[step] for step in sorted(one_pass)]
+            one_pass = {}
+        one_pass[step] = events
+    return ordered + [one_pass[step] for step in sorted(one_pass)]
 
 
 def _rows(

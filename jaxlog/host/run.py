@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -16,6 +17,7 @@ import orjson
 
 from jaxlog.events import Event, RunInfo
 from jaxlog.host.decode import Decoder
+from jaxlog.host.replays import Replays
 from jaxlog.host.worker import Arrival, Worker
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
@@ -38,19 +40,34 @@ class Run:
       decoder: the decoder for a site's number; raises LookupError for a site that the logger was
         not traced with.
 
+      writes: False for a run that leaves no trace: its sinks are not opened.
+
     Attributes:
       info: as given.
+      writes: as given.
       arrived: how many records came, all lanes of one step being one.
     """
 
     def __init__(
-        self, info: RunInfo, sinks: Sequence[Sink], decoder: Callable[[int], Decoder]
+        self,
+        info: RunInfo,
+        sinks: Sequence[Sink],
+        decoder: Callable[[int], Decoder],
+        *,
+        writes: bool = True,
     ) -> None:
         self.info = info
+        self.writes = writes
         self.arrived = 0
+        self._sinks = tuple(sinks)
+        self._workers: list[Worker] = []
         self._decoder = decoder
         self._lock = threading.Lock()
+        self._replays = Replays()
+        self._said_lanes = False
         self._facts = _facts(info)
+        if not writes:
+            return
         if info.directory is not None:
             _claim(info.directory)
         self._save()
@@ -68,6 +85,15 @@ class Run:
         self._workers = [Worker(sink, self._decode) for sink in opened]
 
     @property
+    def replayed(self) -> int:
+        """How many records came twice, each lane's for one; the second was dropped.
+
+        Only what repeats, bit for bit, the record before it of the same call and lane: JAX may run
+        a part of a program twice. A step that is logged anew, with other values, is kept.
+        """
+        return self._replays.count
+
+    @property
     def directory(self) -> Path | None:
         """Where its files are; None for a run without files."""
         return self.info.directory
@@ -82,17 +108,19 @@ class Run:
         Raises:
           LookupError: the run has no such sink.
         """
-        for worker in self._workers:
-            if worker.kind == kind:
-                return worker.sink
+        for sink in self._sinks:
+            if sink.settings.kind == kind:
+                return sink
         raise LookupError(
             f"got {kind!r}, but this run's sinks are: "
-            f"{', '.join(worker.kind for worker in self._workers) or 'none'}"
+            f"{', '.join(sink.settings.kind for sink in self._sinks) or 'none'}"
         )
 
     def receive(self, delivery: Delivery) -> None:
         """Takes one delivery in, on XLA's thread."""
         with self._lock:
+            if not self._replays.take_out(delivery):
+                return
             self.arrived += 1
         arrival = (time.time(), delivery)
         for worker in self._workers:
@@ -106,6 +134,8 @@ class Run:
         Args:
           error: what ended the run, if not its end.
         """
+        if not self.writes:
+            return
         for worker in self._workers:
             worker.close()
         if error is not None and not self.arrived:
@@ -115,6 +145,7 @@ class Run:
         if error is not None:
             self._facts["error"] = _text(f"{type(error).__name__}: {error}")
         self._facts["arrived"] = self.arrived
+        self._facts["replayed"] = self.replayed
         self._facts["sinks"] = [
             {
                 "kind": worker.kind,
@@ -140,7 +171,21 @@ class Run:
                 )
 
     def _decode(self, arrivals: Sequence[Arrival]) -> list[list[Event]]:
-        return self._decoder(arrivals[0][1].site).events(arrivals)
+        decoder, labels = self._decoder(arrivals[0][1].site), self.info.lanes
+        lanes = arrivals[0][1].lanes
+        if labels and math.prod(lanes) != len(labels):
+            if lanes and not self._said_lanes:  # a call outside of the vmap has no lanes
+                self._said_lanes = True
+                _log.warning(
+                    "jaxlog: run %s: the call %r logs %d lanes, but open(lanes=...) got labels for "
+                    "%d; its lines go without these. Said once.",
+                    self.info.name,
+                    decoder.schema.name,
+                    math.prod(lanes),
+                    len(labels),
+                )
+            labels = ()
+        return decoder.events(arrivals, labels)
 
     def _save(self) -> None:
         if self.info.directory is not None:

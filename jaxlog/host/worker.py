@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxlog.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog.host.decode import in_order
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
 
@@ -139,10 +140,10 @@ class Worker:
             self._count_as_written()
 
     def _events(self, batch: Sequence[Arrival]) -> list[list[Event]]:
-        """The events of each arrival that can be read, in the order they came."""
-        alike: dict[tuple[int, int], list[int]] = {}  # by site and size: these are read together
+        """The events of each arrival that can be read; those of one site in order of steps."""
+        alike: dict[Any, list[int]] = {}  # by site and lanes: these are read together
         for place, (_, delivery) in enumerate(batch):
-            alike.setdefault((delivery.site, delivery.buffer.size), []).append(place)
+            alike.setdefault((delivery.site, delivery.lanes), []).append(place)
         found: dict[int, list[Event]] = {}
         for places in alike.values():
             try:
@@ -150,7 +151,7 @@ class Worker:
             except Exception as error:  # no fault of the sink's
                 self._mention("decode", error)
             else:
-                found |= zip(places, records, strict=True)
+                found |= zip(places, in_order(records), strict=True)
         return [found[place] for place in sorted(found)]
 
     def _count_as_written(self) -> None:

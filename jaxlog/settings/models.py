@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -108,6 +108,11 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     )
     exclude: _Distinct[str] = Field((), description="Not these metrics; as include.")
 
+    delivery: Literal["live", "return"] = Field(
+        "live",
+        description="live: records leave the running program, through a callback. return: the "
+        "program has no callback; it returns its records, and logger.write writes them.",
+    )
     env_steps_per_update: int | None = Field(
         None,
         ge=1,

@@ -53,7 +53,9 @@ class JsonlSink(Sink):
         head = _head(event)
         lines = [
             _dumps(
-                head | {"lane": lane.index, "labels": lane.labels, "metrics": lane.metrics},
+                head
+                | _lane(lane.index, lane.position)
+                | {"labels": lane.labels, "metrics": lane.metrics},
                 ("labels", "metrics"),
             )
             for lane in event.lanes
@@ -63,7 +65,7 @@ class JsonlSink(Sink):
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         line = _head(event) | {
             "name": event.name,
-            "lane": event.lane,
+            **_lane(event.lane, event.lane_position),
             "labels": event.labels,
             "episode": event.episode,
             "details": event.details,
@@ -138,6 +140,10 @@ def _head(event: MetricsEvent | EpisodeEvent) -> dict[str, Any]:
     if event.env_step is not None:
         head["env_step"] = event.env_step
     return head
+
+
+def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:
+    return {"lane": index, "lane_position": position} if position else {"lane": index}
 
 
 def _dumps(line: dict[str, Any], parts: tuple[str, ...]) -> bytes:

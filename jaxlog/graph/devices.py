@@ -1,0 +1,102 @@
+"""A batch that is divided among devices: what they have to do to act as one.
+
+Under `shard_map` and `pmap` each device runs the program for its own share. `axis_name` names the
+axes the shares lie along; over these, statistics are merged, the episodes to show are chosen from
+the whole batch, and one device speaks for all. The same holds for a named axis of `vmap`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.sharding import AxisType, PartitionSpec
+
+Axes = tuple[str, ...]
+Tree = TypeVar("Tree")
+Result = TypeVar("Result")
+
+
+def size(axes: Axes) -> int:
+    """How many shares there are."""
+    return math.prod(lax.axis_size(axis) for axis in axes)
+
+
+def varying(axes: Axes, tree: Any) -> Axes:
+    """The axes along which some array is not known to be the same everywhere.
+
+    `shard_map` tracks it, unless told not to (`check_vma=False`); where nothing does, that is all.
+    """
+    found: set[str] = set()
+    for leaf in jax.tree.leaves(tree):
+        found |= _varying(leaf)
+    return tuple(axis for axis in axes if axis in found or not _varying(lax.axis_index(axis)))
+
+
+def _varying(array: Any) -> frozenset[str]:
+    kind: Any = jax.typeof(array)
+    # JAX 0.9 calls it `vma`, JAX 0.10 and later `mat.varying`.
+    return kind.vma if hasattr(kind, "vma") else kind.mat.varying
+
+
+def is_first(axes: Axes) -> jax.Array:
+    """`bool[]`: whether this is the first share along all axes."""
+    return lax.axis_index(axes) == 0
+
+
+def of_first(axes: Axes, tree: Tree) -> Tree:
+    """The arrays of a pytree as the first share has them, everywhere; costs what differs."""
+
+    def first(array: Any) -> Any:
+        differs = varying(axes, array)
+        if not differs:
+            return array
+        number = array.astype(np.int32) if array.dtype == np.bool_ else array
+        # All but one are zero: the sum is that one, bit for bit (though -0 becomes 0).
+        mine = jnp.where(is_first(differs), number, jnp.zeros_like(number))
+        return lax.psum(mine, differs).astype(array.dtype)
+
+    return jax.tree.map(first, tree)
+
+
+def mean(axes: Axes, array: jax.Array) -> jax.Array:
+    """The mean of a scalar over all shares, in floating point; what is the same stays as it is."""
+    differs = varying(axes, array)
+    if not differs:
+        return array
+    if not jnp.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float32)
+    return lax.pmean(array, differs)
+
+
+def gather(axes: Axes, array: jax.Array) -> jax.Array:
+    """The shares side by side, along the last axis."""
+    return lax.all_gather(array, axes, axis=array.ndim - 1, tiled=True) if axes else array
+
+
+def with_automatic_axes(function: Callable[[Tree], Result]) -> Callable[[Tree], Result]:
+    """The function, with JAX to choose the shardings inside of it, also on explicit mesh axes.
+
+    What it returns is on all devices alike.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    explicit = tuple(
+        name
+        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
+        if kind == AxisType.Explicit
+    )
+    if not explicit:
+        return function
+    automatic: Any = jax.sharding.auto_axes(function, axes=explicit, out_sharding=PartitionSpec())
+    return automatic
+
+
+def only_first(due: jax.Array) -> jax.Array:
+    """What is due, on the one device that speaks for all; on the others nothing is."""
+    axes = jax.sharding.get_abstract_mesh().manual_axes
+    return jnp.where(is_first(axes), due, jnp.zeros_like(due)) if axes else due
