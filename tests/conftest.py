@@ -16,6 +16,7 @@ from hypothesis import settings
 
 import jaxlog
 
+jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

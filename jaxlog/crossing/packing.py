@@ -51,6 +51,19 @@ def host_array(array: ArrayLike) -> jax.Array:
     return array
 
 
+def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
+    """Some entries of an array along its first axes, bit for bit, as `host_array` has them.
+
+    Floats are taken as integers: XLA may move them by arithmetic, by way of float32, or as a sum
+    over devices, which changes the bits of a NaN or the sign of a zero.
+    """
+    array = host_array(array)
+    if not jnp.issubdtype(array.dtype, np.floating):
+        return array[index]
+    bits = lax.bitcast_convert_type(array, np.dtype(f"uint{8 * array.dtype.itemsize}"))
+    return lax.bitcast_convert_type(bits[index], array.dtype)
+
+
 def _dense(array: jax.Array) -> jax.Array:
     """A vector that fills whole words; of unsigned integers, where a value is narrower than one.
 

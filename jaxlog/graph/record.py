@@ -268,7 +268,7 @@ def _samples(
             return jnp.where(mine, array, jnp.zeros_like(array))
 
         def pick(array: jax.Array) -> jax.Array:
-            return share(packing.host_array(array)[(*outer, env % num_envs)], mine)
+            return share(packing.rows(array, (*outer, env % num_envs)), mine)
 
         first = devices.is_first(axes) if axes else None
         found: dict[Path, jax.Array] = {

@@ -1,0 +1,297 @@
+"""A batch that lies on several devices: the same lines as on one, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+import jaxlog
+from tests.conftest import MakeLogger
+
+SPEC = PartitionSpec(None, "devices")
+STEPS = 4
+
+
+def batch() -> dict[str, jax.Array]:
+    """64 episodes of 3 rollout steps; on some devices none has ended at the last of these."""
+    rng = np.random.default_rng(7)
+    ended = rng.random((3, 64)) < 0.5
+    ended[2, 16:48] = False
+    return {
+        "returns": jnp.asarray(rng.integers(-50, 50, (3, 64)), np.float32),
+        "won": jnp.asarray(rng.random((3, 64)) < 0.5),
+        "ended": jnp.asarray(ended),
+        "image": jnp.asarray(rng.integers(0, 255, (3, 64, 5)), np.uint8),
+        "negative_zero": jnp.full((3, 64), -0.0),
+    }
+
+
+def train(logger: jaxlog.Logger, axis_name: Any, given: dict[str, jax.Array], seed: Any = 3) -> Any:
+    def update(total: jax.Array, step: jax.Array) -> tuple[jax.Array, Any]:
+        record = jaxlog.batch_step(
+            logger,
+            step,
+            {
+                "episode_returns": given["returns"] + total,
+                "success_mask": given["won"],
+                "loss": given["returns"].mean(),
+                "everyone": 7,
+            },
+            where=given["ended"],
+            details={
+                "image": given["image"],
+                "key": jax.vmap(jax.vmap(jax.random.key))(given["image"][..., 0]),
+                "negative_zero": given["negative_zero"],
+            },
+            labels={"seed": seed},
+            axis_name=axis_name,
+        )
+        return total + 1.0, record
+
+    return jax.lax.scan(update, 0.0, jnp.arange(STEPS))
+
+
+def mesh(kind: AxisType = AxisType.Auto) -> jax.sharding.Mesh:
+    return jax.make_mesh((4,), ("devices",), axis_types=(kind,))
+
+
+def one_device(logger: jaxlog.Logger) -> Any:
+    return jax.jit(partial(train, logger, None))(batch())
+
+
+def mapped(logger: jaxlog.Logger, *, tracked: bool) -> Any:
+    program = jax.shard_map(
+        lambda given: train(logger, "devices", given)[0],
+        mesh=mesh(),
+        in_specs=SPEC,
+        out_specs=PartitionSpec(),
+        check_vma=tracked,
+    )
+    return jax.jit(program)(batch())
+
+
+def pmapped(logger: jaxlog.Logger) -> Any:
+    shares = jax.tree.map(lambda x: jnp.stack(jnp.split(x, 4, axis=1)), batch())
+    return jax.pmap(partial(train, logger, "devices"), axis_name="devices")(shares)
+
+
+def sharded(logger: jaxlog.Logger) -> Any:
+    arrays = jax.device_put(batch(), NamedSharding(mesh(), SPEC))
+    return jax.jit(partial(train, logger, None))(arrays)
+
+
+def sharded_explicitly(logger: jaxlog.Logger) -> Any:
+    with jax.set_mesh(mesh(AxisType.Explicit)):
+        return jax.jit(partial(train, logger, None))(jax.device_put(batch(), SPEC))
+
+
+def lanes(logger: jaxlog.Logger) -> Any:
+    """The parts of one batch as lanes of a vmap."""
+    program = jax.vmap(partial(train, logger, "parts"), axis_name="parts", in_axes=(1, None))
+    parts = jax.tree.map(lambda x: x.reshape(3, 4, 16, *x.shape[2:]), batch())
+    return jax.jit(program)(parts, 3)
+
+
+def several_keys(events: list[Any]) -> list[Any]:
+    return [
+        (
+            e.step,
+            e.lane,
+            {key: np.asarray(value).tobytes() for key, value in e.labels.items()},
+            {key: np.asarray(value).tobytes() for key, value in e.episode.items()},
+            {key: value.tobytes() for key, value in e.details.items()},
+        )
+        for e in events
+    ]
+
+
+def logged_by(
+    program: Callable[[jaxlog.Logger], Any], make_logger: MakeLogger
+) -> tuple[list[Any], list[Any]]:
+    logger = make_logger(log_frequency=1, sample_frequency=2, num_samples=5)
+    with logger.open() as run:
+        jax.block_until_ready(program(logger))
+    assert run.arrived == STEPS
+    sink = run.sink("memory")
+    return sink.metrics, several_keys(sink.episodes)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        partial(mapped, tracked=True),
+        partial(mapped, tracked=False),
+        pmapped,
+        sharded,
+        sharded_explicitly,
+        lanes,
+    ],
+    ids=["shard_map", "shard_map-untracked", "pmap", "sharded", "explicit", "named-vmap"],
+)
+def test_lines_and_episodes_are_those_of_one_device(
+    program: Callable[[jaxlog.Logger], Any], make_logger: MakeLogger
+) -> None:
+    metrics, episodes = logged_by(program, make_logger)
+    expected_metrics, expected_episodes = logged_by(one_device, make_logger)
+    assert len(expected_episodes) == 5 * STEPS / 2
+    assert episodes == expected_episodes
+    assert [e.step for e in metrics] == [e.step for e in expected_metrics] == list(range(STEPS))
+    for event, expected in zip(metrics, expected_metrics, strict=True):
+        (lane,), (expected_lane,) = event.lanes, expected.lanes
+        assert lane.labels == expected_lane.labels == {"seed": 3}
+        assert list(lane.metrics) == list(expected_lane.metrics)
+        for key, value in lane.metrics.items():
+            np.testing.assert_allclose(value, expected_lane.metrics[key], 1e-6, 1e-6, err_msg=key)
+
+
+def test_statistics_over_devices_are_those_of_numpy(make_logger: MakeLogger) -> None:
+    """At mean 1e4 and standard deviation 1, where float32 is weakest."""
+    rng = np.random.default_rng(0)
+    values = (1e4 + rng.normal(size=(4, 1000))).astype(np.float32)
+    logger = make_logger()
+    log = lambda x: jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name="devices")  # noqa: E731
+    with logger.open() as run:
+        jax.block_until_ready(jax.pmap(log, axis_name="devices")(values))
+    ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
+    exact = values.astype(np.float64)
+    np.testing.assert_allclose(lane.metrics["episode_return_mean"], exact.mean(), rtol=1e-7)
+    np.testing.assert_allclose(lane.metrics["episode_return_std"], exact.std(), rtol=1e-5)
+    assert lane.metrics["episode_return_min"] == values.min()
+    assert lane.metrics["episode_return_max"] == values.max()
+    assert lane.metrics["episode_count"] == 4000
+
+
+def test_what_all_devices_have_alike_counts_once(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+
+    def program(x: jax.Array) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"episode_returns": x, "n": x.size}, axis_name="devices")
+        return x
+
+    with logger.open() as run:
+        jax.shard_map(program, mesh=mesh(), in_specs=PartitionSpec(), out_specs=PartitionSpec())(
+            jnp.arange(8.0)
+        )
+    ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
+    assert lane.metrics["episode_count"] == 8
+    assert lane.metrics["n"].dtype == np.int32
+
+
+def test_steps_that_differ_between_devices_end_in_one_record(make_logger: MakeLogger) -> None:
+    """The first device's counts: were each to decide for itself, they would wait for each other."""
+    logger = make_logger(log_frequency=2)
+
+    def program(step: jax.Array) -> None:
+        jaxlog.batch_step(
+            logger,
+            step,
+            {"episode_returns": jnp.broadcast_to(step, 2), "loss": step},
+            labels={"which": step},
+            when=step < 6,
+            axis_name="devices",
+        )
+
+    with logger.open() as run:
+        for first in (0, 1, 2, 6):
+            jax.block_until_ready(jax.pmap(program, axis_name="devices")(first + jnp.arange(4)))
+    events = run.sink("memory").metrics
+    assert [e.step for e in events] == [e.lanes[0].labels["which"] for e in events] == [0, 2]
+    assert [e.lanes[0].metrics["loss"] for e in events] == [1.5, 3.5]
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_a_sharded_batch_is_reduced_where_it_lies(kind: AxisType, make_logger: MakeLogger) -> None:
+    """Only the mask is gathered, and that for sampling alone."""
+    logger = make_logger()
+
+    def program(given: dict[str, jax.Array]) -> Any:
+        jaxlog.batch_step(
+            logger,
+            0,
+            {"episode_returns": given["returns"]},
+            where=given["ended"],
+            details={"image": given["image"]},
+        )
+
+    with jax.set_mesh(mesh(kind)):
+        arrays = jax.device_put(batch(), SPEC)
+        text = jax.jit(program).lower(arrays).compile().as_text()
+    gathered = {
+        line.split(" = ")[1].split("{")[0] for line in text.splitlines() if " all-gather(" in line
+    }
+    assert gathered <= {"pred[3,64]", "u32[3,64]", "s32[3,64]"}
+
+
+def sharing(program: Callable[..., Any], **how: Any) -> Callable[..., Any]:
+    spec = PartitionSpec("a")
+    grid = jax.make_mesh((2, 2), ("a", "b"), axis_types=(AxisType.Auto,) * 2)
+    return jax.shard_map(program, mesh=grid, in_specs=spec, out_specs=spec, **how)
+
+
+def test_axes_that_are_not_named_are_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+
+    def log(x: jax.Array, axis_name: Any = None) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"x": x.sum()}, axis_name=axis_name)
+        return x
+
+    ones = jnp.ones((4, 4))
+    every = "where every device would write its own lines; name all such axes, as in axis_name="
+    with pytest.raises(ValueError, match=f"under shard_map or pmap over a, b, {every}"):
+        sharing(log)(ones)
+    with pytest.raises(ValueError, match=f"under shard_map or pmap over b, {every}"):
+        sharing(partial(log, axis_name="a"))(ones)
+    with pytest.raises(ValueError, match=every):
+        jax.pmap(log)(ones)
+    with pytest.raises(ValueError, match="axis_name: got 'c', which no shard_map, pmap or vmap"):
+        sharing(partial(log, axis_name=("a", "b", "c")))(ones)
+    with pytest.raises(ValueError, match="axis_name: got 'devices', which no shard_map"):
+        log(ones, "devices")
+    with pytest.raises(TypeError, match="axis_name: got 3, expected the name of an axis, or sev"):
+        log(ones, 3)
+    with pytest.raises(ValueError, match="a shard_map over only a of the mesh's axes a, b, where"):
+        sharing(partial(log, axis_name="a"), axis_names={"a"})(ones)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_lanes_that_only_some_devices_have_are_refused(
+    tracked: bool, make_logger: MakeLogger
+) -> None:
+    logger = make_logger()
+
+    def log(x: jax.Array) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name=("a", "b"))
+        return x
+
+    program = jax.vmap(sharing(log, check_vma=tracked), spmd_axis_name="b")
+    # Where JAX tracks what differs between devices, it is the one that refuses.
+    text = "manual ax" if tracked else "in a vmap with spmd_axis_name="
+    with pytest.raises(Exception, match=text):
+        jax.jit(program)(jnp.ones((4, 4)))
+
+
+def test_records_can_be_returned_where_no_callback_is_allowed(make_logger: MakeLogger) -> None:
+    logger = make_logger(delivery="return")
+
+    def log(x: jax.Array) -> jaxlog.Record:
+        return jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name="a")
+
+    program = jax.shard_map(
+        log,
+        mesh=jax.make_mesh((2, 2), ("a", "b"), axis_types=(AxisType.Auto,) * 2),
+        in_specs=PartitionSpec("a"),
+        out_specs=PartitionSpec(),
+        axis_names={"a"},
+    )
+    with logger.open() as run:
+        logger.write(jax.jit(program)(jnp.arange(4.0)))
+    ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
+    assert lane.metrics["episode_return_mean"] == 1.5
+    assert len(run.sink("memory").episodes) == 3

@@ -1,0 +1,202 @@
+"""What the host sees, and how often it is called, under each transformation."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlog
+from jaxlog.crossing import delivery
+from jaxlog.host import worker
+from tests.conftest import MakeLogger
+from tests.crossing import programs
+from tests.crossing.programs import Log
+
+Event = tuple[int, list[float]]
+"""A step, and a value for each lane."""
+
+ONE_BY_ONE: list[list[Event]] = [[(step, [step * 2.0])] for step in range(3)]
+FOUR_LANES: list[list[Event]] = [
+    [(step, [lane + 2.0 * step for lane in range(4)])] for step in range(3)
+]
+
+
+@dataclass
+class Case:
+    """A program, and what each call of the host brings.
+
+    The program is run as it is, and under `jit`, where it does not bring its own.
+    """
+
+    program: Callable[[Log], Any]
+    calls: list[list[Event]]
+    jit: bool = True
+    settings: dict[str, Any] | None = None
+
+
+# A new transformation is a program in programs.py, and a line here.
+CASES = [
+    Case(programs.plain, ONE_BY_ONE, jit=False),
+    Case(programs.jitted, ONE_BY_ONE, jit=False),
+    Case(programs.without_jit, ONE_BY_ONE, jit=False),
+    Case(programs.scanned, ONE_BY_ONE),
+    Case(programs.unrolled, [[(step, [step * 2.0])] for step in range(9)]),
+    Case(programs.scanned_in_a_scan, [[(step, [step * 2.0])] for step in range(6)]),
+    Case(programs.looped, ONE_BY_ONE),
+    Case(programs.looped_while, ONE_BY_ONE),
+    Case(programs.branched, ONE_BY_ONE),
+    Case(programs.switched, ONE_BY_ONE),
+    Case(programs.vmapped, FOUR_LANES),
+    Case(programs.vmapped_twice, [[(0, [0.0, 1.0, 2.0, 10.0, 11.0, 12.0])]]),
+    Case(programs.vmapped_in_a_scan, FOUR_LANES),
+    Case(programs.vmapped_branch_of_all, [[(1, [0.0, 1.0, 2.0, 3.0])]]),
+    Case(programs.vmapped_over_nothing_logged, ONE_BY_ONE),
+    Case(
+        programs.vmapped_steps,
+        [[(0, [0.0]), (3, [3.0]), (6, [6.0])]],
+        settings={"log_frequency": 3},
+    ),
+    Case(programs.vmapped_condition, [[(0, [5.0, 5.0])]]),
+    Case(programs.vmapped_backwards, [[(step, [float(step)]) for step in range(4)]]),
+    Case(programs.vmapped_branch, [[(0, [12.0, 13.0])]]),
+    Case(programs.vmapped_while, [[(0, [0.0] * 3)], [(1, [2.0] * 2)], [(2, [4.0])]]),
+    Case(programs.differentiated, ONE_BY_ONE),
+    Case(programs.differentiated_by_value, ONE_BY_ONE),
+    Case(programs.differentiated_forwards, ONE_BY_ONE),
+    Case(programs.linearized, ONE_BY_ONE),
+    Case(programs.differentiated_twice, ONE_BY_ONE[:1]),
+    Case(programs.differentiated_in_a_scan, ONE_BY_ONE),
+    Case(programs.differentiated_lanes, FOUR_LANES),
+    Case(programs.differentiated_over_lanes, FOUR_LANES),
+    Case(programs.rematerialised, ONE_BY_ONE),
+    Case(programs.rematerialised_with_a_policy, ONE_BY_ONE),
+    Case(programs.rematerialised_scan, ONE_BY_ONE),
+    Case(programs.rematerialised_around_a_scan, ONE_BY_ONE),
+    Case(programs.custom_derivatives, ONE_BY_ONE[:2]),
+    Case(programs.cotangent, [[(0, [3.0])]]),
+    Case(programs.sharded_map, ONE_BY_ONE),
+    Case(programs.sharded_map_that_is_tracked, ONE_BY_ONE),
+    Case(programs.sharded_map_over_two_axes, ONE_BY_ONE),
+    Case(programs.sharded_map_over_one_of_two, ONE_BY_ONE),
+    Case(programs.sharded_map_of_lanes, FOUR_LANES),
+    Case(programs.lanes_of_sharded_maps, FOUR_LANES),
+    Case(programs.differentiated_sharded_map, ONE_BY_ONE),
+    Case(programs.pmapped, ONE_BY_ONE, jit=False),
+    Case(programs.named_vmap, ONE_BY_ONE),
+    Case(programs.sharded_arrays, ONE_BY_ONE, jit=False),
+    Case(programs.sharded_arrays_of_explicit_axes, ONE_BY_ONE, jit=False),
+    Case(programs.sharded_lanes, FOUR_LANES, jit=False),
+    Case(programs.sharded_lanes_of_explicit_axes, FOUR_LANES, jit=False),
+    Case(programs.sharded_lanes_by_name, FOUR_LANES, jit=False),
+    Case(programs.nnx_jitted, ONE_BY_ONE, jit=False),
+    Case(programs.nnx_scanned, ONE_BY_ONE, jit=False),
+    Case(programs.nnx_vmapped, FOUR_LANES, jit=False),
+    Case(programs.nnx_differentiated, ONE_BY_ONE, jit=False),
+    Case(programs.nnx_rematerialised, ONE_BY_ONE, jit=False),
+]
+
+
+@pytest.mark.parametrize(
+    ("case", "jit"),
+    [
+        pytest.param(case, jit, id=case.program.__name__ + ("-jit" if jit else ""))
+        for case in CASES
+        for jit in ([False, True] if case.jit else [False])
+    ],
+)
+def test_the_host_is_called_once_for_each_step(
+    case: Case, jit: bool, make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Any] = []
+    receive = delivery.receive
+
+    def counting(words: Any) -> None:
+        calls.append(None)
+        receive(words)
+
+    monkeypatch.setattr(delivery, "receive", counting)
+    monkeypatch.setattr(worker, "LINGER", 60.0)  # all is read together, when the run is closed
+    logger = make_logger(**({"log_frequency": 1} | (case.settings or {})))
+
+    def log(step: Any, value: Any, **how: Any) -> None:
+        jaxlog.batch_step(logger, step, {"value": value}, **how)
+
+    program = functools.partial(case.program, log)
+    with logger.open() as run:
+        jax.block_until_ready((jax.jit(program) if jit else program)())
+    events = run.sink("memory").metrics
+    got = [(e.step, [float(lane.metrics["value"]) for lane in e.lanes]) for e in events]
+    assert got == [event for call in case.calls for event in call]
+    assert len(calls) == run.arrived == len(case.calls)
+    assert run.replayed == logger.dropped == 0
+
+
+def test_seeds_cross_together_and_only_when_due(make_logger: MakeLogger) -> None:
+    """The promise of the README: 100 updates, every tenth, four seeds: ten calls."""
+    logger = make_logger(log_frequency=10, sampling_enabled=False)
+
+    def train(seed: jax.Array) -> Any:
+        def update(total: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            returns = jnp.stack([total, total + 2.0])
+            jaxlog.batch_step(logger, step, {"episode_returns": returns}, labels={"seed": seed})
+            return total + 1.0, None
+
+        return jax.lax.scan(update, seed.astype(np.float32), jnp.arange(100))
+
+    program = jax.jit(jax.vmap(train))
+    with logger.open() as run:
+        jax.block_until_ready(program(jnp.arange(4)))
+    assert run.arrived == 10
+    events = run.sink("memory").metrics
+    assert [event.step for event in events] == list(range(0, 100, 10))
+    for event in events:
+        assert [lane.index for lane in event.lanes] == [0, 1, 2, 3]
+        assert [int(lane.labels["seed"]) for lane in event.lanes] == [0, 1, 2, 3]
+        means = [float(lane.metrics["episode_return_mean"]) for lane in event.lanes]
+        assert means == [seed + event.step + 1.0 for seed in range(4)]
+
+
+@pytest.mark.parametrize("transform", [jax.jit, jax.grad, lambda f: jax.jit(jax.grad(f))])
+def test_results_and_gradients_are_those_without_logging(
+    transform: Callable[..., Any], make_logger: MakeLogger
+) -> None:
+    logger = make_logger(log_frequency=2)
+
+    def loss(x: jax.Array, *, log: bool) -> jax.Array:
+        def body(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            y = jnp.sin(x) * jnp.arange(4.0)
+            if log:
+                jaxlog.batch_step(logger, step, {"episode_returns": y, "loss": x}, where=y > 0)
+            return y.sum(), None
+
+        return jax.lax.scan(body, x, jnp.arange(6))[0]
+
+    with logger.open():
+        got = transform(functools.partial(loss, log=True))(0.3)
+    expected = transform(functools.partial(loss, log=False))(0.3)
+    assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+
+
+def test_a_second_call_compiles_nothing(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+    traced = []
+
+    @jax.jit
+    def program(x: jax.Array) -> jax.Array:
+        traced.append(None)
+        jaxlog.batch_step(logger, 0, {"x": x})
+        return x
+
+    for _ in range(2):
+        with logger.open() as run:
+            jax.block_until_ready(program(1.0))
+            program(2.0)
+        assert run.arrived == 2
+    assert len(traced) == 1
