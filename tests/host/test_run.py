@@ -5,12 +5,14 @@ import json
 import logging
 import os
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxlog
@@ -347,3 +349,105 @@ def test_an_unknown_sink_of_a_run(make_logger: MakeLogger) -> None:
 def test_total_steps_is_a_number_of_updates(total: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=f"total_steps: got {total}"):
         jaxlog.Logger({}, total_steps=total)
+
+
+def test_lanes_are_named_by_the_program_and_by_the_run(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    """A sweep over seeds and learning rates, with what is no number beside them."""
+    logger = make_logger(num_samples=1, sinks=[{"kind": "jsonl"}])
+
+    def train(learning_rate: jax.Array, seed: jax.Array) -> None:
+        labels = {"learning_rate": learning_rate, "seed": seed}
+        returns = jnp.broadcast_to(learning_rate * seed.astype(np.float32), 4)
+        jaxlog.batch_step(logger, 0, {"episode_returns": returns}, labels=labels)
+
+    sweep = jax.vmap(jax.vmap(train, in_axes=(None, 0)), in_axes=(0, None))
+    names = [{"env": env, "seed": "shadowed"} for env in ("a", "a", "a", "b", "b", "b")]
+    with logger.open(tmp_path / "sweep", lanes=names):
+        jax.block_until_ready(jax.jit(sweep)(jnp.array([0.5, 0.25]), jnp.arange(3)))
+    for name in ("batch_metrics", "episodes"):
+        text = (tmp_path / "sweep" / f"{name}.jsonl").read_text()
+        lines = [json.loads(line) for line in text.splitlines()]
+        assert [(line["lane"], line["lane_position"], line["labels"]) for line in lines] == [
+            (3 * i + seed, [i, seed], {"env": env, "seed": seed, "learning_rate": rate})
+            for i, (env, rate) in enumerate([("a", 0.5), ("b", 0.25)])
+            for seed in range(3)
+        ]
+
+
+def test_labels_for_other_lanes_are_left_out_and_told_of(
+    make_logger: MakeLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(log_frequency=1)
+
+    def log(x: jax.Array, **how: Any) -> None:
+        jaxlog.batch_step(logger, 0, {"x": x}, **how)
+
+    with logger.open(lanes=[{"env": "a"}, {"env": "b"}]) as run:
+        jax.vmap(log)(jnp.arange(2))
+        log(7, name="eval")  # outside of the vmap there are no lanes
+    assert [[lane.labels for lane in event.lanes] for event in run.sink("memory").metrics] == [
+        [{"env": "a"}, {"env": "b"}],
+        [{}],
+    ]
+    assert caplog.messages == []
+    with logger.open(lanes=[{"env": "a"}, {"env": "b"}]) as run:
+        jax.vmap(log)(jnp.arange(3))
+        jax.vmap(log)(jnp.arange(3) + 1)
+    (said,) = caplog.messages
+    assert "the call 'batch' logs 3 lanes, but open(lanes=...) got labels for 2" in said
+    assert [lane.labels for lane in run.sink("memory").metrics[0].lanes] == [{}, {}, {}]
+
+
+@pytest.mark.parametrize(
+    ("lanes", "text"),
+    [
+        ("ab", "lanes: got str, expected a dict of labels for each lane, like"),
+        ({"env": "a"}, "lanes: got dict, expected a dict of labels for each lane"),
+        (["a"], r"lanes\[0\]: got str, expected a dict of labels for each lane"),
+        ([{"env": ["a"]}], r"lanes\[0\]: got 'env': \['a'\], expected a name, and a number or"),
+        ([{1: "a"}], r"lanes\[0\]: got 1: 'a', expected a name"),
+    ],
+)
+def test_lanes_have_to_be_labels(lanes: Any, text: str, make_logger: MakeLogger) -> None:
+    with pytest.raises(TypeError, match=text), make_logger().open(lanes=lanes):
+        pass
+
+
+@pytest.mark.parametrize("value", ["off", "OFF", "0", "false"])
+def test_the_environment_can_switch_it_off(
+    value: str,
+    make_logger: MakeLogger,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    """No file, no line in the terminal, nothing in the program; and the code runs as it is."""
+    monkeypatch.setenv("JAXLOG", value)
+    sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "memory"}]
+    logger = make_logger(sinks=sinks)
+
+    def train(x: jax.Array) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"x": x})
+        return x
+
+    assert str(jax.make_jaxpr(train)(1.0)) == str(jax.make_jaxpr(lambda x: x)(1.0))
+    with logger.open(tmp_path / "run") as run:
+        train(1.0)
+        assert threading.active_count() == 1
+    assert run.sink("memory").metrics == []
+    assert run.directory == tmp_path / "run"
+    assert list(tmp_path.iterdir()) == []
+    assert caplog.messages == []
+
+
+def test_the_environment_can_leave_it_on(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("", "on", "1"):
+        monkeypatch.setenv("JAXLOG", value)
+        assert make_logger().enabled
+    monkeypatch.setenv("JAXLOG", "of")
+    with pytest.raises(jaxlog.ConfigError, match="variable JAXLOG: got 'of', takes 'off' or 'on'"):
+        make_logger()

@@ -1,0 +1,115 @@
+"""What a compiled program keeps, and what it does not: compilations, references, memory."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import tracemalloc
+import weakref
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxlog
+from tests.conftest import MakeLogger
+
+
+def scan(logger: jaxlog.Logger, x: jax.Array) -> jax.Array:
+    def update(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+        jaxlog.batch_step(logger, step, {"episode_returns": x}, where=x > 1)
+        return x + 1.0, None
+
+    return jax.lax.scan(update, x, jnp.arange(3))[0]
+
+
+def by_vmap(logger: jaxlog.Logger, x: jax.Array) -> Any:
+    return jax.vmap(lambda lane: scan(logger, lane))(jnp.stack([x, x]))
+
+
+def outside_of_jit(logger: jaxlog.Logger, x: jax.Array) -> Any:
+    return jaxlog.batch_step(logger, 0, {"episode_returns": x}, where=x > 1, details={"x": x})
+
+
+@pytest.mark.parametrize(
+    ("program", "jit"), [(scan, True), (by_vmap, True), (outside_of_jit, False)]
+)
+def test_a_second_call_and_a_second_run_compile_nothing(
+    program: Any, jit: bool, make_logger: MakeLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(log_frequency=1, sample_frequency=1)
+    function = jax.jit(program, static_argnums=0) if jit else program
+    x, other = jnp.arange(4.0), jnp.arange(4.0) + 1.0
+    with logger.open():
+        jax.block_until_ready(function(logger, x))
+    with caplog.at_level(logging.WARNING), jax.log_compiles():
+        for _ in range(2):
+            with logger.open() as run:
+                jax.block_until_ready(function(logger, x))
+                jax.block_until_ready(function(logger, other))
+            assert run.arrived == (2 if program is outside_of_jit else 6)
+    assert [message for message in caplog.messages if "ompil" in message] == []
+
+
+@pytest.mark.parametrize("delivery", ["live", "return"])
+def test_nothing_keeps_a_logger_that_nobody_holds(delivery: str, make_logger: MakeLogger) -> None:
+    def used() -> list[weakref.ref[Any]]:
+        logger = make_logger(delivery=delivery)
+        program = jax.jit(lambda x: (jaxlog.batch_step(logger, 0, {"x": x}), x)[1])
+        with logger.open() as run:
+            jax.block_until_ready(program(jnp.float32(1.0)))
+            jaxlog.batch_step(logger, 0, {"x": 2.0})
+        return [weakref.ref(logger), weakref.ref(run), weakref.ref(run.sink("memory"))]
+
+    gone = used()
+    gc.collect()
+    assert [reference() for reference in gone] == [None, None, None]
+
+
+def test_a_thousand_runs_of_one_program_keep_no_memory(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1, sample_frequency=1)
+    program = jax.jit(lambda x: scan(logger, x))
+    x = jnp.arange(64.0)
+
+    def runs(number: int) -> None:
+        for _ in range(number):
+            with logger.open() as run:
+                program(x)
+            assert run.arrived == 3
+
+    runs(100)
+    tracemalloc.start()
+    try:
+        gc.collect()
+        before, _ = tracemalloc.get_traced_memory()
+        runs(1000)
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # One record that was kept of each run would be 300 KiB and more.
+    assert after - before < 100_000
+
+
+def test_records_without_a_run_are_counted(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=1)
+    program = jax.jit(lambda x: scan(logger, x))
+    program(jnp.arange(4.0))
+    jax.effects_barrier()
+    assert logger.dropped == 3
+    with logger.open() as run:  # a run that was closed is no run
+        pass
+    jax.block_until_ready(program(jnp.arange(4.0)))
+    jax.effects_barrier()
+    assert (logger.dropped, run.arrived) == (6, 0)
+
+
+def test_a_value_of_another_trace_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+    kept: list[Any] = []
+    jax.jit(lambda x: kept.append(x))(1.0)
+    with pytest.raises(jax.errors.UnexpectedTracerError, match="intermediate value"):
+        jaxlog.batch_step(logger, 0, {"x": kept[0]})
+    with pytest.raises(jax.errors.UnexpectedTracerError, match="intermediate value"):
+        jax.jit(lambda y: (jaxlog.batch_step(logger, 0, {"x": kept[0]}), y))(1.0)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlog.events import MetricsEvent
+from jaxlog.host.decode import in_order
+
+
+def record(step: int, mark: int = 0) -> list[Any]:
+    return [MetricsEvent("batch", step, None, float(mark), (), {})]
+
+
+@given(st.permutations(range(10)))
+def test_steps_in_any_order_come_out_in_theirs(steps: list[int]) -> None:
+    assert in_order([record(step) for step in steps]) == [record(step) for step in range(10)]
+
+
+@given(st.lists(st.integers(0, 5)))
+def test_nothing_is_lost_and_a_step_stays_behind_itself(steps: list[int]) -> None:
+    records = [record(step, mark) for mark, step in enumerate(steps)]
+    ordered = in_order(records)
+    assert sorted(ordered, key=str) == sorted(records, key=str)
+    for step in set(steps):
+        marks = [events[0].timestamp for events in ordered if events[0].step == step]
+        assert marks == sorted(marks)
+
+
+def test_a_loop_that_begins_again_stays_behind_itself() -> None:
+    steps = [2, 1, 0, 2, 0, 1]
+    assert [events[0].step for events in in_order([record(step) for step in steps])] == [
+        *(0, 1, 2),
+        *(0, 1, 2),
+    ]
+
+
+def test_a_record_without_events_is_kept() -> None:
+    assert in_order([record(1), [], record(0)]) == [[], record(0), record(1)]
