@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test versions lint bench clean
 .DEFAULT_GOAL := test
 
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
@@ -11,16 +11,19 @@ demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
 test: .venv/made  ## all tests
 	$(BIN)/python -m pytest
 
+versions: .venv/made  ## what touches JAX, on the oldest and the newest
+	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox
+
 lint: .venv/made  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
 bench: .venv/made  ## what logging costs, against references in the same run
-	$(BIN)/python benchmarks/crossing.py
+	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis
 
 .venv/made: pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'

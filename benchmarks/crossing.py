@@ -1,194 +1,254 @@
 """What does it cost to log from inside a compiled scan?
 
-Each figure is a ratio to a reference that ran in the same process, in turns with it, on the same
-scan: a body with a matrix product, so that callbacks run on XLA's threads, as in real training.
-The median over the turns is told, and the budget that `docs/performance.md` names.
+The scan multiplies matrices, so that callbacks run on XLA's threads, as in real training. What a
+way of logging costs is its time less that of the same scan without logging.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.experimental import io_callback
-from rich.console import Console
-from rich.table import Table
 
 import jaxlog
+from benchmarks.timing import Program, Row, fastest, tell
 
-STEPS, METRICS, SIZE = 300, 30, 256
-Log = Callable[[jax.Array, jax.Array], None]
-Program = Callable[[], None]
+STEPS, SIZE = 400, 256
+LANES, METRICS = (1, 16, 64, 256), (4, 30, 100)
+Log = Callable[[jax.Array, jax.Array], Any]
 
 
-def scan(log: Log, lanes: int | None = None) -> Program:
+def scan(log: Log, metrics: int = 30, lanes: int | None = None, steps: int = STEPS) -> Program:
     """A compiled scan that multiplies matrices and calls `log(step, values)` at each step.
 
     With `lanes` it is under a `vmap`. The matrices are then those of all lanes, and only the
     values are a lane's own: the programs for one lane and for many differ in what they log alone.
     """
 
-    def train(seed: jax.Array) -> jax.Array:
-        def update(carry: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+    def train(seed: jax.Array) -> Any:
+        def update(carry: jax.Array, step: jax.Array) -> tuple[jax.Array, Any]:
             carry = jnp.tanh(carry @ carry)
-            log(step, carry[0, :METRICS] + seed)
-            return carry, None
+            return carry, log(step, carry[0, :metrics] + seed)
 
         start = jax.random.normal(jax.random.key(0), (SIZE, SIZE)) / SIZE**0.5
-        return jax.lax.scan(update, start, jnp.arange(STEPS))[0]
+        return jax.lax.scan(update, start, jnp.arange(steps))
 
     program = jax.jit(train if lanes is None else jax.vmap(train))
     seeds = jnp.float32(0) if lanes is None else jnp.arange(lanes, dtype=jnp.float32)
-    return lambda: jax.block_until_ready(program(seeds))
+
+    def run() -> Any:
+        out = jax.block_until_ready(program(seeds))
+        jax.effects_barrier()
+        return out
+
+    return run
+
+
+def nothing(step: jax.Array, values: jax.Array) -> None:
+    """The scan alone."""
 
 
 def one_buffer(step: jax.Array, values: jax.Array) -> None:
-    """The reference: a bare callback with the same words in one array."""
+    """A bare callback with the same words in one array."""
     words = jax.lax.bitcast_convert_type(values, np.uint32)
-    words = jnp.concatenate([step[None].astype(np.uint32), words])
-    io_callback(lambda _: None, None, words)
+    io_callback(lambda _: None, None, jnp.concatenate([step[None].astype(np.uint32), words]))
 
 
 def named_scalars(step: jax.Array, values: jax.Array) -> None:
     """The usual pattern: one callback, an argument for each number."""
-    named = {f"m{i}": values[i] for i in range(METRICS)}
-    jax.debug.callback(lambda *_: None, step, named)
+    jax.debug.callback(lambda *_: None, step, named(values))
 
 
-def logged(logger: jaxlog.Logger) -> Log:
-    """The same thirty values as named scalars, through jaxlog."""
-
-    def log(step: jax.Array, values: jax.Array) -> None:
-        jaxlog.batch_step(logger, step, {f"m{i}": values[i] for i in range(METRICS)})
-
-    return log
+def returned(step: jax.Array, values: jax.Array) -> Any:
+    """The metrics as outputs of the scan."""
+    return step, named(values)
 
 
-def logger(*kinds: str, frequency: int = 1) -> jaxlog.Logger:
-    """A logger with sinks of some kinds."""
-    return jaxlog.Logger(
-        {
-            "batched_logging_enabled": True,
-            "log_frequency": frequency,
-            "sample_frequency": frequency,
-            "sinks": [{"kind": kind} for kind in kinds],
-        }
-    )
+def named(values: jax.Array) -> dict[str, jax.Array]:
+    """Each value under a name of its own."""
+    return {f"m{i}": values[i] for i in range(values.size)}
 
 
-def drained(of: jaxlog.Logger, program: Program) -> Program:
-    """The program in a run of its own; the time until all is written counts."""
+def logged(logger: jaxlog.Logger, step: jax.Array, values: jax.Array) -> jaxlog.Record | None:
+    """The same values as named scalars, through jaxlog."""
+    record = jaxlog.batch_step(logger, step, named(values))
+    return record if logger.settings.delivery == "return" else None
+
+
+def make_logger(*kinds: str, **settings: Any) -> jaxlog.Logger:
+    """A logger with sinks of some kinds, which logs every step."""
+    every_step = {"batched_logging_enabled": True, "log_frequency": 1, "sample_frequency": 1}
+    return jaxlog.Logger(every_step | {"sinks": [{"kind": kind} for kind in kinds]} | settings)
+
+
+@contextmanager
+def runs(*loggers: jaxlog.Logger) -> Iterator[None]:
+    """A run of each logger, open for as long as the block lasts."""
+    if not loggers:
+        yield
+        return
+    with loggers[0].open(), runs(*loggers[1:]):
+        yield
+
+
+def drained(logger: jaxlog.Logger, program: Program) -> Program:
+    """The program in a run of its own; the time until all is written and closed counts."""
 
     def run() -> None:
-        with tempfile.TemporaryDirectory() as directory, of.open(directory):
+        with tempfile.TemporaryDirectory() as directory, logger.open(directory):
             program()
 
     return run
 
 
-def settled(program: Program) -> Program:
-    """The program, and the wait for its callbacks."""
-
-    def run() -> None:
-        program()
-        jax.effects_barrier()
-
-    return run
-
-
-def seconds(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]]:
-    """The times of some programs that take turns."""
-    times: dict[str, list[float]] = {name: [] for name in programs}
-    for program in programs.values():
-        program()
-    for _ in range(turns):
-        for name, program in programs.items():
-            start = time.perf_counter()
-            program()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def median_ratio(times: dict[str, list[float]], name: str, reference: str) -> float:
-    """The median of the turns' ratios of what two programs cost over the one without logging."""
-    return statistics.median(
-        (a - c) / (b - c)
-        for a, b, c in zip(times[name], times[reference], times["nothing"], strict=True)
-    )
-
-
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=15)
-    turns = parser.parse_args().turns
-
-    bare, jsonl, one, many = logger(), logger("jsonl"), logger(), logger()
+def budgets(turns: int) -> list[Row]:
+    """The rows of DESIGN §8 that speak of the crossing."""
+    bare, jsonl, one, many = (make_logger(*kinds) for kinds in ((), ("jsonl",), (), ()))
     programs = {
-        "nothing": settled(scan(lambda *_: None)),
-        "io_callback": settled(scan(one_buffer)),
-        "debug.callback": settled(scan(named_scalars)),
-        "jaxlog": drained(bare, scan(logged(bare))),
-        "jaxlog, jsonl": drained(jsonl, scan(logged(jsonl))),
-        "jaxlog, 1 lane": drained(one, scan(logged(one), 1)),
-        "jaxlog, 64 lanes": drained(many, scan(logged(many), 64)),
+        "nothing": scan(nothing),
+        "io_callback": scan(one_buffer),
+        "debug.callback": scan(named_scalars),
+        "jaxlog": scan(partial(logged, bare)),
+        "jsonl": drained(jsonl, scan(partial(logged, jsonl))),
+        "1 lane": scan(partial(logged, one), lanes=1),
+        "64 lanes": scan(partial(logged, many), lanes=64),
     }
-    times = seconds(programs, turns)
-    table = Table(title=f"jax {jax.__version__}, {METRICS} metrics, {STEPS} steps, {turns} turns")
-    for column in ("what", "against", "ratio", "budget"):
-        table.add_column(column)
-    rows = [
-        ("one record, no sink", "bare io_callback", "jaxlog", "io_callback", "1.2"),
-        ("one record, jsonl, drained", "bare io_callback", "jaxlog, jsonl", "io_callback", "1.5"),
-        ("one record, no sink", "debug.callback, 30 scalars", "jaxlog", "debug.callback", "0.2"),
-        ("64 lanes, no sink", "1 lane", "jaxlog, 64 lanes", "jaxlog, 1 lane", "2.5"),
+    with runs(bare, one, many):
+        times = fastest(programs, turns)
+
+    def ratio(name: str, reference: str) -> float:
+        return (times[name] - times["nothing"]) / (times[reference] - times["nothing"])
+
+    bare_callback = "a bare io_callback of the same words"
+    return [
+        Row(
+            "one record, 30 metrics, no sink",
+            bare_callback,
+            ratio("jaxlog", "io_callback"),
+            "x",
+            1.2,
+        ),
+        Row(
+            "the same with jsonl, all written",
+            bare_callback,
+            ratio("jsonl", "io_callback"),
+            "x",
+            1.5,
+        ),
+        Row(
+            "the same, no sink",
+            "jax.debug.callback with 30 named scalars",
+            ratio("jaxlog", "debug.callback"),
+            "x",
+            0.2,
+        ),
+        Row("64 vmapped lanes, no sink", "1 vmapped lane", ratio("64 lanes", "1 lane"), "x", 2.5),
+        Row(
+            "a step that is not due, two masked metrics of 32x64",
+            "no logging",
+            not_due(turns) * 1e6,
+            "µs",
+            2.0,
+        ),
+        Row("logging off", "lines of the jaxpr that differ", off(), "", 0),
     ]
-    for what, against, name, reference, budget in rows:
-        table.add_row(what, against, f"{median_ratio(times, name, reference):.2f}", budget)
-    not_due = not_due_cost(turns)
-    table.add_row("a step that is not due", "µs", f"{not_due * 1e6:.2f}", "2")
-    Console().print(table)
-    for name, values in times.items():
-        print(f"{name}: {statistics.median(values) / STEPS * 1e6:.1f} µs a step")
 
 
-def not_due_cost(turns: int) -> float:
-    """Seconds that a step costs at which nothing is due: two masked metrics of 32 x 64."""
-    steps = 20_000
+def not_due(turns: int) -> float:
+    """Seconds that a step costs at which nothing is due."""
+    steps, rare = 20_000, make_logger(log_frequency=2**30, sample_frequency=2**30)
 
-    def train(log: Callable[..., Any], start: jax.Array) -> jax.Array:
+    def train(log: bool, start: jax.Array) -> jax.Array:
         def update(carry: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
             carry = carry * 1.0001
-            log(step, carry)
+            if log:
+                metrics = {"episode_returns": carry, "episode_lengths": carry}
+                jaxlog.batch_step(rare, step, metrics, where=carry > 0)
             return carry, None
 
         return jax.lax.scan(update, start, jnp.arange(1, steps))[0]
 
-    rare = logger(frequency=2**30)
+    def program(log: bool) -> Program:
+        compiled, start = jax.jit(partial(train, log)), jnp.ones((32, 64))
+        return lambda: jax.block_until_ready(compiled(start))
 
-    def log(step: jax.Array, carry: jax.Array) -> None:
-        jaxlog.batch_step(
-            rare,
-            step,
-            {"episode_returns": carry, "episode_lengths": carry},
-            where=carry > 0,
-        )
+    times = fastest({"with": program(True), "without": program(False)}, turns)
+    return (times["with"] - times["without"]) / steps
 
-    start = jnp.ones((32, 64))
-    programs = {}
-    for name, body in (("with", log), ("without", lambda *_: None)):
-        compiled = jax.jit(lambda start, body=body: train(body, start))
-        programs[name] = settled(lambda compiled=compiled: jax.block_until_ready(compiled(start)))
-    times = seconds(programs, turns)
-    return (statistics.median(times["with"]) - statistics.median(times["without"])) / steps
+
+def off() -> float:
+    """Lines of a program's jaxpr that logging adds or changes when it is switched off."""
+    logger = make_logger(batched_logging_enabled=False)
+
+    def jaxpr(log: Log) -> list[str]:
+        def update(carry: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            log(step, carry)
+            return carry * 2.0, None
+
+        program = jax.vmap(lambda start: jax.lax.scan(update, start, jnp.arange(9)))
+        return str(jax.make_jaxpr(program)(jnp.ones((4, 8)))).splitlines()
+
+    got, expected = jaxpr(partial(logged, logger)), jaxpr(nothing)
+    return float(
+        sum(a != b for a, b in zip(got, expected, strict=False)) + abs(len(got) - len(expected))
+    )
+
+
+def grid(turns: int) -> list[dict[str, Any]]:
+    """Microseconds a step by lanes and metrics, for each way to get metrics out of a scan.
+
+    The plain callbacks are called once for every lane, so that they are given fewer steps; and the
+    program grows with lanes and arguments (256 lanes of 100 named scalars were not compiled after
+    ten minutes), so that beyond 16 lanes they are left out.
+    """
+    found = []
+    for lanes in LANES:
+        for metrics in METRICS:
+            live, silent = make_logger(), make_logger(delivery="return")
+            few = max(4, STEPS // lanes)
+            shape = {"metrics": metrics, "lanes": lanes}
+            many_steps = {
+                "nothing": scan(nothing, **shape),
+                "returned from scan": scan(returned, **shape),
+                "jaxlog, returned": scan(partial(logged, silent), **shape),
+                "jaxlog": scan(partial(logged, live), **shape),
+            }
+            few_steps = {
+                "nothing": scan(nothing, **shape, steps=few),
+                "io_callback": scan(one_buffer, **shape, steps=few),
+                "debug.callback": scan(named_scalars, **shape, steps=few),
+            }
+            if lanes > 16:
+                few_steps = {}
+            with runs(live):
+                costs = dict[str, Any]()
+                for programs, steps in ((many_steps, STEPS), (few_steps, few)):
+                    times = fastest(programs, turns)
+                    for name in programs:
+                        costs[name] = (times[name] - times["nothing"]) / steps * 1e6
+            callbacks = {"io_callback": None, "debug.callback": None}
+            del costs["nothing"]
+            found.append({"lanes": lanes, "metrics": metrics} | callbacks | costs)
+            jax.clear_caches()
+    return found
+
+
+def main(turns: int = 25) -> list[Row]:
+    """Measures and tells."""
+    rows = budgets(turns)
+    tell("crossing", rows, grid(max(3, turns // 5)), turns=turns, steps=STEPS, matrices=SIZE)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=25)
+    main(parser.parse_args().turns)

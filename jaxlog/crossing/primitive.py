@@ -97,6 +97,14 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
     return [], []
 
 
+def _transpose(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError(
+        "batch_step: logs a tangent, in a rule of jax.custom_jvp, and grad turns that rule around, "
+        "so that there is no tangent to log; log the gradient in the backward pass of a "
+        "jax.custom_vjp instead"
+    )
+
+
 def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
@@ -144,6 +152,7 @@ def _arrays(avals: Any) -> Sequence[ShapedArray]:
 _lower_gate = mlir.lower_fun(_gate, multiple_results=True)
 emit_p.def_impl(_run)
 ad.primitive_jvps[emit_p] = _jvp
+ad.primitive_transposes[emit_p] = _transpose
 batching.fancy_primitive_batchers[emit_p] = _batch
 mlir.register_lowering(emit_p, _lower_emit)
 

@@ -200,3 +200,41 @@ def test_a_second_call_compiles_nothing(make_logger: MakeLogger) -> None:
             program(2.0)
         assert run.arrived == 2
     assert len(traced) == 1
+
+
+def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+
+    @jax.custom_jvp
+    def square(x: jax.Array) -> jax.Array:
+        return x * x
+
+    @square.defjvp
+    def rule(primals: Any, tangents: Any) -> Any:
+        jaxlog.batch_step(logger, 0, {"tangent": tangents[0]})
+        return square(*primals), 2.0 * primals[0] * tangents[0]
+
+    with logger.open() as run:
+        jax.jvp(square, (2.0,), (3.0,))
+    ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
+    assert lane.metrics["tangent"] == 3.0
+    with pytest.raises(NotImplementedError, match="logs a tangent, in a rule of jax.custom_jvp, a"):
+        jax.grad(square)(2.0)
+
+
+def test_several_devices_take_the_public_callback_and_one_does_not(make_logger: MakeLogger) -> None:
+    """The two ways out are both in this suite: this says which programs take which."""
+    logger = make_logger()
+
+    def program(x: jax.Array) -> jax.Array:
+        jaxlog.batch_step(logger, 0, {"x": x.sum()})
+        return x
+
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(jax.sharding.AxisType.Auto,))
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("devices"))
+    one = jax.jit(program).lower(jnp.arange(4.0)).as_text(debug_info=True)
+    four = jax.jit(program).lower(jax.device_put(jnp.arange(4.0), everywhere))
+    assert "io_callback" not in one
+    assert "io_callback" in four.as_text(debug_info=True)
+    for text in (one, four.as_text()):
+        assert text.count("custom_call @xla_ffi_python_cpu_callback") == 1

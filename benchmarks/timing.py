@@ -1,0 +1,130 @@
+"""Timing programs against each other, and telling of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+Program = Callable[[], None]
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure and what it may be at most.
+
+    Attributes:
+      what: was measured.
+      against: what.
+      value: the figure.
+      unit: of the figure and the budget.
+      budget: that of DESIGN §8.
+    """
+
+    what: str
+    against: str
+    value: float
+    unit: str
+    budget: float
+
+    @property
+    def met(self) -> bool:
+        """Whether it is within its budget."""
+        return self.value <= self.budget
+
+
+def fastest(programs: Mapping[str, Program], turns: int) -> dict[str, float]:
+    """Seconds that each of some programs takes, in the fastest of its turns.
+
+    They take turns, so that what slows the machine for a while slows all of them; and what is left
+    of that only ever adds to a time, so that the fastest is the one to compare.
+    """
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    for program in programs.values():
+        program()  # compiles
+    for _ in range(turns):
+        for name, program in programs.items():
+            start = time.perf_counter()
+            program()
+            times[name].append(time.perf_counter() - start)
+    return {name: min(found) for name, found in times.items()}
+
+
+def machine() -> dict[str, Any]:
+    """The facts that figures depend on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "devices": [str(device) for device in jax.devices()],
+    }
+
+
+def tell(
+    name: str,
+    rows: Sequence[Row] = (),
+    grid: Sequence[Mapping[str, Any]] = (),
+    **facts: Any,
+) -> None:
+    """Prints figures as tables, and writes `results/{name}.json`, with the machine's facts."""
+    console = Console()
+    if rows:
+        table = Table(title=f"{name}: jax {jax.__version__}, {jax.default_backend()}")
+        for column in ("what", "against", "measured", "budget", ""):
+            table.add_column(column)
+        for row in rows:
+            table.add_row(
+                row.what,
+                row.against,
+                f"{row.value:.2f} {row.unit}",
+                f"{row.budget:g} {row.unit}",
+                "met" if row.met else "[bold red]missed",
+            )
+        console.print(table)
+    if grid:
+        table = Table(title=f"{name}: microseconds a step, over the same program without logging")
+        for column in grid[0]:
+            table.add_column(column, justify="right")
+        for line in grid:
+            table.add_row(
+                *(
+                    "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
+                    for value in line.values()
+                )
+            )
+        console.print(table)
+    RESULTS.mkdir(exist_ok=True)
+    found = {
+        "machine": machine(),
+        **facts,
+        "budgets": [asdict(row) | {"met": row.met} for row in rows],
+        "grid": list(grid),
+    }
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n")
+    print(f"written to {path}", file=sys.stderr)
