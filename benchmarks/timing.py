@@ -111,12 +111,7 @@ def tell(
         for column in grid[0]:
             table.add_column(column, justify="right")
         for line in grid:
-            table.add_row(
-                *(
-                    "" if value is None else f"{value:.1f}" if isinstance(value, float) else str(value)
-                    for value in line.values()
-                )
-            )
+            table.add_row(*(_shown(value) for value in line.values()))
         console.print(table)
     RESULTS.mkdir(exist_ok=True)
     found = {
@@ -128,3 +123,9 @@ def tell(
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(found, indent=2) + "\n")
     print(f"written to {path}", file=sys.stderr)
+
+
+def _shown(value: float | int | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -218,7 +218,7 @@ def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) ->
         jax.jvp(square, (2.0,), (3.0,))
     ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
     assert lane.metrics["tangent"] == 3.0
-    with pytest.raises(NotImplementedError, match="logs a tangent, in a rule of jax.custom_jvp, a"):
+    with pytest.raises(NotImplementedError, match="logs a tangent, in a rule of"):
         jax.grad(square)(2.0)
 
 
