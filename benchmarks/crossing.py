@@ -72,7 +72,7 @@ def returned(step: jax.Array, values: jax.Array) -> Any:
     return step, named(values)
 
 
-def only_named(step: jax.Array, values: jax.Array) -> None:
+def only_named(_: jax.Array, values: jax.Array) -> None:
     """What `logged` is given, and no logging."""
     named(values)
 
