@@ -6,8 +6,9 @@ A callback costs by the argument, not by the byte, so each array is bit-cast and
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -17,25 +18,35 @@ from jax.typing import ArrayLike
 
 from jaxlog.schema import Field, Path
 
+Words = Callable[[], jax.Array]
+"""Computes the words of some fields."""
 
-def fields(values: Callable[[], Mapping[Path, ArrayLike]]) -> list[Field]:
-    """The fields in which the arrays of a function arrive; it is traced, and not run.
+
+def fields(values: Mapping[Path, ArrayLike]) -> list[Field]:
+    """The fields in which arrays arrive.
 
     A field has its array's dtype and shape, but for values narrower than a byte, which NumPy cannot
     lay out densely and which arrive widened, and for PRNG keys, which arrive as `uint32` data.
     """
-    paths: list[Path] = []
+    arrays = {path: host_array(value) for path, value in values.items()}
+    return [Field(path, np.dtype(array.dtype), array.shape) for path, array in arrays.items()]
 
-    def arrays() -> list[jax.Array]:
-        found = values()
-        paths.extend(found)  # a dict that eval_shape returns would come back sorted
-        return [host_array(array) for array in found.values()]
 
-    avals = jax.eval_shape(arrays)
-    return [
-        Field(path, np.dtype(aval.dtype), aval.shape)
-        for path, aval in zip(paths, avals, strict=True)
-    ]
+def packed(values: Callable[[], Mapping[Path, ArrayLike]]) -> tuple[list[Field], Words]:
+    """The fields of what a function computes, and the function that computes and packs it.
+
+    It is traced here, and not run; calling what is returned does not trace it again.
+    """
+    found: list[Field] = []
+
+    @functools.partial(jax.jit, inline=True)
+    def words() -> jax.Array:
+        arrays = values()
+        found.extend(fields(arrays))
+        return pack(arrays)
+
+    jax.eval_shape(words)
+    return found, words
 
 
 def host_array(array: ArrayLike) -> jax.Array:
@@ -54,14 +65,17 @@ def host_array(array: ArrayLike) -> jax.Array:
 def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
     """Some entries of an array along its first axes, bit for bit, as `host_array` has them.
 
+    The indices lie within the array.
+
     Floats are taken as integers: XLA may move them by arithmetic, by way of float32, or as a sum
     over devices, which changes the bits of a NaN or the sign of a zero.
     """
     array = host_array(array)
-    if not jnp.issubdtype(array.dtype, np.floating):
-        return array[index]
-    bits = lax.bitcast_convert_type(array, np.dtype(f"uint{8 * array.dtype.itemsize}"))
-    return lax.bitcast_convert_type(bits[index], array.dtype)
+    floating = jnp.issubdtype(array.dtype, np.floating)
+    unsigned = np.dtype(f"uint{8 * array.dtype.itemsize}")
+    bits = lax.bitcast_convert_type(array, unsigned) if floating else array
+    taken = bits.at[index].get(mode="promise_in_bounds")
+    return lax.bitcast_convert_type(taken, array.dtype) if floating else taken
 
 
 def _dense(array: jax.Array) -> jax.Array:
@@ -92,21 +106,13 @@ def _concatenate(vectors: list[jax.Array]) -> jax.Array:
     return jnp.concatenate(vectors) if len(vectors) > 1 else vectors[0]
 
 
-def pack(fields: Iterable[Field], values: Mapping[Path, jax.Array]) -> jax.Array:
-    """Joins some fields of one record.
-
-    Args:
-      fields: which, and in which order.
-      values: an array for every field's path, of the field's dtype and shape.
+def pack(values: Mapping[Path, ArrayLike]) -> jax.Array:
+    """Joins the arrays of one record, in their order.
 
     Returns:
-      `uint32[n]`, with as many words as the fields have.
+      `uint32[n]`, with as many words as their `fields` have.
     """
-    vectors = []
-    for field in fields:
-        array = host_array(values[field.path])
-        assert (array.dtype, array.shape) == (field.dtype, field.shape), field
-        vectors.append(_dense(array))
+    vectors = [_dense(host_array(value)) for value in values.values()]
     # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.
     alike = itertools.groupby(vectors, key=lambda vector: vector.dtype)
     parts = [_words(_concatenate(list(group))) for _, group in alike]

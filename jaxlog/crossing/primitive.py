@@ -105,7 +105,9 @@ def _transpose(*_: Any, **__: Any) -> Any:
     )
 
 
-def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
+def _gate(
+    due: jax.Array, words: jax.Array, *, handle: int, site: int, one_device: bool
+) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
@@ -115,13 +117,15 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[A
         head = header(handle, site, lanes)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        if not lanes:
-            cross_p.bind(jnp.concatenate([head, due, words]))
+        parts = [head, due, words]
+        if one_device or not lanes:
+            cross_p.bind(jnp.concatenate(parts))
             return
         # Lanes may lie on several devices. To bring a concatenation of those to the one device that
         # makes the call, XLA finds no good way, and says so at length.
-        buffer = jnp.zeros(head.size + due.size + words.size, np.uint32)
-        for start, part in ((0, head), (head.size, due), (head.size + due.size, words)):
+        buffer = jnp.zeros(sum(part.size for part in parts), np.uint32)
+        for i, part in enumerate(parts):
+            start = sum(part.size for part in parts[:i])
             buffer = lax.dynamic_update_slice(buffer, part, (start,))
         cross_p.bind(buffer)
 
@@ -142,7 +146,13 @@ def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any
     # How the operands lie on a mesh is no matter of types any more: XLA knows.
     bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
-        return _lower_gate(ctx.replace(avals_in=bare), *args, **params)
+        one_device = _on_one_device(ctx)
+        return _lower_gate(ctx.replace(avals_in=bare), *args, one_device=one_device, **params)
+
+
+def _on_one_device(ctx: mlir.LoweringRuleContext) -> bool:
+    context = ctx.module_context.axis_context
+    return isinstance(context, mlir.ShardingContext) and context.num_devices == 1
 
 
 def _arrays(avals: Any) -> Sequence[ShapedArray]:
@@ -227,8 +237,7 @@ def _deliver(words: Any) -> tuple[()]:
 
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
-    context = ctx.module_context.axis_context
-    if not isinstance(context, mlir.ShardingContext) or context.num_devices > 1:
+    if not _on_one_device(ctx):
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
     # arguments to a device of JAX's and sets a default device. That is most of what a call costs

@@ -27,6 +27,11 @@ def size(axes: Axes) -> int:
     return math.prod(lax.axis_size(axis) for axis in axes)
 
 
+def one_cpu() -> bool:
+    """Whether all that runs, runs on one CPU, so that no array can be divided."""
+    return jax.default_backend() == "cpu" and jax.device_count() == 1
+
+
 def varying(axes: Axes, tree: Any) -> Axes:
     """The axes along which some array is not known to be the same everywhere.
 
@@ -44,9 +49,14 @@ def _varying(array: Any) -> frozenset[str]:
     return kind.vma if hasattr(kind, "vma") else kind.mat.varying
 
 
+def index(axes: Axes) -> jax.Array:
+    """`uint32[]`: which share this is."""
+    return lax.axis_index(axes).astype(np.uint32)
+
+
 def is_first(axes: Axes) -> jax.Array:
     """`bool[]`: whether this is the first share along all axes."""
-    return lax.axis_index(axes) == 0
+    return index(axes) == 0
 
 
 def of_first(axes: Axes, tree: Tree) -> Tree:
@@ -72,11 +82,6 @@ def mean(axes: Axes, array: jax.Array) -> jax.Array:
     if not jnp.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float32)
     return lax.pmean(array, differs)
-
-
-def gather(axes: Axes, array: jax.Array) -> jax.Array:
-    """The shares side by side, along the last axis."""
-    return lax.all_gather(array, axes, axis=array.ndim - 1, tiled=True) if axes else array
 
 
 def with_automatic_axes(function: Callable[[Tree], Result]) -> Callable[[Tree], Result]:

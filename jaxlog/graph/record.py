@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar, cast
 
@@ -16,10 +16,11 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlog.crossing import packing
+from jaxlog.crossing.packing import Words
 from jaxlog.crossing.primitive import lane
 from jaxlog.graph import devices
 from jaxlog.graph.sampling import sample_indices, sample_indices_where
-from jaxlog.graph.statistics import STATISTICS, Moments
+from jaxlog.graph.statistics import STATISTICS, Moments, count_of, moments_of
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Path, Schema
 
@@ -115,7 +116,7 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
 
     batch_axes, batch_shape = _whole_batch(plan, inputs)
     head = _head(plan, step, inputs)
-    head_fields = packing.fields(lambda: head)
+    head_fields = packing.fields(head)
     metrics_fields, metrics = _metrics(plan, inputs, batch_axes)
     samples_fields, samples = _samples(plan, step, inputs, batch_axes, batch_shape)
     schema = Schema(plan.name, (*head_fields, *metrics_fields, *samples_fields), batch_shape)
@@ -123,14 +124,18 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
 
     # Numbers that the program has already are joined outside the gate: as operands of the branch,
     # XLA would put each into a buffer of its own, which costs more than joining all of them.
-    words = head_words = packing.pack(head_fields, head)
+    words = head_words = packing.pack(head)
     if metrics_fields:
+        # At most steps nothing is due, and then there is one gate to pass, not two.
         words = lax.cond(
             metrics_due | samples_due,
             lambda: jnp.concatenate(
                 [
                     head_words,
-                    _if(metrics_due, metrics_fields, metrics),
+                    # Where samples come with metrics only, it has been passed.
+                    metrics()
+                    if plan.sample_frequency % plan.log_frequency == 0 or not samples_fields
+                    else _if(metrics_due, metrics_fields, metrics),
                     *([_if(samples_due, samples_fields, samples)] if samples_fields else []),
                 ]
             ),
@@ -163,9 +168,6 @@ def _whole_batch(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[devices.Axes, t
     axes = devices.varying(plan.axis_names, (arrays, inputs.where, inputs.details))
     *outer, num_envs = plan.batch_shape
     return axes, (*outer, num_envs * devices.size(axes))
-
-
-Words = Callable[[], jax.Array]
 
 
 def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> jax.Array:
@@ -205,9 +207,9 @@ def _metrics(
         if plan.batch_shape is None:
             return found
         where = inputs.where
-        here = math.prod(plan.batch_shape) if where is None else jnp.sum(where, dtype=np.int32)
+        here = math.prod(plan.batch_shape) if where is None else count_of(where)
         found["count",] = jnp.asarray(lax.psum(here, axes) if axes else here, np.int32)
-        moments = {key: Moments.of(array, where) for key, array in arrays.items()}
+        moments = moments_of(arrays, where)
         if axes:
             moments = {key: moments[key].across(axes) for key in moments}
         # Values of one dtype stand together, and are then packed together.
@@ -223,8 +225,7 @@ def _metrics(
                 found["aggregates", key, "nonfinite"] = moments[key].nonfinite
         return found
 
-    fields = packing.fields(values)
-    return fields, lambda: packing.pack(fields, values())
+    return packing.packed(values)
 
 
 def _chosen_statistics(
@@ -253,12 +254,16 @@ def _samples(
             indices = sample_indices(step, math.prod(batch_shape), plan.num_samples, seed)
             count = jnp.int32(indices.size)
         else:
-            mask = devices.gather(axes, inputs.where)
-            indices, valid = sample_indices_where(step, mask, plan.num_samples, seed)
+            indices, valid = sample_indices_where(
+                step, inputs.where, plan.num_samples, seed, axis_name=axes
+            )
             count = jnp.sum(valid, dtype=np.int32)
         # One index for each axis: flattening a batch that lies on several devices would gather it.
-        *outer, env = jnp.unravel_index(indices, batch_shape)
-        mine = env // num_envs == lax.axis_index(axes) if axes else None
+        *outer, env = _unravel(indices, batch_shape)
+        mine = None
+        if axes:
+            mine = lax.div(env, np.uint32(num_envs)) == devices.index(axes)
+            env = lax.rem(env, np.uint32(num_envs))
 
         def share(array: jax.Array, mine: jax.Array | None) -> jax.Array:
             """Zero where another device has the value; the sum over all devices is then it."""
@@ -268,7 +273,7 @@ def _samples(
             return jnp.where(mine, array, jnp.zeros_like(array))
 
         def pick(array: jax.Array) -> jax.Array:
-            return share(packing.rows(array, (*outer, env % num_envs)), mine)
+            return share(packing.rows(array, (*outer, env)), mine)
 
         first = devices.is_first(axes) if axes else None
         found: dict[Path, jax.Array] = {
@@ -282,13 +287,17 @@ def _samples(
             found["samples", "details", key] = pick(array)
         return found
 
-    fields = packing.fields(values)
+    fields, words = packing.packed(values)
+    return fields, lambda: lax.psum(words(), axes) if axes else words()
 
-    def words() -> jax.Array:
-        words = packing.pack(fields, values())
-        return lax.psum(words, axes) if axes else words
 
-    return fields, words
+def _unravel(indices: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
+    """`jnp.unravel_index`, in unsigned integers, which need no care for what is negative."""
+    rest, found = indices.astype(np.uint32), []
+    for size in reversed(shape):
+        found.append(lax.rem(rest, np.uint32(size)))
+        rest = lax.div(rest, np.uint32(size))
+    return found[::-1]
 
 
 def _refuse_repeated_keys(schema: Schema) -> None:

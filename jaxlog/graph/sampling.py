@@ -1,10 +1,12 @@
 """Which episodes to show: a pure function of (seed, step, population).
 
 The picks are the same on every JAX version, device count and setting, in and out of `vmap`, which
-`jax.random` does not promise; so the randomness is a counter hash in uint32, MurmurHash3.
+`jax.random` does not promise; so the randomness is a hash in uint32.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,11 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
-_NONE = np.int32(np.iinfo(np.int32).max)  # a rank that is not there; it sorts to the end
+from jaxlog.graph import devices
+
+_LOT_BITS = 30
+_ROWS = 64  # a reduction over so many rows is fast, and leaves little to search
+_SMALL = 2**14  # up to here the search is as fast as the reduction
 
 
 def sample_indices(
@@ -42,53 +48,120 @@ def sample_indices(
     size = _num_samples(population, num_samples)
     if size == population:
         return jnp.arange(population, dtype=np.int32)
-    return _ranks(step, np.int32(population), size, seed)
+    draws = np.arange(size, dtype=np.int32)
+    largest = draws + np.int32(population - size)  # that each draw can give
+    bits = _hash(_word(seed, "seed"), _word(step, "step"), jnp.asarray(draws, np.uint32))
+    ranks = _scale(bits, jnp.asarray(largest + 1))
+
+    # Robert Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): what was drawn before is
+    # replaced by the largest number, which could not have been.
+    def draw(i: jax.Array, chosen: jax.Array) -> jax.Array:
+        rank = ranks[i]
+        again = jnp.any(chosen == rank)
+        return chosen.at[i].set(jnp.where(again, i + np.int32(population - size), rank))
+
+    none = lax.full_like(ranks, -1)
+    return jnp.sort(lax.fori_loop(np.int32(0), np.int32(size), draw, none))
 
 
 def sample_indices_where(
-    step: ArrayLike, mask: ArrayLike, num_samples: int, seed: ArrayLike = 0
+    step: ArrayLike,
+    mask: ArrayLike,
+    num_samples: int,
+    seed: ArrayLike = 0,
+    *,
+    axis_name: str | Sequence[str] = (),
 ) -> tuple[jax.Array, jax.Array]:
     """Distinct indices of entries that a mask marks, each subset of this size equally likely.
 
-    There is no sort: the marks are counted by blocks, and the blocks with the chosen ones searched.
+    Every entry draws a lot, and the marked ones with the highest are chosen: there is no sort, and
+    with more devices each hands on only its own highest.
 
     Args:
       step: `int[]`, the update's index.
       mask: `bool`, any shape.
       num_samples: how many to choose. Where fewer are marked, all the marked are chosen.
       seed: `int[]`.
+      axis_name: axes of `shard_map`, `pmap` or `vmap` along which the mask is divided: its shares
+        lie side by side along its last axis, and what is chosen is the same everywhere.
 
     Returns:
-      `int32[k]`, ascending indices into the flattened mask, and `bool[k]`, which of them are
-      chosen; `k` is `min(num_samples, mask.size)`. The chosen come first; an index that is not
-      chosen is 0.
+      `int32[k]`, indices into the flattened mask (that of all shares), and `bool[k]`, which of them
+      are chosen; `k` is `min(num_samples, mask.size)`. The chosen come first, those of the highest
+      lot before the others, so that a smaller `num_samples` chooses the first of them; an index
+      that is not chosen is 0.
 
     Raises:
       TypeError: `mask` is not bool, or as `sample_indices`.
-      ValueError: as `sample_indices`.
+      ValueError: `num_samples` is below 1, or the mask has no entry, or more than 2^30.
 
     >>> indices, valid = sample_indices_where(0, jnp.array([False, True, False, True]), 3)
     >>> indices.tolist(), valid.tolist()
-    ([1, 3, 0], [True, True, False])
+    ([3, 1, 0], [True, True, False])
     """
     mask = jnp.asarray(mask)
     if mask.dtype != np.bool_:
         raise TypeError(f"mask: got {mask.dtype}, expected bool; compare with something")
-    size = _num_samples(mask.size, num_samples)
-    # About as many blocks as entries in a block: both the count and the search are then short.
-    block = 1 << (mask.size.bit_length() // 2)
-    blocks = jnp.pad(mask.reshape(-1), (0, -mask.size % block)).reshape(-1, block)
-    in_block = jnp.sum(blocks, axis=1, dtype=np.int32)
-    up_to_block = jnp.cumsum(in_block, dtype=np.int32)
+    axes = (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
+    num_shares = devices.size(axes)
+    size = _num_samples(mask.size * num_shares, num_samples)
+    if mask.size * num_shares > 2**_LOT_BITS:
+        raise ValueError(
+            f"mask: got {mask.size * num_shares} entries, expected at most 2**{_LOT_BITS}"
+        )
+    width = mask.shape[-1] if mask.ndim else 1
+    share = devices.index(axes) if axes else np.uint32(0)
 
-    ranks = _ranks(step, up_to_block[-1], size, seed)
-    valid = ranks != _NONE
-    row = jnp.searchsorted(up_to_block, ranks, side="right").astype(np.int32)
-    row = jnp.minimum(row, np.int32(len(blocks) - 1))
-    rank_in_row = ranks - (up_to_block[row] - in_block[row])
-    running = jnp.cumsum(blocks[row], axis=1, dtype=np.int32)
-    column = jnp.argmax(running > rank_in_row[:, None], axis=1).astype(np.int32)
-    return jnp.where(valid, row * np.int32(block) + column, 0), valid
+    def in_whole(index: jax.Array) -> jax.Array:
+        """From an index into this share to one into all of them, side by side."""
+        width_, whole = np.uint32(width), np.uint32(width * num_shares)
+        return index // width_ * whole + share * width_ + index % width_ if axes else index
+
+    every = in_whole(lax.iota(np.uint32, mask.size))
+    lots = jnp.where(mask.reshape(-1), _lots(step, seed, every), np.uint32(0))
+    indices, lots = _highest(lots, min(size, mask.size))
+    if axes:
+        indices, lots = (lax.all_gather(x, axes, tiled=True) for x in (in_whole(indices), lots))
+        highest, lots = _highest(lots, size)
+        # Every share has come to the same, and `shard_map` has to know.
+        indices, lots = devices.of_first(axes, (indices[highest], lots))
+    valid = lots > 0
+    return jnp.where(valid, indices.astype(np.int32), 0), valid
+
+
+def _lots(step: ArrayLike, seed: ArrayLike, indices: jax.Array) -> jax.Array:
+    """A number for every index, no two alike: 30 bits, raised so that none is a subnormal float.
+
+    The bits of MurmurHash3's last mix (see `_hash`), with its shifts for 30 bits: each line maps
+    the numbers of 30 bits onto themselves.
+    """
+    all_bits = np.uint32(2**_LOT_BITS - 1)
+    salt = _hash(_word(seed, "seed"), _word(step, "step"))
+    lots = indices ^ (salt & all_bits)
+    lots ^= lots >> np.uint32(15)
+    lots = (lots * np.uint32(0x85EBCA6B)) & all_bits
+    lots ^= (lots >> np.uint32(13)) ^ (salt >> np.uint32(32 - _LOT_BITS))
+    lots = (lots * np.uint32(0xC2B2AE35)) & all_bits
+    lots ^= lots >> np.uint32(15)
+    return lots + np.uint32(0x00800000)
+
+
+def _highest(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
+    """Where the highest lots are, and these, descending."""
+    if lots.size <= max(_SMALL, 2 * _ROWS * num):
+        return _top(lots, num)
+    # The highest lie in those columns whose highest are highest.
+    lots = jnp.pad(lots, (0, -lots.size % _ROWS)).reshape(_ROWS, -1)
+    columns, _ = _top(jnp.max(lots, axis=0), num)
+    among, highest = _top(lots[:, columns].reshape(-1), num)
+    row, column = among // np.uint32(num), columns[among % np.uint32(num)]
+    return row * np.uint32(lots.shape[1]) + column, highest
+
+
+def _top(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
+    # As floats, which have the same order, since XLA selects among these without a sort.
+    highest, indices = lax.top_k(lax.bitcast_convert_type(lots, np.float32), num)
+    return indices.astype(np.uint32), lax.bitcast_convert_type(highest, np.uint32)
 
 
 def _num_samples(population: int, num_samples: int) -> int:
@@ -100,27 +173,6 @@ def _num_samples(population: int, num_samples: int) -> int:
     if population > np.iinfo(np.int32).max:
         raise ValueError(f"population: got {population}, expected at most 2**31 - 1")
     return min(int(population), int(num_samples))
-
-
-def _ranks(step: ArrayLike, population: ArrayLike, size: int, seed: ArrayLike) -> jax.Array:
-    """`size` distinct numbers below `population`, ascending; `_NONE` where it has not that many.
-
-    Robert Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): one draw for each, and what was
-    drawn before is replaced by the largest number that could not have been.
-    """
-    population = jnp.asarray(population, np.int32)
-    bits = _hash(_word(seed, "seed"), _word(step, "step"), jnp.arange(size, dtype=np.uint32))
-    first = jnp.maximum(population - size, 0)  # the largest number of the first draw
-
-    def draw(i: jax.Array, chosen: jax.Array) -> jax.Array:
-        largest = first + i
-        rank = _scale(bits[i], largest + 1)
-        rank = jnp.where(jnp.any(chosen == rank), largest, rank)
-        return chosen.at[i].set(jnp.where(largest < population, rank, _NONE))
-
-    # Under shard_map a loop's start has to vary over the devices as its end does.
-    start = lax.full_like(bits + population.astype(np.uint32), _NONE, np.int32)
-    return jnp.sort(lax.fori_loop(np.int32(0), np.int32(size), draw, start))
 
 
 def _word(value: ArrayLike, name: str) -> jax.Array:

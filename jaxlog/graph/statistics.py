@@ -1,12 +1,13 @@
 """Statistics of a batch: pure, masked, and exact to float32 rounding.
 
-A batch becomes a `Moments`: count, mean and centred second moment, smallest and largest. The
-moments of two batches merge into the moments of both.
+A batch becomes a `Moments`: count, mean and standard deviation, smallest and largest. The moments
+of two batches merge into the moments of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -15,10 +16,15 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxlog.graph import devices
+
+_BLOCK = 2**15  # values that are taken at a time: with what is made of them, they stay in the cache
+
 
 def accumulator(dtype: np.dtype) -> np.dtype:
     """The dtype in which values of `dtype` are accumulated: float32, or float64 for 64 bits."""
-    return np.dtype(np.float64 if dtype in (np.float64, np.int64, np.uint64) else np.float32)
+    wide = dtype in (np.float64, np.int64, np.uint64)
+    return np.dtype(jax.dtypes.canonicalize_dtype(np.float64 if wide else np.float32))
 
 
 @jax.tree_util.register_dataclass
@@ -27,14 +33,17 @@ class Moments:
     """The moments of some values. Each field is a scalar, or has the lane axes of a `vmap`.
 
     Values that are not finite are counted in `nonfinite` and left out of all else. With a `count`
-    of 0 the other fields say nothing: `mean` and `m2` are 0, `min` is +inf and `max` is -inf, the
+    of 0 the other fields say nothing: `mean` and `std` are 0, `min` is +inf and `max` is -inf, the
     neutral elements of `merge`.
+
+    The standard deviation is kept, and not the sum of squares: it has the size of the values, so
+    that it neither overflows nor vanishes where they do not.
 
     Attributes:
       count: `int32[]`, the finite values.
       nonfinite: `int32[]`, the values that were infinite or NaN.
       mean: `float[]`, their mean.
-      m2: `float[]`, the sum of squared distances from the mean.
+      std: `float[]`, their standard deviation, as a whole population, as `np.std` has it.
       min: `float[]`, the smallest.
       max: `float[]`, the largest.
     """
@@ -42,7 +51,7 @@ class Moments:
     count: jax.Array
     nonfinite: jax.Array
     mean: jax.Array
-    m2: jax.Array
+    std: jax.Array
     min: jax.Array
     max: jax.Array
 
@@ -50,13 +59,16 @@ class Moments:
     def empty(dtype: np.dtype | type = np.float32) -> Moments:
         """The moments of nothing, which `merge` leaves the other as it is.
 
+        Args:
+          dtype: of the values that are to come.
+
         >>> int(Moments.empty().count)
         0
         """
         dtype = accumulator(np.dtype(dtype))
         zero, none = jnp.zeros((), dtype), jnp.zeros((), np.int32)
         inf = jnp.array(np.inf, dtype)
-        return Moments(count=none, nonfinite=none, mean=zero, m2=zero, min=inf, max=-inf)
+        return Moments(count=none, nonfinite=none, mean=zero, std=zero, min=inf, max=-inf)
 
     @staticmethod
     def of(values: ArrayLike, where: ArrayLike | None = None) -> Moments:
@@ -64,7 +76,8 @@ class Moments:
 
         The mean is taken twice, the second time of the distances from the first: that takes out the
         rounding of a float32 sum, and of the squares it would otherwise spoil (the corrected
-        two-pass algorithm; Chan, Golub and LeVeque, 1983, eq. 1.7).
+        two-pass algorithm; Chan, Golub and LeVeque, 1983, eq. 1.7). All of it is done at a scale at
+        which the largest value is about 1.
 
         Works under `jit`, `vmap` (moments of each lane) and `scan`; `grad` goes through it.
 
@@ -84,37 +97,14 @@ class Moments:
         values = jnp.asarray(values)
         if not (jnp.isrealobj(values) and jnp.issubdtype(values.dtype, np.generic)):
             raise TypeError(f"values: got {values.dtype}, expected bool, integers or real numbers")
-        if where is None:
-            mask = jnp.ones(values.shape, bool)
-        else:
-            mask = jnp.asarray(where)
-            if mask.dtype != np.bool_:
-                raise TypeError(f"where: got {mask.dtype}, expected bool; compare with something")
-            if mask.shape != values.shape:
-                raise ValueError(
-                    f"where: got shape {mask.shape}, expected {values.shape}, that of the values"
-                )
-        finite = mask
-        if jnp.issubdtype(values.dtype, np.floating):
-            finite = mask & jnp.isfinite(values)
-        values = values.astype(accumulator(values.dtype))
-        count = jnp.sum(finite, dtype=np.int32)
-        nonfinite = jnp.sum(mask, dtype=np.int32) - count
-        total = jnp.maximum(count, 1).astype(values.dtype)
-
-        first_mean = jnp.sum(jnp.where(finite, values, 0)) / total
-        distance = jnp.where(finite, values - first_mean, 0)
-        drift = jnp.sum(distance) / total
-        # What rounding left in `distance` counts twice in the squares; a negative rest is rounding.
-        m2 = jnp.maximum(jnp.sum(distance * distance) - total * drift * drift, 0)
-        return Moments(
-            count=count,
-            nonfinite=nonfinite,
-            mean=first_mean + drift,
-            m2=m2,
-            min=jnp.min(values, initial=np.inf, where=finite),
-            max=jnp.max(values, initial=-np.inf, where=finite),
-        )
+        mask = None if where is None else jnp.asarray(where)
+        if mask is not None and mask.dtype != np.bool_:
+            raise TypeError(f"where: got {mask.dtype}, expected bool; compare with something")
+        if mask is not None and mask.shape != values.shape:
+            raise ValueError(
+                f"where: got shape {mask.shape}, expected {values.shape}, that of the values"
+            )
+        return moments_of({"": values}, mask)[""]
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the values of both; associative and commutative to rounding.
@@ -127,16 +117,21 @@ class Moments:
         3.0
         """
         count = self.count + other.count
-        dtype = self.mean.dtype
-        share = other.count.astype(dtype) / jnp.maximum(count, 1).astype(dtype)
-        delta = other.mean - self.mean
+        smallest, largest = jnp.minimum(self.min, other.min), jnp.maximum(self.max, other.max)
+        scale = _scale(count, smallest, largest)
+        here, there = (
+            m.count.astype(scale.dtype) / _at_least_1(count, scale) for m in (self, other)
+        )
+        mean = self.mean / scale
+        delta = other.mean / scale - mean
+        within = here * jnp.square(self.std / scale) + there * jnp.square(other.std / scale)
         return Moments(
             count=count,
             nonfinite=self.nonfinite + other.nonfinite,
-            mean=self.mean + delta * share,
-            m2=self.m2 + other.m2 + delta * delta * share * self.count.astype(dtype),
-            min=jnp.minimum(self.min, other.min),
-            max=jnp.maximum(self.max, other.max),
+            mean=(mean + delta * there) * scale,
+            std=_root(within + delta * delta * here * there) * scale,
+            min=smallest,
+            max=largest,
         )
 
     def across(self, axis_name: str | tuple[str, ...]) -> Moments:
@@ -154,27 +149,120 @@ class Moments:
         ([3.0, 3.0], [4, 4])
         """
         count, nonfinite = lax.psum((self.count, self.nonfinite), axis_name)
-        dtype = self.mean.dtype
-        total = jnp.maximum(count, 1).astype(dtype)
-        here = self.count.astype(dtype)
-        first_mean = lax.psum(self.mean * (here / total), axis_name)
-        distance = self.mean - first_mean
-        drift, m2 = lax.psum(
-            (distance * (here / total), self.m2 + here * distance * distance), axis_name
-        )
+        smallest, largest = lax.pmin(self.min, axis_name), lax.pmax(self.max, axis_name)
+        scale = _scale(count, smallest, largest)
+        share = self.count.astype(scale.dtype) / _at_least_1(count, scale)
+        first_mean = lax.psum(self.mean / scale * share, axis_name)
+        distance = self.mean / scale - first_mean
+        spread = jnp.square(self.std / scale) + distance * distance
+        drift, variance = lax.psum((distance * share, spread * share), axis_name)
         return Moments(
             count=count,
             nonfinite=nonfinite,
-            mean=first_mean + drift,
-            m2=jnp.maximum(m2 - total * drift * drift, 0),
-            min=lax.pmin(self.min, axis_name),
-            max=lax.pmax(self.max, axis_name),
+            mean=(first_mean + drift) * scale,
+            std=_root(variance - drift * drift) * scale,
+            min=smallest,
+            max=largest,
         )
 
-    @property
-    def std(self) -> jax.Array:
-        """The standard deviation of the values as a whole population, as `np.std` has it."""
-        return jnp.sqrt(self.m2 / jnp.maximum(self.count, 1).astype(self.m2.dtype))
+
+def moments_of(arrays: Mapping[str, jax.Array], where: jax.Array | None) -> dict[str, Moments]:
+    """The moments of several arrays of one shape: `Moments.of` of each, in a smaller program.
+
+    Args:
+      arrays: by name; all of one shape.
+      where: `bool` of that shape, or None.
+    """
+    alike: dict[np.dtype, list[str]] = {}
+    for key, array in arrays.items():
+        alike.setdefault(accumulator(array.dtype), []).append(key)
+    found: dict[str, Moments] = {}
+    for dtype, keys in alike.items():
+        moments = _of_all([arrays[key] for key in keys], where, dtype)
+        for i, key in enumerate(keys):
+            found[key] = jax.tree.map(lambda leaf, i=i: leaf[i], moments)
+    return found
+
+
+def _of_all(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtype) -> Moments:
+    """The moments of some arrays, in one `Moments` whose fields have an axis for the arrays."""
+    # On a CPU memory is slow, and XLA reads a whole array once for each sum: block by block, only
+    # the first reads it. A batch on several devices is better left as it lies there.
+    size = arrays[0].size
+    if size <= 2 * _BLOCK or not devices.one_cpu():
+        return _of_stack(jnp.stack([array.astype(dtype) for array in arrays]), where)
+    arrays = [array.reshape(-1) for array in arrays]
+    where = None if where is None else where.reshape(-1)
+
+    def of_block(start: ArrayLike, size: int) -> Moments:
+        def block(array: jax.Array) -> jax.Array:
+            return lax.dynamic_slice(array, (start,), (size,))
+
+        stack = jnp.stack([block(array).astype(dtype) for array in arrays])
+        return _of_stack(stack, None if where is None else block(where))
+
+    num_blocks = (size - 1) // _BLOCK
+    last = of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK)
+    return lax.fori_loop(
+        0, num_blocks, lambda i, moments: moments.merge(of_block(i * _BLOCK, _BLOCK)), last
+    )
+
+
+def _of_stack(values: jax.Array, where: jax.Array | None) -> Moments:
+    """The moments along all axes but the first, of floats."""
+    axes = tuple(range(1, values.ndim))
+    finite = jnp.isfinite(values) if where is None else jnp.isfinite(values) & where[None]
+    smallest = jnp.min(values, axis=axes, initial=np.inf, where=finite)
+    largest = jnp.max(values, axis=axes, initial=-np.inf, where=finite)
+    count = count_of(finite, axes)
+    total = values[0].size if where is None else count_of(where)
+
+    def spread_out(of_each: jax.Array) -> jax.Array:
+        return lax.expand_dims(of_each, axes)
+
+    scale = _scale(count, smallest, largest)
+    num = _at_least_1(count, scale)
+    values = jnp.where(finite, values / spread_out(scale), 0)
+    first_mean = jnp.sum(values, axis=axes) / num
+    distance = jnp.where(finite, values - spread_out(first_mean), 0)
+    drift = jnp.sum(distance, axis=axes) / num
+    # What rounding left in `distance` counts twice in the squares; a negative rest is rounding.
+    squares = jnp.sum(distance * distance, axis=axes) - num * drift * drift
+    return Moments(
+        count=count,
+        nonfinite=total - count,
+        mean=(first_mean + drift) * scale,
+        std=_root(squares / num) * scale,
+        min=smallest,
+        max=largest,
+    )
+
+
+def count_of(mask: jax.Array, axes: Sequence[int] | None = None) -> jax.Array:
+    """How many entries are True along some axes, all if None: `int32`."""
+    summed = math.prod(mask.shape if axes is None else (mask.shape[axis] for axis in axes))
+    # XLA sums floats faster than integers, and floats count exactly up to here.
+    dtype = np.float32 if summed <= 2**24 else np.int32
+    return jnp.sum(mask.astype(dtype), axis=axes and tuple(axes)).astype(np.int32)
+
+
+def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Array:
+    """A power of two of the size of the values: division by it is exact, and leaves them near 1."""
+    size = jnp.where(count > 0, jnp.maximum(-smallest, largest), 0)
+    info = jnp.finfo(size.dtype)
+    # Halved, since what is above 1.5 * 2^127 is otherwise rounded to infinity.
+    power = lax.reduce_precision(size / 2, exponent_bits=info.nexp, mantissa_bits=0)
+    return lax.stop_gradient(jnp.where(power > 0, power, 1))
+
+
+def _at_least_1(count: jax.Array, like: jax.Array) -> jax.Array:
+    return jnp.maximum(count, 1).astype(like.dtype)
+
+
+def _root(variance: jax.Array) -> jax.Array:
+    """The square root, 0 of what rounding made negative; with a gradient of 0 there."""
+    positive = variance > 0
+    return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
 
 
 STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {

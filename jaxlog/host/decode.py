@@ -113,7 +113,7 @@ class Decoder:
             field.path[2]: schema.read(words, *field.path)[0]
             for field in schema.section("samples", "details")
         }
-        for i in range(count):
+        for i in np.argsort(indices[:count]).tolist():
             batch_index = [int(k) for k in np.unravel_index(indices[i], schema.batch_shape)]
             episode: dict[str, Any] = {"environment_id": batch_index[-1]}
             if len(batch_index) > 1:

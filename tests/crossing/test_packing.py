@@ -33,12 +33,16 @@ def bits(dtype: type, shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 def through(values: list[np.ndarray]) -> list[np.ndarray]:
     """Packs arrays in a compiled program and reads them back as the host does."""
-    fields = packing.fields(lambda: {(str(i),): value for i, value in enumerate(values)})
-    schema = Schema("test", tuple(fields))
-    pack = jax.jit(
-        lambda values: packing.pack(fields, {(str(i),): v for i, v in enumerate(values)})
-    )
+    schemas = []
+
+    @jax.jit
+    def pack(values: list[np.ndarray]) -> jax.Array:
+        named = {(str(i),): value for i, value in enumerate(values)}
+        schemas.append(Schema("test", tuple(packing.fields(named))))
+        return packing.pack(named)
+
     words = np.asarray(pack(values))
+    (schema,) = schemas
     assert words.dtype == np.uint32
     assert words.shape == (schema.num_words,)
     twice = np.stack([words, words])  # as two records
@@ -77,7 +81,7 @@ def test_narrow_and_opaque_dtypes_arrive_widened() -> None:
 
 def test_a_site_is_known_by_what_it_sends() -> None:
     def schema(name: str, shape: tuple[int, ...]) -> Schema:
-        return Schema(name, tuple(packing.fields(lambda: {("x",): np.zeros(shape, np.float32)})))
+        return Schema(name, tuple(packing.fields({("x",): np.zeros(shape, np.float32)})))
 
     assert schema("batch", (3,)).site == schema("batch", (3,)).site
     assert schema("batch", (3,)).site != schema("eval", (3,)).site

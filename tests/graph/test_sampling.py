@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jaxlog import sample_indices, sample_indices_where
 from jaxlog.graph import sampling
 
-compiled_ranks = jax.jit(sampling._ranks, static_argnums=2)
+compiled = jax.jit(sample_indices, static_argnums=(1, 2))
 compiled_where = jax.jit(sample_indices_where, static_argnums=2)
 steps = st.integers(0, 2**31 - 1)
 seeds = st.integers(0, 2**32 - 1)
@@ -47,12 +47,9 @@ def test_the_hash_is_murmur3() -> None:
     assert int(sampling._hash(jnp.uint32(0x87654321))) == 0xF55B516B
 
 
-@given(steps, seeds, st.integers(1, 2**31 - 1), st.integers(1, 9))
+@given(steps, seeds, st.sampled_from([1, 4, 9, 10, 1000, 2**31 - 1]), st.sampled_from([1, 4, 9]))
 def test_picks_are_those_of_floyds_algorithm(step: int, seed: int, population: int, k: int) -> None:
-    if k < population:
-        got = compiled_ranks(np.int32(step), np.int32(population), k, np.uint32(seed))
-    else:
-        got = sample_indices(step, population, k, seed)
+    got = compiled(np.int32(step), population, k, np.uint32(seed))
     if k >= population:
         assert got.tolist() == list(range(population))
     else:
@@ -64,24 +61,63 @@ def test_picks_of_a_known_step() -> None:
     # Written down once: whoever changes these breaks the picks of every run before.
     assert sample_indices(0, 100, 3).tolist() == [37, 39, 83]
     assert sample_indices(10, 1_000_000, 3, seed=1).tolist() == [187698, 501065, 767489]
+    assert sample_indices_where(0, np.ones(100, bool), 3)[0].tolist() == [73, 7, 81]
+    assert sample_indices_where(10, np.ones((64, 4096), bool), 3, 1)[0].tolist() == [
+        117674,
+        129031,
+        239383,
+    ]
+
+
+def lots(seed: int, step: int, size: int) -> np.ndarray:
+    """The lot of each index, in Python integers: the highest are chosen."""
+    salt, all_bits = murmur3(seed, step), 2**30 - 1
+    lot = np.arange(size, dtype=np.uint64) ^ np.uint64(salt & all_bits)
+    for shift, factor in ((15, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        lot ^= lot >> np.uint64(shift)
+        if shift == 13:
+            lot ^= np.uint64(salt >> 2)
+        lot = (lot * np.uint64(factor)) & np.uint64(all_bits)
+    return lot ^ (lot >> np.uint64(15))
 
 
 @given(steps, seeds, st.data())
-def test_masked_picks_are_among_the_marked(step: int, seed: int, data: st.DataObject) -> None:
-    shape = data.draw(st.sampled_from([(1,), (7,), (64,), (5, 13), (3, 4, 5), (1000,)]))
-    share = data.draw(st.sampled_from([0.0, 0.02, 0.5, 1.0]))
-    k = data.draw(st.integers(1, 6))
+def test_masked_picks_have_the_highest_lots(step: int, seed: int, data: st.DataObject) -> None:
+    shape = data.draw(st.sampled_from([(), (1,), (7,), (5, 13), (3, 4, 5), (20_000,), (130, 201)]))
+    share = data.draw(st.sampled_from([0.0, 0.0002, 0.5, 1.0]))
+    k = data.draw(st.sampled_from([1, 2, 6]))
     mask = np.random.default_rng(step).random(shape) < share
     marked = np.flatnonzero(mask)
+    drawn = lots(seed, step, mask.size)
+    assert len(set(drawn.tolist())) == mask.size
+    expected = marked[np.argsort(drawn[marked])[::-1]][:k].tolist()
+
     indices, valid = compiled_where(np.int32(step), mask, k, np.uint32(seed))
-    chosen = indices[valid].tolist()
-    assert len(indices) == min(k, mask.size)
-    assert len(chosen) == min(k, len(marked))
-    assert valid.tolist() == [True] * len(chosen) + [False] * (len(valid) - len(chosen))
-    if len(marked) > k:
-        assert chosen == marked[floyd(seed, step, len(marked), min(k, mask.size))].tolist()
-    else:
-        assert chosen == marked.tolist()
+    assert (indices.dtype, len(indices)) == (np.int32, min(k, mask.size))
+    assert indices[valid].tolist() == expected
+    assert valid.tolist() == [i < len(expected) for i in range(len(valid))]
+    assert indices[~valid].tolist() == [0] * (len(valid) - len(expected))
+
+
+@pytest.mark.parametrize("shape", [(8,), (3, 8), (2, 3, 40), (5, 8000)])
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+def test_picks_of_a_divided_mask_are_those_of_the_whole(
+    shape: tuple[int, ...], share: float
+) -> None:
+    mask = np.random.default_rng(0).random(shape) < share
+    shares = np.stack(np.split(mask, 4, axis=-1))
+    pick = jax.vmap(lambda m: sample_indices_where(3, m, 5, axis_name="i"), axis_name="i")
+    indices, valid = pick(shares)
+    expected = sample_indices_where(3, mask, 5)
+    for i in range(4):
+        assert indices[i].tolist() == expected[0].tolist()
+        assert valid[i].tolist() == expected[1].tolist()
+
+
+def test_a_mask_is_at_most_as_large_as_there_are_lots() -> None:
+    mask = jax.ShapeDtypeStruct((2**30 + 1,), bool)
+    with pytest.raises(ValueError, match=r"mask: got 1073741825 entries, expected at most 2\*\*30"):
+        jax.eval_shape(lambda m: sample_indices_where(0, m, 3), mask)
 
 
 @pytest.mark.parametrize("how", ["jit", "vmap", "scan", "x64", "partitionable", "rbg"])
@@ -123,6 +159,7 @@ def test_every_entry_is_as_likely_as_any_other(masked: bool) -> None:
         return sample_indices(step, population, k)
 
     picks = np.asarray(jax.jit(jax.vmap(pick))(jnp.arange(rounds)))
+    picks = np.sort(picks, axis=1)
     assert (np.diff(picks, axis=1) > 0).all()
     counts = np.bincount(picks.ravel(), minlength=population)
     expected = rounds * k / population

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlog import Moments
-from jaxlog.graph.statistics import STATISTICS
+from jaxlog.graph import devices
+from jaxlog.graph.statistics import STATISTICS, moments_of
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.int8, np.int32, np.uint8, np.bool_]
 SHAPES = [(1,), (2,), (50,), (4, 9), (2, 3, 5)]  # few, since each is compiled
@@ -17,6 +18,13 @@ ORACLE = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max}
 
 of = jax.jit(Moments.of)
 merge = jax.jit(Moments.merge)
+
+
+@jax.jit
+def across(values: jax.Array, masks: jax.Array) -> Moments:
+    """The moments of some shares, as the first of them has them."""
+    share = jax.vmap(lambda v, m: Moments.of(v, m).across("share"), axis_name="share")
+    return jax.tree.map(lambda leaf: leaf[0], share(values, masks))
 
 
 @st.composite
@@ -27,7 +35,9 @@ def batches(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
     seed = draw(st.integers(0, 2**32 - 1))
     rng = np.random.default_rng(seed)
     offset = draw(st.sampled_from([0.0, 1.0, 1e4, 1e6])) if dtype == np.float32 else 0.0
-    values = rng.normal(size=shape) * draw(st.sampled_from([0.0, 1.0, 30.0])) + offset
+    # Far from 1, squares of what float32 holds are not in it: 1e-25 and 1e38 are.
+    scale = draw(st.sampled_from([0.0, 1.0, 30.0, *([1e-25, 5e37] if not offset else [])]))
+    values = rng.normal(size=shape) * (scale if dtype == np.float32 else min(scale, 30.0)) + offset
     values = (values > 0) if dtype == np.bool_ else np.abs(values).astype(dtype)
     kind = draw(st.sampled_from(["none", "all", "one", "some"]))
     mask = {
@@ -83,6 +93,7 @@ def test_merging_parts_gives_the_whole(batch: tuple[np.ndarray, np.ndarray], cut
         merge(a, merge(b, c)),
         merge(merge(c, a), b),
         merge(merge(Moments.empty(), a), merge(c, b)),
+        across(np.stack([values] * 3), np.stack([mask & (part == i) for i in range(3)])),
     ):
         assert_moments(merged, values[mask])
 
@@ -100,6 +111,43 @@ def test_a_large_offset_does_not_spoil_the_spread(size: int) -> None:
     exact = values.astype(np.float64)
     assert float(moments.mean) == pytest.approx(exact.mean(), rel=2e-7)
     assert float(moments.std) == pytest.approx(exact.std(), rel=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(65_537,), (98_304,), (7, 20_000)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_block_by_block_gives_the_same(
+    shape: tuple[int, ...], masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {
+        "float": rng.normal(size=shape).astype(np.float32) + 1e3,
+        "int": rng.integers(-(2**31), 2**31, size=shape, dtype=np.int32),
+        "bool": rng.random(shape) < 0.1,
+    }
+    arrays["float"].flat[[0, 40_000, -1]] = np.nan
+    mask = rng.random(shape) < 0.5
+    mask.flat[[0, 40_000, -1]] = True
+    found = {}
+    for one_cpu in (False, True):
+        monkeypatch.setattr(devices, "one_cpu", lambda one_cpu=one_cpu: one_cpu)
+        program = jax.jit(lambda a, m: moments_of(a, m if masked else None))
+        assert ("while" in program.lower(arrays, mask).as_text()) == one_cpu
+        found[one_cpu] = program(arrays, mask)
+    for moments in found.values():
+        assert moments.keys() == arrays.keys()
+        for key, array in arrays.items():
+            kept = array[mask] if masked else array.ravel()
+            assert int(moments[key].nonfinite) == (3 if key == "float" else 0)
+            assert_moments(moments[key], kept[np.isfinite(kept)])
+
+
+def test_a_gradient_goes_through() -> None:
+    def total(values: jax.Array) -> jax.Array:
+        moments = Moments.of(values)
+        return moments.mean + moments.std
+
+    assert jax.grad(total)(jnp.array([1.0, 3.0])).tolist() == [0.0, 1.0]
+    assert jax.grad(total)(jnp.array([2.0, 2.0])).tolist() == [0.5, 0.5]  # no spread: of the mean
 
 
 @pytest.mark.parametrize("shape", [(3,), (1000,), (100, 10)])
