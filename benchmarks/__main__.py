@@ -7,6 +7,6 @@ from benchmarks import compiling, crossing
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
 quick = parser.parse_args().quick
-rows = [*crossing.main(3 if quick else 25), *compiling.main(1 if quick else 5)]
+rows = [*crossing.main(3 if quick else 25), *compiling.main(1 if quick else 9)]
 missed = [row.what for row in rows if not row.met]
 print(f"{len(rows) - len(missed)} of {len(rows)} budgets met", *missed, sep="\n  missed: ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import platform
@@ -50,16 +51,20 @@ def fastest(programs: Mapping[str, Program], turns: int) -> dict[str, float]:
     """Seconds that each of some programs takes, in the fastest of its turns.
 
     They take turns, so that what slows the machine for a while slows all of them; and what is left
-    of that only ever adds to a time, so that the fastest is the one to compare.
+    of that only ever adds to a time, so that the fastest is the one to compare. What one leaves to
+    Python's garbage collector is taken away before the next.
     """
     times: dict[str, list[float]] = {name: [] for name in programs}
     for program in programs.values():
         program()  # compiles
     for _ in range(turns):
         for name, program in programs.items():
+            gc.collect()
+            gc.freeze()
             start = time.perf_counter()
             program()
             times[name].append(time.perf_counter() - start)
+    gc.unfreeze()
     return {name: min(found) for name, found in times.items()}
 
 

@@ -110,19 +110,21 @@ def sample_indices_where(
             f"mask: got {mask.size * num_shares} entries, expected at most 2**{_LOT_BITS}"
         )
     width = mask.shape[-1] if mask.ndim else 1
-    share = devices.index(axes) if axes else np.uint32(0)
+    mask = mask.reshape(-1, width)  # the last axis may lie on several devices, and stays
 
-    def in_whole(index: jax.Array) -> jax.Array:
-        """From an index into this share to one into all of them, side by side."""
-        width_, whole = np.uint32(width), np.uint32(width * num_shares)
-        return index // width_ * whole + share * width_ + index % width_ if axes else index
+    def in_whole(row: jax.Array, column: jax.Array) -> jax.Array:
+        """The index into all shares, side by side, of an entry of this one."""
+        if axes:
+            column += devices.index(axes) * np.uint32(width)
+        return row * np.uint32(width * num_shares) + column
 
-    every = in_whole(lax.iota(np.uint32, mask.size))
-    lots = jnp.where(mask.reshape(-1), _lots(step, seed, every), np.uint32(0))
-    indices, lots = _highest(lots, min(size, mask.size))
+    row, column = (lax.broadcasted_iota(np.uint32, mask.shape, axis) for axis in (0, 1))
+    lots = jnp.where(mask, _lots(step, seed, in_whole(row, column)), np.uint32(0))
+    found, lots = _highest(lots, min(size, mask.size))
+    indices = in_whole(lax.div(found, np.uint32(width)), lax.rem(found, np.uint32(width)))
     if axes:
-        indices, lots = (lax.all_gather(x, axes, tiled=True) for x in (in_whole(indices), lots))
-        highest, lots = _highest(lots, size)
+        indices, lots = (lax.all_gather(x, axes, tiled=True) for x in (indices, lots))
+        highest, lots = _highest(lots[None], size)
         # Every share has come to the same, and `shard_map` has to know.
         indices, lots = devices.of_first(axes, (indices[highest], lots))
     valid = lots > 0
@@ -147,15 +149,18 @@ def _lots(step: ArrayLike, seed: ArrayLike, indices: jax.Array) -> jax.Array:
 
 
 def _highest(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
-    """Where the highest lots are, and these, descending."""
+    """Where the highest lots are in a flattened matrix, and these, descending."""
+    rows, width = lots.shape
     if lots.size <= max(_SMALL, 2 * _ROWS * num):
-        return _top(lots, num)
+        return _top(lots.reshape(-1), num)
+    if not 1 < rows <= width:
+        lots = jnp.pad(lots.reshape(-1), (0, -lots.size % _ROWS)).reshape(_ROWS, -1)
+        width = lots.shape[1]
     # The highest lie in those columns whose highest are highest.
-    lots = jnp.pad(lots, (0, -lots.size % _ROWS)).reshape(_ROWS, -1)
-    columns, _ = _top(jnp.max(lots, axis=0), num)
+    columns, _ = _highest(jnp.max(lots, axis=0, keepdims=True), min(num, width))
     among, highest = _top(lots[:, columns].reshape(-1), num)
-    row, column = among // np.uint32(num), columns[among % np.uint32(num)]
-    return row * np.uint32(lots.shape[1]) + column, highest
+    chosen = np.uint32(columns.size)
+    return lax.div(among, chosen) * np.uint32(width) + columns[lax.rem(among, chosen)], highest
 
 
 def _top(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -207,26 +209,25 @@ def test_steps_that_differ_between_devices_end_in_one_record(make_logger: MakeLo
 
 
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
-def test_a_sharded_batch_is_reduced_where_it_lies(kind: AxisType, make_logger: MakeLogger) -> None:
-    """Only the mask is gathered, and that for sampling alone."""
+@pytest.mark.parametrize("shape", [(16, 40_000), (128_000,), (8, 4, 8_000)])
+def test_a_sharded_batch_is_reduced_where_it_lies(
+    kind: AxisType, shape: tuple[int, ...], make_logger: MakeLogger
+) -> None:
     logger = make_logger()
 
-    def program(given: dict[str, jax.Array]) -> Any:
-        jaxlog.batch_step(
-            logger,
-            0,
-            {"episode_returns": given["returns"]},
-            where=given["ended"],
-            details={"image": given["image"]},
-        )
+    def program(returns: jax.Array, image: jax.Array) -> None:
+        metrics = {"episode_returns": returns, "success_mask": returns > 1.0}
+        jaxlog.batch_step(logger, 0, metrics, where=returns > 0.0, details={"image": image})
 
     with jax.set_mesh(mesh(kind)):
-        arrays = jax.device_put(batch(), SPEC)
-        text = jax.jit(program).lower(arrays).compile().as_text()
-    gathered = {
-        line.split(" = ")[1].split("{")[0] for line in text.splitlines() if " all-gather(" in line
-    }
-    assert gathered <= {"pred[3,64]", "u32[3,64]", "s32[3,64]"}
+        spec = PartitionSpec(*[None] * (len(shape) - 1), "devices")
+        arrays = (jnp.ones(shape), jnp.ones((*shape, 3), np.uint8))
+        arrays = jax.device_put(arrays, jax.sharding.NamedSharding(mesh(kind), spec))
+        text = jax.jit(program).lower(*arrays).compile().as_text()
+    gathered = re.findall(r"= \w+\[([\d,]*)\]\S* (?:all-gather|all-to-all)\(", text)
+    sizes = [math.prod(int(n) for n in dims.split(",") if n) for dims in gathered]
+    assert sizes  # of lots, the highest of each column
+    assert max(sizes) <= math.prod(shape) / 16
 
 
 def sharing(program: Callable[..., Any], **how: Any) -> Callable[..., Any]:
