@@ -5,14 +5,18 @@ all seeds to the host, where sinks write them.
 """
 
 from jaxlog.events import EpisodeEvent as EpisodeEvent
+from jaxlog.events import Histogram as Histogram
 from jaxlog.events import Key as Key
 from jaxlog.events import Lane as Lane
 from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
+from jaxlog.graph.histogram import histogram as histogram
+from jaxlog.graph.quantiles import QuantileSketch as QuantileSketch
 from jaxlog.graph.record import Record as Record
 from jaxlog.graph.sampling import sample_indices as sample_indices
 from jaxlog.graph.sampling import sample_indices_where as sample_indices_where
 from jaxlog.graph.statistics import Moments as Moments
+from jaxlog.graph.window import Window as Window
 from jaxlog.host.run import Run as Run
 from jaxlog.logger import Logger as Logger
 from jaxlog.settings import ConfigError as ConfigError
@@ -22,3 +26,6 @@ from jaxlog.sinks.sink import Sink as Sink
 from jaxlog.sinks.sink import SinkSettings as SinkSettings
 from jaxlog.step import batch_step as batch_step
 from jaxlog.step import from_info as from_info
+from jaxlog.windows import empty_window as empty_window
+from jaxlog.windows import log_window as log_window
+from jaxlog.windows import window_step as window_step

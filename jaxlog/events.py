@@ -12,6 +12,24 @@ import numpy as np
 Scalar = bool | int | float | np.generic
 """A value of a metric or a label. A float32 of the program stays `np.float32`."""
 
+
+@dataclass(frozen=True)
+class Histogram:
+    """How many values of a metric lie where, as counted in the program.
+
+    Attributes:
+      edges: of the bins, ascending.
+      counts: how many are in each bin; the last bin holds its upper edge.
+      below: how many are below the first edge.
+      above: how many are above the last.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    below: int
+    above: int
+
+
 Labels = Mapping[str, Scalar | str]
 """What names a lane: numbers of the program, and what `Logger.open` was given."""
 
@@ -23,7 +41,8 @@ class Key:
     Attributes:
       category: the group it belongs to, one of `names.CATEGORIES`.
       stem: what it is of: `episode_return`; for a scalar, its name.
-      statistic: what is told of it: `mean`; empty for a scalar.
+      statistic: what is told of it: `mean`, or `histogram`, whose value is a `Histogram`; empty for
+        a scalar.
     """
 
     category: str
@@ -45,7 +64,7 @@ class Lane:
 
     index: int
     labels: Labels
-    metrics: Mapping[str, Scalar]
+    metrics: Mapping[str, Scalar | Histogram]
     position: tuple[int, ...] = ()
 
 

@@ -76,8 +76,11 @@ class Logger:
         self._wrote = False
         self._said_off = False
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Logger:
+    def __copy__(self) -> Logger:
         return self  # compiled programs know it, and a copy they would not
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Logger:
+        return self
 
     def __reduce__(self) -> Any:
         return partial(Logger, total_steps=self.total_steps, name=self.name), (self.settings,)
@@ -155,11 +158,13 @@ class Logger:
         finally:
             try:
                 barrier()
-            except Exception as failed:
-                # The user's own program failed, and tells of it where its result is used.
+            except BaseException as failed:
                 error = error or failed
-            self._run = None
-            run.close(error)
+                if not isinstance(failed, Exception):
+                    raise  # an interrupt; the user's own program tells where its result is used
+            finally:
+                self._run = None
+                run.close(error)
             if self.settings.delivery == "return" and self._decoders and not self._wrote:
                 _log.warning(
                     "jaxlog: run %s: nothing was written. With `delivery: return` batch_step "
@@ -280,7 +285,8 @@ class Logger:
             self._decoders[schema.site] = Decoder(schema, self.settings.env_steps_per_update)
         elif known.schema != schema:
             raise RuntimeError(
-                f"two calls named {schema.name!r} have one number by chance; give one another name="
+                f"the calls {known.schema.name!r} and {schema.name!r} have one number by chance (a "
+                "hash of name and layout); give one of them another name="
             )
 
 

@@ -15,6 +15,10 @@ EPISODE_COUNT = "episode_count"
 """The key under which every line with aggregates says how many episodes they are of."""
 
 
+UPDATE_COUNT = "update_count"
+"""The key under which a line of a window says how many updates it is of."""
+
+
 @dataclass(frozen=True)
 class Name:
     """What a metric's name means.

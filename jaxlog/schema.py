@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from jaxlog.events import Key
-from jaxlog.names import EPISODE_COUNT, look_up
+from jaxlog.names import EPISODE_COUNT, UPDATE_COUNT, look_up
 
 METRICS_DUE = 1
 """The bit of a record's `due` that says its aggregates and scalars are filled in."""
@@ -79,14 +79,16 @@ class Schema:
 
     Attributes:
       name: the call site's name, `batch` or `eval`, say.
-      fields: what every record holds. The sections are `step`, `labels`, `count`, `aggregates`,
-        `scalars` and `samples`.
+      fields: what every record holds. The sections are `step`, `labels`, `count`, `updates`,
+        `aggregates`, `scalars` and `samples`.
       batch_shape: the shape of the batch that sampled indices point into.
+      edges: those of each metric that has a histogram.
     """
 
     name: str
     fields: tuple[Field, ...]
     batch_shape: tuple[int, ...] = ()
+    edges: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     @functools.cached_property
     def offsets(self) -> dict[Path, tuple[Field, int]]:
@@ -106,23 +108,27 @@ class Schema:
     def site(self) -> int:
         """A number for this schema, the same in every process that traces the same call."""
         parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
-        return zlib.crc32("|".join([self.name, str(self.batch_shape), *parts]).encode())
+        static = [self.name, str(self.batch_shape), str(self.edges)]
+        return zlib.crc32("|".join([*static, *parts]).encode())
 
     @functools.cached_property
     def columns(self) -> list[Column]:
         """The keys of a line, in the order they are written."""
         columns = [
-            Column(Key("other", EPISODE_COUNT, ""), field.path) for field in self.section("count")
+            Column(Key("other", key, ""), field.path)
+            for key, section in ((EPISODE_COUNT, "count"), (UPDATE_COUNT, "updates"))
+            for field in self.section(section)
         ]
         for field in self.section("aggregates"):
             _, metric, statistic = field.path
-            if statistic == "count":
+            if statistic == "present":
                 continue
             name = look_up(metric)
             # No value: nothing was counted, or, for what was not finite, there is nothing to tell.
-            count = ("aggregates", metric, "count")
-            presence = field.path if statistic == "nonfinite" else count
-            columns.append(Column(Key(name.category, name.stem, statistic), field.path, presence))
+            present = ("aggregates", metric, "present")
+            presence = field.path if statistic == "nonfinite" else present
+            stem = name.stem if statistic else metric
+            columns.append(Column(Key(name.category, stem, statistic), field.path, presence))
         for field in self.section("scalars"):
             metric = field.path[1]
             columns.append(Column(Key(look_up(metric).category, metric, ""), field.path))

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import jax
 from jax.typing import ArrayLike
 
-from jaxlog.crossing.primitive import emit
-from jaxlog.graph import checks, devices
-from jaxlog.graph.record import Inputs, Plan, Record, record
+from jaxlog.call import checked, send
+from jaxlog.graph.record import Record
 from jaxlog.logger import Logger
-from jaxlog.names import KNOWN, look_up
-from jaxlog.settings.problems import suggestion
 
 
 def batch_step(
@@ -58,7 +54,8 @@ def batch_step(
         logged is then that of the whole batch, once: aggregates and picks are those of all shares
         side by side along the batch's last axis, scalars their mean, and `step`, `when` and
         `labels` those of the first share.
-      name: sets apart the calls of one program: the prefix of keys, the name of the file.
+      name: sets apart the calls of one program: the prefix of keys, the name of the file. Two
+        calls of one name and the same metrics count as one, so give each its own.
 
     Returns:
       The record. There is no need to use it, but with `delivery: return` in the settings: then
@@ -84,95 +81,20 @@ def batch_step(
     >>> float(run.sink("memory").metrics[1].lanes[0].metrics["episode_return_mean"])
     11.5
     """
-    if not isinstance(logger, Logger):
-        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
-    if metrics is None:
-        raise TypeError(
-            "step: is missing; call batch_step(logger, step, metrics), with the index of the "
-            "update, an integer, as step"
-        )
-    checks.name(name)
-    live = logger.settings.delivery == "live"
-    axis_names = checks.axes(axis_name, live=live)
-    inputs = Inputs(
-        step=checks.step(step),
-        when=checks.condition(when),
-        metrics=checks.metrics(metrics),
-        where=checks.mask(where),
-        details=checks.details(details),
-        labels=checks.labels(labels),
-    )
-    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details)
-    plan = _plan(logger, name, batch_shape, tuple(inputs.metrics), tuple(inputs.labels), axis_names)
-    if not logger.enabled:
-        logger.mention_off()
-        return Record()
-    made = devices.with_automatic_axes(partial(record, plan))(inputs)
-    assert made.due is not None
-    assert made.words is not None
-    assert made.schema is not None
-    logger.learn(made.schema)
-    if live:
-        due = devices.only_first(made.due)
-        emit(due, made.words, handle=logger.handle, site=made.schema.site)
-    return made
-
-
-def _plan(
-    logger: Logger,
-    name: str,
-    batch_shape: tuple[int, ...] | None,
-    metrics: tuple[str, ...],
-    labels: tuple[str, ...],
-    axis_names: tuple[str, ...],
-) -> Plan:
-    """What the settings make of one call."""
-    settings = logger.settings
-    include = _named_in("include", settings.include, metrics, name)
-    exclude = _named_in("exclude", settings.exclude, metrics, name)
-    kept = [m for m in metrics if (m in include or not settings.include) and m not in exclude]
-    # The switches speak of lines: an episode's summary keeps its return.
-    switches = {metric: look_up(metric).setting for metric in kept}
-    logged = [m for m in kept if getattr(settings, switches[m] or "", True)]
-    samples = settings.num_samples if settings.sampling_enabled and batch_shape else 0
-    return Plan(
-        name=name,
-        batch_shape=batch_shape,
-        log_frequency=settings.log_frequency,
-        sample_frequency=settings.sample_frequency,
-        last_step=None if logger.total_steps is None else logger.total_steps - 1,
-        num_samples=samples,
-        sample_seed=settings.sample_seed,
-        statistics=settings.statistics,
-        logged=tuple(logged),
-        sampled=tuple(kept),
+    plan, inputs = checked(
+        logger,
+        "batch_step(logger, step, metrics)",
+        step,
+        metrics,
+        where=where,
+        details=details,
         labels=labels,
-        axis_names=axis_names,
-        returned=settings.delivery == "return",
+        when=when,
+        axis_name=axis_name,
+        name=name,
     )
-
-
-def _named_in(
-    setting: str, entries: tuple[str, ...], metrics: tuple[str, ...], call: str
-) -> set[str]:
-    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
-    found = set()
-    for entry in entries:
-        prefix, _, bare = entry.rpartition("/")
-        if entry in metrics:
-            found.add(entry)
-        elif prefix == call and bare in metrics:
-            found.add(bare)
-        elif prefix not in ("", call) or entry in KNOWN:
-            continue  # it speaks of another call, or of what only another call may have
-        else:
-            raise ValueError(
-                f"settings: {setting}: got {entry!r}, which is no metric of "
-                f"batch_step(..., name={call!r}){suggestion(bare, [*metrics, *KNOWN])} "
-                f"(its metrics are: {', '.join(metrics)}; for one of another call write "
-                f"NAME_OF_THE_CALL/{bare})"
-            )
-    return found
+    made, _ = send(logger, plan, inputs)
+    return made
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:

@@ -13,9 +13,10 @@ import jaxlog
 
 PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = [
-    "ConfigError", "EpisodeEvent", "Key", "Lane", "Logger", "LoggingConfig", "MetricsEvent",
-    "Moments", "Record", "Run", "RunInfo", "Sink", "SinkSettings", "batch_step", "from_info",
-    "load_config", "sample_indices", "sample_indices_where",
+    "ConfigError", "EpisodeEvent", "Histogram", "Key", "Lane", "Logger", "LoggingConfig",
+    "MetricsEvent", "Moments", "QuantileSketch", "Record", "Run", "RunInfo", "Sink",
+    "SinkSettings", "Window", "batch_step", "empty_window", "from_info", "histogram",
+    "load_config", "log_window", "sample_indices", "sample_indices_where", "window_step",
 ]  # fmt: skip
 
 
@@ -85,8 +86,8 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "crossing", "events", "graph", "host", "logger", "names", "schema", "settings", "sinks",
-        "step",
+        "call", "crossing", "events", "graph", "host", "logger", "names", "schema", "settings",
+        "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)

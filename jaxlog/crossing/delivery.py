@@ -1,7 +1,8 @@
 """The host's end of the crossing: one function that every compiled program calls.
 
-It copies the buffer, hands it to the logger whose number it carries, and returns. It never raises
-and never calls JAX.
+It copies the buffer, hands it to the logger whose number it carries, and returns. It never raises,
+and calls nothing of JAX's but, where a program runs on several devices, what `np.array` calls to
+read the array that `io_callback` gives.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Receiver(Protocol):
 _receivers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _used: set[int] = set()
 _unclaimed = itertools.count()
+_failed = itertools.count()
 
 
 def attach(name: str, receiver: Receiver) -> int:
@@ -64,7 +66,10 @@ def receive(words: Any) -> None:
             return
         receiver.receive(delivery)
     except Exception:
-        _log.exception("jaxlog: a record could not be taken in; training goes on without it")
+        if next(_failed) == 0:
+            _log.exception(
+                "jaxlog: a record could not be taken in; training goes on without it. Said once."
+            )
 
 
 def is_first_process() -> bool:

@@ -35,14 +35,14 @@ def fields(values: Mapping[Path, ArrayLike]) -> list[Field]:
 def packed(values: Callable[[], Mapping[Path, ArrayLike]]) -> tuple[list[Field], Words]:
     """The fields of what a function computes, and the function that computes and packs it.
 
-    It is traced here, and not run; calling what is returned does not trace it again.
+    It is traced here, and not run; under `jit`, what is returned does not trace it again.
     """
     found: list[Field] = []
 
     @functools.partial(jax.jit, inline=True)
     def words() -> jax.Array:
         arrays = values()
-        found.extend(fields(arrays))
+        found[:] = fields(arrays)
         return pack(arrays)
 
     jax.eval_shape(words)
@@ -71,11 +71,13 @@ def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
     over devices, which changes the bits of a NaN or the sign of a zero.
     """
     array = host_array(array)
-    floating = jnp.issubdtype(array.dtype, np.floating)
-    unsigned = np.dtype(f"uint{8 * array.dtype.itemsize}")
-    bits = lax.bitcast_convert_type(array, unsigned) if floating else array
+    if jnp.issubdtype(array.dtype, np.complexfloating):
+        return lax.complex(rows(array.real, index), rows(array.imag, index))
+    bits = array
+    if jnp.issubdtype(array.dtype, np.floating):
+        bits = lax.bitcast_convert_type(array, np.dtype(f"uint{8 * array.dtype.itemsize}"))
     taken = bits.at[index].get(mode="promise_in_bounds")
-    return lax.bitcast_convert_type(taken, array.dtype) if floating else taken
+    return taken if bits is array else lax.bitcast_convert_type(taken, array.dtype)
 
 
 def _dense(array: jax.Array) -> jax.Array:

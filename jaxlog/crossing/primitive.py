@@ -99,15 +99,13 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
 
 def _transpose(*_: Any, **__: Any) -> Any:
     raise NotImplementedError(
-        "batch_step: logs a tangent, in a rule of jax.custom_jvp, and grad turns that rule around, "
-        "so that there is no tangent to log; log the gradient in the backward pass of a "
-        "jax.custom_vjp instead"
+        "batch_step: logs a value that JAX transposes, so that there is none. In a rule of "
+        "jax.custom_jvp, which grad turns around, log the gradient instead, in the backward pass "
+        "of a jax.custom_vjp; under jax.linear_transpose, log outside of it"
     )
 
 
-def _gate(
-    due: jax.Array, words: jax.Array, *, handle: int, site: int, one_device: bool
-) -> list[Any]:
+def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
@@ -117,16 +115,12 @@ def _gate(
         head = header(handle, site, lanes)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        parts = [head, due, words]
-        if one_device or not lanes:
-            cross_p.bind(jnp.concatenate(parts))
-            return
         # Lanes may lie on several devices. To bring a concatenation of those to the one device that
-        # makes the call, XLA finds no good way, and says so at length.
-        buffer = jnp.zeros(sum(part.size for part in parts), np.uint32)
-        for i, part in enumerate(parts):
-            start = sum(part.size for part in parts[:i])
+        # makes the call, XLA finds no good way, and says so at length; this it does, at no more.
+        buffer, start = jnp.zeros(head.size + due.size + words.size, np.uint32), 0
+        for part in (head, due, words):
             buffer = lax.dynamic_update_slice(buffer, part, (start,))
+            start += part.size
         cross_p.bind(buffer)
 
     lax.cond(jnp.any(due != 0), cross, lambda *_: None, due, words)
@@ -146,13 +140,7 @@ def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any
     # How the operands lie on a mesh is no matter of types any more: XLA knows.
     bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
-        one_device = _on_one_device(ctx)
-        return _lower_gate(ctx.replace(avals_in=bare), *args, one_device=one_device, **params)
-
-
-def _on_one_device(ctx: mlir.LoweringRuleContext) -> bool:
-    context = ctx.module_context.axis_context
-    return isinstance(context, mlir.ShardingContext) and context.num_devices == 1
+        return _lower_gate(ctx.replace(avals_in=bare), *args, **params)
 
 
 def _arrays(avals: Any) -> Sequence[ShapedArray]:
@@ -237,7 +225,9 @@ def _deliver(words: Any) -> tuple[()]:
 
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
-    if not _on_one_device(ctx):
+    context = ctx.module_context.axis_context
+    if not isinstance(context, mlir.ShardingContext) or context.num_devices > 1:
+        # Which of the devices makes the call is for `io_callback` to say.
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
     # arguments to a device of JAX's and sets a default device. That is most of what a call costs

@@ -69,7 +69,7 @@ def step(value: Any) -> ArrayLike:
             f"step: got {_told(value)}, {expected}; count updates with jnp.arange(num_updates), "
             "or cast it with .astype(jnp.int32)"
         )
-    return _fitting("step", value)
+    return _fitting("step", value, "switch on jax_enable_x64")
 
 
 def name(value: Any) -> None:
@@ -152,7 +152,7 @@ def details(tree: Any) -> dict[str, ArrayLike]:
             )
         if key in flat:
             raise ValueError(f"details: two leaves are called {key!r}; rename one")
-        flat[key] = _array(leaf)
+        flat[key] = _fitting(f"details[{key!r}]", _array(leaf), "switch on jax_enable_x64")
     return flat
 
 
@@ -201,14 +201,19 @@ def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[
     return "", None
 
 
-def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
+def mapping(argument: str, values: Any) -> Mapping[Any, Any]:
+    """Something by name."""
     if not isinstance(values, Mapping):
         raise TypeError(
             f"{argument}: got {_told(values)}, expected a dict by name, like "
             "{'learning_rate': 3e-4}"
         )
+    return values
+
+
+def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
     checked: dict[str, ArrayLike] = {}
-    for key, value in values.items():
+    for key, value in mapping(argument, values).items():
         path = f"{argument}[{key!r}]"
         if not isinstance(key, str) or not key:
             raise TypeError(f"{argument}: got the key {key!r}, expected a name")
@@ -246,7 +251,9 @@ def _is_numeric(value: Any) -> bool:
     return real or dtype == np.bool_
 
 
-def _fitting(path: str, value: Any) -> Any:
+def _fitting(
+    path: str, value: Any, remedy: str = "give a float, or switch on jax_enable_x64"
+) -> Any:
     """A value that JAX will take as it is: NumPy's 64 bits become 32 without a word, unless x64."""
     if isinstance(value, jax.Array | bool):
         return value
@@ -254,10 +261,11 @@ def _fitting(path: str, value: Any) -> Any:
     dtype = jnp.result_type(value)
     if array.dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
-        if not limits.min <= int(array.min()) <= int(array.max()) <= limits.max:
+        low, high = int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
             raise ValueError(
-                f"{path}: got {array.max()}, expected what fits into {dtype.name}; give a float, "
-                "or switch on jax_enable_x64"
+                f"{path}: got {low if low < limits.min else high}, expected what fits into "
+                f"{dtype.name}; {remedy}"
             )
     return value
 

@@ -20,7 +20,9 @@ from jaxlog.crossing.packing import Words
 from jaxlog.crossing.primitive import lane
 from jaxlog.graph import devices
 from jaxlog.graph.sampling import sample_indices, sample_indices_where
-from jaxlog.graph.statistics import STATISTICS, Moments, count_of, moments_of
+from jaxlog.graph.statistics import count_of
+from jaxlog.graph.summary import Told, statistic, summaries_of
+from jaxlog.graph.window import Window
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Path, Schema
 
@@ -55,12 +57,12 @@ class Plan:
       last_step: everything is due there; None where it is not known.
       num_samples: how many episodes to pick, if there are as many; 0 for none.
       sample_seed: with the step, decides which.
-      statistics: names in `STATISTICS`.
-      logged: the metrics that are on the lines, in their order.
+      logged: the metrics that are on the lines, in their order, and what is told of each.
       sampled: the metrics that are part of a sampled episode, in their order.
       labels: the labels, in their order.
       axis_names: the named axes along which the batch is divided.
       returned: whether the record is to tell which lane it is of.
+      rest: whether it is of what is left in a window, and of no update.
     """
 
     name: str
@@ -70,12 +72,17 @@ class Plan:
     last_step: int | None
     num_samples: int
     sample_seed: int
-    statistics: tuple[str, ...]
-    logged: tuple[str, ...]
+    logged: tuple[tuple[str, Told], ...]
     sampled: tuple[str, ...]
     labels: tuple[str, ...]
     axis_names: tuple[str, ...]
     returned: bool
+    rest: bool = False
+
+    @property
+    def told(self) -> dict[str, Told]:
+        """What is told of each metric that is on the lines."""
+        return dict(self.logged)
 
 
 Leaf = TypeVar("Leaf")
@@ -99,8 +106,13 @@ class Inputs(Generic[Leaf]):
 
 # Inlined, it leaves no mark in a program; outside of one, it is what is compiled once.
 @functools.partial(jax.jit, static_argnums=0, inline=True)
-def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
-    """The record of one call, with all that is computed behind the gate."""
+def record(
+    plan: Plan, given: Inputs[ArrayLike], window: Window | None = None
+) -> tuple[Record, Window | None]:
+    """The record of one call, with all that is computed behind the gate.
+
+    With a window, the record is of all that has come into it, and it is emptied where that is due.
+    """
     # Gradients are those of the program without the call.
     arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
     inputs = cast("Inputs[jax.Array]", arrays)
@@ -113,37 +125,43 @@ def record(plan: Plan, given: Inputs[ArrayLike]) -> Record:
     due = functools.partial(_due, plan.last_step, step, inputs.when)
     metrics_due = due(plan.log_frequency)
     samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
+    if plan.rest:
+        assert window is not None
+        assert window.updates is not None
+        metrics_due = window.updates > 0
+    elif window is not None:
+        window = window.merge(update_window(plan, inputs, with_scalars=True))
 
-    batch_axes, batch_shape = _whole_batch(plan, inputs)
-    head = _head(plan, step, inputs)
+    batch_axes, batch_shape = _whole_batch(plan, inputs, window)
+    head = _head(plan, step, inputs, with_scalars=not plan.axis_names and window is None)
     head_fields = packing.fields(head)
-    metrics_fields, metrics = _metrics(plan, inputs, batch_axes)
+    metrics_fields, metrics = _metrics(plan, inputs, batch_axes, window)
     samples_fields, samples = _samples(plan, step, inputs, batch_axes, batch_shape)
-    schema = Schema(plan.name, (*head_fields, *metrics_fields, *samples_fields), batch_shape)
+    schema = Schema(
+        plan.name,
+        (*head_fields, *metrics_fields, *samples_fields),
+        batch_shape,
+        tuple((key, told.edges) for key, told in plan.logged if told.edges),
+    )
     _refuse_repeated_keys(schema)
 
+    # Samples that come with metrics only have no second gate to pass.
+    if not samples_fields or plan.sample_frequency % plan.log_frequency:
+        metrics = _if(metrics_due, metrics_fields, metrics)
+    samples = _if(samples_due, samples_fields, samples)
     # Numbers that the program has already are joined outside the gate: as operands of the branch,
     # XLA would put each into a buffer of its own, which costs more than joining all of them.
     words = head_words = packing.pack(head)
     if metrics_fields:
-        # At most steps nothing is due, and then there is one gate to pass, not two.
         words = lax.cond(
             metrics_due | samples_due,
-            lambda: jnp.concatenate(
-                [
-                    head_words,
-                    # Where samples come with metrics only, it has been passed.
-                    metrics()
-                    if plan.sample_frequency % plan.log_frequency == 0 or not samples_fields
-                    else _if(metrics_due, metrics_fields, metrics),
-                    *([_if(samples_due, samples_fields, samples)] if samples_fields else []),
-                ]
-            ),
+            lambda: jnp.concatenate([head_words, metrics(), samples()]),
             lambda: jnp.zeros(schema.num_words, np.uint32),
         )
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
     bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
-    return Record(bits, words, lane(bits, words) if plan.returned else None, schema)
+    made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
+    return made, None if window is None else window.emptied_where(metrics_due)
 
 
 def _step_dtype(dtype: np.dtype) -> np.dtype:
@@ -160,8 +178,12 @@ def _due(
     return due if when is None else due & when
 
 
-def _whole_batch(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[devices.Axes, tuple[int, ...]]:
+def _whole_batch(
+    plan: Plan, inputs: Inputs[jax.Array], window: Window | None
+) -> tuple[devices.Axes, tuple[int, ...]]:
     """The axes along which the batch is divided, and the shape of all of it."""
+    if plan.rest:
+        return devices.varying(plan.axis_names, window), ()
     if plan.batch_shape is None:
         return (), ()
     arrays = [array for array in inputs.metrics.values() if np.ndim(array)]
@@ -170,23 +192,27 @@ def _whole_batch(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[devices.Axes, t
     return axes, (*outer, num_envs * devices.size(axes))
 
 
-def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> jax.Array:
-    """The words of some fields where they are due, and as many zeros where not."""
+def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> Words:
+    """Computes some fields where they are due, and as many zeros where not."""
     num_words = sum(field.num_words for field in fields)
-    return lax.cond(due, words, lambda: jnp.zeros(num_words, np.uint32))
+    if not num_words:
+        return words
+    return lambda: lax.cond(due, words, lambda: jnp.zeros(num_words, np.uint32))
 
 
-def _head(plan: Plan, step: jax.Array, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
+def _head(
+    plan: Plan, step: jax.Array, inputs: Inputs[jax.Array], *, with_scalars: bool
+) -> dict[Path, jax.Array]:
     """What a record has that needs no computing."""
     head: dict[Path, jax.Array] = {("step",): step}
     for key in plan.labels:
         head["labels", key] = inputs.labels[key]
-    return head if plan.axis_names else head | _scalars(plan, inputs)
+    return head | _scalars(plan, inputs) if with_scalars else head
 
 
 def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
     scalars = {}
-    for key in plan.logged:
+    for key in plan.told:
         value = inputs.metrics[key]
         if not np.ndim(value):
             value = devices.mean(plan.axis_names, value)
@@ -195,46 +221,68 @@ def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
     return scalars
 
 
+def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
+    """What one update has to tell. A scalar is a metric with one value."""
+    arrays = {key: inputs.metrics[key] for key, told in plan.logged if told.per_episode}
+    metrics = summaries_of(arrays, inputs.where, plan.told)
+    if with_scalars:
+        scalars = {key: inputs.metrics[key] for key in plan.told if key not in arrays}
+        values = {key: scalar[None] for key, scalar in scalars.items()}
+        metrics |= summaries_of(values, None, plan.told)
+    count = None
+    if plan.batch_shape is not None:
+        where = inputs.where
+        count = jnp.int32(math.prod(plan.batch_shape)) if where is None else count_of(where)
+    return Window(jnp.int32(1), count, metrics, plan.name, plan.logged)
+
+
+def _across(plan: Plan, window: Window, axes: devices.Axes) -> Window:
+    """The window of all shares, where a batch is divided along some axes."""
+    metrics = {}
+    for key, summary in window.metrics.items():
+        # A scalar is not divided with the batch: it varies, or not, for itself.
+        per_episode = plan.told[key].per_episode
+        own = axes if per_episode else devices.varying(plan.axis_names, summary)
+        metrics[key] = summary.across(own) if own else summary
+    count = window.count
+    if axes and count is not None:
+        count = lax.psum(count, axes)
+    return dataclasses.replace(window, count=count, metrics=metrics)
+
+
 def _metrics(
-    plan: Plan, inputs: Inputs[jax.Array], axes: devices.Axes
+    plan: Plan, inputs: Inputs[jax.Array], axes: devices.Axes, window: Window | None
 ) -> tuple[list[Field], Words]:
     """The fields of what is computed of a record, and the function that computes them."""
-    arrays = {key: inputs.metrics[key] for key in plan.logged if np.ndim(inputs.metrics[key])}
 
     def values() -> Mapping[Path, jax.Array]:
         # Means over devices are computed, too: they wait behind the gate.
-        found = _scalars(plan, inputs) if plan.axis_names else {}
-        if plan.batch_shape is None:
+        found = _scalars(plan, inputs) if plan.axis_names and window is None else {}
+        if window is None and plan.batch_shape is None:
             return found
-        where = inputs.where
-        here = math.prod(plan.batch_shape) if where is None else count_of(where)
-        found["count",] = jnp.asarray(lax.psum(here, axes) if axes else here, np.int32)
-        moments = moments_of(arrays, where)
-        if axes:
-            moments = {key: moments[key].across(axes) for key in moments}
+        of_update = update_window(plan, inputs, with_scalars=False) if window is None else window
+        whole = _across(plan, of_update, axes)
+        if whole.count is not None:
+            found["count",] = whole.count
+        if window is not None:
+            assert whole.updates is not None
+            found["updates",] = devices.of_first(plan.axis_names, whole.updates)
         # Values of one dtype stand together, and are then packed together.
-        for key in arrays:
-            found["aggregates", key, "count"] = moments[key].count
-        for key in arrays:
-            for statistic, value in _chosen_statistics(
-                plan, key, arrays[key].dtype, moments[key]
-            ).items():
-                found["aggregates", key, statistic] = value
-        for key in arrays:
-            if jnp.issubdtype(arrays[key].dtype, np.floating):
-                found["aggregates", key, "nonfinite"] = moments[key].nonfinite
+        told = {key: told for key, told in plan.logged if key in whole.metrics}
+        for key in told:
+            found["aggregates", key, "present"] = whole.metrics[key].moments.count
+        for key in told:
+            for name in told[key].statistics:
+                found["aggregates", key, name] = statistic(whole.metrics[key], name)
+        for key in told:
+            if told[key].floating:
+                found["aggregates", key, "nonfinite"] = whole.metrics[key].moments.nonfinite
+            bins = whole.metrics[key].bins
+            if bins is not None:
+                found["aggregates", key, "histogram"] = bins
         return found
 
     return packing.packed(values)
-
-
-def _chosen_statistics(
-    plan: Plan, key: str, dtype: np.dtype, moments: Moments
-) -> dict[str, jax.Array]:
-    """What is told of one metric, by name."""
-    if look_up(key).rate or dtype == np.bool_:
-        return {"rate": moments.mean}
-    return {name: STATISTICS[name](moments) for name in plan.statistics}
 
 
 def _samples(

@@ -7,6 +7,7 @@ The picks are the same on every JAX version, device count and setting, in and ou
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -109,6 +110,19 @@ def sample_indices_where(
         raise ValueError(
             f"mask: got {mask.size * num_shares} entries, expected at most 2**{_LOT_BITS}"
         )
+    draw = devices.with_automatic_axes(partial(_draw, step, seed, axes, num_shares, size))
+    return draw(mask)
+
+
+def _draw(
+    step: ArrayLike,
+    seed: ArrayLike,
+    axes: devices.Axes,
+    num_shares: int,
+    size: int,
+    mask: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """The entries that `sample_indices_where` chooses."""
     width = mask.shape[-1] if mask.ndim else 1
     mask = mask.reshape(-1, width)  # the last axis may lie on several devices, and stays
 

@@ -7,7 +7,7 @@ of two batches merge into the moments of both.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -152,8 +152,9 @@ class Moments:
         smallest, largest = lax.pmin(self.min, axis_name), lax.pmax(self.max, axis_name)
         scale = _scale(count, smallest, largest)
         share = self.count.astype(scale.dtype) / _at_least_1(count, scale)
-        first_mean = lax.psum(self.mean / scale * share, axis_name)
-        distance = self.mean / scale - first_mean
+        mean = self.mean / scale
+        first_mean = lax.psum(mean * share, axis_name)
+        distance = mean - first_mean
         spread = jnp.square(self.std / scale) + distance * distance
         drift, variance = lax.psum((distance * share, spread * share), axis_name)
         return Moments(
@@ -202,10 +203,11 @@ def _of_all(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtyp
         return _of_stack(stack, None if where is None else block(where))
 
     num_blocks = (size - 1) // _BLOCK
-    last = of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK)
-    return lax.fori_loop(
-        0, num_blocks, lambda i, moments: moments.merge(of_block(i * _BLOCK, _BLOCK)), last
-    )
+    blocks = lax.map(lambda i: of_block(i * _BLOCK, _BLOCK), jnp.arange(num_blocks))
+    # Together, as devices are: one after the other, the rounding of each would add up.
+    name = "jaxlog_blocks"
+    most = jax.vmap(lambda block: block.across(name), out_axes=None, axis_name=name)(blocks)
+    return most.merge(of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK))
 
 
 def _of_stack(values: jax.Array, where: jax.Array | None) -> Moments:
@@ -252,6 +254,8 @@ def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Arr
     info = jnp.finfo(size.dtype)
     # Halved, since what is above 1.5 * 2^127 is otherwise rounded to infinity.
     power = lax.reduce_precision(size / 2, exponent_bits=info.nexp, mantissa_bits=0)
+    # XLA may multiply with the inverse, which has to be a normal number, too.
+    power = jnp.minimum(power, np.array(2.0 ** (info.maxexp - 2), size.dtype))
     return lax.stop_gradient(jnp.where(power > 0, power, 1))
 
 
@@ -263,12 +267,3 @@ def _root(variance: jax.Array) -> jax.Array:
     """The square root, 0 of what rounding made negative; with a gradient of 0 there."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
-
-
-STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {
-    "mean": lambda moments: moments.mean,
-    "std": lambda moments: moments.std,
-    "min": lambda moments: moments.min,
-    "max": lambda moments: moments.max,
-}
-"""What the setting `statistics` chooses from: a name, and a function of the moments."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog.events import EpisodeEvent, Event, Lane, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
 
@@ -92,6 +92,13 @@ class Decoder:
         columns = self.schema.columns
         keys = [column.key for column in columns]
         rows = _rows(keys, [read(*column.path) for column in columns], len(words))
+        edges = dict(self.schema.edges)
+        for column in columns:
+            if column.info.statistic == "histogram":
+                for row in rows:
+                    below, *counts, above = row[column.key].tolist()
+                    bounds = edges[column.path[1]]
+                    row[column.key] = Histogram(bounds, tuple(counts), below, above)
         # No episode, no value: never a zero in its place.
         for column in columns:
             if column.presence is not None:

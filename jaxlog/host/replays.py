@@ -24,8 +24,8 @@ class _Last:
 class Replays:
     """Takes out what repeats, bit for bit, the record before it of the same call site and lane.
 
-    `jax.checkpoint` may run what it covers again, and a `while_loop` under `vmap` goes on running
-    lanes that have ended. A step that is logged anew with other values is no replay.
+    A `while_loop` under `vmap` goes on running lanes that have ended. A step that is logged anew
+    with other values is no replay.
 
     Attributes:
       count: how many records were taken out, each lane's for one.

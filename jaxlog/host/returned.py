@@ -43,12 +43,28 @@ def deliveries(
     due, words, lane = _without_copies(due, words, lane)
     due, words = due.reshape(-1), words.reshape(-1, schema.num_words)
     lane = lane.reshape(due.size, -1)
-    numbers, axes = lane[:, 0].astype(np.int64), lane[0, 1:]
-    lanes = tuple(axes[1 : 1 + axes[0]].tolist())
-    num_lanes = math.prod(lanes)
-    if (lane[:, 1:] != axes).any() or (numbers >= num_lanes).any():
+    # `lax.map` with a batch_size that leaves a rest has records of two numbers of lanes.
+    different, first = np.unique(lane[:, 1:], axis=0, return_index=True)
+    for axes in different[np.argsort(first)]:
+        own = (lane[:, 1:] == axes).all(axis=1)
+        lanes = tuple(axes[1 : 1 + axes[0]].tolist())
+        yield from _of_lanes(handle, schema, due[own], words[own], lane[own, 0], lanes)
+
+
+def _of_lanes(
+    handle: int,
+    schema: Schema,
+    due: np.ndarray,
+    words: np.ndarray,
+    numbers: np.ndarray,
+    lanes: tuple[int, ...],
+) -> Iterator[Step]:
+    """The deliveries of records `[records, ...]` of the same lanes, each with its lane's number."""
+    numbers, num_lanes = numbers.astype(np.int64), math.prod(lanes)
+    if (numbers >= num_lanes).any():
         raise ValueError(
-            "records: are of programs with different lanes; write those of each on their own"
+            f"records: got the lane {numbers.max()} of {num_lanes}; give whole records, as the "
+            "program returned them"
         )
     # The first record of each lane makes up the first delivery, the second the second, ...
     order = np.argsort(numbers, kind="stable")

@@ -137,7 +137,15 @@ class Run:
         if not self.writes:
             return
         for worker in self._workers:
-            worker.close()
+            worker.begin_close()
+        try:
+            for worker in self._workers:
+                worker.close()
+        finally:
+            self._conclude(error)
+
+    def _conclude(self, error: BaseException | None) -> None:
+        """Writes what became of the run."""
         if error is not None and not self.arrived:
             self._release()
             return

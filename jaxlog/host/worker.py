@@ -93,11 +93,15 @@ class Worker:
             if len(self._queue) == 1 or self._bytes > QUEUE_BYTES // 2:
                 self._changed.notify_all()
 
-    def close(self) -> None:
-        """Writes what is queued, and closes the sink."""
+    def begin_close(self) -> None:
+        """Has it write what is queued, and close the sink, without waiting for it."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Writes what is queued, and closes the sink."""
+        self.begin_close()
         while self._thread.is_alive():
             moves = self._moves
             self._thread.join(STALL_TIMEOUT)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import (
     AfterValidator,
     BaseModel,
     Field,
+    RootModel,
     SerializeAsAny,
     Strict,
     ValidationError,
+    WithJsonSchema,
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
 
-from jaxlog.graph.statistics import STATISTICS
+from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import SinkSettings
 
 
 def _known_statistic(name: str) -> str:
-    if name not in STATISTICS:
+    if name not in STATISTICS and quantile(name) is None:
         raise PydanticCustomError("choice", "not a statistic")
     return name
 
@@ -52,9 +56,64 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
 
 _Item = TypeVar("_Item")
 _Distinct = Annotated[tuple[_Item, ...], Strict(False), AfterValidator(_no_repeats)]
+_PERCENTILE = {"pattern": r"^p\d{1,3}(\.\d+)?$", "description": "a percentile, p0 to p100"}
 _Statistic = Annotated[
-    str, AfterValidator(_known_statistic), Field(json_schema_extra={"enum": list(STATISTICS)})
+    str,
+    AfterValidator(_known_statistic),
+    WithJsonSchema({"anyOf": [{"enum": [*STATISTICS, "median"]}, _PERCENTILE]}),
 ]
+
+
+class _ForAll(RootModel[_Distinct[_Statistic]], strict=True):
+    """Statistics of every metric."""
+
+
+class _ByName(RootModel[dict[str, _Distinct[_Statistic]]], strict=True):
+    """Statistics by the name of a metric."""
+
+
+class _Bins(BaseModel, extra="forbid", strict=True):
+    """Bins of one width."""
+
+    low: float = Field(description="The first edge.")
+    high: float = Field(description="The last edge.")
+    bins: int = Field(ge=1, le=10_000, description="How many bins lie between.")
+
+
+class _GivenEdges(RootModel[Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]]):
+    """The edges of bins."""
+
+
+def _as(model: type[BaseModel], value: Any) -> Any:
+    """A part of the settings that may have several forms, as one of them."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        inner = {"model": model, "errors": error.errors(include_url=False)}
+        raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None
+
+
+def _statistics(value: Any, _: Any) -> Any:
+    return _as(_ByName if isinstance(value, dict) else _ForAll, value).root
+
+
+def _edges(value: Any, _: Any) -> tuple[float, ...]:
+    if isinstance(value, dict):
+        bins = _as(_Bins, value)
+        edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
+    else:
+        edges = _as(_GivenEdges, value).root
+    if not (np.diff(np.asarray(edges, np.float32)) > 0).all():
+        raise PydanticCustomError(
+            "ascending", "got {value}, takes edges that increase, as float32", {"value": str(value)}
+        )
+    return edges
+
+
+def _either(*models: type[BaseModel]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": [model.model_json_schema() for model in models]})
+
+
 _Sink = Annotated[SerializeAsAny[SinkSettings], WrapValidator(_of_its_kind)]
 
 
@@ -68,9 +127,23 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     log_frequency: int = Field(
         10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
     )
-    statistics: _Distinct[_Statistic] = Field(
-        tuple(STATISTICS),
-        description="What is told of each metric that has a value per episode.",
+    statistics: Annotated[
+        tuple[str, ...] | Mapping[str, tuple[str, ...]],
+        WrapValidator(_statistics),
+        _either(_ForAll, _ByName),
+    ] = Field(
+        ("mean", "std", "min", "max"),
+        description="What is told of each metric that has a value per episode: a list for all, or "
+        "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
+        "mean, std, min, max, sum, count, and quantiles: median, or p0 to p100.",
+    )
+    histograms: dict[
+        str,
+        Annotated[tuple[float, ...], WrapValidator(_edges), _either(_GivenEdges, _Bins)],
+    ] = Field(
+        {},
+        description="Metrics of which a histogram is counted, each with the edges of its bins, "
+        "or with low, high and bins.",
     )
 
     sampling_enabled: bool = Field(
@@ -122,3 +195,18 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     sinks: _Distinct[_Sink] = Field(
         (), description="Where records go; each has its kind, and the keys of that kind."
     )
+
+    def __hash__(self) -> int:
+        values = (getattr(self, key) for key in type(self).model_fields)
+        return hash(tuple(frozenset(v.items()) if isinstance(v, Mapping) else v for v in values))
+
+    def statistics_of(self, call: str, metric: str) -> tuple[str, ...]:
+        """The statistics of one metric that has a value per episode."""
+        if isinstance(self.statistics, tuple):
+            return self.statistics
+        default = self.statistics.get("default", ("mean", "std", "min", "max"))
+        return self.statistics.get(f"{call}/{metric}", self.statistics.get(metric, default))
+
+    def edges_of(self, call: str, metric: str) -> tuple[float, ...]:
+        """The edges of one metric's histogram; empty for none."""
+        return self.histograms.get(f"{call}/{metric}", self.histograms.get(metric, ()))

@@ -49,11 +49,11 @@ def _describe(
                 yield place, f"{text} (the keys are: {', '.join(keys)})"
             case "missing":
                 yield place, "is missing and has to be given"
-            case "repeated":
+            case "repeated" | "ascending":
                 yield place, error["msg"]
             case _:
                 wanted = _fragment(schema, place)
-                near = suggestion(got, wanted.get("enum", ())) if isinstance(got, str) else ""
+                near = suggestion(got, _choices(wanted)) if isinstance(got, str) else ""
                 yield place, f"got {got!r}, takes {takes(wanted)}{near}"
 
 
@@ -63,8 +63,17 @@ def _fragment(schema: Mapping[str, Any], place: Location) -> Mapping[str, Any]:
     for part in place:
         if "$ref" in here:
             here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
-        here = here.get("items", {}) if isinstance(part, int) else here["properties"].get(part, {})
+        if isinstance(part, int):
+            here = here.get("items", {})
+        else:
+            here = here.get("properties", {}).get(part, here.get("additionalProperties", {}))
     return here
+
+
+def _choices(fragment: Mapping[str, Any]) -> list[str]:
+    """The names that a value may be."""
+    inner = [name for choice in fragment.get("anyOf", ()) for name in _choices(choice)]
+    return [*fragment.get("enum", ()), *inner]
 
 
 def takes(fragment: Mapping[str, Any]) -> str:
@@ -79,6 +88,8 @@ def takes(fragment: Mapping[str, Any]) -> str:
         return f"one of {', '.join(map(str, fragment['enum']))}"
     if "const" in fragment:
         return repr(fragment["const"])
+    if "pattern" in fragment:
+        return fragment["description"]
     limits = [
         text.format(fragment[key])
         for key, text in (
@@ -91,7 +102,9 @@ def takes(fragment: Mapping[str, Any]) -> str:
     ]
     match fragment.get("type"):
         case "array":
-            return f"a list, each {takes(fragment.get('items', {}))}"
+            least = fragment.get("minItems")
+            of = f" of {least} or more" if least else ""
+            return f"a list{of}, each {takes(fragment.get('items', {}))}"
         case "boolean":
             return "true or false"
         case "integer":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from jaxlog.events import MetricsEvent, RunInfo
+from jaxlog.events import Histogram, MetricsEvent, RunInfo
 from jaxlog.names import CATEGORIES
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -160,7 +160,11 @@ def _table(event: MetricsEvent, *, wide: bool) -> Table:
 def _values(event: MetricsEvent) -> Mapping[str, list[float]]:
     """The values of the lanes that have one, by key."""
     values = {
-        key: [float(lane.metrics[key]) for lane in event.lanes if key in lane.metrics]
+        key: [
+            float(value)
+            for lane in event.lanes
+            if (value := lane.metrics.get(key)) is not None and not isinstance(value, Histogram)
+        ]
         for key in event.keys
     }
     return {key: found for key, found in values.items() if found}

@@ -253,6 +253,19 @@ def custom_derivatives(log: Log) -> Any:
     return jax.grad(lambda x: second(first(x)))(0.0)
 
 
+def custom_derivatives_rematerialised(log: Log) -> Any:
+    @partial(jax.custom_vjp)
+    def double(x: jax.Array) -> jax.Array:
+        return 2.0 * x
+
+    def forward(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        log(0, x)
+        return 2.0 * x, jnp.cos(x)  # where nothing of this is used, JAX does not compute it
+
+    double.defvjp(forward, lambda kept, g: (2.0 * g + 0.0 * kept,), optimize_remat=True)
+    return jax.grad(double)(0.0)
+
+
 def cotangent(log: Log) -> Any:
     """The way to log a gradient as it flows back."""
 

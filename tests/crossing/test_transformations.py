@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +63,7 @@ CASES = [
     Case(
         programs.vmapped_steps,
         [[(0, [0.0]), (3, [3.0]), (6, [6.0])]],
-        settings={"log_frequency": 3},
+        settings={"log_frequency": 3, "sample_frequency": 6},
     ),
     Case(programs.vmapped_condition, [[(0, [5.0, 5.0])]]),
     Case(programs.vmapped_backwards, [[(step, [float(step)]) for step in range(4)]]),
@@ -80,6 +82,7 @@ CASES = [
     Case(programs.rematerialised_scan, ONE_BY_ONE),
     Case(programs.rematerialised_around_a_scan, ONE_BY_ONE),
     Case(programs.custom_derivatives, ONE_BY_ONE[:2]),
+    Case(programs.custom_derivatives_rematerialised, ONE_BY_ONE[:1]),
     Case(programs.cotangent, [[(0, [3.0])]]),
     Case(programs.sharded_map, ONE_BY_ONE),
     Case(programs.sharded_map_that_is_tracked, ONE_BY_ONE),
@@ -123,10 +126,15 @@ def test_the_host_is_called_once_for_each_step(
 
     monkeypatch.setattr(delivery, "receive", counting)
     monkeypatch.setattr(worker, "LINGER", 60.0)  # all is read together, when the run is closed
-    logger = make_logger(**({"log_frequency": 1} | (case.settings or {})))
+    settings = {"log_frequency": 1, "sample_frequency": 2} | (case.settings or {})
+    logger = make_logger(**settings)
 
     def log(step: Any, value: Any, **how: Any) -> None:
-        jaxlog.batch_step(logger, step, {"value": value}, **how)
+        # Behind the gate there is something to do: 3 episodes of 4 to aggregate, and to sample.
+        returns = value + jnp.arange(4.0)
+        metrics = {"value": value, "episode_returns": returns}
+        where = jnp.arange(4) < 3
+        jaxlog.batch_step(logger, step, metrics, where=where, details={"r": returns}, **how)
 
     program = functools.partial(case.program, log)
     with logger.open() as run:
@@ -134,6 +142,17 @@ def test_the_host_is_called_once_for_each_step(
     events = run.sink("memory").metrics
     got = [(e.step, [float(lane.metrics["value"]) for lane in e.lanes]) for e in events]
     assert got == [event for call in case.calls for event in call]
+    for event in events:
+        for lane in event.lanes:
+            assert lane.metrics["episode_return_mean"] == lane.metrics["value"] + 1.0
+            assert int(lane.metrics["episode_count"]) % 3 == 0  # of each device
+    sampled = Counter((e.step, e.lane) for e in run.sink("memory").episodes)
+    assert sampled == {
+        (event.step, lane.index): 3
+        for event in events
+        for lane in event.lanes
+        if event.step % settings["sample_frequency"] == 0
+    }
     assert len(calls) == run.arrived == len(case.calls)
     assert run.replayed == logger.dropped == 0
 
@@ -184,22 +203,61 @@ def test_results_and_gradients_are_those_without_logging(
     assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
 
 
-def test_a_second_call_compiles_nothing(make_logger: MakeLogger) -> None:
-    logger = make_logger(log_frequency=1)
-    traced = []
+def test_a_value_that_linear_transpose_turns_around_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
 
-    @jax.jit
-    def program(x: jax.Array) -> jax.Array:
-        traced.append(None)
+    def linear(x: jax.Array) -> jax.Array:
         jaxlog.batch_step(logger, 0, {"x": x})
-        return x
+        return 2.0 * x
 
-    for _ in range(2):
-        with logger.open() as run:
-            jax.block_until_ready(program(1.0))
-            program(2.0)
-        assert run.arrived == 2
-    assert len(traced) == 1
+    with pytest.raises(NotImplementedError, match="logs a value that JAX transposes"):
+        jax.linear_transpose(linear, 1.0)(1.0)
+
+
+@pytest.mark.parametrize(
+    ("log_frequency", "sample_frequency", "gates"), [(10, 100, 2), (10, 15, 3), (10, 10, 2)]
+)
+def test_there_are_no_more_gates_than_are_needed(
+    log_frequency: int, sample_frequency: int, gates: int, make_logger: MakeLogger
+) -> None:
+    logger = make_logger(log_frequency=log_frequency, sample_frequency=sample_frequency)
+    program = lambda x: jaxlog.batch_step(logger, 0, {"episode_returns": x})  # noqa: E731
+    assert str(jax.make_jaxpr(program)(jnp.ones(8))).count(" cond[") == gates
+
+
+def test_a_record_that_cannot_be_taken_in_does_not_end_the_program(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(log_frequency=1)
+    monkeypatch.setattr(delivery, "_failed", itertools.count())
+
+    def broken(self: Any, delivery: Any) -> None:
+        raise MemoryError("for the test")
+
+    monkeypatch.setattr(jaxlog.Logger, "receive", broken)
+
+    def body(total: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+        jaxlog.batch_step(logger, step, {"total": total})
+        return total + 1.0, None
+
+    with logger.open() as run:
+        total = jax.jit(lambda: jax.lax.scan(body, 0.0, jnp.arange(5))[0])()
+        assert float(total) == 5.0
+    assert run.arrived == 0
+    (said,) = [r for r in caplog.records if "could not be taken in" in r.message]
+    assert said.exc_info is not None
+    assert said.exc_info[0] is MemoryError
+
+
+def test_two_calls_of_one_number_are_told_apart(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+    schema = jaxlog.batch_step(logger, 0, {"x": 1.0}).schema
+    other = jaxlog.batch_step(logger, 0, {"y": 1.0}, name="eval").schema
+    assert schema is not None
+    assert other is not None
+    vars(other)["site"] = schema.site
+    with pytest.raises(RuntimeError, match="the calls 'batch' and 'eval' have one number"):
+        logger.learn(other)
 
 
 def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) -> None:
@@ -218,7 +276,7 @@ def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) ->
         jax.jvp(square, (2.0,), (3.0,))
     ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
     assert lane.metrics["tangent"] == 3.0
-    with pytest.raises(NotImplementedError, match="logs a tangent, in a rule of"):
+    with pytest.raises(NotImplementedError, match="logs a value that JAX transposes"):
         jax.grad(square)(2.0)
 
 

@@ -116,6 +116,18 @@ def test_picks_of_a_divided_mask_are_those_of_the_whole(
         assert valid[i].tolist() == expected[1].tolist()
 
 
+@pytest.mark.parametrize("shape", [(400,), (80_000,), (6, 8)])
+def test_a_mask_on_explicit_mesh_axes_will_do(shape: tuple[int, ...]) -> None:
+    mask = np.random.default_rng(0).random(shape) < 0.3
+    expected = sample_indices_where(3, mask, 4)[0].tolist()
+    mesh = jax.make_mesh((4,), ("i",), axis_types=(jax.sharding.AxisType.Explicit,))
+    with jax.set_mesh(mesh):
+        spec = jax.sharding.PartitionSpec(*[None] * (len(shape) - 1), "i")
+        divided = jax.device_put(mask, jax.sharding.NamedSharding(mesh, spec))
+        for pick in (sample_indices_where, compiled_where):
+            assert pick(3, divided, 4)[0].tolist() == expected
+
+
 def test_a_mask_is_at_most_as_large_as_there_are_lots() -> None:
     mask = jax.ShapeDtypeStruct((2**30 + 1,), bool)
     with pytest.raises(ValueError, match=r"mask: got 1073741825 entries, expected at most 2\*\*30"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from jaxlog import Moments
 from jaxlog.graph import devices
-from jaxlog.graph.statistics import STATISTICS, moments_of
+from jaxlog.graph.statistics import moments_of
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.int8, np.int32, np.uint8, np.bool_]
 SHAPES = [(1,), (2,), (50,), (4, 9), (2, 3, 5)]  # few, since each is compiled
@@ -58,7 +58,7 @@ def assert_moments(moments: Moments, values: np.ndarray) -> None:
     # What float32 can tell apart at this size, a few times over.
     resolution = 1e-6 * float(np.abs(exact).max()) + 1e-30
     for name, oracle in ORACLE.items():
-        got = float(STATISTICS[name](moments))
+        got = float(getattr(moments, name))
         assert got == pytest.approx(oracle(exact), rel=1e-5, abs=resolution), name
 
 
@@ -156,6 +156,41 @@ def test_a_batch_of_one_value_has_that_mean_and_no_spread(shape: tuple[int, ...]
     moments = of(np.full(shape, 0.1, np.float32), np.ones(shape, bool))
     assert float(moments.mean) == np.float32(0.1)
     assert float(moments.std) == 0.0
+
+
+@pytest.mark.parametrize("size", [3, 70_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["all", "signs", "one", "tiny"])
+def test_the_limits_of_floats_are_no_limits(
+    kind: str, dtype: type, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    largest = np.finfo(dtype).max
+    values = np.full(size, largest, dtype)
+    if kind == "signs":
+        values[::2] *= -1
+    elif kind == "one":
+        values[1:] = np.arange(1, size)
+    elif kind == "tiny":
+        values[:] = np.finfo(dtype).tiny * np.arange(100, 100 * (size + 1), 100)
+    monkeypatch.setattr(devices, "one_cpu", lambda: True)
+    with jax.enable_x64(True):
+        moments = jax.jit(lambda v: Moments.of(v))(values)
+        a, b = (jax.jit(lambda v: Moments.of(v))(part) for part in np.split(values, [size // 2]))
+        merged = a.merge(b)
+    scaled = values.astype(np.longdouble) / np.longdouble(np.abs(values).max())
+    for found in (moments, merged):
+        for name in ("mean", "std"):
+            got = np.longdouble(np.asarray(getattr(found, name))) / np.abs(values).max()
+            assert float(got) == pytest.approx(float(getattr(scaled, name)()), rel=1e-5, abs=1e-7)
+        assert np.asarray(found.min) == values.min()
+        assert np.asarray(found.max) == values.max()
+
+
+def test_many_blocks_are_as_exact_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "one_cpu", lambda: True)
+    values = np.random.default_rng(0).normal(size=8_000_000).astype(np.float32)
+    moments = jax.jit(lambda v: Moments.of(v))(values)
+    assert float(moments.std) == pytest.approx(values.std(dtype=np.float64), rel=1e-7)
 
 
 def test_float64_stays_float64() -> None:

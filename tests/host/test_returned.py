@@ -185,3 +185,22 @@ def test_a_program_that_returns_no_records_is_told_of(
     with logger.open():
         logger.write(jaxlog.batch_step(logger, 0, {"x": 1.0}))
     assert len(caplog.messages) == 1
+
+
+def test_a_map_in_batches_that_leave_a_rest(make_logger: MakeLogger) -> None:
+    """Two lanes, twice, and then one: XLA may run the rest first."""
+    seen = []
+    for delivery in ("live", "return"):
+        logger = make_logger(log_frequency=1, delivery=delivery)
+
+        def one(i: jax.Array, logger: jaxlog.Logger = logger) -> jaxlog.Record:
+            return jaxlog.batch_step(logger, i, {"x": i * 2})
+
+        with logger.open() as run:
+            records = jax.jit(lambda one=one: jax.lax.map(one, jnp.arange(5), batch_size=2))()
+            if delivery == "return":
+                logger.write(records)
+        events = run.sink("memory").metrics
+        lines = [(e.step, lane.index, int(lane.metrics["x"])) for e in events for lane in e.lanes]
+        seen.append(sorted(lines))
+    assert seen[0] == seen[1] == [(0, 0, 0), (1, 1, 2), (2, 0, 4), (3, 1, 6), (4, 0, 8)]

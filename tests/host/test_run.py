@@ -5,7 +5,9 @@ import json
 import logging
 import os
 import pickle
+import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -332,9 +334,52 @@ def test_lanes_may_differ_from_call_to_call(make_logger: MakeLogger) -> None:
     assert [len(event.lanes) for event in run.sink("memory").metrics] == [2, 4, 2, 1]
 
 
+def test_an_interrupt_while_it_is_waited_for_closes_the_run(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(jaxlog.logger, "barrier", interrupted)
+    with pytest.raises(KeyboardInterrupt), logger.open(tmp_path / "first"):
+        jax.block_until_ready(jaxlog.batch_step(logger, 0, {"x": 1.0}))
+    facts = json.loads((tmp_path / "first" / "run.json").read_text())
+    assert facts["error"].startswith("KeyboardInterrupt")
+    assert len((tmp_path / "first" / "batch_metrics.jsonl").read_text().splitlines()) == 1
+    monkeypatch.undo()
+    with logger.open(tmp_path / "second"):
+        pass
+
+
+def test_an_interrupt_while_a_sink_closes_lets_the_others_close(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[{"kind": "memory"}, {"kind": "jsonl"}])
+    closing = jaxlog.sinks.memory.MemorySink.close
+
+    def slow(self: Any) -> None:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # pyright: ignore
+        time.sleep(0.5)
+        closing(self)
+
+    monkeypatch.setattr(jaxlog.sinks.memory.MemorySink, "close", slow)
+    with pytest.raises(KeyboardInterrupt), logger.open(tmp_path / "run"):
+        jaxlog.batch_step(logger, 0, {"x": 1.0})
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["ended"]
+    assert [sink["kind"] for sink in facts["sinks"]] == ["memory", "jsonl"]
+    for thread in threading.enumerate():
+        if thread.name.startswith("jaxlog"):
+            thread.join(20)
+    lines = (tmp_path / "run" / "batch_metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 1
+
+
 def test_a_copy_of_a_logger(make_logger: MakeLogger) -> None:
     logger = make_logger(7)
-    assert copy.deepcopy(logger) is logger
+    assert copy.deepcopy(logger) is copy.copy(logger) is logger
     other = pickle.loads(pickle.dumps(logger))
     assert (other.settings, other.total_steps) == (logger.settings, 7)
     assert other.handle != logger.handle
@@ -435,7 +480,9 @@ def test_the_environment_can_switch_it_off(
     assert str(jax.make_jaxpr(train)(1.0)) == str(jax.make_jaxpr(lambda x: x)(1.0))
     with logger.open(tmp_path / "run") as run:
         train(1.0)
-        assert threading.active_count() == 1
+        assert not [
+            t for t in threading.enumerate() if t.name.startswith("jaxlog") and t.is_alive()
+        ]
     assert run.sink("memory").metrics == []
     assert run.directory == tmp_path / "run"
     assert list(tmp_path.iterdir()) == []

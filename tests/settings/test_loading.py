@@ -84,8 +84,28 @@ BAD_FILES = {
     ),
     "an unknown statistic": (
         "statistics:\n  - mean\n  - maen",
-        "bad.yaml:3:5: statistics.1: got 'maen', takes one of mean, std, min, max; "
+        "bad.yaml:3:5: statistics.1: got 'maen', takes one of mean, std, min, max, "
+        "sum, count, median or a percentile, p0 to p100; "
         "did you mean mean?",
+    ),
+    "a percentile beyond 100": (
+        "statistics:\n  default: [mean]\n  episode_returns: [p50, p101]",
+        "bad.yaml:3:26: statistics.episode_returns.1: got 'p101', takes one of mean, std, min, "
+        "max, sum, count, median or a percentile, p0 to p100",
+    ),
+    "edges that fall": (
+        "histograms:\n  episode_returns: [0, 2, 1]",
+        "bad.yaml:2:3: histograms.episode_returns: got [0, 2, 1], takes edges that increase, as "
+        "float32",
+    ),
+    "one edge": (
+        "histograms:\n  episode_returns: [0]",
+        "bad.yaml:2:3: histograms.episode_returns: got [0], takes a list of 2 or more, each a "
+        "number",
+    ),
+    "bins without an end": (
+        "histograms:\n  episode_returns: {low: 0, bins: 5}",
+        "bad.yaml:2:3: histograms.episode_returns.high: is missing and has to be given",
     ),
     "a statistic twice": (
         "statistics: [mean, mean]",

@@ -1,0 +1,149 @@
+"""What all calls in a program have in common: from its arguments to a record on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxlog.crossing.primitive import emit
+from jaxlog.graph import checks, devices
+from jaxlog.graph.record import Inputs, Plan, Record, record
+from jaxlog.graph.summary import Told
+from jaxlog.graph.window import Window
+from jaxlog.logger import Logger
+from jaxlog.names import KNOWN, look_up
+from jaxlog.settings.problems import suggestion
+
+
+def checked(
+    logger: Logger,
+    call: str,
+    step: ArrayLike,
+    metrics: Mapping[str, ArrayLike] | None,
+    *,
+    where: ArrayLike | None,
+    details: Any,
+    labels: Mapping[str, ArrayLike] | None,
+    when: ArrayLike,
+    axis_name: str | Sequence[str] | None,
+    name: str,
+) -> tuple[Plan, Inputs[ArrayLike]]:
+    """The arguments of a call, if they can be logged, and what the settings make of it."""
+    if not isinstance(logger, Logger):
+        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    if metrics is None:
+        raise TypeError(
+            f"step: is missing; call {call}, with the index of the update, an integer, as step"
+        )
+    checks.name(name)
+    axis_names = checks.axes(axis_name, live=logger.settings.delivery == "live")
+    inputs = Inputs(
+        step=checks.step(step),
+        when=checks.condition(when),
+        metrics=checks.metrics(metrics),
+        where=checks.mask(where),
+        details=checks.details(details),
+        labels=checks.labels(labels),
+    )
+    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details)
+    return plan_of(logger, name, batch_shape, inputs, axis_names), inputs
+
+
+def send(
+    logger: Logger, plan: Plan, inputs: Inputs[ArrayLike], window: Window | None = None
+) -> tuple[Record, Window | None]:
+    """The record of a call, which has left the program if it is to leave by itself."""
+    if not logger.enabled:
+        logger.mention_off()
+        return Record(), window
+    made, window = devices.with_automatic_axes(partial(_record, plan))((inputs, window))
+    assert made.due is not None
+    assert made.words is not None
+    assert made.schema is not None
+    logger.learn(made.schema)
+    if logger.settings.delivery == "live":
+        due = devices.only_first(made.due)
+        emit(due, made.words, handle=logger.handle, site=made.schema.site)
+    return made, window
+
+
+def _record(
+    plan: Plan, given: tuple[Inputs[ArrayLike], Window | None]
+) -> tuple[Record, Window | None]:
+    return record(plan, *given)
+
+
+def plan_of(
+    logger: Logger,
+    name: str,
+    batch_shape: tuple[int, ...] | None,
+    inputs: Inputs[Any],
+    axis_names: tuple[str, ...],
+) -> Plan:
+    """What the settings make of one call."""
+    settings, metrics = logger.settings, tuple(inputs.metrics)
+    include = _named_in("include", settings.include, metrics, name)
+    exclude = _named_in("exclude", settings.exclude, metrics, name)
+    kept = [m for m in metrics if (m in include or not settings.include) and m not in exclude]
+    # The switches speak of lines: an episode's summary keeps its return.
+    switches = {metric: look_up(metric).setting for metric in kept}
+    logged = [m for m in kept if getattr(settings, switches[m] or "", True)]
+    if isinstance(settings.statistics, Mapping):
+        named = [key for key in settings.statistics if key != "default"]
+        _named_in("statistics", named, metrics, name)
+    _named_in("histograms", settings.histograms, metrics, name)
+    samples = settings.num_samples if settings.sampling_enabled and batch_shape else 0
+    return Plan(
+        name=name,
+        batch_shape=batch_shape,
+        log_frequency=settings.log_frequency,
+        sample_frequency=settings.sample_frequency,
+        last_step=None if logger.total_steps is None else logger.total_steps - 1,
+        num_samples=samples,
+        sample_seed=settings.sample_seed,
+        logged=tuple((key, _told(logger, name, key, inputs.metrics[key])) for key in logged),
+        sampled=tuple(kept),
+        labels=tuple(inputs.labels),
+        axis_names=axis_names,
+        returned=settings.delivery == "return",
+    )
+
+
+def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
+    """What the settings tell of one metric."""
+    dtype = jnp.result_type(value)
+    floating = bool(jnp.issubdtype(dtype, np.floating))
+    if not np.ndim(value):
+        return Told(("",), per_episode=False, floating=floating)
+    if look_up(metric).rate or dtype == np.bool_:
+        return Told(("rate",), floating=False)
+    statistics = logger.settings.statistics_of(name, metric)
+    return Told(statistics, logger.settings.edges_of(name, metric), floating=floating)
+
+
+def _named_in(
+    setting: str, entries: Iterable[str], metrics: tuple[str, ...], call: str
+) -> set[str]:
+    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
+    found = set()
+    for entry in entries:
+        prefix, _, bare = entry.rpartition("/")
+        if entry in metrics:
+            found.add(entry)
+        elif prefix == call and bare in metrics:
+            found.add(bare)
+        elif prefix not in ("", call) or entry in KNOWN:
+            continue  # it speaks of another call, or of what only another call may have
+        else:
+            raise ValueError(
+                f"settings: {setting}: got {entry!r}, which is no metric of "
+                f"batch_step(..., name={call!r}){suggestion(bare, [*metrics, *KNOWN])} "
+                f"(its metrics are: {', '.join(metrics)}; for one of another call write "
+                f"NAME_OF_THE_CALL/{bare})"
+            )
+    return found
