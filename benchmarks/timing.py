@@ -94,6 +94,7 @@ def tell(
     name: str,
     rows: Sequence[Row] = (),
     grid: Sequence[Mapping[str, Any]] = (),
+    of_grid: str = "",
     **facts: Any,
 ) -> None:
     """Prints figures as tables, and writes `results/{name}.json`, with the machine's facts."""
@@ -112,9 +113,9 @@ def tell(
             )
         console.print(table)
     if grid:
-        table = Table(title=f"{name}: microseconds a step, over the same program without logging")
-        for column in grid[0]:
-            table.add_column(column, justify="right")
+        table = Table(title=f"{name}: {of_grid}")
+        for column, value in grid[0].items():
+            table.add_column(column, justify="left" if isinstance(value, str) else "right")
         for line in grid:
             table.add_row(*(_shown(value) for value in line.values()))
         console.print(table)

@@ -1,8 +1,8 @@
 """PPO on gymnax's CartPole-v1: all of training in one compiled program, logged while it runs.
 
 Collecting, estimating advantages and learning are steps of one `jax.lax.scan` over updates, and
-four seeds train side by side under one `jax.vmap`. `jaxlog.batch_step`, in `run_update`, is all
-that logging takes; `main` opens the run.
+four seeds train side by side under one `jax.vmap`. `jaxlog.window_step`, in `run_update`, logs; the
+window it hands on makes each line speak of all updates since the last. `main` opens the run.
 
 Run it with `make demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
 """
@@ -31,6 +31,15 @@ import jaxlog
 Params = optax.Params
 Outputs = dict[str, jax.Array]
 Keep = Callable[[Outputs, jax.Array], Any]
+
+SCALARS = (  # what is logged beside the episodes
+    "policy_loss",
+    "value_loss",
+    "entropy",
+    "gradient_norm",
+    "explained_variance",
+    "learning_rate",
+)
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,7 @@ class Carry(NamedTuple):
     env_state: Any
     obs: jax.Array
     key: jax.Array
+    window: jaxlog.Window  # what was seen since the last line
 
 
 def log_prob_of(logits: jax.Array, action: jax.Array) -> jax.Array:
@@ -203,22 +213,26 @@ def make_train(
         metrics |= jax.tree.map(jnp.mean, losses)
         metrics["explained_variance"] = 1.0 - advantage.var() / (target.var() + 1e-8)
         metrics["learning_rate"] = schedule(update * gradient_steps)
-        jaxlog.batch_step(
+        _, window = jaxlog.window_step(
             logger,
+            carry.window,
             update,
             metrics,
             where=finished,
             details={"final_observation": info["final_observation"]},
             labels={"seed": seed},
         )
-        return carry._replace(params=params, opt_state=opt_state), keep(metrics, finished)
+        carry = carry._replace(params=params, opt_state=opt_state, window=window)
+        return carry, keep(metrics, finished)
 
     def train(seed: jax.Array) -> tuple[Params, Any]:
         """Train from scratch; return the parameters and what was kept of each update."""
         key, init_key, reset_key = jax.random.split(jax.random.key(seed), 3)
         obs, env_state = reset(jax.random.split(reset_key, settings.num_envs), env_params)
         params = network.init(init_key, obs)
-        carry = Carry(params, optimizer.init(params), env_state, obs, key)
+        episodes = {"episode_returns": jnp.zeros(1), "episode_lengths": jnp.zeros(1, int)}
+        window = jaxlog.empty_window(logger, episodes | dict.fromkeys(SCALARS, 0.0))
+        carry = Carry(params, optimizer.init(params), env_state, obs, key, window)
         updates = jnp.arange(settings.num_updates)
         carry, kept = jax.lax.scan(partial(run_update, seed), carry, updates)
         return carry.params, kept
@@ -259,7 +273,7 @@ def main() -> None:
     last = {
         line["labels"]["seed"]: line for line in lines if "episode_return_mean" in line["metrics"]
     }
-    print("\nMean return of the episodes that ended in the last update logged:")
+    print("\nMean return of the episodes that ended since the line before the last:")
     for seed, line in last.items():
         print(f"  seed {seed}: {line['metrics']['episode_return_mean']:.1f}")
     print(f"\nThe run is in {directory}. To look at it:")

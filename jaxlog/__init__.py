@@ -10,6 +10,7 @@ from jaxlog.events import Key as Key
 from jaxlog.events import Lane as Lane
 from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
+from jaxlog.graph.episodes import EpisodeTracker as EpisodeTracker
 from jaxlog.graph.histogram import histogram as histogram
 from jaxlog.graph.quantiles import QuantileSketch as QuantileSketch
 from jaxlog.graph.record import Record as Record

@@ -28,6 +28,7 @@ def checked(
     *,
     where: ArrayLike | None,
     details: Any,
+    indices: ArrayLike | None,
     labels: Mapping[str, ArrayLike] | None,
     when: ArrayLike,
     axis_name: str | Sequence[str] | None,
@@ -49,8 +50,9 @@ def checked(
         where=checks.mask(where),
         details=checks.details(details),
         labels=checks.labels(labels),
+        indices=checks.indices(indices, axis_names),
     )
-    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details)
+    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     return plan_of(logger, name, batch_shape, inputs, axis_names), inputs
 
 
@@ -97,7 +99,9 @@ def plan_of(
         named = [key for key in settings.statistics if key != "default"]
         _named_in("statistics", named, metrics, name)
     _named_in("histograms", settings.histograms, metrics, name)
-    samples = settings.num_samples if settings.sampling_enabled and batch_shape else 0
+    samples = settings.num_samples if inputs.indices is None else np.size(inputs.indices)
+    if not (settings.sampling_enabled and batch_shape):
+        samples = 0
     return Plan(
         name=name,
         batch_shape=batch_shape,

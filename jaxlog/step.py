@@ -20,6 +20,7 @@ def batch_step(
     *,
     where: ArrayLike | None = None,
     details: Any = None,
+    indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
@@ -47,7 +48,11 @@ def batch_step(
         is that of the environments. An array of bools becomes its rate.
       where: `bool[*batch]`, the entries that are episodes to count; all, if None. Where there is
         none, the count is 0 and no aggregate is logged.
-      details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only.
+      details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only; with
+        `indices`, of arrays `[k, ...]`, a row for each.
+      indices: `int[k]`, environments that were chosen before the rollout, by `sample_indices` of
+        their number, so that only their states had to be carried along. The episodes shown are then
+        theirs: of each the last that ended, and none of one that has none. Not with `axis_name`.
       labels: scalars that name a lane: a seed, a learning rate.
       when: `bool[]`; False logs nothing at this step.
       axis_name: the axes of `shard_map`, `pmap` or `vmap` along which the batch is divided. What is
@@ -88,6 +93,7 @@ def batch_step(
         metrics,
         where=where,
         details=details,
+        indices=indices,
         labels=labels,
         when=when,
         axis_name=axis_name,

@@ -24,9 +24,10 @@ def empty_window(
 
     Args:
       logger: made before the program is traced.
-      metrics: what `window_step` will be given, or anything of its shapes and dtypes, like what
-        `jax.eval_shape` returns; the values are not used. Under `shard_map`, with its checks, give
-        arrays: a window varies over the devices as they do.
+      metrics: what `window_step` will be given, or something like it: a scalar for a scalar, any
+        array of the dtype, like `jnp.zeros(1)`, for one with a value per episode, or what
+        `jax.eval_shape` returns. Values are not used. Under `shard_map`, with its checks, give
+        what `window_step` is given: a window varies over the devices as that does.
       where: likewise. It may be left out where `batch_step` needs none.
       name: of the call: the prefix of keys, the name of the file.
 
@@ -54,7 +55,7 @@ def empty_window(
     given, mask = checks.metrics(given), checks.mask(mask)
     arrays = {key: jnp.asarray(value) for key, value in given.items()}
     mask = None if mask is None else jnp.asarray(mask)
-    shape = checks.batch_shape(arrays, mask, {})
+    shape = checks.batch_shape(arrays, mask, {}, None)
     inputs = Inputs(jnp.int32(0), None, arrays, mask, {}, {})
     plan = plan_of(logger, name, shape, inputs, ())
     if not logger.enabled:
@@ -70,6 +71,7 @@ def window_step(
     *,
     where: ArrayLike | None = None,
     details: Any = None,
+    indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
@@ -91,6 +93,7 @@ def window_step(
       metrics: with the same names, shapes and dtypes at every step.
       where: see `batch_step`.
       details: see `batch_step`.
+      indices: see `batch_step`.
       labels: see `batch_step`.
       when: see `batch_step`.
       axis_name: see `batch_step`. The window is that of each share; they are merged when it is due.
@@ -126,6 +129,7 @@ def window_step(
         metrics,
         where=where,
         details=details,
+        indices=indices,
         labels=labels,
         when=when,
         axis_name=axis_name,
@@ -181,6 +185,7 @@ def log_window(
         {},
         where=None,
         details=None,
+        indices=None,
         labels=labels,
         when=True,
         axis_name=axis_name,

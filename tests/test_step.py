@@ -529,3 +529,81 @@ def test_from_info_takes_what_the_log_wrapper_left() -> None:
     del info["returned_episode"]
     with pytest.raises(KeyError, match="info has no returned_episode "):
         jaxlog.from_info(info)
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_environments_chosen_before_the_rollout(
+    shape: tuple[int, ...], masked: bool, make_logger: MakeLogger
+) -> None:
+    """Their first and last states are there, though only those were carried along."""
+    logger = make_logger(sample_frequency=1, num_samples=5)
+    rng = np.random.default_rng(1)
+    returns = rng.normal(size=shape).astype(np.float32)
+    ended = rng.random(shape) < 0.4 if masked else np.ones(shape, bool)
+    ended[..., 2] = False
+    ended[..., 4] = True
+    chosen = jaxlog.sample_indices(0, 6, 6)[jnp.array([4, 2, 1, 5])]
+    initial = jnp.stack([jnp.arange(4.0)] * 3, axis=1)
+
+    @jax.jit
+    def program(returns: jax.Array, chosen: jax.Array) -> None:
+        jaxlog.batch_step(
+            logger,
+            0,
+            {"episode_returns": returns},
+            where=ended,
+            details={"initial_state": initial},
+            indices=chosen,
+        )
+
+    with logger.open() as run:
+        program(returns, chosen)
+    expected = []
+    for row, env in enumerate([4, 2, 1, 5]):
+        steps = np.flatnonzero(ended.reshape(-1, 6)[:, env])
+        if steps.size:
+            expected.append((steps[-1], env, returns.reshape(-1, 6)[steps[-1], env], float(row)))
+    got = [
+        (
+            e.episode.get("batch_index", [0])[0],
+            e.episode["environment_id"],
+            e.episode["total_reward"],
+            e.details["initial_state"][0],
+        )
+        for e in run.sink("memory").episodes
+    ]
+    assert got == sorted(expected)
+    assert 2 not in [env for _, env, *_ in got]
+
+
+def test_indices_that_are_none_of_the_batch_show_nothing(make_logger: MakeLogger) -> None:
+    logger = make_logger(sample_frequency=1)
+    with logger.open() as run:
+        metrics = {"episode_returns": jnp.arange(3.0)}
+        jaxlog.batch_step(logger, 0, metrics, indices=np.array([-1, 3, 1, 7]))
+    assert [e.episode["environment_id"] for e in run.sink("memory").episodes] == [1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        (
+            {"indices": np.zeros((2, 2), int)},
+            ValueError,
+            "indices: got int32[2,2], expected int[k]",
+        ),
+        ({"indices": np.ones(2)}, TypeError, "indices: got float32[2], expected int[k]"),
+        (
+            {"indices": np.arange(2), "details": {"x": np.ones(3)}},
+            ValueError,
+            "details['x']: got float32[3], expected a shape that begins with (2,)",
+        ),
+    ],
+)
+def test_indices_that_cannot_be(
+    arguments: dict[str, Any], error: type[Exception], text: str, make_logger: MakeLogger
+) -> None:
+    with pytest.raises(error) as caught:
+        jaxlog.batch_step(make_logger(), 0, {"episode_returns": jnp.ones(3)}, **arguments)
+    assert text in str(caught.value)

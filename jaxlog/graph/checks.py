@@ -156,8 +156,28 @@ def details(tree: Any) -> dict[str, ArrayLike]:
     return flat
 
 
+def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:
+    """Environments chosen before a rollout: integers along one axis."""
+    if value is None:
+        return None
+    expected = "expected int[k], as sample_indices returns"
+    if not _is_array(value) or np.ndim(_array(value)) != 1 or not np.size(_array(value)):
+        raise ValueError(f"indices: got {_told(value)}, {expected}")
+    if not jnp.issubdtype(jnp.result_type(_array(value)), np.integer):
+        raise TypeError(f"indices: got {_told(value)}, {expected}")
+    if axis_names:
+        raise ValueError(
+            f"indices: cannot be given with axis_name={axis_names}, where each device has "
+            "environments of its own; leave them out, and give details of the whole batch"
+        )
+    return _array(value)
+
+
 def batch_shape(
-    metrics: Mapping[str, ArrayLike], where: ArrayLike | None, details: Mapping[str, ArrayLike]
+    metrics: Mapping[str, ArrayLike],
+    where: ArrayLike | None,
+    details: Mapping[str, ArrayLike],
+    indices: ArrayLike | None,
 ) -> Shape | None:
     """The shape of the batch, which every array agrees with; None where all are scalars."""
     source, shape = _source(metrics, where)
@@ -183,7 +203,13 @@ def batch_shape(
                 "one number, like .mean()"
             )
     for key, value in details.items():
-        if np.shape(value)[: len(shape)] != shape:
+        if indices is not None:
+            if np.shape(value)[:1] != np.shape(indices):
+                raise ValueError(
+                    f"details[{key!r}]: got {_told(value)}, expected a shape that begins with "
+                    f"{np.shape(indices)}, that of indices: a row for each"
+                )
+        elif np.shape(value)[: len(shape)] != shape:
             raise ValueError(
                 f"details[{key!r}]: got {_told(value)}, expected a shape that begins with {shape}, "
                 f"that of {source}, the batch"

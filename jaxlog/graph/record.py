@@ -102,6 +102,7 @@ class Inputs(Generic[Leaf]):
     where: Leaf | None
     details: Mapping[str, Leaf]
     labels: Mapping[str, Leaf]
+    indices: Leaf | None = None
 
 
 # Inlined, it leaves no mark in a program; outside of one, it is what is compiled once.
@@ -298,14 +299,15 @@ def _samples(
     seed, num_envs = np.uint32(plan.sample_seed), plan.batch_shape[-1]
 
     def values() -> Mapping[Path, jax.Array]:
-        if inputs.where is None:
+        if inputs.indices is not None:
+            indices, valid = _last_of(inputs.indices, inputs.where, batch_shape)
+        elif inputs.where is None:
             indices = sample_indices(step, math.prod(batch_shape), plan.num_samples, seed)
-            count = jnp.int32(indices.size)
+            valid = jnp.ones(indices.shape, bool)
         else:
             indices, valid = sample_indices_where(
                 step, inputs.where, plan.num_samples, seed, axis_name=axes
             )
-            count = jnp.sum(valid, dtype=np.int32)
         # One index for each axis: flattening a batch that lies on several devices would gather it.
         *outer, env = _unravel(indices, batch_shape)
         mine = None
@@ -325,18 +327,32 @@ def _samples(
 
         first = devices.is_first(axes) if axes else None
         found: dict[Path, jax.Array] = {
-            ("samples", "count"): share(count, first),
+            ("samples", "valid"): share(valid, first),
             ("samples", "index"): share(indices, first),
         }
         for key in plan.sampled:
             if np.ndim(inputs.metrics[key]):
                 found["samples", "summary", key] = pick(inputs.metrics[key])
         for key, array in inputs.details.items():
-            found["samples", "details", key] = pick(array)
+            found["samples", "details", key] = pick(array) if inputs.indices is None else array
         return found
 
     fields, words = packing.packed(values)
     return fields, lambda: lax.psum(words(), axes) if axes else words()
+
+
+def _last_of(
+    environments: jax.Array, where: jax.Array | None, shape: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    """The last episode of each of some environments, and whether it has one."""
+    width = shape[-1]
+    env = jnp.clip(environments, 0, width - 1).astype(np.int32)
+    marked = jnp.ones(shape, bool) if where is None else where
+    marked = marked.reshape(-1, width)[:, env]
+    row = lax.broadcasted_iota(np.int32, marked.shape, 0)
+    last = jnp.max(jnp.where(marked, row, -1), axis=0)
+    valid = (last >= 0) & (environments == env.astype(environments.dtype))
+    return jnp.where(valid, last * np.int32(width) + env, 0), valid
 
 
 def _unravel(indices: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:

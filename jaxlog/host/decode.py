@@ -110,7 +110,7 @@ class Decoder:
         self, words: np.ndarray, step: int, timestamp: float, lane: Lane
     ) -> Iterator[EpisodeEvent]:
         schema = self.schema
-        (count,) = schema.read(words, "samples", "count").tolist()
+        (valid,) = schema.read(words, "samples", "valid")
         (indices,) = schema.read(words, "samples", "index")
         summary = {
             look_up(field.path[2]).episode_key: schema.read(words, *field.path)[0]
@@ -120,7 +120,7 @@ class Decoder:
             field.path[2]: schema.read(words, *field.path)[0]
             for field in schema.section("samples", "details")
         }
-        for i in np.argsort(indices[:count]).tolist():
+        for i in [i for i in np.argsort(indices, kind="stable").tolist() if valid[i]]:
             batch_index = [int(k) for k in np.unravel_index(indices[i], schema.batch_shape)]
             episode: dict[str, Any] = {"environment_id": batch_index[-1]}
             if len(batch_index) > 1:

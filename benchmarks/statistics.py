@@ -1,0 +1,141 @@
+"""What do statistics and sampling cost, at any size of a batch?
+
+Statistics are held against the separate masked reductions of `jnp` that leave out what is not
+finite, and against `jnp.sum`; sampling against `mask.sum()` and `jax.random.choice`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.timing import Program, Row, fastest, tell
+from jaxlog import Moments, QuantileSketch, sample_indices, sample_indices_where
+
+SIZES = (100, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
+NUM_SAMPLES = 3
+
+
+def separate(values: jax.Array, where: jax.Array) -> Any:
+    """What one writes without jaxlog: a reduction for each statistic."""
+    ok = where & jnp.isfinite(values)
+    return (
+        jnp.mean(values, where=ok),
+        jnp.std(values, where=ok),
+        jnp.min(values, where=ok, initial=jnp.inf),
+        jnp.max(values, where=ok, initial=-jnp.inf),
+        jnp.sum(ok),
+    )
+
+
+def moments(values: jax.Array, where: jax.Array | None = None) -> Any:
+    """The same five, by jaxlog."""
+    found = Moments.of(values, where)
+    return found.mean, found.std, found.min, found.max, found.count
+
+
+def quantiles(values: jax.Array, where: jax.Array) -> Any:
+    """Three quantiles, by jaxlog."""
+    sketch = QuantileSketch.of(values, where)
+    return [sketch.quantile(q) for q in (0.05, 0.5, 0.95)]
+
+
+def exact_quantiles(values: jax.Array, where: jax.Array) -> Any:
+    """The same three, by a sort."""
+    return jnp.nanquantile(jnp.where(where, values, jnp.nan), jnp.array([0.05, 0.5, 0.95]))
+
+
+def chosen(step: jax.Array, population: int) -> jax.Array:
+    """A few without replacement, by `jax.random`."""
+    return jax.random.choice(jax.random.key(step), population, (NUM_SAMPLES,), replace=False)
+
+
+def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Program, int]:
+    """A program to time, and the bytes it takes beside its arguments."""
+    program = jax.jit(function).lower(*arguments).compile()
+    memory = program.memory_analysis()
+    extra = 0 if memory is None else int(memory.temp_size_in_bytes)
+    return lambda: jax.block_until_ready(program(*arguments)), extra
+
+
+def batch(size: int) -> tuple[jax.Array, jax.Array]:
+    """Values, a few of them not finite, and a mask of half of them."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(10, 3, size).astype(np.float32)
+    values[:: max(1, size // 5)] = np.nan
+    return jnp.asarray(values), jnp.asarray(rng.random(size) < 0.5)
+
+
+def measure(size: int, turns: int) -> dict[str, Any]:
+    """Microseconds of each program at one size, and the memory that statistics take."""
+    values, mask = batch(size)
+    step = jnp.int32(7)
+    programs = {
+        "jnp.sum": compiled(jnp.sum, values),
+        "five jnp reductions": compiled(separate, values, mask),
+        "Moments, masked": compiled(moments, values, mask),
+        "Moments": compiled(moments, values),
+        "three quantiles": compiled(quantiles, values, mask),
+        "mask.sum()": compiled(jnp.sum, mask),
+        "sample masked": compiled(
+            lambda step, mask: sample_indices_where(step, mask, NUM_SAMPLES), step, mask
+        ),
+    }
+    if size <= 1_000_000:  # these sort: seconds, beyond
+        programs["jnp.nanquantile"] = compiled(exact_quantiles, values, mask)
+        programs["jax.random.choice"] = compiled(lambda step: chosen(step, size), step)
+    # What a program that reads 16 MB leaves of the cache is not this one's affair.
+    sample, _ = compiled(lambda step: sample_indices(step, size, NUM_SAMPLES), step)
+    times = fastest({name: program for name, (program, _) in programs.items()}, turns)
+    times |= fastest({"sample": sample}, 1000)
+    found: dict[str, Any] = {name: seconds * 1e6 for name, seconds in times.items()}
+    found["MB beside the batch, Moments"] = programs["Moments, masked"][1] / 1e6
+    found["MB beside the batch, jnp"] = programs["five jnp reductions"][1] / 1e6
+    return found
+
+
+def main(turns: int = 40) -> list[Row]:
+    """Measures and tells."""
+    by_size = {size: measure(size, turns * 5 if size <= 10_000 else turns) for size in SIZES}
+    ratios = {
+        size: line["Moments, masked"] / line["five jnp reductions"]
+        for size, line in by_size.items()
+    }
+    worst = max(ratios, key=lambda size: ratios[size])
+    million = by_size[1_000_000]
+    reductions = "five masked jnp reductions"
+    rows = [
+        Row(f"masked statistics, the worst size ({worst})", reductions, ratios[worst], "x", 1.3),
+        Row("masked statistics of 4e6", reductions, ratios[4_000_000], "x", 0.5),
+        Row(
+            "masked sampling of 1e6",
+            "mask.sum()",
+            million["sample masked"] / million["mask.sum()"],
+            "x",
+            5.0,
+        ),
+        Row(
+            "sampling 3 of 1e6, no mask",
+            "sampling 3 of 100",
+            million["sample"] / by_size[100]["sample"],
+            "x",
+            3.0,
+        ),
+    ]
+    grid = [
+        {"values": name} | {f"{size:,}": by_size[size].get(name) for size in SIZES}
+        for name in by_size[SIZES[0]]
+    ]
+    tell("statistics", rows, grid, "microseconds", turns=turns, samples=NUM_SAMPLES)
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=40)
+    main(parser.parse_args().turns)

@@ -1,0 +1,88 @@
+"""Returns and lengths of episodes, for environments that have no log wrapper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class EpisodeTracker:
+    """What the episodes that run have gathered so far: a pytree to carry through the rollout.
+
+    Carried on from rollout to rollout, it sees episodes that span them whole.
+
+    Attributes:
+      returns: `float32[*envs]`, the rewards so far.
+      lengths: `int32[*envs]`, the steps so far.
+    """
+
+    returns: jax.Array
+    lengths: jax.Array
+
+    @staticmethod
+    def empty(shape: int | tuple[int, ...] = ()) -> EpisodeTracker:
+        """The tracker of environments that were just reset.
+
+        Args:
+          shape: of the rewards: the number of environments, or several axes.
+        """
+        return EpisodeTracker(jnp.zeros(shape, np.float32), jnp.zeros(shape, np.int32))
+
+    def step(
+        self, reward: ArrayLike, terminated: ArrayLike, truncated: ArrayLike | None = None
+    ) -> tuple[EpisodeTracker, dict[str, jax.Array], jax.Array]:
+        """Takes what a step of the environments gave.
+
+        Works under `jit`, `vmap` and `scan`. The numbers are those of gymnax's `LogWrapper`, and of
+        the wrappers made after it.
+
+        Args:
+          reward: real, of the tracker's shape.
+          terminated: `bool`, of that shape: the episode has come to its end; or that it is done,
+            however it came to be.
+          truncated: `bool`, of that shape: it was cut off. Never, if None.
+
+        Returns:
+          The tracker for the next step; the metrics `episode_returns` and `episode_lengths`; and
+          `bool`, which episodes ended: the metrics and `where` of `batch_step`. Those of a whole
+          rollout, stacked by `scan`, are too. Of an episode that goes on they tell what it has
+          gathered so far.
+
+        Raises:
+          TypeError: `terminated` or `truncated` is not bool.
+          ValueError: a shape is not the tracker's.
+
+        >>> tracker = EpisodeTracker.empty(2)
+        >>> tracker, metrics, ended = tracker.step(jnp.ones(2), jnp.array([False, True]))
+        >>> tracker, metrics, ended = tracker.step(jnp.ones(2), jnp.array([True, False]))
+        >>> metrics["episode_returns"][ended].tolist(), metrics["episode_lengths"][ended].tolist()
+        ([2.0], [2])
+        """
+        reward = jnp.asarray(reward)
+        flags = {"terminated": terminated} | ({} if truncated is None else {"truncated": truncated})
+        for name, value in (("reward", reward), *flags.items()):
+            if np.shape(value) != self.returns.shape:
+                raise ValueError(
+                    f"{name}: got shape {np.shape(value)}, expected {self.returns.shape}, that of "
+                    "the tracker; give EpisodeTracker.empty the number of environments"
+                )
+        for name, value in flags.items():
+            if jnp.result_type(value) != np.bool_:
+                raise TypeError(
+                    f"{name}: got {jnp.result_type(value).name}, expected bool, like `done > 0`"
+                )
+        ended = jnp.asarray(terminated)
+        if truncated is not None:
+            ended |= jnp.asarray(truncated)
+        returns = self.returns + reward.astype(self.returns.dtype)
+        lengths = self.lengths + np.int32(1)
+        going_on = EpisodeTracker(
+            jnp.where(ended, np.float32(0), returns), jnp.where(ended, np.int32(0), lengths)
+        )
+        return going_on, {"episode_returns": returns, "episode_lengths": lengths}, ended

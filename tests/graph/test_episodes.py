@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from typing import Any
+
+import gymnax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnax.wrappers import LogWrapper
+
+import jaxlog
+from jaxlog import EpisodeTracker
+
+
+def test_the_numbers_are_those_of_the_usual_wrapper() -> None:
+    """On one stream of steps, in rollouts whose borders episodes span."""
+    environment, params = gymnax.make("CartPole-v1")
+    env = LogWrapper(environment)
+    num_envs, length = 5, 30
+
+    def step(carry: Any, key: jax.Array) -> Any:
+        state, tracker = carry
+        action_key, step_key = jax.random.split(key)
+        action = jax.random.randint(action_key, (num_envs,), 0, 2)
+        keys = jax.random.split(step_key, num_envs)
+        _, state, reward, terminated, truncated, info = jax.vmap(env.step, (0, 0, 0, None))(
+            keys, state, action, params
+        )
+        tracker, metrics, ended = tracker.step(reward, terminated, truncated)
+        return (state, tracker), (info, metrics, ended)
+
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        keys = jax.random.split(jax.random.key(0), num_envs)
+        _, state = jax.vmap(env.reset, (0, None))(keys, params)
+        carry = (state, EpisodeTracker.empty(num_envs))
+        rollout = jax.jit(
+            lambda carry, key: jax.lax.scan(step, carry, jax.random.split(key, length))
+        )
+        ended_in_all = 0
+        for key in jax.random.split(jax.random.key(1), 4):
+            carry, (info, metrics, ended) = rollout(carry, key)
+            wanted, finished = jaxlog.from_info(info)
+            assert np.array_equal(ended, finished)
+            for name in wanted:
+                got = np.asarray(metrics[name])[np.asarray(ended)]
+                assert got.tolist() == np.asarray(wanted[name])[np.asarray(ended)].tolist()
+            ended_in_all += int(ended.sum())
+    assert ended_in_all > 10
+
+
+def test_a_truncated_episode_has_ended() -> None:
+    tracker = EpisodeTracker.empty()
+    tracker, _, ended = tracker.step(1.0, False, False)
+    assert not bool(ended)
+    tracker, metrics, ended = tracker.step(2.0, False, True)
+    assert bool(ended)
+    assert (float(metrics["episode_returns"]), int(metrics["episode_lengths"])) == (3.0, 2)
+    assert (float(tracker.returns), int(tracker.lengths)) == (0.0, 0)
+
+
+def test_lanes_and_any_axes() -> None:
+    tracker = jax.vmap(lambda _: EpisodeTracker.empty((2, 3)))(jnp.arange(4))
+    step = jax.vmap(lambda tracker, reward, done: tracker.step(reward, done))
+    reward = jnp.arange(24.0).reshape(4, 2, 3)
+    tracker, metrics, _ = step(tracker, reward, reward > 5)
+    assert metrics["episode_returns"].tolist() == reward.tolist()
+    assert tracker.returns.tolist() == jnp.where(reward > 5, 0.0, reward).tolist()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ((np.ones(3), np.ones(2, bool)), ValueError, r"reward: got shape \(3,\), expected \(2,\)"),
+        ((np.ones(2), np.ones(2)), TypeError, "terminated: got float32, expected bool"),
+        ((np.ones(2), np.ones(2, bool), np.zeros(1, bool)), ValueError, "truncated: got shape"),
+    ],
+)
+def test_what_is_no_step(arguments: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        EpisodeTracker.empty(2).step(*arguments)
