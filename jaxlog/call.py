@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from jaxlog.crossing.primitive import emit
 from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Plan, Record, record
+from jaxlog.graph.statistics import accumulator
 from jaxlog.graph.summary import Told
 from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
@@ -120,14 +121,19 @@ def plan_of(
 
 def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
     """What the settings tell of one metric."""
-    dtype = jnp.result_type(value)
-    floating = bool(jnp.issubdtype(dtype, np.floating))
+    dtype, settings = jnp.result_type(value), logger.settings
+    statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
     if not np.ndim(value):
-        return Told(("",), per_episode=False, floating=floating)
-    if look_up(metric).rate or dtype == np.bool_:
-        return Told(("rate",), floating=False)
-    statistics = logger.settings.statistics_of(name, metric)
-    return Told(statistics, logger.settings.edges_of(name, metric), floating=floating)
+        statistics, edges = ("",), ()
+    elif look_up(metric).rate or dtype == np.bool_:
+        statistics, edges = ("rate",), ()
+    return Told(
+        statistics,
+        edges,
+        per_episode=bool(np.ndim(value)),
+        floating=bool(jnp.issubdtype(dtype, np.floating)),
+        accumulator=accumulator(dtype).name,
+    )
 
 
 def _named_in(

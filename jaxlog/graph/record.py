@@ -21,7 +21,7 @@ from jaxlog.crossing.primitive import lane
 from jaxlog.graph import devices
 from jaxlog.graph.sampling import sample_indices, sample_indices_where
 from jaxlog.graph.statistics import count_of
-from jaxlog.graph.summary import Told, statistic, summaries_of
+from jaxlog.graph.summary import Told, statistic
 from jaxlog.graph.window import Window
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Path, Schema
@@ -223,32 +223,13 @@ def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
 
 
 def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
-    """What one update has to tell. A scalar is a metric with one value."""
-    arrays = {key: inputs.metrics[key] for key, told in plan.logged if told.per_episode}
-    metrics = summaries_of(arrays, inputs.where, plan.told)
-    if with_scalars:
-        scalars = {key: inputs.metrics[key] for key in plan.told if key not in arrays}
-        values = {key: scalar[None] for key, scalar in scalars.items()}
-        metrics |= summaries_of(values, None, plan.told)
-    count = None
+    """What one update has to tell."""
+    metrics, where, count = inputs.metrics, inputs.where, None
+    if not with_scalars:
+        metrics = {key: array for key, array in metrics.items() if np.ndim(array)}
     if plan.batch_shape is not None:
-        where = inputs.where
         count = jnp.int32(math.prod(plan.batch_shape)) if where is None else count_of(where)
-    return Window(jnp.int32(1), count, metrics, plan.name, plan.logged)
-
-
-def _across(plan: Plan, window: Window, axes: devices.Axes) -> Window:
-    """The window of all shares, where a batch is divided along some axes."""
-    metrics = {}
-    for key, summary in window.metrics.items():
-        # A scalar is not divided with the batch: it varies, or not, for itself.
-        per_episode = plan.told[key].per_episode
-        own = axes if per_episode else devices.varying(plan.axis_names, summary)
-        metrics[key] = summary.across(own) if own else summary
-    count = window.count
-    if axes and count is not None:
-        count = lax.psum(count, axes)
-    return dataclasses.replace(window, count=count, metrics=metrics)
+    return Window.of(plan.name, plan.logged, metrics, where, count)
 
 
 def _metrics(
@@ -262,25 +243,24 @@ def _metrics(
         if window is None and plan.batch_shape is None:
             return found
         of_update = update_window(plan, inputs, with_scalars=False) if window is None else window
-        whole = _across(plan, of_update, axes)
+        whole = of_update.across(axes, plan.axis_names)
         if whole.count is not None:
             found["count",] = whole.count
         if window is not None:
             assert whole.updates is not None
-            found["updates",] = devices.of_first(plan.axis_names, whole.updates)
+            found["updates",] = whole.updates
+        summaries, told = whole.summaries(), plan.told
         # Values of one dtype stand together, and are then packed together.
-        told = {key: told for key, told in plan.logged if key in whole.metrics}
-        for key in told:
-            found["aggregates", key, "present"] = whole.metrics[key].moments.count
-        for key in told:
+        for key, summary in summaries.items():
+            found["aggregates", key, "present"] = summary.moments.count
+        for key, summary in summaries.items():
             for name in told[key].statistics:
-                found["aggregates", key, name] = statistic(whole.metrics[key], name)
-        for key in told:
+                found["aggregates", key, name] = statistic(summary, name)
+        for key, summary in summaries.items():
             if told[key].floating:
-                found["aggregates", key, "nonfinite"] = whole.metrics[key].moments.nonfinite
-            bins = whole.metrics[key].bins
-            if bins is not None:
-                found["aggregates", key, "histogram"] = bins
+                found["aggregates", key, "nonfinite"] = summary.moments.nonfinite
+            if summary.bins is not None:
+                found["aggregates", key, "histogram"] = summary.bins
         return found
 
     return packing.packed(values)

@@ -104,7 +104,8 @@ class Moments:
             raise ValueError(
                 f"where: got shape {mask.shape}, expected {values.shape}, that of the values"
             )
-        return moments_of({"": values}, mask)[""]
+        (moments,) = stacked_moments({"": values}, mask).values()
+        return jax.tree.map(lambda leaf: leaf[0], moments)
 
     def merge(self, other: Moments) -> Moments:
         """The moments of the values of both; associative and commutative to rounding.
@@ -167,22 +168,21 @@ class Moments:
         )
 
 
-def moments_of(arrays: Mapping[str, jax.Array], where: jax.Array | None) -> dict[str, Moments]:
+def stacked_moments(arrays: Mapping[str, jax.Array], where: jax.Array | None) -> dict[str, Moments]:
     """The moments of several arrays of one shape: `Moments.of` of each, in a smaller program.
 
     Args:
       arrays: by name; all of one shape.
       where: `bool` of that shape, or None.
+
+    Returns:
+      By the name of the dtype in which they are accumulated, the moments of the arrays that are,
+      in their order: each field has an axis for them.
     """
-    alike: dict[np.dtype, list[str]] = {}
-    for key, array in arrays.items():
-        alike.setdefault(accumulator(array.dtype), []).append(key)
-    found: dict[str, Moments] = {}
-    for dtype, keys in alike.items():
-        moments = _of_all([arrays[key] for key in keys], where, dtype)
-        for i, key in enumerate(keys):
-            found[key] = jax.tree.map(lambda leaf, i=i: leaf[i], moments)
-    return found
+    alike: dict[str, list[jax.Array]] = {}
+    for array in arrays.values():
+        alike.setdefault(accumulator(array.dtype).name, []).append(array)
+    return {name: _of_all(group, where, np.dtype(name)) for name, group in alike.items()}
 
 
 def _of_all(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtype) -> Moments:

@@ -1,24 +1,17 @@
-"""What is told of a metric: the statistics that settings choose from, and what they are read off.
-
-A metric becomes a `Summary`: its moments, and, where quantiles or a histogram are asked for, those.
-The summaries of two batches merge into the summary of both.
-"""
+"""What is told of a metric: the statistics that settings choose from, and what they read."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
-from jaxlog.graph.histogram import histogram
 from jaxlog.graph.quantiles import QuantileSketch
-from jaxlog.graph.statistics import Moments, moments_of
+from jaxlog.graph.statistics import Moments
 
 
 @dataclass(frozen=True)
@@ -30,12 +23,14 @@ class Told:
       edges: of its histogram; empty for none.
       per_episode: whether it has a value per episode, or is a scalar.
       floating: whether a value may be infinite or NaN.
+      accumulator: the name of the dtype in which it is accumulated.
     """
 
     statistics: tuple[str, ...]
     edges: tuple[float, ...] = ()
     per_episode: bool = True
     floating: bool = True
+    accumulator: str = "float32"
 
     @property
     def has_quantiles(self) -> bool:
@@ -43,7 +38,6 @@ class Told:
         return any(quantile(name) is not None for name in self.statistics)
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Summary:
     """What is kept of the values of one metric.
@@ -57,38 +51,6 @@ class Summary:
     moments: Moments
     sketch: QuantileSketch | None = None
     bins: jax.Array | None = None
-
-    def merge(self, other: Summary) -> Summary:
-        """The summary of the values of both."""
-        return Summary(
-            self.moments.merge(other.moments),
-            self.sketch and other.sketch and self.sketch.merge(other.sketch),
-            None if self.bins is None or other.bins is None else self.bins + other.bins,
-        )
-
-    def across(self, axis_name: str | tuple[str, ...]) -> Summary:
-        """The summary of the values of all devices, or lanes, along named axes."""
-        return Summary(
-            self.moments.across(axis_name),
-            self.sketch and self.sketch.across(axis_name),
-            None if self.bins is None else lax.psum(self.bins, axis_name),
-        )
-
-
-def summaries_of(
-    arrays: Mapping[str, jax.Array], where: jax.Array | None, told: Mapping[str, Told]
-) -> dict[str, Summary]:
-    """The summaries of several arrays of one shape, with what is told of each."""
-    found = {}
-    for key, moments in moments_of(arrays, where).items():
-        found[key] = Summary(moments)
-        if told[key].has_quantiles:
-            sketch = QuantileSketch.of(arrays[key], where)
-            found[key] = dataclasses.replace(found[key], sketch=sketch)
-        if told[key].edges:
-            bins = histogram(arrays[key], told[key].edges, where)
-            found[key] = dataclasses.replace(found[key], bins=bins)
-    return found
 
 
 STATISTICS: dict[str, Callable[[Summary], jax.Array]] = {
