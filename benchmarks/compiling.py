@@ -1,9 +1,9 @@
 """How much longer does a training step take to compile with logging in it?
 
-The step is that of examples/ppo_cartpole.py, for four seeds, from tracing to machine code; as it is,
-in windows, and with `batch_step` in their place. With and without logging, the program returns the
-arrays that are logged: otherwise XLA would leave out the work that makes them, where nothing logs
-them.
+The step is that of examples/ppo_cartpole.py, for four seeds, from tracing to machine code; as it
+is, in windows, and with `batch_step` in their place. With and without logging, the program returns
+the arrays that are logged: otherwise XLA would leave out the work that makes them, where nothing
+logs them.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ class MetricsEvent:
       timestamp: when it reached the host, in seconds since 1970 (UTC).
       lanes: in order of their index.
       keys: what each key is that a lane can have, in the order they are written.
+      over_lanes: by statistic, the values over all lanes, by key; as the settings ask for.
     """
 
     name: str
@@ -87,6 +88,7 @@ class MetricsEvent:
     timestamp: float
     lanes: tuple[Lane, ...]
     keys: Mapping[str, Key]
+    over_lanes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

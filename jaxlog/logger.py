@@ -282,7 +282,10 @@ class Logger:
         """Remembers, while a program is traced, how its records are to be read."""
         known = self._decoders.get(schema.site)
         if known is None:
-            self._decoders[schema.site] = Decoder(schema, self.settings.env_steps_per_update)
+            settings = self.settings
+            self._decoders[schema.site] = Decoder(
+                schema, settings.env_steps_per_update, settings.over_lanes
+            )
         elif known.schema != schema:
             raise RuntimeError(
                 f"the calls {known.schema.name!r} and {schema.name!r} have one number by chance (a "

@@ -167,14 +167,19 @@ def _highest(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
     rows, width = lots.shape
     if lots.size <= max(_SMALL, 2 * _ROWS * num):
         return _top(lots.reshape(-1), num)
+    rest = lots[:0, 0]
     if not 1 < rows <= width:
-        lots = jnp.pad(lots.reshape(-1), (0, -lots.size % _ROWS)).reshape(_ROWS, -1)
-        width = lots.shape[1]
-    # The highest lie in those columns whose highest are highest.
+        rows, width = _ROWS, lots.size // _ROWS
+        lots, rest = jnp.split(lots.reshape(-1), [rows * width])
+        lots = lots.reshape(rows, width)
+    # The highest lie in those columns whose highest are highest, or in the rest.
     columns, _ = _highest(jnp.max(lots, axis=0, keepdims=True), min(num, width))
-    among, highest = _top(lots[:, columns].reshape(-1), num)
-    chosen = np.uint32(columns.size)
-    return lax.div(among, chosen) * np.uint32(width) + columns[lax.rem(among, chosen)], highest
+    places = (
+        lax.broadcasted_iota(np.uint32, (rows, columns.size), 0) * np.uint32(width) + columns[None]
+    )
+    places = [places.reshape(-1), np.uint32(lots.size) + lax.iota(np.uint32, rest.size)]
+    among, highest = _top(jnp.concatenate([lots[:, columns].reshape(-1), rest]), num)
+    return jnp.concatenate(places)[among], highest
 
 
 def _top(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:

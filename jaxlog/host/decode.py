@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
+from jaxlog.host.lanes import over_lanes
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
 
@@ -20,10 +21,17 @@ class Decoder:
     Args:
       schema: the layout of its records.
       env_steps_per_update: for `env_step`; None leaves it out.
+      statistics_over_lanes: names in `host.lanes.OVER_LANES`.
     """
 
-    def __init__(self, schema: Schema, env_steps_per_update: int | None) -> None:
+    def __init__(
+        self,
+        schema: Schema,
+        env_steps_per_update: int | None,
+        statistics_over_lanes: Sequence[str] = (),
+    ) -> None:
         self.schema = schema
+        self._over_lanes = statistics_over_lanes
         self._env_steps_per_update = env_steps_per_update
         self._labels = [field.path[1] for field in schema.section("labels")]
         self._keys = {column.key: column.info for column in schema.columns}
@@ -72,6 +80,7 @@ class Decoder:
                     timestamp,
                     tuple(at_step[step]),
                     self._keys,
+                    over_lanes(self._over_lanes, at_step[step]),
                 )
                 for step in sorted(at_step)
             ]

@@ -181,6 +181,11 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     )
     exclude: _Distinct[str] = Field((), description="Not these metrics; as include.")
 
+    over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
+        (),
+        description="Where several lanes log, a line more for each of these: every metric's mean, "
+        "standard deviation or interquartile mean over the lanes, over seeds, say.",
+    )
     delivery: Literal["live", "return"] = Field(
         "live",
         description="live: records leave the running program, through a callback. return: the "

@@ -60,6 +60,9 @@ class JsonlSink(Sink):
             )
             for lane in event.lanes
         ]
+        for statistic, metrics in event.over_lanes.items():
+            over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
+            lines.append(_dumps(_head(event) | over, ("metrics",)))
         self._file(f"{event.name}_metrics.jsonl").add(b"".join(lines))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
