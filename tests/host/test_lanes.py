@@ -33,7 +33,9 @@ def test_there_is_a_line_more_for_each_statistic(make_logger: MakeLogger, tmp_pa
 
     with logger.open(tmp_path):
         jax.vmap(lane)(values)
-    lines = [json.loads(line) for line in (tmp_path / "batch_metrics.jsonl").open()]
+    lines = [
+        json.loads(line) for line in (tmp_path / "batch_metrics.jsonl").read_text().splitlines()
+    ]
     assert [line.get("lane") for line in lines] == [0, 1, 2, 3, 4, None, None, None]
     over = {line["over_lanes"]: line for line in lines[5:]}
     assert {line["lanes"] for line in over.values()} == {5}
