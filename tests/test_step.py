@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -607,3 +609,49 @@ def test_indices_that_cannot_be(
     with pytest.raises(error) as caught:
         jaxlog.batch_step(make_logger(), 0, {"episode_returns": jnp.ones(3)}, **arguments)
     assert text in str(caught.value)
+
+
+def test_a_sum_may_be_beyond_what_int32_holds(make_logger: MakeLogger) -> None:
+    logger = make_logger(statistics=["sum", "mean", "count"])
+    tokens = jnp.full(5, 2_000_000_000, np.int32)
+    with logger.open() as run:
+        jaxlog.batch_step(logger, 0, {"tokens": tokens}, where=tokens > 0)
+    metrics = run.sink("memory").metrics[0].lanes[0].metrics
+    assert float(metrics["tokens_sum"]) == pytest.approx(1e10, rel=1e-6)
+    assert (float(metrics["tokens_mean"]), int(metrics["tokens_count"])) == (2e9, 5)
+
+
+def test_statistics_and_histograms_by_name(make_logger: MakeLogger) -> None:
+    logger = make_logger(
+        statistics={"default": ["mean"], "episode_returns": ["p50"], "eval/score": ["max"]},
+        histograms={"episode_returns": {"low": 0.0, "high": 10.0, "bins": 5}},
+    )
+    returns = jnp.array([-1.0, 0.0, 1.0, 5.0, 10.0, 11.0])
+    with logger.open() as run:
+        for name in ("batch", "eval"):
+            metrics = {"episode_returns": returns, "score": returns}
+            jaxlog.batch_step(logger, 0, metrics, name=name)
+    train, test = (event.lanes[0].metrics for event in run.sink("memory").metrics)
+    assert set(train) == {
+        "episode_count", "episode_return_p50", "episode_return_histogram", "score_mean"
+    }  # fmt: skip
+    assert train["episode_return_histogram"] == jaxlog.Histogram(
+        (0.0, 2.0, 4.0, 6.0, 8.0, 10.0), (2, 0, 1, 0, 1), 1, 1
+    )
+    assert float(train["episode_return_p50"]) == pytest.approx(1.0, rel=0.01)
+    assert "score_max" in test
+    with pytest.raises(ValueError, match="settings: statistics: got 'eval/score', which is no"):
+        jaxlog.batch_step(logger, 0, {"episode_returns": returns}, name="eval")
+
+
+def test_a_histogram_is_an_object_on_its_line(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(
+        histograms={"episode_returns": [0, 1, 2]},
+        sinks=[{"kind": "jsonl"}, {"kind": "console"}],
+    )
+    with logger.open(tmp_path):
+        jaxlog.batch_step(logger, 0, {"episode_returns": jnp.array([0.5, 1.5, 3.0])})
+    (line,) = (tmp_path / "batch_metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["metrics"]["episode_return_histogram"] == {
+        "edges": [0.0, 1.0, 2.0], "counts": [1, 1], "below": 0, "above": 1
+    }  # fmt: skip

@@ -146,8 +146,8 @@ def record(
     )
     _refuse_repeated_keys(schema)
 
-    # Samples that come with metrics only have no second gate to pass.
-    if not samples_fields or plan.sample_frequency % plan.log_frequency:
+    # Where samples come with metrics only, these have no second gate to pass.
+    if samples_fields and plan.sample_frequency % plan.log_frequency:
         metrics = _if(metrics_due, metrics_fields, metrics)
     samples = _if(samples_due, samples_fields, samples)
     # Numbers that the program has already are joined outside the gate: as operands of the branch,

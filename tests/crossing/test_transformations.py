@@ -215,12 +215,17 @@ def test_a_value_that_linear_transpose_turns_around_is_refused(make_logger: Make
 
 
 @pytest.mark.parametrize(
-    ("log_frequency", "sample_frequency", "gates"), [(10, 100, 2), (10, 15, 3), (10, 10, 2)]
+    ("log_frequency", "sample_frequency", "gates"),
+    [(10, 100, 2), (10, 15, 3), (10, 10, 2), (10, None, 1)],
 )
 def test_there_are_no_more_gates_than_are_needed(
-    log_frequency: int, sample_frequency: int, gates: int, make_logger: MakeLogger
+    log_frequency: int, sample_frequency: int | None, gates: int, make_logger: MakeLogger
 ) -> None:
-    logger = make_logger(log_frequency=log_frequency, sample_frequency=sample_frequency)
+    logger = make_logger(
+        log_frequency=log_frequency,
+        sampling_enabled=sample_frequency is not None,
+        sample_frequency=sample_frequency or 1,
+    )
     program = lambda x: jaxlog.batch_step(logger, 0, {"episode_returns": x})  # noqa: E731
     assert str(jax.make_jaxpr(program)(jnp.ones(8))).count(" cond[") == gates
 
