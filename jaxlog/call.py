@@ -21,7 +21,7 @@ from jaxlog.names import KNOWN, look_up
 from jaxlog.settings.problems import suggestion
 
 
-def checked(
+def inputs_of(
     logger: Logger,
     call: str,
     step: ArrayLike,
@@ -34,8 +34,8 @@ def checked(
     when: ArrayLike,
     axis_name: str | Sequence[str] | None,
     name: str,
-) -> tuple[Plan, Inputs[ArrayLike]]:
-    """The arguments of a call, if they can be logged, and what the settings make of it."""
+) -> tuple[tuple[str, ...], Inputs[ArrayLike]]:
+    """The arguments of a call, if they can be logged: its axes, and what it is given."""
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     if metrics is None:
@@ -53,8 +53,7 @@ def checked(
         labels=checks.labels(labels),
         indices=checks.indices(indices, axis_names),
     )
-    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
-    return plan_of(logger, name, batch_shape, inputs, axis_names), inputs
+    return axis_names, inputs
 
 
 def send(
@@ -81,14 +80,9 @@ def _record(
     return record(plan, *given)
 
 
-def plan_of(
-    logger: Logger,
-    name: str,
-    batch_shape: tuple[int, ...] | None,
-    inputs: Inputs[Any],
-    axis_names: tuple[str, ...],
-) -> Plan:
+def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[str, ...]) -> Plan:
     """What the settings make of one call."""
+    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     settings, metrics = logger.settings, tuple(inputs.metrics)
     include = _named_in("include", settings.include, metrics, name)
     exclude = _named_in("exclude", settings.exclude, metrics, name)
@@ -119,14 +113,42 @@ def plan_of(
     )
 
 
+def plan_of_rest(
+    logger: Logger, window: Window, inputs: Inputs[Any], axis_names: tuple[str, ...]
+) -> Plan:
+    """How to log what is left in a window: what is told of it, it knows."""
+    return Plan(
+        name=window.name,
+        batch_shape=None,
+        log_frequency=1,
+        sample_frequency=1,
+        last_step=None,
+        num_samples=0,
+        sample_seed=0,
+        logged=window.told,
+        sampled=(),
+        labels=tuple(inputs.labels),
+        axis_names=axis_names,
+        returned=logger.settings.delivery == "return",
+        rest=True,
+    )
+
+
 def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
     """What the settings tell of one metric."""
     dtype, settings = jnp.result_type(value), logger.settings
     statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
-    if not np.ndim(value):
-        statistics, edges = ("",), ()
-    elif look_up(metric).rate or dtype == np.bool_:
-        statistics, edges = ("rate",), ()
+    fixed = "" if not np.ndim(value) else "rate"
+    if not np.ndim(value) or look_up(metric).rate or dtype == np.bool_:
+        by_name = settings.statistics if isinstance(settings.statistics, Mapping) else {}
+        for setting, names in (("statistics", by_name), ("histograms", settings.histograms)):
+            if metric in names or f"{name}/{metric}" in names:
+                raise ValueError(
+                    f"settings: {setting}: names {metric!r}, which is "
+                    f"{'an array of bools' if fixed else 'a scalar'}, and of which "
+                    f"{'its rate' if fixed else 'its value'} alone is logged; leave it out"
+                )
+        statistics, edges = (fixed,), ()
     return Told(
         statistics,
         edges,
@@ -142,12 +164,15 @@ def _named_in(
     """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
     found = set()
     for entry in entries:
-        prefix, _, bare = entry.rpartition("/")
+        prefix, slash, bare = entry.partition("/")  # a call's name has no slash, a metric's may
+        if not slash:
+            prefix, bare = "", entry
+        of_a_metric = any(metric.startswith(f"{prefix}/") for metric in metrics)
         if entry in metrics:
             found.add(entry)
         elif prefix == call and bare in metrics:
             found.add(bare)
-        elif prefix not in ("", call) or entry in KNOWN:
+        elif (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
             continue  # it speaks of another call, or of what only another call may have
         else:
             raise ValueError(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from jaxlog.call import checked, send
+from jaxlog.call import inputs_of, plan_of, send
 from jaxlog.graph.record import Record
 from jaxlog.logger import Logger
 
@@ -86,7 +86,7 @@ def batch_step(
     >>> float(run.sink("memory").metrics[1].lanes[0].metrics["episode_return_mean"])
     11.5
     """
-    plan, inputs = checked(
+    axis_names, inputs = inputs_of(
         logger,
         "batch_step(logger, step, metrics)",
         step,
@@ -99,7 +99,7 @@ def batch_step(
         axis_name=axis_name,
         name=name,
     )
-    made, _ = send(logger, plan, inputs)
+    made, _ = send(logger, plan_of(logger, name, inputs, axis_names), inputs)
     return made
 
 

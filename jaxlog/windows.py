@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxlog.call import checked, plan_of, send
-from jaxlog.graph import checks
+from jaxlog.call import inputs_of, plan_of, plan_of_rest, send
+from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Record, update_window
 from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
@@ -55,12 +55,15 @@ def empty_window(
     given, mask = checks.metrics(given), checks.mask(mask)
     arrays = {key: jnp.asarray(value) for key, value in given.items()}
     mask = None if mask is None else jnp.asarray(mask)
-    shape = checks.batch_shape(arrays, mask, {}, None)
     inputs = Inputs(jnp.int32(0), None, arrays, mask, {}, {})
-    plan = plan_of(logger, name, shape, inputs, ())
+    plan = plan_of(logger, name, inputs, ())
     if not logger.enabled:
         return Window(name=name)
-    return update_window(plan, inputs, with_scalars=True).emptied_where(jnp.bool_(True))
+
+    def empty(inputs: Inputs[jax.Array]) -> Window:
+        return update_window(plan, inputs, with_scalars=True).emptied_where(jnp.bool_(True))
+
+    return devices.with_automatic_axes(empty)(inputs)
 
 
 def window_step(
@@ -122,7 +125,7 @@ def window_step(
     7 2 6.5
     """
     _check(window)
-    plan, inputs = checked(
+    axis_names, inputs = inputs_of(
         logger,
         "window_step(logger, window, step, metrics)",
         step,
@@ -135,14 +138,14 @@ def window_step(
         axis_name=axis_name,
         name=window.name,
     )
+    plan = plan_of(logger, window.name, inputs, axis_names)
     if not logger.enabled:
         return send(logger, plan, inputs)[0], window
-    if plan.told != dict(window.told):
-        differ = sorted(
-            key
-            for key in plan.told.keys() | dict(window.told).keys()
-            if plan.told.get(key) != dict(window.told).get(key)
-        )
+    mine, its = plan.told, dict(window.told)
+    differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
+    if (plan.batch_shape is None) != (window.count is None):
+        differ.append("where")
+    if differ:
         raise ValueError(
             f"window: was made for other metrics or settings; these differ: {', '.join(differ)}; "
             "give empty_window what window_step is given"
@@ -178,7 +181,7 @@ def log_window(
       ValueError: as `batch_step`.
     """
     _check(window)
-    plan, inputs = checked(
+    axis_names, inputs = inputs_of(
         logger,
         "log_window(logger, window, step)",
         step,
@@ -191,7 +194,7 @@ def log_window(
         axis_name=axis_name,
         name=window.name,
     )
-    plan = dataclasses.replace(plan, logged=window.told, rest=True)
+    plan = plan_of_rest(logger, window, inputs, axis_names)
     return send(logger, plan, inputs, window)[0]
 
 

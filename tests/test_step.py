@@ -655,3 +655,34 @@ def test_a_histogram_is_an_object_on_its_line(make_logger: MakeLogger, tmp_path:
     assert json.loads(line)["metrics"]["episode_return_histogram"] == {
         "edges": [0.0, 1.0, 2.0], "counts": [1, 1], "below": 0, "above": 1
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"statistics": {"loss": ["max"]}},
+            "settings: statistics: names 'loss', which is a scalar",
+        ),
+        (
+            {"histograms": {"won": [0, 1]}},
+            "settings: histograms: names 'won', which is an array of",
+        ),
+    ],
+)
+def test_statistics_that_cannot_be_told_are_refused(
+    settings: dict[str, Any], text: str, make_logger: MakeLogger
+) -> None:
+    metrics = {"episode_returns": jnp.ones(2), "loss": 1.0, "won": jnp.ones(2, bool)}
+    with pytest.raises(ValueError, match=text):
+        jaxlog.batch_step(make_logger(**settings), 0, metrics)
+
+
+@pytest.mark.parametrize("entry", ["train/acc", "batch/train/acc"])
+def test_a_metric_may_have_a_slash(entry: str, make_logger: MakeLogger) -> None:
+    logger = make_logger(include=[entry])
+    with logger.open() as run:
+        jaxlog.batch_step(logger, 0, {"train/acc": 1.0, "other": 2.0})
+    assert set(run.sink("memory").metrics[0].lanes[0].metrics) == {"train/acc"}
+    with pytest.raises(ValueError, match="settings: include: got 'train/acx', which is no metric"):
+        jaxlog.batch_step(make_logger(include=["train/acx"]), 0, {"train/acc": 1.0})

@@ -274,3 +274,88 @@ def test_a_window_of_something_else_is_refused(make_logger: MakeLogger) -> None:
         jaxlog.window_step(logger, window, {"loss": 0.0})  # pyright: ignore
     with pytest.raises(TypeError, match=r"metrics: got float32\[\], expected a dict by name"):
         jaxlog.empty_window(logger, jnp.float32(1.0))  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"histograms": {"own": [0, 1, 2]}},
+        {"statistics": {"own": ["max"]}},
+        {"include": ["own"]},
+        {"exclude": ["loss"]},
+    ],
+)
+def test_what_is_left_is_logged_whatever_the_settings_name(
+    settings: dict[str, Any], make_logger: MakeLogger
+) -> None:
+    logger = make_logger(log_frequency=100, **settings)
+    metrics = {"episode_returns": jnp.ones(4), "own": jnp.ones(4), "loss": 1.0}
+    window = jaxlog.empty_window(logger, metrics)
+    with logger.open() as run:
+        _, window = jaxlog.window_step(logger, window, 1, metrics)
+        jaxlog.log_window(logger, window, 1)
+    (event,) = run.sink("memory").metrics
+    assert any(key.startswith("own") for key in event.lanes[0].metrics)
+
+
+@pytest.mark.parametrize("size", [1_000, 30_000])
+def test_a_long_window_of_values_that_grow_keeps_its_digits(
+    size: int, make_logger: MakeLogger
+) -> None:
+    values = (1000 + 10 * np.arange(size) / size).astype(np.float32)
+    logger = make_logger(log_frequency=2**30)
+
+    def update(window: jaxlog.Window, of: Any) -> Any:
+        return jaxlog.window_step(logger, window, of[0] + 1, {"x": of[1]})[::-1]
+
+    with logger.open():
+        start = jaxlog.empty_window(logger, {"x": 0.0})
+        window, _ = jax.lax.scan(update, start, (jnp.arange(size), values))
+    moments, exact = window.scalars["float32"], values.astype(np.float64)
+    assert float(moments.mean[0]) == pytest.approx(exact.mean(), rel=2e-7)
+    assert float(moments.std[0]) == pytest.approx(exact.std(), rel=1e-4)
+
+
+def test_what_is_left_of_named_lanes_is_one_line(make_logger: MakeLogger) -> None:
+    logger = make_logger(log_frequency=100)
+    window = jaxlog.empty_window(logger, {"episode_returns": jnp.zeros(1)})
+    windows = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), window)
+
+    def update(window: jaxlog.Window, returns: jax.Array) -> jaxlog.Window:
+        metrics = {"episode_returns": returns}
+        return jaxlog.window_step(logger, window, 1, metrics, axis_name="i")[1]
+
+    with logger.open() as run:
+        windows = jax.vmap(update, axis_name="i")(windows, jnp.arange(8.0).reshape(2, 4))
+        jax.vmap(lambda w: jaxlog.log_window(logger, w, 2, axis_name="i").due, axis_name="i")(
+            windows
+        )
+    (event,) = run.sink("memory").metrics
+    assert [int(lane.metrics["episode_count"]) for lane in event.lanes] == [8]
+
+
+def test_a_window_begins_on_explicit_mesh_axes(make_logger: MakeLogger) -> None:
+    logger = make_logger(
+        log_frequency=1, statistics=["p50"], histograms={"episode_returns": [0, 4, 9]}
+    )
+    mesh = jax.make_mesh((4,), ("i",), axis_types=(AxisType.Explicit,))
+    with jax.set_mesh(mesh), logger.open() as run:
+        sharding = jax.sharding.NamedSharding(mesh, PartitionSpec("i"))
+        returns = jax.device_put(jnp.arange(8.0), sharding)
+        window = jaxlog.empty_window(logger, {"episode_returns": returns})
+        jaxlog.window_step(logger, window, 0, {"episode_returns": returns})
+        assert jaxlog.histogram(returns, (0.0, 9.0)).tolist() == [0, 8, 0]
+        assert int(jaxlog.QuantileSketch.of(returns).counts.sum()) == 8
+    metrics = run.sink("memory").metrics[0].lanes[0].metrics
+    assert metrics["episode_return_histogram"].counts == (4, 4)
+
+
+def test_a_mask_that_comes_or_goes_is_refused(make_logger: MakeLogger) -> None:
+    logger = make_logger()
+    where = jnp.ones(3, bool)
+    with_mask = jaxlog.empty_window(logger, {"loss": 0.0}, where=where)
+    without = jaxlog.empty_window(logger, {"loss": 0.0})
+    with pytest.raises(ValueError, match="these differ: where"):
+        jaxlog.window_step(logger, with_mask, 0, {"loss": 0.0})
+    with pytest.raises(ValueError, match="these differ: where"):
+        jaxlog.window_step(logger, without, 0, {"loss": 0.0}, where=where)

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlog.graph import devices
+
 
 def histogram(
     values: ArrayLike, edges: tuple[float, ...], where: ArrayLike | None = None
@@ -40,8 +42,12 @@ def histogram(
             f"edges: got {edges}, expected two or more, ascending, as {values.dtype.name}"
         )
     mask = ~jnp.isnan(values) if where is None else ~jnp.isnan(values) & where
-    # The last bin has its upper edge: what comes after it begins at the next number.
-    bounds[-1] = np.nextafter(bounds[-1], np.array(np.inf, bounds.dtype))
-    bins = jnp.searchsorted(jnp.asarray(bounds), values.reshape(-1), side="right")
-    counts = jnp.zeros(len(bounds) + 1, np.int32)
-    return counts.at[bins].add(mask.reshape(-1).astype(np.int32), mode="drop")
+
+    def count(values: jax.Array, mask: jax.Array) -> jax.Array:
+        bins = jnp.searchsorted(jnp.asarray(bounds), values, side="right").astype(np.int32)
+        bins = jnp.where(values == bounds[-1], len(bounds) - 1, bins)  # the last holds its end
+        counts = jnp.zeros(len(bounds) + 1, np.int32)
+        return counts.at[bins].add(mask.astype(np.int32), mode="drop")
+
+    flat = lambda given: count(given[0].reshape(-1), given[1].reshape(-1))  # noqa: E731
+    return devices.with_automatic_axes(flat)((values, mask))

@@ -15,6 +15,8 @@ import numpy as np
 from jax import lax
 from jax.typing import ArrayLike
 
+from jaxlog.graph import devices
+
 ACCURACY = 0.01
 """A quantile is off by at most this share of the exact one."""
 SMALLEST, LARGEST = 1e-6, 1e9
@@ -60,8 +62,14 @@ class QuantileSketch:
         True
         """
         values = jnp.asarray(values)
+        mask = jnp.ones(values.shape, bool) if where is None else jnp.asarray(where)
+        return devices.with_automatic_axes(QuantileSketch._of)((values, mask))
+
+    @staticmethod
+    def _of(given: tuple[jax.Array, jax.Array]) -> QuantileSketch:
+        values, mask = given
         values = lax.stop_gradient(values.astype(jnp.promote_types(values.dtype, np.float32)))
-        finite = jnp.isfinite(values) if where is None else jnp.isfinite(values) & where
+        finite = jnp.isfinite(values) & mask
         size = jnp.abs(values)
         grown = jnp.log(jnp.maximum(size, SMALLEST) / SMALLEST) / math.log(_GROWTH)
         bucket = jnp.minimum(jnp.ceil(grown).astype(np.int32), _NUM_BUCKETS - 1)

@@ -129,7 +129,7 @@ def record(
     if plan.rest:
         assert window is not None
         assert window.updates is not None
-        metrics_due = window.updates > 0
+        metrics_due = devices.of_first(plan.axis_names, window.updates) > 0
     elif window is not None:
         window = window.merge(update_window(plan, inputs, with_scalars=True))
 

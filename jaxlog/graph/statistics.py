@@ -43,6 +43,7 @@ class Moments:
       count: `int32[]`, the finite values.
       nonfinite: `int32[]`, the values that were infinite or NaN.
       mean: `float[]`, their mean.
+      rest: `float[]`, what rounding took from the mean, for the next merge.
       std: `float[]`, their standard deviation, as a whole population, as `np.std` has it.
       min: `float[]`, the smallest.
       max: `float[]`, the largest.
@@ -51,6 +52,7 @@ class Moments:
     count: jax.Array
     nonfinite: jax.Array
     mean: jax.Array
+    rest: jax.Array
     std: jax.Array
     min: jax.Array
     max: jax.Array
@@ -66,9 +68,15 @@ class Moments:
         0
         """
         dtype = accumulator(np.dtype(dtype))
-        zero, none = jnp.zeros((), dtype), jnp.zeros((), np.int32)
-        inf = jnp.array(np.inf, dtype)
-        return Moments(count=none, nonfinite=none, mean=zero, std=zero, min=inf, max=-inf)
+        return Moments(
+            count=jnp.zeros((), np.int32),
+            nonfinite=jnp.zeros((), np.int32),
+            mean=jnp.zeros((), dtype),
+            rest=jnp.zeros((), dtype),
+            std=jnp.zeros((), dtype),
+            min=jnp.array(np.inf, dtype),
+            max=jnp.array(-np.inf, dtype),
+        )
 
     @staticmethod
     def of(values: ArrayLike, where: ArrayLike | None = None) -> Moments:
@@ -111,7 +119,8 @@ class Moments:
         """The moments of the values of both; associative and commutative to rounding.
 
         The update is that of Chan, Golub and LeVeque (1979), in the form that needs no product of
-        the two counts, which would leave int32 behind.
+        the two counts, which would leave int32 behind. What rounding takes from the mean is kept,
+        so that many small batches can be merged, one after the other, into one of any size.
 
         >>> a, b = Moments.of(jnp.array([1.0, 2.0])), Moments.of(jnp.array([3.0, 6.0]))
         >>> float(a.merge(b).mean)
@@ -123,13 +132,15 @@ class Moments:
         here, there = (
             m.count.astype(scale.dtype) / _at_least_1(count, scale) for m in (self, other)
         )
-        mean = self.mean / scale
-        delta = other.mean / scale - mean
-        within = here * jnp.square(self.std / scale) + there * jnp.square(other.std / scale)
+        delta = (other.mean / scale - self.mean / scale) + (other.rest - self.rest) / scale
+        mean, rest = _sum(self.mean / scale, delta * there + self.rest / scale)
+        variance = jnp.square(self.std / scale)
+        within = variance + (jnp.square(other.std / scale) - variance) * there
         return Moments(
             count=count,
             nonfinite=self.nonfinite + other.nonfinite,
-            mean=(mean + delta * there) * scale,
+            mean=mean * scale,
+            rest=rest * scale,
             std=_root(within + delta * delta * here * there) * scale,
             min=smallest,
             max=largest,
@@ -155,13 +166,15 @@ class Moments:
         share = self.count.astype(scale.dtype) / _at_least_1(count, scale)
         mean = self.mean / scale
         first_mean = lax.psum(mean * share, axis_name)
-        distance = mean - first_mean
+        distance = (mean - first_mean) + self.rest / scale
         spread = jnp.square(self.std / scale) + distance * distance
         drift, variance = lax.psum((distance * share, spread * share), axis_name)
+        mean, rest = _sum(first_mean, drift)
         return Moments(
             count=count,
             nonfinite=nonfinite,
-            mean=(first_mean + drift) * scale,
+            mean=mean * scale,
+            rest=rest * scale,
             std=_root(variance - drift * drift) * scale,
             min=smallest,
             max=largest,
@@ -230,10 +243,12 @@ def _of_stack(values: jax.Array, where: jax.Array | None) -> Moments:
     drift = jnp.sum(distance, axis=axes) / num
     # What rounding left in `distance` counts twice in the squares; a negative rest is rounding.
     squares = jnp.sum(distance * distance, axis=axes) - num * drift * drift
+    mean, rest = _sum(first_mean, drift)
     return Moments(
         count=count,
         nonfinite=total - count,
-        mean=(first_mean + drift) * scale,
+        mean=mean * scale,
+        rest=rest * scale,
         std=_root(squares / num) * scale,
         min=smallest,
         max=largest,
@@ -261,6 +276,13 @@ def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Arr
 
 def _at_least_1(count: jax.Array, like: jax.Array) -> jax.Array:
     return jnp.maximum(count, 1).astype(like.dtype)
+
+
+def _sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """A sum, and what rounding took from it (Knuth's two-sum)."""
+    total = a + b
+    of_b = total - a
+    return total, (a - (total - of_b)) + (b - of_b)
 
 
 def _root(variance: jax.Array) -> jax.Array:

@@ -80,7 +80,7 @@ class Decoder:
                     timestamp,
                     tuple(at_step[step]),
                     self._keys,
-                    over_lanes(self._over_lanes, at_step[step]),
+                    over_lanes(self._over_lanes, at_step[step], self._keys),
                 )
                 for step in sorted(at_step)
             ]

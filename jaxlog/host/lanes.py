@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jaxlog.events import Histogram, Lane
+from jaxlog.events import Histogram, Key, Lane
 
 
 def interquartile_mean(values: np.ndarray) -> float:
@@ -30,14 +30,26 @@ OVER_LANES: dict[str, Callable[[np.ndarray], float]] = {
 """What the setting `over_lanes` chooses from: a name, and a function of a value for each lane."""
 
 
-def over_lanes(names: Sequence[str], lanes: Sequence[Lane]) -> dict[str, Mapping[str, float]]:
-    """Some statistics of each metric over the lanes that have a finite value; of one lane, none."""
+def over_lanes(
+    names: Sequence[str], lanes: Sequence[Lane], keys: Mapping[str, Key]
+) -> dict[str, Mapping[str, float]]:
+    """Some statistics of each metric over the lanes that have a finite value; of one lane, none.
+
+    Where some lanes have none, `{key}_lanes` says how many have.
+    """
     if len(lanes) < 2 or not names:
         return {}
-    values: dict[str, list[float]] = {}
-    for lane in lanes:
-        for key, value in lane.metrics.items():
-            if not isinstance(value, Histogram) and np.isfinite(float(value)):
-                values.setdefault(key, []).append(float(value))
-    arrays = {key: np.array(found) for key, found in values.items()}
-    return {name: {key: OVER_LANES[name](array) for key, array in arrays.items()} for name in names}
+    arrays: dict[str, np.ndarray] = {}
+    for key, info in keys.items():
+        values = [lane.metrics.get(key) for lane in lanes]
+        if info.statistic == "nonfinite" and any(value is not None for value in values):
+            values = [0 if value is None else value for value in values]  # there were none
+        found = [float(v) for v in values if v is not None and not isinstance(v, Histogram)]
+        array = np.array([value for value in found if np.isfinite(value)])
+        if array.size:
+            arrays[key] = array
+    fewer = {f"{key}_lanes": float(a.size) for key, a in arrays.items() if a.size < len(lanes)}
+    return {
+        name: {key: OVER_LANES[name](array) for key, array in arrays.items()} | fewer
+        for name in names
+    }

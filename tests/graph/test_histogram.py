@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jaxlog.graph.histogram import histogram
 
-EDGES = [(0.0, 1.0), (-1.0, 0.0, 0.5, 3.0), tuple(np.linspace(-2, 2, 33).tolist())]
+EDGES = [(0.0, 1.0), (-1.0, 0.0), (-1.0, 0.0, 0.5, 3.0), tuple(np.linspace(-2, 2, 33).tolist())]
 counted = jax.jit(histogram, static_argnums=1)
 
 

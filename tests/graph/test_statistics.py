@@ -141,6 +141,11 @@ def test_block_by_block_gives_the_same(
             assert_moments(own, kept[np.isfinite(kept)])
 
 
+def test_the_empty_moments_can_be_donated() -> None:
+    update = jax.jit(lambda m: m.merge(Moments.of(jnp.ones(3))), donate_argnums=0)
+    assert int(update(Moments.empty()).count) == 3
+
+
 def test_a_gradient_goes_through() -> None:
     def total(values: jax.Array) -> jax.Array:
         moments = Moments.of(values)

@@ -41,6 +41,8 @@ def test_there_is_a_line_more_for_each_statistic(make_logger: MakeLogger, tmp_pa
     assert {line["lanes"] for line in over.values()} == {5}
     finite = np.array([1.0, 2.0, 4.0, 9.0])
     assert over["mean"]["metrics"]["x"] == finite.mean()
+    assert over["iqm"]["metrics"]["x_lanes"] == 4
+    assert "episode_count_lanes" not in over["mean"]["metrics"]
     assert over["std"]["metrics"]["x"] == pytest.approx(finite.std())
     assert over["iqm"]["metrics"]["x"] == 3.0
     assert over["mean"]["metrics"]["episode_return_mean"] == pytest.approx(7 / 3)
