@@ -686,3 +686,18 @@ def test_a_metric_may_have_a_slash(entry: str, make_logger: MakeLogger) -> None:
     assert set(run.sink("memory").metrics[0].lanes[0].metrics) == {"train/acc"}
     with pytest.raises(ValueError, match="settings: include: got 'train/acx', which is no metric"):
         jaxlog.batch_step(make_logger(include=["train/acx"]), 0, {"train/acc": 1.0})
+
+
+def test_details_of_64_bits(make_logger: MakeLogger) -> None:
+    large = np.array([2**40 + 7, 2**33])
+    metrics = {"episode_returns": jnp.ones(2)}
+    text = r"details\['id'\]: got 1099511627783, expected what fits into int32; switch on"
+    with pytest.raises(ValueError, match=text):
+        jaxlog.batch_step(make_logger(), 0, metrics, details={"id": large})
+    logger = make_logger(sample_frequency=1)
+    with jax.enable_x64(True), logger.open() as run:
+        details = {"id": large, "z": np.array([1 - 2j, -3j])}
+        jaxlog.batch_step(logger, 0, metrics, details=details)
+    episodes = run.sink("memory").episodes
+    assert [int(e.episode["id"]) for e in episodes] == large.tolist()
+    assert [complex(e.episode["z"]) for e in episodes] == [1 - 2j, -3j]

@@ -32,6 +32,7 @@ def batch() -> dict[str, jax.Array]:
         "ended": jnp.asarray(ended),
         "image": jnp.asarray(rng.integers(0, 255, (3, 64, 5)), np.uint8),
         "negative_zero": jnp.full((3, 64), -0.0),
+        "complex": jnp.asarray(np.full((3, 64), complex(-0.0, -0.0), np.complex64)),
     }
 
 
@@ -51,6 +52,7 @@ def train(logger: jaxlog.Logger, axis_name: Any, given: dict[str, jax.Array], se
                 "image": given["image"],
                 "key": jax.vmap(jax.vmap(jax.random.key))(given["image"][..., 0]),
                 "negative_zero": given["negative_zero"],
+                "complex": given["complex"],
             },
             labels={"seed": seed},
             axis_name=axis_name,
