@@ -138,21 +138,22 @@ def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
     """What the settings tell of one metric."""
     dtype, settings = jnp.result_type(value), logger.settings
     statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
-    fixed = "" if not np.ndim(value) else "rate"
-    if not np.ndim(value) or look_up(metric).rate or dtype == np.bool_:
+    per_episode = bool(np.ndim(value))
+    if not per_episode or look_up(metric).rate or dtype == np.bool_:
+        fixed = "rate" if per_episode else ""
         by_name = settings.statistics if isinstance(settings.statistics, Mapping) else {}
         for setting, names in (("statistics", by_name), ("histograms", settings.histograms)):
             if metric in names or f"{name}/{metric}" in names:
                 raise ValueError(
                     f"settings: {setting}: names {metric!r}, which is "
-                    f"{'an array of bools' if fixed else 'a scalar'}, and of which "
-                    f"{'its rate' if fixed else 'its value'} alone is logged; leave it out"
+                    f"{'an array of bools' if per_episode else 'a scalar'}, and of which "
+                    f"{'its rate' if per_episode else 'its value'} alone is logged; leave it out"
                 )
         statistics, edges = (fixed,), ()
     return Told(
         statistics,
         edges,
-        per_episode=bool(np.ndim(value)),
+        per_episode=per_episode,
         floating=bool(jnp.issubdtype(dtype, np.floating)),
         accumulator=accumulator(dtype).name,
     )

@@ -621,6 +621,14 @@ def test_a_sum_may_be_beyond_what_int32_holds(make_logger: MakeLogger) -> None:
     assert (float(metrics["tokens_mean"]), int(metrics["tokens_count"])) == (2e9, 5)
 
 
+def test_a_sum_of_float64_is_one(make_logger: MakeLogger) -> None:
+    logger = make_logger(statistics=["sum"])
+    with jax.enable_x64(True), logger.open() as run:
+        jaxlog.batch_step(logger, 0, {"x": np.array([0.1, 0.2])}, where=np.ones(2, bool))
+    total = run.sink("memory").metrics[0].lanes[0].metrics["x_sum"]
+    assert total == pytest.approx(0.1 + 0.2, rel=1e-15)
+
+
 def test_statistics_and_histograms_by_name(make_logger: MakeLogger) -> None:
     logger = make_logger(
         statistics={"default": ["mean"], "episode_returns": ["p50"], "eval/score": ["max"]},

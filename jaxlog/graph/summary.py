@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxlog.graph.quantiles import QuantileSketch
 from jaxlog.graph.statistics import Moments
@@ -58,7 +57,9 @@ STATISTICS: dict[str, Callable[[Summary], jax.Array]] = {
     "std": lambda summary: summary.moments.std,
     "min": lambda summary: summary.moments.min,
     "max": lambda summary: summary.moments.max,
-    "sum": lambda summary: summary.moments.mean * summary.moments.count.astype(np.float32),
+    "sum": lambda summary: (
+        summary.moments.mean * summary.moments.count.astype(summary.moments.mean.dtype)
+    ),
     "count": lambda summary: summary.moments.count,
 }
 """What the setting `statistics` chooses from, beside quantiles: a name, and a function."""

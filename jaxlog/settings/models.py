@@ -117,6 +117,9 @@ def _either(*models: type[BaseModel]) -> WithJsonSchema:
 _Sink = Annotated[SerializeAsAny[SinkSettings], WrapValidator(_of_its_kind)]
 
 
+_DEFAULT_STATISTICS = ("mean", "std", "min", "max")
+
+
 class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     """The settings of one logger. Frozen and hashable; an unknown key is refused."""
 
@@ -132,7 +135,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         WrapValidator(_statistics),
         _either(_ForAll, _ByName),
     ] = Field(
-        ("mean", "std", "min", "max"),
+        _DEFAULT_STATISTICS,
         description="What is told of each metric that has a value per episode: a list for all, or "
         "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
         "mean, std, min, max, sum, count, and quantiles: median, or p0 to p100.",
@@ -209,7 +212,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         """The statistics of one metric that has a value per episode."""
         if isinstance(self.statistics, tuple):
             return self.statistics
-        default = self.statistics.get("default", ("mean", "std", "min", "max"))
+        default = self.statistics.get("default", _DEFAULT_STATISTICS)
         return self.statistics.get(f"{call}/{metric}", self.statistics.get(metric, default))
 
     def edges_of(self, call: str, metric: str) -> tuple[float, ...]:
