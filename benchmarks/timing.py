@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import platform
+import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,22 +51,45 @@ class Row:
 def fastest(programs: Mapping[str, Program], turns: int) -> dict[str, float]:
     """Seconds that each of some programs takes, in the fastest of its turns.
 
-    They take turns, so that what slows the machine for a while slows all of them; and what is left
-    of that only ever adds to a time, so that the fastest is the one to compare. What one leaves to
-    Python's garbage collector is taken away before the next.
+    What slows the machine only ever adds to a time, so that the fastest is the one to compare.
+    """
+    return {name: min(found) for name, found in _times(programs, turns).items()}
+
+
+def typical(programs: Mapping[str, Program], turns: int, reference: str) -> dict[str, float]:
+    """How many times as long as a reference some programs take, in the middle of their turns.
+
+    For programs of seconds, of which none has a turn that nothing slows: each is compared with the
+    reference beside it.
+    """
+    times = _times(programs, turns)
+    return {
+        name: statistics.median(a / b for a, b in zip(found, times[reference], strict=True))
+        for name, found in times.items()
+    }
+
+
+def _times(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]]:
+    """Seconds of each turn of some programs.
+
+    They take turns, every second time in the opposite order, so that what slows the machine for a
+    while slows all of them. What one leaves to Python's garbage collector is taken away before the
+    next.
     """
     times: dict[str, list[float]] = {name: [] for name in programs}
     for program in programs.values():
         program()  # compiles
+    order = list(programs)
     for _ in range(turns):
-        for name, program in programs.items():
+        for name in order:
             gc.collect()
             gc.freeze()
             start = time.perf_counter()
-            program()
+            programs[name]()
             times[name].append(time.perf_counter() - start)
+        order.reverse()
     gc.unfreeze()
-    return {name: min(found) for name, found in times.items()}
+    return times
 
 
 def machine() -> dict[str, Any]:

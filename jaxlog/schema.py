@@ -119,7 +119,7 @@ class Schema:
             for key, section in ((EPISODE_COUNT, "count"), (UPDATE_COUNT, "updates"))
             for field in self.section(section)
         ]
-        for field in self.section("aggregates"):
+        for field in sorted(self.section("aggregates"), key=self._place_on_a_line):
             _, metric, statistic = field.path
             if statistic == "present":
                 continue
@@ -133,6 +133,12 @@ class Schema:
             metric = field.path[1]
             columns.append(Column(Key(look_up(metric).category, metric, ""), field.path))
         return columns
+
+    def _place_on_a_line(self, field: Field) -> tuple[int, bool]:
+        """What is told of one metric stands together, its statistics first."""
+        _, metric, statistic = field.path
+        present = ("aggregates", metric, "present")
+        return self.offsets[present][1], statistic in ("nonfinite", "histogram")
 
     def section(self, *prefix: str) -> list[Field]:
         """The fields whose path begins with `prefix`."""
@@ -188,6 +194,11 @@ class Delivery:
         """`uint32[lanes]`, the due bits of each lane."""
         start, num_lanes = 3 + len(self.lanes), math.prod(self.lanes)
         return self.buffer[start : start + num_lanes]
+
+    @property
+    def num_records(self) -> int:
+        """How many lanes log: a record is that of one lane."""
+        return int(np.count_nonzero(self.due))
 
     @property
     def words(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -22,17 +23,32 @@ Words = Callable[[], jax.Array]
 """Computes the words of some fields."""
 
 
-def fields(values: Mapping[Path, ArrayLike]) -> list[Field]:
+Paths = Path | tuple[Path, ...]
+"""Of one field, or of several, for which an array has an axis."""
+Values = Mapping[Paths, ArrayLike]
+"""Arrays, by the paths of their fields."""
+
+
+def fields(values: Values) -> list[Field]:
     """The fields in which arrays arrive.
 
     A field has its array's dtype and shape, but for values narrower than a byte, which NumPy cannot
     lay out densely and which arrive widened, and for PRNG keys, which arrive as `uint32` data.
     """
-    arrays = {path: host_array(value) for path, value in values.items()}
-    return [Field(path, np.dtype(array.dtype), array.shape) for path, array in arrays.items()]
+    found = []
+    for path, value in values.items():
+        array = host_array(value)
+        dtype = np.dtype(array.dtype)
+        several = tuple(own for own in path if isinstance(own, tuple))
+        if several:
+            assert dtype.itemsize >= 4  # each fills whole words
+            found += [Field(own, dtype, array.shape[1:]) for own in several]
+        else:
+            found.append(Field(cast("Path", path), dtype, array.shape))
+    return found
 
 
-def packed(values: Callable[[], Mapping[Path, ArrayLike]]) -> tuple[list[Field], Words]:
+def packed(values: Callable[[], Values]) -> tuple[list[Field], Words]:
     """The fields of what a function computes, and the function that computes and packs it.
 
     It is traced here, and not run; under `jit`, what is returned does not trace it again.
@@ -108,7 +124,7 @@ def _concatenate(vectors: list[jax.Array]) -> jax.Array:
     return jnp.concatenate(vectors) if len(vectors) > 1 else vectors[0]
 
 
-def pack(values: Mapping[Path, ArrayLike]) -> jax.Array:
+def pack(values: Values) -> jax.Array:
     """Joins the arrays of one record, in their order.
 
     Returns:

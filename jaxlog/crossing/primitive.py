@@ -105,7 +105,7 @@ def _transpose(*_: Any, **__: Any) -> Any:
     )
 
 
-def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
+def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: bool) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
@@ -115,15 +115,20 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[A
         head = header(handle, site, lanes)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        # Lanes may lie on several devices. To bring a concatenation of those to the one device that
-        # makes the call, XLA finds no good way, and says so at length; this it does, at no more.
-        buffer, start = jnp.zeros(head.size + due.size + words.size, np.uint32), 0
-        for part in (head, due, words):
-            buffer = lax.dynamic_update_slice(buffer, part, (start,))
-            start += part.size
+        parts = (head, due, words)
+        if divided:
+            # Lanes may lie on several devices. To bring a concatenation of those to the one that
+            # makes the call, XLA finds no good way, and says so at length; this it does.
+            buffer, start = jnp.zeros(sum(part.size for part in parts), np.uint32), 0
+            for part in parts:
+                buffer = lax.dynamic_update_slice(buffer, part, (start,))
+                start += part.size
+        else:
+            buffer = jnp.concatenate(parts)
         cross_p.bind(buffer)
 
-    lax.cond(jnp.any(due != 0), cross, lambda *_: None, due, words)
+    shared = due.reshape(()) if due.size == 1 else jnp.max(due)
+    lax.cond(shared != 0, cross, lambda *_: None, due, words)
     return []
 
 
@@ -140,7 +145,14 @@ def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any
     # How the operands lie on a mesh is no matter of types any more: XLA knows.
     bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
-        return _lower_gate(ctx.replace(avals_in=bare), *args, **params)
+        return _lower_gate(
+            ctx.replace(avals_in=bare), *args, divided=_on_several_devices(ctx), **params
+        )
+
+
+def _on_several_devices(ctx: mlir.LoweringRuleContext) -> bool:
+    context = ctx.module_context.axis_context
+    return not isinstance(context, mlir.ShardingContext) or context.num_devices > 1
 
 
 def _arrays(avals: Any) -> Sequence[ShapedArray]:
@@ -225,8 +237,7 @@ def _deliver(words: Any) -> tuple[()]:
 
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
-    context = ctx.module_context.axis_context
-    if not isinstance(context, mlir.ShardingContext) or context.num_devices > 1:
+    if _on_several_devices(ctx):
         # Which of the devices makes the call is for `io_callback` to say.
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the

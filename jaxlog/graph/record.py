@@ -16,15 +16,14 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlog.crossing import packing
-from jaxlog.crossing.packing import Words
+from jaxlog.crossing.packing import Paths, Values, Words
 from jaxlog.crossing.primitive import lane
 from jaxlog.graph import devices
 from jaxlog.graph.sampling import sample_indices, sample_indices_where
-from jaxlog.graph.statistics import count_of
-from jaxlog.graph.summary import Told, statistic
+from jaxlog.graph.summary import Told
 from jaxlog.graph.window import Window
 from jaxlog.names import look_up
-from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Path, Schema
+from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 
 
 @jax.tree_util.register_dataclass
@@ -153,14 +152,14 @@ def record(
     # Numbers that the program has already are joined outside the gate: as operands of the branch,
     # XLA would put each into a buffer of its own, which costs more than joining all of them.
     words = head_words = packing.pack(head)
+    bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
+    bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     if metrics_fields:
         words = lax.cond(
-            metrics_due | samples_due,
+            bits != 0,
             lambda: jnp.concatenate([head_words, metrics(), samples()]),
             lambda: jnp.zeros(schema.num_words, np.uint32),
         )
-    bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
-    bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
     return made, None if window is None else window.emptied_where(metrics_due)
 
@@ -203,16 +202,16 @@ def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> Words:
 
 def _head(
     plan: Plan, step: jax.Array, inputs: Inputs[jax.Array], *, with_scalars: bool
-) -> dict[Path, jax.Array]:
+) -> dict[Paths, ArrayLike]:
     """What a record has that needs no computing."""
-    head: dict[Path, jax.Array] = {("step",): step}
+    head: dict[Paths, ArrayLike] = {("step",): step}
     for key in plan.labels:
         head["labels", key] = inputs.labels[key]
     return head | _scalars(plan, inputs) if with_scalars else head
 
 
-def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
-    scalars = {}
+def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Paths, ArrayLike]:
+    scalars: dict[Paths, ArrayLike] = {}
     for key in plan.told:
         value = inputs.metrics[key]
         if not np.ndim(value):
@@ -224,12 +223,11 @@ def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Path, jax.Array]:
 
 def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
     """What one update has to tell."""
-    metrics, where, count = inputs.metrics, inputs.where, None
+    metrics = inputs.metrics
     if not with_scalars:
         metrics = {key: array for key, array in metrics.items() if np.ndim(array)}
-    if plan.batch_shape is not None:
-        count = jnp.int32(math.prod(plan.batch_shape)) if where is None else count_of(where)
-    return Window.of(plan.name, plan.logged, metrics, where, count)
+    size = None if plan.batch_shape is None else math.prod(plan.batch_shape)
+    return Window.of(plan.name, plan.logged, metrics, inputs.where, size)
 
 
 def _metrics(
@@ -237,9 +235,11 @@ def _metrics(
 ) -> tuple[list[Field], Words]:
     """The fields of what is computed of a record, and the function that computes them."""
 
-    def values() -> Mapping[Path, jax.Array]:
+    def values() -> Values:
         # Means over devices are computed, too: they wait behind the gate.
-        found = _scalars(plan, inputs) if plan.axis_names and window is None else {}
+        found: dict[Paths, ArrayLike] = {}
+        if plan.axis_names and window is None:
+            found |= _scalars(plan, inputs)
         if window is None and plan.batch_shape is None:
             return found
         of_update = update_window(plan, inputs, with_scalars=False) if window is None else window
@@ -249,18 +249,8 @@ def _metrics(
         if window is not None:
             assert whole.updates is not None
             found["updates",] = whole.updates
-        summaries, told = whole.summaries(), plan.told
-        # Values of one dtype stand together, and are then packed together.
-        for key, summary in summaries.items():
-            found["aggregates", key, "present"] = summary.moments.count
-        for key, summary in summaries.items():
-            for name in told[key].statistics:
-                found["aggregates", key, name] = statistic(summary, name)
-        for key, summary in summaries.items():
-            if told[key].floating:
-                found["aggregates", key, "nonfinite"] = summary.moments.nonfinite
-            if summary.bins is not None:
-                found["aggregates", key, "histogram"] = summary.bins
+        for (metrics, name), array in whole.values().items():
+            found[tuple(("aggregates", metric, name) for metric in metrics)] = array
         return found
 
     return packing.packed(values)
@@ -278,7 +268,7 @@ def _samples(
         return [], lambda: jnp.zeros(0, np.uint32)
     seed, num_envs = np.uint32(plan.sample_seed), plan.batch_shape[-1]
 
-    def values() -> Mapping[Path, jax.Array]:
+    def values() -> Values:
         if inputs.indices is not None:
             indices, valid = _last_of(inputs.indices, inputs.where, batch_shape)
         elif inputs.where is None:
@@ -306,7 +296,7 @@ def _samples(
             return share(packing.rows(array, (*outer, env)), mine)
 
         first = devices.is_first(axes) if axes else None
-        found: dict[Path, jax.Array] = {
+        found: dict[Paths, ArrayLike] = {
             ("samples", "valid"): share(valid, first),
             ("samples", "index"): share(indices, first),
         }

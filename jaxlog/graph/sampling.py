@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -199,20 +200,23 @@ def _num_samples(population: int, num_samples: int) -> int:
     return min(int(population), int(num_samples))
 
 
-def _word(value: ArrayLike, name: str) -> jax.Array:
+def _word(value: Any, name: str) -> Any:
+    if isinstance(value, np.generic) and value.dtype == np.uint32:
+        return value  # known before the program runs, and then hashed before it runs
     value = jnp.asarray(value)
     if not jnp.issubdtype(value.dtype, np.integer) or value.shape:
         raise TypeError(f"{name}: got {jax.typeof(value).str_short()}, expected an integer scalar")
     return value.astype(np.uint32)
 
 
-def _hash(*words: jax.Array) -> jax.Array:
+@np.errstate(over="ignore")
+def _hash(*words: Any) -> Any:
     """MurmurHash3_x86_32 (Austin Appleby, public domain) of some words, with seed 0."""
 
-    def rotate(x: jax.Array, bits: int) -> jax.Array:
+    def rotate(x: Any, bits: int) -> Any:
         return (x << np.uint32(bits)) | (x >> np.uint32(32 - bits))
 
-    state = jnp.zeros((), np.uint32)
+    state: Any = np.uint32(0)
     for word in words:
         mixed = rotate(word * np.uint32(0xCC9E2D51), 15) * np.uint32(0x1B873593)
         state = rotate(state ^ mixed, 13) * np.uint32(5) + np.uint32(0xE6546B64)

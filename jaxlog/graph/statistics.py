@@ -57,6 +57,11 @@ class Moments:
     min: jax.Array
     max: jax.Array
 
+    @property
+    def total(self) -> jax.Array:
+        """`int32[]`, all values, finite or not."""
+        return self.count + self.nonfinite
+
     @staticmethod
     def empty(dtype: np.dtype | type = np.float32) -> Moments:
         """The moments of nothing, which `merge` leaves the other as it is.
@@ -229,27 +234,30 @@ def _of_stack(values: jax.Array, where: jax.Array | None) -> Moments:
     finite = jnp.isfinite(values) if where is None else jnp.isfinite(values) & where[None]
     smallest = jnp.min(values, axis=axes, initial=np.inf, where=finite)
     largest = jnp.max(values, axis=axes, initial=-np.inf, where=finite)
-    count = count_of(finite, axes)
-    total = values[0].size if where is None else count_of(where)
+    if where is None:
+        count, total = count_of(finite, axes), values[0].size
+    else:
+        counts = count_of(jnp.concatenate([finite, where[None]]), axes)
+        count, total = counts[:-1], counts[-1]
 
     def spread_out(of_each: jax.Array) -> jax.Array:
         return lax.expand_dims(of_each, axes)
 
     scale = _scale(count, smallest, largest)
     num = _at_least_1(count, scale)
-    values = jnp.where(finite, values / spread_out(scale), 0)
+    values = jnp.where(finite, values * spread_out(_inverse(scale)), 0)
     first_mean = jnp.sum(values, axis=axes) / num
     distance = jnp.where(finite, values - spread_out(first_mean), 0)
     drift = jnp.sum(distance, axis=axes) / num
     # What rounding left in `distance` counts twice in the squares; a negative rest is rounding.
-    squares = jnp.sum(distance * distance, axis=axes) - num * drift * drift
+    squares = jnp.sum(distance * distance, axis=axes) / num
     mean, rest = _sum(first_mean, drift)
     return Moments(
         count=count,
         nonfinite=total - count,
         mean=mean * scale,
         rest=rest * scale,
-        std=_root(squares / num) * scale,
+        std=_root(squares - drift * drift) * scale,
         min=smallest,
         max=largest,
     )
@@ -272,6 +280,13 @@ def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Arr
     # XLA may multiply with the inverse, which has to be a normal number, too.
     power = jnp.minimum(power, np.array(2.0 ** (info.maxexp - 2), size.dtype))
     return lax.stop_gradient(jnp.where(power > 0, power, 1))
+
+
+def _inverse(power: jax.Array) -> jax.Array:
+    """1 over a power of two, by its bits: cheap enough to be done anew for every value."""
+    info, bits = jnp.finfo(power.dtype), np.dtype(f"uint{8 * power.dtype.itemsize}")
+    mirror = np.array(2 * (info.maxexp - 1), bits) << np.array(info.nmant, bits)
+    return lax.bitcast_convert_type(mirror - lax.bitcast_convert_type(power, bits), power.dtype)
 
 
 def _at_least_1(count: jax.Array, like: jax.Array) -> jax.Array:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 
-from jaxlog.graph.quantiles import QuantileSketch
 from jaxlog.graph.statistics import Moments
 
 
@@ -18,7 +16,7 @@ class Told:
     """What is told of one metric, known before the program runs.
 
     Attributes:
-      statistics: names, as `statistic` takes them.
+      statistics: names, as `statistic` and `quantile` take them.
       edges: of its histogram; empty for none.
       per_episode: whether it has a value per episode, or is a scalar.
       floating: whether a value may be infinite or NaN.
@@ -37,30 +35,13 @@ class Told:
         return any(quantile(name) is not None for name in self.statistics)
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What is kept of the values of one metric.
-
-    Attributes:
-      moments: of them.
-      sketch: of them, where a quantile is told.
-      bins: `int32[len(edges) + 1]`, their `histogram`, where one is told.
-    """
-
-    moments: Moments
-    sketch: QuantileSketch | None = None
-    bins: jax.Array | None = None
-
-
-STATISTICS: dict[str, Callable[[Summary], jax.Array]] = {
-    "mean": lambda summary: summary.moments.mean,
-    "std": lambda summary: summary.moments.std,
-    "min": lambda summary: summary.moments.min,
-    "max": lambda summary: summary.moments.max,
-    "sum": lambda summary: (
-        summary.moments.mean * summary.moments.count.astype(summary.moments.mean.dtype)
-    ),
-    "count": lambda summary: summary.moments.count,
+STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {
+    "mean": lambda moments: moments.mean,
+    "std": lambda moments: moments.std,
+    "min": lambda moments: moments.min,
+    "max": lambda moments: moments.max,
+    "sum": lambda moments: moments.mean * moments.count.astype(moments.mean.dtype),
+    "count": lambda moments: moments.count,
 }
 """What the setting `statistics` chooses from, beside quantiles: a name, and a function."""
 
@@ -78,14 +59,9 @@ def quantile(name: str) -> float | None:
     return percent / 100 if percent <= 100 else None
 
 
-def statistic(summary: Summary, name: str) -> jax.Array:
-    """One statistic of a summary, by its name: one of `STATISTICS`, `median`, or `p0` to `p100`.
+def statistic(moments: Moments, name: str) -> jax.Array:
+    """One of `STATISTICS`, by its name; of several metrics at once, where these are stacked.
 
     The mean is also `rate`, of bools, and `` (nothing), of a scalar over the updates of a window.
     """
-    q = quantile(name)
-    if q is None:
-        return STATISTICS["mean" if name in ("rate", "") else name](summary)
-    assert summary.sketch is not None
-    moments = summary.moments
-    return jnp.clip(summary.sketch.quantile(q), moments.min, moments.max)
+    return STATISTICS["mean" if name in ("rate", "") else name](moments)

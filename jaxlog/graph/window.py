@@ -18,8 +18,8 @@ from jax import lax
 from jaxlog.graph import devices
 from jaxlog.graph.histogram import histogram
 from jaxlog.graph.quantiles import QuantileSketch
-from jaxlog.graph.statistics import Moments, stacked_moments
-from jaxlog.graph.summary import Summary, Told
+from jaxlog.graph.statistics import Moments, count_of, stacked_moments
+from jaxlog.graph.summary import Told, quantile, statistic
 
 
 @jax.tree_util.register_dataclass
@@ -56,7 +56,7 @@ class Window:
         told: tuple[tuple[str, Told], ...],
         metrics: Mapping[str, jax.Array],
         where: jax.Array | None,
-        count: jax.Array | None,
+        size: int | None,
     ) -> Window:
         """What one update has to tell. A scalar is a metric with one value.
 
@@ -65,16 +65,21 @@ class Window:
           told: what is told of each metric; a scalar that is not in `metrics` is left out.
           metrics: arrays of the batch's shape, and scalars.
           where: `bool` of the batch's shape; all entries, if None.
-          count: `int32[]`, how many episodes these are.
+          size: of the batch; None where there are only scalars.
         """
         episodes = {key: metrics[key] for key, of in told if of.per_episode}
         scalars = {
             key: metrics[key][None] for key, of in told if not of.per_episode and key in metrics
         }
+        moments = stacked_moments(episodes, where)
+        count = None if size is None else jnp.int32(size)
+        if where is not None:  # it has been counted, if anything has
+            counted = next(iter(moments.values()), None)
+            count = count_of(where) if counted is None else counted.total[0]
         return Window(
             updates=jnp.int32(1),
             count=count,
-            episodes=stacked_moments(episodes, where),
+            episodes=moments,
             scalars=stacked_moments(scalars, None),
             sketches={
                 key: QuantileSketch.of(episodes[key], where) for key, of in told if of.has_quantiles
@@ -126,18 +131,42 @@ class Window:
             bins={key: lax.psum(bins, axes) for key, bins in self.bins.items()},
         )
 
-    def summaries(self) -> dict[str, Summary]:
-        """What is kept of each metric."""
-        kinds: dict[tuple[bool, str], list[str]] = {}
+    def values(self) -> dict[tuple[tuple[str, ...], str], jax.Array]:
+        """What is told of the metrics.
+
+        Returns:
+          By some metrics and the name of what is told of them, an array with an axis for these
+          metrics. Beside the statistics it is `present`, how many values there were, `nonfinite`
+          and `histogram`. Those of one dtype stand together.
+        """
+        counts: dict[tuple[tuple[str, ...], str], jax.Array] = {}
+        found: dict[tuple[tuple[str, ...], str], jax.Array] = {}
+        kinds: dict[tuple[bool, str], dict[str, Told]] = {}
         for key, told in self.told:
-            kinds.setdefault((told.per_episode, told.accumulator), []).append(key)
-        found = {}
-        for (per_episode, dtype), keys in kinds.items():
+            kinds.setdefault((told.per_episode, told.accumulator), {})[key] = told
+        for (per_episode, dtype), metrics in kinds.items():
             moments = (self.episodes if per_episode else self.scalars).get(dtype)
-            for i, key in enumerate(keys if moments is not None else ()):
-                own = jax.tree.map(lambda leaf, i=i: leaf[i], moments)
-                found[key] = Summary(own, self.sketches.get(key), self.bins.get(key))
-        return {key: found[key] for key, _ in self.told if key in found}
+            if moments is None:
+                continue
+            place = {key: i for i, key in enumerate(metrics)}
+            counts[tuple(metrics), "present"] = moments.count
+            floating = tuple(key for key, told in metrics.items() if told.floating)
+            if floating:
+                places = [place[key] for key in floating]
+                counts[floating, "nonfinite"] = _some(moments.nonfinite, places)
+            for name in dict.fromkeys(n for told in metrics.values() for n in told.statistics):
+                telling = tuple(key for key, told in metrics.items() if name in told.statistics)
+                places, q = [place[key] for key in telling], quantile(name)
+                if q is None:
+                    values = _some(statistic(moments, name), places)
+                else:
+                    sketched = jnp.stack([self.sketches[key].quantile(q) for key in telling])
+                    least, most = (_some(bound, places) for bound in (moments.min, moments.max))
+                    values = jnp.clip(sketched, least, most)
+                found[telling, name] = values
+        for key, bins in self.bins.items():
+            counts[(key,), "histogram"] = bins[None]
+        return counts | found
 
     def emptied_where(self, emptied: jax.Array) -> Window:
         """The window, with nothing in it where `emptied`, `bool[]`, is True."""
@@ -147,6 +176,13 @@ class Window:
             return jnp.where(emptied, np.array(start, leaf.dtype), leaf)
 
         return jax.tree_util.tree_map_with_path(start, self)
+
+
+def _some(array: jax.Array, places: list[int]) -> jax.Array:
+    """Some entries of a vector: those at increasing places."""
+    if len(places) == array.size:
+        return array
+    return jnp.concatenate([array[i : i + 1] for i in places])
 
 
 _START = {"min": np.inf, "max": -np.inf}  # the fields that do not start at 0
