@@ -4,6 +4,8 @@ Aggregates and sampled episodes are computed in the compiled program; one callba
 all seeds to the host, where sinks write them.
 """
 
+from importlib.metadata import version as _version
+
 from jaxlog.events import EpisodeEvent as EpisodeEvent
 from jaxlog.events import Histogram as Histogram
 from jaxlog.events import Key as Key
@@ -18,6 +20,7 @@ from jaxlog.graph.sampling import sample_indices as sample_indices
 from jaxlog.graph.sampling import sample_indices_where as sample_indices_where
 from jaxlog.graph.statistics import Moments as Moments
 from jaxlog.graph.window import Window as Window
+from jaxlog.host.run import LoggingError as LoggingError
 from jaxlog.host.run import Run as Run
 from jaxlog.logger import Logger as Logger
 from jaxlog.settings import ConfigError as ConfigError
@@ -30,3 +33,5 @@ from jaxlog.step import from_info as from_info
 from jaxlog.windows import empty_window as empty_window
 from jaxlog.windows import log_window as log_window
 from jaxlog.windows import window_step as window_step
+
+__version__ = _version("jaxlog")

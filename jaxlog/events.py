@@ -133,6 +133,12 @@ class RunInfo:
       config: the user's own hyper-parameters.
       tags: the user's own words for it.
       lanes: labels of each lane, beside those of the program; empty for none.
+      id: of the run, the same when it goes on; 8 hexadecimal digits.
+      if_exists: what the user wants of a run that is there already: `error` (there is none),
+        `resume`, or `replace`.
+      resumes_at: the first step that comes again, where the run goes on from a state.
+      position: what this sink's `position` was when that state was taken; None where the run does
+        not go on from a state, or the sink is new to it.
     """
 
     name: str
@@ -141,3 +147,7 @@ class RunInfo:
     config: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     lanes: tuple[Labels, ...] = ()
+    id: str = ""
+    if_exists: str = "error"
+    resumes_at: int | None = None
+    position: Mapping[str, int] | None = None

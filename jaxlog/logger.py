@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
-from jaxlog.crossing.delivery import attach, barrier, is_first_process
+from jaxlog.crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
+from jaxlog.host.directory import Directory, IfExists
+from jaxlog.host.facts import facts, new_id
 from jaxlog.host.returned import deliveries, merged
-from jaxlog.host.run import Run
+from jaxlog.host.run import Run, State
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
 from jaxlog.sinks import sink_class
@@ -88,7 +90,6 @@ class Logger:
     def __repr__(self) -> str:
         return f"<jaxlog.Logger {self.name!r}>"
 
-    @contextlib.contextmanager
     def open(
         self,
         directory: str | os.PathLike[str] | None = None,
@@ -97,11 +98,15 @@ class Logger:
         name: str | None = None,
         tags: tuple[str, ...] = (),
         lanes: Sequence[Mapping[str, Scalar | str]] | None = None,
-    ) -> Iterator[Run]:
-        """Opens a run for as long as the block lasts.
+        if_exists: IfExists = "error",
+        state: State | None = None,
+    ) -> Run:
+        """Opens a run: for as long as a `with` block lasts, or until its `close`.
 
         On leaving the block, by an exception too, all that this thread has dispatched is waited
-        for, all records are written, and the sinks are closed.
+        for, all records are written, and the sinks are closed. Ctrl-C stops a compiled program at
+        its next record, and is a `KeyboardInterrupt`; SIGTERM ends the process as it would have
+        ended, when all that arrived is written. What is left open is closed when Python ends.
 
         Of several processes that train together (`jax.distributed`), the first writes, and in the
         others this does nothing. Nor does it with `JAXLOG=off` in the environment.
@@ -109,21 +114,34 @@ class Logger:
         Args:
           directory: where its files go; made if it is not there. May be left out where no sink
             writes files.
-          config: the user's own hyper-parameters, kept with the run.
+          config: the user's own hyper-parameters, kept with the run. Texts under names like
+            `api_key`, `token` or `password` are not.
           name: the run's name; the directory's, if None.
           tags: words to find the run by.
           lanes: labels for each lane of the program, in the order of their numbers, for what is no
             number in there: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. A label that the program
             gives itself goes before one of the same name.
+          if_exists: what to do where the directory has a run already. `error` refuses; `replace`
+            writes over it; `resume` goes on with it. In a directory without a run, all of them
+            begin one.
+          state: with `resume`, what `Run.state` returned when the train state was stored: the run
+            goes on from there, and what it logged later is dropped, since it comes again. Without,
+            it goes on at its end.
 
         Raises:
           RuntimeError: this logger has a run open. For two at once, make two loggers.
-          OSError: the directory holds a run already, or cannot be written.
+          OSError: the directory holds a run already, or one that is still open, or cannot be
+            written.
           TypeError: `tags` or `lanes` is something else.
-          ValueError: a sink of the settings writes files, and there is no directory.
+          ValueError: a sink of the settings writes files, and there is no directory; or `state` is
+            not of the run that is there.
+          LoggingError: with `strict: true`, a sink does not open.
         """
         if isinstance(tags, str):
             raise TypeError(f"tags: got the text {tags!r}, expected several: ({tags!r},)")
+        if if_exists not in get_args(IfExists):
+            raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
+        _check_state(state, if_exists)
         lane_labels = _lane_labels(lanes)
         # Absolute: the program may change its working directory while it runs.
         path = None if directory is None else Path(directory).absolute()
@@ -137,8 +155,16 @@ class Logger:
                 )
             sinks.append(sink)
         label = name if name is not None else (path.name if path is not None else self.name)
-        facts = dict(config or {}), tuple(tags), lane_labels
-        info = RunInfo(label, path, self.total_steps, *facts)
+        info = RunInfo(
+            label,
+            path,
+            self.total_steps,
+            dict(config or {}),
+            tuple(tags),
+            lane_labels,
+            id=new_id(),
+            if_exists=if_exists if if_exists == "replace" else "error",
+        )
         writes = is_first_process() and switched_on()
         with self._lock:
             if self._run is not None:
@@ -146,32 +172,49 @@ class Logger:
                     f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block "
                     "first, or make a second Logger for a run at the same time"
                 )
-            decoder = partial(_decoder_of, self._decoders)
-            run = self._run = Run(info, sinks, decoder, writes=writes)
-            self._wrote = False
-        error: BaseException | None = None
-        try:
-            yield run
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
+            place = Directory(path, if_exists) if writes and path is not None else None
             try:
-                barrier()
-            except BaseException as failed:
-                error = error or failed
-                if not isinstance(failed, Exception):
-                    raise  # an interrupt; the user's own program tells where its result is used
-            finally:
-                self._run = None
-                run.close(error)
-            if self.settings.delivery == "return" and self._decoders and not self._wrote:
-                _log.warning(
-                    "jaxlog: run %s: nothing was written. With `delivery: return` batch_step "
-                    "returns its record: return it from the program, as an output of scan, and "
-                    "give it to logger.write.",
-                    info.name,
+                if place is not None and place.previous is not None:
+                    info = dataclasses.replace(
+                        info, id=place.previous.get("id", info.id), if_exists="resume"
+                    )
+                elif state is not None and writes:
+                    _log.warning(
+                        "jaxlog: run %s: %s has no run to go on with, and one begins. If the run "
+                        "was moved, give the directory it is in.",
+                        label,
+                        path,
+                    )
+                self._run = Run(
+                    info,
+                    sinks,
+                    partial(_decoder_of, self._decoders),
+                    barrier=barrier,
+                    detach=self._detach,
+                    directory=place,
+                    state=state,
+                    facts=facts(info, self.settings.model_dump(mode="json"), devices()),
+                    strict=self.settings.strict,
+                    writes=writes,
                 )
+            except BaseException:
+                if place is not None:
+                    place.release()
+                raise
+            self._wrote = False
+        return self._run
+
+    def _detach(self) -> None:
+        """The run that was open takes no records any more."""
+        run, self._run = self._run, None
+        if run is None or self.settings.delivery == "live" or not self._decoders or self._wrote:
+            return
+        _log.warning(
+            "jaxlog: run %s: nothing was written. With `delivery: return` batch_step returns "
+            "its record: return it from the program, as an output of scan, and give it to "
+            "logger.write.",
+            run.info.name,
+        )
 
     def write(self, records: Any) -> None:
         """Writes records that a program returned, with `delivery: return` in the settings.
@@ -240,7 +283,7 @@ class Logger:
 
     @property
     def dropped(self) -> int:
-        """How many records came while no run was open, all lanes of one step being one."""
+        """How many records came while no run was open: each lane's for one."""
         return self._dropped
 
     def receive(self, delivery: Delivery) -> None:
@@ -250,9 +293,10 @@ class Logger:
             run.receive(delivery)
             return
         with self._lock:
-            self._dropped += 1
-            if self._dropped > 1:
-                return
+            first = not self._dropped
+            self._dropped += delivery.num_records
+        if not first:
+            return
         if run is None:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
@@ -291,6 +335,19 @@ class Logger:
                 f"the calls {known.schema.name!r} and {schema.name!r} have one number by chance (a "
                 "hash of name and layout); give one of them another name="
             )
+
+
+def _check_state(state: Any, if_exists: str) -> None:
+    """Whether `open` was given what `Run.state` returns."""
+    if state is None:
+        return
+    if if_exists != "resume":
+        raise ValueError(
+            f"state: is given with if_exists={if_exists!r}; to go on from it, give "
+            "if_exists='resume'"
+        )
+    if not isinstance(state, Mapping) or set(state) != {"run", "mark"}:
+        raise TypeError(f"state: got {state!r:.100}, expected what `Run.state` returned")
 
 
 def _lane_labels(lanes: Any) -> tuple[Mapping[str, Scalar | str], ...]:

@@ -1,8 +1,8 @@
 """The host's end of the crossing: one function that every compiled program calls.
 
-It copies the buffer, hands it to the logger whose number it carries, and returns. It never raises,
-and calls nothing of JAX's but, where a program runs on several devices, what `np.array` calls to
-read the array that `io_callback` gives.
+It copies the buffer, hands it to the logger whose number it carries, and returns. It raises nothing
+but Ctrl-C's `KeyboardInterrupt`, and calls nothing of JAX's but, where a program runs on several
+devices, what `np.array` calls to read the array that `io_callback` gives.
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def attach(name: str, receiver: Receiver) -> int:
 
 
 def receive(words: Any) -> None:
-    """The callback. An exception here would end the user's program, so none leaves it."""
+    """The callback. An exception here would end the user's program, so none leaves it.
+
+    None but `KeyboardInterrupt`: on Ctrl-C, to end it is what is wanted.
+    """
     try:
         # A copy: the words belong to XLA, and are gone when this returns.
         delivery = Delivery(np.array(words))
@@ -70,6 +73,12 @@ def receive(words: Any) -> None:
             _log.exception(
                 "jaxlog: a record could not be taken in; training goes on without it. Said once."
             )
+
+
+def devices() -> list[str]:
+    """What JAX runs on."""
+    kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
+    return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
 
 
 def is_first_process() -> bool:

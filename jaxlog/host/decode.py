@@ -150,20 +150,21 @@ class Decoder:
             )
 
 
-def in_order(records: Sequence[list[Event]]) -> list[list[Event]]:
-    """Records of one call site in the order of their steps.
+def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:
+    """Deliveries of one call site in the order of their steps, each with what it counts.
 
     XLA runs emissions that do not wait for each other in any order. A step that comes again is
     another pass through a loop, and stays behind the pass before it.
     """
-    ordered: list[list[Event]] = []
-    one_pass: dict[int, list[Event]] = {}
-    for events in records:
+    ordered: list[tuple[int, list[Event]]] = []
+    one_pass: dict[int, tuple[int, list[Event]]] = {}
+    for record in records:
+        _, events = record
         step = events[0].step if events else -1
         if step in one_pass:
             ordered += [one_pass[step] for step in sorted(one_pass)]
             one_pass = {}
-        one_pass[step] = events
+        one_pass[step] = record
     return ordered + [one_pass[step] for step in sorted(one_pass)]
 
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import dataclasses
 import logging
 import math
 import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import orjson
+import numpy as np
 
 from jaxlog.events import Event, RunInfo
+from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
+from jaxlog.host.directory import RUN_FILE, Directory
+from jaxlog.host.facts import text
 from jaxlog.host.replays import Replays
 from jaxlog.host.worker import Arrival, Worker
 from jaxlog.schema import Delivery
@@ -27,25 +34,37 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("jaxlog")
 
-RUN_FILE = "run.json"
-"""The file that makes a directory a run's."""
+State = Mapping[str, np.ndarray]
+"""Where a run is: `run`, which run it is, `uint32[]`, and `mark`, where it is, `int32[]`."""
+
+
+class LoggingError(RuntimeError):
+    """What went wrong with logging, raised at the end of a run with `strict: true`.
+
+    Its `__cause__` is an `ExceptionGroup` of what the sinks raised.
+    """
 
 
 class Run:
-    """An open run. `Logger.open` makes it, and closes it.
+    """An open run. `Logger.open` makes it; it is a context manager, and can be closed by hand.
 
     Args:
       info: what sinks are told.
       sinks: not opened yet.
       decoder: the decoder for a site's number; raises LookupError for a site that the logger was
         not traced with.
-
+      barrier: waits until the callbacks of all that this thread has dispatched have run.
+      detach: called when it takes no records any more.
+      directory: where it keeps what is known of it; None for a run without files.
+      state: from which it goes on, as `state` returned it.
+      facts: what run.json says from the beginning.
+      strict: whether to raise, at the end, what went wrong.
       writes: False for a run that leaves no trace: its sinks are not opened.
 
     Attributes:
       info: as given.
       writes: as given.
-      arrived: how many records came, all lanes of one step being one.
+      arrived: how many records came: each lane's for one.
     """
 
     def __init__(
@@ -54,6 +73,12 @@ class Run:
         sinks: Sequence[Sink],
         decoder: Callable[[int], Decoder],
         *,
+        barrier: Callable[[], None] = lambda: None,
+        detach: Callable[[], None] = lambda: None,
+        directory: Directory | None = None,
+        state: State | None = None,
+        facts: Mapping[str, Any] | None = None,
+        strict: bool = False,
         writes: bool = True,
     ) -> None:
         self.info = info
@@ -62,31 +87,72 @@ class Run:
         self._sinks = tuple(sinks)
         self._workers: list[Worker] = []
         self._decoder = decoder
+        self._barrier = barrier
+        self._detach = detach
+        self._directory = directory
+        self._facts = dict(facts or {})
+        self._strict = strict
         self._lock = threading.Lock()
         self._replays = Replays()
         self._said_lanes = False
-        self._facts = _facts(info)
+        self._mark = 0
+        self._closed = False
+        self._terminated = False
+        self._stopping = False  # the next record stops the program
+        self._stopped = False  # one has, or Ctrl-C came while the block was left
         if not writes:
             return
-        if info.directory is not None:
-            _claim(info.directory)
+        positions = self._go_on_from(state)
+        infos = [
+            dataclasses.replace(self.info, position=positions.get(_key(self._sinks, sink)))
+            for sink in self._sinks
+        ]
+        for sink, own in zip(self._sinks, infos, strict=True):
+            sink.check(own)
+        self._facts |= {"status": "running", "started": _iso(time.time()), "pid": os.getpid()}
         self._save()
-        opened: list[Sink] = []
+        self._workers = [
+            Worker(sink, own, self._decode) for sink, own in zip(self._sinks, infos, strict=True)
+        ]
+        _open_runs.append(self)
+        signals.watch(self, Run.__exit__.__code__)
         try:
-            for sink in sinks:
-                sink.open(info)
-                opened.append(sink)
-        except BaseException:
-            for sink in opened:
-                with contextlib.suppress(Exception):
-                    sink.close()
-            self._release()
+            opened = [worker.wait_until_open() for worker in self._workers]
+        except BaseException as error:
+            self.close(error)
             raise
-        self._workers = [Worker(sink, self._decode) for sink in opened]
+        if strict and not all(opened):
+            error = self._what_went_wrong()
+            self._end("failed", error)
+            raise error
+
+    def _go_on_from(self, state: State | None) -> Mapping[str, Mapping[str, int]]:
+        """Takes up what is known of the run that goes on; where its sinks were."""
+        directory = self._directory
+        if directory is None or directory.previous is None:
+            return {}
+        sessions = [*directory.previous.get("sessions", []), _session(directory.previous)]
+        self._facts["sessions"] = sessions
+        marks = directory.marks()
+        if state is None:
+            self._mark = max(marks, default=0)
+            directory.keep_marks(self._mark)
+            return {}
+        self._mark = int(state["mark"])
+        if self.info.id != f"{int(state['run']):08x}" or self._mark not in marks:
+            raise ValueError(
+                f"state: got that of run {int(state['run']):08x} at mark {self._mark}, and "
+                f"{directory.path} has run {self.info.id} with {len(marks)} marks; give the state "
+                "that belongs to these files, or leave it out, to go on at their end"
+            )
+        directory.keep_marks(self._mark)
+        mark = marks[self._mark]
+        self.info = dataclasses.replace(self.info, resumes_at=mark["step"] + 1)
+        return mark["sinks"]
 
     @property
     def replayed(self) -> int:
-        """How many records came twice, each lane's for one; the second was dropped.
+        """How many records came twice; the second was dropped.
 
         Only what repeats, bit for bit, the record before it of the same call and lane: JAX may run
         a part of a program twice. A step that is logged anew, with other values, is kept.
@@ -117,66 +183,222 @@ class Run:
         )
 
     def receive(self, delivery: Delivery) -> None:
-        """Takes one delivery in, on XLA's thread."""
+        """Takes one delivery in, on XLA's thread.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C was pressed, and this is the way to stop the program.
+        """
+        num_records = delivery.num_records
         with self._lock:
-            if not self._replays.take_out(delivery):
+            if self._terminated:
                 return
-            self.arrived += 1
-        arrival = (time.time(), delivery)
-        for worker in self._workers:
-            worker.put(arrival)
+            self.arrived += num_records
+            fresh = self._replays.take_out(delivery)
+        if fresh:
+            arrival = (time.time(), delivery)
+            for worker in self._workers:
+                worker.put(arrival)
+        if self._stopping:
+            self._stopped = True
+            raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
+
+    def flush(self) -> None:
+        """Waits for all that this thread has dispatched, and until all that arrived is written."""
+        if not self._closed:
+            self._barrier()
+            self._positions()
+
+    def state(self) -> State:
+        """Where the run is: a small pytree to store beside the train state.
+
+        It waits as `flush` does. `Logger.open(directory, if_exists="resume", state=...)` goes on
+        from here: what was logged later is dropped from the files, to be logged again.
+
+        Returns:
+          Two NumPy arrays, which Orbax stores, as other checkpointers do. Its structure is always
+          the same; of a run that writes nothing, its values are 0.
+
+        Raises:
+          RuntimeError: the run is closed, or has no directory.
+        """
+        if not self.writes:
+            return {"run": np.array(0, np.uint32), "mark": np.array(0, np.int32)}
+        if self._closed:
+            raise RuntimeError("state: the run is closed; take its state before")
+        if self._directory is None:
+            raise RuntimeError(
+                "state: the run has no directory, so that it cannot go on from there; give one, as "
+                "in logger.open('runs/first')"
+            )
+        self._barrier()
+        positions = self._positions()
+        with self._lock:
+            self._mark += 1
+            number = self._mark
+        steps = [worker.step for worker in self._workers]
+        self._directory.add_mark(
+            {
+                "mark": number,
+                "time": _iso(time.time()),
+                "step": max(steps, default=-1),
+                "sinks": {k: p for k, p in positions.items() if p is not None},
+            }
+        )
+        run = np.array(int(self.info.id, 16), np.uint32)
+        return {"run": run, "mark": np.array(number, np.int32)}
+
+    def _positions(self) -> dict[str, Mapping[str, int] | None]:
+        """Where each sink is, when all that is queued is written."""
+        asked = [(worker, worker.ask()) for worker in self._workers]
+        return {
+            _key(self._sinks, worker.sink): worker.answer(question) for worker, question in asked
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close(error)
+        if self._stopped and not isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt from error  # what JAX has made of it
 
     def close(self, error: BaseException | None = None) -> None:
-        """Writes all that arrived and closes the sinks; says what was lost, if anything was.
+        """Waits for the program, writes all that arrived, and closes the sinks.
 
-        A run that ended with an error before anything arrived gives its directory free again.
+        What this thread has dispatched is waited for, unless Ctrl-C ends the run. A run that ended
+        with an error before anything arrived gives its directory free again. Closed twice, it does
+        nothing more.
 
         Args:
           error: what ended the run, if not its end.
+
+        Raises:
+          LoggingError: with `strict: true`, what went wrong with logging; where an error of the
+            program's own ends the run, it is added to that as a note.
         """
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        if isinstance(error, KeyboardInterrupt):
+            self._stopping = True  # what still runs need not go on
+        try:
+            self._barrier()
+        except BaseException as failed:
+            error = error or failed
+            if not isinstance(failed, Exception):
+                raise  # an interrupt; the user's own program tells where its result is used
+        finally:
+            interrupted = self._stopped or isinstance(sys.exception(), KeyboardInterrupt)
+            self._end("interrupted" if interrupted else _status(error), error)
+        if self._strict and any(worker.lost or worker.errors for worker in self._workers):
+            wrong = self._what_went_wrong()
+            if error is None:
+                raise wrong
+            error.add_note(str(wrong))
+
+    def _end(self, status: str, error: BaseException | None) -> None:
+        """Writes all that arrived; says what was lost, if anything was."""
+        self._closed = True
+        self._let_go()
+        with contextlib.suppress(ValueError):
+            _open_runs.remove(self)
         if not self.writes:
             return
-        for worker in self._workers:
-            worker.begin_close()
         try:
+            for worker in self._workers:
+                worker.begin_close()
             for worker in self._workers:
                 worker.close()
         finally:
-            self._conclude(error)
+            self._conclude(status, error)
+            signals.unwatch(self)
 
-    def _conclude(self, error: BaseException | None) -> None:
+    def interrupt(self) -> None:
+        """Lets the next record stop the program, on the thread that is told of signals."""
+        self._stopping = True
+
+    def forget_interrupt(self, *, leaving: bool) -> None:
+        """Python itself has seen the interrupt."""
+        self._stopping = False
+        self._stopped = leaving
+
+    def hurry(self, seconds: float) -> None:
+        """Writes all that arrived, but waits no longer for it."""
+        end = time.monotonic() + seconds
+        for question in [worker.ask() for worker in self._workers]:
+            question.answered.wait(max(0.0, end - time.monotonic()))
+
+    def terminate(self, seconds: float) -> None:
+        """Ends the run, since the process ends; waits no longer for it."""
+        end = time.monotonic() + seconds
+        with self._lock:
+            self._terminated = True
+        # What arrived just now is on its way into the queues.
+        while time.monotonic() < end and any(
+            worker.arrived < self.arrived - self.replayed for worker in self._workers
+        ):
+            time.sleep(0.001)
+        for worker in self._workers:
+            worker.begin_close()
+        for worker in self._workers:
+            worker.wait(max(0.0, end - time.monotonic()))
+        self._conclude("terminated", None)
+
+    def abandon(self) -> None:
+        """Forgets all, in the child of a fork: the run is its parent's."""
+        self._closed = True
+        self.writes = False
+        self._workers = []
+        self._lock = threading.Lock()
+        self._let_go()
+        if self._directory is not None:
+            self._directory.release()
+
+    def _let_go(self) -> None:
+        """Tells the logger, and keeps no reference to it."""
+        self._detach()
+        self._detach = lambda: None
+
+    def _conclude(self, status: str, error: BaseException | None) -> None:
         """Writes what became of the run."""
-        if error is not None and not self.arrived:
-            self._release()
-            return
-        self._facts["ended"] = _iso(time.time())
-        if error is not None:
-            self._facts["error"] = _text(f"{type(error).__name__}: {error}")
-        self._facts["arrived"] = self.arrived
-        self._facts["replayed"] = self.replayed
-        self._facts["sinks"] = [
-            {
-                "kind": worker.kind,
-                "written": worker.written,
-                "lost": worker.lost,
-                "failure": None if worker.failure is None else _text(worker.failure),
+        resumed = self._directory is not None and self._directory.previous is not None
+        nothing = error is not None and not self.arrived and not resumed
+        if nothing and self._directory is not None:
+            with contextlib.suppress(OSError):
+                self._directory.forget()
+        if not nothing:
+            self._facts |= {
+                "status": status,
+                "ended": _iso(time.time()),
+                "arrived": self.arrived,
+                "replayed": self.replayed,
+                "sinks": [_account(worker) for worker in self._workers],
             }
-            for worker in self._workers
-        ]
-        try:
-            self._save()
-        except OSError as failed:
-            _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, failed)
+            if error is not None:
+                self._facts["error"] = text(f"{type(error).__name__}: {error}")
+            try:
+                self._save()
+            except OSError as failed:
+                _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, failed)
+        if self._directory is not None:
+            self._directory.release()
         for worker in self._workers:
             if worker.lost:
-                _log.warning(
-                    "jaxlog: run %s: the sink %s lost %d of %d records: %s",
-                    self.info.name,
-                    worker.kind,
-                    worker.lost,
-                    worker.arrived,
-                    worker.failure,
-                )
+                _log.warning("jaxlog: run %s: %s", self.info.name, _loss(worker))
+
+    def _what_went_wrong(self) -> LoggingError:
+        wrong = [w for w in self._workers if w.lost or w.errors]
+        error = LoggingError(f"run {self.info.name}: " + "; ".join(_loss(w) for w in wrong))
+        causes = [cause for worker in wrong for cause in worker.errors.values()]
+        if causes:
+            error.__cause__ = BaseExceptionGroup("what the sinks raised", causes)
+        return error
 
     def _decode(self, arrivals: Sequence[Arrival]) -> list[list[Event]]:
         decoder, labels = self._decoder(arrivals[0][1].site), self.info.lanes
@@ -196,71 +418,70 @@ class Run:
         return decoder.events(arrivals, labels)
 
     def _save(self) -> None:
-        if self.info.directory is not None:
-            text = orjson.dumps(self._facts, option=orjson.OPT_INDENT_2)
-            (self.info.directory / RUN_FILE).write_bytes(text)
-
-    def _release(self) -> None:
-        if self.info.directory is not None:
-            with contextlib.suppress(OSError):
-                (self.info.directory / RUN_FILE).unlink()
+        if self._directory is not None:
+            self._directory.save(self._facts)
 
 
-def _facts(info: RunInfo) -> dict[str, Any]:
-    """What run.json says from the beginning: a copy, in plain JSON values.
+_open_runs: list[Run] = []
 
-    Raises:
-      TypeError: the user's `config` has something that JSON cannot keep.
-    """
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    try:
-        config = orjson.loads(orjson.dumps(info.config, str, options))
-    except TypeError as error:
-        raise TypeError(
-            f"config: cannot be kept in {RUN_FILE}: {error}; give a dict of numbers, texts, lists "
-            "and dicts"
-        ) from None
+
+@atexit.register
+def _close_all() -> None:
+    """Closes what nobody has closed when the program ends."""
+    for run in list(_open_runs):
+        with contextlib.suppress(Exception):
+            run.close()
+
+
+def _abandon_all() -> None:
+    for run in list(_open_runs):
+        run.abandon()
+    _open_runs.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_abandon_all)
+
+
+def _key(sinks: Sequence[Sink], sink: Sink) -> str:
+    """A sink's name among those of a run, the same when the run goes on: `jsonl`, `jsonl.1`, ..."""
+    alike = [other for other in sinks if other.settings.kind == sink.settings.kind]
+    number = alike.index(sink)
+    return f"{sink.settings.kind}.{number}" if number else sink.settings.kind
+
+
+def _status(error: BaseException | None) -> str:
+    match error:
+        case None:
+            return "finished"
+        case KeyboardInterrupt():
+            return "interrupted"
+        case SystemExit():
+            return "exited"
+        case _:
+            return "failed"
+
+
+def _account(worker: Worker) -> dict[str, Any]:
     return {
-        "name": _text(info.name),
-        "tags": [_text(tag) for tag in info.tags],
-        "config": config,
-        "total_steps": info.total_steps,
-        "started": _iso(time.time()),
-        "pid": os.getpid(),
+        "kind": worker.kind,
+        "written": worker.written,
+        "lost": worker.lost,
+        "failure": None if worker.failure is None else text(worker.failure),
     }
 
 
-def _text(text: str) -> str:
-    """Text that UTF-8 can hold: a file's name may have bytes that are not."""
-    return text.encode("utf-8", "replace").decode()
+def _loss(worker: Worker) -> str:
+    return (
+        f"the sink {worker.kind} lost {worker.lost} of {worker.arrived} records: {worker.failure}"
+    )
+
+
+def _session(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of the run before it went on."""
+    keys = ("started", "ended", "status", "error", "pid", "host", "arrived", "replayed", "sinks")
+    return {key: facts[key] for key in keys if key in facts}
 
 
 def _iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _claim(directory: Path) -> None:
-    """Makes the directory of a new run.
-
-    Raises:
-      FileExistsError: it is a run's already.
-      OSError: it cannot be made or written.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(
-            f"{directory}: is a file, and a run needs a directory; choose another path"
-        ) from None
-    except OSError as error:
-        raise type(error)(
-            f"{directory}: this directory cannot be made: {error.strerror}; choose one that can be "
-            "written"
-        ) from None
-    if (directory / RUN_FILE).exists():
-        raise FileExistsError(
-            f"{directory}: holds a run already ({RUN_FILE}); choose another directory, or delete "
-            "this one"
-        )
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise PermissionError(f"{directory}: cannot be written; choose a directory that can be")

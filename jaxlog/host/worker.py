@@ -2,7 +2,8 @@
 
 The queue is bounded in bytes; where it is full, the program waits and nothing is dropped. A sink
 that fails is tried again; one that keeps failing, or does not move, is switched off. A record is
-written when the sink has flushed it, and lost when it has not: the two add up to what arrived.
+written when the sink has flushed it, and lost when it has not: the two add up to what arrived. A
+delivery has a record for each lane that logs.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import collections
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jaxlog.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, MetricsEvent, RunInfo
 from jaxlog.host.decode import in_order
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
@@ -26,7 +27,7 @@ QUEUE_BYTES = 16 * 2**20
 BATCH_BYTES = 2**20
 """How much is decoded at a time."""
 STALL_TIMEOUT = 30.0
-"""Seconds that a full queue may stand still before its sink is switched off."""
+"""Seconds that somebody waits for a sink that does not move, before it is switched off."""
 LINGER = 0.05
 """Seconds for which records gather, so that they are decoded and written many at a time."""
 RETRY_DELAYS = (0.05, 0.5)
@@ -38,34 +39,56 @@ Arrival = tuple[float, Delivery]
 Decode = Callable[[Sequence[Arrival]], list[list[Event]]]
 
 
+class Question:
+    """Asked of a worker; answered when all that was queued before it is written and flushed.
+
+    Attributes:
+      answered: set then, or when the sink is switched off.
+      position: what the sink said, as `Sink.position`; None where it did not get there.
+    """
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        self.position: Mapping[str, int] | None = None
+
+
 class Worker:
     """Hands the records of a run to one sink.
 
     Args:
-      sink: opened already.
+      sink: not opened yet.
+      info: what it is opened with.
       decode: the events of each of some arrivals of one site and one number of lanes.
 
     Attributes:
       kind: the sink's, by which messages call it.
-      arrived: the records it was given; one has all lanes of a step.
+      arrived: the records it was given.
       written: the records that the sink wrote and flushed.
+      step: the largest it was given to write; -1 for none.
       failure: what the sink last failed to do, or why it is off; None where all is well.
+      errors: what it raised, the first of each kind of call.
     """
 
-    def __init__(self, sink: Sink, decode: Decode) -> None:
+    def __init__(self, sink: Sink, info: RunInfo, decode: Decode) -> None:
         self.kind: str = sink.settings.kind
         self.sink = sink
         self.arrived = 0
         self.written = 0
+        self.step = -1
         self.failure: str | None = None
+        self.errors: dict[str, BaseException] = {}
+        self._info = info
         self._decode = decode
-        self._queue: collections.deque[Arrival] = collections.deque()
+        self._queue: collections.deque[Arrival | Question] = collections.deque()
         self._bytes = 0
         self._unflushed = 0
         self._moves = 0  # grows while the sink gets anything done
         self._failed_in_a_row: collections.Counter[str] = collections.Counter()
         self._off = False
         self._closing = False
+        self._asked = 0  # questions in the queue
+        self._opened = threading.Event()
+        self._ended = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"jaxlog-{self.kind}", daemon=True)
         self._thread.start()
@@ -75,11 +98,16 @@ class Worker:
         """The records that were not written; before `close`, those still on their way too."""
         return self.arrived - self.written
 
+    def wait_until_open(self) -> bool:
+        """Waits for the sink to open, as long as it moves; whether it did."""
+        self._wait_for(self._opened, "open")
+        return not self._off
+
     def put(self, arrival: Arrival) -> None:
         """Queues one arrival; waits while the queue is full. Called on XLA's thread."""
         size = arrival[1].num_bytes
         with self._changed:
-            self.arrived += 1
+            self.arrived += arrival[1].num_records
             while self._bytes and self._bytes + size > QUEUE_BYTES and not self._off:
                 moves = self._moves
                 if not self._changed.wait(STALL_TIMEOUT) and moves == self._moves:
@@ -93,6 +121,23 @@ class Worker:
             if len(self._queue) == 1 or self._bytes > QUEUE_BYTES // 2:
                 self._changed.notify_all()
 
+    def ask(self) -> Question:
+        """Asks it to write all that is queued, without waiting for that; see `answer`."""
+        question = Question()
+        with self._changed:
+            if self._off or self._closing:
+                question.answered.set()
+            else:
+                self._queue.append(question)
+                self._asked += 1
+                self._changed.notify_all()
+        return question
+
+    def answer(self, question: Question) -> Mapping[str, int] | None:
+        """Waits for an answer, as long as the sink moves."""
+        self._wait_for(question.answered, "write what it was given")
+        return question.position
+
     def begin_close(self) -> None:
         """Has it write what is queued, and close the sink, without waiting for it."""
         with self._changed:
@@ -102,60 +147,108 @@ class Worker:
     def close(self) -> None:
         """Writes what is queued, and closes the sink."""
         self.begin_close()
-        while self._thread.is_alive():
-            moves = self._moves
-            self._thread.join(STALL_TIMEOUT)
-            if self._thread.is_alive() and moves == self._moves:
+        self._wait_for(self._ended, "finish")
+
+    def wait(self, seconds: float) -> None:
+        """Waits for the end that `begin_close` has begun, but not longer."""
+        self._ended.wait(seconds)
+
+    def _wait_for(self, event: threading.Event, what: str) -> None:
+        """Waits for something the sink is to do; switches it off where it does not move."""
+        moves = self._moves
+        while not event.wait(STALL_TIMEOUT):
+            if moves == self._moves:
                 with self._changed:
-                    self._switch_off(f"it did not finish within {STALL_TIMEOUT:g} s")
+                    self._switch_off(f"it did not {what} within {STALL_TIMEOUT:g} s")
                 return
+            moves = self._moves
 
     def _work(self) -> None:
-        while not self._off:
-            with self._changed:
-                while not (self._queue or self._closing or self._off):
-                    self._changed.wait()
-                if not self._in_haste():
-                    self._changed.wait_for(self._in_haste, LINGER)
-                batch, size = [], 0
-                while self._queue and size < BATCH_BYTES:
-                    batch.append(self._queue.popleft())
-                    size += batch[-1][1].num_bytes
-            self._write(batch)
-            with self._changed:
-                self._bytes -= size
-                self._moves += 1
-                self._changed.notify_all()
-                if self._closing and not self._queue:
-                    break
-        if self._try("close", self.sink.close, delays=()):
-            self._count_as_written()
+        try:
+            opened = self._try("open", self.sink.open, self._info)
+            if not opened:
+                with self._changed:
+                    self._switch_off("it did not open")
+            self._opened.set()
+            while not self._off:
+                batch, size, question = self._next()
+                self._write(batch)
+                if question is not None:
+                    self._answer(question)
+                with self._changed:
+                    self._bytes -= size
+                    self._moves += 1
+                    self._changed.notify_all()
+                    if self._closing and not self._queue:
+                        break
+            if opened and self._try("close", self.sink.close, delays=()):
+                self._count_as_written()
+        finally:
+            self._opened.set()
+            self._ended.set()
+
+    def _next(self) -> tuple[list[Arrival], int, Question | None]:
+        """What is to be written next, how much it is, and who asks to know of it."""
+        with self._changed:
+            while not (self._queue or self._closing or self._off):
+                self._changed.wait()
+            if not self._in_haste():
+                self._changed.wait_for(self._in_haste, LINGER)
+            batch: list[Arrival] = []
+            size = 0
+            while self._queue and size < BATCH_BYTES:
+                item = self._queue.popleft()
+                if isinstance(item, Question):
+                    self._asked -= 1
+                    return batch, size, item
+                batch.append(item)
+                size += item[1].num_bytes
+        return batch, size, None
+
+    def _answer(self, question: Question) -> None:
+        if self._flush():
+            try:
+                question.position = dict(self.sink.position())
+            except Exception as error:
+                self._mention("tell its position", error)
+        question.answered.set()
 
     def _in_haste(self) -> bool:
-        return self._closing or self._off or self._bytes > QUEUE_BYTES // 2
+        return self._closing or self._off or self._asked > 0 or self._bytes > QUEUE_BYTES // 2
 
     def _write(self, batch: Sequence[Arrival]) -> None:
-        for events in self._events(batch):
+        for num_records, events in self._events(batch):
             if self._off:
                 return
             done = [self._write_event(event) for event in events]
-            self._unflushed += all(done)
-        if batch and self._try("flush", self.sink.flush):
-            self._count_as_written()
+            self._unflushed += num_records if all(done) else 0
+        if batch:
+            self._flush()
 
-    def _events(self, batch: Sequence[Arrival]) -> list[list[Event]]:
-        """The events of each arrival that can be read; those of one site in order of steps."""
+    def _flush(self) -> bool:
+        done = self._try("flush", self.sink.flush)
+        if done:
+            self._count_as_written()
+        return done
+
+    def _events(self, batch: Sequence[Arrival]) -> list[tuple[int, list[Event]]]:
+        """The events of each arrival that can be read; those of one site in order of steps.
+
+        Each with the number of records they are made from.
+        """
         alike: dict[Any, list[int]] = {}  # by site and lanes: these are read together
         for place, (_, delivery) in enumerate(batch):
             alike.setdefault((delivery.site, delivery.lanes), []).append(place)
-        found: dict[int, list[Event]] = {}
+        found: dict[int, tuple[int, list[Event]]] = {}
         for places in alike.values():
             try:
-                records = self._decode([batch[place] for place in places])
+                events = self._decode([batch[place] for place in places])
             except Exception as error:  # no fault of the sink's
                 self._mention("decode", error)
             else:
-                found |= zip(places, in_order(records), strict=True)
+                counts = [batch[place][1].num_records for place in places]
+                records = in_order(list(zip(counts, events, strict=True)))
+                found |= zip(places, records, strict=True)
         return [found[place] for place in sorted(found)]
 
     def _count_as_written(self) -> None:
@@ -163,6 +256,7 @@ class Worker:
         self._unflushed = 0
 
     def _write_event(self, event: Event) -> bool:
+        self.step = max(self.step, event.step)
         match event:
             case MetricsEvent():
                 return self._try("write", self.sink.write_metrics, event)
@@ -178,6 +272,8 @@ class Worker:
     ) -> bool:
         """Calls a method of the sink, again if need be; whether it did what it should."""
         for delay in (*(RETRY_DELAYS if delays is None else delays), None):
+            if self._off and what != "close":
+                return False
             self._moves += 1
             try:
                 method(*arguments)
@@ -199,6 +295,7 @@ class Worker:
         """Says once that something failed."""
         first = self.failure is None
         self.failure = f"could not {what}: {type(error).__name__}: {error}"
+        self.errors.setdefault(what, error)
         if first:
             _log.warning(
                 "jaxlog: the sink %s %s. Training and the other sinks go on.",
@@ -211,7 +308,11 @@ class Worker:
         if not self._off:
             self._off = True
             self.failure = f"{why}; last: {self.failure}" if self.failure else why
+            for item in self._queue:
+                if isinstance(item, Question):
+                    item.answered.set()
             self._queue.clear()
+            self._bytes = 0
             _log.warning(
                 "jaxlog: the sink %s is switched off for this run: %s", self.kind, self.failure
             )

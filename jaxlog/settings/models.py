@@ -194,6 +194,11 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="live: records leave the running program, through a callback. return: the "
         "program has no callback; it returns its records, and logger.write writes them.",
     )
+    strict: bool = Field(
+        False,
+        description="Whether what goes wrong with logging is raised: when a sink does not open, "
+        "and, for all else, when the run is closed. Otherwise it is warned of.",
+    )
     env_steps_per_update: int | None = Field(
         None,
         ge=1,

@@ -1,12 +1,14 @@
 """One JSON object a line: the record that lasts.
 
 Every line is valid JSON. A number that is not finite is `null`, and the line's `nonfinite` says
-which it was.
+which it was. What was flushed is in the file: of lines that were being written when a process was
+killed only the last may be torn, and is cut off when the run goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -35,19 +37,46 @@ class JsonlSink(Sink):
         super().__init__(settings)
         self._files: dict[str, _LineFile] = {}
 
-    def open(self, run: RunInfo) -> None:
-        """Checks that the directory has no lines of another run.
+    def check(self, run: RunInfo) -> None:
+        """Checks that the directory's lines are of this run, and as many as its state knows of.
 
         Raises:
-          FileExistsError: it has.
+          FileExistsError: they are of another.
+          ValueError: some are missing.
+        """
+        assert run.directory is not None
+        files = {path.name: path for path in _files(run.directory)}
+        if run.if_exists == "error":
+            for path in files.values():
+                if path.stat().st_size:
+                    raise FileExistsError(
+                        f"{path}: has the lines of another run; choose another directory, delete "
+                        "it, or give open if_exists='replace'"
+                    )
+        for name, size in (run.position or {}).items():
+            found = files[name].stat().st_size if name in files else 0
+            if found < size:
+                raise ValueError(
+                    f"{run.directory / name}: got {found} bytes, expected the {size} it had when "
+                    "the state was taken; put the file back, or start anew with "
+                    "if_exists='replace'"
+                )
+
+    def open(self, run: RunInfo) -> None:
+        """Brings the files to where the run begins, or goes on.
+
+        Lines that were written after the state it goes on from are dropped; without a state, a last
+        line that is torn.
         """
         assert run.directory is not None
         self._directory = run.directory
-        for path in (*self._directory.glob("*_metrics.jsonl"), self._directory / "episodes.jsonl"):
-            if path.exists() and path.stat().st_size:
-                raise FileExistsError(
-                    f"{path}: has the lines of another run; choose another directory, or delete it"
-                )
+        for path in _files(run.directory):
+            if run.if_exists == "replace":
+                path.unlink()
+            elif run.position is not None:
+                _cut(path, run.position.get(path.name, 0))
+            else:
+                _cut(path, _whole_lines(path))
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         head = _head(event)
@@ -80,6 +109,10 @@ class JsonlSink(Sink):
             for file in self._files.values():
                 every.callback(file.flush)
 
+    def position(self) -> dict[str, int]:
+        """The size of each file."""
+        return {path.name: path.stat().st_size for path in _files(self._directory)}
+
     def close(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:
             for file in self._files.values():
@@ -89,6 +122,35 @@ class JsonlSink(Sink):
         if name not in self._files:
             self._files[name] = _LineFile(self._directory / name)
         return self._files[name]
+
+
+def _files(directory: Path) -> list[Path]:
+    """Those that this sink has written there."""
+    return sorted(
+        p for p in (*directory.glob("*_metrics.jsonl"), directory / "episodes.jsonl") if p.exists()
+    )
+
+
+def _whole_lines(path: Path) -> int:
+    """The bytes of a file up to the end of its last whole line."""
+    with path.open("rb") as file:
+        end = file.seek(0, 2)
+        while end:
+            start = max(0, end - 2**16)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0
+
+
+def _cut(path: Path, size: int) -> None:
+    """Leaves the first bytes of a file; no file where none is left."""
+    if not size:
+        path.unlink()
+    elif path.stat().st_size > size:
+        os.truncate(path, size)
 
 
 class _LineFile:
@@ -110,6 +172,10 @@ class _LineFile:
         if self._file is None:
             self._file = self._path.open("ab", buffering=0)
             self._size = self._file.tell()
+        if not os.fstat(self._file.fileno()).st_nlink:
+            raise FileNotFoundError(
+                f"{self._path}: was removed while the run is open, and its lines with it"
+            )
         if self._torn:
             self._take_back(self._file)
         data = memoryview(b"".join(self._pending))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import BaseModel
@@ -18,9 +19,9 @@ class SinkSettings(BaseModel, frozen=True, extra="forbid", strict=True):
 class Sink:
     """Writes a run's events somewhere. What a sink does not override, it does not support.
 
-    Every method is called from one thread, the sink's own. What one raises never reaches the
-    training: the event is tried again, and a sink that keeps failing is switched off. So a method
-    that writes should write all of its event or nothing.
+    Every method but `check` is called from one thread, the sink's own. What one raises never
+    reaches the training: it is tried again, and a sink that keeps failing is switched off. So a
+    method that writes should write all of its event or nothing.
     """
 
     Settings: ClassVar[type[SinkSettings]]
@@ -29,8 +30,14 @@ class Sink:
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    def check(self, run: RunInfo) -> None:
+        """Called first, while the user opens the run: what it raises reaches the user.
+
+        For what the user has to mend: a package that is not installed, files of another run.
+        """
+
     def open(self, run: RunInfo) -> None:
-        """Called once, before training. What it raises reaches the user."""
+        """Called once, before any event. Training waits for it."""
 
     def write_metrics(self, event: MetricsEvent) -> None:
         """Called for the aggregates and scalars of each step."""
@@ -43,6 +50,14 @@ class Sink:
 
         An event may be kept until then. After a flush that raised it is called again.
         """
+
+    def position(self) -> Mapping[str, int]:
+        """How far it is: called after a flush, when the user takes the run's state.
+
+        A run that goes on from that state gives it to `open`, as `run.position`; what the sink has
+        written after it is then to be dropped.
+        """
+        return {}
 
     def close(self) -> None:
         """Called once, at the end of the run or when the sink is switched off; it flushes too."""

@@ -77,9 +77,9 @@ def test_a_step_that_is_logged_anew_is_kept(make_logger: MakeLogger, tmp_path: P
     events = [e for e in run.sink("memory").metrics if e.name == "batch"]
     assert len(events) == 6
     assert run.replayed == 2
-    assert run.arrived == 7
+    assert run.arrived == 9
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (facts["arrived"], facts["replayed"]) == (7, 2)
+    assert (facts["arrived"], facts["replayed"]) == (9, 2)
     assert facts["sinks"][0]["written"] == 7
 
 

@@ -42,6 +42,10 @@ class Broken(jaxlog.Sink):
 
     Settings = BrokenSettings
 
+    def check(self, run: jaxlog.RunInfo) -> None:
+        if self.settings.at == "check":
+            raise RuntimeError("not installed")
+
     def open(self, run: jaxlog.RunInfo) -> None:
         if self.settings.at == "open":
             raise RuntimeError("no connection")
@@ -64,10 +68,9 @@ def with_broken(make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch) -> Any
     monkeypatch.setitem(sinks._SINKS, "broken", f"{__name__}:Broken")
     monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
 
-    def make(at: str) -> jaxlog.Logger:
-        return make_logger(
-            log_frequency=1, sinks=[{"kind": "broken", "at": at}, {"kind": "memory"}]
-        )
+    def make(at: str, **settings: Any) -> jaxlog.Logger:
+        sinks = [{"kind": "broken", "at": at}, {"kind": "memory"}]
+        return make_logger(log_frequency=1, sinks=sinks, **settings)
 
     return make
 
@@ -86,13 +89,55 @@ def test_a_sink_that_raises_touches_neither_training_nor_the_others(
     assert ("the sink broken lost 5 of 5 records" in caplog.text) == (at == "write")
 
 
-def test_a_sink_that_cannot_open_says_so_before_training(with_broken: Any, tmp_path: Path) -> None:
+def test_a_sink_that_cannot_open_is_off_and_the_others_go_on(
+    with_broken: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     logger = with_broken("open")
-    with pytest.raises(RuntimeError, match="no connection"), logger.open(tmp_path / "run"):
-        raise AssertionError("training began")
-    assert list((tmp_path / "run").iterdir()) == []  # and leaves no run behind
-    with pytest.raises(RuntimeError, match="no connection"), logger.open(tmp_path / "run"):
-        pass
+    with logger.open(tmp_path / "run") as run:
+        result = program(logger)()
+    assert result.tolist() == [0, 2, 4, 6, 8]
+    assert [event.step for event in run.sink("memory").metrics] == [0, 1, 2, 3, 4]
+    assert "the sink broken could not open: RuntimeError: no connection" in caplog.text
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [(sink["kind"], sink["written"], sink["lost"]) for sink in facts["sinks"]] == [
+        ("broken", 0, 5),
+        ("memory", 5, 0),
+    ]
+
+
+def test_what_the_user_has_to_mend_is_said_before_training(
+    with_broken: Any, tmp_path: Path
+) -> None:
+    logger = with_broken("check")
+    for _ in range(2):
+        with (
+            pytest.raises(RuntimeError, match="not installed"),
+            logger.open(tmp_path / "run"),
+        ):
+            raise AssertionError("training began")
+        assert list((tmp_path / "run").iterdir()) == []  # and leaves no run behind
+
+
+@pytest.mark.parametrize("at", ["write", "flush", "close", "open"])
+def test_a_strict_run_raises_what_went_wrong(at: str, with_broken: Any) -> None:
+    logger = with_broken(at, strict=True)
+    with pytest.raises(jaxlog.LoggingError, match="the sink broken") as raised:
+        with logger.open() as run:
+            assert program(logger)().tolist() == [0, 2, 4, 6, 8]
+        assert at != "open"
+    (cause,) = raised.value.__cause__.exceptions
+    assert str(cause) == "no connection"
+    if at != "open":
+        assert len(run.sink("memory").metrics) == 5
+    with_broken("nowhere", strict=True).open().close()
+
+
+def test_a_strict_run_does_not_hide_the_error_of_the_program(with_broken: Any) -> None:
+    logger = with_broken("write", strict=True)
+    with pytest.raises(ZeroDivisionError) as raised, logger.open():
+        program(logger)()
+        raise ZeroDivisionError
+    assert "the sink broken lost 5 of 5 records" in raised.value.__notes__[0]
 
 
 def test_runs_follow_each_other_on_one_program(make_logger: MakeLogger) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxlog.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog.events import EpisodeEvent, Event, MetricsEvent, RunInfo
 from jaxlog.host import worker
 from jaxlog.host.worker import Arrival, Worker
-from jaxlog.schema import Delivery
+from jaxlog.schema import Delivery, header
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 
@@ -42,18 +42,19 @@ class Odd(Sink):
         self.closed = True
 
 
-def arrival(step: int, num_words: int = 4) -> Arrival:
-    return 0.0, Delivery(np.full(num_words, step, np.uint32))
+def arrival(step: int, num_words: int = 4, site: int = 1) -> Arrival:
+    words = np.full(num_words, step, np.uint32)
+    return 0.0, Delivery(np.concatenate([header(0, site, ()), np.uint32([1]), words]))
 
 
 def decode(arrivals: Sequence[Arrival]) -> list[list[Event]]:
-    steps = [int(delivery.buffer[0]) for _, delivery in arrivals]
+    steps = [int(delivery.words[0, 0]) for _, delivery in arrivals]
     return [[MetricsEvent("batch", step, None, 0.0, (), {})] for step in steps]
 
 
 def fed(sink: Odd, num_records: int) -> Worker:
     """A worker that was given some records, and closed."""
-    running = Worker(sink, decode)
+    running = Worker(sink, RunInfo("odd"), decode)
     for step in range(num_records):
         running.put(arrival(step))
     running.close()
@@ -75,7 +76,7 @@ def test_everything_is_written_in_order_and_then_closed() -> None:
 
 def test_records_do_not_wait_for_the_end() -> None:
     sink = Odd()
-    running = Worker(sink, decode)
+    running = Worker(sink, RunInfo("odd"), decode)
     running.put(arrival(1))
     end = time.monotonic() + 5
     while not sink.flushed and time.monotonic() < end:
@@ -153,9 +154,9 @@ def test_a_record_nobody_can_read_is_lost_alone(caplog: pytest.LogCaptureFixture
         return decode(arrivals)
 
     sink = Odd()
-    running = Worker(sink, decode_some)
+    running = Worker(sink, RunInfo("odd"), decode_some)
     for step in range(20):
-        running.put(arrival(7 if step % 2 else step))
+        running.put(arrival(step, site=7 if step % 2 else 1))
     running.close()
     assert sink.steps == list(range(0, 20, 2))
     assert (running.written, running.lost) == (10, 10)
@@ -163,7 +164,7 @@ def test_a_record_nobody_can_read_is_lost_alone(caplog: pytest.LogCaptureFixture
 
 
 def test_what_comes_after_the_end_is_counted() -> None:
-    running = Worker(Odd(), decode)
+    running = Worker(Odd(), RunInfo("odd"), decode)
     running.close()
     running.put(arrival(0))
     assert (running.arrived, running.lost) == (1, 1)
@@ -175,7 +176,7 @@ def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) ->
     waiting: list[int] = []
 
     sink = Odd(lambda event: waiting.append(running.arrived - len(sink.steps)))
-    running = Worker(sink, decode)
+    running = Worker(sink, RunInfo("odd"), decode)
     for step in range(300):
         running.put(arrival(step, num_words=1000))
     running.close()
@@ -186,7 +187,7 @@ def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_record_larger_than_the_queue_still_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "QUEUE_BYTES", 100)
     sink = Odd()
-    running = Worker(sink, decode)
+    running = Worker(sink, RunInfo("odd"), decode)
     for step in range(3):
         running.put(arrival(step, num_words=1000))
     running.close()
@@ -199,7 +200,7 @@ def test_a_sink_that_hangs_is_switched_off(
     monkeypatch.setattr(worker, "QUEUE_BYTES", 10_000)
     monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.3)
     release = threading.Event()
-    running = Worker(Odd(lambda event: release.wait(20)), decode)
+    running = Worker(Odd(lambda event: release.wait(20)), RunInfo("odd"), decode)
     start = time.monotonic()
     with caplog.at_level(logging.WARNING, "jaxlog"):
         for step in range(100):

@@ -60,7 +60,7 @@ def test_a_sink_takes_whatever_a_program_logs(
         (worker,) = run._workers
         assert (worker.lost, worker.failure) == (0, None)
         # batch: 0 3 6 9 12 15 18 19 and samples at 7 and 14; eval: 6
-        assert worker.written == run.arrived == 8 + 2 + 1
+        assert worker.written == run.arrived == 3 * (8 + 2) + 1
 
 
 @pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])

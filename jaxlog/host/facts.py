@@ -1,0 +1,108 @@
+"""What run.json says of a run from its beginning."""
+
+from __future__ import annotations
+
+import platform
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from jaxlog.events import RunInfo
+
+REDACTED = "(redacted)"
+
+_SECRET = re.compile(
+    r"(^|[^a-z])(password|passwd|passphrase|secret|token|credentials?|(api|access|private)_?key)$"
+)
+
+
+def new_id() -> str:
+    """An id for a run: 8 hexadecimal digits."""
+    return secrets.token_hex(4)
+
+
+def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
+    """A copy of all that is known, in plain JSON values.
+
+    Texts under the name of a secret (`api_key`, `password`, `token`) are left out.
+
+    Args:
+      info: what sinks are told.
+      settings: those of the logger.
+      devices: those JAX has.
+
+    Raises:
+      TypeError: the user's `config` has something that JSON cannot keep.
+    """
+    return {
+        "id": info.id,
+        "name": text(info.name),
+        "tags": [text(tag) for tag in info.tags],
+        "config": _without_secrets(_plain(info.config)),
+        "settings": _without_secrets(_plain(settings)),
+        "total_steps": info.total_steps,
+        "host": socket.gethostname(),
+        "versions": versions(),
+        "git": _git(),
+        "devices": devices,
+    }
+
+
+def text(text: str) -> str:
+    """Text that UTF-8 can hold: a file's name may have bytes that are not."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def versions() -> dict[str, str]:
+    """Those of Python and of what a run depends on, as far as it is imported."""
+    found = {"python": platform.python_version()}
+    for name in ("jaxlog", "jax", "jaxlib", "numpy", "flax", "optax", "orbax.checkpoint"):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if version is not None:
+            found[name] = str(version)
+    return found
+
+
+def _git() -> str | None:
+    """The commit of the working directory, with `-dirty` where files differ; None without one."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _plain(values: Mapping[str, Any]) -> Any:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    try:
+        return orjson.loads(orjson.dumps(values, str, options))
+    except TypeError as error:
+        raise TypeError(
+            f"config: cannot be kept in run.json: {error}; give a dict of numbers, texts, lists "
+            "and dicts"
+        ) from None
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: REDACTED
+            if isinstance(inner, str) and inner and _SECRET.search(key.lower())
+            else _without_secrets(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [_without_secrets(inner) for inner in value]
+    return value
