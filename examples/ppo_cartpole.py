@@ -132,14 +132,35 @@ def estimate_advantages(rollout: Steps, next_value: jax.Array, settings: Setting
     return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), steps, reverse=True)[1]
 
 
+class Training(NamedTuple):
+    """Training in two functions, to be jitted and vmapped over seeds."""
+
+    start: Callable[[jax.Array], Carry]  # from a seed
+    advance: Callable[[jax.Array, Carry, jax.Array], tuple[Carry, Any]]  # seed, carry, updates
+
+
 def make_train(
     settings: Settings, logger: jaxlog.Logger, keep: Keep = lambda *_: None
 ) -> Callable[[jax.Array], tuple[Params, Any]]:
     """Return `train(seed)`, to be jitted and vmapped over seeds.
 
-    `keep(metrics, finished)` says what scan returns of each update. By default that is nothing:
-    the logger has told of it by then, and arrays of every step would fill the memory.
+    It returns the parameters, and what `keep(metrics, finished)` says of each update. By default
+    that is nothing: the logger has told of it by then, and arrays of every step would fill the
+    memory.
     """
+    start, advance = make_training(settings, logger, keep)
+
+    def train(seed: jax.Array) -> tuple[Params, Any]:
+        carry, kept = advance(seed, start(seed), jnp.arange(settings.num_updates))
+        return carry.params, kept
+
+    return train
+
+
+def make_training(
+    settings: Settings, logger: jaxlog.Logger, keep: Keep = lambda *_: None
+) -> Training:
+    """Return what `make_train` puts together, to be called for some updates at a time."""
     base_env, env_params = gymnax.make("CartPole-v1")
     env = LogWrapper(base_env)
     reset = jax.vmap(env.reset, in_axes=(0, None))
@@ -225,19 +246,18 @@ def make_train(
         carry = carry._replace(params=params, opt_state=opt_state, window=window)
         return carry, keep(metrics, finished)
 
-    def train(seed: jax.Array) -> tuple[Params, Any]:
-        """Train from scratch; return the parameters and what was kept of each update."""
+    def start(seed: jax.Array) -> Carry:
         key, init_key, reset_key = jax.random.split(jax.random.key(seed), 3)
         obs, env_state = reset(jax.random.split(reset_key, settings.num_envs), env_params)
         params = network.init(init_key, obs)
         episodes = {"episode_returns": jnp.zeros(1), "episode_lengths": jnp.zeros(1, int)}
         window = jaxlog.empty_window(logger, episodes | dict.fromkeys(SCALARS, 0.0))
-        carry = Carry(params, optimizer.init(params), env_state, obs, key, window)
-        updates = jnp.arange(settings.num_updates)
-        carry, kept = jax.lax.scan(partial(run_update, seed), carry, updates)
-        return carry.params, kept
+        return Carry(params, optimizer.init(params), env_state, obs, key, window)
 
-    return train
+    def advance(seed: jax.Array, carry: Carry, updates: jax.Array) -> tuple[Carry, Any]:
+        return jax.lax.scan(partial(run_update, seed), carry, updates)
+
+    return Training(start, advance)
 
 
 def make_logger(settings: Settings, config: Path) -> jaxlog.Logger:

@@ -51,10 +51,13 @@ def attach(name: str, receiver: Receiver) -> int:
     return handle
 
 
-def receive(words: Any) -> None:
+def receive(words: Any, *, may_stop: bool = True) -> None:
     """The callback. An exception here would end the user's program, so none leaves it.
 
-    None but `KeyboardInterrupt`: on Ctrl-C, to end it is what is wanted.
+    Args:
+      words: one delivery.
+      may_stop: whether Ctrl-C may: to end the program is then what is wanted. With several devices
+        it would not end, since the others wait for the one that makes the call.
     """
     try:
         # A copy: the words belong to XLA, and are gone when this returns.
@@ -68,6 +71,9 @@ def receive(words: Any) -> None:
                 )
             return
         receiver.receive(delivery)
+    except KeyboardInterrupt:
+        if may_stop:
+            raise
     except Exception:
         if next(_failed) == 0:
             _log.exception(

@@ -7,6 +7,7 @@ the whole batch, and one device speaks for all. The same holds for a named axis 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import AxisType, PartitionSpec
+from jax.core import Tracer
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 Axes = tuple[str, ...]
 Tree = TypeVar("Tree")
@@ -89,16 +91,37 @@ def with_automatic_axes(function: Callable[[Tree], Result]) -> Callable[[Tree], 
 
     What it returns is on all devices alike.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    explicit = tuple(
-        name
-        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
-        if kind == AxisType.Explicit
-    )
-    if not explicit:
-        return function
-    automatic: Any = jax.sharding.auto_axes(function, axes=explicit, out_sharding=PartitionSpec())
+
+    def automatic(tree: Tree) -> Result:
+        mesh, enter = _mesh_of(tree)
+        explicit = tuple(
+            name
+            for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
+            if kind == AxisType.Explicit
+        )
+        if not explicit:
+            return function(tree)
+        inside: Any = jax.sharding.auto_axes(function, axes=explicit, out_sharding=PartitionSpec())
+        with enter(mesh):
+            return inside(tree)
+
     return automatic
+
+
+def _mesh_of(tree: Any) -> tuple[Any, Callable[[Any], contextlib.AbstractContextManager[Any]]]:
+    """That of `jax.set_mesh`, or else the one that arrays bring along; and how it is entered."""
+    mesh: Any = jax.sharding.get_abstract_mesh()
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+    if not mesh.empty or not leaves:
+        return mesh, contextlib.nullcontext
+    traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+    for leaf in leaves:
+        kind: Any = jax.typeof(leaf)
+        if traced and not kind.sharding.mesh.empty:
+            return kind.sharding.mesh, jax.sharding.use_abstract_mesh
+        if not traced and isinstance(leaf.sharding, NamedSharding):
+            return leaf.sharding.mesh, jax.set_mesh
+    return mesh, contextlib.nullcontext
 
 
 def only_first(due: jax.Array) -> jax.Array:

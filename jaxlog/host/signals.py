@@ -13,9 +13,12 @@ import os
 import signal
 import socket
 import threading
+import time
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
+HEARD_WITHIN = 0.1
+"""Seconds in which the main thread hears of Ctrl-C, unless it is in a compiled program."""
 TERMINATED_WITHIN = 10.0
 """Seconds in which all must be written on SIGTERM; who sent it may wait no longer than 30."""
 
@@ -74,6 +77,8 @@ class _Watch:
     """The thread, and what had to be put in place for it."""
 
     def __init__(self) -> None:
+        self.heard = False  # by Python, but not yet by the thread
+        self.unheard = False  # by the thread, but not yet by Python
         self._reads, self._writes = socket.socketpair()
         self._writes.setblocking(False)
         self._before = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
@@ -115,11 +120,21 @@ class _Watch:
                     os.write(self._before, numbers)
             for number in numbers:
                 if number == signal.SIGINT and signal.getsignal(number) is _on_interrupt:
-                    for run in list(_runs):
-                        run.interrupt()
+                    self._on_interrupt()
                 elif number == signal.SIGTERM:
                     self._on_termination()
         self._reads.close()
+
+    def _on_interrupt(self) -> None:
+        end = time.monotonic() + HEARD_WITHIN
+        while not self.heard and time.monotonic() < end:
+            time.sleep(0.005)
+        if self.heard:  # the main thread was in Python
+            self.heard = False
+            return
+        self.unheard = True
+        for run in list(_runs):
+            run.interrupt()
 
     def _on_termination(self) -> None:
         own = signal.getsignal(signal.SIGTERM) is _on_termination
@@ -140,7 +155,9 @@ class _Watch:
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
-    """Where Python can handle Ctrl-C itself, nothing has to be stopped."""
+    """Python hears of Ctrl-C: at once, and nothing has to be stopped, or when something was."""
+    if _watch is not None:
+        _watch.heard, _watch.unheard = not _watch.unheard, False
     leaving = frame is not None and frame.f_code in _leaving
     for run in list(_runs):
         run.forget_interrupt(leaving=leaving)

@@ -390,6 +390,18 @@ def sharded_lanes_of_explicit_axes(log: Log) -> Any:
         return jax.jit(jax.vmap(partial(scanned, log)))(seeds)
 
 
+def sharded_lanes_that_bring_their_mesh(log: Log) -> Any:
+    """Explicit axes, and no `jax.set_mesh`: what `jax.make_mesh` and `device_put` give."""
+    where = NamedSharding(_mesh(AxisType.Explicit, "devices"), PartitionSpec("devices"))
+    seeds = jax.device_put(jnp.arange(4.0), where)
+    return jax.jit(jax.vmap(partial(scanned, log)))(seeds)
+
+
+def sharded_arrays_that_bring_their_mesh(log: Log) -> Any:
+    where = NamedSharding(_mesh(AxisType.Explicit, "devices"), PartitionSpec("devices"))
+    return jax.jit(_mean_of_shares(log))(jax.device_put(SHARES, where))
+
+
 def sharded_lanes_by_name(log: Log) -> Any:
     with jax.set_mesh(_mesh(AxisType.Auto, "devices")):
         lanes = jax.vmap(partial(scanned, log), spmd_axis_name="devices")

@@ -298,3 +298,22 @@ def test_records_can_be_returned_where_no_callback_is_allowed(make_logger: MakeL
     ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
     assert lane.metrics["episode_return_mean"] == 1.5
     assert len(run.sink("memory").episodes) == 3
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
+def test_arrays_that_bring_their_mesh_can_be_logged_outside_of_a_program(
+    kind: AxisType, make_logger: MakeLogger
+) -> None:
+    """No `jax.set_mesh`, and none is left behind."""
+    x = jnp.arange(16.0).reshape(4, 4)
+    x = jax.device_put(x, NamedSharding(mesh(kind), PartitionSpec("devices")))
+    logger = make_logger(log_frequency=1, sample_frequency=1, num_samples=20)
+    with logger.open() as run:
+        jaxlog.batch_step(logger, 0, {"x": x}, where=x > 2, details={"twice": x * 2})
+        jax.vmap(lambda lane: jaxlog.batch_step(logger, 1, {"y": lane[0]}))(x)
+    first, second = run.sink("memory").metrics
+    assert first.lanes[0].metrics["x_mean"] == 9.0
+    assert [lane.metrics["y"] for lane in second.lanes] == [0.0, 4.0, 8.0, 12.0]
+    episodes = run.sink("memory").episodes
+    assert [event.episode["twice"] for event in episodes] == [2.0 * i for i in range(3, 16)]
+    assert jax.sharding.get_abstract_mesh().empty

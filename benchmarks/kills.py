@@ -1,0 +1,99 @@
+"""Is anything lost where a run is killed? examples/resume.py, killed a hundred times.
+
+One run nobody kills; others are killed, with SIGKILL, at random moments between their first line
+and their end, and started again until they end. Their lines have to be those of the first, times
+aside. `python -m benchmarks.kills --kills 100` says how it went, and fails if a line differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "resume.py"
+FILES = ("batch_metrics.jsonl", "episodes.jsonl")
+
+
+def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
+    """What a run wrote, times aside; every line has to be whole."""
+    found = {}
+    for name in FILES:
+        text = (directory / name).read_text()
+        assert text.endswith("\n"), name
+        found[name] = [json.loads(line) for line in text.splitlines()]
+        for line in found[name]:
+            del line["timestamp"]
+    return found
+
+
+def start(directory: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Starts the example, or goes on with it."""
+    command = [sys.executable, str(EXAMPLE), str(directory), *options]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen[bytes]) -> None:
+    """Waits for its end, which has to be a good one."""
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 0, errors.decode()
+
+
+def killed(directory: Path, options: list[str], at: random.Random, kills: int) -> int:
+    """Kills a run some times, and lets it end; returns how often it was killed."""
+    done = 0
+    while done < kills:
+        process = start(directory, *options)
+        began = time.monotonic()
+        # Nothing happens while it is imported and compiled: the moment is one after that.
+        marks = directory / "marks.jsonl"
+        before = marks.stat().st_mtime if marks.exists() else 0.0
+        while process.poll() is None and time.monotonic() - began < 60:
+            if marks.exists() and marks.stat().st_mtime != before:
+                break
+            time.sleep(0.01)
+        time.sleep(at.uniform(0, 0.6))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.communicate()
+        done += 1
+    finish(start(directory, *options))
+    return done
+
+
+def main() -> None:
+    """Kills, compares and tells."""
+    parser = argparse.ArgumentParser(description="Kills examples/resume.py, and compares its log.")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--num-updates", type=int, default=300)
+    parser.add_argument("--save-every", type=int, default=4)
+    arguments = parser.parse_args()
+    options = [f"--num-updates={arguments.num_updates}", f"--save-every={arguments.save_every}"]
+    options.append("--num-seeds=2")
+    at, total, runs = random.Random(arguments.seed), 0, 0
+    with tempfile.TemporaryDirectory() as root:
+        whole = Path(root) / "whole"
+        finish(start(whole, *options))
+        expected = lines(whole)
+        while total < arguments.kills:
+            directory = Path(root) / f"killed{runs}"
+            total += killed(directory, options, at, arguments.kills - total)
+            runs += 1
+            got = lines(directory)
+            for name in FILES:
+                assert got[name] == expected[name], f"{name} differs in run {runs}"
+            print(f"{total} kills, {runs} runs of {sum(map(len, got.values()))} lines, all alike")
+            shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,348 @@
+"""What a run survives, in processes of their own: signals, kills, forks, full disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PRELUDE = """
+import os, signal, sys, threading, time
+import jax, jax.numpy as jnp
+import jaxlog
+
+directory = sys.argv[1]
+logger = jaxlog.Logger(
+    {"batched_logging_enabled": True, "log_frequency": 1, "sinks": [{"kind": "jsonl"}]}
+)
+
+@jax.jit
+def train(x, steps):
+    def update(x, step):
+        x = jnp.tanh(x @ x)
+        jaxlog.batch_step(logger, step, {"x": x[0, 0]})
+        return x, None
+    return jax.lax.scan(update, x, steps)[0]
+
+def run(num_steps):
+    return jax.block_until_ready(train(jnp.ones((200, 200)), jnp.arange(num_steps)))
+
+run(0)
+LONG = 10**6  # several minutes
+train.lower(jnp.ones((200, 200)), jnp.arange(LONG)).compile()
+print("ready", flush=True)
+"""
+
+
+class Child:
+    """A process with a program that logs; it has said that it is ready."""
+
+    def __init__(self, code: str, directory: Path, **environment: str) -> None:
+        self.directory = directory
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", PRELUDE + code, str(directory)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"JAX_PLATFORMS": "cpu"} | environment,
+        )
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        assert said == "ready\n", self.process.communicate()[1]
+
+    def wait_for_lines(self, number: int) -> None:
+        path = self.directory / "batch_metrics.jsonl"
+        end = time.monotonic() + 60
+        while not path.exists() or path.read_bytes().count(b"\n") < number:
+            assert time.monotonic() < end
+            assert self.process.poll() is None, self.process.communicate()[1]
+            time.sleep(0.01)
+
+    def end(self) -> tuple[int, str, str]:
+        """The exit status, and what it said."""
+        output, errors = self.process.communicate(timeout=100)
+        return self.process.returncode, output, errors
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return json.loads((self.directory / "run.json").read_text())
+
+    @property
+    def steps(self) -> list[int]:
+        """Those of the lines, which all have to be whole."""
+        text = (self.directory / "batch_metrics.jsonl").read_text()
+        assert text.endswith("\n")
+        return [json.loads(line)["step"] for line in text.splitlines()]
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Child]]:
+    """Starts a child; whatever the test comes to, it ends with it."""
+    children: list[Child] = []
+
+    def started(*arguments: Any, **environment: str) -> Child:
+        children.append(Child(*arguments, **environment))
+        return children[-1]
+
+    yield started
+    for child in children:
+        child.process.kill()
+        child.process.communicate()
+
+
+ONE_DEVICE = """
+with logger.open(directory):
+    run(LONG)
+"""
+IN_PYTHON = """
+with logger.open(directory):
+    for step in range(LONG):
+        train(jnp.ones((200, 200)), jnp.arange(step, step + 1))
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("code", [ONE_DEVICE, IN_PYTHON])
+def test_ctrl_c_stops_a_compiled_program_at_once(
+    code: str, tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    child = start(code, tmp_path / "run")
+    child.wait_for_lines(20)
+    began = time.monotonic()
+    child.process.send_signal(signal.SIGINT)
+    status, _, errors = child.end()
+    assert time.monotonic() - began < 5  # one second, and what a busy machine makes of it
+    assert status == -signal.SIGINT  # as Python ends on a KeyboardInterrupt
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    facts = child.facts
+    assert facts["status"] == "interrupted"
+    assert facts["arrived"] == facts["sinks"][0]["written"] == len(child.steps)
+    assert child.steps == list(range(len(child.steps)))
+
+
+def test_ctrl_c_waits_for_a_program_on_several_devices(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    """One that stopped would leave the others waiting for it, for ever."""
+    code = """
+mesh = jax.make_mesh((4,), ("devices",))
+x = jax.device_put(jnp.ones((4, 100, 100)), jax.NamedSharding(mesh, jax.P("devices")))
+with logger.open(directory):
+    jax.block_until_ready(jax.jit(jax.vmap(train, in_axes=(0, None)))(x, jnp.arange(2000)))
+"""
+    child = start(code, tmp_path / "run", XLA_FLAGS="--xla_force_host_platform_device_count=4")
+    child.wait_for_lines(20)
+    child.process.send_signal(signal.SIGINT)
+    status, _, _ = child.end()
+    assert status == -signal.SIGINT
+    assert child.facts["status"] == "interrupted"
+    assert child.facts["arrived"] == len(child.steps) == 4 * 2000
+
+
+def test_ctrl_c_that_the_program_catches_stops_nothing_later(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = """
+with logger.open(directory):
+    for _ in range(2):
+        try:
+            print("waiting", flush=True)
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+    assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    run(50)
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+assert signal.set_wakeup_fd(-1) == -1
+"""
+    child = start(code, tmp_path / "run")
+    assert child.process.stdout is not None
+    for _ in range(2):
+        child.process.stdout.readline()
+        time.sleep(0.2)
+        child.process.send_signal(signal.SIGINT)
+    status, _, errors = child.end()
+    assert status == 0, errors
+    assert child.facts["status"] == "finished"
+    assert child.steps == list(range(50))
+
+
+def test_sigterm_ends_the_process_when_all_that_arrived_is_written(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    child = start(ONE_DEVICE, tmp_path / "run")
+    child.wait_for_lines(20)
+    began = time.monotonic()
+    child.process.send_signal(signal.SIGTERM)
+    status, _, _ = child.end()
+    assert time.monotonic() - began < 5
+    assert status == -signal.SIGTERM
+    facts = child.facts
+    assert facts["status"] == "terminated"
+    assert facts["arrived"] == facts["sinks"][0]["written"] == len(child.steps)
+
+
+def test_a_handler_and_a_wakeup_of_the_programs_own_are_left_in_force(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = """
+reads, writes = os.pipe()
+os.set_blocking(writes, False)
+signal.set_wakeup_fd(writes)
+caught = []
+signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+with logger.open(directory):
+    run(2000)
+    while not caught:
+        time.sleep(0.01)
+assert os.read(reads, 10) == bytes([signal.SIGTERM])
+assert signal.set_wakeup_fd(-1) == writes
+print("caught", caught)
+"""
+    child = start(code, tmp_path / "run")
+    child.wait_for_lines(20)
+    child.process.send_signal(signal.SIGTERM)
+    status, output, errors = child.end()
+    assert status == 0, errors
+    assert output == "caught [15]\n"
+    assert child.facts["status"] == "finished"
+    assert child.steps == list(range(2000))
+
+
+def test_after_kill_9_whole_lines_are_there_and_the_run_goes_on(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    child = start(ONE_DEVICE, tmp_path / "run")
+    child.wait_for_lines(100)
+    time.sleep(1)
+    before = len(child.steps)
+    child.process.kill()
+    child.end()
+    assert len(child.steps) >= before
+    assert child.steps == list(range(len(child.steps)))
+    assert child.facts["status"] == "running"  # it could not say more
+    # A write that the kill has cut off: this is what it leaves.
+    with (tmp_path / "run" / "batch_metrics.jsonl").open("a") as file:
+        file.write('{"timestamp": 17')
+    written = len((tmp_path / "run" / "batch_metrics.jsonl").read_text().splitlines()) - 1
+    code = """
+with logger.open(directory, if_exists="resume"):
+    run(30)
+"""
+    again = start(code, tmp_path / "run")
+    status, _, errors = again.end()
+    assert status == 0, errors
+    assert again.steps == [*range(written), *range(30)]
+    facts = again.facts
+    assert (facts["status"], facts["sessions"][0]["status"]) == ("finished", "running")
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "code"),
+    [
+        ("sys.exit(3)", "exited", 3),
+        ("run(5); raise ValueError('diverged')", "failed", 1),
+        ("opened = logger.open(directory + '2'); opened.close(); opened.close()", "finished", 0),
+    ],
+)
+def test_however_the_program_ends_all_is_written(
+    ending: str, status: str, code: int, tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    other = "logger = jaxlog.Logger({'batched_logging_enabled': True})\n" if "2" in ending else ""
+    child = start(f"opened = logger.open(directory)\nrun(40)\n{other}{ending}", tmp_path / "run")
+    assert child.end()[0] == code
+    assert child.steps[:40] == list(range(40))
+    # Opened by hand, and not closed: all that is known at the end is that it came.
+    assert child.facts["status"] == "finished"
+    within = start(f"with logger.open(directory):\n    run(40); {ending}", tmp_path / "within")
+    if not other:
+        assert within.end()[0] == code
+        assert within.facts["status"] == status
+    else:
+        within.end()
+
+
+def test_a_directory_in_use_is_refused_with_the_process_that_uses_it(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    child = start(ONE_DEVICE, tmp_path / "run")
+    child.wait_for_lines(1)
+    import jaxlog
+
+    logger = jaxlog.Logger({"batched_logging_enabled": True})
+    for if_exists in ("error", "resume", "replace"):
+        with pytest.raises(
+            FileExistsError, match=rf"a run that is open, of process {child.process.pid};"
+        ):
+            logger.open(tmp_path / "run", if_exists=if_exists)
+    child.process.kill()
+    child.end()
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        logger.open(tmp_path / "run")
+    with logger.open(tmp_path / "run", if_exists="replace"):
+        pass
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_fork_leaves_the_run_to_its_parent(tmp_path: Path, start: Callable[..., Child]) -> None:
+    code = """
+import warnings
+warnings.simplefilter("ignore")
+opened = logger.open(directory)
+run(10)
+child = os.fork()
+if child == 0:
+    assert logger.dropped == 0 and threading.active_count() == 1
+    opened.close()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    time.sleep(60)
+    os._exit(0)
+time.sleep(0.5)
+os.kill(child, signal.SIGTERM)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+run(20)
+opened.close()
+"""
+    child = start(code, tmp_path / "run")
+    status, _, errors = child.end()
+    assert status == 0, errors
+    assert child.facts["status"] == "finished"
+    assert child.steps == [*range(10), *range(20)]
+
+
+def test_a_full_disk_leaves_whole_lines_and_the_training_alone(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = """
+import resource
+expected = float(run(300).sum())
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+with logger.open(directory) as opened:
+    for _ in range(10):
+        assert float(run(300).sum()) == expected
+        time.sleep(0.1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+"""
+    child = start(code, tmp_path / "run")
+    status, _, errors = child.end()
+    assert status == 0, errors
+    assert "the sink jsonl could not flush: OSError: [Errno 27] File too large" in errors
+    facts = child.facts
+    (sink,) = facts["sinks"]
+    assert facts["arrived"] == sink["written"] + sink["lost"] == 3000
+    assert 0 < sink["written"] == len(child.steps) < 3000
+    assert child.steps == [i % 300 for i in range(len(child.steps))]
+    assert "File too large" in sink["failure"]
