@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test versions lint bench clean
+.PHONY: demo test versions lint bench soak kills clean
 .DEFAULT_GOAL := test
 
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
@@ -22,6 +22,12 @@ lint: .venv/made  ## style and types
 bench: .venv/made  ## what logging costs, against references in the same run
 	$(BIN)/python -m benchmarks
 
+soak: .venv/made  ## a million records with a slow sink: all accounted for, in bounded memory
+	$(BIN)/python -m benchmarks.soak
+
+kills: .venv/made  ## examples/resume.py, killed a hundred times: its log is that of a run left alone
+	$(BIN)/python -m benchmarks.kills --kills 100
+
 clean:
 	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis
 
@@ -29,5 +35,5 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'
 	@echo "Making .venv; this takes a minute or two."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,checkpoint,dev]'
 	@touch $@

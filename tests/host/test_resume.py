@@ -1,0 +1,271 @@
+"""A run that goes on: from a state its files are those of a run that nobody stopped."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlog
+from tests.conftest import MakeLogger
+
+NUM_STEPS = 40
+FILES = ("batch_metrics.jsonl", "eval_metrics.jsonl", "episodes.jsonl")
+
+
+def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
+    """What a run wrote, times aside."""
+    found = {}
+    for name in FILES:
+        text = (directory / name).read_text()
+        assert text.endswith("\n")
+        found[name] = [json.loads(line) for line in text.splitlines()]
+        for line in found[name]:
+            del line["timestamp"]
+    return found
+
+
+class Training:
+    """Two seeds, in chunks: a window, an evaluation with a step of its own, episodes."""
+
+    def __init__(self, make_logger: MakeLogger, **settings: Any) -> None:
+        self.logger = logger = make_logger(
+            NUM_STEPS, log_frequency=3, sample_frequency=10, sinks=[{"kind": "jsonl"}], **settings
+        )
+        returns = {"episode_returns": jnp.zeros(1)}
+
+        def update(seed: jax.Array, carry: Any, step: jax.Array) -> Any:
+            total, window = carry
+            total += jnp.sin(total + step.astype(np.float32))
+            metrics = {"episode_returns": total + jnp.arange(4.0)}
+            _, window = jaxlog.window_step(
+                logger, window, step, metrics, where=jnp.arange(4) <= step % 5, labels={"s": seed}
+            )
+            again = jaxlog.batch_step(
+                logger, step // 4, {"x": total}, name="eval", when=step % 4 == 0
+            )
+            return (total, window), again
+
+        def start(seed: jax.Array) -> Any:
+            return seed.astype(np.float32), jaxlog.empty_window(logger, returns)
+
+        def advance(seed: jax.Array, carry: Any, steps: jax.Array) -> Any:
+            return jax.lax.scan(lambda carry, step: update(seed, carry, step), carry, steps)[0]
+
+        self.seeds = jnp.arange(2)
+        self.start = jax.jit(jax.vmap(start))
+        self.advance = jax.jit(jax.vmap(advance, in_axes=(0, 0, None)))
+
+    def run(self, carry: Any, begin: int, end: int) -> Any:
+        return self.advance(self.seeds, carry, jnp.arange(begin, end))
+
+
+@pytest.fixture
+def training(make_logger: MakeLogger) -> Training:
+    return Training(make_logger)
+
+
+def test_what_came_after_the_state_is_dropped_and_comes_again(
+    training: Training, tmp_path: Path
+) -> None:
+    with training.logger.open(tmp_path / "whole"):
+        training.run(training.start(training.seeds), 0, NUM_STEPS)
+    expected = lines(tmp_path / "whole")
+
+    carry, state, done = training.start(training.seeds), None, 0
+    ids = set()
+    for stop in (7, 8, 20, NUM_STEPS):
+        with training.logger.open(
+            tmp_path / "run", if_exists="resume" if state else "error", state=state
+        ) as run:
+            ids.add(run.info.id)
+            carry = training.run(carry, done, stop)
+            done, state = stop, jax.tree.map(jnp.asarray, run.state())  # as a checkpoint may
+            if stop < NUM_STEPS:
+                training.run(carry, stop, min(stop + 9, NUM_STEPS))  # lost with its process
+    assert lines(tmp_path / "run") == expected
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert [s["status"] for s in facts["sessions"]] == ["finished"] * 3
+    assert ids == {facts["id"]}
+
+
+def test_a_state_of_what_was_dropped_is_of_no_use_any_more(
+    training: Training, tmp_path: Path
+) -> None:
+    with training.logger.open(tmp_path) as run:
+        carry = training.run(training.start(training.seeds), 0, 5)
+        first = run.state()
+        carry = training.run(carry, 5, 10)
+        run.state()
+        last = run.state()
+    with training.logger.open(tmp_path, if_exists="resume", state=first):
+        pass
+    with pytest.raises(
+        ValueError, match=r"got that of run .* at mark 3, and .* with 1 marks; give"
+    ):
+        training.logger.open(tmp_path, if_exists="resume", state=last)
+    with training.logger.open(tmp_path, if_exists="resume", state=first) as run:
+        assert run.info.resumes_at == 4  # 0 and 3 were logged
+        assert run.state()["mark"] == 2
+
+
+def test_a_state_of_another_run_is_refused(training: Training, tmp_path: Path) -> None:
+    with training.logger.open(tmp_path / "first") as run:
+        state = run.state()
+    with training.logger.open(tmp_path / "second"):
+        training.run(training.start(training.seeds), 0, 5)
+    before = lines(tmp_path / "second")
+    with pytest.raises(ValueError, match=r"state: got that of run .* and .* has run"):
+        training.logger.open(tmp_path / "second", if_exists="resume", state=state)
+    assert before == lines(tmp_path / "second")
+
+
+def test_lines_that_are_missing_are_missed(training: Training, tmp_path: Path) -> None:
+    with training.logger.open(tmp_path) as run:
+        training.run(training.start(training.seeds), 0, 5)
+        state = run.state()
+    path = tmp_path / "batch_metrics.jsonl"
+    path.write_text(path.read_text()[:-10])
+    with pytest.raises(ValueError, match=r"batch_metrics\.jsonl: got \d+ bytes, expected the \d+"):
+        training.logger.open(tmp_path, if_exists="resume", state=state)
+    with training.logger.open(tmp_path, if_exists="resume"):  # without, it is mended
+        pass
+    assert path.read_text().endswith("}\n")
+
+
+def test_without_a_state_it_goes_on_at_its_end(training: Training, tmp_path: Path) -> None:
+    carry = training.start(training.seeds)
+    for begin in (0, 20):
+        with training.logger.open(tmp_path, if_exists="resume"):
+            carry = training.run(carry, begin, begin + 20)
+        path = tmp_path / "batch_metrics.jsonl"
+        path.write_text(path.read_text() + "torn " * 30_000)
+    with training.logger.open(tmp_path, if_exists="resume"):
+        pass
+    steps = [line["step"] for line in lines(tmp_path)["batch_metrics.jsonl"]]
+    assert steps == [step for step in [*range(0, NUM_STEPS, 3)] for _ in range(2)]
+
+
+def test_a_run_can_be_written_over(training: Training, tmp_path: Path) -> None:
+    for end in (NUM_STEPS, 10):
+        (tmp_path / "notes.txt").write_text("of the user's own")
+        with training.logger.open(tmp_path, if_exists="replace") as run:
+            training.run(training.start(training.seeds), 0, end)
+            run.state()
+    assert len(lines(tmp_path)["batch_metrics.jsonl"]) == 2 * 4
+    assert len((tmp_path / "marks.jsonl").read_text().splitlines()) == 1
+    assert "sessions" not in json.loads((tmp_path / "run.json").read_text())
+    assert (tmp_path / "notes.txt").exists()
+
+
+def test_where_there_is_no_run_one_begins(
+    training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with training.logger.open(tmp_path / "first") as run:
+        state = run.state()
+    assert caplog.messages == []
+    with training.logger.open(tmp_path / "moved", if_exists="resume", state=state):
+        pass
+    (said,) = caplog.messages
+    assert "has no run to go on with, and one begins" in said
+
+
+def test_a_state_needs_a_directory_and_an_open_run(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger()
+    with logger.open() as run, pytest.raises(RuntimeError, match="the run has no directory"):
+        run.state()
+    with logger.open(tmp_path) as run:
+        pass
+    with pytest.raises(RuntimeError, match="the run is closed; take its state before"):
+        run.state()
+    run.flush()  # of a closed run there is nothing to write
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "text"),
+    [
+        ({"if_exists": "append"}, ValueError, "if_exists: got 'append', takes one of"),
+        ({"state": {"run": 1, "mark": 1}}, ValueError, "state: is given with if_exists='error'"),
+        ({"state": 7, "if_exists": "resume"}, TypeError, "state: got 7, expected what `Run.state`"),
+    ],
+)
+def test_bad_arguments(
+    how: Any, error: type[Exception], text: str, make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=text):
+        make_logger().open(tmp_path, **how)
+
+
+def test_switched_off_there_is_a_state_all_the_same(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The user's program stores it, and gives it back."""
+    monkeypatch.setenv("JAXLOG", "off")
+    logger = make_logger()
+    with logger.open(tmp_path / "run") as run:
+        state = run.state()
+        run.flush()
+    assert {key: (value.dtype, value.shape, int(value)) for key, value in state.items()} == {
+        "run": (np.uint32, (), 0),
+        "mark": (np.int32, (), 0),
+    }
+    with logger.open(tmp_path / "run", if_exists="resume", state=state):
+        pass
+    assert not (tmp_path / "run").exists()
+
+
+def test_returned_records_can_go_on_too(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(log_frequency=1, delivery="return", sinks=[{"kind": "jsonl"}])
+
+    def chunk(begin: int) -> Any:
+        steps = jnp.arange(begin, begin + 5)
+        return jax.lax.scan(
+            lambda _, step: (None, jaxlog.batch_step(logger, step, {"x": step})), None, steps
+        )[1]
+
+    with logger.open(tmp_path) as run:
+        logger.write(chunk(0))
+        state = run.state()
+        logger.write(chunk(5))
+    with logger.open(tmp_path, if_exists="resume", state=state):
+        logger.write(chunk(5))
+        logger.write(chunk(10))
+    text = (tmp_path / "batch_metrics.jsonl").read_text()
+    assert [json.loads(line)["step"] for line in text.splitlines()] == list(range(15))
+
+
+def test_run_json_tells_where_it_ran_and_no_secrets(
+    make_logger: MakeLogger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = {
+        "lr": 0.1,
+        "api_key": "abc",
+        "wandb": {"API_KEY": "abc", "token": "abc", "num_tokens": 5, "tokenizer": "abc"},
+        "users": [{"password": "abc", "max_token": 3}],
+    }
+    logger = make_logger(log_frequency=7)
+    with caplog.at_level(logging.WARNING), logger.open(tmp_path, config=config) as run:
+        live = json.loads((tmp_path / "run.json").read_text())
+    facts = json.loads((tmp_path / "run.json").read_text())
+    assert (live["status"], facts["status"]) == ("running", "finished")
+    assert live["id"] == facts["id"] == run.info.id
+    hidden = "(redacted)"
+    assert facts["config"] == {
+        "lr": 0.1,
+        "api_key": hidden,
+        "wandb": {"API_KEY": hidden, "token": hidden, "num_tokens": 5, "tokenizer": "abc"},
+        "users": [{"password": hidden, "max_token": 3}],
+    }
+    assert facts["settings"]["log_frequency"] == 7
+    assert facts["settings"]["sinks"] == [{"kind": "memory"}]
+    assert facts["versions"]["jax"] == jax.__version__
+    assert facts["versions"]["jaxlog"] == jaxlog.__version__
+    assert facts["devices"] == ["4 x cpu: cpu"]
+    assert set(facts["git"].removesuffix("-dirty")) <= set("0123456789abcdef")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json"]
