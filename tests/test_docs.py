@@ -79,7 +79,7 @@ def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert "11 calls, 11 events of 16 lanes" in done.stdout
+    assert "176 records, 11 events of 16 lanes" in done.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

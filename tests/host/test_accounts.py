@@ -182,7 +182,7 @@ class Accounts(RuleBasedStateMachine):
 
 
 TestAccounts = Accounts.TestCase
-TestAccounts.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAccounts.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 
 
 def test_two_threads_train_with_a_run_each(make_logger: MakeLogger, tmp_path: Path) -> None:
