@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test versions lint bench soak kills clean
+.PHONY: demo test versions oldest newest lint bench soak kills clean
 .DEFAULT_GOAL := test
 
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
@@ -11,8 +11,10 @@ demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
 test: .venv/made  ## all tests
 	$(BIN)/python -m pytest
 
-versions: .venv/made  ## what touches JAX, on the oldest and the newest
-	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox
+versions: oldest newest  ## what touches JAX, on the oldest and the newest
+
+oldest newest: .venv/made
+	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@
 
 lint: .venv/made  ## style and types
 	$(BIN)/ruff check .

@@ -122,9 +122,9 @@ def test_the_host_is_called_once_for_each_step(
     calls: list[Any] = []
     receive = delivery.receive
 
-    def counting(words: Any) -> None:
+    def counting(words: Any, **how: Any) -> None:
         calls.append(None)
-        receive(words)
+        receive(words, **how)
 
     monkeypatch.setattr(delivery, "receive", counting)
     monkeypatch.setattr(worker, "LINGER", 60.0)  # all is read together, when the run is closed
