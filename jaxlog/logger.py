@@ -73,7 +73,8 @@ class Logger:
         self._decoders: dict[int, Decoder] = {}
         self.enabled = self.settings.batched_logging_enabled and switched_on()
         self._run: Run | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held while a run is opened, which may take long
+        self._dropping = threading.Lock()
         self._dropped = 0
         self._wrote = False
         self._said_off = False
@@ -139,6 +140,16 @@ class Logger:
         """
         if isinstance(tags, str):
             raise TypeError(f"tags: got the text {tags!r}, expected several: ({tags!r},)")
+        if not isinstance(tags, Sequence) or not all(isinstance(tag, str) for tag in tags):
+            raise TypeError(f"tags: got {tags!r}, expected a tuple of texts")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name: got {name!r}, expected a text")
+        if config is not None and not isinstance(config, Mapping):
+            raise TypeError(
+                f"config: got {type(config).__name__}, expected a dict of hyper-parameters"
+            )
+        if directory is not None and not os.fspath(directory):
+            raise ValueError("directory: got '', expected a path; '.' is the working directory")
         if if_exists not in get_args(IfExists):
             raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
         _check_state(state, if_exists)
@@ -175,10 +186,8 @@ class Logger:
             place = Directory(path, if_exists) if writes and path is not None else None
             try:
                 if place is not None and place.previous is not None:
-                    info = dataclasses.replace(
-                        info, id=place.previous.get("id", info.id), if_exists="resume"
-                    )
-                elif state is not None and writes:
+                    info = _going_on(info, place.previous, named=name is not None)
+                elif state is not None and int(state["run"]) and writes:
                     _log.warning(
                         "jaxlog: run %s: %s has no run to go on with, and one begins. If the run "
                         "was moved, give the directory it is in.",
@@ -292,7 +301,7 @@ class Logger:
         if run is not None and run.writes:
             run.receive(delivery)
             return
-        with self._lock:
+        with self._dropping:
             first = not self._dropped
             self._dropped += delivery.num_records
         if not first:
@@ -337,6 +346,18 @@ class Logger:
             )
 
 
+def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:
+    """A run that goes on keeps what nobody has given anew."""
+    return dataclasses.replace(
+        info,
+        id=previous["id"],
+        if_exists="resume",
+        name=info.name if named else previous.get("name", info.name),
+        tags=info.tags or tuple(previous.get("tags", ())),
+        config=info.config or previous.get("config", {}),
+    )
+
+
 def _check_state(state: Any, if_exists: str) -> None:
     """Whether `open` was given what `Run.state` returns."""
     if state is None:
@@ -346,7 +367,11 @@ def _check_state(state: Any, if_exists: str) -> None:
             f"state: is given with if_exists={if_exists!r}; to go on from it, give "
             "if_exists='resume'"
         )
-    if not isinstance(state, Mapping) or set(state) != {"run", "mark"}:
+    try:
+        known = set(state) == {"run", "mark"} and all(int(state[key]) >= 0 for key in state)
+    except (TypeError, ValueError, KeyError, IndexError):
+        known = False
+    if not known:
         raise TypeError(f"state: got {state!r:.100}, expected what `Run.state` returned")
 
 

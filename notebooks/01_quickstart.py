@@ -50,7 +50,8 @@ with logger.open() as run:
 
 # %%
 memory = run.sink("memory")
-print(f"{run.arrived} records, {len(memory.metrics)} events of {len(memory.metrics[0].lanes)} lanes")
+lanes = memory.metrics[0].lanes
+print(f"{run.arrived} records, {len(memory.metrics)} events of {len(lanes)} lanes")
 
 for event in memory.metrics:
     means = [float(lane.metrics["episode_return_mean"]) for lane in event.lanes]

@@ -38,7 +38,7 @@ class Directory:
     Raises:
       FileExistsError: it has a run already, and `if_exists` is `error`; or that run is still open.
       OSError: it cannot be made or written.
-      ValueError: its run.json cannot be read, and the run is to go on.
+      ValueError: its run.json does not tell of a run, and the run is to go on.
     """
 
     def __init__(self, path: Path, if_exists: IfExists) -> None:
@@ -65,14 +65,13 @@ class Directory:
                 "write over it"
             )
         if if_exists == "replace":
-            self.forget()
             return
         try:
             found = orjson.loads(file.read_bytes())
-            assert isinstance(found, dict)
-        except (orjson.JSONDecodeError, AssertionError):
+            int(found["id"], 16)
+        except (ValueError, TypeError, KeyError):
             raise ValueError(
-                f"{file}: is no JSON object, so that the run cannot go on; mend it, or give open "
+                f"{file}: does not tell of a run, so that it cannot go on; mend it, or give open "
                 "if_exists='replace'"
             ) from None
         self.previous = found
@@ -88,31 +87,62 @@ class Directory:
                 (self.path / name).unlink()
 
     def add_mark(self, mark: Mapping[str, Any]) -> None:
-        """Keeps what `marks` is to find again, also after the process was killed."""
-        with (self.path / MARKS_FILE).open("ab") as file:
-            file.write(orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE))
+        """Keeps what `marks` is to find again, also after the process was killed.
 
-    def marks(self) -> dict[int, dict[str, Any]]:
-        """The marks by their numbers."""
+        Args:
+          mark: with a number, `mark`; or `resumed`, the number of the mark from which the run goes
+            on: what was marked after it is gone.
+        """
+        self._check()
+        with (self.path / MARKS_FILE).open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            line = orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE)
+            if size:
+                file.seek(size - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line  # behind a torn one
+            try:
+                if file.write(line) < len(line):
+                    raise OSError(f"{MARKS_FILE}: could not be written whole")
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    file.truncate(size)
+                raise
+
+    def marks(self) -> tuple[dict[int, dict[str, Any]], int]:
+        """The marks from which the run can go on, by number, and the highest number ever given."""
         try:
-            lines = (self.path / MARKS_FILE).read_bytes().split(b"\n")[:-1]
+            lines = (self.path / MARKS_FILE).read_bytes().split(b"\n")
         except FileNotFoundError:
-            return {}
-        return {mark["mark"]: mark for mark in map(orjson.loads, lines)}
-
-    def keep_marks(self, last: int) -> None:
-        """Drops the marks after one: what they speak of is dropped, too."""
-        kept = [mark for number, mark in self.marks().items() if number <= last]
-        text = b"".join(orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE) for mark in kept)
-        self._write(MARKS_FILE, text)
+            return {}, 0
+        found: dict[int, dict[str, Any]] = {}
+        highest = 0
+        for line in lines:
+            try:
+                mark = orjson.loads(line)
+            except orjson.JSONDecodeError:  # torn, by a kill
+                continue
+            if "resumed" in mark:
+                found = {number: m for number, m in found.items() if number <= mark["resumed"]}
+            else:
+                found[mark["mark"]] = mark
+                highest = max(highest, mark["mark"])
+        return found, highest
 
     def release(self) -> None:
         """Lets others have it."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)
+
+    def _check(self) -> None:
+        """Whether it is still the directory that was locked, and not another of its name."""
         if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+            held, found = os.fstat(self._lock), self.path.stat()
+            if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
+                raise FileNotFoundError(f"{self.path}: was removed while the run is open")
 
     def _write(self, name: str, text: bytes) -> None:
+        self._check()
         draft = self.path / f".{name}.draft"
         try:
             draft.write_bytes(text)

@@ -17,9 +17,12 @@ from jaxlog.events import RunInfo
 
 REDACTED = "(redacted)"
 
-_SECRET = re.compile(
-    r"(^|[^a-z])(password|passwd|passphrase|secret|token|credentials?|(api|access|private)_?key)$"
-)
+_SECRETS = {
+    "password", "passwd", "pwd", "passphrase", "secret", "token", "credential", "auth",
+    "authorization", "apikey", "api key", "access key", "private key", "secret key", "auth key",
+    "wandb key",
+}  # fmt: skip
+_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 
 
 def new_id() -> str:
@@ -30,7 +33,8 @@ def new_id() -> str:
 def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
     """A copy of all that is known, in plain JSON values.
 
-    Texts under the name of a secret (`api_key`, `password`, `token`) are left out.
+    Texts under the name of a secret (`api_key`, `password`, `token`) are left out, and passwords in
+    addresses.
 
     Args:
       info: what sinks are told.
@@ -73,7 +77,15 @@ def _git() -> str | None:
     """The commit of the working directory, with `-dirty` where files differ; None without one."""
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            [
+                "git",
+                "--no-optional-locks",
+                "describe",
+                "--always",
+                "--dirty",
+                "--abbrev=40",
+                "--exclude=*",
+            ],
             capture_output=True,
             text=True,
             timeout=5,
@@ -95,14 +107,22 @@ def _plain(values: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def _without_secrets(value: Any) -> Any:
+def _without_secrets(value: Any, *, secret: bool = False) -> Any:
     if isinstance(value, dict):
         return {
-            key: REDACTED
-            if isinstance(inner, str) and inner and _SECRET.search(key.lower())
-            else _without_secrets(inner)
+            key: _without_secrets(inner, secret=secret or _names_a_secret(key))
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [_without_secrets(inner) for inner in value]
+        return [_without_secrets(inner, secret=secret) for inner in value]
+    if isinstance(value, str) and value:
+        return REDACTED if secret else _IN_URL.sub(rf"\1{REDACTED}@", value)
     return value
+
+
+def _names_a_secret(key: str) -> bool:
+    """Whether its last words do: `wandbApiKey`, `api_keys`, `AUTH-TOKEN`; not `tokenizer`."""
+    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", key)
+    words = [word.lower().removesuffix("s") if len(word) > 3 else word.lower() for word in words]
+    known = {secret.removesuffix("s") for secret in _SECRETS}
+    return bool(words) and (words[-1] in known or " ".join(words[-2:]) in known)

@@ -93,15 +93,26 @@ class Run:
         self._facts = dict(facts or {})
         self._strict = strict
         self._lock = threading.Lock()
+        self._ending = threading.RLock()  # held by who closes it
         self._replays = Replays()
         self._said_lanes = False
         self._mark = 0
         self._closed = False
+        self._ended = False
         self._terminated = False
         self._stopping = False  # the next record stops the program
         self._stopped = False  # one has, or Ctrl-C came while the block was left
         if not writes:
             return
+        signals.watch(self, Run.__exit__.__code__)
+        try:
+            with signals.uninterrupted():
+                self._open(state)
+        except BaseException as error:
+            self._end(_status(error), error)
+            raise
+
+    def _open(self, state: State | None) -> None:
         positions = self._go_on_from(state)
         infos = [
             dataclasses.replace(self.info, position=positions.get(_key(self._sinks, sink)))
@@ -109,22 +120,21 @@ class Run:
         ]
         for sink, own in zip(self._sinks, infos, strict=True):
             sink.check(own)
+        # Nothing was changed so far: what the user has to mend is as it was.
+        if self._directory is not None:
+            if self._directory.previous is None:
+                self._directory.forget()
+            elif state is not None and positions:
+                self._directory.add_mark({"resumed": int(state["mark"])})
         self._facts |= {"status": "running", "started": _iso(time.time()), "pid": os.getpid()}
         self._save()
+        _open_runs.append(self)
         self._workers = [
             Worker(sink, own, self._decode) for sink, own in zip(self._sinks, infos, strict=True)
         ]
-        _open_runs.append(self)
-        signals.watch(self, Run.__exit__.__code__)
-        try:
-            opened = [worker.wait_until_open() for worker in self._workers]
-        except BaseException as error:
-            self.close(error)
-            raise
-        if strict and not all(opened):
-            error = self._what_went_wrong()
-            self._end("failed", error)
-            raise error
+        opened = [worker.wait_until_open() for worker in self._workers]
+        if self._strict and not all(opened):
+            raise self._what_went_wrong()
 
     def _go_on_from(self, state: State | None) -> Mapping[str, Mapping[str, int]]:
         """Takes up what is known of the run that goes on; where its sinks were."""
@@ -133,21 +143,34 @@ class Run:
             return {}
         sessions = [*directory.previous.get("sessions", []), _session(directory.previous)]
         self._facts["sessions"] = sessions
-        marks = directory.marks()
+        marks, self._mark = directory.marks()
         if state is None:
-            self._mark = max(marks, default=0)
-            directory.keep_marks(self._mark)
             return {}
-        self._mark = int(state["mark"])
-        if self.info.id != f"{int(state['run']):08x}" or self._mark not in marks:
-            raise ValueError(
-                f"state: got that of run {int(state['run']):08x} at mark {self._mark}, and "
-                f"{directory.path} has run {self.info.id} with {len(marks)} marks; give the state "
-                "that belongs to these files, or leave it out, to go on at their end"
+        run, number = int(state["run"]), int(state["mark"])
+        if not run:
+            _log.warning(
+                "jaxlog: run %s: the state is of a run that logged nothing, or could not keep "
+                "its place, and says nothing of where to go on. The run goes on at its end; "
+                "what comes again is there twice.",
+                self.info.name,
             )
-        directory.keep_marks(self._mark)
-        mark = marks[self._mark]
+            return {}
+        if self.info.id != f"{run:08x}" or number not in marks:
+            raise ValueError(
+                f"state: got that of run {run:08x} at mark {number}, and {directory.path} has run "
+                f"{self.info.id} with {len(marks)} marks; give the state that belongs to these "
+                "files, or leave it out, to go on at their end"
+            )
+        mark = marks[number]
         self.info = dataclasses.replace(self.info, resumes_at=mark["step"] + 1)
+        for key, position in mark["sinks"].items():
+            if position is None:
+                _log.warning(
+                    "jaxlog: run %s: the sink %s could not write when the state was taken; what "
+                    "it has written since is there twice.",
+                    self.info.name,
+                    key,
+                )
         return mark["sinks"]
 
     @property
@@ -200,6 +223,8 @@ class Run:
                 worker.put(arrival)
         if self._stopping:
             self._stopped = True
+            if threading.current_thread() is threading.main_thread():
+                self._stopping = False  # it is this program's, and nobody else will know
             raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
 
     def flush(self) -> None:
@@ -216,13 +241,14 @@ class Run:
 
         Returns:
           Two NumPy arrays, which Orbax stores, as other checkpointers do. Its structure is always
-          the same; of a run that writes nothing, its values are 0.
+          the same; of a run that writes nothing, or cannot keep its place (which is warned of),
+          its values are 0.
 
         Raises:
           RuntimeError: the run is closed, or has no directory.
         """
         if not self.writes:
-            return {"run": np.array(0, np.uint32), "mark": np.array(0, np.int32)}
+            return _nowhere()
         if self._closed:
             raise RuntimeError("state: the run is closed; take its state before")
         if self._directory is None:
@@ -235,15 +261,23 @@ class Run:
         with self._lock:
             self._mark += 1
             number = self._mark
-        steps = [worker.step for worker in self._workers]
-        self._directory.add_mark(
-            {
-                "mark": number,
-                "time": _iso(time.time()),
-                "step": max(steps, default=-1),
-                "sinks": {k: p for k, p in positions.items() if p is not None},
-            }
-        )
+        last = (self.info.resumes_at or 0) - 1
+        mark = {
+            "mark": number,
+            "time": _iso(time.time()),
+            "step": max([last, *(worker.step for worker in self._workers)]),
+            "sinks": positions,
+        }
+        try:
+            self._directory.add_mark(mark)
+        except OSError as error:
+            _log.warning(
+                "jaxlog: run %s: its state could not be kept, and a run that goes on from it will "
+                "go on at its end: %s",
+                self.info.name,
+                error,
+            )
+            return _nowhere()
         run = np.array(int(self.info.id, 16), np.uint32)
         return {"run": run, "mark": np.array(number, np.int32)}
 
@@ -263,16 +297,18 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close(error)
-        if self._stopped and not isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt from error  # what JAX has made of it
+        try:
+            self.close(error)
+        finally:
+            if self._stopped and not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from error  # what JAX has made of it
 
     def close(self, error: BaseException | None = None) -> None:
         """Waits for the program, writes all that arrived, and closes the sinks.
 
         What this thread has dispatched is waited for, unless Ctrl-C ends the run. A run that ended
         with an error before anything arrived gives its directory free again. Closed twice, it does
-        nothing more.
+        nothing more. Ctrl-C waits for it to be done, unless it comes twice.
 
         Args:
           error: what ended the run, if not its end.
@@ -281,22 +317,20 @@ class Run:
           LoggingError: with `strict: true`, what went wrong with logging; where an error of the
             program's own ends the run, it is added to that as a note.
         """
-        with self._lock:
-            if self._closed:
+        with self._ending, signals.uninterrupted(self):
+            if self._ended:
                 return
             self._closed = True
-        if isinstance(error, KeyboardInterrupt):
-            self._stopping = True  # what still runs need not go on
-        try:
-            self._barrier()
-        except BaseException as failed:
-            error = error or failed
-            if not isinstance(failed, Exception):
-                raise  # an interrupt; the user's own program tells where its result is used
-        finally:
-            interrupted = self._stopped or isinstance(sys.exception(), KeyboardInterrupt)
-            self._end("interrupted" if interrupted else _status(error), error)
-        if self._strict and any(worker.lost or worker.errors for worker in self._workers):
+            if isinstance(error, KeyboardInterrupt):
+                self._stopping = True  # what still runs need not go on
+            ends_with = error
+            try:
+                self._barrier()
+            except Exception as failed:  # the program tells where its result is used
+                ends_with = error or failed
+            finally:
+                self._end("interrupted" if self._stopped else _status(ends_with), ends_with)
+        if self._strict and any(worker.lost or worker.failure for worker in self._workers):
             wrong = self._what_went_wrong()
             if error is None:
                 raise wrong
@@ -306,18 +340,18 @@ class Run:
         """Writes all that arrived; says what was lost, if anything was."""
         self._closed = True
         self._let_go()
-        with contextlib.suppress(ValueError):
-            _open_runs.remove(self)
-        if not self.writes:
-            return
         try:
             for worker in self._workers:
                 worker.begin_close()
             for worker in self._workers:
                 worker.close()
         finally:
-            self._conclude(status, error)
-            signals.unwatch(self)
+            if self.writes:
+                self._conclude(status, error)
+                signals.unwatch(self)
+            with contextlib.suppress(ValueError):
+                _open_runs.remove(self)
+            self._ended = True
 
     def interrupt(self) -> None:
         """Lets the next record stop the program, on the thread that is told of signals."""
@@ -352,10 +386,10 @@ class Run:
 
     def abandon(self) -> None:
         """Forgets all, in the child of a fork: the run is its parent's."""
-        self._closed = True
+        self._closed = self._ended = True
         self.writes = False
         self._workers = []
-        self._lock = threading.Lock()
+        self._lock, self._ending = threading.Lock(), threading.RLock()
         self._let_go()
         if self._directory is not None:
             self._directory.release()
@@ -368,11 +402,13 @@ class Run:
     def _conclude(self, status: str, error: BaseException | None) -> None:
         """Writes what became of the run."""
         resumed = self._directory is not None and self._directory.previous is not None
-        nothing = error is not None and not self.arrived and not resumed
+        fails = error is not None and not isinstance(error, SystemExit)
+        nothing = fails and not (self.arrived or self._mark or resumed)
         if nothing and self._directory is not None:
-            with contextlib.suppress(OSError):
-                self._directory.forget()
-        if not nothing:
+            if "status" in self._facts:  # else what is there is of another run
+                with contextlib.suppress(OSError):
+                    self._directory.forget()
+        elif "status" in self._facts:
             self._facts |= {
                 "status": status,
                 "ended": _iso(time.time()),
@@ -393,7 +429,7 @@ class Run:
                 _log.warning("jaxlog: run %s: %s", self.info.name, _loss(worker))
 
     def _what_went_wrong(self) -> LoggingError:
-        wrong = [w for w in self._workers if w.lost or w.errors]
+        wrong = [w for w in self._workers if w.lost or w.failure]
         error = LoggingError(f"run {self.info.name}: " + "; ".join(_loss(w) for w in wrong))
         causes = [cause for worker in wrong for cause in worker.errors.values()]
         if causes:
@@ -428,9 +464,12 @@ _open_runs: list[Run] = []
 @atexit.register
 def _close_all() -> None:
     """Closes what nobody has closed when the program ends."""
+    ended_by = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
     for run in list(_open_runs):
-        with contextlib.suppress(Exception):
-            run.close()
+        try:
+            run.close(ended_by)
+        except Exception as error:
+            _log.error("jaxlog: run %s: %s", run.info.name, error)
 
 
 def _abandon_all() -> None:
@@ -441,6 +480,10 @@ def _abandon_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_all)
+
+
+def _nowhere() -> State:
+    return {"run": np.array(0, np.uint32), "mark": np.array(0, np.int32)}
 
 
 def _key(sinks: Sequence[Sink], sink: Sink) -> str:
@@ -479,7 +522,10 @@ def _loss(worker: Worker) -> str:
 
 def _session(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What is kept of the run before it went on."""
-    keys = ("started", "ended", "status", "error", "pid", "host", "arrived", "replayed", "sinks")
+    keys = (
+        "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
+        "settings", "config", "arrived", "replayed", "sinks",
+    )  # fmt: skip
     return {key: facts[key] for key in keys if key in facts}
 
 

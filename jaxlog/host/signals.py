@@ -14,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, Protocol
 
@@ -21,6 +22,8 @@ HEARD_WITHIN = 0.1
 """Seconds in which the main thread hears of Ctrl-C, unless it is in a compiled program."""
 TERMINATED_WITHIN = 10.0
 """Seconds in which all must be written on SIGTERM; who sent it may wait no longer than 30."""
+
+_TERMINATE = 255  # to the thread: end the process, whoever handles SIGTERM
 
 
 class Interruptible(Protocol):
@@ -43,6 +46,9 @@ _runs: list[Interruptible] = []
 _leaving: set[CodeType] = set()
 _lock = threading.Lock()
 _watch: _Watch | None = None
+_closing: Interruptible | None = None  # what the main thread closes in there
+_busy = 0  # how often the main thread is in `uninterrupted`
+_waiting = 0  # how often Ctrl-C has come there
 
 
 def watch(run: Interruptible, leaving: CodeType) -> None:
@@ -73,23 +79,48 @@ def unwatch(run: Interruptible) -> None:
             _watch = None
 
 
+@contextlib.contextmanager
+def uninterrupted(closing: Interruptible | None = None) -> Iterator[None]:
+    """Lets Ctrl-C wait for the end of the block, unless it comes twice.
+
+    Half an opening or closing would leave a run that nobody can close.
+
+    Args:
+      closing: the run that is closed in there, if one is.
+    """
+    global _busy, _closing, _waiting
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _busy, _closing, before = _busy + 1, closing or _closing, _closing
+    try:
+        yield
+    finally:
+        _busy, _closing = _busy - 1, before
+        if not _busy and _waiting:
+            _waiting = 0
+            raise KeyboardInterrupt
+
+
 class _Watch:
     """The thread, and what had to be put in place for it."""
 
     def __init__(self) -> None:
-        self.heard = False  # by Python, but not yet by the thread
-        self.unheard = False  # by the thread, but not yet by Python
+        self.heard = 0.0  # when Python last did
         self._reads, self._writes = socket.socketpair()
         self._writes.setblocking(False)
         self._before = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
-        self._handlers: dict[int, Any] = {}
+        self._handlers: dict[int, tuple[Any, int | None]] = {}
         for number, default, handler in (
-            (signal.SIGINT, signal.default_int_handler, _on_interrupt),
-            (signal.SIGTERM, signal.SIG_DFL, _on_termination),
+            (signal.SIGINT, signal.default_int_handler, _handle_interrupt),
+            (signal.SIGTERM, signal.SIG_DFL, _handle_termination),
         ):
-            # A handler of the user's own is left alone.
-            if signal.getsignal(number) == default:
-                self._handlers[number] = signal.signal(number, handler)
+            # A handler of the user's own is left alone. One that is not Python's own (JAX's, for
+            # preemption) only the system knows of.
+            known = default is not signal.SIG_DFL or _of_the_system(number) is None
+            if signal.getsignal(number) == default and known:
+                before = signal.signal(number, handler)
+                self._handlers[number] = before, _of_the_system(number)
         self._thread = threading.Thread(target=self._listen, name="jaxlog-signals", daemon=True)
         self._thread.start()
 
@@ -100,11 +131,15 @@ class _Watch:
 
     def restore(self) -> None:
         mine = self._writes.fileno()
-        found = signal.set_wakeup_fd(self._before)
+        try:
+            found = signal.set_wakeup_fd(self._before)
+        except (OSError, ValueError):  # who listened before has closed it
+            found = signal.set_wakeup_fd(-1)
         if found not in (mine, -1):
             signal.set_wakeup_fd(found)  # somebody else's, who came after
-        for number, handler in self._handlers.items():
-            if signal.getsignal(number) in (_on_interrupt, _on_termination):
+        for number, (handler, installed) in self._handlers.items():
+            mine_still = signal.getsignal(number) in (_handle_interrupt, _handle_termination)
+            if mine_still and _of_the_system(number) == installed:
                 signal.signal(number, handler)
 
     def abandon(self) -> None:
@@ -113,65 +148,109 @@ class _Watch:
         self._reads.close()
         self._writes.close()
 
+    def tell(self, message: int) -> None:
+        """Wakes the thread, whoever has the wakeup by now."""
+        with contextlib.suppress(OSError):
+            self._writes.send(bytes([message]))
+
     def _listen(self) -> None:
-        while numbers := self._reads.recv(64):
-            if self._before != -1:
+        while messages := self._reads.recv(64):
+            numbers = bytes(m for m in messages if m != _TERMINATE)
+            if self._before != -1 and numbers:
                 with contextlib.suppress(OSError):
                     os.write(self._before, numbers)
-            for number in numbers:
-                if number == signal.SIGINT and signal.getsignal(number) is _on_interrupt:
-                    self._on_interrupt()
-                elif number == signal.SIGTERM:
-                    self._on_termination()
+            for message in sorted(set(messages)):
+                if message == signal.SIGINT:
+                    self._see_to_interrupt(time.monotonic())
+                elif message in (signal.SIGTERM, _TERMINATE):
+                    own = signal.getsignal(signal.SIGTERM) is _handle_termination
+                    self._see_to_termination(own or message == _TERMINATE)
         self._reads.close()
 
-    def _on_interrupt(self) -> None:
-        end = time.monotonic() + HEARD_WITHIN
-        while not self.heard and time.monotonic() < end:
-            time.sleep(0.005)
-        if self.heard:  # the main thread was in Python
-            self.heard = False
+    def _see_to_interrupt(self, came: float) -> None:
+        if signal.getsignal(signal.SIGINT) is not _handle_interrupt:
             return
-        self.unheard = True
+        while time.monotonic() < came + HEARD_WITHIN:
+            if self.heard > came - HEARD_WITHIN:
+                return  # the main thread was in Python
+            time.sleep(0.005)
         for run in list(_runs):
             run.interrupt()
 
-    def _on_termination(self) -> None:
-        own = signal.getsignal(signal.SIGTERM) is _on_termination
-        ends = [
+    def _see_to_termination(self, ends: bool) -> None:
+        threads = [
             threading.Thread(
-                target=run.terminate if own else run.hurry, args=(TERMINATED_WITHIN,), daemon=True
+                target=run.terminate if ends else run.hurry, args=(TERMINATED_WITHIN,), daemon=True
             )
             for run in list(_runs)
         ]
-        for end in ends:
-            end.start()
-        for end in ends:
-            end.join(TERMINATED_WITHIN + 1)
-        if own:
-            # As it would have ended without jaxlog. Only this way can any thread put that back.
-            ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, 0)
-            os.kill(os.getpid(), signal.SIGTERM)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(TERMINATED_WITHIN + 1)
+        if ends:
+            _end_process()
 
 
-def _on_interrupt(number: int, frame: FrameType | None) -> None:
+def _handle_interrupt(number: int, frame: FrameType | None) -> None:
     """Python hears of Ctrl-C: at once, and nothing has to be stopped, or when something was."""
-    if _watch is not None:
-        _watch.heard, _watch.unheard = not _watch.unheard, False
-    leaving = frame is not None and frame.f_code in _leaving
+    global _waiting
+    watch = _watch
+    if watch is not None and _in_callback(frame):
+        # The program runs on this very thread: its record stops it.
+        watch.heard = time.monotonic()
+        for run in list(_runs):
+            run.interrupt()
+        return
+    if watch is not None:
+        watch.heard = time.monotonic()
+    waits = bool(_busy and not _waiting)
+    left = _closing if waits else None
+    if frame is not None and frame.f_code in _leaving:
+        waits, left = True, frame.f_locals["self"]
     for run in list(_runs):
-        run.forget_interrupt(leaving=leaving)
-    if not leaving:
+        run.forget_interrupt(leaving=run is left)
+    if not waits:
+        _waiting = 0
         signal.default_int_handler(number, frame)
+    elif _busy:
+        _waiting += 1
 
 
-def _on_termination(number: int, frame: FrameType | None) -> None:
-    """Stands for the default, so that the thread is told; it ends the process."""
+def _handle_termination(_: int, __: FrameType | None) -> None:
+    """Stands for the default: the thread writes what arrived, and ends the process."""
+    if _watch is None:
+        _end_process()
+    else:
+        _watch.tell(_TERMINATE)
+
+
+def _in_callback(frame: FrameType | None) -> bool:
+    """Whether a thread is in a callback of a compiled program."""
+    while frame is not None:
+        if frame.f_code.co_name == "_wrapped_callback" and "jax" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _of_the_system(number: int) -> int | None:
+    """The handler that the operating system calls; None for the default."""
+    function = ctypes.pythonapi.PyOS_getsig
+    function.restype = ctypes.c_void_p
+    return function(number)
+
+
+def _end_process() -> None:
+    """By SIGTERM, as it would have ended without jaxlog; from any thread."""
+    ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, 0)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _in_child() -> None:
-    global _watch, _lock
-    _lock = threading.Lock()
+    global _watch, _lock, _busy, _closing, _waiting
+    _lock, _closing = threading.Lock(), None
+    _busy = _waiting = 0
     _runs.clear()
     if _watch is not None:
         _watch.abandon()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import collections
 import logging
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,6 +31,10 @@ LINGER = 0.05
 """Seconds for which records gather, so that they are decoded and written many at a time."""
 RETRY_DELAYS = (0.05, 0.5)
 """Seconds to wait before what a sink failed to do is tried again."""
+OUTAGE_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""And then, where nothing else can be done meanwhile: the disk is full, or not there."""
+PATIENCE = 30.0
+"""Seconds for which a run may wait, all in all, before it tries to write one event again."""
 MAX_FAILURES = 3
 """How often in a row a sink may fail for good before it is switched off."""
 
@@ -84,7 +87,10 @@ class Worker:
         self._unflushed = 0
         self._moves = 0  # grows while the sink gets anything done
         self._failed_in_a_row: collections.Counter[str] = collections.Counter()
+        self._said = False
+        self._patience = PATIENCE
         self._off = False
+        self._hangs = False
         self._closing = False
         self._asked = 0  # questions in the queue
         self._opened = threading.Event()
@@ -111,6 +117,7 @@ class Worker:
             while self._bytes and self._bytes + size > QUEUE_BYTES and not self._off:
                 moves = self._moves
                 if not self._changed.wait(STALL_TIMEOUT) and moves == self._moves:
+                    self._hangs = True
                     self._switch_off(f"it did not move for {STALL_TIMEOUT:g} s")
             if self._off or self._closing:
                 return
@@ -156,16 +163,16 @@ class Worker:
     def _wait_for(self, event: threading.Event, what: str) -> None:
         """Waits for something the sink is to do; switches it off where it does not move."""
         moves = self._moves
-        while not event.wait(STALL_TIMEOUT):
+        while not self._hangs and not event.wait(STALL_TIMEOUT):
             if moves == self._moves:
                 with self._changed:
+                    self._hangs = True
                     self._switch_off(f"it did not {what} within {STALL_TIMEOUT:g} s")
-                return
             moves = self._moves
 
     def _work(self) -> None:
         try:
-            opened = self._try("open", self.sink.open, self._info)
+            opened = self._try("open", self.sink.open, self._info, delays=RETRY_DELAYS)
             if not opened:
                 with self._changed:
                     self._switch_off("it did not open")
@@ -226,7 +233,7 @@ class Worker:
             self._flush()
 
     def _flush(self) -> bool:
-        done = self._try("flush", self.sink.flush)
+        done = self._try("flush", self.sink.flush, delays=(*RETRY_DELAYS, *OUTAGE_DELAYS))
         if done:
             self._count_as_written()
         return done
@@ -243,11 +250,11 @@ class Worker:
         for places in alike.values():
             try:
                 events = self._decode([batch[place] for place in places])
+                counts = [batch[place][1].num_records for place in places]
+                records = in_order(list(zip(counts, events, strict=True)))
             except Exception as error:  # no fault of the sink's
                 self._mention("decode", error)
             else:
-                counts = [batch[place][1].num_records for place in places]
-                records = in_order(list(zip(counts, events, strict=True)))
                 found |= zip(places, records, strict=True)
         return [found[place] for place in sorted(found)]
 
@@ -261,7 +268,7 @@ class Worker:
             case MetricsEvent():
                 return self._try("write", self.sink.write_metrics, event)
             case EpisodeEvent():
-                return self._try("write", self.sink.write_episode, event)
+                return self._try("write an episode", self.sink.write_episode, event)
 
     def _try(
         self,
@@ -270,7 +277,11 @@ class Worker:
         *arguments: Any,
         delays: tuple[float, ...] | None = None,
     ) -> bool:
-        """Calls a method of the sink, again if need be; whether it did what it should."""
+        """Calls a method of the sink, again if need be; whether it did what it should.
+
+        Without `delays`, for one event of many, it is patient only as long as `PATIENCE` lasts:
+        what fails now and then must not hold up the rest.
+        """
         for delay in (*(RETRY_DELAYS if delays is None else delays), None):
             if self._off and what != "close":
                 return False
@@ -278,31 +289,41 @@ class Worker:
             try:
                 method(*arguments)
             except BaseException as error:  # SystemExit too: Rich raises it for a closed pipe
-                if delay is None:
+                if delays is None and delay is not None:
+                    self._patience -= delay
+                hurried = delays is None and self._patience < 0
+                if delay in OUTAGE_DELAYS:
+                    self._say_once(f"cannot {what}, and tries again: {error!r}", error)
+                    hurried = self._closing
+                if delay is None or hurried:
                     self._mention(what, error)
                     self._failed_in_a_row[what] += 1
                     if self._failed_in_a_row[what] >= MAX_FAILURES:
                         with self._changed:
                             self._switch_off(f"it failed {MAX_FAILURES} times in a row")
                     return False
-                time.sleep(delay)
+                self._pause(delay)
             else:
                 self._failed_in_a_row[what] = 0
                 return True
         return False
 
+    def _pause(self, seconds: float) -> None:
+        """Waits before something is tried again; not long where the run is to be closed."""
+        short = seconds in RETRY_DELAYS
+        with self._changed:
+            self._changed.wait_for(lambda: self._off or (self._closing and not short), seconds)
+
     def _mention(self, what: str, error: BaseException) -> None:
-        """Says once that something failed."""
-        first = self.failure is None
+        """Notes that something failed for good."""
         self.failure = f"could not {what}: {type(error).__name__}: {error}"
         self.errors.setdefault(what, error)
-        if first:
-            _log.warning(
-                "jaxlog: the sink %s %s. Training and the other sinks go on.",
-                self.kind,
-                self.failure,
-                exc_info=error,
-            )
+        self._say_once(f"{self.failure}. Training and the other sinks go on.", error)
+
+    def _say_once(self, what: str, error: BaseException) -> None:
+        if not self._said:
+            self._said = True
+            _log.warning("jaxlog: the sink %s %s", self.kind, what, exc_info=error)
 
     def _switch_off(self, why: str) -> None:
         if not self._off:

@@ -20,6 +20,8 @@ import orjson
 from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
 from jaxlog.sinks.sink import Sink, SinkSettings
 
+_START = b'{"timestamp":'  # of every line
+
 
 class JsonlSettings(SinkSettings, frozen=True):
     """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory."""
@@ -47,7 +49,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
         if run.if_exists == "error":
-            for path in files.values():
+            for path in _of_such_names(run.directory):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -124,11 +126,20 @@ class JsonlSink(Sink):
         return self._files[name]
 
 
+def _of_such_names(directory: Path) -> list[Path]:
+    named = {*directory.glob("*_metrics.jsonl"), directory / "episodes.jsonl"}
+    return sorted(path for path in named if path.is_file())
+
+
 def _files(directory: Path) -> list[Path]:
-    """Those that this sink has written there."""
-    return sorted(
-        p for p in (*directory.glob("*_metrics.jsonl"), directory / "episodes.jsonl") if p.exists()
-    )
+    """Those that this sink has written there: a user may have some of such names, too."""
+    return [path for path in _of_such_names(directory) if _is_own(path)]
+
+
+def _is_own(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(len(_START))
+    return start == _START[: len(start)]
 
 
 def _whole_lines(path: Path) -> int:

@@ -81,6 +81,7 @@ class Accounts(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setitem(sinks._SINKS, "moody", f"{__name__}:Moody")
         self.patch.setattr(worker, "RETRY_DELAYS", (0.0, 0.0))
+        self.patch.setattr(worker, "OUTAGE_DELAYS", ())
         self.patch.setattr(worker, "LINGER", 0.001)
         self.root = Path(tempfile.mkdtemp())
         self.logger = jaxlog.Logger(
@@ -227,6 +228,70 @@ def test_a_directory_that_is_removed_is_told_of(
     assert "the sink jsonl lost 1 of 2 records" in caplog.text
     assert "run.json could not be written" in caplog.text
     assert [event.step for event in run.sink("memory").metrics] == [0, 1]
+
+
+def test_a_directory_that_another_run_has_taken_is_not_written_into(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    first, second = make_logger(log_frequency=1), make_logger()
+    with first.open(tmp_path / "run", name="first"):
+        jaxlog.batch_step(first, 0, {"x": 1.0})
+        shutil.rmtree(tmp_path / "run")
+        with second.open(tmp_path / "run", name="second"):
+            jaxlog.batch_step(second, 0, {"x": 1.0})
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["name"] == "second"
+
+
+def test_what_fails_now_and_then_holds_nothing_up(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each failure would take half a second of trying again."""
+    monkeypatch.setitem(sinks._SINKS, "moody", f"{__name__}:Odd")
+    monkeypatch.setattr(worker, "PATIENCE", 0.5)
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "moody"}, {"kind": "memory"}])
+    began = time.monotonic()
+    with logger.open() as run:
+        for step in range(60):
+            jaxlog.batch_step(logger, step, {"x": 1.0})
+    assert time.monotonic() - began < 10
+    accounts = {w.kind: (w.written, w.lost) for w in run._workers}
+    assert accounts == {"moody": (30, 30), "memory": (60, 0)}
+
+
+def test_an_outage_is_waited_for(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sinks._SINKS, "moody", f"{__name__}:Moody")
+    monkeypatch.setattr(worker, "OUTAGE_DELAYS", (0.2, 0.4, 0.8))
+    monkeypatch.setattr(Moody, "failures", {"flush": 4})
+    monkeypatch.setattr(Moody, "lasting", [])
+    logger = make_logger(log_frequency=1, strict=True, sinks=[{"kind": "moody"}])
+    with logger.open() as run:
+        for step in range(20):
+            jaxlog.batch_step(logger, step, {"x": 1.0})
+        run.flush()
+    assert [step for step, _ in Moody.lasting] == list(range(20))
+    assert "the sink moody cannot flush, and tries again: OSError" in caplog.text
+
+
+def test_who_closes_second_waits_for_the_first(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logger = make_logger(log_frequency=1)
+    monkeypatch.setattr(jaxlog.sinks.memory.MemorySink, "close", lambda _: time.sleep(0.5))
+    run = logger.open(tmp_path)
+    closing = threading.Thread(target=run.close)
+    closing.start()
+    time.sleep(0.1)
+    run.close()
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "finished"
+    closing.join()
+
+
+class Odd(Moody):
+    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:
+        if event.step % 2:
+            raise ValueError("odd")
 
 
 class Sleepy(Moody):

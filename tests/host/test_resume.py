@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,93 @@ def test_a_state_of_what_was_dropped_is_of_no_use_any_more(
         training.logger.open(tmp_path, if_exists="resume", state=last)
     with training.logger.open(tmp_path, if_exists="resume", state=first) as run:
         assert run.info.resumes_at == 4  # 0 and 3 were logged
-        assert run.state()["mark"] == 2
+        again = run.state()
+        assert again["mark"] == 4  # no number is given twice
+    with training.logger.open(tmp_path, if_exists="resume", state=again) as run:
+        assert run.info.resumes_at == 4  # nothing was logged since
+    with pytest.raises(ValueError, match=r"at mark 3, and .* with 2 marks"):
+        training.logger.open(tmp_path, if_exists="resume", state=last)
+
+
+def test_what_is_refused_leaves_all_as_it_was(training: Training, tmp_path: Path) -> None:
+    with training.logger.open(tmp_path) as run:
+        carry = training.run(training.start(training.seeds), 0, 5)
+        first = run.state()
+        training.run(carry, 5, 10)
+        second = run.state()
+
+    def files() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    before = files()
+    other = {"run": np.uint32(1), "mark": np.int32(1)}
+    for how, error in (
+        ({"if_exists": "replace", "config": {"seed": 2**70}}, TypeError),
+        ({"if_exists": "replace", "tags": (1,)}, TypeError),
+        ({"if_exists": "resume", "state": other}, ValueError),
+    ):
+        with pytest.raises(error):
+            training.logger.open(tmp_path, **how)
+        assert files() == before
+    path = tmp_path / "batch_metrics.jsonl"
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="put the file back"):
+        training.logger.open(tmp_path, if_exists="resume", state=first)
+    (tmp_path / "elsewhere").rename(path)
+    assert files() == before
+    with training.logger.open(tmp_path, if_exists="resume", state=second):
+        pass
+
+
+def test_files_of_the_users_own_are_let_be(training: Training, tmp_path: Path) -> None:
+    own = tmp_path / "my_metrics.jsonl"
+    own.write_text('{"mine": 1}\n')
+    with training.logger.open(tmp_path, if_exists="replace") as run:
+        training.run(training.start(training.seeds), 0, 5)
+        state = run.state()
+    with training.logger.open(tmp_path, if_exists="resume", state=state):
+        pass
+    assert own.read_text() == '{"mine": 1}\n'
+
+
+def test_a_run_that_goes_on_keeps_what_is_not_given_anew(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger()
+    with logger.open(tmp_path / "r", config={"lr": 0.1}, tags=("a",), name="first") as run:
+        run.state()
+    with logger.open(tmp_path / "r", if_exists="resume") as run:
+        assert (run.info.name, run.info.tags, run.info.config) == ("first", ("a",), {"lr": 0.1})
+    with logger.open(tmp_path / "r", if_exists="resume", config={"lr": 0.2}, name="second") as run:
+        assert (run.info.name, run.info.tags, run.info.config) == ("second", ("a",), {"lr": 0.2})
+    facts = json.loads((tmp_path / "r" / "run.json").read_text())
+    assert [session["config"] for session in facts["sessions"]] == [{"lr": 0.1}, {"lr": 0.1}]
+
+
+def test_a_state_that_cannot_be_kept_says_so(
+    training: Training, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with training.logger.open(tmp_path / "run") as run:
+        carry = training.run(training.start(training.seeds), 0, 5)
+        first = run.state()
+        with (tmp_path / "run" / "marks.jsonl").open("a") as file:
+            file.write('{"mark": 2, "ti')  # torn, by a kill, say
+        second = run.state()
+        assert caplog.messages == []
+        training.run(carry, 5, 8)
+        shutil.move(tmp_path / "run", tmp_path / "elsewhere")
+        third = run.state()
+    assert "its state could not be kept" in caplog.text
+    assert {key: int(value) for key, value in third.items()} == {"run": 0, "mark": 0}
+    shutil.move(tmp_path / "elsewhere", tmp_path / "run")
+    caplog.clear()
+    with training.logger.open(tmp_path / "run", if_exists="resume", state=third):
+        pass
+    assert "The run goes on at its end; what comes again is there twice" in caplog.text
+    for state, last in ((second, 3), (first, 3)):
+        with training.logger.open(tmp_path / "run", if_exists="resume", state=state):
+            pass
+        assert lines(tmp_path / "run")["batch_metrics.jsonl"][-1]["step"] == last
 
 
 def test_a_state_of_another_run_is_refused(training: Training, tmp_path: Path) -> None:
@@ -192,6 +279,11 @@ def test_a_state_needs_a_directory_and_an_open_run(make_logger: MakeLogger, tmp_
     [
         ({"if_exists": "append"}, ValueError, "if_exists: got 'append', takes one of"),
         ({"state": {"run": 1, "mark": 1}}, ValueError, "state: is given with if_exists='error'"),
+        ({"tags": "ab"}, TypeError, "tags: got the text 'ab', expected several"),
+        ({"tags": (1,)}, TypeError, r"tags: got \(1,\), expected a tuple of texts"),
+        ({"name": 5}, TypeError, "name: got 5, expected a text"),
+        ({"config": [1]}, TypeError, "config: got list, expected a dict"),
+        ({"state": {"run": None, "mark": 1}, "if_exists": "resume"}, TypeError, "expected what"),
         ({"state": 7, "if_exists": "resume"}, TypeError, "state: got 7, expected what `Run.state`"),
     ],
 )
@@ -248,6 +340,11 @@ def test_run_json_tells_where_it_ran_and_no_secrets(
         "api_key": "abc",
         "wandb": {"API_KEY": "abc", "token": "abc", "num_tokens": 5, "tokenizer": "abc"},
         "users": [{"password": "abc", "max_token": 3}],
+        "wandbApiKey": "abc",
+        "authTokens": ["abc", "def"],
+        "credentials": {"user": "abc"},
+        "url": "postgres://me:abc@host/db",
+        "sort_key": "name",
     }
     logger = make_logger(log_frequency=7)
     with caplog.at_level(logging.WARNING), logger.open(tmp_path, config=config) as run:
@@ -261,6 +358,11 @@ def test_run_json_tells_where_it_ran_and_no_secrets(
         "api_key": hidden,
         "wandb": {"API_KEY": hidden, "token": hidden, "num_tokens": 5, "tokenizer": "abc"},
         "users": [{"password": hidden, "max_token": 3}],
+        "wandbApiKey": hidden,
+        "authTokens": [hidden, hidden],
+        "credentials": {"user": hidden},
+        "url": "postgres://me:(redacted)@host/db",
+        "sort_key": "name",
     }
     assert facts["settings"]["log_frequency"] == 7
     assert facts["settings"]["sinks"] == [{"kind": "memory"}]

@@ -67,6 +67,7 @@ class Broken(jaxlog.Sink):
 def with_broken(make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sinks._SINKS, "broken", f"{__name__}:Broken")
     monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
+    monkeypatch.setattr(worker, "OUTAGE_DELAYS", ())
 
     def make(at: str, **settings: Any) -> jaxlog.Logger:
         sinks = [{"kind": "broken", "at": at}, {"kind": "memory"}]
@@ -401,7 +402,7 @@ def test_an_interrupt_while_it_is_waited_for_closes_the_run(
     with pytest.raises(KeyboardInterrupt), logger.open(tmp_path / "first"):
         jax.block_until_ready(jaxlog.batch_step(logger, 0, {"x": 1.0}))
     facts = json.loads((tmp_path / "first" / "run.json").read_text())
-    assert facts["error"].startswith("KeyboardInterrupt")
+    assert facts["status"] == "interrupted"
     assert len((tmp_path / "first" / "batch_metrics.jsonl").read_text().splitlines()) == 1
     monkeypatch.undo()
     with logger.open(tmp_path / "second"):

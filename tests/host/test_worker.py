@@ -64,6 +64,7 @@ def fed(sink: Odd, num_records: int) -> Worker:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001, 0.001))
+    monkeypatch.setattr(worker, "OUTAGE_DELAYS", (0.002,))
 
 
 def test_everything_is_written_in_order_and_then_closed() -> None:
