@@ -216,7 +216,9 @@ class Logger:
     def _detach(self) -> None:
         """The run that was open takes no records any more."""
         run, self._run = self._run, None
-        if run is None or self.settings.delivery == "live" or not self._decoders or self._wrote:
+        if run is None or not run.writes or self.settings.delivery == "live":
+            return
+        if self._wrote or not self._decoders:
             return
         _log.warning(
             "jaxlog: run %s: nothing was written. With `delivery: return` batch_step returns "

@@ -124,7 +124,7 @@ class Run:
         if self._directory is not None:
             if self._directory.previous is None:
                 self._directory.forget()
-            elif state is not None and positions:
+            elif state is not None and self.info.resumes_at is not None:
                 self._directory.add_mark({"resumed": int(state["mark"])})
         self._facts |= {"status": "running", "started": _iso(time.time()), "pid": os.getpid()}
         self._save()

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from types import CodeType, FrameType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 HEARD_WITHIN = 0.1
 """Seconds in which the main thread hears of Ctrl-C, unless it is in a compiled program."""
@@ -195,21 +195,21 @@ class _Watch:
 def _handle_interrupt(number: int, frame: FrameType | None) -> None:
     """Python hears of Ctrl-C: at once, and nothing has to be stopped, or when something was."""
     global _waiting
-    watch = _watch
-    if watch is not None and _in_callback(frame):
-        # The program runs on this very thread: its record stops it.
-        watch.heard = time.monotonic()
-        for run in list(_runs):
-            run.interrupt()
-        return
-    if watch is not None:
-        watch.heard = time.monotonic()
+    callback = _callback_around(frame)
+    if _watch is not None:
+        _watch.heard = time.monotonic()
+        if callback == "ours":
+            # The program runs on this very thread: its record stops it.
+            for run in list(_runs):
+                run.interrupt()
+            return
     waits = bool(_busy and not _waiting)
     left = _closing if waits else None
     if frame is not None and frame.f_code in _leaving:
         waits, left = True, frame.f_locals["self"]
     for run in list(_runs):
-        run.forget_interrupt(leaving=run is left)
+        # From a callback, JAX makes an error of its own of this one.
+        run.forget_interrupt(leaving=run is left or callback is not None)
     if not waits:
         _waiting = 0
         signal.default_int_handler(number, frame)
@@ -225,13 +225,14 @@ def _handle_termination(_: int, __: FrameType | None) -> None:
         _watch.tell(_TERMINATE)
 
 
-def _in_callback(frame: FrameType | None) -> bool:
-    """Whether a thread is in a callback of a compiled program."""
+def _callback_around(frame: FrameType | None) -> Literal["ours", "another"] | None:
+    """The callback of a compiled program that a frame is in, if it is in one."""
     while frame is not None:
         if frame.f_code.co_name == "_wrapped_callback" and "jax" in frame.f_code.co_filename:
-            return True
+            modules = {getattr(value, "__module__", None) for value in frame.f_locals.values()}
+            return "ours" if "jaxlog.crossing.primitive" in modules else "another"
         frame = frame.f_back
-    return False
+    return None
 
 
 def _of_the_system(number: int) -> int | None:

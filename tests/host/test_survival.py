@@ -109,6 +109,17 @@ small.lower(jnp.arange(LONG)).compile()
 with logger.open(directory):
     jax.block_until_ready(small(jnp.arange(LONG)))
 """
+# A callback of the user's own, on the main thread.
+ANOTHER = """
+from jax.experimental import io_callback
+def loop(step):
+    io_callback(lambda: time.sleep(0.001), None)
+    return step + 1
+other = jax.jit(lambda: jax.lax.while_loop(lambda step: step < LONG, loop, 0))
+with logger.open(directory):
+    run(20)
+    jax.block_until_ready(other())
+"""
 IN_PYTHON = """
 with logger.open(directory):
     for step in range(LONG):
@@ -117,7 +128,7 @@ with logger.open(directory):
 """
 
 
-@pytest.mark.parametrize("code", [ONE_DEVICE, CHEAP, IN_PYTHON])
+@pytest.mark.parametrize("code", [ONE_DEVICE, CHEAP, ANOTHER, IN_PYTHON])
 def test_ctrl_c_stops_a_compiled_program_at_once(
     code: str, tmp_path: Path, start: Callable[..., Child]
 ) -> None:
