@@ -202,7 +202,7 @@ class Logger:
                     detach=self._detach,
                     directory=place,
                     state=state,
-                    facts=facts(info, self.settings.model_dump(mode="json"), devices()),
+                    facts={} if place is None else self._facts_of(info),
                     strict=self.settings.strict,
                     writes=writes,
                 )
@@ -212,6 +212,9 @@ class Logger:
                 raise
             self._wrote = False
         return self._run
+
+    def _facts_of(self, info: RunInfo) -> dict[str, Any]:
+        return facts(info, self.settings.model_dump(mode="json"), devices())
 
     def _detach(self) -> None:
         """The run that was open takes no records any more."""

@@ -179,6 +179,7 @@ class Accounts(RuleBasedStateMachine):
             if self.run is not None:
                 self.close()
             self.patch.undo()
+            Moody.failures = {}
             shutil.rmtree(self.root)
 
 
@@ -247,6 +248,7 @@ def test_what_fails_now_and_then_holds_nothing_up(
 ) -> None:
     """Each failure would take half a second of trying again."""
     monkeypatch.setitem(sinks._SINKS, "moody", f"{__name__}:Odd")
+    monkeypatch.setattr(Moody, "failures", {})
     monkeypatch.setattr(worker, "PATIENCE", 0.5)
     logger = make_logger(log_frequency=1, sinks=[{"kind": "moody"}, {"kind": "memory"}])
     began = time.monotonic()
