@@ -43,11 +43,11 @@ def histogram(
         )
     mask = ~jnp.isnan(values) if where is None else ~jnp.isnan(values) & where
 
-    def count(values: jax.Array, mask: jax.Array) -> jax.Array:
+    def count(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+        values, mask = (array.reshape(-1) for array in given)
         bins = jnp.searchsorted(jnp.asarray(bounds), values, side="right").astype(np.int32)
         bins = jnp.where(values == bounds[-1], len(bounds) - 1, bins)  # the last holds its end
         counts = jnp.zeros(len(bounds) + 1, np.int32)
         return counts.at[bins].add(mask.astype(np.int32), mode="drop")
 
-    flat = lambda given: count(given[0].reshape(-1), given[1].reshape(-1))  # noqa: E731
-    return devices.with_automatic_axes(flat)((values, mask))
+    return devices.with_automatic_axes(count)((values, mask))

@@ -78,7 +78,15 @@ class Directory:
 
     def save(self, facts: Mapping[str, Any]) -> None:
         """Writes run.json: all of it, or nothing."""
-        self._write(RUN_FILE, orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+        self._check()
+        draft = self.path / f".{RUN_FILE}.draft"
+        try:
+            draft.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+            draft.replace(self.path / RUN_FILE)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
 
     def forget(self) -> None:
         """Makes it a directory without a run; what sinks wrote is theirs to remove."""
@@ -140,17 +148,6 @@ class Directory:
             held, found = os.fstat(self._lock), self.path.stat()
             if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
                 raise FileNotFoundError(f"{self.path}: was removed while the run is open")
-
-    def _write(self, name: str, text: bytes) -> None:
-        self._check()
-        draft = self.path / f".{name}.draft"
-        try:
-            draft.write_bytes(text)
-            draft.replace(self.path / name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise
 
 
 def _make(path: Path) -> None:

@@ -71,6 +71,12 @@ class Child:
         output, errors = self.process.communicate(timeout=100)
         return self.process.returncode, output, errors
 
+    def end_well(self) -> tuple[str, str]:
+        """What it said, if its exit status is 0."""
+        status, output, errors = self.end()
+        assert status == 0, errors
+        return output, errors
+
     @property
     def facts(self) -> dict[str, Any]:
         return json.loads((self.directory / "run.json").read_text())
@@ -190,8 +196,7 @@ assert signal.set_wakeup_fd(-1) == -1
         time.sleep(0.3)
         for _ in range(times):
             child.process.send_signal(signal.SIGINT)
-    status, _, errors = child.end()
-    assert status == 0, errors
+    child.end_well()
     assert child.facts["status"] == "finished"
     assert child.steps == list(range(50))
 
@@ -231,8 +236,7 @@ print("caught", caught)
     child = start(code, tmp_path / "run")
     child.wait_for_lines(20)
     child.process.send_signal(signal.SIGTERM)
-    status, output, errors = child.end()
-    assert status == 0, errors
+    output, _ = child.end_well()
     assert output == "caught [15]\n"
     assert child.facts["status"] == "finished"
     assert child.steps == list(range(2000))
@@ -281,8 +285,7 @@ with logger.open(directory):
 assert of_the_system(signal.SIGTERM) == before
 """
     child = start(code, tmp_path / "run")
-    status, _, errors = child.end()
-    assert status == 0, errors
+    child.end_well()
     assert child.facts["status"] == "finished"
 
 
@@ -301,8 +304,7 @@ with logger.open(directory, if_exists="resume"):
 assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 """
     child = start(code, tmp_path / "run")
-    status, _, errors = child.end()
-    assert status == 0, errors
+    child.end_well()
 
 
 def test_after_kill_9_whole_lines_are_there_and_the_run_goes_on(
@@ -326,8 +328,7 @@ with logger.open(directory, if_exists="resume"):
     run(30)
 """
     again = start(code, tmp_path / "run")
-    status, _, errors = again.end()
-    assert status == 0, errors
+    again.end_well()
     assert again.steps == [*range(written), *range(30)]
     facts = again.facts
     assert (facts["status"], facts["sessions"][0]["status"]) == ("finished", "running")
@@ -403,8 +404,7 @@ run(20)
 opened.close()
 """
     child = start(code, tmp_path / "run")
-    status, _, errors = child.end()
-    assert status == 0, errors
+    child.end_well()
     assert child.facts["status"] == "finished"
     assert child.steps == [*range(10), *range(20)]
 
@@ -424,8 +424,7 @@ with logger.open(directory) as opened:
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 """
     child = start(code, tmp_path / "run")
-    status, _, errors = child.end()
-    assert status == 0, errors
+    _, errors = child.end_well()
     assert "the sink jsonl cannot flush, and tries again: OSError(27, " in errors
     assert "records: could not close: OSError: [Errno 27] File too large" in errors
     facts = child.facts
