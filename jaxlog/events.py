@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class MetricsEvent:
       lanes: in order of their index.
       keys: what each key is that a lane can have, in the order they are written.
       over_lanes: by statistic, the values over all lanes, by key; as the settings ask for.
+      num_lanes: how many lanes the program has, logging or not; 1 without `vmap`.
     """
 
     name: str
@@ -89,23 +90,29 @@ class MetricsEvent:
     lanes: tuple[Lane, ...]
     keys: Mapping[str, Key]
     over_lanes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    num_lanes: int = 1
 
 
 @dataclass(frozen=True)
 class EpisodeEvent:
-    """One sampled episode.
+    """One episode: picked among many, or that of a single environment.
 
     Attributes:
-      name: the call site's name.
+      name: the call site's name; `episode` where it is that of a single environment.
       step: the update's index.
       env_step: as in `MetricsEvent`.
       timestamp: as in `MetricsEvent`.
       lane: the lane's number.
       labels: what this lane is named with.
       episode: its summary: `environment_id`, the index along the batch's last axis, `batch_index`
-        where the batch has several axes, and a value for each metric that has one per episode.
+        where the batch has several axes, and a value for each metric that has one per episode. Of a
+        single environment, what `Logger.log_episode_summary` was given.
       details: its row of each array of `details`, by name.
       lane_position: as `Lane.position`.
+      tree: the `details` as the program gave them, a pytree, with this episode's rows, in NumPy, as
+        leaves; None where there are none.
+      sampled: whether it was picked among many; False for that of a single environment.
+      num_lanes: as in `MetricsEvent`.
     """
 
     name: str
@@ -117,9 +124,90 @@ class EpisodeEvent:
     episode: Mapping[str, Any]
     details: Mapping[str, np.ndarray]
     lane_position: tuple[int, ...] = ()
+    tree: Any = None
+    sampled: bool = True
+    num_lanes: int = 1
 
 
-Event = MetricsEvent | EpisodeEvent
+@dataclass(frozen=True)
+class TaskEvent:
+    """What a single environment is to do next, as `Logger.log_task_start` was told.
+
+    Attributes:
+      step: the steps that were logged before it.
+      timestamp: as in `MetricsEvent`.
+      values: numbers and texts by name.
+      details: arrays by name.
+      tree: what was given, with NumPy arrays as leaves.
+    """
+
+    step: int
+    timestamp: float
+    values: Mapping[str, Any]
+    details: Mapping[str, np.ndarray]
+    tree: Any = None
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """One step of a single environment, as `Logger.log_step` was told.
+
+    Attributes:
+      step: its index among the steps of the run.
+      timestamp: as in `MetricsEvent`.
+      episode: the episodes that had ended before it.
+      labels: `task_id` of the task it is of, where that was told.
+      values: numbers and texts by name: `reward`, `action`.
+      details: arrays by name: `state`, `before_state`, `after_state`.
+      tree: what was given, with NumPy arrays as leaves.
+    """
+
+    step: int
+    timestamp: float
+    episode: int
+    labels: Labels
+    values: Mapping[str, Any]
+    details: Mapping[str, np.ndarray]
+    tree: Any = None
+
+
+@dataclass(frozen=True)
+class EvaluationEvent:
+    """The summary of an evaluation, as `Logger.log_evaluation_summary` was told.
+
+    Attributes:
+      step: the last step that was logged before it; 0 without.
+      timestamp: as in `MetricsEvent`.
+      values: numbers and texts by name: `success_rate`, `num_episodes`.
+      details: arrays by name.
+    """
+
+    step: int
+    timestamp: float
+    values: Mapping[str, Any]
+    details: Mapping[str, np.ndarray]
+
+
+Event = MetricsEvent | EpisodeEvent | TaskEvent | StepEvent | EvaluationEvent
+
+
+@dataclass(frozen=True)
+class Account:
+    """What has become of the records that one sink of a run was given.
+
+    Attributes:
+      kind: the sink's.
+      arrived: how many it was given: each lane's for one.
+      written: how many it has written and flushed.
+      failure: what went wrong with it last; None where all is well.
+      off: whether it is switched off.
+    """
+
+    kind: str
+    arrived: int
+    written: int
+    failure: str | None = None
+    off: bool = False
 
 
 @dataclass(frozen=True)
@@ -139,6 +227,8 @@ class RunInfo:
       resumes_at: the first step that comes again, where the run goes on from a state.
       position: what this sink's `position` was when that state was taken; None where the run does
         not go on from a state, or the sink is new to it.
+      session: how often the run was opened before; 0 for a new one.
+      accounts: tells how the run's sinks are doing, now.
     """
 
     name: str
@@ -151,3 +241,5 @@ class RunInfo:
     if_exists: str = "error"
     resumes_at: int | None = None
     position: Mapping[str, int] | None = None
+    session: int = 0
+    accounts: Callable[[], Sequence[Account]] = tuple

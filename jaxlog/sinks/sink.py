@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
 
 
 class SinkSettings(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -43,7 +50,16 @@ class Sink:
         """Called for the aggregates and scalars of each step."""
 
     def write_episode(self, event: EpisodeEvent) -> None:
-        """Called for each sampled episode."""
+        """Called for each sampled episode, and for those of a single environment."""
+
+    def write_task(self, event: TaskEvent) -> None:
+        """Called when a single environment begins a task."""
+
+    def write_step(self, event: StepEvent) -> None:
+        """Called for each step of a single environment."""
+
+    def write_evaluation(self, event: EvaluationEvent) -> None:
+        """Called for the summary of an evaluation."""
 
     def flush(self) -> None:
         """Called after some events; what it has made lasting counts as written.
