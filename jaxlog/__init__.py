@@ -30,6 +30,7 @@ from jaxlog.sinks.sink import Sink as Sink
 from jaxlog.sinks.sink import SinkSettings as SinkSettings
 from jaxlog.step import batch_step as batch_step
 from jaxlog.step import from_info as from_info
+from jaxlog.step import log as log
 from jaxlog.windows import empty_window as empty_window
 from jaxlog.windows import log_window as log_window
 from jaxlog.windows import window_step as window_step

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxlog.crossing.primitive import emit
+from jaxlog.crossing.primitive import emit, tracing
 from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Plan, Record, record
 from jaxlog.graph.statistics import accumulator
 from jaxlog.graph.summary import Told
 from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
-from jaxlog.names import KNOWN, look_up
+from jaxlog.names import KNOWN, check_call, look_up
 from jaxlog.settings.problems import suggestion
 
 
@@ -42,7 +44,7 @@ def inputs_of(
         raise TypeError(
             f"step: is missing; call {call}, with the index of the update, an integer, as step"
         )
-    checks.name(name)
+    check_call(name)
     axis_names = checks.axes(axis_name, live=logger.settings.delivery == "live")
     inputs = Inputs(
         step=checks.step(step),
@@ -57,21 +59,50 @@ def inputs_of(
 
 
 def send(
-    logger: Logger, plan: Plan, inputs: Inputs[ArrayLike], window: Window | None = None
+    logger: Logger,
+    plan: Plan,
+    inputs: Inputs[ArrayLike],
+    window: Window | None = None,
+    *,
+    details: Any = None,
 ) -> tuple[Record, Window | None]:
-    """The record of a call, which has left the program if it is to leave by itself."""
-    if not logger.enabled:
-        logger.mention_off()
-        return Record(), window
+    """The record of a call, which has left the program if it is to leave by itself.
+
+    The details are given as they were, too: the host makes such a pytree of each episode's.
+    """
     made, window = devices.with_automatic_axes(partial(_record, plan))((inputs, window))
     assert made.due is not None
     assert made.words is not None
     assert made.schema is not None
-    logger.learn(made.schema)
+    logger.learn(made.schema, checks.rebuild(details))
     if logger.settings.delivery == "live":
         due = devices.only_first(made.due)
         emit(due, made.words, handle=logger.handle, site=made.schema.site)
     return made, window
+
+
+def due_by_hand(logger: Logger, step: Any, when: Any) -> bool | None:
+    """Whether a step is due that Python itself counts; None where only a program knows."""
+    if not isinstance(logger, Logger) or logger.settings.delivery != "live":
+        return None
+    if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        return None
+    if not isinstance(when, bool | np.bool_):
+        return None
+    last = logger.total_steps
+    at_end = last is not None and step == last - 1
+    return bool(when) and (at_end or step % logger.settings.log_frequency == 0)
+
+
+def tell(logger: Logger, plan: Plan, inputs: Inputs[Any]) -> bool:
+    """Logs scalars that Python has, without a program; whether there is none around the call."""
+    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(inputs)):
+        return False
+    if (run := logger.writing_run()) is not None:
+        labels: dict[str, Any] = {k: np.asarray(v)[()] for k, v in inputs.labels.items()}
+        values = {key: inputs.metrics[key] for key, _ in plan.logged}
+        run.log(values, step=int(inputs.step), labels=labels, name=plan.name)
+    return True
 
 
 def _record(

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -25,12 +25,13 @@ from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run, State
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
+from jaxlog.single_environment import SingleEnvironment
 from jaxlog.sinks import sink_class
 
 _log = logging.getLogger("jaxlog")
 
 
-class Logger:
+class Logger(SingleEnvironment):
     """Ties a compiled program to the run that is open while it runs.
 
     Making one opens nothing. A program is traced with it, once, and logs to whichever run is open
@@ -203,6 +204,7 @@ class Logger:
                     directory=place,
                     state=state,
                     facts={} if place is None else self._facts_of(info),
+                    env_steps_per_update=self.settings.env_steps_per_update,
                     strict=self.settings.strict,
                     writes=writes,
                 )
@@ -306,19 +308,15 @@ class Logger:
         if run is not None and run.writes:
             run.receive(delivery)
             return
-        with self._dropping:
-            first = not self._dropped
-            self._dropped += delivery.num_records
-        if not first:
-            return
-        if run is None:
+        first = self._drop(delivery.num_records)
+        if run is None and first:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
                 "Call the program inside `with logger.open(...)`, and do not leave the block from "
                 "another thread than the one that called it. Said once; logger.dropped counts.",
                 self,
             )
-        else:
+        elif first:
             _log.warning(
                 "jaxlog: %r got a record in a process that does not write, and drops those that "
                 "come here. Let the first device of a program's mesh be one of process 0. Said "
@@ -326,8 +324,28 @@ class Logger:
                 self,
             )
 
-    def mention_off(self) -> None:
-        """Says that `batch_step` logs nothing, once, where nobody decided that it should not."""
+    def _drop(self, num_records: int) -> bool:
+        """Counts records that nobody writes; whether they are the first."""
+        with self._dropping:
+            first = not self._dropped
+            self._dropped += num_records
+        return first
+
+    def writing_run(self) -> Run | None:
+        """The run that takes what plain Python logs; where none is open, that is told of once."""
+        run = self._run
+        if run is None and switched_on() and self._drop(1):
+            _log.warning(
+                "jaxlog: %r was told something while no run was open, and drops what comes until "
+                "one is. Log inside `with logger.open(...)`. Said once; logger.dropped counts.",
+                self,
+            )
+        return run if run is not None and run.writes else None
+
+    def logs_batches(self) -> bool:
+        """Whether `batch_step` logs; where it does not, and nobody decided so, says it once."""
+        if self.enabled:
+            return True
         said = "batched_logging_enabled" in self.settings.model_fields_set or not switched_on()
         if not said and not self._said_off:
             self._said_off = True
@@ -335,14 +353,17 @@ class Logger:
                 "jaxlog: batch_step logs nothing, because batched_logging_enabled is false unless "
                 "it is set; set it to true in the settings, or to false to log nothing in silence."
             )
+        return False
 
-    def learn(self, schema: Schema) -> None:
+    def learn(
+        self, schema: Schema, rebuild: Callable[[Mapping[str, Any]], Any] | None = None
+    ) -> None:
         """Remembers, while a program is traced, how its records are to be read."""
         known = self._decoders.get(schema.site)
         if known is None:
             settings = self.settings
             self._decoders[schema.site] = Decoder(
-                schema, settings.env_steps_per_update, settings.over_lanes
+                schema, settings.env_steps_per_update, settings.over_lanes, rebuild
             )
         elif known.schema != schema:
             raise RuntimeError(

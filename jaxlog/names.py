@@ -6,6 +6,7 @@ line and of a sampled episode) and by sinks (which metrics belong together). It 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 CATEGORIES = ("rewards", "similarity", "episode length", "training", "other")
@@ -69,6 +70,19 @@ KNOWN: dict[str, Name] = {
     "explained_variance": _scalar("explained_variance"),
     "learning_rate": _scalar("learning_rate"),
 }
+
+
+def check_call(name: object) -> None:
+    """Whether a call may be called so: it becomes part of a file's name.
+
+    Raises:
+      ValueError: it may not.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise ValueError(
+            f"name: got {name!r}, expected up to 100 letters, digits, '_', '-' and '.', "
+            "beginning with a letter or digit: it is part of a file's name"
+        )
 
 
 def look_up(name: str) -> Name:

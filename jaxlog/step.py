@@ -8,9 +8,11 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from jaxlog.call import inputs_of, plan_of, send
+from jaxlog.call import due_by_hand, inputs_of, plan_of, send, tell
+from jaxlog.graph import checks
 from jaxlog.graph.record import Record
 from jaxlog.logger import Logger
+from jaxlog.settings import switched_on
 
 
 def batch_step(
@@ -99,8 +101,77 @@ def batch_step(
         axis_name=axis_name,
         name=name,
     )
-    made, _ = send(logger, plan_of(logger, name, inputs, axis_names), inputs)
-    return made
+    plan = plan_of(logger, name, inputs, axis_names)
+    if not logger.logs_batches():
+        return Record()
+    return send(logger, plan, inputs, details=details)[0]
+
+
+def log(
+    logger: Logger,
+    step: ArrayLike,
+    values: Mapping[str, ArrayLike] | None = None,
+    *,
+    labels: Mapping[str, ArrayLike] | None = None,
+    when: ArrayLike = True,
+    axis_name: str | Sequence[str] | None = None,
+    name: str = "train",
+) -> Record:
+    """Logs plain values: a loss and a learning rate, in a compiled program or in a Python loop.
+
+    Inside of a program it does what `batch_step` does with scalars. In a Python loop, where `step`
+    is an int of Python's, nothing is compiled and no callback is made: a step that is not due costs
+    a microsecond, and one that is waits for its values.
+
+    It needs no `batched_logging_enabled`, which speaks of batches of episodes.
+
+    Args:
+      logger: made before the program is traced.
+      step: `int[]`, the update's index, from 0. Values are logged where it is a multiple of
+        `log_frequency`, and at the last step, where the logger knows `total_steps`.
+      values: scalars by name.
+      labels: as for `batch_step`.
+      when: `bool[]`; False logs nothing at this step.
+      axis_name: as for `batch_step`: values are the mean over the shares.
+      name: stands before the keys, and in the file's name.
+
+    Returns:
+      The record, as of `batch_step`; without leaves where nothing had to leave a program.
+
+    Raises:
+      TypeError: as `batch_step`.
+      ValueError: as `batch_step`, or a value is no scalar.
+
+    >>> logger = Logger({"log_frequency": 2, "sinks": [{"kind": "memory"}]})
+    >>> with logger.open() as run:
+    ...     for step in range(5):
+    ...         _ = log(logger, step, {"loss": 1.0 / (step + 1)})
+    >>> [event.lanes[0].metrics["loss"].item() for event in run.sink("memory").metrics]
+    [1.0, 0.3333333333333333, 0.2]
+    """
+    due = due_by_hand(logger, step, when)
+    if due is False:
+        return Record()
+    axis_names, inputs = inputs_of(
+        logger,
+        "log(logger, step, values)",
+        step,
+        values,
+        where=None,
+        details=None,
+        indices=None,
+        labels=labels,
+        when=when,
+        axis_name=axis_name,
+        name=name,
+    )
+    checks.scalars(inputs.metrics)
+    if not switched_on():
+        return Record()
+    plan = plan_of(logger, name, inputs, axis_names)
+    if due and not axis_names and tell(logger, plan, inputs):
+        return Record()
+    return send(logger, plan, inputs)[0]
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:

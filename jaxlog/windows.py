@@ -15,6 +15,7 @@ from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Record, update_window
 from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
+from jaxlog.names import check_call
 
 
 def empty_window(
@@ -45,7 +46,7 @@ def empty_window(
     """
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
-    checks.name(name)
+    check_call(name)
 
     def nothing(leaf: Any) -> Any:
         abstract = isinstance(leaf, jax.ShapeDtypeStruct)
@@ -139,8 +140,8 @@ def window_step(
         name=window.name,
     )
     plan = plan_of(logger, window.name, inputs, axis_names)
-    if not logger.enabled:
-        return send(logger, plan, inputs)[0], window
+    if not logger.logs_batches():
+        return Record(), window
     mine, its = plan.told, dict(window.told)
     differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
     if (plan.batch_shape is None) != (window.count is None):
@@ -151,7 +152,7 @@ def window_step(
             "give empty_window what window_step is given"
         )
     plan = dataclasses.replace(plan, logged=window.told)
-    made, emptied = send(logger, plan, inputs, window)
+    made, emptied = send(logger, plan, inputs, window, details=details)
     assert emptied is not None
     return made, emptied
 
@@ -194,6 +195,8 @@ def log_window(
         axis_name=axis_name,
         name=window.name,
     )
+    if not logger.logs_batches():
+        return Record()
     plan = plan_of_rest(logger, window, inputs, axis_names)
     return send(logger, plan, inputs, window)[0]
 

@@ -16,7 +16,7 @@ PUBLIC = [
     "ConfigError", "EpisodeEvent", "EpisodeTracker", "Histogram", "Key", "Lane", "Logger",
     "LoggingConfig", "LoggingError", "MetricsEvent", "Moments", "QuantileSketch", "Record", "Run",
     "RunInfo", "Sink", "SinkSettings", "Window", "batch_step", "empty_window", "from_info",
-    "histogram", "load_config", "log_window", "sample_indices", "sample_indices_where",
+    "histogram", "load_config", "log", "log_window", "sample_indices", "sample_indices_where",
     "window_step",
 ]  # fmt: skip
 
@@ -88,7 +88,7 @@ def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
         "call", "crossing", "events", "graph", "host", "logger", "names", "schema", "settings",
-        "sinks", "step", "windows",
+        "single_environment", "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)

@@ -1,9 +1,9 @@
 """The primitive that takes a record out of the compiled program.
 
-The only module that touches JAX's extension API, and the only one that imports a private name of
-JAX: `jax._src.effects`. What a primitive with an effect of its own may be inside of (loops,
-branches, `jax.checkpoint`, custom derivatives, partial evaluation) is decided by sets of effects,
-and JAX publishes only one of them.
+The only module that touches JAX's extension API, and the only one that imports private names of
+JAX. What a primitive with an effect of its own may be inside of (loops, branches, `jax.checkpoint`,
+custom derivatives, partial evaluation) is decided by sets of effects, in `jax._src.effects`, and
+JAX publishes only one of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax._src import effects  # the sets of allowed effects have no public name
+from jax._src import (
+    core,  # whether JAX is tracing has no public name
+    effects,  # nor have the sets of allowed effects
+)
 from jax.core import ShapedArray
 from jax.experimental import io_callback
 from jax.extend.core import Primitive
@@ -43,6 +46,12 @@ for _allowed in (
     effects.partial_eval_kept_effects,
 ):
     _allowed.add_type(EmitEffect)
+
+
+def tracing() -> bool:
+    """Whether what is called now becomes part of a program, even if it has no operands."""
+    return not core.trace_state_clean()
+
 
 emit_p = Primitive("jaxlog_emit")
 emit_p.multiple_results = True

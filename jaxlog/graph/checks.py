@@ -6,8 +6,7 @@ Every error says what it got, what was expected and what to do. Nothing here add
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -72,15 +71,6 @@ def step(value: Any) -> ArrayLike:
     return _fitting("step", value, "switch on jax_enable_x64")
 
 
-def name(value: Any) -> None:
-    """A call site's name: it becomes part of a file's name."""
-    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", value):
-        raise ValueError(
-            f"name: got {value!r}, expected up to 100 letters, digits, '_', '-' and '.', "
-            "beginning with a letter or digit: it is part of a file's name"
-        )
-
-
 def condition(value: Any) -> ArrayLike | None:
     """Whether to log: one bool; None where it is True, and there is nothing to decide."""
     if value is True:
@@ -125,6 +115,16 @@ def metrics(values: Any) -> dict[str, ArrayLike]:
     return checked
 
 
+def scalars(values: Mapping[str, ArrayLike]) -> None:
+    """Whether all values are scalars."""
+    for key, value in values.items():
+        if np.shape(value):
+            raise ValueError(
+                f"values[{key!r}]: got {_told(value)}, expected a scalar; log one number, like "
+                ".mean(), or a batch of episodes with batch_step"
+            )
+
+
 def labels(values: Any) -> dict[str, ArrayLike]:
     """Scalars by name."""
     checked = _named("labels", {} if values is None else values)
@@ -145,7 +145,7 @@ def details(tree: Any) -> dict[str, ArrayLike]:
     except ValueError as error:
         raise TypeError(f"details: is no pytree: {error}; name its parts by text alone") from None
     for path, leaf in leaves:
-        key = jax.tree_util.keystr(path, simple=True, separator=".") or "details"
+        key = leaf_name(path)
         if not _is_array(leaf):
             raise TypeError(
                 f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
@@ -154,6 +154,18 @@ def details(tree: Any) -> dict[str, ArrayLike]:
             raise ValueError(f"details: two leaves are called {key!r}; rename one")
         flat[key] = _fitting(f"details[{key!r}]", _array(leaf), "switch on jax_enable_x64")
     return flat
+
+
+def rebuild(tree: Any) -> Callable[[Mapping[str, Any]], Any] | None:
+    """How to make a pytree like `tree` again of leaves by their paths; None where it has none."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(tree)
+    keys = [leaf_name(path) for path, _ in paths]
+    return (lambda leaves: structure.unflatten([leaves[key] for key in keys])) if keys else None
+
+
+def leaf_name(path: Any) -> str:
+    """What a leaf of a pytree is called, by its path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "details"
 
 
 def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:

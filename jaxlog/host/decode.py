@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class Decoder:
       schema: the layout of its records.
       env_steps_per_update: for `env_step`; None leaves it out.
       statistics_over_lanes: names in `host.lanes.OVER_LANES`.
+      rebuild: makes the pytree that `details` was, of leaves by their paths.
     """
 
     def __init__(
@@ -29,9 +30,11 @@ class Decoder:
         schema: Schema,
         env_steps_per_update: int | None,
         statistics_over_lanes: Sequence[str] = (),
+        rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self.schema = schema
         self._over_lanes = statistics_over_lanes
+        self._rebuild = rebuild
         self._env_steps_per_update = env_steps_per_update
         self._labels = [field.path[1] for field in schema.section("labels")]
         self._keys = {column.key: column.info for column in schema.columns}
@@ -81,6 +84,7 @@ class Decoder:
                     tuple(at_step[step]),
                     self._keys,
                     over_lanes(self._over_lanes, at_step[step], self._keys),
+                    num_lanes,
                 )
                 for step in sorted(at_step)
             ]
@@ -88,7 +92,8 @@ class Decoder:
                 if row in sampled:
                     index = row - start
                     lane = Lane(index, labels[row], {}, positions[index])
-                    events += self._episodes(words[row : row + 1], steps[row], timestamp, lane)
+                    words_of_lane = words[row : row + 1]
+                    events += self._episodes(words_of_lane, steps[row], timestamp, lane, num_lanes)
             records.append(events)
         return records
 
@@ -116,7 +121,7 @@ class Decoder:
         return rows
 
     def _episodes(
-        self, words: np.ndarray, step: int, timestamp: float, lane: Lane
+        self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int
     ) -> Iterator[EpisodeEvent]:
         schema = self.schema
         (valid,) = schema.read(words, "samples", "valid")
@@ -147,7 +152,18 @@ class Decoder:
                 episode,
                 {key: values[i] for key, values in details.items() if values.ndim > 1},
                 lane.position,
+                self._tree({key: values[i] for key, values in details.items()}),
+                num_lanes=num_lanes,
             )
+
+    def _tree(self, leaves: Mapping[str, Any]) -> Any:
+        """The details as the program gave them."""
+        if self._rebuild is None or not leaves:
+            return None
+        try:
+            return self._rebuild(leaves)
+        except Exception:  # a node of the user's own, that takes no NumPy arrays
+            return None
 
 
 def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:

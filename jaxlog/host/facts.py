@@ -1,4 +1,4 @@
-"""What run.json says of a run from its beginning."""
+"""What run.json says of a run: what is known when it begins, and what became of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from jaxlog.events import RunInfo
+from jaxlog.host.worker import Worker
 
 REDACTED = "(redacted)"
 
@@ -126,3 +128,47 @@ def _names_a_secret(key: str) -> bool:
     words = [word.lower().removesuffix("s") if len(word) > 3 else word.lower() for word in words]
     known = {secret.removesuffix("s") for secret in _SECRETS}
     return bool(words) and (words[-1] in known or " ".join(words[-2:]) in known)
+
+
+def status(error: BaseException | None) -> str:
+    """How a run ended, by what ended it."""
+    match error:
+        case None:
+            return "finished"
+        case KeyboardInterrupt():
+            return "interrupted"
+        case SystemExit():
+            return "exited"
+        case _:
+            return "failed"
+
+
+def account(worker: Worker) -> dict[str, Any]:
+    """What became of the records one sink was given."""
+    return {
+        "kind": worker.kind,
+        "written": worker.written,
+        "lost": worker.lost,
+        "failure": None if worker.failure is None else text(worker.failure),
+    }
+
+
+def loss(worker: Worker) -> str:
+    """What was lost, in words."""
+    return (
+        f"the sink {worker.kind} lost {worker.lost} of {worker.arrived} records: {worker.failure}"
+    )
+
+
+def session(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of the run before it went on."""
+    keys = (
+        "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
+        "settings", "config", "arrived", "replayed", "sinks",
+    )  # fmt: skip
+    return {key: facts[key] for key in keys if key in facts}
+
+
+def iso(seconds: float) -> str:
+    """A time, as run.json has it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -12,20 +12,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 
-from jaxlog.events import Event, RunInfo
+from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import RUN_FILE, Directory
-from jaxlog.host.facts import text
+from jaxlog.host.facts import account, iso, loss, session, status, text
+from jaxlog.host.given import metrics_event
 from jaxlog.host.replays import Replays
-from jaxlog.host.worker import Arrival, Worker
+from jaxlog.host.single import SingleEnvironment
+from jaxlog.host.worker import Arrival, Ready, Worker
+from jaxlog.names import check_call
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
 
@@ -58,6 +60,7 @@ class Run:
       directory: where it keeps what is known of it; None for a run without files.
       state: from which it goes on, as `state` returned it.
       facts: what run.json says from the beginning.
+      env_steps_per_update: for `env_step`; None leaves it out.
       strict: whether to raise, at the end, what went wrong.
       writes: False for a run that leaves no trace: its sinks are not opened.
 
@@ -65,6 +68,7 @@ class Run:
       info: as given.
       writes: as given.
       arrived: how many records came: each lane's for one.
+      single: what a single environment has told.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class Run:
         directory: Directory | None = None,
         state: State | None = None,
         facts: Mapping[str, Any] | None = None,
+        env_steps_per_update: int | None = None,
         strict: bool = False,
         writes: bool = True,
     ) -> None:
@@ -94,7 +99,9 @@ class Run:
         self._strict = strict
         self._lock = threading.Lock()
         self._ending = threading.RLock()  # held by who closes it
+        self._env_steps_per_update = env_steps_per_update
         self._replays = Replays()
+        self.single = SingleEnvironment()
         self._said_lanes = False
         self._mark = 0
         self._closed = False
@@ -109,13 +116,15 @@ class Run:
             with signals.uninterrupted():
                 self._open(state)
         except BaseException as error:
-            self._end(_status(error), error)
+            self._end(status(error), error)
             raise
 
     def _open(self, state: State | None) -> None:
         positions = self._go_on_from(state)
         infos = [
-            dataclasses.replace(self.info, position=positions.get(_key(self._sinks, sink)))
+            dataclasses.replace(
+                self.info, position=positions.get(_key(self._sinks, sink)), accounts=self.accounts
+            )
             for sink in self._sinks
         ]
         for sink, own in zip(self._sinks, infos, strict=True):
@@ -126,7 +135,7 @@ class Run:
                 self._directory.forget()
             elif state is not None and self.info.resumes_at is not None:
                 self._directory.add_mark({"resumed": int(state["mark"])})
-        self._facts |= {"status": "running", "started": _iso(time.time()), "pid": os.getpid()}
+        self._facts |= {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
         self._save()
         _open_runs.append(self)
         self._workers = [
@@ -141,8 +150,10 @@ class Run:
         directory = self._directory
         if directory is None or directory.previous is None:
             return {}
-        sessions = [*directory.previous.get("sessions", []), _session(directory.previous)]
+        sessions = [*directory.previous.get("sessions", []), session(directory.previous)]
         self._facts["sessions"] = sessions
+        self.info = dataclasses.replace(self.info, session=len(sessions))
+        self.single = SingleEnvironment(**directory.previous.get("single_environment", {}))
         marks, self._mark = directory.marks()
         if state is None:
             return {}
@@ -163,6 +174,7 @@ class Run:
             )
         mark = marks[number]
         self.info = dataclasses.replace(self.info, resumes_at=mark["step"] + 1)
+        self.single = SingleEnvironment(**mark.get("single_environment", {}))
         for key, position in mark["sinks"].items():
             if position is None:
                 _log.warning(
@@ -218,14 +230,76 @@ class Run:
             self.arrived += num_records
             fresh = self._replays.take_out(delivery)
         if fresh:
-            arrival = (time.time(), delivery)
-            for worker in self._workers:
-                worker.put(arrival)
+            self._hand_on((time.time(), delivery))
         if self._stopping:
             self._stopped = True
             if threading.current_thread() is threading.main_thread():
                 self._stopping = False  # it is this program's, and nobody else will know
             raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
+
+    def take(self, event: Event, num_bytes: int = 512) -> None:
+        """Takes in one event that was made on the host, on the thread that made it."""
+        num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
+        with self._lock:
+            if self._terminated or not self.writes:
+                return
+            self.arrived += num_records
+        self._hand_on((event.timestamp, Ready(event, num_records, num_bytes)))
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        for worker in self._workers:
+            worker.put(arrival)
+
+    def log(
+        self,
+        values: Mapping[str, Any],
+        *,
+        step: int | None = None,
+        labels: Labels | None = None,
+        name: str = "eval",
+    ) -> None:
+        """Logs some values from plain Python, now: those of a final evaluation, say.
+
+        Inside of a program, and where not every step is to be logged, it is `jaxlog.log`.
+
+        Args:
+          values: numbers by name, from Python, NumPy or JAX; or arrays of a number for each lane of
+            the program, of which each then gets a line of its own.
+          step: under which they are logged; if None, the last that was logged, which is waited for.
+          labels: that name them, beside those that `open` was given for their lanes.
+          name: stands before the keys, and in the file's name.
+
+        Raises:
+          RuntimeError: the run is closed.
+          TypeError: a value is no number.
+          ValueError: arrays are not of one length, or the name cannot be one.
+
+        >>> import jaxlog
+        >>> with jaxlog.Logger({"sinks": [{"kind": "memory"}]}).open() as run:
+        ...     run.log({"return": [487.0, 500.0]}, step=299)
+        >>> [lane.metrics["return"].item() for lane in run.sink("memory").metrics[0].lanes]
+        [487.0, 500.0]
+        """
+        if self._closed and self.writes:
+            raise RuntimeError("log: the run is closed; log inside of its `with` block")
+        check_call(name)
+        if step is None:
+            self.flush()
+            step = max(self.last_step, 0)
+        per_update = self._env_steps_per_update
+        env_step = None if per_update is None else (step + 1) * per_update
+        lanes = self.info.lanes
+        self.take(metrics_event(name, int(step), env_step, values, labels or {}, lanes))
+
+    @property
+    def last_step(self) -> int:
+        """The last that was logged: of a program's updates, or of a single environment."""
+        of_programs = max([-1, *(worker.step for worker in self._workers)])
+        return self.single.last_step if of_programs < 0 else of_programs
+
+    def accounts(self) -> list[Account]:
+        """What has become of the records so far, sink by sink."""
+        return [worker.account for worker in self._workers]
 
     def flush(self) -> None:
         """Waits for all that this thread has dispatched, and until all that arrived is written."""
@@ -264,8 +338,9 @@ class Run:
         last = (self.info.resumes_at or 0) - 1
         mark = {
             "mark": number,
-            "time": _iso(time.time()),
-            "step": max([last, *(worker.step for worker in self._workers)]),
+            "time": iso(time.time()),
+            "step": max(last, self.last_step),
+            "single_environment": self.single.counts,
             "sinks": positions,
         }
         try:
@@ -329,7 +404,7 @@ class Run:
             except Exception as failed:  # the program tells where its result is used
                 ends_with = error or failed
             finally:
-                self._end("interrupted" if self._stopped else _status(ends_with), ends_with)
+                self._end("interrupted" if self._stopped else status(ends_with), ends_with)
         if self._strict and any(worker.lost or worker.failure for worker in self._workers):
             wrong = self._what_went_wrong()
             if error is None:
@@ -411,11 +486,13 @@ class Run:
         elif "status" in self._facts:
             self._facts |= {
                 "status": status,
-                "ended": _iso(time.time()),
+                "ended": iso(time.time()),
                 "arrived": self.arrived,
                 "replayed": self.replayed,
-                "sinks": [_account(worker) for worker in self._workers],
+                "sinks": [account(worker) for worker in self._workers],
             }
+            if self.single.last_step >= 0:
+                self._facts["single_environment"] = self.single.counts
             if error is not None:
                 self._facts["error"] = text(f"{type(error).__name__}: {error}")
             try:
@@ -426,17 +503,17 @@ class Run:
             self._directory.release()
         for worker in self._workers:
             if worker.lost:
-                _log.warning("jaxlog: run %s: %s", self.info.name, _loss(worker))
+                _log.warning("jaxlog: run %s: %s", self.info.name, loss(worker))
 
     def _what_went_wrong(self) -> LoggingError:
         wrong = [w for w in self._workers if w.lost or w.failure]
-        error = LoggingError(f"run {self.info.name}: " + "; ".join(_loss(w) for w in wrong))
+        error = LoggingError(f"run {self.info.name}: " + "; ".join(loss(w) for w in wrong))
         causes = [cause for worker in wrong for cause in worker.errors.values()]
         if causes:
             error.__cause__ = BaseExceptionGroup("what the sinks raised", causes)
         return error
 
-    def _decode(self, arrivals: Sequence[Arrival]) -> list[list[Event]]:
+    def _decode(self, arrivals: Sequence[tuple[float, Delivery]]) -> list[list[Event]]:
         decoder, labels = self._decoder(arrivals[0][1].site), self.info.lanes
         lanes = arrivals[0][1].lanes
         if labels and math.prod(lanes) != len(labels):
@@ -491,43 +568,3 @@ def _key(sinks: Sequence[Sink], sink: Sink) -> str:
     alike = [other for other in sinks if other.settings.kind == sink.settings.kind]
     number = alike.index(sink)
     return f"{sink.settings.kind}.{number}" if number else sink.settings.kind
-
-
-def _status(error: BaseException | None) -> str:
-    match error:
-        case None:
-            return "finished"
-        case KeyboardInterrupt():
-            return "interrupted"
-        case SystemExit():
-            return "exited"
-        case _:
-            return "failed"
-
-
-def _account(worker: Worker) -> dict[str, Any]:
-    return {
-        "kind": worker.kind,
-        "written": worker.written,
-        "lost": worker.lost,
-        "failure": None if worker.failure is None else text(worker.failure),
-    }
-
-
-def _loss(worker: Worker) -> str:
-    return (
-        f"the sink {worker.kind} lost {worker.lost} of {worker.arrived} records: {worker.failure}"
-    )
-
-
-def _session(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the run before it went on."""
-    keys = (
-        "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
-        "settings", "config", "arrived", "replayed", "sinks",
-    )  # fmt: skip
-    return {key: facts[key] for key in keys if key in facts}
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -12,9 +12,19 @@ import collections
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from jaxlog.events import EpisodeEvent, Event, MetricsEvent, RunInfo
+from jaxlog.events import (
+    Account,
+    EpisodeEvent,
+    EvaluationEvent,
+    Event,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
 from jaxlog.host.decode import in_order
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
@@ -38,8 +48,26 @@ PATIENCE = 30.0
 MAX_FAILURES = 3
 """How often in a row a sink may fail for good before it is switched off."""
 
-Arrival = tuple[float, Delivery]
-Decode = Callable[[Sequence[Arrival]], list[list[Event]]]
+Decode = Callable[[Sequence[tuple[float, Delivery]]], list[list[Event]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An event that was made on the host, and needs no decoding.
+
+    Attributes:
+      event: as sinks take it.
+      num_records: how many it counts for.
+      num_bytes: what it holds in memory, about.
+    """
+
+    event: Event
+    num_records: int
+    num_bytes: int
+
+
+Arrival = tuple[float, Delivery | Ready]
+"""What comes, and when."""
 
 
 class Question:
@@ -67,7 +95,7 @@ class Worker:
       kind: the sink's, by which messages call it.
       arrived: the records it was given.
       written: the records that the sink wrote and flushed.
-      step: the largest it was given to write; -1 for none.
+      step: the largest of a program that it was given to write; -1 for none.
       failure: what the sink last failed to do, or why it is off; None where all is well.
       errors: what it raised, the first of each kind of call.
     """
@@ -98,6 +126,11 @@ class Worker:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"jaxlog-{self.kind}", daemon=True)
         self._thread.start()
+
+    @property
+    def account(self) -> Account:
+        """How it is doing, now."""
+        return Account(self.kind, self.arrived, self.written, self.failure, self._off)
 
     @property
     def lost(self) -> int:
@@ -243,14 +276,18 @@ class Worker:
 
         Each with the number of records they are made from.
         """
-        alike: dict[Any, list[int]] = {}  # by site and lanes: these are read together
-        for place, (_, delivery) in enumerate(batch):
-            alike.setdefault((delivery.site, delivery.lanes), []).append(place)
         found: dict[int, tuple[int, list[Event]]] = {}
+        # By site and lanes: these are read together.
+        alike: dict[Any, dict[int, tuple[float, Delivery]]] = {}
+        for place, (timestamp, item) in enumerate(batch):
+            if isinstance(item, Ready):
+                found[place] = item.num_records, [item.event]
+            else:
+                alike.setdefault((item.site, item.lanes), {})[place] = timestamp, item
         for places in alike.values():
             try:
-                events = self._decode([batch[place] for place in places])
-                counts = [batch[place][1].num_records for place in places]
+                events = self._decode(list(places.values()))
+                counts = [delivery.num_records for _, delivery in places.values()]
                 records = in_order(list(zip(counts, events, strict=True)))
             except Exception as error:  # no fault of the sink's
                 self._mention("decode", error)
@@ -263,12 +300,19 @@ class Worker:
         self._unflushed = 0
 
     def _write_event(self, event: Event) -> bool:
-        self.step = max(self.step, event.step)
         match event:
             case MetricsEvent():
+                self.step = max(self.step, event.step)
                 return self._try("write", self.sink.write_metrics, event)
             case EpisodeEvent():
+                self.step = max(self.step, event.step if event.sampled else -1)
                 return self._try("write an episode", self.sink.write_episode, event)
+            case TaskEvent():
+                return self._try("write a task", self.sink.write_task, event)
+            case StepEvent():
+                return self._try("write a step", self.sink.write_step, event)
+            case EvaluationEvent():
+                return self._try("write an evaluation", self.sink.write_evaluation, event)
 
     def _try(
         self,

@@ -17,20 +17,32 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Event,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 _START = b'{"timestamp":'  # of every line
+_NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
 
 
 class JsonlSettings(SinkSettings, frozen=True):
-    """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory."""
+    """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory.
+
+    And, of a single environment, `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
+    """
 
     kind: Literal["jsonl"] = "jsonl"
 
 
 class JsonlSink(Sink):
-    """Writes a line per step and lane, and a line per sampled episode."""
+    """Writes a line per step and lane, per episode, and per step of a single environment."""
 
     Settings = JsonlSettings
     needs_directory = True
@@ -106,6 +118,23 @@ class JsonlSink(Sink):
         }
         self._file("episodes.jsonl").add(_dumps(line, ("labels", "episode", "details")))
 
+    def write_task(self, event: TaskEvent) -> None:  # noqa: D102
+        line = _head(event) | {"task": event.values, "details": event.details}
+        self._file("tasks.jsonl").add(_dumps(line, ("task", "details")))
+
+    def write_step(self, event: StepEvent) -> None:  # noqa: D102
+        line = _head(event) | {
+            "episode": event.episode,
+            "labels": event.labels,
+            "values": event.values,
+            "details": event.details,
+        }
+        self._file("steps.jsonl").add(_dumps(line, ("labels", "values", "details")))
+
+    def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
+        line = _head(event) | {"evaluation": event.values, "details": event.details}
+        self._file("evaluations.jsonl").add(_dumps(line, ("evaluation", "details")))
+
     def flush(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:  # one file that fails does not keep the others
             for file in self._files.values():
@@ -127,7 +156,7 @@ class JsonlSink(Sink):
 
 
 def _of_such_names(directory: Path) -> list[Path]:
-    named = {*directory.glob("*_metrics.jsonl"), directory / "episodes.jsonl"}
+    named = {*directory.glob("*_metrics.jsonl"), *(directory / name for name in _NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
@@ -215,9 +244,9 @@ class _LineFile:
                 self._file.close()
 
 
-def _head(event: MetricsEvent | EpisodeEvent) -> dict[str, Any]:
+def _head(event: Event) -> dict[str, Any]:
     head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
-    if event.env_step is not None:
+    if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
         head["env_step"] = event.env_step
     return head
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from jaxlog.events import EpisodeEvent, MetricsEvent
+from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent, StepEvent, TaskEvent
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 
 class MemorySettings(SinkSettings, frozen=True):
-    """Keeps events in memory, as `run.sink("memory").metrics` and `.episodes`."""
+    """Keeps events in memory, as `run.sink("memory").metrics`, `.episodes` and so on."""
 
     kind: Literal["memory"] = "memory"
 
@@ -20,6 +20,9 @@ class MemorySink(Sink):
     Attributes:
       metrics: the `MetricsEvent`s, in the order they came.
       episodes: the `EpisodeEvent`s, in the order they came.
+      tasks: the `TaskEvent`s, likewise.
+      steps: the `StepEvent`s, likewise.
+      evaluations: the `EvaluationEvent`s, likewise.
     """
 
     Settings = MemorySettings
@@ -28,9 +31,21 @@ class MemorySink(Sink):
         super().__init__(settings)
         self.metrics: list[MetricsEvent] = []
         self.episodes: list[EpisodeEvent] = []
+        self.tasks: list[TaskEvent] = []
+        self.steps: list[StepEvent] = []
+        self.evaluations: list[EvaluationEvent] = []
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         self.metrics.append(event)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         self.episodes.append(event)
+
+    def write_task(self, event: TaskEvent) -> None:  # noqa: D102
+        self.tasks.append(event)
+
+    def write_step(self, event: StepEvent) -> None:  # noqa: D102
+        self.steps.append(event)
+
+    def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
+        self.evaluations.append(event)

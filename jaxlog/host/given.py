@@ -1,0 +1,64 @@
+"""Events that are made on the host, of what Python gives."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlog.events import Key, Labels, Lane, MetricsEvent
+from jaxlog.names import look_up
+
+
+def metrics_event(
+    name: str,
+    step: int,
+    env_step: int | None,
+    values: Mapping[str, Any],
+    labels: Labels,
+    lane_labels: Sequence[Labels] = (),
+) -> MetricsEvent:
+    """The line of some values: of one lane, or, where they are arrays, of a lane for each entry.
+
+    Raises:
+      TypeError: a value is no number, nor an array of numbers.
+      ValueError: arrays are of different lengths, or have several axes.
+    """
+    arrays = {key: _number(key, value) for key, value in values.items()}
+    sizes = {array.shape for array in arrays.values() if array.ndim}
+    for key, array in arrays.items():
+        if array.ndim > 1 or len(sizes) > 1 or not array.size:
+            raise ValueError(
+                f"values[{key!r}]: got {array.dtype.name}{list(array.shape)}, expected a number, "
+                "or one for each lane; of what has another shape log one number, like .mean()"
+            )
+    num_lanes = sizes.pop()[0] if sizes else 1
+    own = lane_labels if len(lane_labels) == num_lanes and num_lanes > 1 else [{}] * num_lanes
+    lanes = tuple(
+        Lane(
+            i,
+            {**own[i], **labels},
+            {key: array[i] if array.ndim else array[()] for key, array in arrays.items()},
+        )
+        for i in range(num_lanes)
+    )
+    keys = {key: Key(look_up(key).category, key, "") for key in arrays}
+    return MetricsEvent(name, step, env_step, time.time(), lanes, keys, {}, num_lanes)
+
+
+def _number(key: str, value: Any) -> Any:
+    """A number, or an array of numbers, as sinks know them."""
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # a tracer, or an array that is gone
+        raise TypeError(f"values[{key!r}]: got {type(value).__name__}: {error}") from None
+    if array.dtype.kind == "V":  # the halves and quarters of ml_dtypes
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"values[{key!r}]: got {type(value).__name__} {value!r:.60}, expected a number or a "
+            "bool; what is text and does not change belongs into logger.open(config=...)"
+        )
+    return array

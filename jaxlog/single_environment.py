@@ -1,0 +1,181 @@
+"""Logging of one environment, step by step, from plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxlog.graph.checks import leaf_name
+from jaxlog.host.facts import text
+from jaxlog.host.run import Run
+from jaxlog.host.single import Told
+
+
+class SingleEnvironment:
+    """What a `Logger` offers to a loop in Python that steps a single environment.
+
+    None of it needs `batched_logging_enabled`, and `log_frequency` has no say: whatever is told is
+    logged. What is given is a mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They
+    are copied, which waits for those that JAX still computes.
+    """
+
+    _run: Run | None
+
+    def log_task_start(self, task: Mapping[str, Any]) -> None:
+        """Says which task begins; the steps and episodes that follow are of it.
+
+        Args:
+          task: what is to be known of it. Its `task_id`, a number or a text, names them.
+
+        Raises:
+          TypeError: `task` is no mapping, or holds something that is no number, text or array.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_task_start({"task_id": "maze-7", "size": 5})
+        ...     logger.log_step({"reward": 1.0})
+        >>> run.sink("memory").steps[0].labels
+        {'task_id': 'maze-7'}
+        """
+        told = _told("task", task)
+        if (run := self.writing_run()) is not None:
+            run.take(run.single.task(told), told.num_bytes)
+
+    def log_step(self, step: Mapping[str, Any]) -> None:
+        """Logs one step of the environment.
+
+        Args:
+          step: what is to be known of it: `reward`, `action`, and so on. Of `state`, or
+            `before_state` and `after_state`, the sink `svg` draws a picture.
+
+        Raises:
+          TypeError: `step` is no mapping, or holds something that is no number, text or array.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     for reward in (0.0, 1.0):
+        ...         logger.log_step({"reward": reward, "state": np.zeros((2, 2))})
+        >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
+        [(0, 0.0), (1, 1.0)]
+        """
+        told = _told("step", step)
+        if (run := self.writing_run()) is not None:
+            run.take(run.single.step(told), told.num_bytes)
+
+    def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
+        """Logs the end of an episode.
+
+        Args:
+          summary: what is to be known of it. Sinks know `total_reward`, `total_steps`,
+            `final_similarity` and `success`; of `initial_state` and `final_state`, the sink `svg`
+            draws a picture.
+
+        Raises:
+          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_episode_summary({"total_reward": 9.0, "total_steps": 20})
+        >>> run.sink("memory").episodes[0].step
+        19
+        """
+        told = _told("summary", summary)
+        if (run := self.writing_run()) is not None:
+            run.take(run.single.episode(told), told.num_bytes)
+
+    def log_evaluation_summary(
+        self, summary: Mapping[str, Any], *, step: int | None = None
+    ) -> None:
+        """Logs what an evaluation has found.
+
+        Args:
+          summary: what is to be known of it: `success_rate`, `num_episodes`, and so on.
+          step: under which it is logged; the last one, if None.
+
+        Raises:
+          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_evaluation_summary({"success_rate": 0.9})
+        >>> run.sink("memory").evaluations[0].values
+        {'success_rate': 0.9}
+        """
+        told = _told("summary", summary)
+        if (run := self.writing_run()) is not None:
+            last = run.last_step if step is None else int(step)
+            run.take(run.single.evaluation(told, max(last, 0)), told.num_bytes)
+
+    def writing_run(self) -> Run | None:
+        """The run that writes what is told; None where there is none."""
+        raise NotImplementedError
+
+
+def _told(argument: str, given: Any) -> Told:
+    """What a user gave, taken apart."""
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"{argument}: got {type(given).__name__}, expected a dict by name, like "
+            "{'total_reward': 1.0}"
+        )
+    values: dict[str, Any] = {}
+    details: dict[str, np.ndarray] = {}
+    tree: dict[str, Any] = {}
+    for name, part in given.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"{argument}: got the key {name!r}, expected a name")
+        if isinstance(part, _LEAVES) or _is_row(part):
+            plain = _plain(f"{argument}[{name!r}]", part)
+            name = text(name)
+            (details if isinstance(plain, np.ndarray) else values)[name] = plain
+            tree[name] = plain
+            continue
+        paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_is_row)
+        leaves = []
+        for path, leaf in paths:
+            key = text(leaf_name(path))
+            plain = _plain(f"{argument}[{key!r}]", leaf)
+            leaves.append(plain)
+            (details if isinstance(plain, np.ndarray) else values)[key] = plain
+        tree |= structure.unflatten(leaves)
+    return Told(values, details, tree)
+
+
+_LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)
+
+
+def _is_row(part: Any) -> bool:
+    """A list of numbers is one array, as it is to NumPy."""
+    return type(part) in (list, tuple) and all(isinstance(x, bool | int | float) for x in part)
+
+
+def _plain(path: str, leaf: Any) -> Any:
+    """A number or a text of Python or NumPy, or an array of NumPy's that nobody else has."""
+    if isinstance(leaf, bool | float):
+        return leaf
+    if isinstance(leaf, str):
+        return text(leaf)
+    if isinstance(leaf, int):
+        return leaf if -(2**63) <= leaf < 2**64 else float(leaf)
+    if isinstance(leaf, Tracer):
+        raise TypeError(f"{path}: is of a program that is being traced; use jaxlog.log in there")
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    array = np.array(leaf)
+    if array.dtype.kind == "U" and not array.ndim:
+        return text(str(array))
+    if array.dtype.kind not in "biufcV" or array.dtype.names:
+        raise TypeError(
+            f"{path}: got {type(leaf).__name__}, expected a number, a text, an array, or a pytree "
+            "of these"
+        )
+    return array if array.ndim else array[()]
