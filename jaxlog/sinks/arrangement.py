@@ -1,0 +1,130 @@
+"""How the lanes of a program become the runs or columns of a tool that has no lanes."""
+
+from __future__ import annotations
+
+import collections
+import re
+from typing import Literal
+
+import numpy as np
+
+from jaxlog.events import Histogram, Labels, Lane, MetricsEvent, Scalar
+
+Lanes = Literal["runs", "columns", "aggregate"]
+"""`runs`: one of the tool's runs for each lane. `columns`: one run, with a column for each metric of
+each lane. `aggregate`: one run, with one value for all lanes."""
+
+Values = dict[str, Scalar | Histogram]
+
+_NAME_BYTES = 120
+"""How long a name may be: a file's may have 255, and the tools show few."""
+
+
+def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Values]]:
+    """What to write of an event: entries of a lane, or of None for the run as a whole.
+
+    Without `vmap` it is one entry, of None, whatever `lanes` says. Otherwise:
+
+    - `runs`: one entry for each lane that logged.
+    - `columns`: one of None, with keys `{key}/{name of the lane}`.
+    - `aggregate`: one of None. Under a metric's key is its mean over the lanes that have a finite
+      value, and under `{key}_lanes_std` how these spread (not divided by n - 1). Of minima it is
+      the smallest and of maxima the largest, without a spread; histograms are added up. Counts and
+      sums are means, too: they tell of a typical lane, as all else does. A lane without a value
+      counts for nothing; where no lane has a finite value, what is not finite is kept.
+
+    What the settings' `over_lanes` asked for has the keys `{key}_lanes_{statistic}` in an entry of
+    None. Where `over_lanes` says of how many lanes that is, the key is `{key}_lanes`.
+    """
+    if event.num_lanes == 1:
+        return [(None, dict(lane.metrics)) for lane in event.lanes]
+    over_lanes = _over_lanes(event)
+    if lanes == "runs":
+        entries = [(lane, dict(lane.metrics)) for lane in event.lanes]
+        return [*entries, (None, over_lanes)] if over_lanes else entries
+    values = _columns(event) if lanes == "columns" else _aggregate(event)
+    return [(None, values | over_lanes)]
+
+
+def lane_name(index: int, labels: Labels) -> str:
+    """What to call a lane: by its labels, or by its number where it has none.
+
+    >>> lane_name(3, {"seed": 3, "lr": np.float32(0.001)})
+    'seed=3,lr=0.001'
+    >>> lane_name(3, {})
+    'lane_3'
+    """
+    if not labels:
+        return f"lane_{index}"
+    name = ",".join(f"{_word(key)}={_word(value)}" for key, value in labels.items())
+    return name.encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
+def folder_name(index: int, labels: Labels) -> str:
+    """The name of a lane's folder, its own whatever the labels are; in order of the lanes.
+
+    >>> folder_name(3, {"seed": 3})
+    'lane_003-seed=3'
+    """
+    number = f"lane_{index:03d}"
+    return f"{number}-{lane_name(index, labels)}".rstrip(".") if labels else number
+
+
+def _word(value: Scalar | str) -> str:
+    """A label's text without what means something in names and paths."""
+    # str gives a float32 as its shortest text; format would go through float.
+    return re.sub(r"[^\w.+-]", "_", str(value))
+
+
+def _over_lanes(event: MetricsEvent) -> Values:
+    return {
+        f"{key}_lanes_{statistic}" if key in event.keys else key: value
+        for statistic, metrics in event.over_lanes.items()
+        for key, value in metrics.items()
+    }
+
+
+def _columns(event: MetricsEvent) -> Values:
+    names = [lane_name(lane.index, lane.labels) for lane in event.lanes]
+    times = collections.Counter(names)
+    return {
+        f"{key}/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}": value
+        for lane, name in zip(event.lanes, names, strict=True)
+        for key, value in lane.metrics.items()
+    }
+
+
+def _aggregate(event: MetricsEvent) -> Values:
+    found: Values = {}
+    for key, info in event.keys.items():
+        values = [lane.metrics[key] for lane in event.lanes if key in lane.metrics]
+        histograms = [value for value in values if isinstance(value, Histogram)]
+        numbers = [float(value) for value in values if not isinstance(value, Histogram)]
+        if histograms:
+            found[key] = _added_up(histograms)
+        elif numbers:
+            if info.statistic == "nonfinite":  # where it is missing, there were none
+                numbers += [0.0] * (len(event.lanes) - len(numbers))
+            found |= _over(key, info.statistic, numbers)
+    return found
+
+
+def _over(key: str, statistic: str, values: list[float]) -> Values:
+    """A metric of all lanes, and how it spreads over them."""
+    array = np.array(values)
+    finite = array[np.isfinite(array)]
+    if not finite.size:
+        return {key: sum(values)}  # inf, -inf, or NaN where they are not all alike
+    if statistic in ("min", "max"):
+        return {key: float(finite.min() if statistic == "min" else finite.max())}
+    return {key: float(finite.mean()), f"{key}_lanes_std": float(finite.std())}
+
+
+def _added_up(histograms: list[Histogram]) -> Histogram:
+    """One histogram of the values of all: they are of one call site, and have the same edges."""
+    return Histogram(
+        histograms[0].edges,
+        tuple(map(sum, zip(*(histogram.counts for histogram in histograms), strict=True))),
+        sum(histogram.below for histogram in histograms),
+        sum(histogram.above for histogram in histograms),
+    )
