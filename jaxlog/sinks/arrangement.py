@@ -11,8 +11,8 @@ import numpy as np
 from jaxlog.events import Histogram, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
-"""`runs`: one of the tool's runs for each lane. `columns`: one run, with a column for each metric of
-each lane. `aggregate`: one run, with one value for all lanes."""
+"""`runs`: a run of the tool for each lane. `columns`: one run, with a column for each metric of each
+lane. `aggregate`: one run, with one value for all lanes."""
 
 Values = dict[str, Scalar | Histogram]
 
@@ -40,7 +40,9 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
         return [(None, dict(lane.metrics)) for lane in event.lanes]
     over_lanes = _over_lanes(event)
     if lanes == "runs":
-        entries = [(lane, dict(lane.metrics)) for lane in event.lanes]
+        entries: list[tuple[Lane | None, Values]] = [
+            (lane, dict(lane.metrics)) for lane in event.lanes
+        ]
         return [*entries, (None, over_lanes)] if over_lanes else entries
     values = _columns(event) if lanes == "columns" else _aggregate(event)
     return [(None, values | over_lanes)]
