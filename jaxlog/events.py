@@ -229,6 +229,8 @@ class RunInfo:
         not go on from a state, or the sink is new to it.
       session: how often the run was opened before; 0 for a new one.
       accounts: tells how the run's sinks are doing, now.
+      status: tells how the run is doing: `running`, or, when sinks are closed, how it has ended:
+        `finished`, `failed`, `interrupted`, `exited` or `terminated`.
     """
 
     name: str
@@ -243,3 +245,4 @@ class RunInfo:
     position: Mapping[str, int] | None = None
     session: int = 0
     accounts: Callable[[], Sequence[Account]] = tuple
+    status: Callable[[], str] = lambda: "running"

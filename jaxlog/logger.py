@@ -20,7 +20,7 @@ from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import Directory, IfExists
-from jaxlog.host.facts import facts, new_id
+from jaxlog.host.facts import facts, new_id, without_secrets
 from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run, State
 from jaxlog.schema import Delivery, Schema
@@ -116,8 +116,8 @@ class Logger(SingleEnvironment):
         Args:
           directory: where its files go; made if it is not there. May be left out where no sink
             writes files.
-          config: the user's own hyper-parameters, kept with the run. Texts under names like
-            `api_key`, `token` or `password` are not.
+          config: the user's own hyper-parameters, kept with the run and told to its sinks. Texts
+            under names like `api_key`, `token` or `password` are not.
           name: the run's name; the directory's, if None.
           tags: words to find the run by.
           lanes: labels for each lane of the program, in the order of their numbers, for what is no
@@ -171,7 +171,7 @@ class Logger(SingleEnvironment):
             label,
             path,
             self.total_steps,
-            dict(config or {}),
+            without_secrets("config", config or {}),
             tuple(tags),
             lane_labels,
             id=new_id(),

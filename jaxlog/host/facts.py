@@ -35,23 +35,17 @@ def new_id() -> str:
 def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
     """A copy of all that is known, in plain JSON values.
 
-    Texts under the name of a secret (`api_key`, `password`, `token`) are left out, and passwords in
-    addresses.
-
     Args:
       info: what sinks are told.
       settings: those of the logger.
       devices: those JAX has.
-
-    Raises:
-      TypeError: the user's `config` has something that JSON cannot keep.
     """
     return {
         "id": info.id,
         "name": text(info.name),
         "tags": [text(tag) for tag in info.tags],
-        "config": _without_secrets(_plain(info.config)),
-        "settings": _without_secrets(_plain(settings)),
+        "config": dict(info.config),
+        "settings": without_secrets("settings", settings),
         "total_steps": info.total_steps,
         "host": socket.gethostname(),
         "versions": versions(),
@@ -98,15 +92,23 @@ def _git() -> str | None:
     return found.stdout.strip() or None
 
 
-def _plain(values: Mapping[str, Any]) -> Any:
+def without_secrets(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in plain JSON values, in which texts under the name of a secret are left out.
+
+    Such names are `api_key`, `password`, `token`; passwords in addresses are left out, too.
+
+    Raises:
+      TypeError: there is something that JSON cannot keep.
+    """
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
     try:
-        return orjson.loads(orjson.dumps(values, str, options))
+        plain = orjson.loads(orjson.dumps(values, str, options))
     except TypeError as error:
         raise TypeError(
-            f"config: cannot be kept in run.json: {error}; give a dict of numbers, texts, lists "
+            f"{name}: cannot be kept in run.json: {error}; give a dict of numbers, texts, lists "
             "and dicts"
         ) from None
+    return _without_secrets(plain)
 
 
 def _without_secrets(value: Any, *, secret: bool = False) -> Any:

@@ -104,6 +104,7 @@ class Run:
         self.single = SingleEnvironment()
         self._said_lanes = False
         self._mark = 0
+        self._status = "running"
         self._closed = False
         self._ended = False
         self._terminated = False
@@ -123,7 +124,10 @@ class Run:
         positions = self._go_on_from(state)
         infos = [
             dataclasses.replace(
-                self.info, position=positions.get(_key(self._sinks, sink)), accounts=self.accounts
+                self.info,
+                position=positions.get(_key(self._sinks, sink)),
+                accounts=self.accounts,
+                status=lambda: self._status,
             )
             for sink in self._sinks
         ]
@@ -142,6 +146,9 @@ class Run:
             Worker(sink, own, self._decode) for sink, own in zip(self._sinks, infos, strict=True)
         ]
         opened = [worker.wait_until_open() for worker in self._workers]
+        # What a sink has Python do at its end (W&B does) is done after the run is closed.
+        atexit.unregister(_close_all)
+        atexit.register(_close_all)
         if self._strict and not all(opened):
             raise self._what_went_wrong()
 
@@ -413,7 +420,7 @@ class Run:
 
     def _end(self, status: str, error: BaseException | None) -> None:
         """Writes all that arrived; says what was lost, if anything was."""
-        self._closed = True
+        self._closed, self._status = True, status
         self._let_go()
         try:
             for worker in self._workers:
@@ -453,6 +460,7 @@ class Run:
             worker.arrived < self.arrived - self.replayed for worker in self._workers
         ):
             time.sleep(0.001)
+        self._status = "terminated"
         for worker in self._workers:
             worker.begin_close()
         for worker in self._workers:

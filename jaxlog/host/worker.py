@@ -187,20 +187,20 @@ class Worker:
     def close(self) -> None:
         """Writes what is queued, and closes the sink."""
         self.begin_close()
-        self._wait_for(self._ended, "finish")
+        self._wait_for(self._ended, "finish", self.sink.close_timeout)
 
     def wait(self, seconds: float) -> None:
         """Waits for the end that `begin_close` has begun, but not longer."""
         self._ended.wait(seconds)
 
-    def _wait_for(self, event: threading.Event, what: str) -> None:
+    def _wait_for(self, event: threading.Event, what: str, seconds: float | None = None) -> None:
         """Waits for something the sink is to do; switches it off where it does not move."""
-        moves = self._moves
-        while not self._hangs and not event.wait(STALL_TIMEOUT):
+        moves, seconds = self._moves, STALL_TIMEOUT if seconds is None else seconds
+        while not self._hangs and not event.wait(seconds):
             if moves == self._moves:
                 with self._changed:
                     self._hangs = True
-                    self._switch_off(f"it did not {what} within {STALL_TIMEOUT:g} s")
+                    self._switch_off(f"it did not {what} within {seconds:g} s")
             moves = self._moves
 
     def _work(self) -> None:

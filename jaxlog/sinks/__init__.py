@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
     "console": "jaxlog.sinks.console:ConsoleSink",
+    "wandb": "jaxlog.sinks.wandb:WandbSink",
     "memory": "jaxlog.sinks.memory:MemorySink",
 }
 

@@ -29,10 +29,16 @@ class Sink:
     Every method but `check` is called from one thread, the sink's own. What one raises never
     reaches the training: it is tried again, and a sink that keeps failing is switched off. So a
     method that writes should write all of its event or nothing.
+
+    Attributes:
+      Settings: the model of its settings.
+      needs_directory: whether a run has to have a directory.
+      close_timeout: how many seconds it may take to finish, where that is longer than usual.
     """
 
     Settings: ClassVar[type[SinkSettings]]
     needs_directory: ClassVar[bool] = False
+    close_timeout: ClassVar[float | None] = None
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

@@ -17,6 +17,7 @@ from tests.conftest import MakeLogger
 SINKS = [
     {"kind": "jsonl"},
     {"kind": "console"},
+    {"kind": "wandb", "mode": "offline", "episodes": "both"},
     {"kind": "memory"},
 ]
 

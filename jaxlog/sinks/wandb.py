@@ -1,0 +1,314 @@
+"""Weights & Biases: a run, or a run for each lane.
+
+W&B cannot take rows back and drops rows of its own `step` that come late. So that is never given:
+each call has counters of its own, `{name}/step` and `{name}/env_step`, which `define_metric` makes
+the x-axis. Where a run goes on from a state, rows that come again carry `{name}/session`, and the
+run's config says from which step on rows of an earlier session are superseded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Histogram,
+    Labels,
+    MetricsEvent,
+    RunInfo,
+    Scalar,
+    StepEvent,
+)
+from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
+from jaxlog.sinks.sink import Sink, SinkSettings
+
+if TYPE_CHECKING:
+    import wandb
+
+_log = logging.getLogger("jaxlog")
+
+MAX_RUNS = 256
+"""For how many lanes there is a run each; more are aggregated."""
+MAX_BINS = 512
+"""How many bins W&B takes in a histogram."""
+
+_Place = tuple[int | None, str, int]  # of episodes that make one table: lane, call, step
+
+
+class WandbSettings(SinkSettings, frozen=True):
+    """Logs to Weights & Biases. The API key is not among these: it is where W&B keeps it."""
+
+    kind: Literal["wandb"] = "wandb"
+    project: str | None = Field(None, description="The W&B project; W&B's own default, if null.")
+    entity: str | None = Field(None, description="The user or team; W&B's own default, if null.")
+    group: str | None = Field(
+        None, description="The group of its runs; that of runs of lanes is the run's name, if null."
+    )
+    job_type: str | None = Field(None, description="What kind of run it is: train, or eval.")
+    tags: tuple[str, ...] = Field(
+        (), strict=False, description="Tags, beside those that Logger.open is given."
+    )
+    notes: str | None = Field(None, description="A description of the run.")
+    mode: Literal["online", "offline", "disabled"] | None = Field(
+        None,
+        description="Whether rows are sent, kept in files for `wandb sync`, or left alone; what "
+        "W&B's own settings say, like the variable WANDB_MODE, if null.",
+    )
+    lanes: Lanes = Field(
+        "runs",
+        description="What becomes of the lanes of a vmap. runs: a W&B run each, in one group, with "
+        "the lane's labels in its config; beyond 256 lanes, aggregate. columns: one run, with a "
+        "metric for each lane. aggregate: one run, with mean and standard deviation over lanes.",
+    )
+    x_axis: Literal["step", "env_step"] = Field(
+        "step", description="Charts over updates, or over environment steps, where they are known."
+    )
+    episodes: Literal["table", "pictures", "both", "off"] = Field(
+        "table", description="Sampled episodes as a table, as pictures (HTML), as both, or not."
+    )
+    renderer: str = Field(
+        "auto", description="How the states of episodes are drawn; as that of the sink svg."
+    )
+    lean: bool = Field(
+        True,
+        description="Whether W&B leaves alone what jaxlog does not need: the console's output, "
+        "system metrics, code, git.",
+    )
+
+
+class WandbSink(Sink):
+    """Logs rows to one W&B run, or to one for each lane."""
+
+    Settings = WandbSettings
+    close_timeout: ClassVar[float | None] = 120.0  # W&B may still be uploading
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._runs: dict[int | None, wandb.Run] = {}
+        self._defined: set[tuple[int | None, str]] = set()
+        self._episodes: dict[_Place, list[EpisodeEvent]] = {}
+        self._done: tuple[object, int] = (None, 0)
+        self._lanes: Lanes = settings.lanes
+        self._off = False
+
+    def check(self, run: RunInfo) -> None:
+        """Checks that W&B is there, and knows who is logging.
+
+        Raises:
+          ImportError: it is not installed.
+          ValueError: rows are to be sent, and there is no API key.
+        """
+        del run
+        try:
+            import wandb
+        except ImportError:
+            raise ImportError(
+                "the sink 'wandb' needs the package wandb; install it with: "
+                "pip install 'jaxlog[wandb]'"
+            ) from None
+        if self._mode() == "online" and not wandb.login(prompt=False, verify=False):
+            raise ValueError(
+                "the sink 'wandb' found no API key, which it needs to send rows; run `wandb "
+                "login`, set WANDB_API_KEY, or set `mode: offline`, to send them later"
+            )
+
+    def open(self, run: RunInfo) -> None:
+        """Opens the W&B run, where it is known that there is one; those of lanes open later."""
+        self._run, self._off = run, self._mode() == "disabled"
+        if not self._off and self._lanes != "runs":
+            self._runs[None] = self._open_run(None, {})
+
+    def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
+        if self._off:
+            return
+        if event.num_lanes > MAX_RUNS and self._lanes == "runs":
+            self._lanes = "aggregate"
+            _log.warning(
+                "jaxlog: the sink wandb aggregates over %d lanes: that many runs W&B cannot show. "
+                "To choose, set `lanes: aggregate` or `lanes: columns`.",
+                event.num_lanes,
+            )
+        counters = self._counters(event.name, event.step, event.env_step)
+        rows = []
+        for lane, values in arranged(event, self._lanes):
+            of_lane = () if lane is None else (lane.index, lane.labels)
+            run = self._run_for(event.name, event.env_step, *of_lane)
+            rows.append((run, _row(event.name, values) | counters))
+        # Tried again, it begins with the row that failed.
+        done = self._done[1] if self._done[0] is event else 0
+        for number, (run, row) in enumerate(rows[done:], done):
+            run.log(row)
+            self._done = (event, number + 1)
+
+    def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
+        if self._off:
+            return
+        if not event.sampled:
+            self._log("episode", event.step, event.labels, event.episode)
+        elif self.settings.episodes != "off":
+            many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
+            place = (event.lane if many else None, event.name, event.step)
+            self._episodes.setdefault(place, []).append(event)
+
+    def write_step(self, event: StepEvent) -> None:  # noqa: D102
+        if not self._off:
+            self._log("step", event.step, event.labels, event.values)
+
+    def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
+        if not self._off:
+            self._log("evaluation", event.step, {}, event.values)
+
+    def flush(self) -> None:
+        """Logs the episodes that came since, those of a step together."""
+        while self._episodes:
+            place, events = next(iter(self._episodes.items()))
+            lane, name, step = place
+            run = self._run_for(name, events[0].env_step, lane, events[0].labels)
+            row = self._counters(name, step, events[0].env_step)
+            run.log(row | self._shown(name, events))
+            del self._episodes[place]
+
+    def close(self) -> None:  # noqa: D102
+        code = 0 if self._run.status() == "finished" else 1
+        with contextlib.ExitStack() as every:  # one run that fails does not keep the others
+            for run in self._runs.values():
+                every.callback(run.finish, exit_code=code)
+            self.flush()
+
+    def _mode(self) -> str:
+        import wandb
+
+        return self.settings.mode or wandb.setup().settings.mode
+
+    def _run_for(
+        self, name: str, env_step: int | None, lane: int | None = None, labels: Labels | None = None
+    ) -> wandb.Run:
+        """The W&B run of a lane, or of the run as a whole, that knows the counters of a call."""
+        if lane not in self._runs:
+            self._runs[lane] = self._open_run(lane, labels or {})
+        run = self._runs[lane]
+        if (lane, name) not in self._defined:
+            by_env_step = self.settings.x_axis == "env_step" and env_step is not None
+            axis = f"{name}/{'env_step' if by_env_step else 'step'}"
+            run.define_metric(axis)
+            run.define_metric(f"{name}/*", step_metric=axis)
+            self._defined.add((lane, name))
+        return run
+
+    def _open_run(self, lane: int | None, labels: Labels) -> wandb.Run:
+        import wandb
+
+        settings, run, mode = self.settings, self._run, self._mode()
+        config = dict(run.config) | {key: _plain(value) for key, value in labels.items()}
+        if run.session:
+            config["jaxlog"] = {"session": run.session, "resumes_at": run.resumes_at}
+        opened = wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            dir=run.directory,
+            id=run.id if lane is None else f"{run.id}-{lane:03d}",
+            name=run.name if lane is None else f"{run.name} {lane_name(lane, labels)}",
+            notes=settings.notes,
+            tags=tuple(dict.fromkeys((*run.tags, *settings.tags))),
+            config=config,
+            group=settings.group or (run.name if self._lanes == "runs" else None),
+            job_type=settings.job_type,
+            mode=mode,  # pyright: ignore[reportArgumentType]
+            reinit="create_new",
+            # Offline there is nothing to go on with: `wandb sync` joins what has one id.
+            resume="allow" if run.session and mode == "online" else None,
+            settings=wandb.Settings(silent=True, **(_LEAN if settings.lean else {})),
+        )
+        if mode == "online" and not self._runs:
+            wandb.termlog(f"jaxlog logs to {opened.url}")
+        return opened
+
+    def _counters(self, name: str, step: int, env_step: int | None) -> dict[str, Any]:
+        counters = {f"{name}/step": step}
+        if env_step is not None:
+            counters[f"{name}/env_step"] = env_step
+        if self._run.session:
+            counters[f"{name}/session"] = self._run.session
+        return counters
+
+    def _log(self, name: str, step: int, labels: Labels, values: Mapping[str, Any]) -> None:
+        """A row of what a single environment told."""
+        run = self._run_for(name, None)
+        row = {f"{name}/{key}": _plain(value) for key, value in {**labels, **values}.items()}
+        run.log(row | self._counters(name, step, None))
+
+    def _shown(self, name: str, events: list[EpisodeEvent]) -> dict[str, Any]:
+        """The episodes of one step, as the settings want them."""
+        import wandb
+
+        shown: dict[str, Any] = {}
+        if self.settings.episodes in ("table", "both"):
+            rows = [_summary(event) for event in events]
+            columns: list[Any] = list(dict.fromkeys(key for row in rows for key in row))
+            shown[f"{name}/episodes"] = wandb.Table(
+                columns=columns,
+                data=[[row.get(key) for key in columns] for row in rows],
+                allow_mixed_types=True,
+            )
+        if self.settings.episodes in ("pictures", "both"):
+            from jaxlog import render
+
+            style = render.Style(render.load(self.settings.renderer))
+            html = render.sheet([render.picture(event, style) for event in events])
+            shown[f"{name}/pictures"] = wandb.Html(html, inject=False, data_is_not_path=True)
+        return shown
+
+
+_LEAN: dict[str, Any] = {
+    "console": "off",
+    "disable_code": True,
+    "disable_git": True,
+    "disable_job_creation": True,
+    "x_disable_machine_info": True,
+    "x_disable_stats": True,
+    "x_save_requirements": False,
+}
+
+
+def _row(name: str, values: Mapping[str, Scalar | Histogram]) -> dict[str, Any]:
+    """The values of one line, as W&B takes them."""
+    row: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Histogram):
+            row |= _histogram(f"{name}/{key}", value)
+        else:
+            row[f"{name}/{key}"] = _plain(value)
+    return row
+
+
+def _histogram(key: str, histogram: Histogram) -> dict[str, Any]:
+    """A histogram that was counted in the program. W&B's has no place for what lies outside."""
+    import wandb
+
+    counts, edges = list(histogram.counts), list(histogram.edges)
+    together = -(-len(counts) // MAX_BINS)  # neighbours that become one bin
+    counts = [sum(counts[i : i + together]) for i in range(0, len(counts), together)]
+    edges = [*edges[:-1:together], edges[-1]]
+    outside = {f"{key}_below": histogram.below, f"{key}_above": histogram.above}
+    bins = (np.array(counts), np.array(edges))
+    return {key: wandb.Histogram(np_histogram=bins), **outside}
+
+
+def _summary(event: EpisodeEvent) -> dict[str, Any]:
+    """An episode as a row of a table."""
+    row = {"lane": event.lane, **event.labels, **event.episode}
+    return {key: _plain(value) for key, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A number or a text of Python's; W&B takes long over NumPy's."""
+    if isinstance(value, np.generic):
+        value = float(value) if value.dtype.kind == "V" else value.item()
+    return str(value) if isinstance(value, list | complex) else value

@@ -1,0 +1,317 @@
+"""Weights & Biases, offline: its files are read back."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxlog
+from jaxlog.settings import ConfigError
+from tests.conftest import MakeLogger
+from tests.sinks import wandb_files
+
+wandb = pytest.importorskip("wandb")
+
+
+def sink(**settings: Any) -> dict[str, Any]:
+    return {"kind": "wandb", "mode": "offline", "project": "tests", **settings}
+
+
+def train(logger: jaxlog.Logger, num_steps: int, start: int = 0) -> Any:
+    """Lanes of two seeds; what each logs is known."""
+
+    def lane(seed: jax.Array) -> Any:
+        def update(_: None, step: jax.Array) -> tuple[None, None]:
+            returns = step.astype(np.float32) + jnp.arange(4.0) + 10.0 * seed.astype(np.float32)
+            jaxlog.batch_step(
+                logger,
+                step,
+                {"episode_returns": returns, "policy_loss": jnp.float32(0.25)},
+                details={"final_state": jnp.zeros((4, 2, 2), np.int32), "task_id": jnp.arange(4)},
+                labels={"seed": seed, "lr": jnp.float32(0.1)},
+            )
+            return None, None
+
+        return jax.lax.scan(update, None, jnp.arange(start, num_steps))
+
+    return jax.jit(jax.vmap(lane))(jnp.arange(2))
+
+
+def values(run: wandb_files.Run, key: str) -> list[Any]:
+    return [row[key] for row in run.rows if key in row]
+
+
+def test_each_lane_is_a_run_in_one_group(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(
+        sinks=[sink(job_type="train", notes="of tests", tags=["a", "b"])],
+        env_steps_per_update=100,
+        sampling_enabled=False,
+    )
+    with logger.open(tmp_path / "sweep", config={"gamma": 0.9, "lr": 5}, tags=("b", "c")) as run:
+        jax.block_until_ready(train(logger, 30))
+    runs = wandb_files.read_all(tmp_path)
+    assert [r.name for r in runs] == ["sweep seed=0,lr=0.1", "sweep seed=1,lr=0.1"]
+    assert [r.id for r in runs] == [f"{run.info.id}-000", f"{run.info.id}-001"]
+    for seed, r in enumerate(runs):
+        assert (r.group, r.project, r.job_type, r.notes) == ("sweep", "tests", "train", "of tests")
+        assert sorted(r.tags) == ["a", "b", "c"]
+        assert r.config["gamma"] == 0.9
+        assert (r.config["seed"], r.config["lr"]) == (seed, np.float32(0.1).item())
+        assert values(r, "batch/step") == [0, 10, 20]
+        assert values(r, "batch/env_step") == [100, 1100, 2100]
+        means = [1.5 + 10 * seed, 11.5 + 10 * seed, 21.5 + 10 * seed]
+        assert values(r, "batch/episode_return_mean") == means
+        assert values(r, "batch/policy_loss") == [0.25] * 3
+        assert r.x_axes == {"batch/step": "", "batch/*": "batch/step"}
+        assert r.exit_code == 0
+
+
+@pytest.mark.parametrize("lanes", ["columns", "aggregate"])
+def test_lanes_in_one_run(lanes: str, make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(
+        sinks=[sink(lanes=lanes, x_axis="env_step", group="mine")],
+        env_steps_per_update=8,
+        sampling_enabled=False,
+    )
+    with logger.open(tmp_path / "one") as run:
+        jax.block_until_ready(train(logger, 11))
+        run.log({"score": 3}, step=10)
+    (r,) = wandb_files.read_all(tmp_path)
+    assert (r.id, r.name, r.group) == (run.info.id, "one", "mine")
+    assert r.x_axes["batch/*"] == "batch/env_step"
+    if lanes == "columns":
+        assert values(r, "batch/episode_return_mean/seed=1,lr=0.1") == [11.5, 21.5]
+    else:
+        assert values(r, "batch/episode_return_mean") == [6.5, 16.5]
+        assert values(r, "batch/episode_return_mean_lanes_std") == [5.0, 5.0]
+    assert values(r, "eval/score") == [3]
+    assert values(r, "eval/step") == [10]
+
+
+def test_sampled_episodes_are_a_table_and_pictures(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(
+        sinks=[sink(episodes="both")], log_frequency=100, sample_frequency=5, num_samples=2
+    )
+    with logger.open(tmp_path / "run"):
+        jax.block_until_ready(train(logger, 10))
+    for seed, run in enumerate(wandb_files.read_all(tmp_path)):
+        assert values(run, "batch/episodes/nrows") == [2, 2]
+        assert [row["batch/step"] for row in run.rows if "batch/episodes/path" in row] == [0, 5]
+        (files,) = tmp_path.glob(f"**/*{run.id}/files")
+        tables = [json.loads((files / p).read_text()) for p in values(run, "batch/episodes/path")]
+        columns = ["lane", "seed", "lr", "environment_id", "total_reward", "task_id"]
+        for step, table in zip((0, 5), tables, strict=True):
+            assert table["columns"] == columns
+            for row in table["data"]:
+                told = dict(zip(columns, row, strict=True))
+                assert (told["lane"], told["seed"]) == (seed, seed)
+                assert told["total_reward"] == step + told["environment_id"] + 10 * seed
+                assert told["task_id"] == told["environment_id"]
+        pages = [(files / p).read_text() for p in values(run, "batch/pictures/path")]
+        assert len(pages) == 2
+        assert all("<svg" in page for page in pages)
+
+
+def test_a_histogram_keeps_its_counts(make_logger: MakeLogger, tmp_path: Path) -> None:
+    edges = np.linspace(0.0, 1000.0, 1001).tolist()  # more bins than W&B takes
+    logger = make_logger(
+        sinks=[sink()], sampling_enabled=False, histograms={"a": [0, 1, 2], "b": edges}
+    )
+    with logger.open(tmp_path / "run"):
+        x = jnp.array([-1.0, 0.5, 1.5, 1.5, 7.0])
+        jaxlog.batch_step(logger, 0, {"a": x, "b": x}, where=jnp.ones(5, bool))
+    (run,) = wandb_files.read_all(tmp_path)
+    (row,) = run.rows
+    assert row["batch/a_histogram/_type"] == "histogram"
+    assert row["batch/a_histogram/values"] == [1, 2]
+    assert row["batch/a_histogram/bins"] == [0, 1, 2]
+    assert (row["batch/a_histogram_below"], row["batch/a_histogram_above"]) == (1, 1)
+    assert sum(row["batch/b_histogram/values"]) == 4
+    assert row["batch/b_histogram/values"][:4] == [3, 0, 0, 1]
+    assert row["batch/b_histogram/bins"][:3] == [0, 2, 4]
+    assert row["batch/b_histogram/bins"][-1] == 1000
+
+
+def test_numbers_that_are_not_finite_arrive(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[sink()])
+    with logger.open(tmp_path / "run"):
+        jaxlog.batch_step(logger, 0, {"a": np.float32(np.nan), "b": np.inf, "c": jnp.bfloat16(1)})
+    (run,) = wandb_files.read_all(tmp_path)
+    told = [run.rows[0][f"batch/{key}"] for key in "abc"]
+    assert str(told) in ("['NaN', 'Infinity', 1]", "[nan, inf, 1]")
+
+
+def test_a_single_environment(tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [sink()]})
+    with logger.open(tmp_path / "run"):
+        logger.log_task_start({"task_id": "maze"})
+        for reward in (0.0, 1.0):
+            logger.log_step({"reward": reward, "state": np.zeros((2, 2))})
+        logger.log_episode_summary({"total_reward": 1.0, "note": "x"})
+        logger.log_evaluation_summary({"success_rate": 0.5})
+    (run,) = wandb_files.read_all(tmp_path)
+    assert (values(run, "step/step"), values(run, "step/reward")) == ([0, 1], [0, 1])
+    assert values(run, "step/task_id") == ["maze", "maze"]
+    assert (values(run, "episode/step"), values(run, "episode/total_reward")) == ([1], [1])
+    assert values(run, "episode/note") == ["x"]
+    assert (values(run, "evaluation/step"), values(run, "evaluation/success_rate")) == ([1], [0.5])
+    assert run.x_axes["episode/*"] == "episode/step"
+
+
+def test_a_run_goes_on_and_says_what_is_superseded(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    settings = {"sinks": [sink()], "sampling_enabled": False}
+    logger = make_logger(**settings)
+    with logger.open(tmp_path / "run") as run:
+        jax.block_until_ready(train(logger, 11))
+        state = run.state()
+        jax.block_until_ready(train(logger, 31, 11))  # what comes again
+    again = make_logger(**settings)
+    with again.open(tmp_path / "run", if_exists="resume", state=state) as second:
+        jax.block_until_ready(train(again, 31, 11))
+    assert second.info.id == run.info.id
+    runs = [r for r in wandb_files.read_all(tmp_path) if r.id.endswith("000")]
+    before, after = sorted(runs, key=lambda r: "jaxlog" in r.config)
+    assert before.id == after.id == f"{run.info.id}-000"
+    assert values(before, "batch/step") == [0, 10, 20, 30]
+    assert values(before, "batch/session") == []
+    assert after.config["jaxlog"] == {"session": 1, "resumes_at": 11}
+    assert values(after, "batch/step") == [20, 30]
+    assert values(after, "batch/session") == [1, 1]
+
+
+def test_too_many_lanes_are_aggregated(
+    make_logger: MakeLogger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(sinks=[sink()], sampling_enabled=False)
+    with caplog.at_level(logging.WARNING, "jaxlog"), logger.open(tmp_path / "run"):
+        for step in (0, 10):
+            jax.vmap(lambda x, s=step: jaxlog.batch_step(logger, s, {"x": x}).due)(jnp.arange(300.0))
+    (run,) = wandb_files.read_all(tmp_path)
+    assert values(run, "batch/x") == [149.5, 149.5]
+    assert caplog.text.count("aggregates over 300 lanes") == 1
+
+
+def test_disabled_it_leaves_no_trace(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[sink(mode="disabled")])
+    with logger.open(tmp_path / "run") as run:
+        jax.block_until_ready(train(logger, 11))
+        logger.log_step({"reward": 1.0})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["run.json"]
+    assert run.accounts()[0].written == run.arrived
+
+
+def test_the_key_is_never_written(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = "0123456789abcdef" * 2 + "01234567"
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    logger = make_logger(sinks=[sink(), {"kind": "jsonl"}])
+    with logger.open(tmp_path / "run", config={"wandb_api_key": key, "nested": {"token": key}}):
+        jax.block_until_ready(train(logger, 11))
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
+    with pytest.raises(ConfigError, match="api_key: unknown key"):
+        make_logger(sinks=[sink(api_key=key)])
+
+
+ONLINE = """
+import jaxlog
+logger = jaxlog.Logger({"sinks": [{"kind": "wandb", "mode": "online"}]})
+try:
+    logger.open(directory)
+except ValueError as error:
+    print(error)
+import os
+print(os.listdir(directory))
+import sys
+sys.modules["wandb"] = None
+try:
+    logger.open(directory)
+except ImportError as error:
+    print(error)
+"""
+
+CHILD = """
+import os, signal, subprocess, sys
+import numpy as np, jaxlog
+logger = jaxlog.Logger({"sinks": [{"kind": "wandb", "mode": "offline"}, {"kind": "jsonl"}]})
+run = logger.open(directory)
+for step in range(100):
+    jaxlog.log(logger, step, {"x": 1.0})
+"""
+
+
+def child(code: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    import os
+
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("WANDB")}
+    return subprocess.run(
+        [sys.executable, "-c", f"directory = {str(directory)!r}\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        stdin=subprocess.DEVNULL,
+        env=inherited | {"HOME": str(directory.parent)} | environment,
+    )
+
+
+def test_without_a_key_or_the_package_the_user_hears_what_to_do(tmp_path: Path) -> None:
+    done = child(ONLINE, tmp_path / "run")
+    key, there, package = done.stdout.splitlines()
+    assert "found no API key" in key
+    assert "mode: offline" in key
+    assert there == "[]"  # nothing is left
+    assert package.endswith("install it with: pip install 'jaxlog[wandb]'")
+
+
+def test_a_run_that_nobody_closes_is_finished_when_python_ends(tmp_path: Path) -> None:
+    done = child(CHILD, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    (run,) = wandb_files.read_all(tmp_path)
+    assert values(run, "train/step") == list(range(0, 100, 10))
+    assert run.exit_code == 0
+    sinks = json.loads((tmp_path / "run" / "run.json").read_text())["sinks"]
+    assert [(s["written"], s["lost"]) for s in sinks] == [(10, 0), (10, 0)]
+
+
+def test_wandb_that_dies_leaves_the_rest_alone(tmp_path: Path) -> None:
+    code = CHILD.replace(
+        "for step",
+        "run.log({'first': 1.0})\n"
+        "run.flush()\n"
+        "import psutil\n"
+        "for process in psutil.Process().children(recursive=True):\n"
+        "    process.kill()\n"
+        "for step",
+    )
+    done = child(code + "run.close()\nprint('trained')", tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().endswith("trained")
+    found = json.loads((tmp_path / "run" / "run.json").read_text())
+    wandb_account, jsonl = found["sinks"]
+    assert (jsonl["written"], jsonl["lost"]) == (11, 0)
+    assert wandb_account["failure"] is not None
+    lines = (tmp_path / "run" / "train_metrics.jsonl").read_text().splitlines()
+    assert len(lines) == 10
+
+
+def test_a_run_that_fails_is_failed_in_wandb(tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [sink()]})
+    with pytest.raises(ValueError, match="diverged"), logger.open(tmp_path / "run") as run:
+        run.log({"x": 1.0}, step=0)
+        raise ValueError("diverged")
+    (run_file,) = wandb_files.read_all(tmp_path)
+    assert run_file.exit_code == 1
