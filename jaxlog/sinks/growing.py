@@ -46,7 +46,7 @@ class GrowingFile:
             self._size = self._file.tell()
         if not os.fstat(self._file.fileno()).st_nlink:
             raise FileNotFoundError(
-                f"{self._path}: was removed while the run is open, and its lines with it"
+                f"{self._path}: was removed while the run is open, and what was in it"
             )
         if self._torn:
             self._take_back(self._file)

@@ -18,6 +18,7 @@ SINKS = [
     {"kind": "jsonl"},
     {"kind": "console"},
     {"kind": "memory"},
+    {"kind": "tensorboard"},
 ]
 
 
