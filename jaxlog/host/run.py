@@ -123,7 +123,10 @@ class Run:
         positions = self._go_on_from(state)
         infos = [
             dataclasses.replace(
-                self.info, position=positions.get(_key(self._sinks, sink)), accounts=self.accounts
+                self.info,
+                position=positions.get(_key(self._sinks, sink)),
+                accounts=self.accounts,
+                config=self._facts.get("config", self.info.config),  # without secrets
             )
             for sink in self._sinks
         ]
