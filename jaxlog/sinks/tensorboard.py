@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -99,9 +98,11 @@ class TensorboardSink(Sink):
                 cut(path, 0)
             elif run.position is not None:
                 cut(path, run.position.get(path.relative_to(self._root).as_posix(), 0))
+            if path.parent != self._root:
+                with contextlib.suppress(OSError):  # it is not empty
+                    path.parent.rmdir()
         self._name = new_name(files)
-        self._folders = _lane_folders(self._root)
-        self._files: dict[int | None, EventFile] = {}  # by lane; None for the whole
+        self._files: dict[Hashable, EventFile] = {}
         self._samples: dict[tuple[str, int], list[EpisodeEvent]] = {}
         self._compared = False
         self._said_many = False
@@ -199,14 +200,16 @@ class TensorboardSink(Sink):
             self._compared = True
 
     def _file(self, lane: Lane | None = None) -> EventFile:
-        """The file of a lane, or that of the whole."""
-        index = None if lane is None else lane.index
-        if index not in self._files:
+        """The file of a lane, or that of the whole.
+
+        Call sites that name a lane by other labels have another file for it: which of them comes
+        first is not always the same. Labels whose values change do not lead to new files.
+        """
+        key = None if lane is None else (lane.index, *lane.labels)
+        if key not in self._files:
             folder, first = self._root, []
             if lane is not None:
-                # A folder that is there is gone on with, should the labels have changed.
-                named = self._root / folder_name(lane.index, lane.labels)
-                folder = self._folders.setdefault(lane.index, named)
+                folder = self._root / folder_name(lane.index, lane.labels)
                 folder.mkdir(exist_ok=True)
                 if lane.labels:
                     first.append(self._first(summaries.text("labels", _two_columns(lane.labels))))
@@ -214,8 +217,8 @@ class TensorboardSink(Sink):
             file = EventFile(folder / self._name, self._run.resumes_at)
             for data in first:
                 file.add(data)
-            self._files[index] = file
-        return self._files[index]
+            self._files[key] = file
+        return self._files[key]
 
     def _hyperparameters(self, labels: Labels) -> list[bytes]:
         values = self._config | dict(labels)
@@ -233,15 +236,6 @@ def _root(run: RunInfo) -> Path:
 
 def _sizes(root: Path) -> dict[str, int]:
     return {path.relative_to(root).as_posix(): path.stat().st_size for path in own_files(root)}
-
-
-def _lane_folders(root: Path) -> dict[int, Path]:
-    """The folders of lanes that are there already."""
-    return {
-        int(found[1]): path
-        for path in sorted(root.glob("lane_*"))
-        if path.is_dir() and (found := re.match(r"lane_(\d+)", path.name))
-    }
 
 
 def _two_columns(values: Mapping[str, Any]) -> str:
