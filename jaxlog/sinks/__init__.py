@@ -13,6 +13,7 @@ _SINKS = {
     "console": "jaxlog.sinks.console:ConsoleSink",
     "wandb": "jaxlog.sinks.wandb:WandbSink",
     "memory": "jaxlog.sinks.memory:MemorySink",
+    "tensorboard": "jaxlog.sinks.tensorboard:TensorboardSink",
 }
 
 

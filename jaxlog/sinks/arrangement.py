@@ -11,8 +11,8 @@ import numpy as np
 from jaxlog.events import Histogram, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
-"""`runs`: a run of the tool for each lane. `columns`: one run, with a column for each metric of each
-lane. `aggregate`: one run, with one value for all lanes."""
+"""`runs`: a run of the tool's for each lane. `columns`: one run, in which each metric has a column
+for each lane. `aggregate`: one run, with one value for all lanes."""
 
 Values = dict[str, Scalar | Histogram]
 

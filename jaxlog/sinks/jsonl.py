@@ -8,9 +8,7 @@ killed only the last may be torn, and is cut off when the run goes on.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Mapping
-from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +24,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 _START = b'{"timestamp":'  # of every line
@@ -49,7 +48,7 @@ class JsonlSink(Sink):
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
-        self._files: dict[str, _LineFile] = {}
+        self._files: dict[str, GrowingFile] = {}
 
     def check(self, run: RunInfo) -> None:
         """Checks that the directory's lines are of this run, and as many as its state knows of.
@@ -88,9 +87,9 @@ class JsonlSink(Sink):
             if run.if_exists == "replace":
                 path.unlink()
             elif run.position is not None:
-                _cut(path, run.position.get(path.name, 0))
+                cut(path, run.position.get(path.name, 0))
             else:
-                _cut(path, _whole_lines(path))
+                cut(path, _whole_lines(path))
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         head = _head(event)
@@ -149,9 +148,9 @@ class JsonlSink(Sink):
             for file in self._files.values():
                 every.callback(file.close)
 
-    def _file(self, name: str) -> _LineFile:
+    def _file(self, name: str) -> GrowingFile:
         if name not in self._files:
-            self._files[name] = _LineFile(self._directory / name)
+            self._files[name] = GrowingFile(self._directory / name)
         return self._files[name]
 
 
@@ -183,65 +182,6 @@ def _whole_lines(path: Path) -> int:
                 return start + found + 1
             end = start
     return 0
-
-
-def _cut(path: Path, size: int) -> None:
-    """Leaves the first bytes of a file; no file where none is left."""
-    if not size:
-        path.unlink()
-    elif path.stat().st_size > size:
-        os.truncate(path, size)
-
-
-class _LineFile:
-    """A file of whole lines: what is flushed is in it, and of a write that failed nothing is."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: FileIO | None = None
-        self._pending: list[bytes] = []
-        self._size = 0  # up to here there are whole lines
-        self._torn = False
-
-    def add(self, lines: bytes) -> None:
-        self._pending.append(lines)
-
-    def flush(self) -> None:
-        if not self._pending:
-            return
-        if self._file is None:
-            self._file = self._path.open("ab", buffering=0)
-            self._size = self._file.tell()
-        if not os.fstat(self._file.fileno()).st_nlink:
-            raise FileNotFoundError(
-                f"{self._path}: was removed while the run is open, and its lines with it"
-            )
-        if self._torn:
-            self._take_back(self._file)
-        data = memoryview(b"".join(self._pending))
-        done = 0
-        try:
-            while done < len(data):
-                done += self._file.write(data[done:])
-        except BaseException:
-            self._torn = True
-            with contextlib.suppress(OSError):  # then it is tried before the next write
-                self._take_back(self._file)
-            raise
-        self._size += len(data)
-        self._pending.clear()
-
-    def _take_back(self, file: FileIO) -> None:
-        """Cuts off what a failed write left."""
-        file.truncate(self._size)
-        self._torn = False
-
-    def close(self) -> None:
-        try:
-            self.flush()
-        finally:
-            if self._file is not None:
-                self._file.close()
 
 
 def _head(event: Event) -> dict[str, Any]:

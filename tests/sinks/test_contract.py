@@ -19,6 +19,7 @@ SINKS = [
     {"kind": "console"},
     {"kind": "wandb", "mode": "offline", "episodes": "both"},
     {"kind": "memory"},
+    {"kind": "tensorboard"},
 ]
 
 

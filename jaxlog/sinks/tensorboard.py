@@ -1,0 +1,253 @@
+"""Event files for TensorBoard: a run of its own for each lane, beside that of the whole."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Labels,
+    Lane,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
+from jaxlog.sinks import summaries
+from jaxlog.sinks.arrangement import Lanes, arranged, folder_name
+from jaxlog.sinks.event_files import EventFile, encoded, new_name, own_files
+from jaxlog.sinks.growing import cut
+from jaxlog.sinks.sink import Sink, SinkSettings
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+_log = logging.getLogger("jaxlog")
+
+MOST_RUNS = 256
+"""The lanes that get a run each: TensorBoard cannot show more, and each holds a file open."""
+MOST_ROWS = 100
+"""The sampled episodes of a step that are shown."""
+
+
+class TensorboardSettings(SinkSettings, frozen=True):
+    """Writes event files into the folder `tensorboard` of the run's directory."""
+
+    kind: Literal["tensorboard"] = "tensorboard"
+    lanes: Lanes = Field(
+        "runs",
+        description="How lanes are shown: `runs`, each as a run of its own; `columns`, as tags "
+        "`batch/loss/seed=3`; `aggregate`, as the mean over them and its spread. More than "
+        f"{MOST_RUNS} lanes are not shown as runs, but as `aggregate`.",
+    )
+
+
+class TensorboardSink(Sink):
+    """Writes scalars and histograms as `{name}/{key}`, and episodes and the config as tables."""
+
+    Settings = TensorboardSettings
+    needs_directory = True
+
+    def check(self, run: RunInfo) -> None:
+        """Checks that tensorboardX is there, and that the files are of this run.
+
+        Raises:
+          ModuleNotFoundError: it is not.
+          FileExistsError: the files are of another run.
+          ValueError: some that the run's state knows of are missing.
+        """
+        try:
+            import tensorboardX  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"the sink tensorboard needs {error.name}, which is not installed; "
+                "pip install 'jaxlog[tensorboard]'",
+                name=error.name,
+            ) from error
+        root = _root(run)
+        sizes = _sizes(root)
+        if run.if_exists == "error" and any(sizes.values()):
+            raise FileExistsError(
+                f"{root}: has the event files of another run; choose another directory, delete "
+                "it, or give open if_exists='replace'"
+            )
+        for name, size in (run.position or {}).items():
+            if sizes.get(name, 0) < size:
+                raise ValueError(
+                    f"{root / name}: got {sizes.get(name, 0)} bytes, expected the {size} it had "
+                    "when the state was taken; put the file back, or start anew with "
+                    "if_exists='replace'"
+                )
+
+    def open(self, run: RunInfo) -> None:
+        """Brings the files to where the run begins, or goes on, and writes its config."""
+        self._run = run
+        self._root = _root(run)
+        self._root.mkdir(exist_ok=True)
+        files = own_files(self._root)
+        for path in files:
+            if run.if_exists == "replace":
+                cut(path, 0)
+            elif run.position is not None:
+                cut(path, run.position.get(path.relative_to(self._root).as_posix(), 0))
+            if path.parent != self._root:
+                with contextlib.suppress(OSError):  # it is not empty
+                    path.parent.rmdir()
+        self._name = new_name(files)
+        self._files: dict[Hashable, EventFile] = {}
+        self._samples: dict[tuple[str, int], list[EpisodeEvent]] = {}
+        self._compared = False
+        self._said_many = False
+        self._config = summaries.flat(run.config)
+        config = {"run": run.name, "tags": ", ".join(run.tags), **self._config}
+        self._file().add(self._first(summaries.text("config", _two_columns(config))))
+        self.flush()
+
+    def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
+        lanes = self._lanes(event)
+        env_step = {} if event.env_step is None else {"env_step": event.env_step}
+        written = []
+        for lane, values in arranged(event, lanes):
+            if lane is None and (event.num_lanes == 1 or lanes != "runs"):
+                self._compare(event.lanes[0].labels if event.num_lanes == 1 else {})
+            if values:
+                data = self._event(event, event.name, env_step | values)
+                written.append((self._file(lane), data))
+        for file, data in written:
+            file.add(data)
+
+    def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
+        if event.sampled:  # to be written with the others of its step
+            self._samples.setdefault((event.name, event.step), []).append(event)
+        else:
+            self._write_numbers(event, event.name, event.episode)
+
+    def write_task(self, event: TaskEvent) -> None:  # noqa: D102
+        self._write_text(event, "task/start", _two_columns(event.values))
+
+    def write_step(self, event: StepEvent) -> None:  # noqa: D102
+        self._write_numbers(event, "step", event.values)
+
+    def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
+        self._write_numbers(event, "evaluation", event.values)
+        self._write_text(event, "evaluation/table", _two_columns(event.values))
+
+    def flush(self) -> None:  # noqa: D102
+        while self._samples:
+            (name, step), episodes = next(iter(self._samples.items()))
+            self._write_text(episodes[0], f"{name}/sampled_episodes", _episodes(episodes))
+            del self._samples[name, step]
+        with contextlib.ExitStack() as every:  # one file that fails does not keep the others
+            for file in self._files.values():
+                every.callback(file.flush)
+
+    def position(self) -> dict[str, int]:
+        """The size of each file."""
+        return _sizes(self._root)
+
+    def close(self) -> None:  # noqa: D102
+        with contextlib.ExitStack() as every:
+            for file in self._files.values():
+                every.callback(file.close)
+            self.flush()
+
+    def _lanes(self, event: MetricsEvent) -> Lanes:
+        if self.settings.lanes != "runs" or event.num_lanes <= MOST_RUNS:
+            return self.settings.lanes
+        if not self._said_many:
+            self._said_many = True
+            _log.warning(
+                "jaxlog: the sink tensorboard shows %d lanes as their mean, because %d is the most "
+                "it shows as runs; lanes: columns or aggregate in its settings is taken as it is.",
+                event.num_lanes,
+                MOST_RUNS,
+            )
+        return "aggregate"
+
+    def _event(
+        self, of: MetricsEvent | EpisodeEvent | StepEvent | EvaluationEvent, name: str, values: Any
+    ) -> bytes:
+        tagged = {f"{name}/{key}": value for key, value in values.items()}
+        return encoded(summaries.summary(tagged), of.step, of.timestamp)
+
+    def _write_numbers(
+        self, of: EpisodeEvent | StepEvent | EvaluationEvent, name: str, values: Mapping[str, Any]
+    ) -> None:
+        found = {key: summaries.as_number(value) for key, value in values.items()}
+        numbers = {key: number for key, number in found.items() if number is not None}
+        self._compare({})
+        if numbers:
+            self._file().add(self._event(of, name, numbers))
+
+    def _write_text(
+        self, of: EpisodeEvent | TaskEvent | EvaluationEvent, tag: str, markdown: str
+    ) -> None:
+        self._file().add(encoded(summaries.text(tag, markdown), of.step, of.timestamp))
+
+    def _compare(self, labels: Labels) -> None:
+        """Has TensorBoard compare the run of the whole with others, once there is what to."""
+        if not self._compared:
+            for first in self._hyperparameters(labels):
+                self._file().add(first)
+            self._compared = True
+
+    def _file(self, lane: Lane | None = None) -> EventFile:
+        """The file of a lane, or that of the whole.
+
+        Call sites that name a lane by other labels have another file for it: which of them comes
+        first is not always the same. Labels whose values change do not lead to new files.
+        """
+        key = None if lane is None else (lane.index, *lane.labels)
+        if key not in self._files:
+            folder, first = self._root, []
+            if lane is not None:
+                folder = self._root / folder_name(lane.index, lane.labels)
+                folder.mkdir(exist_ok=True)
+                if lane.labels:
+                    first.append(self._first(summaries.text("labels", _two_columns(lane.labels))))
+                first += self._hyperparameters(lane.labels)
+            file = EventFile(folder / self._name, self._run.resumes_at)
+            for data in first:
+                file.add(data)
+            self._files[key] = file
+        return self._files[key]
+
+    def _hyperparameters(self, labels: Labels) -> list[bytes]:
+        values = self._config | dict(labels)
+        return [self._first(summaries.hyperparameters(values))] if values else []
+
+    def _first(self, summary: Message) -> bytes:
+        """What a file begins with: it is of where the run began, or goes on."""
+        return encoded(summary, self._run.resumes_at or 0, time.time())
+
+
+def _root(run: RunInfo) -> Path:
+    assert run.directory is not None
+    return run.directory / "tensorboard"
+
+
+def _sizes(root: Path) -> dict[str, int]:
+    return {path.relative_to(root).as_posix(): path.stat().st_size for path in own_files(root)}
+
+
+def _two_columns(values: Mapping[str, Any]) -> str:
+    return summaries.table([{"name": key, "value": value} for key, value in values.items()])
+
+
+def _episodes(events: list[EpisodeEvent]) -> str:
+    rows = [
+        ({"lane": event.lane} if event.num_lanes > 1 else {})
+        | dict(event.labels)
+        | dict(event.episode)
+        for event in events[:MOST_ROWS]
+    ]
+    more = len(events) - len(rows)
+    return summaries.table(rows) + (f"\n\nand {more} more" if more else "")

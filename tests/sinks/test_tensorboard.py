@@ -1,0 +1,486 @@
+"""Event files, as TensorBoard's own reader finds them."""
+
+from __future__ import annotations
+
+import html
+import math
+import struct
+import sys
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.context import RequestContext
+from tensorboard.plugins import base_plugin
+
+import jaxlog
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Histogram,
+    Key,
+    Lane,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
+from jaxlog.sinks.event_files import own_files
+from jaxlog.sinks.tensorboard import MOST_RUNS, TensorboardSettings, TensorboardSink
+from tests.conftest import MakeLogger
+
+with warnings.catch_warnings():  # of a package that TensorBoard brings with it
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from tensorboard import plugin_util
+    from tensorboard.plugins.hparams import api_pb2, backend_context, list_session_groups
+
+Scalars = dict[str, list[tuple[int, float]]]
+EVERYTHING = {"scalars": 0, "tensors": 0, "histograms": 0, "compressedHistograms": 0}
+
+
+def read(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder), size_guidance=EVERYTHING).Reload()
+
+
+def scalars(folder: Path) -> Scalars:
+    """What is in the files of one of TensorBoard's runs, by tag."""
+    found = read(folder)
+    return {
+        tag: [(event.step, event.value) for event in found.Scalars(tag)]
+        for tag in found.Tags()["scalars"]
+    }
+
+
+def texts(folder: Path, tag: str) -> list[str]:
+    return [event.tensor_proto.string_val[0].decode() for event in read(folder).Tensors(tag)]
+
+
+def runs(root: Path) -> list[str]:
+    return sorted({path.parent.name for path in own_files(root)})
+
+
+def opened(directory: Path, lanes: Any = "runs", **info: Any) -> TensorboardSink:
+    sink = TensorboardSink(TensorboardSettings(lanes=lanes))
+    run = RunInfo("a run", directory, **info)
+    sink.check(run)
+    sink.open(run)
+    return sink
+
+
+def metrics(step: int, *lanes: dict[str, Any], name: str = "batch", **more: Any) -> MetricsEvent:
+    keys = {key: Key("other", key, "") for lane in lanes for key in lane}
+    held = tuple(Lane(i, {"seed": i}, lane) for i, lane in enumerate(lanes))
+    number = more.pop("num_lanes", len(lanes))
+    return MetricsEvent(
+        name, step, more.pop("env_step", None), 1e9 + step, held, keys, num_lanes=number, **more
+    )
+
+
+def test_numbers_are_read_back_as_they_were(tmp_path: Path) -> None:
+    values = {
+        "small": np.float32(1e-42),
+        "third": np.float32(1 / 3),
+        "count": np.int32(7),
+        "flag": np.bool_(True),
+        "nan": np.float32(np.nan),
+        "inf": -np.float32(np.inf),
+        "wide": 1e300,
+        "[odd] name/with: signs ✓": 1.5,
+    }
+    sink = opened(tmp_path)
+    sink.write_metrics(metrics(3, values, env_step=4 * 10**6))
+    sink.flush()  # and no more: what is flushed is there
+    found = scalars(tmp_path / "tensorboard")
+    wide = {"batch/wide": [(3, math.inf)], "batch/env_step": [(3, 4e6)]}
+    np.testing.assert_equal(
+        found,
+        {f"batch/{key}": [(3, float(np.float32(min(v, 1e38))))] for key, v in values.items()}
+        | wide,
+    )
+    (event,) = read(tmp_path / "tensorboard").Scalars("batch/third")
+    assert event.wall_time == 1e9 + 3
+    sink.close()
+
+
+def test_histograms_have_the_buckets_that_were_counted(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for step, counts in enumerate([(1, (2, 0, 3), 4), (0, (0, 5, 0), 0), (0, (0, 0, 0), 0)]):
+        below, within, above = counts
+        histogram = Histogram((0.0, 1.0, 2.0, 4.0), within, below, above)
+        sink.write_metrics(metrics(step, {"h": histogram}))
+    sink.close()
+    events = read(tmp_path / "tensorboard").histograms.Items("batch/h")
+    found = [event.histogram_value for event in events]
+    assert [list(value.bucket_limit) for value in found] == [[0, 1, 2, 4, 6]] * 3
+    assert [list(value.bucket) for value in found] == [[1, 2, 0, 3, 4], [0, 0, 5, 0, 0], [0] * 5]
+    assert [value.num for value in found] == [10, 5, 0]
+    assert [(value.min, value.max) for value in found[:2]] == [(-1, 6), (1, 2)]
+
+
+class Training:
+    """Three seeds; seed 2 has episodes only at odd steps."""
+
+    def __init__(self, make_logger: MakeLogger, lanes: str, **settings: Any) -> None:
+        sink = {"kind": "tensorboard", "lanes": lanes}
+        self.logger = logger = make_logger(
+            40,
+            log_frequency=3,
+            sinks=[sink, {"kind": "memory"}],
+            env_steps_per_update=8,
+            **settings,
+        )
+
+        def update(seed: jax.Array, total: jax.Array, step: jax.Array) -> Any:
+            total += jnp.sin(total + step.astype(np.float32))
+            jaxlog.batch_step(
+                logger,
+                step,
+                {"episode_returns": total + jnp.arange(4.0), "policy_loss": total},
+                where=(seed < 2) | (step % 2 == 1) & (jnp.arange(4) < 3),
+                labels={"seed": seed, "lr": jnp.float32(0.1)},
+            )
+            jaxlog.batch_step(logger, step // 4, {"x": total}, name="eval", when=step % 4 == 0)
+            return total, None
+
+        def advance(seed: jax.Array, total: jax.Array, steps: jax.Array) -> Any:
+            return jax.lax.scan(lambda carry, step: update(seed, carry, step), total, steps)[0]
+
+        self.seeds = jnp.arange(3)
+        self.advance = jax.jit(jax.vmap(advance, in_axes=(0, 0, None)))
+
+    def run(self, carry: Any, begin: int, end: int) -> Any:
+        return self.advance(self.seeds, carry, jnp.arange(begin, end))
+
+    def start(self) -> jax.Array:
+        return self.seeds.astype(np.float32)
+
+
+def test_lanes_as_runs(make_logger: MakeLogger, tmp_path: Path) -> None:
+    training = Training(make_logger, "runs", sampling_enabled=False, over_lanes=["mean"])
+    with training.logger.open(tmp_path) as run:
+        training.run(training.start(), 0, 10)
+    root = tmp_path / "tensorboard"
+    folders = [f for i in range(3) for f in (f"lane_00{i}", f"lane_00{i}-seed={i},lr=0.1")]
+    assert runs(root) == [*folders, "tensorboard"]
+    for i in range(3):
+        wanted: Scalars = {}
+        for event in run.sink("memory").metrics:
+            assert event.env_step == 8 * (event.step + 1)
+            pairs = {"env_step": event.env_step} | dict(event.lanes[i].metrics)
+            for key, value in pairs.items():
+                wanted.setdefault(f"{event.name}/{key}", []).append((event.step, float(value)))
+        labelled = scalars(root / f"lane_00{i}-seed={i},lr=0.1")
+        assert set(labelled) == {tag for tag in wanted if tag.startswith("batch/")}
+        assert labelled | scalars(root / f"lane_00{i}") == wanted
+    own = scalars(root)
+    assert [step for step, _ in own["batch/policy_loss_lanes_mean"]] == [0, 3, 6, 9]
+    assert own["batch/episode_return_mean_lanes"] == [(0, 2), (6, 2)]
+    assert not any(tag.endswith("policy_loss") for tag in own)
+    assert "| seed | 0 |" in texts(root / "lane_000-seed=0,lr=0.1", "labels")[0]
+
+
+@pytest.mark.parametrize("mode", ["columns", "aggregate"])
+def test_lanes_in_one_run(mode: str, make_logger: MakeLogger, tmp_path: Path) -> None:
+    training = Training(make_logger, mode, sampling_enabled=False)
+    with training.logger.open(tmp_path) as run:
+        training.run(training.start(), 0, 10)
+    assert runs(tmp_path / "tensorboard") == ["tensorboard"]
+    found = scalars(tmp_path / "tensorboard")
+    for event in run.sink("memory").metrics:
+        if event.name == "batch":
+            values = [float(lane.metrics["policy_loss"]) for lane in event.lanes]
+            if mode == "columns":
+                wanted = {f"/seed={i},lr=0.1": value for i, value in enumerate(values)}
+            else:
+                wanted = {"": np.mean(values), "_lanes_std": np.std(values)}
+            for suffix, value in wanted.items():
+                pair = (event.step, np.float32(value))
+                assert pair in found[f"batch/policy_loss{suffix}"]
+
+
+def test_too_many_lanes_are_shown_as_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sink = opened(tmp_path)
+    for step in range(2):
+        sink.write_metrics(metrics(step, *[{"a": 1.0}] * (MOST_RUNS + 1)))
+    sink.close()
+    assert runs(tmp_path / "tensorboard") == ["tensorboard"]
+    assert scalars(tmp_path / "tensorboard")["batch/a"] == [(0, 1.0), (1, 1.0)]
+    (said,) = caplog.messages
+    assert "shows 257 lanes as their mean, because 256 is the most it shows as runs" in said
+
+
+def test_a_run_that_goes_on_is_read_as_one_that_nobody_stopped(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    training = Training(make_logger, "runs")
+    with training.logger.open(tmp_path / "whole"):
+        training.run(training.start(), 0, 40)
+    with training.logger.open(tmp_path / "run") as run:
+        carry = training.run(training.start(), 0, 20)
+        state = run.state()
+        watching = {
+            name: EventAccumulator(str(tmp_path / "run" / "tensorboard" / name), EVERYTHING)
+            for name in runs(tmp_path / "run" / "tensorboard")
+            if "seed" in name
+        }
+        training.run(carry, 20, 33)
+        run.flush()
+        for reader in watching.values():
+            assert reader.Reload().Scalars("batch/policy_loss")[-1].step == 30
+    with training.logger.open(tmp_path / "run", if_exists="resume", state=state):
+        training.run(carry, 20, 40)
+    whole, again = (tmp_path / name / "tensorboard" for name in ("whole", "run"))
+    assert runs(whole) == runs(again)
+    assert len(watching) == 3
+    for name in runs(whole):
+        folder = "" if name == "tensorboard" else name
+        assert scalars(again / folder) == scalars(whole / folder)
+    for name, reader in watching.items():
+        wanted = scalars(whole / name)
+        assert len(wanted) > 5
+        assert len(texts(again / name, "labels")) == 2  # of each session
+        # A TensorBoard that has read what was dropped forgets it, as far as steps tell it.
+        late = [(event.step, event.value) for event in reader.Reload().Scalars("batch/policy_loss")]
+        assert late == wanted["batch/policy_loss"]
+    sampled = "batch/sampled_episodes"
+    assert texts(again, sampled) == texts(whole, sampled) != []
+
+
+def test_without_a_position_what_comes_again_is_purged_by_its_step(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for step in range(6):
+        sink.write_metrics(metrics(step, {"a": step}, {"a": step}))
+    sink.close()
+    sink = opened(tmp_path, if_exists="resume", resumes_at=4)
+    for step in range(5, 7):
+        sink.write_metrics(metrics(step, {"a": -step}, {"a": -step}))
+    sink.close()
+    for lane in range(2):
+        folder = tmp_path / "tensorboard" / f"lane_00{lane}-seed={lane}"
+        assert scalars(folder)["batch/a"] == [(0, 0), (1, 1), (2, 2), (3, 3), (5, -5), (6, -6)]
+
+
+def test_labels_that_change_do_not_lead_to_new_files(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for step in range(3):
+        lanes = tuple(Lane(i, {"lr": 0.5**step}, {"a": step}) for i in range(2))
+        event = metrics(step, {"a": 1}, {"a": 1})
+        sink.write_metrics(MetricsEvent("batch", step, None, 0.0, lanes, event.keys, num_lanes=2))
+    sink.close()
+    assert runs(tmp_path / "tensorboard") == ["lane_000-lr=1.0", "lane_001-lr=1.0", "tensorboard"]
+    found = scalars(tmp_path / "tensorboard" / "lane_001-lr=1.0")
+    assert found == {"batch/a": [(0, 0), (1, 1), (2, 2)]}
+
+
+def test_only_its_own_files_are_replaced(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    sink.write_metrics(metrics(0, {"a": 1.0}, {"a": 2.0}))
+    sink.close()
+    root = tmp_path / "tensorboard"
+    mine = [root / "events.out.tfevents.1234567890.mine", root / "notes.txt"]
+    for path in mine:
+        path.write_text("")
+    with pytest.raises(FileExistsError, match="has the event files of another run; choose another"):
+        opened(tmp_path)
+    opened(tmp_path, if_exists="replace").close()
+    assert runs(root) == ["tensorboard"]
+    assert sorted(path for path in root.rglob("*") if path not in own_files(root)) == sorted(mine)
+
+
+def test_files_that_are_missing_are_missed(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    position = sink.position()
+    sink.close()
+    own_files(tmp_path / "tensorboard")[0].unlink()
+    with pytest.raises(ValueError, match=r"got 0 bytes, expected the \d+ it had when"):
+        opened(tmp_path, if_exists="resume", position=position)
+
+
+def test_whole_records_before_a_torn_one_are_read_and_those_of_the_next_session(
+    tmp_path: Path,
+) -> None:
+    sink = opened(tmp_path)
+    for step in range(3):
+        sink.write_metrics(metrics(step, {"a": float(step)}))
+    sink.close()
+    (path,) = own_files(tmp_path / "tensorboard")
+    path.write_bytes(path.read_bytes()[:-5])
+    sink = opened(tmp_path, if_exists="resume")
+    sink.write_metrics(metrics(2, {"a": 5.0}))
+    sink.close()
+    first, second = own_files(tmp_path / "tensorboard")
+    assert first == path != second  # in the order they are read
+    assert scalars(tmp_path / "tensorboard")["batch/a"] == [(0, 0.0), (1, 1.0), (2, 5.0)]
+
+
+def test_a_write_that_failed_is_tried_again_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = opened(tmp_path)
+    sink.write_metrics(metrics(0, {"a": 1.0}))
+    sampled = EpisodeEvent("batch", 0, None, 0.0, 0, {}, {"environment_id": 1}, {})
+    sink.write_episode(sampled)
+    growing: Any = sink._files[None]._file
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def write(self, data: bytes) -> int:
+            real.write(data[:7])
+            raise OSError(28, "no space left on device")
+
+    real = growing._file
+    growing._file = Full()
+    with pytest.raises(OSError, match="no space"):
+        sink.flush()
+    growing._file = real
+    sink.flush()
+    sink.close()
+    assert scalars(tmp_path / "tensorboard")["batch/a"] == [(0, 1.0)]
+    assert len(texts(tmp_path / "tensorboard", "batch/sampled_episodes")) == 1
+
+
+def test_episodes_are_a_table_in_which_nothing_is_markup(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for lane in range(2):
+        episode = {"environment_id": 3, "note": "a|b*c*\n<b>`x`", "goal": np.arange(2)}
+        sink.write_episode(
+            EpisodeEvent("batch", 9, None, 2e9, lane, {"seed": 7}, episode, {}, num_lanes=2)
+        )
+    for i in range(120):
+        sink.write_episode(EpisodeEvent("many", 9, None, 2e9, 0, {}, {"environment_id": i}, {}))
+    sink.close()
+    (found,) = texts(tmp_path / "tensorboard", "batch/sampled_episodes")
+    shown = html.unescape(plugin_util.markdown_to_safe_html(found))
+    assert shown.count("<tr>") == 3
+    assert shown.count("<td>") == 2 * 5
+    assert "<th>environment_id</th>" in shown
+    assert "<td>a|b*c* <b>`x`</td>" in shown
+    assert "<td>[0, 1]</td>" in shown
+    (many,) = texts(tmp_path / "tensorboard", "many/sampled_episodes")
+    assert plugin_util.markdown_to_safe_html(many).count("<tr>") == 1 + 100
+    assert many.endswith("and 20 more")
+
+
+def test_a_single_environment(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    sink.write_task(TaskEvent(0, 1e9, {"task_id": "maze"}, {}))
+    for step in range(2):
+        values = {"reward": np.float32(step), "action": 3, "note": "a text", "done": step == 1}
+        sink.write_step(StepEvent(step, 1e9 + step, 0, {}, values, {"state": np.zeros(3)}))
+    sink.write_episode(
+        EpisodeEvent("episode", 1, None, 1e9, 0, {}, {"total_reward": 1.0}, {}, sampled=False)
+    )
+    sink.write_evaluation(EvaluationEvent(1, 1e9, {"success_rate": 0.5, "of": "maze"}, {}))
+    sink.close()
+    assert scalars(tmp_path / "tensorboard") == {
+        "step/reward": [(0, 0.0), (1, 1.0)],
+        "step/action": [(0, 3.0), (1, 3.0)],
+        "step/done": [(0, 0.0), (1, 1.0)],
+        "episode/total_reward": [(1, 1.0)],
+        "evaluation/success_rate": [(1, 0.5)],
+    }
+    assert "| task&#95;id | maze |" in texts(tmp_path / "tensorboard", "task/start")[0]
+    assert "| of | maze |" in texts(tmp_path / "tensorboard", "evaluation/table")[0]
+
+
+def test_the_config_is_a_table_and_tells_no_secrets(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[{"kind": "tensorboard"}])
+    config = {"optimizer": {"lr": 0.1}, "api_key": "abc", "layers": [64, 64]}
+    with logger.open(tmp_path, config=config, name="first", tags=("a", "b")):
+        pass
+    (found,) = texts(tmp_path / "tensorboard", "config")
+    assert found.splitlines()[2:] == [
+        "| run | first |",
+        "| tags | a, b |",
+        "| optimizer.lr | 0.1 |",
+        "| api&#95;key | (redacted) |",
+        "| layers | &#91;64, 64&#93; |",
+    ]
+
+
+@pytest.mark.parametrize("mode", ["runs", "aggregate"])
+def test_the_tab_for_hyperparameters_compares_runs(mode: str, tmp_path: Path) -> None:
+    config = {"lr": 0.1, "clip": math.inf, "on": True, "optimizer": {"name": "adam"}}
+    sink = opened(tmp_path, mode, config=config)
+    for step in range(2):
+        sink.write_metrics(metrics(step, {"loss": 1.0 - step}, {"loss": 5.0 - step}))
+    sink.close()
+    multiplexer = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(tmp_path))
+    provider = data_provider.MultiplexerDataProvider(multiplexer.Reload(), str(tmp_path))
+    ctx = RequestContext()
+    context = backend_context.Context(
+        base_plugin.TBContext(
+            flags=SimpleNamespace(generic_data="true"),
+            data_provider=provider,
+            logdir=str(tmp_path),
+        )
+    )
+    experiment = context.experiment_from_metadata(
+        ctx, "", True, context.hparams_metadata(ctx, ""), None
+    )
+    named = {info.name for info in experiment.hparam_infos}
+    assert named >= {"lr", "clip", "on", "optimizer.name"}
+    request = api_pb2.ListSessionGroupsRequest(
+        start_index=0, slice_size=10, allowed_statuses=[api_pb2.STATUS_UNKNOWN, 3]
+    )
+    groups = list_session_groups.Handler(ctx, context, "", request).run().session_groups
+    rows = {
+        (
+            group.hparams["seed"].number_value if "seed" in group.hparams else None,
+            group.hparams["lr"].number_value,
+            group.hparams["clip"].string_value,
+            group.hparams["on"].bool_value,
+            *(value.value for value in group.metric_values if value.name.tag == "batch/loss"),
+        )
+        for group in groups
+    }
+    if mode == "runs":
+        assert rows == {(0, 0.1, "inf", True, 0.0), (1, 0.1, "inf", True, 4.0)}
+    else:
+        assert rows == {(None, 0.1, "inf", True, 2.0)}
+
+
+def test_the_package_is_missing(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = make_logger(sinks=[{"kind": "tensorboard"}])
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'jaxlog\[tensorboard\]'"):
+        logger.open(tmp_path)
+
+
+def test_the_framing_is_that_of_tensorboardx(tmp_path: Path) -> None:
+    from tensorboardX.record_writer import RecordWriter
+
+    sink = opened(tmp_path)
+    sink.close()
+    (path,) = own_files(tmp_path / "tensorboard")
+    data, records = path.read_bytes(), []
+    while data:
+        size = struct.unpack("<Q", data[:8])[0]
+        records.append(data[12 : 12 + size])
+        data = data[16 + size :]
+    writer = RecordWriter(str(tmp_path / "other"))
+    for record in records:
+        writer.write(record)
+    writer.close()
+    assert (tmp_path / "other").read_bytes() == path.read_bytes()
+
+
+def test_settings_are_loaded_without_tensorboardx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    settings = jaxlog.load_config({"sinks": [{"kind": "tensorboard", "lanes": "columns"}]})
+    assert settings.sinks[0].lanes == "columns"  # type: ignore[attr-defined]
+    with pytest.raises(jaxlog.ConfigError, match="lanes"):
+        jaxlog.load_config({"sinks": [{"kind": "tensorboard", "lanes": "rows"}]})
