@@ -12,6 +12,7 @@ _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
     "console": "jaxlog.sinks.console:ConsoleSink",
     "memory": "jaxlog.sinks.memory:MemorySink",
+    "svg": "jaxlog.sinks.svg:SvgSink",
 }
 
 

@@ -18,6 +18,7 @@ SINKS = [
     {"kind": "jsonl"},
     {"kind": "console"},
     {"kind": "memory"},
+    {"kind": "svg"},
 ]
 
 
@@ -73,5 +74,5 @@ def test_a_run_without_records_is_a_run(
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, memory"):
+    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, memory, svg"):
         sinks.sink_class("josnl")
