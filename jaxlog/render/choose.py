@@ -17,7 +17,7 @@ from jaxlog.render.line import draw_line
 from jaxlog.render.markup import Drawing, joined, placed
 from jaxlog.render.planes import beside, in_columns
 from jaxlog.render.style import Draws, Style
-from jaxlog.render.values import CannotDrawError, is_array, kind, leaves
+from jaxlog.render.values import CannotDrawError, as_integers, is_array, kind, leaves
 
 _OF_ARRAYS: dict[str, Callable[[np.ndarray, Style], Drawing]] = {
     "grid": draw_grid,
@@ -153,9 +153,8 @@ def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
         return None
     if array.ndim == 1:
         return draw_line if array.size > 1 else None
-    few = values == "bool" or (
-        values == "int" and -_FEW_VALUES < array.min() <= array.max() < _FEW_VALUES
-    )
+    numbers = as_integers(array) if values == "int" else np.zeros(1, int)
+    few = values != "float" and -_FEW_VALUES < numbers.min() <= numbers.max() < _FEW_VALUES
     if array.ndim == 2:
         return draw_grid if few else draw_image
     if array.ndim != 3:
@@ -165,7 +164,7 @@ def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
         return _squeezed
     if channels in (3, 4):
         # What a grid world calls an observation: small, and of a few names of things.
-        symbols = few and (array.max() < 16 and max(array.shape[:2]) <= 32)
+        symbols = few and numbers.max() < _FEW_VALUES // 2 and max(array.shape[:2]) <= 32
         if (array.dtype == np.uint8 and not symbols) or (values == "float" and channels == 3):
             return draw_image
     return draw_grid if few else _heat_maps

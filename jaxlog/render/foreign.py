@@ -26,11 +26,14 @@ _ELEMENTS = frozenset((
     "feMorphology", "feOffset", "fePointLight", "feSpecularLighting", "feSpotLight", "feTile",
     "feTurbulence",
 ))  # fmt: skip
-_NOT_KEPT = frozenset(("src", "target", "ping", "download", "formaction", "action", "srcset"))
+_NOT_KEPT = frozenset(
+    ("data-title", "src", "target", "ping", "download", "formaction", "action", "srcset")
+)
 _LENGTH = re.compile(r"\s*\+?(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*(px|pt|pc|mm|cm|in|)\s*$")
 _PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96}
 _DEFAULT_SIZE = (300.0, 150.0)  # of an SVG that does not say, by the CSS standard
 _LOCAL_URL = re.compile(r"""url\(\s*['"]?#([^'")]+)['"]?\s*\)""")
+_AT_BLOCK = re.compile(r"@[^{};]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 
 
@@ -224,6 +227,7 @@ def _declarations(value: str, prefix: str) -> str | None:
 def _style_sheet(css: str, prefix: str) -> str:
     """The rules that reach out nowhere, each bound to this drawing; `@` rules are left out."""
     css = re.sub(r"/\*.*?\*/", "", clean(css), flags=re.DOTALL)
+    css = _AT_BLOCK.sub("", css)
     rules: list[str] = []
     for selectors, declarations in _RULE.findall(css):
         # What comes before a rule and belongs to none: `@import "a.css";`

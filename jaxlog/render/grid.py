@@ -45,9 +45,13 @@ def draw_grid(state: np.ndarray, style: Style) -> Drawing:
 def as_planes(array: np.ndarray) -> np.ndarray:
     """A stack `[n, height, width]`, from one whose planes lie along the first or the last axis.
 
-    They lie along the shorter of the two, and along the last where these are alike.
+    A plane is square where one can be; else they lie along the shorter of the two axes, and along
+    the last where these are alike.
     """
-    return array if array.shape[0] < array.shape[2] else np.moveaxis(array, 2, 0)
+    first, second, last = array.shape
+    along_first = first < last and (first != second or second == last)
+    along_first |= second == last != first
+    return array if along_first else np.moveaxis(array, 2, 0)
 
 
 def _one(grid: np.ndarray, style: Style) -> Drawing:

@@ -34,6 +34,8 @@ from jaxlog.render.style import Style
 _MARGIN = 18
 _ARROW = 44
 _NARROWEST = 300
+_NOTE = 200
+"""How wide a note may be, at least."""
 _MOST_NUMBERS = 8
 _TITLES = {
     "total_reward": "return",
@@ -160,8 +162,8 @@ def _side_by_side(drawings: Mapping[str, Drawing]) -> Drawing:
         below = top + drawing.height
         for note in drawing.notes[:3]:
             below += 14
-            body.append(text(note, left, below, 10, fill=MUTED, width=max(width, 120)))
-        left += max(width, max((min(text_width(n) * 10, 120) for n in drawing.notes), default=0))
+            body.append(text(note, left, below, 10, fill=MUTED, width=max(width, _NOTE)))
+        left += max(width, max((min(text_width(n) * 10, _NOTE) for n in drawing.notes), default=0))
         bottom = max(bottom, below)
     return Drawing(left, bottom + 4, joined(body))
 

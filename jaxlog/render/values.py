@@ -114,7 +114,8 @@ def shown(value: Any, digits: int = 5) -> str:
     if isinstance(value, int | np.integer) and abs(int(value)) < 10**15:
         text = str(int(value))
     elif math.isfinite(exact):
-        text = f"{exact:.{digits}g}"
+        whole = 10**digits <= abs(exact) < 10**7
+        text = f"{exact:.0f}" if whole else f"{exact:.{digits}g}"
     else:
         text = {"inf": "\u221e", "-inf": "-\u221e"}.get(str(exact), "NaN")
     return text.replace("-", "\u2212") if "e" not in text else _minus_in_front(text)
