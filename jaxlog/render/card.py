@@ -27,6 +27,8 @@ from jaxlog.render.values import described, is_array, leaves, shown
 
 _MOST_ROWS = 24
 _ROW = 22
+_LONGEST = 500
+"""Of a text, in characters."""
 _SMALL = 6
 """An array of at most so many values is written out."""
 
@@ -61,7 +63,7 @@ def in_rows(rows: Iterable[tuple[str, str]], width: float) -> Drawing:
 def worded(value: Any) -> str:
     """A value as a row of a card tells it."""
     if isinstance(value, str):
-        return value
+        return value if len(value) <= _LONGEST else value[:_LONGEST] + "\u2026"
     if isinstance(value, bytes):
         return value[:200].decode("utf-8", "replace")
     if isinstance(value, bool | int | float | complex):

@@ -117,5 +117,5 @@ def _notes(values: list[int], style: Style) -> tuple[str, ...]:
     low, high, largest = min(values), max(values), len(style.palette) - 1
     return (
         *((f"struck: negative, to {low}".replace("-", "\u2212"),) if low < 0 else ()),
-        *((f"paler: above {largest}, to {high}",) if high > largest else ()),
+        *((f"paler: above {largest}, to {high}",) if high > largest >= 0 else ()),
     )

@@ -25,8 +25,8 @@ from pydantic import AfterValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
-from jaxlog.render import Style, picture, sheet
-from jaxlog.render.choose import OWN, RENDERERS, load
+from jaxlog.render import RENDERERS, Style, load, picture, sheet
+from jaxlog.render.choose import OWN
 from jaxlog.render.markup import START
 from jaxlog.render.sheet import facts_of
 from jaxlog.render.states import states
@@ -38,6 +38,7 @@ _log = logging.getLogger("jaxlog")
 _FOLDER = "svg"
 _STEPS = "steps"
 _SHEET = "sheet.svg"
+_DRAFT = ".draft"
 _STEPS_KEPT = 64
 """Of so many steps it is kept in memory what was drawn: it is a few numbers for each."""
 
@@ -85,8 +86,8 @@ class SvgSettings(SinkSettings, frozen=True):
     )
     palette: Annotated[tuple[_Colour, ...], Strict(False)] = Field(
         ARC_COLOURS,
-        min_length=1,
-        description="The colours of a grid's cells, each as '#rrggbb': of 0, of 1, and so on.",
+        description="The colours of a grid's cells, each as '#rrggbb': of 0, of 1, and so on. "
+        "Values beyond have paler ones.",
     )
     size: int = Field(
         240,
@@ -148,7 +149,8 @@ class SvgSink(Sink):
         self._folder = run.directory / _FOLDER
         replaced = run.if_exists == "replace"
         for path, step in list(_own_files(self._folder)):
-            if replaced or (run.resumes_at is not None and step >= run.resumes_at):
+            comes_again = run.resumes_at is not None and step >= run.resumes_at
+            if replaced or comes_again or path.suffix == _DRAFT:
                 path.unlink(missing_ok=True)
                 for folder in list(path.parents)[:3]:
                     if folder.is_relative_to(self._folder):
@@ -238,7 +240,7 @@ def safe_name(name: str) -> str:
     """A text as the name of a file or folder, whatever it holds; another for another text.
 
     >>> safe_name("eval"), safe_name("../eval")
-    ('eval', 'eval-47d72a39')
+    ('eval', 'eval-18bf256a')
     """
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("._-")[:40]
     if safe == name and safe:
@@ -274,7 +276,7 @@ def _free(folder: Path, name: str) -> Path:
 def _replace(path: Path, svg: str) -> None:
     """Writes a whole file, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name}{_DRAFT}")
     try:
         draft.write_text(svg, "utf-8")
         draft.replace(path)
@@ -286,8 +288,8 @@ def _replace(path: Path, svg: str) -> None:
 
 def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
     """The files that this sink has written, each with its step; drafts of a killed process too."""
-    for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(".*.svg.draft")):
-        name = path.name.removeprefix(".").removesuffix(".draft")
+    for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(f".*.svg{_DRAFT}")):
+        name = path.name.removeprefix(".").removesuffix(_DRAFT)
         place = path.with_name(name).relative_to(folder).as_posix()
         found = next((match for way in _LAYOUT if (match := way.fullmatch(place))), None)
         if found and path.is_file() and (path.name != name or _is_own(path)):

@@ -116,9 +116,10 @@ def test_one_hot_planes_are_one_grid(axis: int) -> None:
     np.testing.assert_array_equal(values_of(drawn), grid)
 
 
-def test_other_planes_stand_beside_each_other_and_many_are_cut() -> None:
+@pytest.mark.parametrize("axis", [0, 2])
+def test_other_planes_stand_beside_each_other_and_many_are_cut(axis: int) -> None:
     planes = np.random.default_rng(0).random((5, 5, 12)) < 0.5
-    svg = picture(episode({"state": planes}))
+    svg = picture(episode({"state": np.moveaxis(planes, 2, axis)}))
     drawn = grids_of(svg)
     assert len(drawn) == 9
     for place, grid in enumerate(drawn):
