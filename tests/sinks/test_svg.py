@@ -293,19 +293,22 @@ def test_memory_does_not_grow_with_the_steps(
 ) -> None:
     monkeypatch.setattr(svg, "_STEPS_KEPT", 8)
     sink = open_sink(tmp_path)
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 
     def run(steps: range) -> int:
         for step in steps:
-            sink.write_episode(at(step))
+            sink.write_episode(episode({"final_state": noise}, step=step))
             sink.flush()
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
     try:
-        before = run(range(20))
-        assert run(range(20, 60)) - before < 30_000
+        before = run(range(10))
+        # Kept, these pictures would be more than 16 KiB each.
+        assert run(range(10, 60)) - before < 50 * 4096
     finally:
         tracemalloc.stop()
+    assert len(sink._drawn) == 8
 
 
 @pytest.mark.parametrize(
