@@ -59,6 +59,18 @@ def reached(part: str) -> set[str]:
         ("graph", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.logger")),
         ("crossing", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.graph")),
         ("host", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings")),
+        (
+            "render",
+            (
+                "jax",
+                "jaxlog.graph",
+                "jaxlog.crossing",
+                "jaxlog.settings",
+                "jaxlog.host",
+                "jaxlog.sinks",
+                "jaxlog.logger",
+            ),
+        ),
         ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host")),
         ("settings", ("jaxlog.crossing", "jaxlog.host", "jaxlog.logger")),
     ],
@@ -87,8 +99,8 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "call", "crossing", "events", "graph", "host", "logger", "names", "schema", "settings",
-        "single_environment", "sinks", "step", "windows",
+        "call", "crossing", "events", "graph", "host", "logger", "names", "render", "schema",
+        "settings", "single_environment", "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
@@ -96,6 +108,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_importing_it_loads_nothing_heavy() -> None:
     heavy = ["wandb", "rich", "orbax", "flax", "optax", "polars", "pandas", "matplotlib", "chex"]
+    heavy += ["jaxlog.render", "xml.etree"]  # what one sink needs
     code = (
         "import sys, jaxlog; jaxlog.load_config({'sinks': [{'kind': 'console'}]});"
         f"print([name for name in {heavy} if name in sys.modules])"

@@ -49,7 +49,7 @@ def _describe(
                 yield place, f"{text} (the keys are: {', '.join(keys)})"
             case "missing":
                 yield place, "is missing and has to be given"
-            case "repeated" | "ascending":
+            case "repeated" | "ascending" | "renderer":
                 yield place, error["msg"]
             case _:
                 wanted = _fragment(schema, place)

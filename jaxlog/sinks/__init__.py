@@ -1,19 +1,25 @@
-"""Where records go: one file a sink. A sink is known by its `kind`."""
+"""Where records go: one file a sink, known by its `kind`. Other packages may bring their own."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from jaxlog.sinks.sink import Sink
 
+GROUP = "jaxlog.sinks"
+"""The entry points by which another package makes its sinks known: their names are kinds."""
+
 _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
     "console": "jaxlog.sinks.console:ConsoleSink",
     "wandb": "jaxlog.sinks.wandb:WandbSink",
-    "memory": "jaxlog.sinks.memory:MemorySink",
+    "svg": "jaxlog.sinks.svg:SvgSink",
     "tensorboard": "jaxlog.sinks.tensorboard:TensorboardSink",
+    "memory": "jaxlog.sinks.memory:MemorySink",
 }
 
 
@@ -21,10 +27,42 @@ def sink_class(kind: object) -> type[Sink]:
     """The class of the sinks of a kind, imported when it is asked for.
 
     Raises:
-      LookupError: there is none; the text says what there is.
+      LookupError: there is none, or another package's cannot be used; the text says why, and what
+        there is.
     """
-    if not isinstance(kind, str) or kind not in _SINKS:
+    if isinstance(kind, str) and kind in _SINKS:
+        module, name = _SINKS[kind].split(":")
+        return getattr(importlib.import_module(module), name)
+    plug_ins = _plug_ins()
+    if not isinstance(kind, str) or kind not in plug_ins:
         got = "no kind" if kind is None else repr(kind)
-        raise LookupError(f"got {got}, takes one of {', '.join(_SINKS)}")
-    module, name = _SINKS[kind].split(":")
-    return getattr(importlib.import_module(module), name)
+        raise LookupError(f"got {got}, takes one of {', '.join([*_SINKS, *plug_ins])}")
+    return _load(plug_ins[kind])
+
+
+@functools.cache
+def _plug_ins() -> dict[str, EntryPoint]:
+    """What other packages bring; of a kind that jaxlog has itself, jaxlog's is taken."""
+    found = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return {point.name: point for point in found if point.name not in _SINKS}
+
+
+def _load(point: EntryPoint) -> type[Sink]:
+    from jaxlog.sinks.sink import Sink, SinkSettings
+
+    where = f"{point.value} of {point.dist.name if point.dist else 'another package'}"
+    try:
+        found = point.load()
+    except Exception as error:
+        raise LookupError(
+            f"got {point.name!r}, which is {where}, and that cannot be imported: {error!r}"
+        ) from error
+    settings = getattr(found, "Settings", None)
+    for it, base in ((found, Sink), (settings, SinkSettings)):
+        if not (isinstance(it, type) and issubclass(it, base)):
+            what = "its Settings are" if base is SinkSettings else "it is"
+            raise LookupError(
+                f"got {point.name!r}, which is {where}, and {what} no subclass of "
+                f"jaxlog.{base.__name__}"
+            )
+    return found

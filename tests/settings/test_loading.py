@@ -117,11 +117,13 @@ BAD_FILES = {
     ),
     "an unknown sink": (
         "sinks:\n  - kind: josnl",
-        "bad.yaml:2:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, memory, tensorboard",
+        "bad.yaml:2:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
     ),
     "a sink without a kind": (
         "sinks:\n  - refresh_per_second: 3",
-        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, memory, tensorboard",
+        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
     ),
     "a sink that is text": (
         "sinks: [jsonl]",

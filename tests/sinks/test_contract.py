@@ -20,6 +20,7 @@ SINKS = [
     {"kind": "wandb", "mode": "offline", "episodes": "both"},
     {"kind": "memory"},
     {"kind": "tensorboard"},
+    {"kind": "svg"},
 ]
 
 
@@ -75,5 +76,5 @@ def test_a_run_without_records_is_a_run(
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, memory"):
+    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, wandb, svg"):
         sinks.sink_class("josnl")

@@ -1,0 +1,309 @@
+"""Pictures: one of each sampled episode, a sheet of each step, and those of single steps.
+
+In the run's directory, where NAME is the call site's:
+
+    svg/NAME/step_0000000100/lane_0003_env_000019.svg    a sampled episode
+    svg/NAME/step_0000000100/sheet.svg                   all of that step
+    svg/NAME/step_0000000100.svg                         an episode of a single environment
+    svg/steps/episode_000003/step_0000000012.svg         a step of a single environment
+
+A file is written under another name and then renamed, so that a reader sees all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import logging
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, Strict, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
+from jaxlog.render import RENDERERS, Style, load, picture, sheet
+from jaxlog.render.choose import OWN
+from jaxlog.render.markup import START
+from jaxlog.render.sheet import facts_of
+from jaxlog.render.states import states
+from jaxlog.render.style import ARC_COLOURS
+from jaxlog.sinks.sink import Sink, SinkSettings
+
+_log = logging.getLogger("jaxlog")
+
+_FOLDER = "svg"
+_STEPS = "steps"
+_SHEET = "sheet.svg"
+_DRAFT = ".draft"
+_STEPS_KEPT = 64
+"""Of so many steps it is kept in memory what was drawn: it is a few numbers for each."""
+
+_STEP = r"step_(-?\d{9,})"
+_LANE = r"lane_(\d{4,})[\w.-]*\.svg"
+_LAYOUT = (
+    re.compile(rf"[\w.-]+/{_STEP}/(?:{_LANE}|sheet\.svg)"),
+    re.compile(rf"[\w.-]+/{_STEP}(?:_\d+)?\.svg"),
+    re.compile(rf"{_STEPS}/episode_\d{{6,}}/{_STEP}(?:_\d+)?\.svg"),
+)
+"""The paths of this sink's files below its folder."""
+
+
+def _loadable(name: str) -> str:
+    try:
+        load(name)
+    except ValueError as error:
+        raise PydanticCustomError("renderer", "{why}", {"why": str(error)}) from None
+    return name
+
+
+_Renderer = Annotated[
+    str,
+    AfterValidator(_loadable),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(RENDERERS)}, {"pattern": r"^.+:.+$", "description": OWN}]}
+    ),
+]
+_HEX = r"^#[0-9a-fA-F]{6}$"
+_Colour = Annotated[
+    str,
+    Field(pattern=_HEX),
+    WithJsonSchema({"pattern": _HEX, "description": "a colour as '#rrggbb'"}),
+]
+
+
+class SvgSettings(SinkSettings, frozen=True):
+    """Draws sampled episodes, initial against final state, into the run's directory."""
+
+    kind: Literal["svg"] = "svg"
+    renderer: _Renderer = Field(
+        "auto",
+        description="How a state is drawn: auto (by its arrays, or as it draws itself), grid, "
+        f"image, line, card, or {OWN}.",
+    )
+    palette: Annotated[tuple[_Colour, ...], Strict(False)] = Field(
+        ARC_COLOURS,
+        description="The colours of a grid's cells, each as '#rrggbb': of 0, of 1, and so on. "
+        "Values beyond have paler ones.",
+    )
+    size: int = Field(
+        240,
+        ge=32,
+        le=2000,
+        description="The width and height that the drawing of a state is fitted into, in pixels.",
+    )
+    max_episodes_per_step: int = Field(
+        100,
+        ge=1,
+        description="How many episodes of one step and call site are drawn, of all lanes; each "
+        "lane has its share. The sheet tells of the others.",
+    )
+    contact_sheet: bool = Field(
+        True, description="Whether the episodes of a step are drawn on one page, too."
+    )
+    steps: bool = Field(
+        True,
+        description="Whether steps of a single environment are drawn, where they have states.",
+    )
+
+
+class SvgSink(Sink):
+    """Draws an SVG for each sampled episode, and a contact sheet for each step."""
+
+    Settings = SvgSettings
+    needs_directory = True
+
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._style = Style(load(settings.renderer), settings.palette, settings.size)
+        self._drawn: collections.OrderedDict[Path, _Drawn] = collections.OrderedDict()
+        self._unfinished: dict[Path, None] = {}  # folders whose sheet is not up to date
+        self._warned = False
+
+    def check(self, run: RunInfo) -> None:
+        """Checks that the folder can be used and has no pictures of another run.
+
+        Raises:
+          FileExistsError: it has some.
+          NotADirectoryError: there is something else of its name.
+        """
+        assert run.directory is not None
+        folder = run.directory / _FOLDER
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(
+                f"{folder}: is a file, and the sink svg needs a folder of this name; move it away"
+            )
+        if run.if_exists == "error":
+            for path, _ in _own_files(folder):
+                raise FileExistsError(
+                    f"{path}: is a picture of another run; choose another directory, delete "
+                    f"{folder}, or give open if_exists='replace'"
+                )
+
+    def open(self, run: RunInfo) -> None:
+        """Removes the pictures of a run that is replaced, and of steps that come again."""
+        assert run.directory is not None
+        self._folder = run.directory / _FOLDER
+        replaced = run.if_exists == "replace"
+        for path, step in list(_own_files(self._folder)):
+            comes_again = run.resumes_at is not None and step >= run.resumes_at
+            if replaced or comes_again or path.suffix == _DRAFT:
+                path.unlink(missing_ok=True)
+                for folder in list(path.parents)[:3]:
+                    if folder.is_relative_to(self._folder):
+                        with contextlib.suppress(OSError):  # something else is in it
+                            folder.rmdir()
+
+    def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102  as Sink says
+        folder = self._folder / safe_name(event.name)
+        if not event.sampled:
+            self._write(_free(folder, _step(event.step)), event)
+            return
+        folder = folder / _step(event.step)
+        drawn = self._drawn_of(folder)
+        share = max(1, self.settings.max_episodes_per_step // max(event.num_lanes, 1))
+        if sum(drawn.lanes.values()) >= self.settings.max_episodes_per_step or (
+            drawn.lanes[event.lane] >= share
+        ):
+            drawn.left_out += 1
+        else:
+            self._write(_free(folder, _episode(event)), event)
+            drawn.lanes[event.lane] += 1
+        if self.settings.contact_sheet:
+            self._unfinished[folder] = None
+
+    def write_step(self, event: StepEvent) -> None:  # noqa: D102
+        if self.settings.steps and states(event):
+            folder = self._folder / _STEPS / f"episode_{event.episode:06d}"
+            self._write(_free(folder, _step(event.step)), event)
+
+    def flush(self) -> None:
+        """Draws the sheets of the steps that have got episodes, from the files of these."""
+        while self._unfinished:
+            folder = next(iter(self._unfinished))
+            pictures = (path.read_text("utf-8") for path, _ in _episodes(folder))
+            try:
+                page = sheet(pictures, self._drawn_of(folder).left_out)
+            except ValueError as error:  # somebody has changed one
+                self._warn_once(folder / _SHEET, f"cannot be drawn: {error}")
+            else:
+                _replace(folder / _SHEET, page)
+            del self._unfinished[folder]
+
+    def close(self) -> None:  # noqa: D102
+        self.flush()
+
+    def _write(self, path: Path, event: EpisodeEvent | StepEvent) -> None:
+        _replace(path, picture(event, self._style, lambda why: self._warn_once(path, why)))
+
+    def _warn_once(self, path: Path, why: str) -> None:
+        if not self._warned:
+            self._warned = True
+            _log.warning(
+                "jaxlog: %s: %s. Its place in the picture says so; more of this is not warned of.",
+                path,
+                why,
+            )
+
+    def _drawn_of(self, folder: Path) -> _Drawn:
+        """What was drawn of a step, by this process or one before it."""
+        if folder not in self._drawn:
+            self._drawn[folder] = _Drawn(folder)
+        self._drawn.move_to_end(folder)
+        while len(self._drawn) > _STEPS_KEPT:
+            self._drawn.popitem(last=False)
+        return self._drawn[folder]
+
+
+class _Drawn:
+    """How many episodes of a step have been drawn.
+
+    Attributes:
+      lanes: how many, by lane.
+      left_out: how many were not, because of the limit.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.lanes: collections.Counter[int] = collections.Counter()
+        self.left_out = 0
+        for _, lane in _episodes(folder):
+            self.lanes[lane] += 1
+        if (folder / _SHEET).is_file():
+            with contextlib.suppress(ValueError):  # not one of ours
+                self.left_out = int(facts_of((folder / _SHEET).read_text("utf-8"))["left_out"])
+
+
+def safe_name(name: str) -> str:
+    """A text as the name of a file or folder, whatever it holds; another for another text.
+
+    >>> safe_name("eval"), safe_name("../eval")
+    ('eval', 'eval-18bf256a')
+    """
+    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("._-")[:40]
+    if safe == name and safe:
+        return safe
+    return f"{safe or 'unnamed'}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
+
+
+def _step(step: int) -> str:
+    return f"step_{step:010d}"  # as many digits as an int32 can have: names sort by it
+
+
+def _episode(event: EpisodeEvent) -> str:
+    name = f"lane_{event.lane:04d}"
+    environment = event.episode.get("batch_index", event.episode.get("environment_id"))
+    if environment is None:
+        return name
+    index = environment if isinstance(environment, list | tuple) else [environment]
+    try:
+        return f"{name}_env_{'-'.join(f'{int(place):06d}' for place in index)}"
+    except (TypeError, ValueError, OverflowError):
+        return f"{name}_env_{safe_name(str(environment))}"
+
+
+def _free(folder: Path, name: str) -> Path:
+    """A path of that name, or with a number behind it where the loop has come by again."""
+    path, number = folder / f"{name}.svg", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}_{number}.svg"
+    return path
+
+
+def _replace(path: Path, svg: str) -> None:
+    """Writes a whole file, or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}{_DRAFT}")
+    try:
+        draft.write_text(svg, "utf-8")
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The files that this sink has written, each with its step; drafts of a killed process too."""
+    for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(f".*.svg{_DRAFT}")):
+        name = path.name.removeprefix(".").removesuffix(_DRAFT)
+        place = path.with_name(name).relative_to(folder).as_posix()
+        found = next((match for way in _LAYOUT if (match := way.fullmatch(place))), None)
+        if found and path.is_file() and (path.name != name or _is_own(path)):
+            yield path, int(found[1])
+
+
+def _episodes(folder: Path) -> Iterator[tuple[Path, int]]:
+    """The pictures of a step's episodes, each with its lane."""
+    for path in sorted(folder.glob("lane_*.svg")):
+        found = re.fullmatch(_LANE, path.name)
+        if found and _is_own(path):
+            yield path, int(found[1])
+
+
+def _is_own(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(START)) == START.encode()

@@ -1,0 +1,201 @@
+"""Somebody's own SVG is shown where it is one, and can do nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jaxlog.render import Style, picture, sheet
+from jaxlog.render.choose import load
+from jaxlog.render.foreign import NotSvgError, embedded
+from tests.render.pictures import SVG, episode, root_of, words_of
+
+HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+
+
+def own(body: str, root: str = 'viewBox="0 0 10 10"') -> str:
+    return f"{HEAD}{root}>{body}</svg>"
+
+
+def drawn_by(renderer: Any, state: Any = 0) -> tuple[str, list[str]]:
+    problems: list[str] = []
+    tree = {"initial_state": state, "final_state": state}
+    svg = picture(episode(tree=tree), Style(renderer), problems.append)
+    root_of(sheet([svg, svg]))
+    return svg, problems
+
+
+def test_a_function_gets_the_state_and_draws_it() -> None:
+    svg, problems = drawn_by(
+        lambda state: own(f"<text>{state['x'].sum()}</text>"), {"x": np.ones(3)}
+    )
+    assert words_of(svg).count("3.0") == 2
+    assert not problems
+
+
+def test_a_state_that_draws_itself_does_so() -> None:
+    class Itself:
+        def to_svg(self) -> str:
+            return own("<text>myself</text>")
+
+    class Notebook:
+        def _repr_svg_(self) -> str:
+            return own("<text>in a notebook</text>")
+
+    assert "myself" in words_of(drawn_by("auto", Itself())[0])
+    assert "in a notebook" in words_of(drawn_by("auto", Notebook())[0])
+
+
+BOMB = '<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>'
+
+
+def broken(_: Any) -> str:
+    raise KeyError("board <&")
+
+
+@pytest.mark.parametrize(
+    ("result", "why"),
+    [
+        (own("").encode(), "got bytes, expected the text of an SVG"),
+        (None, "got NoneType, expected"),
+        ("<svg", "not well-formed"),
+        ("", "not well-formed"),
+        ("<html><body/></html>", "got a document of <html>, expected <svg>"),
+        (BOMB + own("<text>&b;</text>"), "got a DOCTYPE with declarations"),
+        (own("<text>&undefined;</text>"), "not well-formed"),
+        (own("<text>\x00</text>"), "not well-formed"),
+        (own("<text>\ud800</text>"), "not well-formed"),
+        (own("<g>" * 200 + "</g>" * 200), "nested more than 100 deep"),
+        (own(" " * 2_000_001), "expected at most 2000000"),
+        (broken, "KeyError: 'board <&'"),
+    ],
+)
+def test_what_is_no_svg_is_told_in_its_place(result: Any, why: str) -> None:
+    svg, problems = drawn_by(result if callable(result) else lambda _: result)
+    assert len(problems) == 2
+    assert why in problems[0]
+    assert words_of(svg).count("cannot be drawn") == 2
+
+
+@pytest.mark.parametrize(
+    "harmful",
+    [
+        "<script>alert(1)</script>",
+        '<script xlink:href="http://evil"/>',
+        '<rect width="1" height="1" onload="alert(1)" ONCLICK="alert(1)"/>',
+        '<a xlink:href="javascript:alert(1)"><text>t</text></a>',
+        '<a href="https://evil"><text>t</text></a>',
+        '<image href="http://evil/a.png"/>',
+        '<image xlink:href="//evil/a.png"/>',
+        '<image href="data:image/svg+xml,evil"/>',
+        '<use href="http://evil/a.svg#x"/>',
+        '<use href="data:image/png,evil"/>',
+        '<rect fill="url(http://evil/#a)"/>',
+        "<rect style=\"fill: url( 'http://evil' )\"/>",
+        '<rect style="fill: u\\72l(http://evil)"/>',
+        "<style>@import 'http://evil';</style>",
+        "<style>@import url(http://evil); rect { fill: url(http://evil) }</style>",
+        "<style>@font-face { src: url(http://evil) }</style>",
+        '<foreignObject><body xmlns="http://www.w3.org/1999/xhtml">evil</body></foreignObject>',
+        '<iframe xmlns="http://www.w3.org/1999/xhtml" src="http://evil"/>',
+        '<animate attributeName="href" to="javascript:alert(1)"/>',
+        '<set attributeName="onload" to="alert(1)"/>',
+        '<g xml:base="http://evil/"/>',
+        "<?xml-stylesheet href='http://evil'?>",
+        "<!-- evil alert( -->",
+    ],
+)
+def test_what_acts_or_reaches_out_is_left_out(harmful: str) -> None:
+    svg, problems = drawn_by(lambda _: own(harmful + '<circle r="3"/>'))
+    assert not problems
+    lower = svg.lower()
+    for word in ("evil", "alert(", "javascript", "<script", "onload", "@import"):
+        assert word not in lower
+    assert len([c for c in root_of(svg).iter(f"{SVG}circle") if c.get("r") == "3"]) == 2
+
+
+def test_identifiers_and_style_sheets_hold_within_one_drawing() -> None:
+    body = (
+        "<style>/* all */ *{stroke: red} .a, #g > rect{fill: url(#g)}</style>"
+        "<style>@media print { rect { fill: red } } @font-face { x: y }</style>"
+        '<linearGradient id="g"/>'
+        '<rect id="r" class="curly" fill="url(#g)" style="mask:url(\'#g\')"/>'
+        '<use xlink:href="#r"/>'
+    )
+    drawing = embedded(own(body), "p")
+    for kept in (
+        "#p * {stroke: red}",
+        "#p .a, #p #p-g &gt; rect {fill: url(#p-g)}",
+        'id="p-g"',
+        'fill="url(#p-g)"',
+        'style="mask:url(#p-g)"',
+        'class="curly"',
+        'href="#p-r"',
+    ):
+        assert kept in drawing.body
+    assert "fill: red" not in drawing.body
+    assert "x: y" not in drawing.body
+    svg, _ = drawn_by(lambda _: own(body))
+    page = sheet([svg] * 3)
+    assert len({e.get("id") for e in root_of(page).iter(f"{SVG}linearGradient")}) == 6
+    # What refers to something refers to what is in the same drawing.
+    for state in root_of(page).iter(f"{SVG}svg"):
+        for use in state.findall(f"{SVG}use"):
+            assert use.get("href", "")[1:] in {e.get("id") for e in state}
+
+
+@pytest.mark.parametrize(
+    ("root", "size", "box"),
+    [
+        ('width="20" height="30"', (20, 30), "0 0 20 30"),
+        ('width="72pt" height="1in" viewBox="0 0 7 8"', (96, 96), "0 0 7 8"),
+        ('viewBox="-5 -5,10 20"', (10, 20), "-5 -5 10 20"),
+        ('width="100%" viewBox="0 0 40 20"', (40, 20), "0 0 40 20"),
+        ('width="80" viewBox="0 0 40 20"', (80, 40), "0 0 40 20"),
+        ('height="nan" viewBox="0 0 0 nan"', (300, 150), "0 0 300 150"),
+        ('width="-1" height="1e999"', (300, 150), "0 0 300 150"),
+        ("", (300, 150), "0 0 300 150"),
+    ],
+)
+def test_its_size_is_found(root: str, size: tuple[float, float], box: str) -> None:
+    drawing = embedded(own("", root), "p")
+    assert (drawing.width, drawing.height) == pytest.approx(size)
+    assert f'viewBox="{box}"' in drawing.body
+
+
+def test_a_drawing_cannot_pass_for_a_state_of_the_sheet() -> None:
+    svg, _ = drawn_by(lambda _: own('<svg class="state" data-title="x"><circle r="3"/></svg>'))
+    assert len(list(root_of(sheet([svg])).iter(f"{SVG}circle"))) == 2
+
+
+def test_a_document_as_plotting_libraries_write_it_is_taken() -> None:
+    drawing = embedded(
+        '<?xml version="1.0" encoding="utf-16" standalone="no"?>\n'
+        '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/g/svg11.dtd">\n'
+        + own('<metadata><a xmlns="x">b</a></metadata><text>é <tspan>t</tspan> end</text>'),
+        "p",
+    )
+    assert "<text>é <tspan>t</tspan> end</text>" in drawing.body
+    assert "metadata" not in drawing.body
+    assert "fine" in embedded("<svg><text>fine</text></svg>", "p").body  # without a namespace
+
+
+def test_a_renderer_is_found_by_its_name_or_it_is_said_what_there_is() -> None:
+    assert load("grid") == "grid"
+    assert load("tests.render.test_foreign:own") is not None
+    for name, why in (
+        ("gird", "got 'gird', takes one of auto, grid, image, line, card, or package.module:f"),
+        ("no.such:thing", "cannot be imported .ModuleNotFoundError"),
+        ("json:nothing", "cannot be imported .AttributeError"),
+        ("json:__name__", "is a str, takes one of"),
+        (":x", "takes one of"),
+    ):
+        with pytest.raises(ValueError, match=why):
+            load(name)
+
+
+def test_only_text_is_taken() -> None:
+    with pytest.raises(NotSvgError, match="got int, expected"):
+        embedded(3, "p")
