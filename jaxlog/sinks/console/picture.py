@@ -130,7 +130,7 @@ class Picture:
         lines = [one_line(parts, width - indent) for _, parts in said]
         lines += [_sinks(accounts, width - indent, ended=ended)] if accounts else []
         return [
-            Text(label.ljust(indent), "cyan", no_wrap=True, overflow="ellipsis").append_text(line)
+            Text.assemble((label.ljust(indent), "cyan"), line, no_wrap=True, overflow="ellipsis")
             for label, line in zip(labels, lines, strict=True)
         ]
 
@@ -218,7 +218,7 @@ def _sinks(accounts: Sequence[Account], width: int, *, ended: bool) -> Text:
         return line
     trouble = Text(" · ".join(troubled), "red")
     trouble.truncate(max(width // 2, width - line.cell_len - 3), overflow="ellipsis")
-    return trouble.append_text(Text(" · ", "default")).append_text(line) if well else trouble
+    return Text.assemble(trouble, " · ", line) if well else trouble
 
 
 def _trouble(account: Account) -> str:
