@@ -6,9 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len
-from rich.console import RenderableType
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
@@ -42,7 +40,7 @@ class Site:
     rows: Mapping[str, Row]
 
 
-def tables(sites: Sequence[Site], width: int, height: int | None) -> list[RenderableType]:
+def tables(sites: Sequence[Site], width: int, height: int | None) -> list[Text]:
     """A table for each site, all with the same columns.
 
     Args:
@@ -60,14 +58,16 @@ def tables(sites: Sequence[Site], width: int, height: int | None) -> list[Render
         room -= 1
     blanks = sum(needed) + len(shown) - 1 <= room
     widths = _widths(shown, width)
-    found: list[RenderableType] = []
+    found: list[Text] = []
     for i, (site, count) in enumerate(zip(shown, _shares(needed, room), strict=True)):
         if blanks and i:
             found.append(Text())
         found.append(one_line(site.title, width, style="bold"))
         rows = _lines(site, headings=headings)
         cut = rows[: max(0, count - 1)] if len(rows) > count else rows
-        found.append(_table(cut, widths, header=not i))
+        if not i:
+            found.append(_header(widths))
+        found += [_line(name, row, widths) for name, row in cut]
         if len(rows) > len(cut):
             left = sum(1 for _, row in rows[len(cut) :] if row is not None)
             found.append(one_line([f"  … {left} more metrics"], width, style="dim"))
@@ -158,31 +158,33 @@ def _widths(sites: Sequence[Site], width: int) -> dict[str, int]:
     return widths | kept | {"name": max(1, min(max(names), room))}
 
 
-def _table(
-    lines: Sequence[tuple[str, Row | None]], widths: Mapping[str, int], *, header: bool
-) -> Table:
-    columns = [column for column in _COLUMNS if column in widths]
-    table = Table.grid(padding=(0, GAP, 0, 0))
-    table.add_column(width=widths["name"], no_wrap=True, overflow="ellipsis")
-    for column in columns:
-        table.add_column(
-            width=widths[column],
-            no_wrap=True,
-            overflow="ellipsis",
-            justify="left" if column in ("change", "trend", "last") else "right",
-        )
-    if header:
-        names = [
-            column.rjust(widths["value"]) if column == "last" else column for column in columns
-        ]
-        table.add_row("", *(Text(name, "dim") for name in names))
-    for name, row in lines:
-        if row is None:
-            table.add_row(Text(name, "cyan"))
-        else:
-            cells = [_styled(row, column, widths) for column in columns]
-            table.add_row(Text(f"  {name}"), *cells)
-    return table
+def _header(widths: Mapping[str, int]) -> Text:
+    cells = [" " * widths["name"]]
+    for column in _COLUMNS:
+        if column == "last":
+            cells.append(set_cell_size(column.rjust(widths["value"]), widths["last"]))
+        elif column in widths:
+            cells.append(_justified(column, column, widths))
+    return Text((" " * GAP).join(cells).rstrip(), "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
+    """A row, or the category of those below it."""
+    line = Text(f"  {name}" if row is not None else name, no_wrap=True, overflow="ellipsis")
+    if row is None:
+        line.stylize("cyan")
+        return line
+    # A line of text of its own is rendered in a tenth of the time that a row of Rich's tables is.
+    line.truncate(widths["name"], overflow="ellipsis", pad=True)
+    for column in _COLUMNS:
+        if column in widths:
+            line.append(" " * GAP).append_text(_styled(row, column, widths))
+    return line
+
+
+def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
+    width = widths[column]
+    return cell.ljust(width) if column in ("change", "trend") else cell.rjust(width)
 
 
 def _value(row: Row) -> tuple[str, str]:
@@ -220,21 +222,23 @@ def _three_digits(value: float) -> str:
 
 
 def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
-    cell = _cell(row, column)
     match column:
         case "last":
             value, spread = _value(row)
-            text = Text(value.rjust(widths["value"]), "bold")
-            if isinstance(row.shown, Value) and not math.isfinite(row.shown.value):
-                text.stylize("red")
-            return text.append(spread.ljust(widths["spread"]), "not bold dim")
+            wrong = isinstance(row.shown, Value) and not math.isfinite(row.shown.value)
+            padded = value.rjust(widths["value"])
+            text = Text(padded, "bold red" if wrong else "bold")
+            # A text of a summary may be wider than the numbers.
+            rest = max(0, widths["last"] - cell_len(padded))
+            return Text.assemble(text, (set_cell_size(spread, rest), "dim"))
         case "change":
             change = row.change or 0.0
             style = "dim"
             if change and row.category in GOOD_UPWARDS:
                 style = "green" if change > 0 else "red"
-            return Text(cell, style)
         case "trend":
-            return Text(cell.rjust(widths["trend"]), "blue" if row.shown is not None else "dim")
+            trend = _cell(row, column).rjust(widths["trend"])
+            return Text(trend, "blue" if row.shown is not None else "dim")
         case _:
-            return Text(cell, "dim")
+            style = "dim"
+    return Text(_justified(_cell(row, column), column, widths), style)
