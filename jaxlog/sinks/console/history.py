@@ -57,7 +57,7 @@ class Row:
     @property
     def change(self) -> float | None:
         """What the last line has more than the one before it that had a number."""
-        if self.shown is None or len(self.trend) < 2:
+        if not isinstance(self.shown, Value) or len(self.trend) < 2:
             return None
         before = next((v for v in reversed(list(self.trend)[:-1]) if not math.isnan(v)), math.nan)
         change = self.trend[-1] - before

@@ -42,7 +42,8 @@ class Screen(Protocol):
 class Display:
     """Shows a picture on a thread of its own, so that the clock goes on while nothing is logged.
 
-    An error in drawing is told of in the picture's place; it ends neither the program nor the sink.
+    An error in drawing is told of in the picture's place. Nothing that goes wrong, a terminal that
+    is closed, say, ends the program or the sink.
     """
 
     def __init__(self, screen: Screen, draw: Draw, refresh_per_second: float) -> None:
@@ -59,7 +60,10 @@ class Display:
         """Shows the last picture."""
         self._over.set()
         self._thread.join(JOINED_WITHIN)
-        self._screen.end(self._guarded)
+        try:
+            self._screen.end(self._guarded)
+        except BaseException as error:
+            self._say("cannot be shown any more", error)
 
     def _run(self) -> None:
         shows = True

@@ -38,7 +38,8 @@ def over_lanes(event: MetricsEvent) -> dict[str, Value]:
             continue
         values = [metrics[key] for metrics in lanes if key in metrics]
         if values:
-            found[key] = _one_value(values, info.statistic)
+            with np.errstate(all="ignore"):  # inf - inf is NaN, and is shown
+                found[key] = _one_value(values, info.statistic)
     return found
 
 
