@@ -1,4 +1,4 @@
-"""What the environment says: `JAXLOG=off` takes jaxlog out of a program without touching it."""
+"""What the environment says: `JAXLOG=off` takes jaxlog out of a program; in `CI` nobody watches."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def switched_on() -> bool:
     if value.lower() not in _VALUES:
         raise ConfigError(f"the environment variable JAXLOG: got {value!r}, takes 'off' or 'on'")
     return _VALUES[value.lower()]
+
+
+def in_ci() -> bool:
+    """Whether nobody watches: continuous integration sets the variable `CI`."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jaxlog.graph.summary import STATISTICS, quantile
+from jaxlog.settings.environment import in_ci
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import SinkSettings
 
@@ -48,7 +49,8 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
     except LookupError as error:
         raise PydanticCustomError("kind", "{why}", {"why": str(error), "kind": kind}) from None
     try:
-        return model.model_validate(value)
+        # Sinks do not read the environment: what they may have to know of it goes with it.
+        return model.model_validate(value, context={"ci": in_ci()})
     except ValidationError as error:
         inner = {"model": model, "errors": error.errors(include_url=False)}
         raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None

@@ -136,7 +136,7 @@ BAD_FILES = {
     "an unknown key of a sink": (
         "sinks:\n  - kind: console\n    refresh_per_secnd: 1",
         "bad.yaml:3:5: sinks.0.refresh_per_secnd: unknown key; did you mean refresh_per_second? "
-        "(the keys are: kind, refresh_per_second)",
+        "(the keys are: kind, refresh_per_second, live)",
     ),
     "a key twice": (
         "log_frequency: 1\nlog_frequency: 2",

@@ -1,10 +1,14 @@
+"""What a terminal, a pipe and CI show, and how they are left behind."""
+
 from __future__ import annotations
 
 import os
 import pty
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -15,8 +19,8 @@ import pytest
 import jaxlog
 from tests.conftest import MakeLogger
 
-RUN = """
-import jax, jax.numpy as jnp, jaxlog
+SET_UP = """
+import os, sys, jax, jax.numpy as jnp, jaxlog
 config = {"batched_logging_enabled": True, "sinks": [{"kind": "console"}]}
 logger = jaxlog.Logger(config | {"env_steps_per_update": 1000}, total_steps=30)
 
@@ -27,23 +31,98 @@ def train(seed):
         return None, None
     return jax.lax.scan(update, None, jnp.arange(30))
 
+train = jax.jit(jax.vmap(train))
+"""
+RUN = (
+    SET_UP
+    + """
 with logger.open():
-    jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
+    jax.block_until_ready(train(jnp.arange(2)))
 print("after the run")
 """
+)
+RUNS = (
+    SET_UP
+    + """
+streams = sys.stdout, sys.stderr
+with logger.open(name="first"):
+    print("a long line " * 20)
+    jax.block_until_ready(train(jnp.arange(2)))
+    if os.fork() == 0:
+        print("in the child", type(sys.stdout).__name__)
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+    print("[red]no markup", end="")
+print()
+assert (sys.stdout, sys.stderr) == streams
+print("second run")
+
+from jaxlog.sinks.console import picture
+draws = picture.Picture.draw
+def draw(*_, **__):
+    raise ValueError("cannot draw")
+picture.Picture.draw = draw
+with logger.open():
+    jax.block_until_ready(train(jnp.arange(2)))
+picture.Picture.draw = draws
+assert (sys.stdout, sys.stderr) == streams
+print("third run")
+try:
+    with logger.open():
+        raise RuntimeError("of the program")
+except RuntimeError:
+    assert (sys.stdout, sys.stderr) == streams
+    print("fourth run")
+logger.open(name="never closed")
+sys.exit(3)
+"""
+)
+SIGNALS = (
+    SET_UP
+    + """
+def forever(seed):
+    def update(step):
+        jaxlog.batch_step(logger, step, {"policy_loss": step + seed})
+        return step + 1
+    return jax.lax.while_loop(lambda step: step < 10**8, update, 0)
+
+streams = sys.stdout, sys.stderr
+try:
+    with logger.open():
+        jax.block_until_ready(jax.jit(forever)(0))
+except KeyboardInterrupt:
+    assert (sys.stdout, sys.stderr) == streams
+    print("stopped by Ctrl-C")
+with logger.open():
+    jax.block_until_ready(jax.jit(forever)(1))
+"""
+)
+
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+UP = "\x1b[1A"
 
 
-def in_a_terminal(code: str, timeout: float = 60.0) -> str:
-    """What a program shows in a terminal of its own."""
+def in_a_terminal(
+    code: str,
+    ends_with: int = 0,
+    react: Callable[[str, subprocess.Popen[bytes]], None] = lambda *_: None,
+) -> str:
+    """What a program shows in a terminal of its own; `react` sees it while it comes."""
     main, side = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    environment.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        environment.pop(name, None)
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=side, stdout=side, stderr=side, env=environment
+        [sys.executable, "-W", "ignore", "-c", code],
+        stdin=side,
+        stdout=side,
+        stderr=side,
+        env=environment,
     )
     os.close(side)
     shown = b""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             got = os.read(main, 65536)
@@ -52,36 +131,117 @@ def in_a_terminal(code: str, timeout: float = 60.0) -> str:
         if not got:
             break
         shown += got
+        react(shown.decode(errors="ignore"), process)
     os.close(main)
-    assert process.wait(10) == 0, shown.decode()
+    assert process.wait(10) == ends_with, shown.decode()
     return shown.decode()
 
 
-def test_a_terminal_shows_a_table_by_category_and_a_bar() -> None:
-    shown = in_a_terminal(RUN)
-    assert "compiling…" in shown  # until the first record
-    last = shown[shown.rindex("batch · update 30") :]
+def in_a_pipe(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ | environment,
+    )
+
+
+def test_a_terminal_shows_a_table_and_is_left_in_order() -> None:
+    shown = in_a_terminal(RUNS, ends_with=3)
+    first, second, third, fourth = _split(shown, "second run", "third run", "fourth run")
+    assert "compiling…" in first  # until the first record
+    last = first[first.rindex("batch · update 30 ·") :]
     assert "30,000 environment steps" in last
     assert "mean ± std over 2 lanes" in last
     order = ["rewards", "episode_return", "training", "policy_loss", "other", "episode_count"]
     positions = [last.index(word) for word in order]
     assert positions == sorted(positions)
-    assert "2 ± 0.5" in last  # means 1.5 and 2.5 of the two lanes
-    assert "30/30" in last
-    assert "updates/s" in last
-    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")  # the cursor is back
-    assert last.index("after the run") > last.index("30/30")
+    for part in (
+        "2\x1b[0m\x1b[2m ± 0.5",
+        "▄▄▄▄",
+        "30/30",
+        "updates/s",
+        "environment steps/s",
+        "first",
+    ):
+        assert part in last, part
+    # What is printed stands above the table, as it was printed.
+    assert "a long line " * 19 + "a long line" in first
+    assert "[red]no markup\r\n" in first
+    assert "in the child TextIOWrapper" in first
+    assert UP in first  # it was drawn in place
+    assert "ValueError: cannot draw" in second  # the warning, and the picture
+    assert "the console could not be drawn: ValueError('cannot draw')" in second
+    assert "never closed" in fourth
+    for part in (first, second, third, fourth):
+        assert part.count(HIDE) == part.count(SHOW) == 1
+        assert part.index(HIDE) < part.index(SHOW)
+
+
+def _split(text: str, *marks: str) -> list[str]:
+    parts = []
+    for mark in marks:
+        part, text = text.split(f"{mark}\r\n", 1)
+        parts.append(part)
+    return [*parts, text]
+
+
+def test_signals_leave_a_terminal_in_order() -> None:
+    sent: list[int] = []
+
+    def react(shown: str, process: subprocess.Popen[bytes]) -> None:
+        runs = shown.split("stopped by Ctrl-C")
+        for number, run in zip((signal.SIGINT, signal.SIGTERM), runs, strict=False):
+            if "batch · update" in run and number not in sent:
+                sent.append(number)
+                process.send_signal(number)
+
+    shown = in_a_terminal(SIGNALS, ends_with=-signal.SIGTERM, react=react)
+    assert sent == [signal.SIGINT, signal.SIGTERM]
+    first, second = shown.split("stopped by Ctrl-C")
+    for part in (first, second):
+        assert "elapsed" in part[part.rindex("batch · update") :]
+        assert part.count(HIDE) == part.count(SHOW) == 1
+        assert part.index(HIDE) < part.index(SHOW)
 
 
 def test_a_pipe_shows_a_plain_line_for_each_log() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", RUN], capture_output=True, text=True, check=True, timeout=60
-    )
+    # FORCE_COLOR makes Rich take a pipe for a terminal; what ASCII does not have must not fail.
+    done = in_a_pipe(RUN, FORCE_COLOR="1", PYTHONIOENCODING="ascii")
     assert done.stdout.splitlines() == [
-        f"batch · update {update}/30  "
-        "episode_count 4  episode_return_mean 2 ± 0.5  policy_loss 0.25"
+        f"batch ? update {update}/30  "
+        "episode_count 4  episode_return_mean 2 ? 0.5  policy_loss 0.25"
         for update in (1, 11, 21, 30)
     ] + ["after the run"]
+
+
+def test_a_pipe_that_nobody_reads_any_more_stops_the_lines_and_nothing_else() -> None:
+    code = RUN.replace("after the run", "after the run\\n" + "x" * 100_000)
+    code += "print('to the end', file=sys.stderr)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(60) == 0
+    assert error.splitlines() == [
+        "jaxlog: the sink console prints no more: nobody reads standard output",
+        "to the end",
+    ]
+
+
+@pytest.mark.parametrize(("ci", "live"), [("true", False), ("1", False), ("", None), ("0", None)])
+def test_in_ci_there_are_lines(ci: str, live: bool | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", ci)
+    (sink,) = jaxlog.load_config({"sinks": [{"kind": "console"}]}).sinks
+    assert sink.live is live  # pyright: ignore[reportAttributeAccessIssue]
+    (sink,) = jaxlog.load_config({"sinks": [{"kind": "console", "live": True}]}).sinks
+    assert sink.live is True  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_a_lane_without_episodes_is_left_out(

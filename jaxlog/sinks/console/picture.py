@@ -1,0 +1,238 @@
+"""The whole picture: tables, episodes, what the sinks do, and how far the run is."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from jaxlog.events import (
+    Account,
+    EpisodeEvent,
+    EvaluationEvent,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
+from jaxlog.sinks.console.history import Event, History
+from jaxlog.sinks.console.pace import Pace
+from jaxlog.sinks.console.table import Site, one_line, tables
+from jaxlog.sinks.console.values import number, text, told
+
+WIDEST = 120
+"""The columns that are used at most: what is wider is no easier to read."""
+NUM_EPISODES = 2
+"""How many of the episodes that were sampled are shown."""
+
+_SHOWN_OF_EPISODE = {
+    "total_reward": "return",
+    "total_steps": "length",
+    "success": "success",
+    "final_similarity": "similarity",
+    "task_id": "task",
+    "environment_id": "environment",
+}
+
+
+class Picture:
+    """What is known of a run, to be drawn at any time.
+
+    What is added costs little; another thread may draw meanwhile.
+
+    Args:
+      run: whose it is.
+      began: when it began, in seconds since 1970.
+    """
+
+    def __init__(self, run: RunInfo, began: float) -> None:
+        self._run = run
+        self._pace = Pace(run.total_steps, run.resumes_at or 0, began)
+        self._unit = "update"
+        self._histories: dict[str, History] = {}
+        self._evaluations = History()
+        self._episodes: collections.deque[EpisodeEvent] = collections.deque(maxlen=NUM_EPISODES)
+        self._task: TaskEvent | None = None
+        self._step: StepEvent | None = None
+
+    def add(self, event: MetricsEvent | EpisodeEvent | TaskEvent | StepEvent | EvaluationEvent):
+        """Takes what was logged."""
+        match event:
+            case MetricsEvent():
+                self._history(event.name).add(event)
+                self._pace.saw(event.step, event.env_step, event.timestamp)
+            case EpisodeEvent(sampled=True):
+                self._episodes.append(event)
+                self._pace.saw(event.step, event.env_step, event.timestamp)
+            case EpisodeEvent():
+                self._history(event.name).add(event)
+            case StepEvent():
+                self._step = event
+                self._unit = "step"
+                self._pace.saw(event.step, None, event.timestamp)
+            case TaskEvent():
+                self._task = event
+            case EvaluationEvent():
+                self._evaluations.add(event)
+
+    def draw(self, width: int, height: int | None, now: float, *, ended: bool = False) -> Group:
+        """What fits into so many columns and lines; with no height, all there is.
+
+        Args:
+          width: in columns.
+          height: in lines.
+          now: in seconds since 1970.
+          ended: whether this is how the run ended.
+        """
+        width = min(width, WIDEST)
+        progress = [self._bar(now, width, ended=ended), self._speed(now, width, ended=ended)]
+        notes = self._notes(width, ended=ended)
+        if height is not None:
+            spared = max(0, len(notes) - max(0, height - len(progress)) // 3)
+            notes = notes[spared:]
+        room = None if height is None else height - len(progress) - len(notes) - 2
+        shown = tables(self._sites(), width, room)
+        blank = [Text()] if shown and (room is None or room > 0) else []
+        return Group(*shown, *blank, *notes, *blank[: len(notes)], *progress)
+
+    def _history(self, name: str) -> History:
+        if name not in self._histories:
+            # A new dict: another thread may go through the old one.
+            self._histories = self._histories | {name: History()}
+        return self._histories[name]
+
+    def _sites(self) -> list[Site]:
+        found = []
+        for name, history in [*self._histories.items(), ("evaluation", self._evaluations)]:
+            rows = history.read()
+            if history.last is not None:
+                found.append(Site(_title(name, history.last), rows))
+        return found
+
+    def _notes(self, width: int, *, ended: bool) -> list[RenderableType]:
+        """The lines between the tables and the bar, the most important last."""
+        said: list[tuple[str, Sequence[str]]] = []
+        if self._task is not None:
+            since = f"since step {self._task.step:,}"
+            said.append(("task", [*_pairs(self._task.values), since]))
+        if (step := self._step) is not None:
+            where = [f"{step.step:,}", f"episode {step.episode:,}"]
+            said.append(("step", where + _pairs(step.values)))
+        said += [("sampled", _sampled(episode)) for episode in list(self._episodes)]
+        accounts = self._accounts()
+        labels = [label for label, _ in said] + (["sinks"] if accounts else [])
+        indent = max(map(len, labels), default=0) + 2
+        lines = [one_line(parts, width - indent) for _, parts in said]
+        lines += [_sinks(accounts, width - indent, ended=ended)] if accounts else []
+        return [
+            Text.assemble((label.ljust(indent), "cyan"), line, no_wrap=True, overflow="ellipsis")
+            for label, line in zip(labels, lines, strict=True)
+        ]
+
+    def _accounts(self) -> Sequence[Account]:
+        try:
+            return [a for a in self._run.accounts() if a.kind != "console"]
+        except Exception:  # the table is worth more than this line
+            return []
+
+    def _bar(self, now: float, width: int, *, ended: bool) -> RenderableType:
+        pace = self._pace
+        if pace.begun:
+            state = "ended" if ended else "training"
+            if ended and pace.total is not None and pace.done >= pace.total:
+                state = "finished"
+        else:
+            state = "ended" if ended else f"compiling… {_clock(pace.elapsed(now))}"
+        count = f"{pace.done}" if pace.total is None else f"{pace.done}/{pace.total}"
+        parts: list[RenderableType] = [Text(state)]
+        waits = not pace.begun and not ended
+        if pace.total is not None or not ended:
+            parts.append(
+                ProgressBar(total=pace.total, completed=pace.done, pulse=waits, animation_time=now)
+            )
+        parts.append(Text(count, "green"))
+        if pace.total:
+            parts.append(Text(f"{min(1.0, pace.done / pace.total):4.0%}", "dim"))
+        bar = Table.grid(padding=(0, 1, 0, 0), expand=True)
+        for part in parts:
+            bar.add_column(no_wrap=True, ratio=1 if isinstance(part, ProgressBar) else None)
+        bar.add_row(*parts)
+        bar.width = width
+        return bar
+
+    def _speed(self, now: float, width: int, *, ended: bool) -> Text:
+        pace = self._pace
+        left, quiet = pace.left(now), pace.quiet_for(now)
+        updates, env_steps = pace.updates_per_second(), pace.env_steps_per_second()
+        parts = [f"{_clock(pace.elapsed(now))} elapsed" if pace.begun or ended else ""]
+        if not ended and quiet is not None:
+            parts.append(f"last record {_clock(quiet)} ago")
+        elif not ended and left is not None:
+            parts.append(f"{_clock(left)} left")
+        if updates is not None:
+            per_second, per_update = f"{number(updates)} {self._unit}s/s", f"s/{self._unit}"
+            parts.append(per_second if updates >= 0.1 else f"{number(1 / updates)} {per_update}")
+        if env_steps is not None:
+            parts.append(f"{env_steps:,.0f} environment steps/s")
+        parts.append(self._run.name)
+        return one_line(parts, width, style="dim")
+
+
+def _title(name: str, last: Event) -> list[str]:
+    if isinstance(last, EvaluationEvent):
+        return [f"{name} · step {last.step}"]
+    if isinstance(last, EpisodeEvent):
+        return [f"{name} · step {last.step}", *_pairs(last.labels)]
+    title = [f"{name} · update {last.step + 1}"]
+    if last.env_step is not None:
+        title.append(f"{last.env_step:,} environment steps")
+    lanes = len(last.lanes)
+    if lanes == 1:
+        return title + _pairs(last.lanes[0].labels)
+    of = f"{lanes} of {last.num_lanes}" if lanes < last.num_lanes else f"{lanes}"
+    return [*title, f"mean ± std over {of} lanes"]
+
+
+def _pairs(values: Mapping[str, object]) -> list[str]:
+    return [f"{name} {text(value)}" for name, value in told(values).items()]
+
+
+def _sampled(event: EpisodeEvent) -> list[str]:
+    lane = [f"lane {event.lane}"] if event.num_lanes > 1 or event.lane else []
+    said = told(event.episode)
+    shown = [f"{word} {text(said[key])}" for key, word in _SHOWN_OF_EPISODE.items() if key in said]
+    return [*shown, *lane, f"{event.name} · update {event.step + 1}"]
+
+
+def _sinks(accounts: Sequence[Account], width: int, *, ended: bool) -> Text:
+    """What each sink does; one in trouble first, with as much of that as there is room for."""
+    well = [_count(account, ended=ended) for account in accounts if not _trouble(account)]
+    troubled = [f"{account.kind} {_trouble(account)}" for account in accounts if _trouble(account)]
+    line = one_line(well, width)
+    if not troubled:
+        return line
+    trouble = Text(" · ".join(troubled), "red")
+    trouble.truncate(max(width // 2, width - line.cell_len - 3), overflow="ellipsis")
+    return Text.assemble(trouble, " · ", line) if well else trouble
+
+
+def _trouble(account: Account) -> str:
+    failure = text(account.failure or "")
+    return f"off: {failure}" if account.off else failure
+
+
+def _count(account: Account, *, ended: bool) -> str:
+    if ended:  # the others may still write, and the run itself says what was lost
+        return f"{account.kind} {account.arrived:,} records"
+    behind = account.arrived - account.written
+    said = f", {behind:,} behind" if behind > 0 else ""
+    return f"{account.kind} {account.written:,} written{said}"
+
+
+def _clock(seconds: float) -> str:
+    return str(datetime.timedelta(seconds=int(seconds)))

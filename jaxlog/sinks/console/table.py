@@ -1,0 +1,247 @@
+"""The tables of all call sites, as many columns and rows of them as there is room for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
+from jaxlog.sinks.console.values import Value, number
+
+GAP = 2
+"""The columns of a terminal between two of a table."""
+NAME_WIDTH = 24
+"""The columns that a name is given before the table has fewer columns; longer ones are cut."""
+BLOCKS = "▁▂▃▄▅▆▇█"
+NOTHING = "·"
+"""In place of a value where the last line has none: no episode ended."""
+GOOD_UPWARDS = ("rewards", "similarity")
+"""The categories of which more is better; a change of others has no colour."""
+
+_COLUMNS = ("last", "change", "trend", *BESIDE)
+_DROPPED = ((), ("min", "max"), BESIDE, (*BESIDE, "trend"), (*BESIDE, "trend", "change"))
+"""What a terminal goes without that is too narrow, and narrower, ..."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """What is to be shown of one call site.
+
+    Attributes:
+      title: its heading, in parts; where there is no room for all, the last are left out.
+      rows: by name, by category.
+    """
+
+    title: Sequence[str]
+    rows: Mapping[str, Row]
+
+
+def tables(sites: Sequence[Site], width: int, height: int | None) -> list[Text]:
+    """A table for each site, all with the same columns.
+
+    Args:
+      sites: in the order they are shown.
+      width: in columns of the terminal.
+      height: in lines, which are not exceeded; None for all there is.
+    """
+    if (height is not None and height < 3) or not sites:
+        return []
+    shown = sites if height is None else sites[: max(1, (height - 1) // 3)]
+    headings = height is None or _height(shown, headings=True) <= height
+    needed = [len(_lines(site, headings=headings)) for site in shown]
+    room = math.inf if height is None else height - len(shown) - 1  # titles, and the header
+    if len(shown) < len(sites):
+        room -= 1
+    blanks = sum(needed) + len(shown) - 1 <= room
+    widths = _widths(shown, width)
+    found: list[Text] = []
+    for i, (site, count) in enumerate(zip(shown, _shares(needed, room), strict=True)):
+        if blanks and i:
+            found.append(Text())
+        found.append(one_line(site.title, width, style="bold"))
+        rows = _lines(site, headings=headings)
+        cut = rows[: max(0, count - 1)] if len(rows) > count else rows
+        if not i:
+            found.append(_header(widths))
+        found += [_line(name, row, widths) for name, row in cut]
+        if len(rows) > len(cut):
+            left = sum(1 for _, row in rows[len(cut) :] if row is not None)
+            found.append(one_line([f"  … {left} more metrics"], width, style="dim"))
+    if len(shown) < len(sites):
+        names = ", ".join(site.title[0].split(" · ")[0] for site in sites[len(shown) :])
+        found.append(one_line([f"… {len(sites) - len(shown)} more: {names}"], width, style="dim"))
+    return found
+
+
+def one_line(parts: Sequence[str], width: int, style: str = "") -> Text:
+    """Parts of a line with dots between them; the last are left out where they do not fit."""
+    kept = [part for part in parts if part]
+    while len(kept) > 1 and cell_len(" · ".join(kept)) > width:
+        kept.pop()
+    return Text(" · ".join(kept), style, no_wrap=True, overflow="ellipsis")
+
+
+def sparkline(values: Sequence[float], length: int = LENGTH) -> str:
+    """The last values as a line of blocks; one that is not finite is a gap.
+
+    >>> sparkline([1, 2, float("nan"), 3, 4])
+    '▁▃ ▆█'
+    """
+    values = list(values)[-length:]
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return " " * len(values)
+    low, high = min(finite), max(finite)
+    # Halved before they are subtracted: the largest floats must not overflow.
+    span = high / 2 - low / 2
+    if not span:
+        return "".join("▄" if math.isfinite(value) else " " for value in values)
+    top = len(BLOCKS) - 1
+    return "".join(
+        BLOCKS[round((value / 2 - low / 2) / span * top)] if math.isfinite(value) else " "
+        for value in values
+    )
+
+
+def _height(sites: Sequence[Site], *, headings: bool) -> int:
+    """Of all there is, with the titles and the header."""
+    return 1 + sum(1 + len(_lines(site, headings=headings)) for site in sites)
+
+
+def _lines(site: Site, *, headings: bool) -> list[tuple[str, Row | None]]:
+    """The rows of a table, and the categories they are of, which have none."""
+    lines: list[tuple[str, Row | None]] = []
+    categories = dict.fromkeys(row.category for row in site.rows.values())
+    headings = headings and list(categories) != ["other"]
+    for category in categories:
+        lines += [(category, None)] if headings else []
+        lines += [(name, row) for name, row in site.rows.items() if row.category == category]
+    return lines
+
+
+def _shares(needed: Sequence[int], room: float) -> list[int]:
+    """How many rows each gets: what it needs, or as many as the others."""
+    shares = [0] * len(needed)
+    while sum(shares) < room and shares != list(needed):
+        for i, most in enumerate(needed):
+            if shares[i] < most and sum(shares) < room:
+                shares[i] += 1
+    return shares
+
+
+def _widths(sites: Sequence[Site], width: int) -> dict[str, int]:
+    """The columns there is room for, and how wide each is; `name`, `value` and `spread` too."""
+    rows = [row for site in sites for row in site.rows.values()]
+    names = [cell_len(name) + 2 for site in sites for name in site.rows] or [0]
+    values = [_value(row) for row in rows]
+    widths = {
+        "value": max([cell_len(value) for value, _ in values], default=0),
+        "spread": max([cell_len(spread) for _, spread in values], default=0),
+    }
+    cells = {column: [cell_len(_cell(row, column)) for row in rows] for column in _COLUMNS[1:]}
+    natural = {column: max(found, default=0) for column, found in cells.items()}
+    natural["last"] = widths["value"] + widths["spread"]
+    # A trend that grows must not move the other columns.
+    natural["trend"] = LENGTH if natural["trend"] > 1 else 0
+    natural["change"] = max(natural["change"], 8) if natural["change"] else 0
+    natural = {column: max(size, len(column)) for column, size in natural.items() if size}
+    kept = natural
+    for dropped in _DROPPED:
+        kept = {column: natural[column] for column in _COLUMNS if column in natural}
+        kept = {column: size for column, size in kept.items() if column not in dropped}
+        room = width - sum(GAP + size for size in kept.values())
+        if room >= min(max(names), NAME_WIDTH):
+            break
+    room = width - sum(GAP + size for size in kept.values())
+    return widths | kept | {"name": max(1, min(max(names), room))}
+
+
+def _header(widths: Mapping[str, int]) -> Text:
+    cells = [" " * widths["name"]]
+    for column in _COLUMNS:
+        if column == "last":
+            cells.append(set_cell_size(column.rjust(widths["value"]), widths["last"]))
+        elif column in widths:
+            cells.append(_justified(column, column, widths))
+    return Text((" " * GAP).join(cells).rstrip(), "dim", no_wrap=True, overflow="ellipsis")
+
+
+def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
+    """A row, or the category of those below it."""
+    name = " ".join(name.split())  # one line, whatever a metric is called
+    line = Text(f"  {name}" if row is not None else name, no_wrap=True, overflow="ellipsis")
+    if row is None:
+        line.stylize("cyan")
+        return line
+    # Rich's tables take three times as long to render: 12 ms for 30 rows, four times a second.
+    line.truncate(widths["name"], overflow="ellipsis", pad=True)
+    for column in _COLUMNS:
+        if column in widths:
+            line.append(" " * GAP).append_text(_styled(row, column, widths))
+    return line
+
+
+def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
+    width = widths[column]
+    return cell.ljust(width) if column in ("change", "trend") else cell.rjust(width)
+
+
+def _value(row: Row) -> tuple[str, str]:
+    """The value, and its spread over lanes."""
+    if row.shown is None:
+        return NOTHING, ""
+    if isinstance(row.shown, str):
+        return " ".join(row.shown.split())[:NAME_WIDTH], ""
+    value = number(row.shown.value)
+    return value, str(row.shown)[len(value) :]
+
+
+def _cell(row: Row, column: str) -> str:
+    match column:
+        case "last":
+            return "".join(_value(row))
+        case "change":
+            return _change(row.change)
+        case "trend":
+            return sparkline(row.trend) if any(map(math.isfinite, row.trend)) else ""
+        case _:
+            return number(row.beside[column]) if column in row.beside else ""
+
+
+def _change(change: float | None) -> str:
+    if change is None:
+        return ""
+    if change == 0:
+        return "="
+    return f"{'▲' if change > 0 else '▼'} {'+' if change > 0 else ''}{_three_digits(change)}"
+
+
+def _three_digits(value: float) -> str:
+    return number(value) if 1e4 <= abs(value) < 1e7 else f"{value:.3g}"
+
+
+def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
+    match column:
+        case "last":
+            value, spread = _value(row)
+            wrong = isinstance(row.shown, Value) and not math.isfinite(row.shown.value)
+            padded = value.rjust(widths["value"])
+            text = Text(padded, "bold red" if wrong else "bold")
+            # A text of a summary may be wider than the numbers.
+            rest = max(0, widths["last"] - cell_len(padded))
+            return Text.assemble(text, (set_cell_size(spread, rest), "dim"))
+        case "change":
+            change = row.change or 0.0
+            style = "dim"
+            if change and row.category in GOOD_UPWARDS:
+                style = "green" if change > 0 else "red"
+        case "trend":
+            trend = _cell(row, column).rjust(widths["trend"])
+            return Text(trend, "blue" if row.shown is not None else "dim")
+        case _:
+            style = "dim"
+    return Text(_justified(_cell(row, column), column, widths), style)

@@ -1,0 +1,281 @@
+"""What the console draws: changes, trends, what fits, speed, and events of a single environment."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from jaxlog.events import (
+    Account,
+    EpisodeEvent,
+    EvaluationEvent,
+    Histogram,
+    Key,
+    Lane,
+    MetricsEvent,
+    RunInfo,
+    StepEvent,
+    TaskEvent,
+)
+from jaxlog.sinks.console import ConsoleSettings, ConsoleSink
+from jaxlog.sinks.console.history import LENGTH, History
+from jaxlog.sinks.console.pace import SPAN, Pace
+from jaxlog.sinks.console.picture import Picture
+
+BEGAN = 1_000_000.0
+RETURNS = ("mean", "std", "min", "max")
+
+
+def event(
+    step: int,
+    values: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+    *,
+    name: str = "batch",
+    category: str = "training",
+    seconds: float = 0.0,
+    env_step: int | None = None,
+) -> MetricsEvent:
+    lanes = [values] if isinstance(values, Mapping) else values
+    keys = {key: Key(category, key, "") for lane in lanes for key in lane}
+    keys |= {key: Key("other", "seen", "histogram") for key in keys if key == "seen"}
+    for statistic in RETURNS:
+        if (key := f"episode_return_{statistic}") in keys:
+            keys[key] = Key("rewards", "episode_return", statistic)
+    return MetricsEvent(
+        name,
+        step,
+        env_step,
+        BEGAN + seconds,
+        tuple(Lane(i, {"seed": i}, lane) for i, lane in enumerate(lanes)),
+        keys,
+        {},
+        len(lanes),
+    )
+
+
+def drawn(picture: Picture, width: int = 100, height: int | None = None, **options: Any) -> str:
+    console = Console(width=width, file=io.StringIO(), legacy_windows=False, _environ={})
+    seconds = options.pop("seconds", 0.0)
+    console.print(picture.draw(width, height, BEGAN + seconds, **options))
+    shown = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    return "\n".join(line.rstrip() for line in shown.splitlines())
+
+
+def a_picture(**run: Any) -> Picture:
+    return Picture(RunInfo("first", **run), BEGAN)
+
+
+def row(shown: str, name: str) -> list[str]:
+    (found,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
+    return found.split()[1:]
+
+
+def test_a_row_has_the_value_over_lanes_its_change_and_its_trend() -> None:
+    picture = a_picture()
+    for step, value in enumerate((1.0, 2.0, 4.0)):
+        lanes = [
+            {
+                "episode_return_mean": np.float32(value + lane),
+                "episode_return_std": 0.5,
+                "episode_return_min": -lane,
+                "episode_return_max": 10 + lane,
+                "policy_loss": -value,
+                "seen": Histogram((0, 1), (1,), 0, 0),
+            }
+            for lane in (0, 2)
+        ]
+        picture.add(event(step, lanes))
+    shown = drawn(picture)
+    assert row(shown, "episode_return") == ["5", "±", "1", "▲", "+2", "▁▃█", "0.5", "-2", "12"]
+    assert row(shown, "policy_loss") == ["-4", "▼", "-2", "█▆▁"]
+    assert "batch · update 3 · mean ± std over 2 lanes" in shown
+
+
+def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_too() -> None:
+    picture = a_picture()
+    values: list[dict[str, float]] = [{"a": 1}, {}, {"a": math.nan}, {"a": 3}, {"a": math.inf}]
+    for step, line in enumerate(values):
+        picture.add(event(step, {"b": 0.0} | line))
+    assert row(drawn(picture), "a") == ["inf", "▁", "█"]
+    picture.add(event(5, {"b": 0.0}))
+    assert row(drawn(picture), "a") == ["·", "▁", "█"]
+    picture.add(event(6, {"b": 0.0, "a": 2.0, "late": 7}))
+    shown = drawn(picture)
+    assert row(shown, "b") == ["0", "=", "▄▄▄▄▄▄▄"]
+    assert row(shown, "late") == ["7", "▄"]
+
+
+def test_a_history_is_as_long_as_a_trend_however_much_comes() -> None:
+    history = History()
+    for step in range(10_000):
+        history.add(event(step, {"a": float(step)}))
+    assert len(history._unread) == LENGTH
+    rows = history.read()
+    assert list(rows["a"].trend) == list(range(10_000 - LENGTH, 10_000))
+    assert rows["a"].change == 1
+    assert not history._unread
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 84, 110, 200])
+@pytest.mark.parametrize("height", [1, 3, 6, 10, 14, 24, 50])
+def test_it_is_never_larger_than_the_terminal(width: int, height: int) -> None:
+    accounts = [Account("jsonl", 3, 2), Account("svg", 1, 0, "could not\nopen: " + "x" * 99, True)]
+    picture = a_picture(total_steps=300, accounts=lambda: accounts)
+    opposite = [{"a": np.float32(np.inf)}, {"a": np.float32(-np.inf)}]  # NumPy would warn
+    picture.add(event(0, opposite))
+    names = ["x" * 90, "a\nb\tc", "温度" * 30, *(f"metric_{i}" for i in range(40))]
+    for name in ("batch", "eval", "third"):
+        for step in range(3):
+            picture.add(event(step, dict.fromkeys(names, step * 1e-9), name=name, env_step=10**9))
+    for i in range(3):
+        picture.add(EpisodeEvent("batch", i, None, BEGAN, i, {}, {"total_reward": 1.0}, {}))
+    picture.add(EvaluationEvent(3, BEGAN, {"text": "long " * 90, "success": True}, {}))
+    lines = drawn(picture, width, height).splitlines()
+    assert len(lines) <= max(2, height)
+    assert max(map(cell_len, lines)) <= width
+    if height >= 14 and width >= 40:
+        assert any("more metrics" in line for line in lines)
+        assert any("svg off" in line for line in lines)
+    whole = drawn(picture, width, None)  # at the end
+    assert "more metrics" not in whole
+
+
+def test_a_narrow_terminal_has_fewer_columns() -> None:
+    picture = a_picture()
+    for step in range(3):
+        values = dict.fromkeys([f"episode_return_{s}" for s in RETURNS], 100.0 + step)
+        picture.add(event(step, values))
+    columns = {}
+    for width in (110, 75, 60, 55, 40, 25):
+        shown = drawn(picture, width).splitlines()
+        columns[width] = shown[1].split()
+        assert "102" in shown[3]
+    assert columns == {
+        110: ["last", "change", "trend", "std", "min", "max"],
+        75: ["last", "change", "trend", "std", "min", "max"],
+        60: ["last", "change", "trend", "std"],
+        55: ["last", "change", "trend"],
+        40: ["last", "change"],
+        25: ["last"],
+    }
+
+
+def test_a_run_that_goes_on_begins_there_and_its_speed_is_that_of_this_session() -> None:
+    picture = a_picture(total_steps=300, resumes_at=100)
+    assert "100/300  33%" in drawn(picture, seconds=7)
+    assert "compiling… 0:00:07" in drawn(picture, seconds=7)
+    for i in range(11):  # from 20 s on, two a second
+        picture.add(event(100 + i, {"a": 1}, seconds=20 + i / 2, env_step=(101 + i) * 1000))
+    shown = drawn(picture, seconds=25)
+    assert "111/300" in shown
+    assert "0:00:25 elapsed · 0:01:34 left · 2 updates/s · 2,000 environment steps/s" in shown
+    assert "0:01:30 left" in drawn(picture, seconds=29)
+    assert "last record 0:00:15 ago" in drawn(picture, seconds=40)
+    assert "ago" not in drawn(picture, seconds=40, ended=True)
+    assert "left" not in drawn(picture, seconds=40, ended=True)
+
+
+def test_speed_is_that_of_the_last_minute_and_of_steps_with_gaps() -> None:
+    pace = Pace(1000, 0, 0.0)
+    assert (pace.updates_per_second(), pace.left(1.0)) == (None, None)
+    pace.saw(0, None, 30.0)
+    assert (pace.updates_per_second(), pace.left(31.0)) == (None, None)
+    for i in range(1, 61):  # every 10th update, one a second
+        pace.saw(10 * i, None, 30.0 + i)
+        pace.saw(5, None, 30.0 + i)  # of another call site
+    assert pace.updates_per_second() == pytest.approx(10)
+    for i in range(1, 200):
+        pace.saw(600 + i, None, 90.0 + i)
+    assert pace.updates_per_second() == pytest.approx(1, rel=0.1)
+    assert pace.left(290.0) == pytest.approx(199, abs=20)
+    assert len(pace._marks) <= SPAN + 3
+    slow = Pace(10, 0, 0.0)
+    slow.saw(0, None, 500.0)
+    slow.saw(1, None, 1100.0)
+    slow.saw(2, None, 1700.0)
+    assert slow.updates_per_second() == pytest.approx(1 / 600)
+    assert slow.left(1800.0) == pytest.approx(7 * 600 - 100)
+    assert slow.quiet_for(1800.0) is None
+    at_once = Pace(10, 0, 0.0)
+    at_once.saw(0, 1, 5.0)
+    at_once.saw(1, 2, 5.0)
+    assert (at_once.updates_per_second(), at_once.env_steps_per_second()) == (None, None)
+
+
+def test_what_the_sinks_do() -> None:
+    accounts = [
+        Account("console", 4, 4),
+        Account("jsonl", 1204, 1204),
+        Account("wandb", 1204, 1190),
+        Account("svg", 12, 0, "could not open: there", off=True),
+    ]
+    picture = a_picture(accounts=lambda: accounts)
+    assert (
+        "sinks  svg off: could not open: there · jsonl 1,204 written · "
+        "wandb 1,190 written, 14 behind"
+    ) in drawn(picture)
+    assert "jsonl 1,204 records · wandb 1,204 records" in drawn(picture, ended=True)
+
+
+def test_accounts_that_fail_are_left_out() -> None:
+    def fail() -> Sequence[Account]:
+        raise RuntimeError
+
+    assert "sinks" not in drawn(a_picture(accounts=fail))
+
+
+def test_a_single_environment() -> None:
+    picture = a_picture(total_steps=100)
+    picture.add(TaskEvent(0, BEGAN, {"task_id": 7, "name": "maze [red]"}, {}))
+    for episode in range(3):
+        step = episode * 5 + 4
+        for i in range(step - 4, step + 1):
+            values = {"reward": 0.5, "action": 2}
+            picture.add(StepEvent(i, BEGAN + i, episode, {"task_id": 7}, values, {}))
+        summary = {"total_reward": 1.0 + episode, "total_steps": 5, "success": episode == 1}
+        picture.add(
+            EpisodeEvent(
+                "episode", step, None, BEGAN, 0, {"task_id": 7}, summary, {}, sampled=False
+            )
+        )
+    picture.add(EvaluationEvent(14, BEGAN, {"success_rate": 0.5, "mode": "greedy"}, {}))
+    shown = drawn(picture, seconds=15)
+    assert "task  task_id 7 · name maze [red] · since step 0" in shown
+    assert "step  14 · episode 2 · reward 0.5 · action 2" in shown
+    assert "episode · step 14 · task_id 7" in shown
+    assert row(shown, "total_reward") == ["3", "▲", "+1", "▁▅█"]
+    assert row(shown, "success") == ["no", "▁█▁"]
+    assert row(shown, "mode") == ["greedy"]
+    assert shown.index("evaluation · step 14") > shown.index("episode · step 14")
+    evaluation = shown[shown.index("evaluation · step 14") :].splitlines()
+    assert [line.split()[0] for line in evaluation[1:5]] == [
+        "rewards",
+        "success_rate",
+        "other",
+        "mode",
+    ]
+    assert "15/100" in shown
+    assert "1 steps/s" in shown
+
+
+def test_a_single_environment_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    sink = ConsoleSink(ConsoleSettings.model_validate({}))
+    sink.open(RunInfo("first"))
+    sink.write_task(TaskEvent(0, BEGAN, {"task_id": 7}, {}))
+    sink.write_step(StepEvent(0, BEGAN, 0, {}, {"reward": 0.5}, {}))
+    summary = {"total_reward": np.float32(1.5), "success": np.True_, "path": [1, 2]}
+    sink.write_episode(EpisodeEvent("episode", 9, None, BEGAN, 0, {}, summary, {}, sampled=False))
+    sink.write_episode(EpisodeEvent("batch", 9, None, BEGAN, 0, {}, summary, {}))
+    sink.write_evaluation(EvaluationEvent(9, BEGAN, {"success_rate": 0.5}, {}))
+    sink.flush()
+    sink.close()
+    assert capsys.readouterr().out == (
+        "episode · step 9  total_reward 1.5  success yes\nevaluation · step 9  success_rate 0.5\n"
+    )
