@@ -5,8 +5,10 @@ BIN := .venv/bin
 .PHONY: demo test versions oldest newest lint bench soak kills clean
 .DEFAULT_GOAL := test
 
-demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live
-	$(BIN)/python examples/ppo_cartpole.py
+CONFIG := configs/batched.yaml
+
+demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
+	$(BIN)/python examples/ppo_cartpole.py --config $(CONFIG)
 
 test: .venv/made  ## all tests
 	$(BIN)/python -m pytest
@@ -37,5 +39,5 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'
 	@echo "Making .venv; this takes a minute or two."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,checkpoint,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@touch $@

@@ -240,7 +240,7 @@ def make_training(
             update,
             metrics,
             where=finished,
-            details={"final_observation": info["final_observation"]},
+            details={"final_state": info["final_observation"]},
             labels={"seed": seed},
         )
         carry = carry._replace(params=params, opt_state=opt_state, window=window)

@@ -138,8 +138,8 @@ class WandbSink(Sink):
         counters = self._counters(event.name, event.step, event.env_step)
         rows = []
         for lane, values in arranged(event, self._lanes):
-            of_lane = () if lane is None else (lane.index, lane.labels)
-            run = self._run_for(event.name, event.env_step, *of_lane)
+            index, labels = (None, None) if lane is None else (lane.index, lane.labels)
+            run = self._run_for(event.name, event.env_step, index, labels)
             rows.append((run, _row(event.name, values) | counters))
         # Tried again, it begins with the row that failed.
         done = self._done[1] if self._done[0] is event else 0

@@ -97,9 +97,7 @@ def test_lanes_in_one_run(lanes: str, make_logger: MakeLogger, tmp_path: Path) -
     assert values(r, "eval/step") == [10]
 
 
-def test_sampled_episodes_are_a_table_and_pictures(
-    make_logger: MakeLogger, tmp_path: Path
-) -> None:
+def test_sampled_episodes_are_a_table_and_pictures(make_logger: MakeLogger, tmp_path: Path) -> None:
     logger = make_logger(
         sinks=[sink(episodes="both")], log_frequency=100, sample_frequency=5, num_samples=2
     )
@@ -169,9 +167,7 @@ def test_a_single_environment(tmp_path: Path) -> None:
     assert run.x_axes["episode/*"] == "episode/step"
 
 
-def test_a_run_goes_on_and_says_what_is_superseded(
-    make_logger: MakeLogger, tmp_path: Path
-) -> None:
+def test_a_run_goes_on_and_says_what_is_superseded(make_logger: MakeLogger, tmp_path: Path) -> None:
     settings = {"sinks": [sink()], "sampling_enabled": False}
     logger = make_logger(**settings)
     with logger.open(tmp_path / "run") as run:
@@ -198,7 +194,9 @@ def test_too_many_lanes_are_aggregated(
     logger = make_logger(sinks=[sink()], sampling_enabled=False)
     with caplog.at_level(logging.WARNING, "jaxlog"), logger.open(tmp_path / "run"):
         for step in (0, 10):
-            jax.vmap(lambda x, s=step: jaxlog.batch_step(logger, s, {"x": x}).due)(jnp.arange(300.0))
+            jax.vmap(lambda x, s=step: jaxlog.batch_step(logger, s, {"x": x}).due)(
+                jnp.arange(300.0)
+            )
     (run,) = wandb_files.read_all(tmp_path)
     assert values(run, "batch/x") == [149.5, 149.5]
     assert caplog.text.count("aggregates over 300 lanes") == 1
@@ -310,8 +308,8 @@ def test_wandb_that_dies_leaves_the_rest_alone(tmp_path: Path) -> None:
 
 def test_a_run_that_fails_is_failed_in_wandb(tmp_path: Path) -> None:
     logger = jaxlog.Logger({"sinks": [sink()]})
-    with pytest.raises(ValueError, match="diverged"), logger.open(tmp_path / "run") as run:
-        run.log({"x": 1.0}, step=0)
-        raise ValueError("diverged")
+    run = logger.open(tmp_path / "run")
+    run.log({"x": 1.0}, step=0)
+    run.close(ValueError("diverged"))
     (run_file,) = wandb_files.read_all(tmp_path)
     assert run_file.exit_code == 1

@@ -71,7 +71,9 @@ def read(path: Path) -> Run:
             case "history":
                 # What is no number has several items: `key/_type`, and so on.
                 keys = ["/".join([item.key, *item.nested_key]) for item in record.history.item]
-                row = zip(keys, (json.loads(i.value_json) for i in record.history.item), strict=True)
+                row = zip(
+                    keys, (json.loads(i.value_json) for i in record.history.item), strict=True
+                )
                 run.rows.append({key.strip("/"): value for key, value in row})
             case "metric":
                 metric = record.metric
