@@ -95,7 +95,7 @@ def test_sampled_episodes_are_of_the_run(run: tuple[Path, Any, Any]) -> None:
                 assert finished[seed, step][at]
                 returns = metrics["episode_returns"][seed, step]
                 assert line["episode"]["total_reward"] == returns[at]
-                assert len(line["details"]["final_observation"]) == 4
+                assert len(line["details"]["final_state"]) == 4
 
 
 def test_it_runs_as_a_script(tmp_path: Path) -> None:
