@@ -11,7 +11,7 @@ demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; C
 	$(BIN)/python examples/ppo_cartpole.py --config $(CONFIG)
 
 test: .venv/made  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 versions: oldest newest  ## what touches JAX, on the oldest and the newest
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import compiling, crossing, statistics
+from benchmarks import compiling, crossing, sinks, statistics
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
@@ -11,6 +11,7 @@ rows = [
     *crossing.main(3 if quick else 25),
     *statistics.main(3 if quick else 40),
     *compiling.main(1 if quick else 25),
+    *sinks.main(1 if quick else 25),
 ]
 missed = [row.what for row in rows if not row.met]
 print(f"{len(rows) - len(missed)} of {len(rows)} budgets met", *missed, sep="\n  missed: ")

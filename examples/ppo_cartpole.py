@@ -291,7 +291,9 @@ def main() -> None:
         return
     lines = [json.loads(line) for line in metrics.read_text().splitlines()]
     last = {
-        line["labels"]["seed"]: line for line in lines if "episode_return_mean" in line["metrics"]
+        line["labels"]["seed"]: line
+        for line in lines  # those over all seeds have no labels
+        if "labels" in line and "episode_return_mean" in line["metrics"]
     }
     print("\nMean return of the episodes that ended since the line before the last:")
     for seed, line in last.items():

@@ -21,16 +21,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Strict, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import Field, Strict, WithJsonSchema
 
 from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
-from jaxlog.render import RENDERERS, Style, load, picture, sheet
-from jaxlog.render.choose import OWN
+from jaxlog.render import Style, load, picture, sheet
 from jaxlog.render.markup import START
 from jaxlog.render.sheet import facts_of
 from jaxlog.render.states import states
 from jaxlog.render.style import ARC_COLOURS
+from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 _log = logging.getLogger("jaxlog")
@@ -52,21 +51,6 @@ _LAYOUT = (
 """The paths of this sink's files below its folder."""
 
 
-def _loadable(name: str) -> str:
-    try:
-        load(name)
-    except ValueError as error:
-        raise PydanticCustomError("renderer", "{why}", {"why": str(error)}) from None
-    return name
-
-
-_Renderer = Annotated[
-    str,
-    AfterValidator(_loadable),
-    WithJsonSchema(
-        {"anyOf": [{"enum": list(RENDERERS)}, {"pattern": r"^.+:.+$", "description": OWN}]}
-    ),
-]
 _HEX = r"^#[0-9a-fA-F]{6}$"
 _Colour = Annotated[
     str,
@@ -79,7 +63,7 @@ class SvgSettings(SinkSettings, frozen=True):
     """Draws sampled episodes, initial against final state, into the run's directory."""
 
     kind: Literal["svg"] = "svg"
-    renderer: _Renderer = Field(
+    renderer: Renderer = Field(
         "auto",
         description="How a state is drawn: auto (by its arrays, or as it draws itself), grid, "
         f"image, line, card, or {OWN}.",

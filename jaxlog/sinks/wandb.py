@@ -27,6 +27,7 @@ from jaxlog.events import (
     StepEvent,
 )
 from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
+from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class WandbSettings(SinkSettings, frozen=True):
     episodes: Literal["table", "pictures", "both", "off"] = Field(
         "table", description="Sampled episodes as a table, as pictures (HTML), as both, or not."
     )
-    renderer: str = Field(
+    renderer: Renderer = Field(
         "auto", description="How the states of episodes are drawn; as that of the sink svg."
     )
     lean: bool = Field(

@@ -28,11 +28,19 @@ def test_every_sink_is_in_the_matrix() -> None:
     assert {settings["kind"] for settings in SINKS} == set(sinks._SINKS)
 
 
-@pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])
-def test_a_sink_takes_whatever_a_program_logs(
-    settings: dict[str, Any], make_logger: MakeLogger, tmp_path: Path
+ROOT = Path(__file__).parents[2]
+FULL = [sink.model_dump() for sink in jaxlog.load_config(ROOT / "configs" / "full.yaml").sinks]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [*([settings] for settings in SINKS), FULL],
+    ids=lambda settings: " ".join(sink["kind"] for sink in settings),
+)
+def test_sinks_take_whatever_a_program_logs(
+    settings: list[dict[str, Any]], make_logger: MakeLogger, tmp_path: Path
 ) -> None:
-    logger = make_logger(20, log_frequency=3, sample_frequency=7, sinks=[settings])
+    logger = make_logger(20, log_frequency=3, sample_frequency=7, sinks=settings)
 
     def train(seed: jax.Array) -> Any:
         def update(_: None, step: jax.Array) -> tuple[None, None]:
@@ -60,10 +68,17 @@ def test_a_sink_takes_whatever_a_program_logs(
     for run_number in range(2):
         with logger.open(tmp_path / str(run_number), config={"lr": 1e-3}) as run:
             jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
-        (worker,) = run._workers
-        assert (worker.lost, worker.failure) == (0, None)
-        # batch: 0 3 6 9 12 15 18 19 and samples at 7 and 14; eval: 6
-        assert worker.written == run.arrived == 3 * (8 + 2) + 1
+            logger.log_task_start({"task_id": "[a/b] ✓", "map": np.eye(2)})
+            logger.log_step({"reward": np.nan, "action": "up", "state": np.eye(2)})
+            logger.log_episode_summary({"total_reward": 1.0, "final_state": np.full(3, np.inf)})
+            logger.log_evaluation_summary({"rate": np.float16(0.5), "odd": 2j, "x": np.ones(2)})
+            jaxlog.log(logger, 0, {"loss": jnp.inf})
+            run.log({"score": np.arange(3)})
+        assert len(run.accounts()) == len(settings)
+        for account in run.accounts():
+            assert (account.failure, account.off) == (None, False)
+            # batch: 0 3 6 9 12 15 18 19 and samples at 7 and 14; eval: 6; and of Python, eight
+            assert account.written == run.arrived == 3 * (8 + 2) + 1 + 8
 
 
 @pytest.mark.parametrize("settings", SINKS, ids=lambda settings: settings["kind"])

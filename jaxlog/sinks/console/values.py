@@ -83,8 +83,8 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
             found[name] = "yes" if value else "no"
         elif isinstance(value, int | float | np.integer | np.floating):
             found[name] = float(value)
-        elif isinstance(value, str):
-            found[name] = value
+        elif isinstance(value, str | complex | np.complexfloating):
+            found[name] = str(value)
         elif isinstance(value, np.generic):  # a half-precision type of JAX's
             found[name] = float(value.astype(np.float64))
     return found

@@ -1,0 +1,210 @@
+"""What does each sink cost the training, and how much can it take?
+
+A record's way is followed from where XLA hands it over: taking it in is what the training waits
+for, writing it is done on the sink's own thread. Lines are compared with `json.dumps` and a write
+for each; PPO on CartPole, with three sinks, with the same training without logging.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxlog
+from benchmarks.timing import Row, fastest, tell, typical
+from jaxlog import Lane, MetricsEvent, RunInfo
+from jaxlog.schema import Delivery
+from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+import ppo_cartpole  # after the path to it is known
+
+METRICS, RECORDS = 30, 2000
+KINDS: dict[str, dict[str, Any]] = {
+    "memory": {},
+    "jsonl": {},
+    "console": {"live": False},
+    "tensorboard": {},
+    "wandb": {"mode": "offline"},
+    "svg": {},
+}
+
+
+@contextlib.contextmanager
+def a_run(logger: jaxlog.Logger) -> Iterator[jaxlog.Run]:
+    """A run in a directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory() as directory, logger.open(Path(directory) / "run") as run:
+        yield run
+
+
+def deliveries(logger: jaxlog.Logger, number: int, **given: Any) -> list[Delivery]:
+    """Records of a program, one for each step, as XLA hands them over."""
+    caught: list[Delivery] = []
+
+    def update(_: None, step: jax.Array) -> tuple[None, None]:
+        scalars = {f"metric_{i}": jnp.sin(step + i * 0.1) for i in range(METRICS)}
+        jaxlog.batch_step(logger, step, scalars, **given)
+        return None, None
+
+    with mock.patch.object(logger, "receive", caught.append):
+        jax.block_until_ready(jax.jit(lambda: jax.lax.scan(update, None, jnp.arange(number)))())
+        jax.effects_barrier()
+    return caught
+
+
+def of_kind(kind: str, turns: int) -> dict[str, Any]:
+    """What one sink costs: a record taken in, in microseconds, and records written a second."""
+    sinks = [{"kind": kind, **KINDS[kind]}]
+    config = {"batched_logging_enabled": True, "log_frequency": 1, "sinks": sinks}
+    given: dict[str, Any] = {}
+    if kind == "svg":  # it draws episodes, and has nothing to do with other lines
+        config["log_frequency"], config["sample_frequency"] = 10**6, 1
+        given = {"where": jnp.ones(8, bool), "details": {"final_state": jnp.ones((8, 10, 10), int)}}
+    logger = jaxlog.Logger(config)
+    records = deliveries(logger, RECORDS if kind != "svg" else 100, **given)
+    taken, written = [], []
+    for _ in range(turns):
+        with a_run(logger) as run, contextlib.redirect_stdout(io.StringIO()):
+            start = time.perf_counter()
+            for record in records:
+                run.receive(record)
+            taken.append((time.perf_counter() - start) / len(records))
+            run.flush()
+            written.append(len(records) / (time.perf_counter() - start))
+            assert run.accounts()[0].written == run.arrived == len(records)
+    return {"sink": kind, "us_to_take_in": 1e6 * min(taken), "records_a_second": max(written)}
+
+
+def of_jsonl(turns: int) -> float:
+    """Events as lines in a file: by the sink, and by `json.dumps` and a write for each."""
+    keys = [f"metric_{i}" for i in range(METRICS)]
+    values = np.random.default_rng(0).normal(size=(RECORDS, METRICS)).astype(np.float32)
+    events = []
+    for step, row in enumerate(values):
+        lane = Lane(0, {"seed": np.int32(0)}, dict(zip(keys, row, strict=True)))
+        events.append(MetricsEvent("batch", step, None, time.time(), (lane,), {}))
+    with tempfile.TemporaryDirectory() as directory:
+        sink = JsonlSink(JsonlSettings())
+        sink.open(RunInfo("run", Path(directory)))
+
+        def by_jaxlog() -> None:
+            for number, event in enumerate(events):
+                sink.write_metrics(event)
+                if number % 100 == 99:  # as many as gather while a fast program runs
+                    sink.flush()
+
+        with (Path(directory) / "reference").open("w") as file:
+
+            def by_json() -> None:
+                for event in events:
+                    (lane,) = event.lanes
+                    line = {"timestamp": event.timestamp, "step": event.step, "lane": lane.index}
+                    line["labels"] = {key: int(value) for key, value in lane.labels.items()}
+                    line["metrics"] = {key: float(value) for key, value in lane.metrics.items()}
+                    file.write(json.dumps(line) + "\n")
+                    file.flush()
+
+            times = fastest({"jaxlog": by_jaxlog, "json": by_json}, turns)
+        sink.close()
+    return times["jaxlog"] / times["json"]
+
+
+def of_single_environment(turns: int) -> dict[str, float]:
+    """A step told from Python, against `json.dumps` and a write of the same."""
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    state = np.arange(25.0).reshape(5, 5)
+    with a_run(logger) as run, tempfile.TemporaryFile("w") as file:
+
+        def told() -> None:
+            for step in range(RECORDS):
+                logger.log_step({"reward": step / 7, "action": step, "state": state})
+
+        def drained() -> None:
+            told()
+            run.flush()
+
+        def by_json() -> None:
+            for step in range(RECORDS):
+                line = {"timestamp": time.time(), "step": step, "reward": step / 7, "action": step}
+                file.write(json.dumps(line | {"state": state.tolist()}) + "\n")
+                file.flush()
+
+        def not_due() -> None:
+            for step in range(1, 10):
+                for _ in range(RECORDS // 9):
+                    jaxlog.log(logger, step, {"loss": 0.5})
+
+        programs = {"drained": drained, "json": by_json, "not due": not_due}
+        times = fastest(programs, turns)
+    return {name: 1e6 * seconds / RECORDS for name, seconds in times.items()}
+
+
+def of_ppo(turns: int) -> float:
+    """PPO with JSONL, console and W&B, every tenth update, against PPO without logging."""
+    settings = ppo_cartpole.Settings(num_updates=60)
+    sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "wandb", "mode": "offline"}]
+    seeds = jnp.arange(4)
+
+    def program(enabled: bool) -> tuple[jaxlog.Logger, Any]:
+        config = {"batched_logging_enabled": enabled, "sinks": sinks if enabled else []}
+        logger = jaxlog.Logger(config, total_steps=settings.num_updates)
+        return logger, jax.jit(jax.vmap(ppo_cartpole.make_train(settings, logger)))
+
+    (logger, logged), (_, bare) = program(True), program(False)
+    # Drawn in a terminal where there is one; here its lines go nowhere.
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), a_run(logger):
+        ratios = typical(
+            {
+                "logged": lambda: jax.block_until_ready(logged(seeds)),
+                "bare": lambda: jax.block_until_ready(bare(seeds)),
+            },
+            turns,
+            "bare",
+        )
+    return ratios["logged"]
+
+
+def main(turns: int) -> list[Row]:
+    """Measures all of it; writes `results/sinks.json`."""
+    grid = [of_kind(kind, max(1, turns // 5)) for kind in KINDS]
+    single = of_single_environment(turns)
+    rows = [
+        Row("an event as a line of JSONL", "json.dumps and write", of_jsonl(turns), "x", 1 / 1.8),
+        Row(
+            "log_step with a state, drained",
+            "json.dumps and write",
+            single["drained"] / single["json"],
+            "x",
+            1.0,
+        ),
+        Row("jaxlog.log in Python, not due", "", single["not due"], "us", 2.0),
+        Row(
+            "PPO: jsonl, console, W&B, every 10th update",
+            "no logging",
+            of_ppo(max(1, turns // 2)),
+            "x",
+            1.01,
+        ),
+    ]
+    tell("sinks", rows, grid, "records of 30 metrics; for svg, of three pictures and a sheet")
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=25)
+    main(parser.parse_args().turns)

@@ -1,0 +1,28 @@
+"""The setting that says how the states of episodes are drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from jaxlog.render import RENDERERS, load
+from jaxlog.render.choose import OWN
+
+
+def _loadable(name: str) -> str:
+    try:
+        load(name)
+    except ValueError as error:
+        raise PydanticCustomError("renderer", "{why}", {"why": str(error)}) from None
+    return name
+
+
+Renderer = Annotated[
+    str,
+    AfterValidator(_loadable),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(RENDERERS)}, {"pattern": r"^.+:.+$", "description": OWN}]}
+    ),
+]
