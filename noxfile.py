@@ -9,7 +9,14 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
-TESTS = ("tests/crossing", "tests/graph", "tests/host", "tests/test_step.py")
+TESTS = (
+    "tests/crossing",
+    "tests/graph",
+    "tests/host",
+    "tests/test_log.py",
+    "tests/test_single_environment.py",
+    "tests/test_step.py",
+)
 
 
 def needed(extra: str, *names: str) -> list[str]:

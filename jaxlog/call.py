@@ -20,6 +20,7 @@ from jaxlog.graph.summary import Told
 from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
 from jaxlog.names import KNOWN, check_call, look_up
+from jaxlog.settings import LoggingConfig
 from jaxlog.settings.problems import suggestion
 
 
@@ -94,14 +95,19 @@ def due_by_hand(logger: Logger, step: Any, when: Any) -> bool | None:
     return bool(when) and (at_end or step % logger.settings.log_frequency == 0)
 
 
-def tell(logger: Logger, plan: Plan, inputs: Inputs[Any]) -> bool:
+def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
     """Logs scalars that Python has, without a program; whether there is none around the call."""
-    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(inputs)):
+    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((values, labels))):
         return False
-    if (run := logger.writing_run()) is not None:
-        labels: dict[str, Any] = {k: np.asarray(v)[()] for k, v in inputs.labels.items()}
-        values = {key: inputs.metrics[key] for key, _ in plan.logged}
-        run.log(values, step=int(inputs.step), labels=labels, name=plan.name)
+    if not isinstance(values, Mapping):
+        return False
+    check_call(name)
+    checks.scalars(values)
+    if (run := logger.writing_run()) is None:
+        return True
+    names = tuple(values)
+    logged = _logged(logger.settings, _kept(logger.settings, names, name))
+    run.log({key: values[key] for key in logged}, step=step, labels=labels, name=name)
     return True
 
 
@@ -115,12 +121,8 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
     """What the settings make of one call."""
     batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     settings, metrics = logger.settings, tuple(inputs.metrics)
-    include = _named_in("include", settings.include, metrics, name)
-    exclude = _named_in("exclude", settings.exclude, metrics, name)
-    kept = [m for m in metrics if (m in include or not settings.include) and m not in exclude]
-    # The switches speak of lines: an episode's summary keeps its return.
-    switches = {metric: look_up(metric).setting for metric in kept}
-    logged = [m for m in kept if getattr(settings, switches[m] or "", True)]
+    kept = _kept(settings, metrics, name)
+    logged = _logged(settings, kept)  # an episode's summary keeps what is not on the lines
     if isinstance(settings.statistics, Mapping):
         named = [key for key in settings.statistics if key != "default"]
         _named_in("statistics", named, metrics, name)
@@ -142,6 +144,18 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
         axis_names=axis_names,
         returned=settings.delivery == "return",
     )
+
+
+def _kept(settings: LoggingConfig, metrics: tuple[str, ...], call: str) -> list[str]:
+    """The metrics of a call that the settings do not leave out by name."""
+    include = _named_in("include", settings.include, metrics, call)
+    exclude = _named_in("exclude", settings.exclude, metrics, call)
+    return [m for m in metrics if (m in include or not settings.include) and m not in exclude]
+
+
+def _logged(settings: LoggingConfig, metrics: list[str]) -> list[str]:
+    """Those whose kind is to be on the lines."""
+    return [m for m in metrics if getattr(settings, look_up(m).setting or "", True)]
 
 
 def plan_of_rest(

@@ -224,7 +224,10 @@ class RunInfo:
       id: of the run, the same when it goes on; 8 hexadecimal digits.
       if_exists: what the user wants of a run that is there already: `error` (there is none),
         `resume`, or `replace`.
-      resumes_at: the first step that comes again, where the run goes on from a state.
+      resumes_at: the first step that comes again, where the run goes on from a state; the largest
+        of `resumes`.
+      resumes: the same for each call by its name, and, of a single environment, for `steps` and
+        `episode`; what is not in it had logged nothing by then.
       position: what this sink's `position` was when that state was taken; None where the run does
         not go on from a state, or the sink is new to it.
       session: how often the run was opened before; 0 for a new one.
@@ -242,6 +245,7 @@ class RunInfo:
     id: str = ""
     if_exists: str = "error"
     resumes_at: int | None = None
+    resumes: Mapping[str, int] = field(default_factory=dict)
     position: Mapping[str, int] | None = None
     session: int = 0
     accounts: Callable[[], Sequence[Account]] = tuple

@@ -381,6 +381,7 @@ def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> Run
         name=info.name if named else previous.get("name", info.name),
         tags=info.tags or tuple(previous.get("tags", ())),
         config=info.config or previous.get("config", {}),
+        lanes=info.lanes or tuple(previous.get("lanes", ())),
     )
 
 

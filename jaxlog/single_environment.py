@@ -12,6 +12,7 @@ from jax.core import Tracer
 
 from jaxlog.graph.checks import leaf_name
 from jaxlog.host.facts import text
+from jaxlog.host.given import checked_step
 from jaxlog.host.run import Run
 from jaxlog.host.single import Told
 
@@ -34,6 +35,7 @@ class SingleEnvironment:
 
         Raises:
           TypeError: `task` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -43,8 +45,8 @@ class SingleEnvironment:
         >>> run.sink("memory").steps[0].labels
         {'task_id': 'maze-7'}
         """
-        told = _told("task", task)
         if (run := self.writing_run()) is not None:
+            told = _told("task", task)
             run.take(run.single.task(told), told.num_bytes)
 
     def log_step(self, step: Mapping[str, Any]) -> None:
@@ -56,6 +58,7 @@ class SingleEnvironment:
 
         Raises:
           TypeError: `step` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -65,8 +68,8 @@ class SingleEnvironment:
         >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
         [(0, 0.0), (1, 1.0)]
         """
-        told = _told("step", step)
         if (run := self.writing_run()) is not None:
+            told = _told("step", step)
             run.take(run.single.step(told), told.num_bytes)
 
     def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
@@ -79,6 +82,7 @@ class SingleEnvironment:
 
         Raises:
           TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -87,8 +91,8 @@ class SingleEnvironment:
         >>> run.sink("memory").episodes[0].step
         19
         """
-        told = _told("summary", summary)
         if (run := self.writing_run()) is not None:
+            told = _told("summary", summary)
             run.take(run.single.episode(told), told.num_bytes)
 
     def log_evaluation_summary(
@@ -98,10 +102,11 @@ class SingleEnvironment:
 
         Args:
           summary: what is to be known of it: `success_rate`, `num_episodes`, and so on.
-          step: under which it is logged; the last one, if None.
+          step: under which it is logged; if None, the last that was logged, which is waited for.
 
         Raises:
           TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -110,10 +115,10 @@ class SingleEnvironment:
         >>> run.sink("memory").evaluations[0].values
         {'success_rate': 0.9}
         """
-        told = _told("summary", summary)
         if (run := self.writing_run()) is not None:
-            last = run.last_step if step is None else int(step)
-            run.take(run.single.evaluation(told, max(last, 0)), told.num_bytes)
+            told = _told("summary", summary)
+            at = run.last_step() if step is None else checked_step(step)
+            run.take(run.single.evaluation(told, at), told.num_bytes)
 
     def writing_run(self) -> Run | None:
         """The run that writes what is told; None where there is none."""
@@ -133,29 +138,42 @@ def _told(argument: str, given: Any) -> Told:
     for name, part in given.items():
         if not isinstance(name, str) or not name:
             raise TypeError(f"{argument}: got the key {name!r}, expected a name")
-        if isinstance(part, _LEAVES) or _is_row(part):
-            plain = _plain(f"{argument}[{name!r}]", part)
-            name = text(name)
-            (details if isinstance(plain, np.ndarray) else values)[name] = plain
-            tree[name] = plain
-            continue
-        paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_is_row)
-        leaves = []
-        for path, leaf in paths:
-            key = text(leaf_name(path))
-            plain = _plain(f"{argument}[{key!r}]", leaf)
-            leaves.append(plain)
-            (details if isinstance(plain, np.ndarray) else values)[key] = plain
-        tree |= structure.unflatten(leaves)
+        if isinstance(part, _LEAVES):
+            leaves, rebuild = {name: part}, None
+        else:
+            try:
+                paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_row)
+            except ValueError as error:
+                raise TypeError(f"{argument}[{name!r}]: is no pytree: {error}") from None
+            leaves, rebuild = {leaf_name(path): leaf for path, leaf in paths}, structure.unflatten
+        plain = {}
+        for key, leaf in leaves.items():
+            found = plain[key] = _plain(f"{argument}[{key!r}]", leaf)
+            if text(key) in values or text(key) in details:
+                raise ValueError(f"{argument}: two values are called {key!r}; rename one")
+            (details if isinstance(found, np.ndarray) else values)[text(key)] = found
+        tree |= plain if rebuild is None else rebuild(list(plain.values()))
     return Told(values, details, tree)
 
 
 _LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)
 
 
-def _is_row(part: Any) -> bool:
-    """A list of numbers is one array, as it is to NumPy."""
-    return type(part) in (list, tuple) and all(isinstance(x, bool | int | float) for x in part)
+def _row(part: Any) -> bool:
+    """Whether a list of numbers, or of lists of as many numbers each, is one array to NumPy."""
+    if not _of_numbers(part):
+        return False
+    try:
+        np.array(part)
+    except ValueError:  # of different lengths
+        return False
+    return True
+
+
+def _of_numbers(part: Any) -> bool:
+    if type(part) not in (list, tuple):
+        return False
+    return all(isinstance(x, bool | int | float) or _of_numbers(x) for x in part)
 
 
 def _plain(path: str, leaf: Any) -> Any:
@@ -173,9 +191,12 @@ def _plain(path: str, leaf: Any) -> Any:
     array = np.array(leaf)
     if array.dtype.kind == "U" and not array.ndim:
         return text(str(array))
-    if array.dtype.kind not in "biufcV" or array.dtype.names:
+    if array.dtype.kind not in "biufcV" or issubclass(array.dtype.type, np.void):
+        got = f"{array.dtype} array" if isinstance(leaf, np.ndarray) else type(leaf).__name__
         raise TypeError(
-            f"{path}: got {type(leaf).__name__}, expected a number, a text, an array, or a pytree "
-            "of these"
+            f"{path}: got {got}, expected a number, a text, an array of numbers, or a pytree of "
+            "these"
         )
+    if array.dtype.char in "gG":  # long doubles, which no file has
+        array = array.astype(np.float64 if array.dtype.char == "g" else np.complex128)
     return array if array.ndim else array[()]

@@ -150,7 +150,9 @@ def log(
     [1.0, 0.3333333333333333, 0.2]
     """
     due = due_by_hand(logger, step, when)
-    if due is False:
+    if due is False or not switched_on():
+        return Record()
+    if due and axis_name is None and tell(logger, name, step, values, labels):
         return Record()
     axis_names, inputs = inputs_of(
         logger,
@@ -166,12 +168,7 @@ def log(
         name=name,
     )
     checks.scalars(inputs.metrics)
-    if not switched_on():
-        return Record()
-    plan = plan_of(logger, name, inputs, axis_names)
-    if due and not axis_names and tell(logger, plan, inputs):
-        return Record()
-    return send(logger, plan, inputs)[0]
+    return send(logger, plan_of(logger, name, inputs, axis_names), inputs)[0]
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:

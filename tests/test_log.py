@@ -151,6 +151,21 @@ def test_returned_records_are_those_of_live_delivery(make_logger: MakeLogger) ->
     assert [event.step for event in run.sink("memory").metrics] == [0, 2, 4, 6]
 
 
+def test_frames_beyond_int32_are_logged_in_python() -> None:
+    logger = a_logger(log_frequency=1)
+    with logger.open() as run:
+        for step in range(3):
+            jaxlog.log(logger, step, {"frames": step * 2**40})
+    frames = [event.lanes[0].metrics["frames"] for event in run.sink("memory").metrics]
+    assert frames == [0, 2**40, 2**41]
+
+
+def test_without_a_run_it_is_counted_once() -> None:
+    logger = a_logger(log_frequency=1)
+    jaxlog.log(logger, 0, {"loss": 1.0})
+    assert logger.dropped == 1
+
+
 def test_bad_input_is_refused() -> None:
     logger = a_logger()
     with pytest.raises(ValueError, match=r"values\['a'\]: got float32\[3\], expected a scalar"):
@@ -190,8 +205,19 @@ def test_what_a_run_cannot_log_is_refused(make_logger: MakeLogger) -> None:
             run.log({"a": np.ones((2, 2))}, step=0)
         with pytest.raises(ValueError, match="one for each lane"):
             run.log({"a": np.ones(2), "b": np.ones(3)}, step=0)
-        with pytest.raises(TypeError, match=r"values\['a'\]: got str 'x', expected a number"):
-            run.log({"a": "x"}, step=0)
+        for wrong, text in (
+            ({"values": {"a": "x"}}, r"values\['a'\]: got str 'x', expected a number"),
+            ({"values": 3}, "values: got int, expected a dict by name"),
+            ({"values": {1: 2.0}}, "values: got the key 1, expected a name"),
+            ({"values": {"a": 1}, "labels": {"x": object()}}, r"labels\['x'\]: got object"),
+            ({"values": {"a": 1}, "labels": 3}, "labels: got int"),
+            ({"values": {"a": 1}, "step": 1.7}, "step: got 1.7, expected an integer"),
+        ):
+            with pytest.raises(TypeError, match=text):
+                run.log(**{"step": 0} | wrong)
+        for step in (-4, 2**70):
+            with pytest.raises(ValueError, match=r"step: got .*, expected 0 to"):
+                run.log({"a": 1.0}, step=step)
         with pytest.raises(TypeError, match=r"values\['a'\]"):
             jax.jit(lambda x: run.log({"a": x}, step=0))(1.0)
     assert run.arrived == 0

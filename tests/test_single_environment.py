@@ -130,17 +130,62 @@ def test_switched_off_it_does_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
         (3, r"step: got int, expected a dict by name"),
         ({1: 2}, r"step: got the key 1, expected a name"),
         ({"a": {"b": object()}}, r"step\['a.b'\]: got object, expected a number, a text, an array"),
-        ({"a": np.array(["x"])}, r"step\['a'\]: got ndarray, expected a number"),
+        ({"a": np.array(["x"])}, r"step\['a'\]: got <U1 array, expected a number"),
+        ({"a": np.zeros(3, "V8")}, r"step\['a'\]: got \|V8 array, expected a number"),
+        ({"a": {1: 1.0, "b": 2.0}}, r"step\['a'\]: is no pytree"),
     ],
 )
 def test_what_cannot_be_logged_is_refused(given: Any, text: str) -> None:
-    with pytest.raises(TypeError, match=text):
-        a_logger("memory").log_step(given)
+    logger = a_logger("memory")
+    with logger.open() as run, pytest.raises(TypeError, match=text):
+        logger.log_step(given)
+    assert run.arrived == 0
+
+
+def test_two_values_of_one_name_are_refused() -> None:
+    logger = a_logger("memory")
+    with logger.open(), pytest.raises(ValueError, match=r"step: two values are called 'a\.b'"):
+        logger.log_step({"a": {"b": 1}, "a.b": 2})
+
+
+def test_lists_of_lists_are_arrays_and_long_doubles_doubles(tmp_path: Path) -> None:
+    logger = a_logger("memory", "jsonl")
+    with logger.open(tmp_path) as run:
+        logger.log_step({"state": [[1, 2], [3, 4]], "ragged": [[1], [2, 3]]})
+        logger.log_step({"x": np.longdouble(1.5), "y": np.ones(2, np.longdouble)})
+    first, second = run.sink("memory").steps
+    assert first.details["state"].tolist() == [[1, 2], [3, 4]]
+    assert [first.details[f"ragged.{i}"].tolist() for i in (0, 1)] == [[1], [2, 3]]
+    assert second.values["x"].dtype == second.details["y"].dtype == np.float64
+    assert [account.written for account in run.accounts()] == [2, 2]
+
+
+@pytest.mark.parametrize(("length", "step"), [(20.0, 19), (True, 0), (-5, 0), (2**62, 0)])
+def test_a_length_that_cannot_be_counts_as_one(length: Any, step: int) -> None:
+    logger = a_logger("memory")
+    with logger.open() as run:
+        logger.log_episode_summary({"total_steps": length})
+    assert run.sink("memory").episodes[0].step == step
+
+
+def test_an_evaluation_stands_at_the_last_step() -> None:
+    logger = a_logger("memory", log_frequency=1)
+    with logger.open() as run:
+        for step in range(0, 30, 10):
+            jaxlog.log(logger, step, {"loss": 1.0})
+            logger.log_evaluation_summary({"success_rate": 1.0})
+        logger.log_evaluation_summary({"success_rate": 1.0}, step=7)
+        with pytest.raises(TypeError, match=r"step: got 1\.5, expected an integer"):
+            logger.log_evaluation_summary({}, step=1.5)  # pyright: ignore[reportArgumentType]
+    assert [event.step for event in run.sink("memory").evaluations] == [0, 10, 20, 7]
 
 
 def test_in_a_program_it_points_to_what_works_there() -> None:
     logger = a_logger("memory")
-    with pytest.raises(TypeError, match=r"step\['x'\]: .* traced; use jaxlog.log in there"):
+    with (
+        logger.open(),
+        pytest.raises(TypeError, match=r"step\['x'\]: .* traced; use jaxlog.log in there"),
+    ):
         jax.jit(lambda x: logger.log_step({"x": x}))(1.0)
 
 
@@ -184,3 +229,55 @@ def test_a_run_goes_on_where_its_state_was_taken(tmp_path: Path) -> None:
     with last.open(tmp_path, if_exists="resume"):
         episode(last)
     assert [line["step"] for line in lines(tmp_path / "steps.jsonl")] == list(range(12))
+
+
+def test_a_run_goes_on_in_the_middle_of_an_episode(tmp_path: Path) -> None:
+    first = a_logger("jsonl")
+    with first.open(tmp_path) as run:
+        first.log_task_start({"task_id": "t"})
+        for _ in range(5):
+            first.log_step({"reward": 1.0})
+        state = run.state()
+    again = a_logger("jsonl")
+    with again.open(tmp_path, if_exists="resume", state=state) as run:
+        again.log_evaluation_summary({"rate": 1.0})
+        again.log_episode_summary({"total_steps": 5})
+        again.log_step({"reward": 1.0})
+    assert [line["step"] for line in lines(tmp_path / "evaluations.jsonl")] == [4]
+    assert [line["step"] for line in lines(tmp_path / "episodes.jsonl")] == [4]
+    last = lines(tmp_path / "steps.jsonl")[-1]
+    assert (last["step"], last["episode"], last["labels"]) == (5, 1, {"task_id": "t"})
+
+
+def test_a_program_and_a_single_environment_go_on_each_at_its_own_step(tmp_path: Path) -> None:
+    settings = {"sampling_enabled": True, "sample_frequency": 1, "batched_logging_enabled": True}
+
+    def batch(logger: jaxlog.Logger, step: int) -> None:
+        jaxlog.batch_step(logger, step, {"episode_returns": jnp.ones(2)})
+
+    first = a_logger("svg", "jsonl", log_frequency=1, **settings)
+    with first.open(tmp_path) as run:
+        for step in range(6):
+            first.log_step({"state": np.eye(3) * step})
+        batch(first, 0)
+        run.log({"x": 1.0}, step=1000)  # another call's counter
+        state = run.state()
+        batch(first, 1)
+        first.log_step({"state": np.eye(3)})
+    pictures = tmp_path / "svg"
+    assert len(list((pictures / "steps").rglob("*.svg"))) == 7
+    again = a_logger("svg", "jsonl", log_frequency=1, **settings)
+    with again.open(tmp_path, if_exists="resume", state=state) as run:
+        assert run.info.resumes == {"steps": 6, "batch": 1, "eval": 1001}
+        assert len(list((pictures / "steps").rglob("*.svg"))) == 6
+        assert [path.name for path in (pictures / "batch").iterdir()] == ["step_0000000000"]
+        batch(again, 1)
+        run.log({"x": 1.0})
+    assert [line["step"] for line in lines(tmp_path / "batch_metrics.jsonl")] == [0, 1]
+    assert lines(tmp_path / "eval_metrics.jsonl")[-1]["step"] == 1000
+    third = a_logger("jsonl")
+    with third.open(tmp_path, if_exists="resume") as run:
+        run.log({"x": 1.0})
+        third.log_step({"reward": 1.0})
+    assert lines(tmp_path / "eval_metrics.jsonl")[-1]["step"] == 1000
+    assert lines(tmp_path / "steps.jsonl")[-1]["step"] == 6

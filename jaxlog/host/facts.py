@@ -45,6 +45,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "name": text(info.name),
         "tags": [text(tag) for tag in info.tags],
         "config": dict(info.config),
+        "lanes": [dict(labels) for labels in info.lanes],
         "settings": without_secrets("settings", settings),
         "total_steps": info.total_steps,
         "host": socket.gethostname(),

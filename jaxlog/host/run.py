@@ -23,10 +23,10 @@ from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import RUN_FILE, Directory
 from jaxlog.host.facts import account, iso, loss, session, status, text
-from jaxlog.host.given import metrics_event
+from jaxlog.host.given import checked_step, metrics_event
 from jaxlog.host.replays import Replays
-from jaxlog.host.single import SingleEnvironment
-from jaxlog.host.worker import Arrival, Ready, Worker
+from jaxlog.host.single import EPISODE, SingleEnvironment
+from jaxlog.host.worker import STEPS, Arrival, Ready, Worker
 from jaxlog.names import check_call
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
@@ -102,6 +102,7 @@ class Run:
         self._env_steps_per_update = env_steps_per_update
         self._replays = Replays()
         self.single = SingleEnvironment()
+        self._steps: dict[str, int] = {}  # of each call, when the run went on
         self._said_lanes = False
         self._mark = 0
         self._status = "running"
@@ -139,6 +140,8 @@ class Run:
                 self._directory.forget()
             elif state is not None and self.info.resumes_at is not None:
                 self._directory.add_mark({"resumed": int(state["mark"])})
+        if self.info.session:
+            self._facts |= {"steps": self._steps, "single_environment": self.single.counts}
         self._facts |= {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
         self._save()
         _open_runs.append(self)
@@ -160,9 +163,10 @@ class Run:
         sessions = [*directory.previous.get("sessions", []), session(directory.previous)]
         self._facts["sessions"] = sessions
         self.info = dataclasses.replace(self.info, session=len(sessions))
-        self.single = SingleEnvironment(**directory.previous.get("single_environment", {}))
         marks, self._mark = directory.marks()
         if state is None:
+            # Of a run that was killed, only what was known when its state was taken last.
+            self._take_up(directory.previous, *(mark for _, mark in sorted(marks.items())[-1:]))
             return {}
         run, number = int(state["run"]), int(state["mark"])
         if not run:
@@ -180,8 +184,10 @@ class Run:
                 "files, or leave it out, to go on at their end"
             )
         mark = marks[number]
-        self.info = dataclasses.replace(self.info, resumes_at=mark["step"] + 1)
-        self.single = SingleEnvironment(**mark.get("single_environment", {}))
+        self._take_up(mark)
+        resumes = {name: step + 1 for name, step in self._steps.items()}
+        first = max(resumes.values(), default=0)
+        self.info = dataclasses.replace(self.info, resumes_at=first, resumes=resumes)
         for key, position in mark["sinks"].items():
             if position is None:
                 _log.warning(
@@ -191,6 +197,15 @@ class Run:
                     key,
                 )
         return mark["sinks"]
+
+    def _take_up(self, *known: Mapping[str, Any]) -> None:
+        """Takes up how far the run was, as the furthest of what is known says."""
+        for one in known:
+            for name, step in one.get("steps", {}).items():
+                self._steps[name] = max(step, self._steps.get(name, 0))
+            counts = one.get("single_environment", {})
+            if counts.get("steps", 0) > self.single.last_step:
+                self.single = SingleEnvironment(**counts)
 
     @property
     def replayed(self) -> int:
@@ -278,8 +293,9 @@ class Run:
 
         Raises:
           RuntimeError: the run is closed.
-          TypeError: a value is no number.
-          ValueError: arrays are not of one length, or the name cannot be one.
+          TypeError: a value is no number, a label neither number nor text, the step no integer.
+          ValueError: arrays are not of one length, or the name cannot be one, or the step is
+            negative.
 
         >>> import jaxlog
         >>> with jaxlog.Logger({"sinks": [{"kind": "memory"}]}).open() as run:
@@ -290,19 +306,25 @@ class Run:
         if self._closed and self.writes:
             raise RuntimeError("log: the run is closed; log inside of its `with` block")
         check_call(name)
-        if step is None:
-            self.flush()
-            step = max(self.last_step, 0)
+        step = self.last_step() if step is None else checked_step(step)
         per_update = self._env_steps_per_update
         env_step = None if per_update is None else (step + 1) * per_update
         lanes = self.info.lanes
-        self.take(metrics_event(name, int(step), env_step, values, labels or {}, lanes))
+        self.take(metrics_event(name, step, env_step, values, labels, lanes))
 
-    @property
     def last_step(self) -> int:
-        """The last that was logged: of a program's updates, or of a single environment."""
-        of_programs = max([-1, *(worker.step for worker in self._workers)])
-        return self.single.last_step if of_programs < 0 else of_programs
+        """The last that was logged, of a program or of a single environment; waits for it."""
+        self.flush()
+        of_programs = [s for name, s in self._reached().items() if name not in (STEPS, EPISODE)]
+        return max(self.single.last_step if not of_programs else max(of_programs), 0)
+
+    def _reached(self) -> dict[str, int]:
+        """The last step of each call."""
+        reached = dict(self._steps)
+        for worker in self._workers:
+            for name, step in list(worker.steps.items()):
+                reached[name] = max(step, reached.get(name, 0))
+        return reached
 
     def accounts(self) -> list[Account]:
         """What has become of the records so far, sink by sink."""
@@ -342,11 +364,10 @@ class Run:
         with self._lock:
             self._mark += 1
             number = self._mark
-        last = (self.info.resumes_at or 0) - 1
         mark = {
             "mark": number,
             "time": iso(time.time()),
-            "step": max(last, self.last_step),
+            "steps": self._reached(),
             "single_environment": self.single.counts,
             "sinks": positions,
         }
@@ -499,8 +520,7 @@ class Run:
                 "replayed": self.replayed,
                 "sinks": [account(worker) for worker in self._workers],
             }
-            if self.single.last_step >= 0:
-                self._facts["single_environment"] = self.single.counts
+            self._facts |= {"steps": self._reached(), "single_environment": self.single.counts}
             if error is not None:
                 self._facts["error"] = text(f"{type(error).__name__}: {error}")
             try:

@@ -49,19 +49,36 @@ class SingleEnvironment:
     Args:
       steps: of the environment, so far.
       episodes: that have ended, so far.
+      since_episode: steps that were told one by one since the last one ended.
+      labels: of the task.
     """
 
-    def __init__(self, steps: int = 0, episodes: int = 0) -> None:
+    def __init__(
+        self,
+        steps: int = 0,
+        episodes: int = 0,
+        since_episode: int = 0,
+        labels: Labels | None = None,
+    ) -> None:
         self._steps = steps
         self._episodes = episodes
-        self._since_episode = 0  # steps that were told one by one since the last one ended
-        self._labels: Labels = {}
+        self._since_episode = since_episode
+        self._labels = labels or {}
         self._lock = threading.Lock()
 
     @property
-    def counts(self) -> dict[str, int]:
-        """What makes another that goes on from here."""
-        return {"steps": self._steps, "episodes": self._episodes}
+    def counts(self) -> dict[str, Any]:
+        """What makes another that goes on from here, in plain JSON values."""
+        labels = {
+            key: label.item() if isinstance(label, np.generic) else label
+            for key, label in self._labels.items()
+        }
+        return {
+            "steps": self._steps,
+            "episodes": self._episodes,
+            "since_episode": self._since_episode,
+            "labels": labels,
+        }
 
     @property
     def last_step(self) -> int:
@@ -94,8 +111,7 @@ class SingleEnvironment:
         """The end of an episode. Steps that nobody told of one by one are counted here."""
         with self._lock:
             if not self._since_episode:
-                length = told.values.get("total_steps")
-                self._steps += int(length) if isinstance(length, int | np.integer) else 1
+                self._steps += _length(told.values.get("total_steps"))
             self._since_episode = 0
             self._episodes += 1
             return EpisodeEvent(
@@ -114,3 +130,11 @@ class SingleEnvironment:
     def evaluation(self, told: Told, step: int) -> EvaluationEvent:
         """The summary of an evaluation."""
         return EvaluationEvent(step, time.time(), told.values, told.details)
+
+
+def _length(total_steps: Any) -> int:
+    """How many steps an episode had: what it says, if that can be; else it counts as one."""
+    known = isinstance(total_steps, int | float | np.integer | np.floating)
+    if isinstance(total_steps, bool) or not known or not 1 <= total_steps <= 2**31:
+        return 1
+    return int(total_steps)

@@ -66,6 +66,9 @@ class Ready:
     num_bytes: int
 
 
+STEPS = "steps"
+"""What stands for a call's name in the steps of a single environment."""
+
 Arrival = tuple[float, Delivery | Ready]
 """What comes, and when."""
 
@@ -95,7 +98,8 @@ class Worker:
       kind: the sink's, by which messages call it.
       arrived: the records it was given.
       written: the records that the sink wrote and flushed.
-      step: the largest of a program that it was given to write; -1 for none.
+      steps: the largest it was given to write, by the call's name; of a single environment, `steps`
+        and `episode`.
       failure: what the sink last failed to do, or why it is off; None where all is well.
       errors: what it raised, the first of each kind of call.
     """
@@ -105,7 +109,7 @@ class Worker:
         self.sink = sink
         self.arrived = 0
         self.written = 0
-        self.step = -1
+        self.steps: dict[str, int] = {}
         self.failure: str | None = None
         self.errors: dict[str, BaseException] = {}
         self._info = info
@@ -302,17 +306,21 @@ class Worker:
     def _write_event(self, event: Event) -> bool:
         match event:
             case MetricsEvent():
-                self.step = max(self.step, event.step)
+                self._reached(event.name, event.step)
                 return self._try("write", self.sink.write_metrics, event)
             case EpisodeEvent():
-                self.step = max(self.step, event.step if event.sampled else -1)
+                self._reached(event.name, event.step)
                 return self._try("write an episode", self.sink.write_episode, event)
             case TaskEvent():
                 return self._try("write a task", self.sink.write_task, event)
             case StepEvent():
+                self._reached(STEPS, event.step)
                 return self._try("write a step", self.sink.write_step, event)
             case EvaluationEvent():
                 return self._try("write an evaluation", self.sink.write_evaluation, event)
+
+    def _reached(self, name: str, step: int) -> None:
+        self.steps[name] = max(step, self.steps.get(name, 0))
 
     def _try(
         self,

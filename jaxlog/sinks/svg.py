@@ -132,8 +132,10 @@ class SvgSink(Sink):
         assert run.directory is not None
         self._folder = run.directory / _FOLDER
         replaced = run.if_exists == "replace"
+        resumes = {safe_name(name): step for name, step in run.resumes.items()}
         for path, step in list(_own_files(self._folder)):
-            comes_again = run.resumes_at is not None and step >= run.resumes_at
+            first = resumes.get(path.relative_to(self._folder).parts[0], 0)
+            comes_again = run.resumes_at is not None and step >= first
             if replaced or comes_again or path.suffix == _DRAFT:
                 path.unlink(missing_ok=True)
                 for folder in list(path.parents)[:3]:

@@ -119,6 +119,8 @@ class TensorboardSink(Sink):
             if lane is None and (event.num_lanes == 1 or lanes != "runs"):
                 self._compare(event.lanes[0].labels if event.num_lanes == 1 else {})
             if values:
+                if env_step and "env_step" in values:  # a metric of the user's own
+                    values["env_step_value"] = values.pop("env_step")
                 data = self._event(event, event.name, env_step | values)
                 written.append((self._file(lane), data))
         for file, data in written:

@@ -9,6 +9,7 @@ run's config says from which step on rows of an earlier session are superseded.
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -25,6 +26,7 @@ from jaxlog.events import (
     RunInfo,
     Scalar,
     StepEvent,
+    TaskEvent,
 )
 from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
 from jaxlog.sinks.renderer import Renderer
@@ -37,6 +39,10 @@ _log = logging.getLogger("jaxlog")
 
 MAX_RUNS = 256
 """For how many lanes there is a run each; more are aggregated."""
+MAX_TAG = 64
+"""How long W&B lets a tag be."""
+INIT_TIMEOUT = 20.0
+"""Seconds to wait for W&B's server when a run is opened."""
 MAX_BINS = 512
 """How many bins W&B takes in a histogram."""
 
@@ -93,20 +99,21 @@ class WandbSink(Sink):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self._runs: dict[int | None, wandb.Run] = {}
+        self._labels: dict[int | None, Labels] = {}
         self._defined: set[tuple[int | None, str]] = set()
         self._episodes: dict[_Place, list[EpisodeEvent]] = {}
         self._done: tuple[object, int] = (None, 0)
         self._lanes: Lanes = settings.lanes
         self._off = False
+        self._unreached: str | None = None
 
     def check(self, run: RunInfo) -> None:
         """Checks that W&B is there, and knows who is logging.
 
         Raises:
           ImportError: it is not installed.
-          ValueError: rows are to be sent, and there is no API key.
+          ValueError: rows are to be sent, and there is no API key; or W&B cannot use a setting.
         """
-        del run
         try:
             import wandb
         except ImportError:
@@ -114,6 +121,14 @@ class WandbSink(Sink):
                 "the sink 'wandb' needs the package wandb; install it with: "
                 "pip install 'jaxlog[wandb]'"
             ) from None
+        settings = self.settings
+        tags = (*run.tags, *settings.tags)
+        if long := [tag for tag in tags if not 1 <= len(tag) <= MAX_TAG]:
+            raise ValueError(f"tags: got {long[0]!r}, and W&B takes 1 to {MAX_TAG} characters")
+        try:
+            wandb.Settings(project=settings.project, entity=settings.entity)
+        except Exception as error:
+            raise ValueError(f"the sink 'wandb' cannot use its settings: {error}") from None
         if self._mode() == "online" and not wandb.login(prompt=False, verify=False):
             raise ValueError(
                 "the sink 'wandb' found no API key, which it needs to send rows; run `wandb "
@@ -123,6 +138,7 @@ class WandbSink(Sink):
     def open(self, run: RunInfo) -> None:
         """Opens the W&B run, where it is known that there is one; those of lanes open later."""
         self._run, self._off = run, self._mode() == "disabled"
+        self._offline = self._mode() != "online"
         if not self._off and self._lanes != "runs":
             self._runs[None] = self._open_run(None, {})
 
@@ -141,7 +157,7 @@ class WandbSink(Sink):
         for lane, values in arranged(event, self._lanes):
             index, labels = (None, None) if lane is None else (lane.index, lane.labels)
             run = self._run_for(event.name, event.env_step, index, labels)
-            rows.append((run, _row(event.name, values) | counters))
+            rows.append((run, _beside(counters, _row(event.name, values))))
         # Tried again, it begins with the row that failed.
         done = self._done[1] if self._done[0] is event else 0
         for number, (run, row) in enumerate(rows[done:], done):
@@ -157,6 +173,10 @@ class WandbSink(Sink):
             many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
             place = (event.lane if many else None, event.name, event.step)
             self._episodes.setdefault(place, []).append(event)
+
+    def write_task(self, event: TaskEvent) -> None:  # noqa: D102
+        if not self._off:
+            self._log("task", event.step, {}, event.values)
 
     def write_step(self, event: StepEvent) -> None:  # noqa: D102
         if not self._off:
@@ -192,9 +212,15 @@ class WandbSink(Sink):
         self, name: str, env_step: int | None, lane: int | None = None, labels: Labels | None = None
     ) -> wandb.Run:
         """The W&B run of a lane, or of the run as a whole, that knows the counters of a call."""
+        labels = labels if lane is not None and labels else {}
         if lane not in self._runs:
-            self._runs[lane] = self._open_run(lane, labels or {})
+            self._runs[lane] = self._open_run(lane, labels)
         run = self._runs[lane]
+        if lane is not None and labels and not self._labels.get(lane):
+            # It was opened by a call that gives its lanes no labels.
+            run.config.update({k: _plain(v) for k, v in labels.items()}, allow_val_change=True)
+            run.name = self._name(lane, labels)
+        self._labels[lane] = labels or self._labels.get(lane, {})
         if (lane, name) not in self._defined:
             by_env_step = self.settings.x_axis == "env_step" and env_step is not None
             axis = f"{name}/{'env_step' if by_env_step else 'step'}"
@@ -205,31 +231,50 @@ class WandbSink(Sink):
 
     def _open_run(self, lane: int | None, labels: Labels) -> wandb.Run:
         import wandb
+        from wandb.errors import CommError
 
-        settings, run, mode = self.settings, self._run, self._mode()
+        settings, run = self.settings, self._run
         config = dict(run.config) | {key: _plain(value) for key, value in labels.items()}
         if run.session:
-            config["jaxlog"] = {"session": run.session, "resumes_at": run.resumes_at}
-        opened = wandb.init(
+            config["jaxlog"] = {"session": run.session, "resumes": dict(run.resumes)}
+        options: dict[str, Any] = {"silent": True, "init_timeout": INIT_TIMEOUT}
+        options |= _LEAN if settings.lean else {}
+        own_id = run.id if lane is None else f"{run.id}-{lane:03d}"
+        init = functools.partial(
+            wandb.init,
             project=settings.project,
             entity=settings.entity,
             dir=run.directory,
-            id=run.id if lane is None else f"{run.id}-{lane:03d}",
-            name=run.name if lane is None else f"{run.name} {lane_name(lane, labels)}",
+            name=self._name(lane, labels),
             notes=settings.notes,
             tags=tuple(dict.fromkeys((*run.tags, *settings.tags))),
             config=config,
             group=settings.group or (run.name if self._lanes == "runs" else None),
             job_type=settings.job_type,
-            mode=mode,  # pyright: ignore[reportArgumentType]
             reinit="create_new",
-            # Offline there is nothing to go on with: `wandb sync` joins what has one id.
-            resume="allow" if run.session and mode == "online" else None,
-            settings=wandb.Settings(silent=True, **(_LEAN if settings.lean else {})),
+            settings=wandb.Settings(**options),
         )
-        if mode == "online" and not self._runs:
-            wandb.termlog(f"jaxlog logs to {opened.url}")
-        return opened
+        if not self._offline:
+            try:
+                resume = "allow" if run.session else None
+                opened = init(id=own_id, mode="online", resume=resume)
+            except CommError as error:
+                self._offline = True
+                self._unreached = own_id  # which W&B does not take again
+                _log.warning(
+                    "jaxlog: the sink wandb cannot reach W&B, and keeps the rows of this run in "
+                    "files, for `wandb sync`: %s",
+                    error,
+                )
+            else:
+                if not self._runs:
+                    wandb.termlog(f"jaxlog logs to {opened.url}")
+                return opened
+        # There is nothing to go on with: `wandb sync` joins what has one id.
+        return init(id=own_id + "-offline" * (own_id == self._unreached), mode="offline")
+
+    def _name(self, lane: int | None, labels: Labels) -> str:
+        return self._run.name if lane is None else f"{self._run.name} {lane_name(lane, labels)}"
 
     def _counters(self, name: str, step: int, env_step: int | None) -> dict[str, Any]:
         counters = {f"{name}/step": step}
@@ -243,7 +288,7 @@ class WandbSink(Sink):
         """A row of what a single environment told."""
         run = self._run_for(name, None)
         row = {f"{name}/{key}": _plain(value) for key, value in {**labels, **values}.items()}
-        run.log(row | self._counters(name, step, None))
+        run.log(_beside(self._counters(name, step, None), row))
 
     def _shown(self, name: str, events: list[EpisodeEvent]) -> dict[str, Any]:
         """The episodes of one step, as the settings want them."""
@@ -300,6 +345,12 @@ def _histogram(key: str, histogram: Histogram) -> dict[str, Any]:
     outside = {f"{key}_below": histogram.below, f"{key}_above": histogram.above}
     bins = (np.array(counts), np.array(edges))
     return {key: wandb.Histogram(np_histogram=bins), **outside}
+
+
+def _beside(counters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with its counters; a value of a counter's name is put under another."""
+    named = {f"{key}_value" if key in counters else key: value for key, value in row.items()}
+    return {**counters, **named}
 
 
 def _summary(event: EpisodeEvent) -> dict[str, Any]:

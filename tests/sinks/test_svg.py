@@ -183,7 +183,14 @@ def test_of_many_episodes_each_lane_has_its_share_and_the_others_are_told_of(
 def test_steps_that_come_again_are_dropped(tmp_path: Path) -> None:
     step = [StepEvent(k, 0.0, k, {}, {}, {"state": GRID}) for k in (4, 5)]
     write(tmp_path, at(4), at(5), at(5, name="e", sampled=False), at(6), *step)
-    kept = write(tmp_path, info={"if_exists": "resume", "resumes_at": 5})
+    kept = write(
+        tmp_path,
+        info={
+            "if_exists": "resume",
+            "resumes_at": 5,
+            "resumes": {"batch": 5, "e": 5, "steps": 5},
+        },
+    )
     assert kept == [
         "svg/batch/step_0000000004/lane_0000_env_000000.svg",
         "svg/batch/step_0000000004/sheet.svg",

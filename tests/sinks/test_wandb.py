@@ -183,9 +183,52 @@ def test_a_run_goes_on_and_says_what_is_superseded(make_logger: MakeLogger, tmp_
     assert before.id == after.id == f"{run.info.id}-000"
     assert values(before, "batch/step") == [0, 10, 20, 30]
     assert values(before, "batch/session") == []
-    assert after.config["jaxlog"] == {"session": 1, "resumes_at": 11}
+    assert after.config["jaxlog"] == {"session": 1, "resumes": {"batch": 11}}
     assert values(after, "batch/step") == [20, 30]
     assert values(after, "batch/session") == [1, 1]
+
+
+def test_a_metric_may_be_called_as_a_counter_is(tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [sink()]})
+    with logger.open(tmp_path / "run") as run:
+        logger.log_task_start({"task_id": "t", "size": 5})
+        logger.log_step({"step": 77})
+        run.log({"step": 5.0}, step=3)
+    (found,) = wandb_files.read_all(tmp_path)
+    assert values(found, "task/size") == [5]
+    assert (values(found, "step/step"), values(found, "step/step_value")) == ([0], [77])
+    assert (values(found, "eval/step"), values(found, "eval/step_value")) == ([3], [5])
+
+
+def test_a_lane_gets_its_labels_when_they_are_known(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[sink()], sampling_enabled=False)
+    with logger.open(tmp_path / "run") as run:
+        run.log({"x": [1.0, 2.0]}, step=0)  # lanes without labels
+        jax.block_until_ready(train(logger, 1))
+    runs = wandb_files.read_all(tmp_path)
+    assert [r.name for r in runs] == ["run seed=0,lr=0.1", "run seed=1,lr=0.1"]
+    assert [r.config["seed"] for r in runs] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"project": "a/b"}, "cannot use its settings: "),
+        ({"tags": ["x" * 65]}, "tags: got 'x.*', and W&B takes 1 to 64 characters"),
+    ],
+)
+def test_what_wandb_cannot_use_is_refused_when_a_run_is_opened(
+    settings: dict[str, Any], text: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        jaxlog.Logger({"sinks": [sink(**settings)]}).open(tmp_path / "run")
+
+
+def test_an_unknown_renderer_is_refused() -> None:
+    with pytest.raises(ConfigError, match="renderer: got 'nosuch', takes"):
+        jaxlog.Logger({"sinks": [sink(renderer="nosuch")]})
 
 
 def test_too_many_lanes_are_aggregated(
@@ -242,6 +285,16 @@ except ImportError as error:
     print(error)
 """
 
+UNREACHABLE = """
+import jaxlog
+from jaxlog.sinks import wandb
+wandb.INIT_TIMEOUT = 1.0
+logger = jaxlog.Logger({"sinks": [{"kind": "wandb", "mode": "online"}]})
+with logger.open(directory) as run:
+    run.log({"x": 1.0}, step=3)
+print(run.accounts()[0])
+"""
+
 CHILD = """
 import os, signal, subprocess, sys
 import numpy as np, jaxlog
@@ -273,6 +326,19 @@ def test_without_a_key_or_the_package_the_user_hears_what_to_do(tmp_path: Path) 
     assert "mode: offline" in key
     assert there == "[]"  # nothing is left
     assert package.endswith("install it with: pip install 'jaxlog[wandb]'")
+
+
+def test_rows_are_kept_where_the_server_cannot_be_reached(tmp_path: Path) -> None:
+    key = "0123456789abcdef" * 2 + "01234567"
+    there = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": key}
+    done = child(UNREACHABLE, tmp_path / "run", **there)
+    assert "written=1, failure=None, off=False" in done.stdout, done.stderr
+    assert "cannot reach W&B, and keeps the rows of this run in files" in done.stderr
+    (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
+    (run,) = wandb_files.read_all(folder)
+    assert values(run, "eval/x") == [1]
+    for path in (tmp_path / "run").rglob("*"):
+        assert not path.is_file() or key.encode() not in path.read_bytes(), path
 
 
 def test_a_run_that_nobody_closes_is_finished_when_python_ends(tmp_path: Path) -> None:

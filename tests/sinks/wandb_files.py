@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -35,6 +36,8 @@ class Run:
 def records(path: Path) -> Iterator[bytes]:
     """The records of a LevelDB log; its checksums are looked at."""
     data = path.read_bytes()
+    if len(data) < 7:
+        return
     assert data[:4] == b":W&B", data[:8]
     at, parts = 7, []
     while at + 7 <= len(data):
@@ -84,5 +87,11 @@ def read(path: Path) -> Run:
 
 
 def read_all(directory: Path) -> list[Run]:
-    """The runs below a directory, by their names."""
-    return sorted((read(path) for path in directory.rglob("*.wandb")), key=lambda run: run.name)
+    """The runs below a directory, by their names, when W&B's own process has written them."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        runs = [read(path) for path in directory.rglob("*.wandb")]
+        if all(run.exit_code is not None for run in runs):
+            return sorted(runs, key=lambda run: run.name)
+        time.sleep(0.05)
+    raise TimeoutError(f"{directory}: W&B does not finish its files")
