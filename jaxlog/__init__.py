@@ -6,12 +6,16 @@ all seeds to the host, where sinks write them.
 
 from importlib.metadata import version as _version
 
+from jaxlog.events import Account as Account
 from jaxlog.events import EpisodeEvent as EpisodeEvent
+from jaxlog.events import EvaluationEvent as EvaluationEvent
 from jaxlog.events import Histogram as Histogram
 from jaxlog.events import Key as Key
 from jaxlog.events import Lane as Lane
 from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
+from jaxlog.events import StepEvent as StepEvent
+from jaxlog.events import TaskEvent as TaskEvent
 from jaxlog.graph.episodes import EpisodeTracker as EpisodeTracker
 from jaxlog.graph.histogram import histogram as histogram
 from jaxlog.graph.quantiles import QuantileSketch as QuantileSketch
