@@ -25,13 +25,13 @@ from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run, State
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
-from jaxlog.single_environment import SingleEnvironment
+from jaxlog.single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
 
 _log = logging.getLogger("jaxlog")
 
 
-class Logger(SingleEnvironment):
+class Logger(SingleEnvironmentLog):
     """Ties a compiled program to the run that is open while it runs.
 
     Making one opens nothing. A program is traced with it, once, and logs to whichever run is open

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog.events import Event
 from jaxlog.graph.checks import leaf_name
 from jaxlog.host.facts import text
 from jaxlog.host.given import checked_step
@@ -17,7 +18,7 @@ from jaxlog.host.run import Run
 from jaxlog.host.single import Told
 
 
-class SingleEnvironment:
+class SingleEnvironmentLog:
     """What a `Logger` offers to a loop in Python that steps a single environment.
 
     None of it needs `batched_logging_enabled`, and `log_frequency` has no say: whatever is told is
@@ -45,9 +46,7 @@ class SingleEnvironment:
         >>> run.sink("memory").steps[0].labels
         {'task_id': 'maze-7'}
         """
-        if (run := self.writing_run()) is not None:
-            told = _told("task", task)
-            run.take(run.single.task(told), told.num_bytes)
+        self._tell("task", task, lambda run, told: run.single.task(told))
 
     def log_step(self, step: Mapping[str, Any]) -> None:
         """Logs one step of the environment.
@@ -68,9 +67,7 @@ class SingleEnvironment:
         >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
         [(0, 0.0), (1, 1.0)]
         """
-        if (run := self.writing_run()) is not None:
-            told = _told("step", step)
-            run.take(run.single.step(told), told.num_bytes)
+        self._tell("step", step, lambda run, told: run.single.step(told))
 
     def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
         """Logs the end of an episode.
@@ -91,9 +88,7 @@ class SingleEnvironment:
         >>> run.sink("memory").episodes[0].step
         19
         """
-        if (run := self.writing_run()) is not None:
-            told = _told("summary", summary)
-            run.take(run.single.episode(told), told.num_bytes)
+        self._tell("summary", summary, lambda run, told: run.single.episode(told))
 
     def log_evaluation_summary(
         self, summary: Mapping[str, Any], *, step: int | None = None
@@ -115,10 +110,18 @@ class SingleEnvironment:
         >>> run.sink("memory").evaluations[0].values
         {'success_rate': 0.9}
         """
-        if (run := self.writing_run()) is not None:
-            told = _told("summary", summary)
+
+        def evaluation(run: Run, told: Told) -> Event:
             at = run.last_step() if step is None else checked_step(step)
-            run.take(run.single.evaluation(told, at), told.num_bytes)
+            return run.single.evaluation(told, at)
+
+        self._tell("summary", summary, evaluation)
+
+    def _tell(self, argument: str, given: Any, event: Callable[[Run, Told], Event]) -> None:
+        """Hands the run that is open the event of what was given."""
+        if (run := self.writing_run()) is not None:
+            told = _told(argument, given)
+            run.take(event(run, told), told.num_bytes)
 
     def writing_run(self) -> Run | None:
         """The run that writes what is told; None where there is none."""
@@ -139,20 +142,21 @@ def _told(argument: str, given: Any) -> Told:
         if not isinstance(name, str) or not name:
             raise TypeError(f"{argument}: got the key {name!r}, expected a name")
         if isinstance(part, _LEAVES):
-            leaves, rebuild = {name: part}, None
+            leaves, rebuild = [(name, part)], None
         else:
             try:
                 paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_row)
             except ValueError as error:
                 raise TypeError(f"{argument}[{name!r}]: is no pytree: {error}") from None
-            leaves, rebuild = {leaf_name(path): leaf for path, leaf in paths}, structure.unflatten
-        plain = {}
-        for key, leaf in leaves.items():
-            found = plain[key] = _plain(f"{argument}[{key!r}]", leaf)
+            leaves, rebuild = [(leaf_name(path), leaf) for path, leaf in paths], structure.unflatten
+        plain = []
+        for key, leaf in leaves:
+            found = _plain(f"{argument}[{key!r}]", leaf)
+            plain.append(found)
             if text(key) in values or text(key) in details:
                 raise ValueError(f"{argument}: two values are called {key!r}; rename one")
             (details if isinstance(found, np.ndarray) else values)[text(key)] = found
-        tree |= plain if rebuild is None else rebuild(list(plain.values()))
+        tree |= {name: plain[0]} if rebuild is None else rebuild(plain)
     return Told(values, details, tree)
 
 
