@@ -21,8 +21,9 @@ from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import Directory, IfExists
 from jaxlog.host.facts import facts, new_id, without_secrets
+from jaxlog.host.progress import State
 from jaxlog.host.returned import deliveries, merged
-from jaxlog.host.run import Run, State
+from jaxlog.host.run import Run
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
 from jaxlog.single_environment import SingleEnvironmentLog

@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-import numpy as np
-
 from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import RUN_FILE, Directory
-from jaxlog.host.facts import account, iso, loss, session, status, text
+from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
+from jaxlog.host.progress import Positions, Progress, State, nowhere
 from jaxlog.host.replays import Replays
 from jaxlog.host.single import EPISODE, SingleEnvironment
 from jaxlog.host.worker import STEPS, Arrival, Ready, Worker
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from jaxlog.sinks.memory import MemorySink
 
 _log = logging.getLogger("jaxlog")
-
-State = Mapping[str, np.ndarray]
-"""Where a run is: `run`, which run it is, `uint32[]`, and `mark`, where it is, `int32[]`."""
 
 
 class LoggingError(RuntimeError):
@@ -68,7 +64,6 @@ class Run:
       info: as given.
       writes: as given.
       arrived: how many records came: each lane's for one.
-      single: what a single environment has told.
     """
 
     def __init__(
@@ -101,10 +96,8 @@ class Run:
         self._ending = threading.RLock()  # held by who closes it
         self._env_steps_per_update = env_steps_per_update
         self._replays = Replays()
-        self.single = SingleEnvironment()
-        self._steps: dict[str, int] = {}  # of each call, when the run went on
+        self._progress = Progress()
         self._said_lanes = False
-        self._mark = 0
         self._status = "running"
         self._closed = False
         self._ended = False
@@ -122,11 +115,13 @@ class Run:
             raise
 
     def _open(self, state: State | None) -> None:
-        positions = self._go_on_from(state)
+        progress, directory = self._progress, self._directory
+        if directory is not None:
+            self.info = progress.go_on(self.info, directory, state)
         infos = [
             dataclasses.replace(
                 self.info,
-                position=positions.get(_key(self._sinks, sink)),
+                position=progress.positions.get(_key(self._sinks, sink)),
                 accounts=self.accounts,
                 status=lambda: self._status,
             )
@@ -135,13 +130,12 @@ class Run:
         for sink, own in zip(self._sinks, infos, strict=True):
             sink.check(own)
         # Nothing was changed so far: what the user has to mend is as it was.
-        if self._directory is not None:
-            if self._directory.previous is None:
-                self._directory.forget()
-            elif state is not None and self.info.resumes_at is not None:
-                self._directory.add_mark({"resumed": int(state["mark"])})
-        if self.info.session:
-            self._facts |= {"steps": self._steps, "single_environment": self.single.counts}
+        if directory is not None and directory.previous is None:
+            directory.forget()
+        elif directory is not None:
+            if state is not None and self.info.resumes_at is not None:
+                directory.add_mark({"resumed": int(state["mark"])})
+            self._facts |= {"sessions": progress.sessions, **progress.facts(progress.steps)}
         self._facts |= {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
         self._save()
         _open_runs.append(self)
@@ -155,58 +149,6 @@ class Run:
         if self._strict and not all(opened):
             raise self._what_went_wrong()
 
-    def _go_on_from(self, state: State | None) -> Mapping[str, Mapping[str, int]]:
-        """Takes up what is known of the run that goes on; where its sinks were."""
-        directory = self._directory
-        if directory is None or directory.previous is None:
-            return {}
-        sessions = [*directory.previous.get("sessions", []), session(directory.previous)]
-        self._facts["sessions"] = sessions
-        self.info = dataclasses.replace(self.info, session=len(sessions))
-        marks, self._mark = directory.marks()
-        if state is None:
-            # Of a run that was killed, only what was known when its state was taken last.
-            self._take_up(directory.previous, *(mark for _, mark in sorted(marks.items())[-1:]))
-            return {}
-        run, number = int(state["run"]), int(state["mark"])
-        if not run:
-            _log.warning(
-                "jaxlog: run %s: the state is of a run that logged nothing, or could not keep "
-                "its place, and says nothing of where to go on. The run goes on at its end; "
-                "what comes again is there twice.",
-                self.info.name,
-            )
-            return {}
-        if self.info.id != f"{run:08x}" or number not in marks:
-            raise ValueError(
-                f"state: got that of run {run:08x} at mark {number}, and {directory.path} has run "
-                f"{self.info.id} with {len(marks)} marks; give the state that belongs to these "
-                "files, or leave it out, to go on at their end"
-            )
-        mark = marks[number]
-        self._take_up(mark)
-        resumes = {name: step + 1 for name, step in self._steps.items()}
-        first = max(resumes.values(), default=0)
-        self.info = dataclasses.replace(self.info, resumes_at=first, resumes=resumes)
-        for key, position in mark["sinks"].items():
-            if position is None:
-                _log.warning(
-                    "jaxlog: run %s: the sink %s could not write when the state was taken; what "
-                    "it has written since is there twice.",
-                    self.info.name,
-                    key,
-                )
-        return mark["sinks"]
-
-    def _take_up(self, *known: Mapping[str, Any]) -> None:
-        """Takes up how far the run was, as the furthest of what is known says."""
-        for one in known:
-            for name, step in one.get("steps", {}).items():
-                self._steps[name] = max(step, self._steps.get(name, 0))
-            counts = one.get("single_environment", {})
-            if counts.get("steps", 0) > self.single.last_step:
-                self.single = SingleEnvironment(**counts)
-
     @property
     def replayed(self) -> int:
         """How many records came twice; the second was dropped.
@@ -215,6 +157,11 @@ class Run:
         a part of a program twice. A step that is logged anew, with other values, is kept.
         """
         return self._replays.count
+
+    @property
+    def single(self) -> SingleEnvironment:
+        """What a single environment has told."""
+        return self._progress.single
 
     @property
     def directory(self) -> Path | None:
@@ -320,11 +267,7 @@ class Run:
 
     def _reached(self) -> dict[str, int]:
         """The last step of each call."""
-        reached = dict(self._steps)
-        for worker in self._workers:
-            for name, step in list(worker.steps.items()):
-                reached[name] = max(step, reached.get(name, 0))
-        return reached
+        return self._progress.reached(worker.steps for worker in self._workers)
 
     def accounts(self) -> list[Account]:
         """What has become of the records so far, sink by sink."""
@@ -351,7 +294,7 @@ class Run:
           RuntimeError: the run is closed, or has no directory.
         """
         if not self.writes:
-            return _nowhere()
+            return nowhere()
         if self._closed:
             raise RuntimeError("state: the run is closed; take its state before")
         if self._directory is None:
@@ -361,30 +304,9 @@ class Run:
             )
         self._barrier()
         positions = self._positions()
-        with self._lock:
-            self._mark += 1
-            number = self._mark
-        mark = {
-            "mark": number,
-            "time": iso(time.time()),
-            "steps": self._reached(),
-            "single_environment": self.single.counts,
-            "sinks": positions,
-        }
-        try:
-            self._directory.add_mark(mark)
-        except OSError as error:
-            _log.warning(
-                "jaxlog: run %s: its state could not be kept, and a run that goes on from it will "
-                "go on at its end: %s",
-                self.info.name,
-                error,
-            )
-            return _nowhere()
-        run = np.array(int(self.info.id, 16), np.uint32)
-        return {"run": run, "mark": np.array(number, np.int32)}
+        return self._progress.mark(self.info, self._directory, self._reached(), positions)
 
-    def _positions(self) -> dict[str, Mapping[str, int] | None]:
+    def _positions(self) -> Positions:
         """Where each sink is, when all that is queued is written."""
         asked = [(worker, worker.ask()) for worker in self._workers]
         return {
@@ -507,7 +429,7 @@ class Run:
         """Writes what became of the run."""
         resumed = self._directory is not None and self._directory.previous is not None
         fails = error is not None and not isinstance(error, SystemExit)
-        nothing = fails and not (self.arrived or self._mark or resumed)
+        nothing = fails and not (self.arrived or self._progress.marked or resumed)
         if nothing and self._directory is not None:
             if "status" in self._facts:  # else what is there is of another run
                 with contextlib.suppress(OSError):
@@ -520,7 +442,7 @@ class Run:
                 "replayed": self.replayed,
                 "sinks": [account(worker) for worker in self._workers],
             }
-            self._facts |= {"steps": self._reached(), "single_environment": self.single.counts}
+            self._facts |= self._progress.facts(self._reached())
             if error is not None:
                 self._facts["error"] = text(f"{type(error).__name__}: {error}")
             try:
@@ -585,10 +507,6 @@ def _abandon_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_abandon_all)
-
-
-def _nowhere() -> State:
-    return {"run": np.array(0, np.uint32), "mark": np.array(0, np.int32)}
 
 
 def _key(sinks: Sequence[Sink], sink: Sink) -> str:
