@@ -3,12 +3,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pydantic
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog.settings import yaml_source
+from jaxlog.settings import source, yaml_source
 from jaxlog.settings.problems import Place
 from tests.settings.bad_files import BAD_FILES
 
@@ -41,12 +44,12 @@ def test_a_sinks_settings_have_to_be_of_a_kind_there_is() -> None:
     ],
 )
 def test_keys_have_to_be_text(key: object, text: str) -> None:
-    for given, where in (
+    for mapping, where in (
         ({key: 1}, "settings"),
         ({"sinks": [{"kind": "jsonl", key: 1}]}, "settings: sinks.0"),
     ):
         with pytest.raises(jaxlog.ConfigError) as caught:
-            jaxlog.load_config(given)
+            jaxlog.load_config(mapping)
         assert str(caught.value) == f"{where}: got the key {key!r}, {text}"
 
 
@@ -168,3 +171,37 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path: Path) -> None:
     }
     assert places[("on",)] == Place("scalars.yaml", 10, 1)
     assert str(places[("j", 1)]) == "scalars.yaml:11:11"
+
+
+_LINES = st.sampled_from(
+    [
+        *(f"{key}: " for key in jaxlog.LoggingConfig.model_fields),
+        *(
+            "- ",
+            "  - kind: ",
+            "    ",
+            "extends: ",
+            "queue_size: ",
+            "? ",
+            "&a ",
+            "*a",
+            "[",
+            "{",
+            "!!",
+        ),
+        *("jsonl", "wandb", "true", "null", "1e400", "-0", ".nan", "p50", "\n", "\n", ": ", "<<"),
+    ]
+) | st.text(max_size=4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@hypothesis.settings(max_examples=500)
+@given(st.lists(_LINES, max_size=12).map("".join), st.lists(_LINES, max_size=4).map("".join))
+def test_whatever_is_written_is_loaded_or_a_config_error(text: str, override: str) -> None:
+    for read in (lambda: source.of_text(text, "bad.yaml").data, dict):
+        for overrides in ((), (override,), (f"sinks.{override}",), (f"statistics.{override}=[]",)):
+            try:
+                assert isinstance(jaxlog.load_config(read(), *overrides), jaxlog.LoggingConfig)
+            except jaxlog.ConfigError as error:
+                for line in str(error).splitlines():
+                    assert line.startswith(("bad.yaml:", "override ", "settings: ")), line
