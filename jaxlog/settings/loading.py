@@ -69,9 +69,8 @@ def load_config(
         raise ConfigError("\n".join(lines)) from None
     if deprecated:
         _warn(deprecated, DeprecationWarning)
-    of_file = any(place.line for place in given.places.values())
-    told = [] if before is None else list(advice(before, of_file=of_file))
-    for at, text in advice(loaded, of_file=of_file):
+    told = [] if before is None else list(advice(before, _loaded(before).place))
+    for at, text in advice(loaded, given.place):
         if (at, text) not in told:
             _warn(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
     return loaded
