@@ -34,7 +34,7 @@ def overridden(given: Source, text: str) -> Source:
     name = f"override {shown(text)}"
     key, equals, value_text = text.partition("=")
     key = key.strip()
-    if not equals or not all(key.split(".")):
+    if not equals or not all(key.split(".")) or not key.isprintable():
         raise ConfigError(f"{name}: takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl")
     value, _ = yaml_source.parse(value_text, name)
     return _with(given, _location(given, key, name), value, name)

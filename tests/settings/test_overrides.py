@@ -111,6 +111,7 @@ BAD_OVERRIDES = {
     "+strict=true": f": +strict: unknown key; did you mean strict? (the keys are: {KEYS})",
     "log_frequency": ": takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl",
     "": ": takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl",
+    "sinks.\n0=5": ": takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl",
     "=5": ": takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl",
     "sinks..mode=offline": ": takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl",
     "sinks=[": ":1:2: is not YAML: expected the node content, but found '<stream end>'",
