@@ -150,6 +150,36 @@ class Directory:
                 raise FileNotFoundError(f"{self.path}: was removed while the run is open")
 
 
+def is_held(path: Path) -> bool | None:
+    """Whether a run is open in a directory, in whatever process; None where that is not known.
+
+    To ask takes the lock for some microseconds, where it is free.
+    """
+    if fcntl is None:
+        return None
+    try:
+        seen = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(seen, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(seen)
+        return True
+    except OSError:
+        os.close(seen)
+        return None
+    try:  # what a run does: NFS grants a directory's lock to those who share it only
+        fcntl.flock(seen, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:  # somebody else is asking
+        return False
+    except OSError:
+        return None
+    finally:
+        os.close(seen)
+    return False
+
+
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,11 @@ from jaxlog.events import (
 from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-_START = b'{"timestamp":'  # of every line
+LINE_START = b'{"timestamp":'
+"""Of every line."""
+METRICS = "_metrics.jsonl"
+"""What stands behind a call's name in the name of its file."""
+
 _NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
 
 
@@ -60,7 +64,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
         if run.if_exists == "error":
-            for path in _of_such_names(run.directory):
+            for path in line_files(run.directory):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -105,7 +109,7 @@ class JsonlSink(Sink):
         for statistic, metrics in event.over_lanes.items():
             over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
             lines.append(_dumps(_head(event) | over, ("metrics",)))
-        self._file(f"{event.name}_metrics.jsonl").add(b"".join(lines))
+        self._file(f"{event.name}{METRICS}").add(b"".join(lines))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         line = _head(event) | {
@@ -154,20 +158,21 @@ class JsonlSink(Sink):
         return self._files[name]
 
 
-def _of_such_names(directory: Path) -> list[Path]:
-    named = {*directory.glob("*_metrics.jsonl"), *(directory / name for name in _NAMES)}
+def line_files(directory: Path) -> list[Path]:
+    """The files of a directory that have the names of this sink's."""
+    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in _NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
 def _files(directory: Path) -> list[Path]:
     """Those that this sink has written there: a user may have some of such names, too."""
-    return [path for path in _of_such_names(directory) if _is_own(path)]
+    return [path for path in line_files(directory) if _is_own(path)]
 
 
 def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(len(_START))
-    return start == _START[: len(start)]
+        start = file.read(len(LINE_START))
+    return start == LINE_START[: len(start)]
 
 
 def _whole_lines(path: Path) -> int:
