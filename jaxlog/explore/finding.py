@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxlog.host.directory import RUN_FILE
-from jaxlog.sinks.jsonl import LINE_START, line_files
+from jaxlog.sinks.jsonl import METRICS, NAMES, START
 
 _NAMED = 5
 """So many runs an error names."""
@@ -20,7 +20,8 @@ Where = str | os.PathLike[str]
 
 def run_files(directory: Path) -> list[Path]:
     """The files of a directory that hold lines of a run."""
-    return [path for path in line_files(directory) if _has_lines(path)]
+    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
+    return sorted(path for path in named if path.is_file() and _has_lines(path))
 
 
 def check_run(path: Path) -> None:
@@ -93,10 +94,10 @@ def _is_run(path: Path) -> bool:
 def _has_lines(path: Path) -> bool:
     """Whether lines are a run's: other programs may have files of such names, too."""
     with path.open("rb") as file:
-        start = file.read(len(LINE_START))
-        if start == LINE_START[: len(start)]:
+        start = file.read(len(START))
+        if start == START[: len(start)]:
             return True
-        return any(line.startswith(LINE_START) for line in file)  # of one that is damaged
+        return any(line.startswith(START) for line in file)  # of one that is damaged
 
 
 def _children(path: Path) -> list[Path]:

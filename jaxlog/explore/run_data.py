@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import orjson
+from typing import TYPE_CHECKING
 
 from jaxlog.explore.finding import Where, check_run, run_files
-from jaxlog.host.directory import RUN_FILE, is_held
+from jaxlog.host.status import observe
 from jaxlog.sinks.jsonl import METRICS
 
 if TYPE_CHECKING:
@@ -44,13 +40,14 @@ class RunData:
       info: what run.json says; empty where there is none that can be read.
       status: how the run is doing: `running`; or how it ended: `finished`, `failed`,
         `interrupted`, `exited`, `terminated`, or, where its process is gone without a word,
-        `killed`; `unknown` without run.json.
+        `killed`; `unknown` where nothing tells: there is no run.json, or the process is one of
+        another machine.
       calls: the names of the calls that logged metrics: `batch`, `eval`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.info, self.status = _facts(path)
+        self.info, self.status = observe(path)
         self._files = {file.stem: file for file in run_files(path)}
         self._tables: dict[str, tuple[Table, Table | None]] = {}
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
@@ -244,37 +241,3 @@ def chosen_call(call: str | None, calls: Sequence[str], where: str) -> str:
     if len(calls) > 1:
         raise LookupError(f"{where}: got no call, expected the name of one; {there_are}")
     return calls[0]
-
-
-def _facts(path: Path) -> tuple[dict[str, Any], str]:
-    """What run.json says, and how the run is doing."""
-    info = _info(path)
-    if info.get("status") == "running" and not _may_live(path, info):
-        info = _info(path)  # it may have ended meanwhile
-        if info.get("status") == "running":
-            return info, "killed"
-    return info, str(info.get("status", "unknown"))
-
-
-def _info(path: Path) -> dict[str, Any]:
-    try:
-        found = orjson.loads((path / RUN_FILE).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _may_live(path: Path, info: Mapping[str, Any]) -> bool:
-    """Whether the process of a run may be there."""
-    held = is_held(path)
-    if held is not None:
-        return held
-    if os.name != "posix" or info.get("host") != socket.gethostname():
-        return True
-    try:
-        os.kill(int(info["pid"]), 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError, KeyError, TypeError, ValueError):  # somebody else's, say
-        return True
-    return True

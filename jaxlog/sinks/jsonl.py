@@ -27,12 +27,12 @@ from jaxlog.events import (
 from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-LINE_START = b'{"timestamp":'
-"""Of every line."""
+START = b'{"timestamp":'
+"""How every line begins."""
 METRICS = "_metrics.jsonl"
-"""What stands behind a call's name in the name of its file."""
-
-_NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+"""How the names of files end that have the metrics of a call; before it stands the call's name."""
+NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+"""The names of the others."""
 
 
 class JsonlSettings(SinkSettings, frozen=True):
@@ -64,7 +64,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
         if run.if_exists == "error":
-            for path in line_files(run.directory):
+            for path in _of_such_names(run.directory):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -158,21 +158,20 @@ class JsonlSink(Sink):
         return self._files[name]
 
 
-def line_files(directory: Path) -> list[Path]:
-    """The files of a directory that have the names of this sink's."""
-    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in _NAMES)}
+def _of_such_names(directory: Path) -> list[Path]:
+    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
 def _files(directory: Path) -> list[Path]:
     """Those that this sink has written there: a user may have some of such names, too."""
-    return [path for path in line_files(directory) if _is_own(path)]
+    return [path for path in _of_such_names(directory) if _is_own(path)]
 
 
 def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(len(LINE_START))
-    return start == LINE_START[: len(start)]
+        start = file.read(len(START))
+    return start == START[: len(start)]
 
 
 def _whole_lines(path: Path) -> int:
