@@ -104,14 +104,17 @@ def _restored(
                 at = [int(i) for i in index["index"].split(", ")]
                 for name in columns.get(index["key"], ()):
                     inside.setdefault(name, []).extend((row, at, text) for row in rows)
-    return frame.with_columns(
-        [_with_values(frame[name], found) for name, found in whole.items()]
-        + [_with_elements(frame[name], found) for name, found in inside.items()]
-    )
+    for name, found in whole.items():
+        frame = frame.with_columns(_with_values(frame[name], found))
+    for name, found in inside.items():
+        frame = frame.with_columns(_with_elements(frame[name], found))
+    return frame
 
 
 def _with_values(column: pl.Series, found: list[tuple[np.ndarray, str]]) -> pl.Series:
     """A column with values in rows where it has none."""
+    if column.dtype.is_nested():  # of another part, of the same name
+        return column
     rows = np.concatenate([rows for rows, _ in found])
     texts = np.repeat([text for _, text in found], [len(rows) for rows, _ in found])
     missing = column.is_null().to_numpy()[rows]
@@ -126,8 +129,10 @@ def _with_elements(column: pl.Series, found: list[tuple[int, list[int], str]]) -
     depth, leaf = 0, column.dtype
     while isinstance(leaf, pl.List):
         depth, leaf = depth + 1, leaf.inner
-    if not (leaf.is_numeric() or leaf in (pl.Null, pl.Boolean)):
-        return column  # of texts: lists of other rows have another form
+    if not depth or not (leaf.is_numeric() or leaf in (pl.Null, pl.Boolean)):
+        return (
+            column  # of another part, of the same name; or of texts, since others have other axes
+        )
     of_floats: pl.DataType = pl.Float64()
     for _ in range(depth):
         of_floats = pl.List(of_floats)

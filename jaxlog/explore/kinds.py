@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,14 +13,15 @@ class Kind(NamedTuple):
 
     Attributes:
       depth: how many lists it is in.
-      base: what stands in them: `bool`, `number`, `text` or `object`; `mixed` for bools and
-        numbers; None where there is nothing.
+      base: what stands in them: `bool`, `number` or `text`; `mixed` for bools and numbers; of an
+        object, the kinds of its values; None where there is nothing.
     """
 
     depth: int
-    base: str | None
+    base: str | Mapping[str, Kind] | None
 
 
+NOTHING = Kind(0, None)
 ANYTHING = Kind(-1, None)
 """That of values that cannot be one column, but as texts."""
 
@@ -33,7 +35,7 @@ def kind_of(value: Any) -> Kind:
     True
     """
     if isinstance(value, list):
-        inside = Kind(0, None)
+        inside = NOTHING
         for element in value:
             inside = merged(inside, kind_of(element))
             if inside == ANYTHING:
@@ -41,7 +43,7 @@ def kind_of(value: Any) -> Kind:
         return Kind(inside.depth + 1, inside.base)
     match value:
         case None:
-            return Kind(0, None)
+            return NOTHING
         case bool():
             return Kind(0, "bool")
         case int() | float():
@@ -49,7 +51,7 @@ def kind_of(value: Any) -> Kind:
         case str():
             return Kind(0, "text")
         case _:
-            return Kind(0, "object")
+            return _of_object(0, {key: kind_of(inner) for key, inner in value.items()})
 
 
 def merged(one: Kind, other: Kind) -> Kind:
@@ -65,9 +67,24 @@ def merged(one: Kind, other: Kind) -> Kind:
     shallow, deep = sorted((one, other), key=lambda kind: (kind.depth, kind.base is not None))
     if shallow.base is None:
         return deep
+    if isinstance(one.base, Mapping) and isinstance(other.base, Mapping):
+        if one.depth != other.depth:
+            return ANYTHING
+        of_one, of_other = one.base, other.base
+        keys = dict.fromkeys([*of_one, *of_other])
+        both = {k: merged(of_one.get(k, NOTHING), of_other.get(k, NOTHING)) for k in keys}
+        return _of_object(one.depth, both)
+    if isinstance(one.base, Mapping) or isinstance(other.base, Mapping):
+        return ANYTHING
     if shallow.depth == deep.depth and {one.base, other.base} <= {"bool", "number", "mixed"}:
         return Kind(one.depth, "mixed")
     return ANYTHING
+
+
+def _of_object(depth: int, kinds: Mapping[str, Kind]) -> Kind:
+    if any(kind == ANYTHING or kind.base == "mixed" for kind in kinds.values()):
+        return ANYTHING
+    return Kind(depth, kinds)
 
 
 def fitted(value: Any, kind: Kind) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -146,14 +146,20 @@ class _Rows:
             raise _UnlikeError
         return told
 
+    def keys(self, line: bytes, part: str) -> Iterable[str]:
+        """The keys of a part of a line, in their order."""
+        try:
+            return orjson.loads(line).get(part, ())
+        except orjson.JSONDecodeError:  # half of a surrogate pair: polars takes it
+            raise _UnlikeError from None
+
 
 def _in_order(part: pl.Series, rows: _Rows) -> pl.Series:
     """With its keys in the order the file has them: those of large objects polars hashes."""
     fields = part.struct.unnest()
-    assert rows.first is not None
-    keys: dict[str, None] = dict.fromkeys(orjson.loads(rows.first).get(part.name, ()))
+    keys = dict.fromkeys(rows.keys(rows.first or b"", part.name))
     late = [name for name in fields.columns if name not in keys]
     for row in sorted({fields[name].is_not_null().arg_max() or 0 for name in late}):
-        keys |= dict.fromkeys(orjson.loads(rows.all[row]).get(part.name, ()))
+        keys |= dict.fromkeys(rows.keys(rows.all[row], part.name))
     keys |= dict.fromkeys(sorted(late))  # of what has no value on any line
     return pl.DataFrame([fields[key] for key in keys]).to_struct(part.name) if keys else part

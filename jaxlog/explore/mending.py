@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 
-from jaxlog.explore.kinds import ANYTHING, Kind, fitted, kind_of, merged
+from jaxlog.explore.kinds import ANYTHING, NOTHING, Kind, fitted, kind_of, merged
 from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, Layout
 
 _TOLD = 5  # numbers of broken lines
@@ -55,7 +55,7 @@ def of_one_kind(data: bytes, layout: Layout) -> bytes:
         kinds: dict[str, Kind] = {}
         for line in lines:
             for key, value in line.get(part, {}).items():
-                kinds[key] = merged(kinds.get(key, Kind(0, None)), kind_of(value))
+                kinds[key] = merged(kinds.get(key, NOTHING), kind_of(value))
         several = {
             key: kind for key, kind in kinds.items() if kind == ANYTHING or kind.base == "mixed"
         }

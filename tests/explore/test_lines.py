@@ -18,7 +18,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog import EvaluationEvent, Histogram, Lane, MetricsEvent, StepEvent, TaskEvent
+from jaxlog import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Histogram,
+    Lane,
+    MetricsEvent,
+    StepEvent,
+    TaskEvent,
+)
 from tests.explore.files import episode, lines, metrics, same, write
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -159,6 +167,7 @@ BROKEN = [
     b'{"timestamp":1.5,"step":1,"lane":0,"lane_position":3,"labels":{},"metrics":{}}',
     b'{"timestamp":1.5,"step":1,"lane":0,"labels":{},"metrics":{},"nonfinite":[]}',
     b'{"timestamp":1.5,"step":1,"over_lanes":3,"lanes":2,"metrics":{}}',
+    b'{"timestamp":1.5,"step":1,"lane":0,"labels":{"\\ud800":1},"metrics":{"loss":1.5}}',
     b'{"a":' * 2000,
 ]  # fmt: skip
 
@@ -282,6 +291,17 @@ def test_a_name_that_looks_like_a_place_in_an_array_is_a_name(tmp_path: Path) ->
     assert {key: row[key] for key in ("x", "nonfinite", "over_lanes", "t")} == {
         "x": math.inf, "nonfinite": 1.0, "over_lanes": 2.0, "t": '","over_lanes":"',
     }  # fmt: skip
+
+
+def test_a_label_that_is_not_finite_and_an_array_of_one_name(tmp_path: Path) -> None:
+    events = [
+        EpisodeEvent(
+            "batch", 0, None, 1.5, 0, {"x": math.nan}, {}, {"x": np.array([1.0, math.inf])}
+        )
+    ]
+    frame = jaxlog.read_run(write(tmp_path, events)).episodes
+    assert same(frame["labels.x"].to_list(), [math.nan])
+    assert frame["x"].to_list() == [[1.0, math.inf]]
 
 
 def test_lines_over_lanes_are_kept_apart(tmp_path: Path) -> None:
