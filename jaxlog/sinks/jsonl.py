@@ -27,8 +27,12 @@ from jaxlog.events import (
 from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-_START = b'{"timestamp":'  # of every line
-_NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+START = b'{"timestamp":'
+"""How every line begins."""
+METRICS = "_metrics.jsonl"
+"""How the names of files end that have the metrics of a call; before it stands the call's name."""
+NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+"""The names of the others."""
 
 
 class JsonlSettings(SinkSettings, frozen=True):
@@ -105,7 +109,7 @@ class JsonlSink(Sink):
         for statistic, metrics in event.over_lanes.items():
             over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
             lines.append(_dumps(_head(event) | over, ("metrics",)))
-        self._file(f"{event.name}_metrics.jsonl").add(b"".join(lines))
+        self._file(f"{event.name}{METRICS}").add(b"".join(lines))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         line = _head(event) | {
@@ -155,7 +159,7 @@ class JsonlSink(Sink):
 
 
 def _of_such_names(directory: Path) -> list[Path]:
-    named = {*directory.glob("*_metrics.jsonl"), *(directory / name for name in _NAMES)}
+    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
@@ -166,8 +170,8 @@ def _files(directory: Path) -> list[Path]:
 
 def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(len(_START))
-    return start == _START[: len(start)]
+        start = file.read(len(START))
+    return start == START[: len(start)]
 
 
 def _whole_lines(path: Path) -> int:

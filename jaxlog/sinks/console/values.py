@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -93,3 +94,12 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
 def text(value: float | str) -> str:
     """A number or a text, on one line."""
     return " ".join(value.split()) if isinstance(value, str) else number(value)
+
+
+def clock(seconds: float) -> str:
+    """A duration, as a clock shows it.
+
+    >>> clock(3725.9)
+    '1:02:05'
+    """
+    return str(datetime.timedelta(seconds=int(seconds)))
