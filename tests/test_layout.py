@@ -15,9 +15,10 @@ PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = [
     "Account", "ConfigError", "EpisodeEvent", "EpisodeTracker", "EvaluationEvent", "Histogram",
     "Key", "Lane", "Logger", "LoggingConfig", "LoggingError", "MetricsEvent", "Moments",
-    "QuantileSketch", "Record", "Run", "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent",
-    "Window", "batch_step", "empty_window", "from_info", "histogram", "load_config", "log",
-    "log_window", "sample_indices", "sample_indices_where", "window_step",
+    "QuantileSketch", "Record", "Run", "RunData", "RunInfo", "RunsData", "Sink", "SinkSettings",
+    "StepEvent", "TaskEvent", "Window", "batch_step", "empty_window", "from_info", "histogram",
+    "load_config", "log", "log_window", "read_run", "read_runs", "sample_indices",
+    "sample_indices_where", "window_step",
 ]  # fmt: skip
 
 
@@ -71,6 +72,18 @@ def reached(part: str) -> set[str]:
                 "jaxlog.logger",
             ),
         ),
+        (
+            "explore",
+            (
+                "jax",
+                "jaxlog.graph",
+                "jaxlog.crossing",
+                "jaxlog.settings",
+                "jaxlog.host.run",
+                "jaxlog.host.worker",
+                "jaxlog.logger",
+            ),
+        ),
         ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host")),
         ("settings", ("jaxlog.crossing", "jaxlog.host", "jaxlog.logger")),
     ],
@@ -99,8 +112,8 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "call", "crossing", "events", "graph", "host", "logger", "names", "render", "schema",
-        "settings", "single_environment", "sinks", "step", "windows",
+        "call", "crossing", "events", "explore", "graph", "host", "logger", "names", "render",
+        "schema", "settings", "single_environment", "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
