@@ -13,7 +13,7 @@ import jaxlog
 
 PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = [
-    "Account", "ConfigError", "EpisodeEvent", "EpisodeTracker", "EvaluationEvent", "Histogram",
+    "Account", "ConfigError", "ConfigWarning", "EpisodeEvent", "EpisodeTracker", "EvaluationEvent", "Histogram",
     "Key", "Lane", "Logger", "LoggingConfig", "LoggingError", "MetricsEvent", "Moments",
     "QuantileSketch", "Record", "Run", "RunData", "RunInfo", "RunsData", "Sink", "SinkSettings",
     "StepEvent", "TaskEvent", "Window", "batch_step", "empty_window", "from_info", "histogram",
