@@ -9,6 +9,7 @@ import orjson
 import tyro
 
 from jaxlog.cli.errors import CommandError
+from jaxlog.explore.run_data import read_run
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,8 +39,6 @@ def export(
       OSError: there is no run, or it cannot be read or exported.
     """
     try:
-        from jaxlog import read_run
-
         frames = read_run(run).frames()
     except ImportError as error:
         raise CommandError(str(error)) from None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog.cli import lines
+from jaxlog.sinks.jsonl import line_files
 
 
 class Group(NamedTuple):
@@ -59,7 +60,7 @@ class Follower:
         self._places: dict[Path, _Place] = {}
         # The last of all are among the last of each file.
         beginning: list[tuple[float, int, Path]] = []
-        for path in lines.files(directory):
+        for path in line_files(directory):
             file = _identity(path.stat())
             self._places[path] = _Place(file, lines.last(path, 0), -1)
             found = islice(lines.events_backwards(path), number)
@@ -80,7 +81,7 @@ class Follower:
           ended: whether nothing more will come.
         """
         # Of one time, metrics come before the episodes they are of.
-        files = sorted(lines.files(self._directory), key=lines.is_of_one_line)
+        files = sorted(line_files(self._directory), key=lines.is_of_one_line)
         new = [self._new(path, ended=ended) for path in files]
         for group in heapq.merge(*new, key=lambda group: group.timestamp):
             if group.may_grow:

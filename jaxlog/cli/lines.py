@@ -22,22 +22,12 @@ from jaxlog.events import (
 from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.host.single import EPISODE
 from jaxlog.names import EPISODE_COUNT, KNOWN, UPDATE_COUNT, look_up
-from jaxlog.sinks.jsonl import METRICS, NAMES, START
+from jaxlog.sinks.jsonl import METRICS, START
 
 BLOCK = 2**16
 """The bytes that are read at a time, from a file's end towards its beginning."""
 
 _CATEGORIES = {name.stem: name.category for name in KNOWN.values()}
-
-
-def files(directory: Path) -> list[Path]:
-    """Those of a run that have lines of it.
-
-    Raises:
-      OSError: the directory cannot be read.
-    """
-    found = [path for path in directory.iterdir() if path.name in NAMES or _call(path)]
-    return sorted(path for path in found if path.is_file())
 
 
 def count(path: Path) -> int:

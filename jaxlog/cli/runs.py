@@ -1,16 +1,13 @@
-"""The runs that a path names, and what is near where it names none."""
+"""The runs that a path names, as they are now."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog.cli import lines
-from jaxlog.cli.errors import CommandError
-from jaxlog.host.directory import RUN_FILE
+from jaxlog.explore.finding import check_run, children, is_run
 from jaxlog.host.status import facts_of, observe
 
 DEPTH = 2
@@ -87,87 +84,37 @@ def time_of(facts: dict[str, Any], key: str) -> float | None:
         return None
 
 
-def is_run(path: Path) -> bool:
-    """Whether a directory is that of a run; one whose run.json is lost still has its lines.
-
-    Raises:
-      OSError: it cannot be read.
-    """
-    return (path / RUN_FILE).is_file() or (path.is_dir() and bool(lines.files(path)))
-
-
 def observed(path: Path) -> Found:
     """The run in a directory."""
     return Found(path, *observe(path))
 
 
-def below(path: Path) -> list[Path]:
-    """The runs in a directory that is none itself, that which began last first."""
-    found = list(_below(path, DEPTH))
-    return sorted(found, key=_began, reverse=True)
+def named(path: Path) -> list[Path]:
+    """The run in a directory; else the runs below it, that which began last first.
+
+    Raises:
+      OSError: there is none, or the directory cannot be read.
+    """
+    if is_run(path):
+        return [path]
+    found = sorted(_below(path, DEPTH), key=_began, reverse=True)
+    if not found:
+        check_run(path)
+    return found
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
     try:
-        inner = [entry for entry in path.iterdir() if entry.is_dir()]
-    except OSError:  # of somebody else's
+        found = children(path)
+        inner = {entry for entry in path.iterdir() if entry.is_dir()} if depth > 1 else set()
+    except OSError:  # a directory of somebody else's, or a file
         return
-    for entry in inner:
-        if entry.name.startswith("."):
-            continue
-        try:
-            found = is_run(entry)
-        except OSError:
-            continue
-        if found:
-            yield entry
-        elif depth > 1:
+    yield from found
+    for entry in inner.difference(found):
+        if not entry.name.startswith("."):
             yield from _below(entry, depth - 1)
 
 
 def _began(path: Path) -> float:
     began = time_of(facts_of(path), "started")
     return path.stat().st_mtime if began is None else began
-
-
-def one(path: Path) -> Path:
-    """The run that a path names: the one in that directory, or else the newest below it.
-
-    Raises:
-      CommandError: there is none.
-      OSError: the directory cannot be read.
-    """
-    if is_run(path):
-        return path
-    found = below(path)
-    if not found:
-        raise no_run(path)
-    return found[0]
-
-
-def no_run(path: Path) -> CommandError:
-    """What to say of a path that names no run: what there is in its place."""
-    if path.is_dir():
-        said = f"{path}: no run is there: neither {RUN_FILE} nor lines of one"
-    elif path.exists():
-        inside = is_run(path.parent)
-        said = f"{path}: is a file; give the directory of a run"
-        return CommandError(f"{said}: {path.parent}" if inside else said)
-    else:
-        said = f"{path}: there is no such directory"
-    near = _near(path)
-    return CommandError(f"{said}; did you mean {near}?" if near else f"{said}; nor is a run near")
-
-
-def _near(path: Path) -> Path | None:
-    """A run with such a name, or the newest, where the path points to or else in `runs`."""
-    for place in dict.fromkeys((path.parent, Path("runs"))):
-        runs = below(place) if place.is_dir() else []
-        names = [run.name for run in runs]
-        close = difflib.get_close_matches(path.name, names, n=1)
-        if close:
-            return runs[names.index(close[0])]
-        beginning = [run for run in runs if path.name and run.name.startswith(path.name)]
-        if beginning:
-            return beginning[0]
-    return None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Literal
 
+from jaxlog.settings.reference import json_schema, reference
+
 
 def schema(*, to: Literal["json", "markdown"] = "json") -> int:
     """Print what a settings file may say: a JSON Schema, or a page to read.
@@ -15,7 +17,5 @@ def schema(*, to: Literal["json", "markdown"] = "json") -> int:
     Returns:
       0.
     """
-    from jaxlog.settings.reference import json_schema, reference
-
     print(json.dumps(json_schema(), indent=2) if to == "json" else reference().rstrip("\n"))
     return 0

@@ -18,6 +18,7 @@ from rich.text import Text
 from jaxlog.cli import lines, runs
 from jaxlog.cli.output import Output
 from jaxlog.events import Event, MetricsEvent, RunInfo
+from jaxlog.explore.finding import run_files
 from jaxlog.host.facts import loss
 from jaxlog.settings import LoggingConfig
 from jaxlog.sinks.console.history import LENGTH
@@ -46,22 +47,19 @@ def show(run: _Run = Path("runs")) -> int:
       0.
 
     Raises:
-      CommandError: there is no run.
-      OSError: it cannot be read.
+      OSError: there is no run, or it cannot be read.
     """
     output = Output()
-    if runs.is_run(run):
-        _show(runs.observed(run), output)
-        return 0
-    found = runs.below(run)
-    if not found:
-        raise runs.no_run(run)
-    output.print(_table([runs.observed(path) for path in found]))
+    found = [runs.observed(path) for path in runs.named(run)]
+    if found[0].path == run:
+        _show(found[0], output)
+    else:
+        output.print(_table(found))
     return 0
 
 
 def _show(run: runs.Found, output: Output) -> None:
-    files = lines.files(run.path)
+    files = run_files(run.path)
     history = list(_history(files))
     output.print(Text.assemble((run.name, "bold"), " · ", _status(run)))
     output.print(_facts(run, history, files))
@@ -195,7 +193,7 @@ def _done(run: runs.Found) -> tuple[int | None, float | None]:
     """The updates, or the steps of a single environment, that are done; and when the last was."""
     found = [
         event
-        for path in lines.files(run.path)
+        for path in run_files(run.path)
         for event in lines.events(path, (line for _, line in islice(lines.backwards(path), 1)))
     ]
     done = max((event.step + 1 for event in found), default=None)

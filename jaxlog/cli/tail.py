@@ -37,12 +37,12 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
       0, however the run has ended.
 
     Raises:
-      CommandError: there is no run.
-      OSError: it cannot be read.
+      CommandError: `lines` is negative.
+      OSError: there is no run, or it cannot be read.
     """
     if lines < 0:
         raise CommandError(f"tail: --lines: got {lines}, takes 0 or more")
-    directory = runs.one(run)
+    directory = runs.named(run)[0]
     if directory != run:
         print(f"jaxlog: the newest run is {directory}", file=sys.stderr)
     follower = Follower(directory, lines)

@@ -189,7 +189,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         True, description="Whether `entropy`, `loss` and every `*_loss` are logged."
     )
     log_gradient_norms: bool = Field(
-        True, description="Whether `gradient_norm`, `grad_norm` and what ends like these are logged."
+        True,
+        description="Whether `gradient_norm`, `grad_norm` and what ends like these are logged.",
     )
     include: _Distinct[str] = Field(
         (),
@@ -198,7 +199,9 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
             "`eval/NAME` speaks of the call named `eval` alone."
         ),
     )
-    exclude: _Distinct[str] = Field((), description="Not these metrics; as `include`, and before it.")
+    exclude: _Distinct[str] = Field(
+        (), description="Not these metrics; as `include`, and before it."
+    )
 
     over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
         (),

@@ -55,9 +55,7 @@ _HEX = r"^#[0-9a-fA-F]{6}$"
 _Colour = Annotated[
     str,
     Field(pattern=_HEX),
-    WithJsonSchema(
-        {"type": "string", "pattern": _HEX, "description": "a colour as '#rrggbb'"}
-    ),
+    WithJsonSchema({"type": "string", "pattern": _HEX, "description": "a colour as '#rrggbb'"}),
 ]
 
 
