@@ -4,7 +4,7 @@ Collecting, estimating advantages and learning are steps of one `jax.lax.scan` o
 four seeds train side by side under one `jax.vmap`. `jaxlog.window_step`, in `run_update`, logs; the
 window it hands on makes each line speak of all updates since the last. `main` opens the run.
 
-Run it with `make demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
+Run it with `jaxlog demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _problems(file: Path) -> tuple[bool, bool]:
     for line in errors:
         print(line)
     for warning in caught:
-        print(f"{file}: warning: {' '.join(str(warning.message).split())}")
+        print(f"warning: {' '.join(str(warning.message).split())}")
     if not errors and not caught:
         print(f"{file}: ok")
     return bool(errors), bool(caught)

@@ -12,12 +12,16 @@ from jaxlog.sinks.console.picture import WIDEST
 
 
 class Output(Console):
-    """Rich on standard output; in a pipe as wide as a table gets, and without colours."""
+    """Rich on standard output.
 
-    def __init__(self) -> None:
-        # What COLUMNS says, then the terminal; Rich has 80 for a pipe, which cuts names.
-        width = shutil.get_terminal_size((WIDEST, 24)).columns
-        super().__init__(width=width, highlight=False, markup=False, emoji=False)
+    Args:
+      width: in columns, where neither the terminal nor COLUMNS tells. Rich's own 80, for a pipe,
+        would cut what another program is to read.
+    """
+
+    def __init__(self, width: int = WIDEST) -> None:
+        columns = shutil.get_terminal_size((width, 24)).columns
+        super().__init__(width=columns, highlight=False, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> NoReturn:
         """Lets `main` end the command: Rich would exit as if the answer were no."""

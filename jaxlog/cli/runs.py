@@ -35,7 +35,7 @@ class Found(NamedTuple):
     @property
     def goes_on(self) -> bool:
         """Whether more may come; of a run on another machine, nothing may tell."""
-        return self.status == "running" or (self.status == "unknown" and bool(self.facts))
+        return self.status == "running" or (self.status == "unknown" and "host" in self.facts)
 
     @property
     def said(self) -> str:
@@ -46,18 +46,33 @@ class Found(NamedTuple):
                 return f"running · process {self.facts['pid']} on {host}"
             case "killed":
                 return "killed: its process is gone, and has not closed the run"
-            case "unknown" if self.facts:
-                return f"running, or killed: {self.facts.get('host')} knows, and this machine not"
+            case "unknown" if "host" in self.facts:
+                return f"running, or killed: {self.facts['host']} knows, and this machine not"
             case "unknown":
-                return "unknown: there is no run.json that can be read"
+                return "unknown: there is no run.json that tells"
             case status:
                 return status
 
+    def listed(self, key: str) -> list[Any]:
+        """A list of run.json's; empty where it has none."""
+        found = self.facts.get(key)
+        return found if isinstance(found, list) else []
+
+    @property
+    def accounts(self) -> list[dict[str, Any]]:
+        """What became of each sink's records, as the run says at its end."""
+        keys = {"kind": str, "written": int, "lost": int}
+        return [
+            account | {"failure": account.get("failure")}
+            for account in self.listed("sinks")
+            if isinstance(account, dict)
+            and all(isinstance(account.get(key), kind) for key, kind in keys.items())
+        ]
+
     @property
     def lossy(self) -> list[dict[str, Any]]:
-        """What the run says at its end of the sinks that lost something, as `facts.loss` takes."""
-        accounts = self.facts.get("sinks") or ()
-        return [a for a in accounts if isinstance(a, dict) and a.get("lost")]
+        """The accounts of those that lost something."""
+        return [account for account in self.accounts if account["lost"]]
 
     @property
     def started(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,9 @@ SHOWN = 8
 LONGEST = 60
 """The characters of one value of `config` that are shown."""
 
+LONGEST_ROW = 1000
+"""The columns of the list of runs, in a pipe: paths in it are not cut."""
+
 STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
 """The colours of a status; what the user or the system ended is yellow."""
 
@@ -49,12 +52,11 @@ def show(run: _Run = Path("runs")) -> int:
     Raises:
       OSError: there is no run, or it cannot be read.
     """
-    output = Output()
     found = [runs.observed(path) for path in runs.named(run)]
     if found[0].path == run:
-        _show(found[0], output)
+        _show(found[0], Output())
     else:
-        output.print(_table(found))
+        Output(LONGEST_ROW).print(_table(found))
     return 0
 
 
@@ -102,17 +104,17 @@ def _facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> 
     rows.append(("error", str(facts.get("error") or ""), "red"))
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
-        again = len(facts.get("sessions") or ())
+        again = len(run.listed("sessions"))
         went_on = f" · went on {again} {'time' if again == 1 else 'times'}" if again else ""
         rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{went_on}", ""))
-    rows.append(("tags", " · ".join(map(str, facts.get("tags") or ())), ""))
+    rows.append(("tags", " · ".join(map(str, run.listed("tags"))), ""))
     rows.append(("config", _pairs(facts.get("config")), ""))
     rows.append(("settings", _settings(facts.get("settings")), ""))
     rows.append(("lanes", _lanes(history), ""))
     rows.append(("code", str(facts.get("git") or ""), ""))
     rows.append(("versions", _pairs(facts.get("versions")), ""))
-    rows.append(("devices", " · ".join(map(str, facts.get("devices") or ())), ""))
-    rows.append(("records", _records(facts), ""))
+    rows.append(("devices", " · ".join(map(str, run.listed("devices"))), ""))
+    rows.append(("records", _records(run), ""))
     rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
     rows += [("lost", loss(account), "red") for account in run.lossy]
     table = Table.grid(padding=(0, 2, 0, 0))
@@ -200,13 +202,13 @@ def _done(run: runs.Found) -> tuple[int | None, float | None]:
     return done, max((event.timestamp for event in found), default=None)
 
 
-def _records(facts: Mapping[str, Any]) -> str:
+def _records(run: runs.Found) -> str:
     """How many came, and which sinks have all of them; the run says so at its end."""
-    if not isinstance(facts.get("arrived"), int):
+    arrived = run.facts.get("arrived")
+    if not isinstance(arrived, int):
         return ""
-    accounts = facts.get("sinks") or ()
-    whole = [str(a["kind"]) for a in accounts if isinstance(a, dict) and a.get("lost") == 0]
-    return f"{facts['arrived']:,}" + (f", all of them in {', '.join(whole)}" if whole else "")
+    whole = [account["kind"] for account in run.accounts if not account["lost"]]
+    return f"{arrived:,}" + (f", all of them in {', '.join(whole)}" if whole else "")
 
 
 def _ago(seconds: float) -> str:
