@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 import polars as pl
 
 from jaxlog.explore.layouts import Layout
+from jaxlog.explore.lines import Lines
 
 RUN = "run"
 """The column that says which run a line is of, in a frame of several."""
@@ -32,12 +32,13 @@ class Table:
     labels: tuple[str, ...] = ()
 
 
-def flat(frame: pl.DataFrame, layout: Layout) -> Table:
+def flat(lines: Lines, layout: Layout) -> Table:
     """A column for each value, whatever part of the line it is in.
 
     A value has its own name. Where another has that, the label, or else the detail, has its part's
     before it: `labels.seed`.
     """
+    frame = lines.frame
     parts = {
         part: frame[part].struct.unnest()
         for part in layout.parts
@@ -50,9 +51,7 @@ def flat(frame: pl.DataFrame, layout: Layout) -> Table:
         for part, values in parts.items()
         for key in values.columns
     ]
-    found = pl.DataFrame(columns)
-    if "nonfinite" in frame.columns:
-        found = _restored(found, names, frame["nonfinite"])
+    found = _restored(pl.DataFrame(columns), names, lines)
     labels = tuple(name for (part, _), name in names.items() if part == "labels")
     return Table(found, labels)
 
@@ -81,27 +80,26 @@ def _narrow(column: pl.Series) -> pl.Series:
 
 
 def _restored(
-    frame: pl.DataFrame, names: Mapping[tuple[str, str], str], nonfinite: pl.Series
+    frame: pl.DataFrame, names: Mapping[tuple[str, str], str], lines: Lines
 ) -> pl.DataFrame:
     """With NaN and infinities where lines say that they were.
 
     Args:
       frame: in which they are null.
       names: the column of each key of each part.
-      nonfinite: for a row, the JSON of what was where; or null.
+      lines: what says so.
     """
     columns: dict[str, list[str]] = {}
     for (_, key), name in names.items():
         columns.setdefault(key, []).append(name)
     whole: dict[str, list[tuple[np.ndarray, str]]] = {}
     inside: dict[str, list[tuple[int, list[int], str]]] = {}
-    rows_of = pl.DataFrame({"said": nonfinite}).with_row_index().drop_nulls()
-    for said, rows in rows_of.group_by("said", maintain_order=True).agg("index").iter_rows():
-        for place, text in orjson.loads(said).items():
+    for said, rows in lines.nonfinite:
+        for place, text in said.items():
             index = _PLACE.fullmatch(place)
             if place in columns:
                 for name in columns[place]:
-                    whole.setdefault(name, []).append((np.asarray(rows), text))
+                    whole.setdefault(name, []).append((np.array(rows), text))
             elif index is not None:
                 at = [int(i) for i in index["index"].split(", ")]
                 for name in columns.get(index["key"], ()):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxlog.explore.columns import Table, flat
 from jaxlog.explore.layouts import LANES, OF_FILES, OVER_LANES
-from jaxlog.explore.lines import read_lines, read_metrics
+from jaxlog.explore.lines import Lines, read_lines, read_metrics
 
 
 def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
@@ -18,7 +18,8 @@ def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
     """
     if stem in OF_FILES:
         layout = OF_FILES[stem]
-        return flat(layout.empty() if path is None else read_lines(path, layout), layout), None
+        lines = Lines(layout.empty()) if path is None else read_lines(path, layout)
+        return flat(lines, layout), None
     if path is None:
         return Table(LANES.empty()), Table(OVER_LANES.empty())
     lanes, over_lanes = read_metrics(path)

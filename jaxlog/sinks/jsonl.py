@@ -216,8 +216,7 @@ def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
             array = array.astype(np.float64)
         elif array.dtype.kind == "c":
-            array = array.astype(np.complex128)
-            array = array.view(np.float64).reshape(*array.shape, 2)
+            array = np.stack([array.real, array.imag], axis=-1, dtype=np.float64)
         else:
             continue
         for at in np.argwhere(~np.isfinite(array)):
