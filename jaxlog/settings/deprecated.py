@@ -9,7 +9,7 @@ KEYS = ("queue_size", "worker_threads", "batch_size", "flush_interval", "enable_
 
 def without_deprecated(given: Source) -> tuple[Source, str]:
     """Settings without these keys, and a sentence that names those it had; empty for none."""
-    found = [key for key in given.data if key in KEYS]
+    found = sorted(set(KEYS) & set(given.data), key=lambda key: given.place((key,)).order)
     if not found:
         return given, ""
     named = ", ".join(f"{given.place((key,))}: {key}" for key in found)

@@ -32,7 +32,7 @@ def inherited(given: Source, directory: Path, chain: tuple[Path, ...] = ()) -> S
             way = " -> ".join(map(str, (*chain, path)))
             raise ConfigError(f"{place}: {KEY}: leads back to where it began: {way}")
         try:
-            text = yaml_source.read(path)
+            text = yaml_source.read(path, asked_by=chain[-1] if chain else None)
         except ConfigError as error:
             raise ConfigError(f"{place}: {KEY}: {error}") from None
         base = source.of_text(text, str(path))

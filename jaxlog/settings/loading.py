@@ -60,10 +60,9 @@ def load_config(
     try:
         loaded = LoggingConfig.model_validate(given.data)
     except ValidationError as error:
-        lines = [
-            f"{given.place(at)}: {key_of(at)}: {text}"
-            for at, text in describe(error, LoggingConfig)
-        ]
+        found = [(given.place(at), at, text) for at, text in describe(error, LoggingConfig)]
+        found.sort(key=lambda problem: problem[0].order)
+        lines = (f"{place}: {key_of(at)}: {text}" for place, at, text in found)
         raise ConfigError("\n".join(lines)) from None
     if deprecated:
         _warn(deprecated, DeprecationWarning)

@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.settings.environment import in_ci
+from jaxlog.settings.wording import shown
 from jaxlog.sinks import kinds, sink_class
 from jaxlog.sinks.sink import SinkSettings
 
@@ -32,10 +33,11 @@ def _known_statistic(name: str) -> str:
 
 
 def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for value in values:
-        if values.count(value) > 1:
-            shown = str(value)
-            raise PydanticCustomError("repeated", "{value} stands there twice", {"value": shown})
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            named = value.kind if isinstance(value, SinkSettings) else str(value)
+            context = {"value": named, "index": index}
+            raise PydanticCustomError("repeated", "{value} stands there twice", context)
     return values
 
 
@@ -110,14 +112,18 @@ def _statistics(value: Any, _: Any) -> Any:
 
 
 def _edges(value: Any, _: Any) -> tuple[float, ...]:
-    if isinstance(value, dict):
-        bins = _as(_Bins, value)
-        edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
-    else:
-        edges = _as(_GivenEdges, value).root
-    if not (np.diff(np.asarray(edges, np.float32)) > 0).all():
+    with np.errstate(all="ignore"):  # of what is infinite or too large, the check below tells
+        if isinstance(value, dict):
+            bins = _as(_Bins, value)
+            edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
+        else:
+            edges = _as(_GivenEdges, value).root
+        increase = (np.diff(np.asarray(edges, np.float32)) > 0).all()
+    if not increase:
         raise PydanticCustomError(
-            "ascending", "got {value}, takes edges that increase, as float32", {"value": str(value)}
+            "ascending",
+            "got {value}, takes edges that increase, as float32",
+            {"value": shown(value)},
         )
     return edges
 
@@ -140,8 +146,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
 
     batched_logging_enabled: bool = Field(
         False,
-        description="Whether `batch_step` and `window_step` log at all. Off, they add nothing to the "
-        "program. What is logged of a single environment, and `jaxlog.log`, do not need it.",
+        description="Whether `batch_step` and `window_step` log at all. Off, they add nothing to "
+        "the program. `jaxlog.log`, and what a single environment logs, do not need it.",
     )
     log_frequency: int = Field(
         10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."

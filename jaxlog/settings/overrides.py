@@ -9,7 +9,7 @@ from jaxlog.settings import yaml_source
 from jaxlog.settings.inheritance import KEY as EXTENDS
 from jaxlog.settings.problems import ConfigError, Place
 from jaxlog.settings.source import Source, plain
-from jaxlog.settings.wording import Location, shown, suggestion
+from jaxlog.settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import SinkSettings
 
 _OF_BINS = ("low", "high", "bins")
@@ -35,8 +35,7 @@ def overridden(given: Source, text: str) -> Source:
     key, equals, value_text = text.partition("=")
     key = key.strip()
     if not equals or not all(key.split(".")):
-        example = key.lstrip("-") or "log_frequency"
-        raise ConfigError(f"{name}: takes KEY=VALUE, like {example}={value_text or 5}")
+        raise ConfigError(f"{name}: takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl")
     value, _ = yaml_source.parse(value_text, name)
     return _with(given, _location(given, key, name), value, name)
 
@@ -53,12 +52,13 @@ def changed(given: Source, changes: Mapping[str, Any]) -> Source:
 
 
 def _with(given: Source, at: Location, value: Any, name: str) -> Source:
-    if at == (EXTENDS,):
+    if at[0] == EXTENDS:
         raise ConfigError(
             f"{name}: {EXTENDS}: stands in a file or a dict; give load_config "
             "{'extends': [FILE, OTHER]} instead of the file"
         )
-    return _open(given, at).with_value(at, value, Place(name))
+    given, at = _opened(given, at, Place(name))
+    return given.with_value(at, value, Place(name))
 
 
 def _location(given: Source, key: str, name: str) -> Location:
@@ -105,20 +105,26 @@ def _kind(sink: Any) -> str:
     return str(sink.get("kind")) if isinstance(sink, Mapping) else "?"
 
 
-def _open(given: Source, at: Location) -> Source:
-    """Settings in which a mapping, or a list that has the index, leads to a location."""
+def _opened(given: Source, at: Location, place: Place) -> tuple[Source, Location]:
+    """Settings with mappings and lists all the way to a location, and that as these count it."""
     for end in range(1, len(at)):
-        around = at[:end]
+        around, part = at[:end], at[end]
         here: Any = given.data
-        for part in around:
-            here = here.get(part) if isinstance(part, str) else here[part]
+        for step in around:
+            here = here.get(step) if isinstance(step, str) else here[step]
         if isinstance(here, SinkSettings):
             inner = {"kind": here.kind, **here.model_dump(exclude_unset=True)}
+            given = given.with_value(around, inner, given.place(around))
         elif around == ("statistics",) and isinstance(here, list | tuple):
-            inner = {"default": here}  # the list for all is that of those without their own
-        elif isinstance(here, dict) or (isinstance(here, list | tuple) and around == ("sinks",)):
-            continue
-        else:
-            inner = {}
-        given = given.with_value(around, inner, given.place(around))
-    return given
+            # A list for all metrics is that of those which have none of their own.
+            given = given.with_value(around, {"default": here}, given.place(around))
+        elif isinstance(here, list | tuple):
+            if not str(part).isdecimal() or int(part) >= len(here):
+                raise ConfigError(
+                    f"{place}: {key_of(around)}: has no {part}; it is {shown(here)}, and is to be "
+                    "given as a whole"
+                )
+            at = (*around, int(part), *at[end + 1 :])
+        elif not isinstance(here, dict):
+            given = given.with_value(around, {}, place)
+    return given, at

@@ -35,6 +35,11 @@ class Place:
     line: int | None = None
     column: int | None = None
 
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """By which several are told in the order of a file."""
+        return self.source, self.line or 0, self.column or 0
+
     def __str__(self) -> str:
         """As editors and terminals make a link of it."""
         return ":".join(str(x) for x in (self.source, self.line, self.column) if x is not None)
@@ -42,11 +47,11 @@ class Place:
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
     """What pydantic found, as the location of each problem and a sentence about it."""
-    return list(_describe(error.errors(include_url=False), model))
+    return list(_describe(error.errors(include_url=False), model, model))
 
 
 def _describe(
-    errors: Iterable[Mapping[str, Any]], model: type[BaseModel]
+    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: type[BaseModel]
 ) -> Iterable[tuple[Location, str]]:
     schema = _schema(model)
     for error in errors:
@@ -54,20 +59,29 @@ def _describe(
         context = error.get("ctx", {})
         wanted = fragment(schema, place)
         match error["type"]:
+            case "inner" if wanted.get("anyOf") and not isinstance(got, dict | list | tuple):
+                # It is none of the forms there are: the one that was tried is not all it takes.
+                yield (
+                    place,
+                    f"got {shown(got)}, takes {takes(wanted, briefly=True)}{meant(got, wanted)}",
+                )
             case "inner":
-                for inner_place, text in _describe(context["errors"], context["model"]):
+                for inner_place, text in _describe(context["errors"], context["model"], root):
                     yield place + inner_place, text
             case "kind":
-                near = suggestion(context["kind"], context["kinds"]) if context["kind"] else ""
-                yield (*place, "kind"), f"{context['why']}{near}"
+                yield (*place, "kind"), f"{context['why']}{_kind_meant(got, context)}"
             case "extra_forbidden":
-                yield place, _unknown_key(place[-1], model)
+                yield place, _unknown_key(place[-1], model, root)
             case "missing":
                 yield place, f"is missing and has to be given: {takes(wanted)}"
             case "renderer":
                 yield place, f"{error['msg']}{meant(got, wanted)}"
-            case "repeated" | "ascending":
+            case "repeated":
+                yield (*place, context["index"]), error["msg"]
+            case "ascending":
                 yield place, error["msg"]
+            case "too_short" if len(got or ()) >= context["min_length"]:
+                continue  # pydantic counts only the items that are right; the others have a line
             case "value_error" | "assertion_error":  # a check of the model's own
                 yield place, str(context["error"]) or error["msg"]
             case _ if wanted:
@@ -83,13 +97,23 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
         return {}
 
 
-def _unknown_key(key: object, model: type[BaseModel]) -> str:
+def _kind_meant(got: Any, context: Mapping[str, Any]) -> str:
+    """Which kind of sink was meant."""
+    kind, kinds = context["kind"], context["kinds"]
+    if kind is None and isinstance(got, dict):
+        return next((f"; did you mean kind: {key}?" for key in got if key in kinds), "")
+    return suggestion(kind, kinds)
+
+
+def _unknown_key(key: object, model: type[BaseModel], root: type[BaseModel]) -> str:
     """What to do about a key that a model does not have."""
     keys = model.model_fields
     near = suggestion(key, keys)
-    if not near and "sinks" in keys:
+    if key in root.model_fields:
+        near = "; it is no key of a sink, and stands outside of sinks"
+    elif not near and model is root:
         having = [kind for kind in BUILT_IN if key in sink_class(kind).Settings.model_fields]
-        near = f"; it is a key of a sink: {', '.join(having)}" if having else ""
-    if not near and key == "<<":
+        near = f"; it is a key of sinks: {', '.join(having)}" if having else ""
+    if key == "<<":
         near = "; to begin with another file's settings, write `extends: other.yaml`"
     return f"unknown key{near} (the keys are: {', '.join(keys)})"

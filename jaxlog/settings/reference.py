@@ -8,7 +8,7 @@ from typing import Any
 
 from jaxlog.settings.deprecated import KEYS as DEPRECATED
 from jaxlog.settings.models import LoggingConfig
-from jaxlog.settings.wording import either, takes
+from jaxlog.settings.wording import takes
 from jaxlog.sinks import BUILT_IN, sink_class
 
 
@@ -102,9 +102,9 @@ _BEGIN = """\
 
 *Made by `make schema` from the models in `jaxlog/settings` and `jaxlog/sinks`; mend those.*
 
-One file of YAML has all that jaxlog lets be chosen, and `jaxlog.load_config` reads it. A key that is left out
-has its default; a key that is not known, or a value of another type, is an error that says where it stands and
-what it takes. In [configs](../configs) are files to begin with:
+One file of YAML has all that jaxlog lets be chosen, and `jaxlog.load_config` reads it. A key that
+is left out has its default. A key that is not known, or a value of another type, is an error that
+says where it stands and what it takes. In [configs](../configs) are files to begin with:
 
 | file | for |
 |---|---|
@@ -115,12 +115,15 @@ what it takes. In [configs](../configs) are files to begin with:
 | [sweep.yaml](../configs/sweep.yaml) | seeds and learning rates under `vmap`, a W&B run each |
 | [debug.yaml](../configs/debug.yaml) | everything, at each update; what goes wrong is raised |
 
-An editor that knows JSON Schema (VS Code with its YAML extension, say) completes and checks a file that begins
-with this line, where `schema.json` is [configs/schema.json](../configs/schema.json):
+An editor that knows JSON Schema (VS Code with its YAML extension, say) completes and checks a file
+that begins with this line, where `schema.json` is [configs/schema.json](../configs/schema.json):
 
 ```yaml
 # yaml-language-server: $schema=schema.json
 ```
+
+YAML is read without its traps: `1e-3` is a number, `on` and `no` are text, and a key that stands
+twice is an error.
 
 ## Loading
 
@@ -138,14 +141,13 @@ config = jaxlog.load_config(
 logger = jaxlog.Logger(config)
 ```
 
-`load_config` and `Logger` take a path, a dict, a node of OmegaConf or Hydra (its interpolations are resolved), or
-settings that are loaded already. The value of an override is read as YAML: `1e-3` is a number, `[a, b]` a list, nothing
-at all is `null`. Lists are replaced, mappings are not.
+`load_config` takes a path, a dict, a node of OmegaConf or Hydra (its interpolations are resolved),
+or settings that are loaded already; so does `Logger`. The value of an override is read as YAML:
+`[a, b]` is a list, and nothing at all is `null`. A value is replaced as a whole: to change a list,
+give all of it.
 
-Settings that make no sense together give a `jaxlog.ConfigWarning`. Those of an older, asynchronous logger
-({deprecated}) do nothing, and a `DeprecationWarning` names them.
-
-YAML is read without its traps: `1e-3` is a number, `on` and `no` are text, and a key that stands twice is an error.
+Settings that make no sense together give a `jaxlog.ConfigWarning`. Keys of an older, asynchronous
+logger ({deprecated}) do nothing, and a `DeprecationWarning` names them.
 
 ## `extends`
 
@@ -183,18 +185,7 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for key, wanted in schema["properties"].items():
         default = f"`{json.dumps(wanted['default'], ensure_ascii=False)}`"
-        yield _row(f"`{key}`", _takes(wanted), default, wanted["description"])
-
-
-def _takes(wanted: Mapping[str, Any]) -> str:
-    """What a value may be, without the names in lists: the description has them."""
-    if "anyOf" in wanted:
-        return either([_takes(choice) for choice in wanted["anyOf"]])
-    if wanted.get("type") == "array" and "anyOf" in wanted["items"]:
-        return "a list"
-    if isinstance(inner := wanted.get("additionalProperties"), Mapping):
-        return f"a mapping of names, each to {_takes(inner)}"
-    return takes(wanted)
+        yield _row(f"`{key}`", takes(wanted, briefly=True), default, wanted["description"])
 
 
 def _row(*cells: str) -> str:

@@ -73,9 +73,10 @@ def of_text(text: str, name: str) -> Source:
     """
     data, places = yaml_source.parse(text, name)
     if data is not None and not isinstance(data, dict):
+        near = "; a colon has a space after it" if isinstance(data, str) and ":" in data else ""
         raise ConfigError(
-            f"{places[()]}: got {type(data).__name__} {shown(data)}, takes a mapping of settings, "
-            "like `log_frequency: 10`"
+            f"{places[()]}: got {shown(data)}, takes a mapping of settings, like "
+            f"`log_frequency: 10`{near}"
         )
     return Source(name, data or {}, places)
 

@@ -27,15 +27,23 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: true, false and null as in YAML, and not all of a long one.
+    """A value as an error shows it: much as YAML has it, and not all of a long one.
 
-    >>> shown("ten"), shown(None), shown([1, 2])
-    ("'ten'", 'null', '[1, 2]')
+    >>> shown("ten"), shown(None), shown({"kind": "jsonl"}), shown([True])
+    ("'ten'", 'null', "{kind: 'jsonl'}", '[true]')
     """
+    text = _flow(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _flow(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {_flow(part)}' for key, part in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_flow, value))}]"
+    return repr(value)
 
 
 def key_of(place: Location) -> str:
@@ -69,14 +77,18 @@ def choices(wanted: Mapping[str, Any]) -> list[str]:
     return [*map(str, wanted.get("enum", ())), *inner]
 
 
-def takes(wanted: Mapping[str, Any]) -> str:
+def takes(wanted: Mapping[str, Any], *, briefly: bool = False) -> str:
     """What a value may be, in words, from its JSON Schema.
+
+    Args:
+      wanted: the schema.
+      briefly: leaves out which names may stand in a list, where they are many.
 
     >>> takes({"type": "integer", "minimum": 1})
     'an integer, 1 or more'
     """
     if "anyOf" in wanted:
-        return either([takes(choice) for choice in wanted["anyOf"]])
+        return either([takes(choice, briefly=briefly) for choice in wanted["anyOf"]])
     if "enum" in wanted:
         return f"one of {', '.join(map(str, wanted['enum']))}"
     if "const" in wanted:
@@ -85,9 +97,10 @@ def takes(wanted: Mapping[str, Any]) -> str:
         return wanted.get("description", f"text that matches {wanted['pattern']}")
     match wanted.get("type"):
         case "array":
-            least = wanted.get("minItems")
+            items, least = wanted.get("items", {}), wanted.get("minItems")
             of = f" of {least} or more" if least else ""
-            return f"a list{of}, each {takes(wanted.get('items', {}))}"
+            many = briefly and "anyOf" in items
+            return f"a list{of}" if many else f"a list{of}, each {takes(items, briefly=briefly)}"
         case "boolean":
             return "true or false"
         case "integer":
@@ -101,7 +114,7 @@ def takes(wanted: Mapping[str, Any]) -> str:
             return "null"
     inner = wanted.get("additionalProperties")
     if isinstance(inner, Mapping):
-        return f"a mapping of names, each to {takes(inner)}"
+        return f"a mapping of names, each to {takes(inner, briefly=briefly)}"
     keys = wanted.get("required", ())
     if keys:
         return f"a mapping with the key{'s' if len(keys) > 1 else ''} {', '.join(keys)}"
@@ -140,12 +153,14 @@ def meant(got: object, wanted: Mapping[str, Any]) -> str:
     >>> meant("jsonl", {"type": "array", "items": {"type": "string"}})
     "; did you mean ['jsonl']?"
     """
+    if isinstance(got, str) and (near := suggestion(got, choices(wanted))):
+        return near
     for candidate in _nearby(got):
         if _may_be(candidate, wanted):
             return f"; did you mean {shown(candidate)}?"
     if got is None and "default" in wanted:
         return f"; leave the key out for its default, {shown(wanted['default'])}"
-    return suggestion(got, choices(wanted)) if isinstance(got, str) else ""
+    return ""
 
 
 def _nearby(got: object) -> Iterator[object]:
@@ -154,6 +169,8 @@ def _nearby(got: object) -> Iterator[object]:
         word = got.strip().lower()
         if word in _WORDS:
             yield _WORDS[word]
+        if word == "none":
+            yield None
         if got != word:
             yield word
         for number in (int, float):
@@ -171,7 +188,7 @@ def _nearby(got: object) -> Iterator[object]:
         yield got[0]
     if isinstance(got, str):
         yield from ({"kind": got}, [{"kind": got}])
-    if got is not None and not isinstance(got, list | tuple):
+    if got not in (None, "") and not isinstance(got, list | tuple):
         yield [got]
 
 
@@ -199,6 +216,8 @@ def _may_be(value: object, wanted: Mapping[str, Any]) -> bool:
             return isinstance(value, int | float) and _in_limits(value, wanted)
         case "string":
             return isinstance(value, str)
+        case "null":
+            return value is None
         case "object":
             keys = wanted.get("required", ())
             return isinstance(value, Mapping) and bool(keys) and all(key in value for key in keys)

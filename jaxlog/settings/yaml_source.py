@@ -45,8 +45,12 @@ _MOST_VALUES = 100_000
 """An alias stands for all that its anchor has, so that a few lines could fill the memory."""
 
 
-def read(path: Path) -> str:
-    """The text of a file.
+_DEEPEST = 100
+"""More deeply nested than anything that settings have; an alias may stand within its anchor."""
+
+
+def read(path: Path, *, asked_by: Path | None = None) -> str:
+    """The text of a file, which another may have asked for.
 
     Raises:
       ConfigError: it is not there, or cannot be read as text.
@@ -54,7 +58,7 @@ def read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # with the mark that Windows begins it with
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file{_beside(path)}") from None
+        raise ConfigError(f"{path}: there is no such file{_beside(path, asked_by)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
     except UnicodeDecodeError as error:
@@ -82,16 +86,19 @@ def parse(text: str, name: str) -> tuple[Any, dict[Location, Place]]:
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
         raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
-        place = Place(name, text.count("\n", 0, error.position) + 1)
+        before = text[: error.position]
+        place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise ConfigError(f"{place}: is not YAML: {error.reason}") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply, or in itself") from None
 
 
-def _beside(path: Path) -> str:
+def _beside(path: Path, asked_by: Path | None) -> str:
+    """Which files there are where one is not."""
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
-    others = sorted(other.name for other in path.parent.glob("*.y*ml"))
+    found = path.parent.glob("*.y*ml")
+    others = sorted(other.name for other in found if asked_by is None or other != asked_by)
     if not others:
         return ""
     there = f"in {path.parent} there are: {', '.join(others)}"
@@ -110,7 +117,11 @@ def _build(
         return None
     places.setdefault(at, _place(node, name))
     if len(places) > _MOST_VALUES:
-        raise ConfigError(f"{name}: is too large: it has more than {_MOST_VALUES:,} values")
+        raise ConfigError(
+            f"{_place(node, name)}: is too large: it has more than {_MOST_VALUES:,} values"
+        )
+    if len(at) > _DEEPEST:
+        raise ConfigError(f"{_place(node, name)}: is nested too deeply, or in itself")
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*at, i), places, name) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
