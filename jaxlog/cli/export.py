@@ -60,13 +60,19 @@ def export(
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
     """Writes all of a file, or nothing."""
+    import polars as pl
+
     draft = file.with_name(f".{file.name}.draft")
     try:
-        if file.suffix == ".csv":
-            _flat(frame).write_csv(draft)
-        else:
-            frame.write_parquet(draft)
+        # Opened here: polars takes no path that is not UTF-8.
+        with draft.open("wb") as opened:
+            if file.suffix == ".csv":
+                _flat(frame).write_csv(opened)
+            else:
+                frame.write_parquet(opened)
         draft.replace(file)
+    except pl.exceptions.PolarsError as error:
+        raise CommandError(f"{file}: cannot be written: {error}") from None
     finally:
         draft.unlink(missing_ok=True)
 

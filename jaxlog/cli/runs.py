@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from jaxlog.explore.finding import check_run, children, is_run
 from jaxlog.host.status import facts_of, observe
+from jaxlog.sinks.console.values import plain
 
 DEPTH = 2
 """How deep below a directory runs are looked for: `runs/cartpole`, and `runs/sweep/0`."""
@@ -30,7 +31,7 @@ class Found(NamedTuple):
     @property
     def name(self) -> str:
         """What it is called."""
-        return str(self.facts.get("name") or self.path.resolve().name)
+        return plain(str(self.facts.get("name") or self.path.resolve().name))
 
     @property
     def goes_on(self) -> bool:
@@ -42,12 +43,13 @@ class Found(NamedTuple):
         """How it is, in words."""
         match self.status:
             case "running" if "pid" in self.facts:
-                host = self.facts.get("host", "this machine")
-                return f"running · process {self.facts['pid']} on {host}"
+                host = plain(str(self.facts.get("host", "this machine")))
+                return f"running · process {plain(str(self.facts['pid']))} on {host}"
             case "killed":
                 return "killed: its process is gone, and has not closed the run"
             case "unknown" if "host" in self.facts:
-                return f"running, or killed: {self.facts['host']} knows, and this machine not"
+                host = plain(str(self.facts["host"]))
+                return f"running, or killed: {host} knows, and this machine not"
             case "unknown":
                 return "unknown: there is no run.json that tells"
             case status:

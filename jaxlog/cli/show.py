@@ -23,7 +23,7 @@ from jaxlog.host.facts import loss
 from jaxlog.settings import LoggingConfig
 from jaxlog.sinks.console.history import LENGTH
 from jaxlog.sinks.console.picture import Picture
-from jaxlog.sinks.console.values import clock
+from jaxlog.sinks.console.values import clock, plain
 
 SHOWN = 8
 """How many lanes' labels are shown, and how many of the values of one label."""
@@ -122,7 +122,7 @@ def _facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> 
     table.add_column(overflow="fold")
     for label, text, style in rows:
         if text:
-            table.add_row(label, Text(text, style))
+            table.add_row(label, Text(plain(text), style))
     return table
 
 
@@ -140,12 +140,12 @@ def _settings(settings: Any) -> str:
 def _pairs(values: Any) -> str:
     if not isinstance(values, dict):
         return ""
-    return " · ".join(f"{name} {_short(value)}" for name, value in values.items())
+    return " · ".join(f"{plain(name)} {_short(value)}" for name, value in values.items())
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
+    text = plain(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
@@ -181,7 +181,7 @@ def _table(found: Sequence[runs.Found]) -> Table:
         lost = sum(account["lost"] for account in run.lossy)
         began = run.started
         table.add_row(
-            Text(str(run.path)),
+            Text(plain(str(run.path))),
             Text(run.status, STYLES.get(run.status, "yellow")),
             "" if done is None else f"{done:,}{total}",
             "" if began is None else f"{_ago(now - began)} ago",

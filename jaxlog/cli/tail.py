@@ -16,7 +16,7 @@ from jaxlog.cli.follow import Follower, Group
 from jaxlog.cli.lines import events, read
 from jaxlog.host.facts import loss
 from jaxlog.sinks.console.lines import line
-from jaxlog.sinks.console.values import clock
+from jaxlog.sinks.console.values import clock, plain
 
 PERIOD = 0.25
 """Seconds between two looks at the files."""
@@ -69,9 +69,9 @@ def _told(group: Group, total_steps: int | None) -> Iterator[str]:
 
 def _end(run: runs.Found) -> str:
     """How a run has ended, in one sentence."""
-    parts = [f"{run.path}: {run.said}"]
+    parts = [f"{plain(str(run.path))}: {run.said}"]
     if run.started is not None and run.ended is not None:
         parts[0] += f" after {clock(run.ended - run.started)}"
     if error := run.facts.get("error"):
-        parts.append(" ".join(str(error).split()))
+        parts.append(plain(str(error)))
     return "; ".join([*parts, *map(loss, run.lossy)])

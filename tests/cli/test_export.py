@@ -53,6 +53,13 @@ def test_csv_has_lists_as_json(command: Command, tmp_path: Path) -> None:
     assert frame["reward"].tolist() == [0.5, 0.5]
 
 
+def test_a_path_that_is_not_utf_8_will_do(command: Command, logged: Logged, tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"\xff out")
+    for kind in ("csv", "parquet"):
+        code, out, err = command("export", logged.directory, "--to", kind, "-o", directory)
+        assert (code, err, out.count("\n")) == (0, "", len(NAMES))
+
+
 def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_path: Path) -> None:
     (tmp_path / "episodes.csv").write_text("mine")
     arguments = ("export", logged.directory, "--to", "csv", "--output", tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import jaxlog
 from tests.cli.conftest import ROOT, STEPS, Command, Logged, start
 
 PROGRAM = """
@@ -157,3 +159,30 @@ def test_lines_without_run_json_are_told_and_no_more(command: Command, tmp_path:
     assert (code, out) == (0, "batch · update 1  a 1\n")
     assert err == f"jaxlog: {tmp_path}: unknown: there is no run.json that tells\n"
     assert command("tail", tmp_path, "--json").out.count("\n") == 1
+
+
+def test_what_is_logged_cannot_steer_the_terminal(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    steers = "a\x1b[31m\nb\x07\x9b2J"
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with logger.open(path, name=steers, tags=(steers,), config={steers: steers}) as run:
+        run.log({steers: 1.0}, step=0, labels={steers: steers})
+        logger.log_step({"reward": 1.0, "note": steers})
+    for arguments in (("show", path), ("show", tmp_path), ("tail", path)):
+        code, out, err = command(*arguments)
+        assert code == 0
+        assert not {"\x1b", "\x07", "\x9b"}.intersection(out + err)
+
+
+def test_a_directory_that_is_removed_ends_it(command: Command, tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with logger.open(tmp_path / "run") as run:
+        run.log({"loss": 1.0}, step=0)
+        run.flush()
+        with start(["tail", tmp_path / "run"]) as tail:
+            assert line(tail) == "eval · update 1  loss 1\n"
+            shutil.rmtree(tmp_path / "run")
+            out, err = tail.communicate(timeout=60)
+        assert (tail.returncode, out) == (2, "")
+        assert err == f"jaxlog: {tmp_path / 'run'}: No such file or directory\n"
+        (tmp_path / "run").mkdir()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxlog.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent, StepEvent, TaskEvent
-from jaxlog.sinks.console.values import over_lanes, text, told
+from jaxlog.sinks.console.values import over_lanes, plain, text, told
 
 _SHOWN = ("", "mean", "rate")
 """The statistics that a line has room for."""
@@ -31,7 +31,7 @@ def line(event: Event, total_steps: int | None) -> str:
 def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
     """One line of a call site: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
     shown = [
-        f"{key} {value}"
+        f"{plain(key)} {value}"
         for key, value in over_lanes(event).items()
         if event.keys[key].statistic in _SHOWN
     ]
@@ -52,4 +52,4 @@ def _of(total_steps: int | None) -> str:
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{key} {text(value)}" for key, value in told(values).items())
+    return "  ".join(f"{plain(key)} {text(value)}" for key, value in told(values).items())

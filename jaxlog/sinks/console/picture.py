@@ -22,7 +22,7 @@ from jaxlog.events import (
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import Site, one_line, tables
-from jaxlog.sinks.console.values import clock, number, text, told
+from jaxlog.sinks.console.values import clock, number, plain, text, told
 
 WIDEST = 120
 """The columns that are used at most: what is wider is no easier to read."""
@@ -178,7 +178,7 @@ class Picture:
             parts.append(per_second if updates >= 0.1 else f"{number(1 / updates)} {per_update}")
         if env_steps is not None:
             parts.append(f"{env_steps:,.0f} environment steps/s")
-        parts.append(self._run.name)
+        parts.append(plain(self._run.name))
         return one_line(parts, width, style="dim")
 
 
@@ -198,7 +198,7 @@ def _title(name: str, last: Event) -> list[str]:
 
 
 def _pairs(values: Mapping[str, object]) -> list[str]:
-    return [f"{name} {text(value)}" for name, value in told(values).items()]
+    return [f"{plain(name)} {text(value)}" for name, value in told(values).items()]
 
 
 def _sampled(event: EpisodeEvent) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from jaxlog.events import MetricsEvent
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TOLD_WITH_SPREAD = ("", "mean", "rate")
 """The statistics of which lanes have a mean and a spread; of others, a mean."""
 
@@ -93,7 +95,16 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
 
 def text(value: float | str) -> str:
     """A number or a text, on one line."""
-    return " ".join(value.split()) if isinstance(value, str) else number(value)
+    return plain(value) if isinstance(value, str) else number(value)
+
+
+def plain(text: str) -> str:
+    r"""A text on one line, without what would steer a terminal: names and labels may be anyone's.
+
+    >>> plain("two\nlines, \x1b[31mred")
+    'two lines, �[31mred'
+    """
+    return _CONTROL.sub("�", " ".join(text.split()))
 
 
 def clock(seconds: float) -> str:
