@@ -23,6 +23,9 @@ TYPES: Mapping[str, pl.DataType] = {
 OPTIONAL = ("env_step", "lane_position")
 """Those that only some runs have."""
 
+NONFINITE = ("nan", "inf", "-inf")
+"""What a line can say of a number that is `null` on it."""
+
 
 @dataclass(frozen=True)
 class Layout:

@@ -6,6 +6,7 @@ value that is an array on one line and a number on the next: such files are mend
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from collections.abc import Mapping, Sequence
@@ -16,11 +17,11 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from jaxlog.explore.layouts import LANES, OVER_LANES, TYPES, Layout
-from jaxlog.explore.mending import mended
+from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, Layout
+from jaxlog.explore.mending import of_one_kind, whole_lines
 
 _OVER_LANES = re.compile(rb'\{"timestamp":[^,]+,"step":[^,]+,(?:"env_step":[^,]+,)?"over_lanes":')
-_NONFINITE = b',"nonfinite":'
+_MARK = b',"nonfinite":'
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,12 @@ def _read(path: Path, layouts: Sequence[Layout]) -> list[Lines]:
     data = path.read_bytes()
     data = data[: data.rfind(b"\n") + 1]  # what is behind is still being written, or torn
     pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
-    try:
+    with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
         return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
-    except (pl.exceptions.PolarsError, _UnlikeError):
-        pieces = mended(path, data, layouts)
+    pieces = whole_lines(path, data, layouts)
+    with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
         return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
+    return [_parsed(of_one_kind(*piece), piece[1]) for piece in zip(pieces, layouts, strict=True)]
 
 
 def _without_and_with_over_lanes(data: bytes) -> list[bytes]:
@@ -129,17 +131,20 @@ class _Rows:
     @cached_property
     def nonfinite(self) -> list[tuple[dict[str, str], list[int]]]:
         """What lines say under `nonfinite`, which they end with, and which rows say so."""
-        if _NONFINITE not in self._data:
+        if _MARK not in self._data:
             return []
         found: dict[bytes, list[int]] = {}
         for row, line in enumerate(self.all):
-            _, name, said = line.rpartition(_NONFINITE)
+            _, name, said = line.rpartition(_MARK)
             if name and said.startswith(b"{"):
                 found.setdefault(said[:-1], []).append(row)
         try:
-            return [(orjson.loads(said), rows) for said, rows in found.items()]
+            told = [(orjson.loads(said), rows) for said, rows in found.items()]
         except orjson.JSONDecodeError:  # it does not stand at the end
             raise _UnlikeError from None
+        if not all(text in NONFINITE for said, _ in told for text in said.values()):
+            raise _UnlikeError
+        return told
 
 
 def _in_order(part: pl.Series, rows: _Rows) -> pl.Series:

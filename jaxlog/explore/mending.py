@@ -1,4 +1,4 @@
-"""Lines of which polars can make columns, from a file of which it cannot."""
+"""Lines of which polars can make columns, from those of which it cannot."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import orjson
 import polars as pl
 
 from jaxlog.explore.kinds import ANYTHING, Kind, fitted, kind_of, merged
-from jaxlog.explore.layouts import OPTIONAL, OVER_LANES, TYPES, Layout
+from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, Layout
 
 _TOLD = 5  # numbers of broken lines
-_NONFINITE = ("nan", "inf", "-inf")
 
 
-def mended(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[bytes]:
+def whole_lines(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[bytes]:
     """The lines of each layout; what is none of them is left out.
 
     Args:
@@ -29,7 +28,7 @@ def mended(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[bytes]:
     Warns:
       UserWarning: something is left out.
     """
-    found: list[list[dict[str, Any]]] = [[] for _ in layouts]
+    found: list[list[bytes]] = [[] for _ in layouts]
     broken: list[int] = []
     for number, line in enumerate(data.split(b"\n"), 1):
         if not line or line.isspace():
@@ -41,40 +40,17 @@ def mended(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[bytes]:
         over = isinstance(fields, dict) and OVER_LANES in layouts and "over_lanes" in fields
         place = layouts.index(OVER_LANES) if over else 0
         if isinstance(fields, dict) and _is_line(fields, layouts[place]):
-            found[place].append(fields)
+            found[place].append(line + b"\n")
         else:
             broken.append(number)
     if broken:
         _warn(path, broken)
-    return [_dumped(lines, layout) for lines, layout in zip(found, layouts, strict=True)]
+    return [b"".join(lines) for lines in found]
 
 
-def _is_line(fields: dict[str, Any], layout: Layout) -> bool:
-    """Whether it has what each such line has."""
-    optional = [name for name in OPTIONAL if name in fields]
-    parts = [fields[name] for name in (*layout.parts, "nonfinite") if name in fields]
-    return (
-        all(_fits(fields.get(name), TYPES[name]) for name in (*layout.fields, *optional))
-        and all(name in fields for name in layout.needed)
-        and all(isinstance(part, dict) for part in parts)
-        and all(said in _NONFINITE for said in fields.get("nonfinite", {}).values())
-    )
-
-
-def _fits(value: Any, expected: pl.DataType) -> bool:
-    match expected:
-        case pl.Float64():
-            return isinstance(value, int | float) and not isinstance(value, bool)
-        case pl.Int64():
-            return type(value) is int and -(2**63) <= value < 2**63
-        case pl.String():
-            return isinstance(value, str)
-        case _:
-            return isinstance(value, list) and all(_fits(v, pl.Int64()) for v in value)
-
-
-def _dumped(lines: Sequence[dict[str, Any]], layout: Layout) -> bytes:
-    """Lines on which the values of each name are of one kind, as the sink writes them."""
+def of_one_kind(data: bytes, layout: Layout) -> bytes:
+    """The same lines, as the sink writes them, with values of one kind under each name."""
+    lines = [orjson.loads(line) for line in data.split(b"\n") if line]
     for part in layout.parts:
         kinds: dict[str, Kind] = {}
         for line in lines:
@@ -90,6 +66,30 @@ def _dumped(lines: Sequence[dict[str, Any]], layout: Layout) -> bytes:
     order = (*layout.columns, *layout.parts, "nonfinite")
     written = ({name: line[name] for name in order if name in line} for line in lines)
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in written)
+
+
+def _is_line(fields: dict[str, Any], layout: Layout) -> bool:
+    """Whether it has what each such line has."""
+    optional = [name for name in OPTIONAL if name in fields]
+    parts = [fields[name] for name in (*layout.parts, "nonfinite") if name in fields]
+    return (
+        all(_fits(fields.get(name), TYPES[name]) for name in (*layout.fields, *optional))
+        and all(name in fields for name in layout.needed)
+        and all(isinstance(part, dict) for part in parts)
+        and all(said in NONFINITE for said in fields.get("nonfinite", {}).values())
+    )
+
+
+def _fits(value: Any, expected: pl.DataType) -> bool:
+    match expected:
+        case pl.Float64():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case pl.Int64():
+            return type(value) is int and -(2**63) <= value < 2**63
+        case pl.String():
+            return isinstance(value, str)
+        case _:
+            return isinstance(value, list) and all(_fits(v, pl.Int64()) for v in value)
 
 
 def _warn(path: Path, broken: Sequence[int]) -> None:
