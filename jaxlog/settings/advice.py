@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from jaxlog.names import look_up
 from jaxlog.settings.models import LoggingConfig
+from jaxlog.settings.problems import Place
 from jaxlog.settings.wording import Location
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import Sink
@@ -28,12 +29,16 @@ _OF_BATCHES = (
 """The keys that do nothing without `batched_logging_enabled`: `jaxlog.log` reads the others."""
 
 
-def advice(config: LoggingConfig, *, of_file: bool) -> Iterator[tuple[Location, str]]:
+_PlaceOf = Callable[[Location], Place]
+
+
+def advice(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, str]]:
     """What does not make sense: where it stands, and a sentence about it.
 
     Args:
       config: the settings.
-      of_file: whether they are of a file; in a program, settings without sinks are those of a test.
+      place: where something in them was given. What one file says may be made more exact by another
+        that extends it, or by an override: names contradict each other only within one source.
     """
     given = config.model_fields_set
     if "batched_logging_enabled" not in given and (idle := given & set(_OF_BATCHES)):
@@ -43,15 +48,17 @@ def advice(config: LoggingConfig, *, of_file: bool) -> Iterator[tuple[Location, 
             "does nothing, because batched_logging_enabled is not set; set it to true, or to false "
             "if batches are not to be logged",
         )
-    if of_file and config.batched_logging_enabled and "sinks" not in given:
+    on: Location = ("batched_logging_enabled",)
+    # In a program, settings without sinks are those of a test.
+    if config.batched_logging_enabled and "sinks" not in given and place(on).line:
         yield (
-            ("batched_logging_enabled",),
+            on,
             "is true, and there are no sinks, so that nothing is written; add some, like "
             "`sinks: [{kind: jsonl}]`, or say `sinks: []`",
         )
     if config.batched_logging_enabled and config.sampling_enabled:
         yield from _of_samples(config)
-    yield from _of_names(config)
+    yield from _of_names(config, place)
     for index, sink in enumerate(config.sinks):
         if getattr(sink, "x_axis", "") == "env_step" and config.env_steps_per_update is None:
             yield (
@@ -82,16 +89,19 @@ def _takes_episodes(kind: str) -> bool:
     return sink_class(kind).write_episode is not Sink.write_episode
 
 
-def _of_names(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
+def _of_names(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, str]]:
+    def in_one_source(*keys: str) -> bool:
+        return len({place((key,)).source for key in keys}) == 1
+
     for index, name in enumerate(config.exclude):
-        if name in config.include:
+        if name in config.include and in_one_source("include", "exclude"):
             yield (
                 ("exclude", index),
                 f"{name} stands in include, too; what is excluded is not logged",
             )
     for index, name in enumerate(config.include):
         switch = look_up(name.rpartition("/")[2]).setting
-        if switch is not None and not getattr(config, switch):
+        if switch and not getattr(config, switch) and in_one_source("include", switch):
             yield (
                 ("include", index),
                 f"{name} is included, and {switch}: false leaves it out of the lines",
@@ -99,5 +109,5 @@ def _of_names(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
     named = config.statistics if isinstance(config.statistics, Mapping) else {}
     for key, names in (("statistics", named), ("histograms", config.histograms)):
         for name in names:
-            if name in config.exclude:
+            if name in config.exclude and in_one_source(key, "exclude"):
                 yield ((key, name), "stands in exclude, too, and is not logged")

@@ -51,9 +51,12 @@ def load_config(
     >>> config.log_frequency, config.strict
     (5, True)
     """
-    if isinstance(source, LoggingConfig) and not (overrides or changes):
-        return source
-    given = _given(source)
+    # Nodes first: one of OmegaConf's that is null raises at what isinstance asks of it there.
+    is_node = omegaconf_nodes.is_node(source)
+    before = source if not is_node and isinstance(source, LoggingConfig) else None
+    if before is not None and not (overrides or changes):
+        return before
+    given = _given(source) if before is None else _loaded(before)
     for text in overrides:
         given = overridden(given, text)
     given, deprecated = without_deprecated(changed(given, changes))
@@ -66,19 +69,15 @@ def load_config(
         raise ConfigError("\n".join(lines)) from None
     if deprecated:
         _warn(deprecated, DeprecationWarning)
-    of_file = any(place.line for place in given.places.values())
-    told = dict(advice(source, of_file=of_file)) if isinstance(source, LoggingConfig) else {}
-    for at, text in advice(loaded, of_file=of_file):
-        if told.get(at) != text:
+    told = [] if before is None else list(advice(before, _loaded(before).place))
+    for at, text in advice(loaded, given.place):
+        if (at, text) not in told:
             _warn(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
     return loaded
 
 
 def _given(source: Any) -> Source:
     """What the user gave, with what it extends."""
-    if isinstance(source, LoggingConfig):
-        data = {key: getattr(source, key) for key in source.model_fields_set}
-        return of_mapping(data, "settings")
     # A DictConfig is a Mapping, and a ListConfig is refused.
     if isinstance(source, Mapping):
         return inherited(of_mapping(source, "settings"), Path())
@@ -89,6 +88,11 @@ def _given(source: Any) -> Source:
         f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig"
         + _what_else(source)
     )
+
+
+def _loaded(config: LoggingConfig) -> Source:
+    """What was set in settings, as the user would have given it."""
+    return of_mapping({key: getattr(config, key) for key in config.model_fields_set}, "settings")
 
 
 def _what_else(given: Any) -> str:

@@ -83,7 +83,7 @@ def _describe(
             case "too_short" if len(got or ()) >= context["min_length"]:
                 continue  # pydantic counts only the items that are right; the others have a line
             case "value_error" | "assertion_error":  # a check of the model's own
-                yield place, str(context["error"]) or error["msg"]
+                yield place, " ".join(str(context["error"]).split()) or error["msg"]
             case _ if wanted:
                 yield place, f"got {shown(got)}, takes {takes(wanted)}{meant(got, wanted)}"
             case _:

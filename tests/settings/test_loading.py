@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis
 import numpy as np
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
+from jaxlog import sinks
 from jaxlog.settings import source, yaml_source
 from jaxlog.settings.problems import Place
 from tests.settings.bad_files import BAD_FILES
@@ -205,3 +208,49 @@ def test_whatever_is_written_is_loaded_or_a_config_error(text: str, override: st
             except jaxlog.ConfigError as error:
                 for line in str(error).splitlines():
                     assert line.startswith(("bad.yaml:", "override ", "settings: ")), line
+
+
+class OddSettings(jaxlog.SinkSettings, frozen=True):
+    kind: Literal["odd"] = "odd"
+    low: int = 0
+    high: int = pydantic.Field(1, multiple_of=2, validate_default=False)
+    draw: Callable[[int], int] | None = None  # of which there is no JSON Schema
+
+    @pydantic.field_validator("low")
+    @classmethod
+    def _even(cls, low: int) -> int:
+        if low % 2:
+            raise ValueError(f"got {low}, takes an even number")
+        return low
+
+    @pydantic.model_validator(mode="after")
+    def _in_order(self) -> OddSettings:
+        if self.low >= 10:
+            raise ValueError(f"low is {self.low},\nand has to be below 10")
+        return self
+
+
+class OddSink(jaxlog.Sink):
+    Settings = OddSettings
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"low": 3}, "sinks.0.low: got 3, takes an even number"),
+        ({"low": 12}, "sinks.0: low is 12, and has to be below 10"),
+        ({"high": 3}, "sinks.0.high: got 3: Input should be a multiple of 2"),
+        (
+            {"lwo": 3},
+            "sinks.0.lwo: unknown key; did you mean low? (the keys are: kind, low, high, draw)",
+        ),
+    ],
+)
+def test_what_another_packages_sink_refuses_is_told_in_its_words(
+    settings: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, __name__, sys.modules[OddSink.__module__])
+    monkeypatch.setitem(sinks._SINKS, "odd", f"{__name__}:OddSink")
+    with pytest.raises(jaxlog.ConfigError) as caught:
+        jaxlog.load_config({"sinks": [{"kind": "odd", **settings}]})
+    assert str(caught.value) == f"settings: {text}"

@@ -141,6 +141,15 @@ def test_overrides_are_told_of_and_can_make_it_good(tmp_path: Path) -> None:
     assert told.startswith(f"ConfigWarning: {path}:1:1: num_samples: does nothing")
 
 
+def test_names_contradict_each_other_only_within_one_file(tmp_path: Path) -> None:
+    base, child = tmp_path / "base.yaml", tmp_path / "child.yaml"
+    base.write_text(f"{BATCHES}include: [a, loss]\nstatistics: {{a: [max]}}\n")
+    assert load("extends: base.yaml\nexclude: [a]\nlog_loss_metrics: false", child) == []
+    assert load(base.read_text(), child, "exclude=[a]", "log_loss_metrics=false") == []
+    (told,) = load("extends: base.yaml\ninclude: [b]\nexclude: [b]", child)
+    assert told.startswith(f"ConfigWarning: {child}:3:11: exclude.0: b stands in include, too")
+
+
 def test_a_program_hears_of_it_once(tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
     path.write_text("include: [a]\nexclude: [a]\n")
