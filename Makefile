@@ -2,13 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test versions oldest newest lint bench soak kills clean
+.PHONY: demo test versions oldest newest lint schema bench soak kills clean
 .DEFAULT_GOAL := test
 
 CONFIG := configs/batched.yaml
 
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
-	$(BIN)/python examples/ppo_cartpole.py --config $(CONFIG)
+	$(BIN)/jaxlog demo --config $(CONFIG)
 
 test: .venv/made  ## all tests
 	$(BIN)/python -m pytest -n 2
@@ -22,6 +22,9 @@ lint: .venv/made  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+schema: .venv/made  ## configs/schema.json and docs/settings.md, from the settings' models
+	$(BIN)/python configs/generate.py
 
 bench: .venv/made  ## what logging costs, against references in the same run
 	$(BIN)/python -m benchmarks

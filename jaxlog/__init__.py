@@ -32,6 +32,7 @@ from jaxlog.host.run import LoggingError as LoggingError
 from jaxlog.host.run import Run as Run
 from jaxlog.logger import Logger as Logger
 from jaxlog.settings import ConfigError as ConfigError
+from jaxlog.settings import ConfigWarning as ConfigWarning
 from jaxlog.settings import LoggingConfig as LoggingConfig
 from jaxlog.settings import load_config as load_config
 from jaxlog.sinks.sink import Sink as Sink

@@ -21,7 +21,7 @@ from jaxlog.graph.window import Window
 from jaxlog.logger import Logger
 from jaxlog.names import KNOWN, check_call, look_up
 from jaxlog.settings import LoggingConfig
-from jaxlog.settings.problems import suggestion
+from jaxlog.settings.wording import suggestion
 
 
 def inputs_of(

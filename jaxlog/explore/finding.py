@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jaxlog.host.directory import RUN_FILE
-from jaxlog.sinks.jsonl import METRICS, NAMES, START
+from jaxlog.sinks.jsonl import START, line_files
 
 _NAMED = 5
 """So many runs an error names."""
@@ -20,8 +20,7 @@ Where = str | os.PathLike[str]
 
 def run_files(directory: Path) -> list[Path]:
     """The files of a directory that hold lines of a run."""
-    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
-    return sorted(path for path in named if path.is_file() and _has_lines(path))
+    return [path for path in line_files(directory) if _has_lines(path)]
 
 
 def check_run(path: Path) -> None:
@@ -31,15 +30,15 @@ def check_run(path: Path) -> None:
       FileNotFoundError: it does not, or is not there.
       NotADirectoryError: it is a file.
     """
-    if _is_run(path):
+    if is_run(path):
         return
     expected = "expected the directory of a run"
     if path.is_file():
-        found = f"; give {path.parent}" if _is_run(path.parent) else ""
+        found = f"; give {path.parent}" if is_run(path.parent) else ""
         raise NotADirectoryError(f"{path}: got a file, {expected}{found}")
     if not path.exists():
         raise FileNotFoundError(f"{path}: is not there, {expected}{_near(path)}")
-    inside = _children(path)
+    inside = children(path)
     if inside:
         raise FileNotFoundError(
             f"{path}: holds {len(inside)} runs and is none, {expected}: {_names(inside)}; "
@@ -70,24 +69,25 @@ def find_runs(where: Where | Iterable[Where]) -> list[Path]:
 
 def _of(where: Where) -> list[Path]:
     path = Path(where)
-    if _is_run(path):
+    if is_run(path):
         return [path]
     if not path.exists() and glob.has_magic(os.fspath(where)):
         matches = glob.glob(os.fspath(where), recursive=True)  # noqa: PTH207  absolute, too
-        runs = sorted(filter(_is_run, map(Path, matches)), key=_by_number)
+        runs = sorted(filter(is_run, map(Path, matches)), key=_by_number)
         if not runs:
             raise FileNotFoundError(
                 f"{where}: got {len(matches)} matches, none of them a run; expected a pattern of "
                 f"directories with {RUN_FILE}, like 'runs/*'{_near(path)}"
             )
         return runs
-    inside = _children(path)
+    inside = children(path)
     if not inside:
         check_run(path)
     return inside
 
 
-def _is_run(path: Path) -> bool:
+def is_run(path: Path) -> bool:
+    """Whether a directory is that of a run; one whose run.json is lost still has its lines."""
     return path.is_dir() and ((path / RUN_FILE).is_file() or bool(run_files(path)))
 
 
@@ -100,10 +100,11 @@ def _has_lines(path: Path) -> bool:
         return any(line.startswith(START) for line in file)  # of one that is damaged
 
 
-def _children(path: Path) -> list[Path]:
+def children(path: Path) -> list[Path]:
+    """The runs in a directory, in order of their numbers."""
     if not path.is_dir():
         return []
-    return sorted(filter(_is_run, path.iterdir()), key=_by_number)
+    return sorted(filter(is_run, path.iterdir()), key=_by_number)
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
@@ -115,7 +116,7 @@ def _by_number(path: Path) -> list[tuple[int, str]]:
 def _near(path: Path) -> str:
     """Runs in the nearest directory there is, those of a similar name first."""
     parent = next((p for p in path.absolute().parents if p.is_dir()), None)
-    runs = _children(parent) if parent is not None else []
+    runs = children(parent) if parent is not None else []
     if not runs:
         return ""
     similar = difflib.get_close_matches(path.name, [run.name for run in runs], _NAMED)

@@ -1,73 +1,116 @@
-"""From a file, a dict or a model to settings that hold."""
+"""From a file, a dict, a model or a node of OmegaConf to settings that hold."""
 
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from jaxlog.settings import yaml_source
+from jaxlog.settings import omegaconf_nodes
+from jaxlog.settings.advice import advice
+from jaxlog.settings.deprecated import without_deprecated
+from jaxlog.settings.inheritance import inherited
 from jaxlog.settings.models import LoggingConfig
-from jaxlog.settings.problems import ConfigError, Location, describe
+from jaxlog.settings.overrides import changed, overridden
+from jaxlog.settings.problems import ConfigError, ConfigWarning, describe
+from jaxlog.settings.source import Source, of_file, of_mapping
+from jaxlog.settings.wording import key_of
 
 
 def load_config(
-    source: str | os.PathLike[str] | Mapping[str, Any] | LoggingConfig, **overrides: Any
+    source: str | os.PathLike[str] | Mapping[str, Any] | LoggingConfig,
+    *overrides: str,
+    **changes: Any,
 ) -> LoggingConfig:
     """The settings in a YAML file, or those given as a dict.
 
     Args:
-      source: the file's path; or a dict with the same keys; or settings, which are returned as they
-        are.
-      **overrides: keys that take the place of those of the source.
+      source: the file's path; or a dict with the same keys; or a node of OmegaConf or Hydra; or
+        settings. Where a file or dict says `extends: other.yaml`, that file's settings are beneath
+        its own; of a dict, the path is relative to the working directory.
+      *overrides: settings that take the place of those of `source`, as texts like
+        `"log_frequency=5"` and `"sinks.wandb.mode=offline"`, so that `*sys.argv[1:]` will do. Their
+        values are read as YAML.
+      **changes: keys of settings with their values, which go before all else.
 
     Raises:
       ConfigError: something in it cannot be used. The text has a line for each problem, with the
-        file, line and column, the key, what it got and what it takes.
-      TypeError: `source` is none of these.
+        file, line and column, or the override; the key, what it got and what it takes.
+      TypeError: `source` is none of these, or an override is no text.
 
-    >>> load_config({"batched_logging_enabled": True}, log_frequency=5).log_frequency
-    5
+    Warns:
+      ConfigWarning: settings make no sense together.
+      DeprecationWarning: there are keys of an older design, which nothing reads.
+
+    >>> config = load_config({"sinks": [{"kind": "jsonl"}]}, "log_frequency=5", strict=True)
+    >>> config.log_frequency, config.strict
+    (5, True)
     """
-    places: dict[Location, yaml_source.Position] = {}
-    if isinstance(source, LoggingConfig):
-        if not overrides:
-            return source
-        name, data = "settings", {key: getattr(source, key) for key in source.model_fields_set}
-    elif isinstance(source, Mapping):
-        name, data = "settings", dict(source)
-    elif isinstance(source, str | os.PathLike):
-        path = Path(source)
-        name = str(path)
-        data, places = yaml_source.read(path)
-        data = {} if data is None else data
-        if not isinstance(data, dict):
-            raise ConfigError(
-                f"{name}:1:1: got {type(data).__name__} {data!r:.60}, takes a mapping of settings, "
-                "like `log_frequency: 10`"
-            )
-    else:
-        raise TypeError(f"config: got {source!r}, expected a path, a dict or a LoggingConfig")
-    data |= overrides
-    for key in data:
-        if not isinstance(key, str):
-            raise ConfigError(f"{name}: got the key {key!r}, takes text")
+    # Nodes first: one of OmegaConf's that is null raises at what isinstance asks of it there.
+    is_node = omegaconf_nodes.is_node(source)
+    before = source if not is_node and isinstance(source, LoggingConfig) else None
+    if before is not None and not (overrides or changes):
+        return before
+    given = _given(source) if before is None else _loaded(before)
+    for text in overrides:
+        given = overridden(given, text)
+    given, deprecated = without_deprecated(changed(given, changes))
     try:
-        return LoggingConfig.model_validate(data)
+        loaded = LoggingConfig.model_validate(given.data)
     except ValidationError as error:
-        lines = [
-            f"{'override' if at[0] in overrides else name + _position(places, at)}: "
-            f"{'.'.join(map(str, at))}: {text}"
-            for at, text in describe(error, LoggingConfig)
-        ]
+        found = [(given.place(at), at, text) for at, text in describe(error, LoggingConfig)]
+        found.sort(key=lambda problem: problem[0].order)
+        lines = (f"{place}: {key_of(at)}: {text}" for place, at, text in found)
         raise ConfigError("\n".join(lines)) from None
+    if deprecated:
+        _warn(deprecated, DeprecationWarning)
+    told = [] if before is None else list(advice(before, _loaded(before).place))
+    for at, text in advice(loaded, given.place):
+        if (at, text) not in told:
+            _warn(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
+    return loaded
 
 
-def _position(places: Mapping[Location, yaml_source.Position], at: Location) -> str:
-    """The place of a key, or of the nearest thing around it that the file has."""
-    while at and at not in places:
-        at = at[:-1]
-    return "".join(f":{number}" for number in places.get(at, ()))
+def _given(source: Any) -> Source:
+    """What the user gave, with what it extends."""
+    # A DictConfig is a Mapping, and a ListConfig is refused.
+    if isinstance(source, Mapping):
+        return inherited(of_mapping(source, "settings"), Path())
+    if isinstance(source, str | os.PathLike):
+        path = Path(os.fspath(source))
+        return inherited(of_file(path), path.parent, (path,))
+    raise TypeError(
+        f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig"
+        + _what_else(source)
+    )
+
+
+def _loaded(config: LoggingConfig) -> Source:
+    """What was set in settings, as the user would have given it."""
+    return of_mapping({key: getattr(config, key) for key in config.model_fields_set}, "settings")
+
+
+def _what_else(given: Any) -> str:
+    """What to do with something that is no settings."""
+    if omegaconf_nodes.is_node(given):
+        return "; give the node that has the keys, this one is a list"
+    if hasattr(type(given), "model_dump"):
+        return "; of another model, give model_dump()"
+    return ""
+
+
+def _warn(text: str, category: type[Warning]) -> None:
+    """Warns, as if the user's own line did: that which called jaxlog."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and _is_own(frame.f_globals):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)
+
+
+def _is_own(names: Mapping[str, Any]) -> bool:
+    return str(names.get("__name__", "")).partition(".")[0] == "jaxlog"

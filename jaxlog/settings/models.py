@@ -21,7 +21,8 @@ from pydantic_core import PydanticCustomError
 
 from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.settings.environment import in_ci
-from jaxlog.sinks import sink_class
+from jaxlog.settings.wording import shown
+from jaxlog.sinks import kinds, sink_class
 from jaxlog.sinks.sink import SinkSettings
 
 
@@ -32,10 +33,11 @@ def _known_statistic(name: str) -> str:
 
 
 def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for value in values:
-        if values.count(value) > 1:
-            shown = str(value)
-            raise PydanticCustomError("repeated", "{value} stands there twice", {"value": shown})
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            named = value.kind if isinstance(value, SinkSettings) else str(value)
+            context = {"value": named, "index": index}
+            raise PydanticCustomError("repeated", "{value} stands there twice", context)
     return values
 
 
@@ -47,7 +49,8 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
     try:
         model = sink_class(kind).Settings
     except LookupError as error:
-        raise PydanticCustomError("kind", "{why}", {"why": str(error), "kind": kind}) from None
+        context = {"why": str(error), "kind": kind, "kinds": kinds()}
+        raise PydanticCustomError("kind", "{why}", context) from None
     try:
         # Sinks do not read the environment: what they may have to know of it goes with it.
         return model.model_validate(value, context={"ci": in_ci()})
@@ -57,8 +60,17 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
 
 
 _Item = TypeVar("_Item")
-_Distinct = Annotated[tuple[_Item, ...], Strict(False), AfterValidator(_no_repeats)]
-_PERCENTILE = {"pattern": r"^p\d{1,3}(\.\d+)?$", "description": "a percentile, p0 to p100"}
+_Distinct = Annotated[
+    tuple[_Item, ...],
+    Strict(False),
+    AfterValidator(_no_repeats),
+    Field(json_schema_extra={"uniqueItems": True}),
+]
+_PERCENTILE = {
+    "pattern": r"^p(0?[0-9]{1,2}(\.[0-9]+)?|100(\.0+)?)$",
+    "type": "string",
+    "description": "a percentile, p0 to p100",
+}
 _Statistic = Annotated[
     str,
     AfterValidator(_known_statistic),
@@ -100,14 +112,18 @@ def _statistics(value: Any, _: Any) -> Any:
 
 
 def _edges(value: Any, _: Any) -> tuple[float, ...]:
-    if isinstance(value, dict):
-        bins = _as(_Bins, value)
-        edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
-    else:
-        edges = _as(_GivenEdges, value).root
-    if not (np.diff(np.asarray(edges, np.float32)) > 0).all():
+    with np.errstate(all="ignore"):  # of what is infinite or too large, the check below tells
+        if isinstance(value, dict):
+            bins = _as(_Bins, value)
+            edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
+        else:
+            edges = _as(_GivenEdges, value).root
+        increase = (np.diff(np.asarray(edges, np.float32)) > 0).all()
+    if not increase:
         raise PydanticCustomError(
-            "ascending", "got {value}, takes edges that increase, as float32", {"value": str(value)}
+            "ascending",
+            "got {value}, takes edges that increase, as float32",
+            {"value": shown(value)},
         )
     return edges
 
@@ -116,8 +132,11 @@ def _either(*models: type[BaseModel]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [model.model_json_schema() for model in models]})
 
 
-_Sink = Annotated[SerializeAsAny[SinkSettings], WrapValidator(_of_its_kind)]
-
+_Sink = Annotated[
+    SerializeAsAny[SinkSettings],
+    WrapValidator(_of_its_kind),
+    WithJsonSchema({"type": "object", "required": ["kind"]}),
+]
 
 _DEFAULT_STATISTICS = ("mean", "std", "min", "max")
 
@@ -127,7 +146,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
 
     batched_logging_enabled: bool = Field(
         False,
-        description="Whether batch_step logs at all. Off, it adds nothing to the program.",
+        description="Whether `batch_step` and `window_step` log at all. Off, they add nothing to "
+        "the program. `jaxlog.log`, and what a single environment logs, do not need it.",
     )
     log_frequency: int = Field(
         10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
@@ -140,7 +160,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         _DEFAULT_STATISTICS,
         description="What is told of each metric that has a value per episode: a list for all, or "
         "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
-        "mean, std, min, max, sum, count, and quantiles: median, or p0 to p100.",
+        "`mean`, `std`, `min`, `max`, `sum`, `count`, and quantiles: `median`, or `p0` to `p100`.",
     )
     histograms: dict[
         str,
@@ -148,7 +168,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     ] = Field(
         {},
         description="Metrics of which a histogram is counted, each with the edges of its bins, "
-        "or with low, high and bins.",
+        "or with `low`, `high` and `bins`.",
     )
 
     sampling_enabled: bool = Field(
@@ -165,26 +185,29 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="With the update's index, decides which episodes are picked.",
     )
 
-    log_aggregated_rewards: bool = Field(True, description="Whether episode_returns are logged.")
+    log_aggregated_rewards: bool = Field(True, description="Whether `episode_returns` are logged.")
     log_aggregated_similarity: bool = Field(
-        True, description="Whether similarity_scores are logged."
+        True, description="Whether `similarity_scores` are logged."
     )
-    log_episode_lengths: bool = Field(True, description="Whether episode_lengths are logged.")
-    log_success_rates: bool = Field(True, description="Whether success_mask is logged.")
+    log_episode_lengths: bool = Field(True, description="Whether `episode_lengths` are logged.")
+    log_success_rates: bool = Field(True, description="Whether `success_mask` is logged.")
     log_loss_metrics: bool = Field(
-        True, description="Whether entropy, loss and every *_loss are logged."
+        True, description="Whether `entropy`, `loss` and every `*_loss` are logged."
     )
     log_gradient_norms: bool = Field(
-        True, description="Whether gradient_norm, grad_norm, and what ends like these, are logged."
+        True,
+        description="Whether `gradient_norm`, `grad_norm` and what ends like these are logged.",
     )
     include: _Distinct[str] = Field(
         (),
         description=(
-            "Only these metrics, by the names batch_step is given; all, if empty. "
-            "eval/NAME speaks of the call named eval alone."
+            "Only these metrics, by the names that `batch_step` is given; all, if empty. "
+            "`eval/NAME` speaks of the call named `eval` alone."
         ),
     )
-    exclude: _Distinct[str] = Field((), description="Not these metrics; as include.")
+    exclude: _Distinct[str] = Field(
+        (), description="Not these metrics; as `include`, and before it."
+    )
 
     over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
         (),
@@ -193,8 +216,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     )
     delivery: Literal["live", "return"] = Field(
         "live",
-        description="live: records leave the running program, through a callback. return: the "
-        "program has no callback; it returns its records, and logger.write writes them.",
+        description="`live`: records leave the running program, through a callback. `return`: the "
+        "program has no callback; it returns its records, and `logger.write` writes them.",
     )
     strict: bool = Field(
         False,
@@ -205,10 +228,10 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         None,
         ge=1,
         description="Environment steps of one update (environments x rollout length): each line "
-        "then has env_step too, the steps taken when its update was done.",
+        "then has `env_step` too, the steps taken when its update was done.",
     )
     sinks: _Distinct[_Sink] = Field(
-        (), description="Where records go; each has its kind, and the keys of that kind."
+        (), description="Where records go; each has its `kind`, and the keys of that kind."
     )
 
     def __hash__(self) -> int:

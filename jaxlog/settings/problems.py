@@ -2,118 +2,118 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
 
-Location = tuple[str | int, ...]
+from jaxlog.settings.wording import Location, fragment, meant, shown, suggestion, takes
+from jaxlog.sinks import BUILT_IN, sink_class
 
 
 class ConfigError(ValueError):
     """Settings that cannot be used. Its text has a line for every problem found."""
 
 
-def suggestion(wrong: object, known: Iterable[str]) -> str:
-    """`; did you mean NAME?` where a known name is near, else nothing.
+class ConfigWarning(UserWarning):
+    """Settings that can be used, and do not make sense together. Its text says where they stand."""
 
-    >>> suggestion("log_freqency", ["log_frequency", "sinks"])
-    '; did you mean log_frequency?'
+
+@dataclass(frozen=True)
+class Place:
+    """Where something was given.
+
+    Attributes:
+      source: a file's path, `settings` for a dict or a model, or the override.
+      line: in a file, from 1.
+      column: in a file, from 1.
     """
-    near = difflib.get_close_matches(str(wrong), list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+
+    source: str
+    line: int | None = None
+    column: int | None = None
+
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """By which several are told in the order of a file."""
+        return self.source, self.line or 0, self.column or 0
+
+    def __str__(self) -> str:
+        """As editors and terminals make a link of it."""
+        return ":".join(str(x) for x in (self.source, self.line, self.column) if x is not None)
 
 
 def describe(error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
     """What pydantic found, as the location of each problem and a sentence about it."""
-    return list(_describe(error.errors(include_url=False), model))
+    return list(_describe(error.errors(include_url=False), model, model))
 
 
 def _describe(
-    errors: Iterable[Mapping[str, Any]], model: type[BaseModel]
+    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: type[BaseModel]
 ) -> Iterable[tuple[Location, str]]:
-    schema = model.model_json_schema()
+    schema = _schema(model)
     for error in errors:
         place, got = tuple(error["loc"]), error.get("input")
         context = error.get("ctx", {})
+        wanted = fragment(schema, place)
         match error["type"]:
+            case "inner" if wanted.get("anyOf") and not isinstance(got, dict | list | tuple):
+                # It is none of the forms there are: the one that was tried is not all it takes.
+                yield (
+                    place,
+                    f"got {shown(got)}, takes {takes(wanted, briefly=True)}{meant(got, wanted)}",
+                )
             case "inner":
-                for inner_place, text in _describe(context["errors"], context["model"]):
+                for inner_place, text in _describe(context["errors"], context["model"], root):
                     yield place + inner_place, text
             case "kind":
-                yield (*place, "kind"), context["why"]
+                yield (*place, "kind"), f"{context['why']}{_kind_meant(got, context)}"
             case "extra_forbidden":
-                keys = model.model_fields
-                text = f"unknown key{suggestion(place[-1], keys)}"
-                yield place, f"{text} (the keys are: {', '.join(keys)})"
+                yield place, _unknown_key(place[-1], model, root)
             case "missing":
-                yield place, "is missing and has to be given"
-            case "repeated" | "ascending" | "renderer":
+                yield place, f"is missing and has to be given: {takes(wanted)}"
+            case "renderer":
+                yield place, f"{error['msg']}{meant(got, wanted)}"
+            case "repeated":
+                yield (*place, context["index"]), error["msg"]
+            case "ascending":
                 yield place, error["msg"]
+            case "too_short" if len(got or ()) >= context["min_length"]:
+                continue  # pydantic counts only the items that are right; the others have a line
+            case "value_error" | "assertion_error":  # a check of the model's own
+                yield place, " ".join(str(context["error"]).split()) or error["msg"]
+            case _ if wanted:
+                yield place, f"got {shown(got)}, takes {takes(wanted)}{meant(got, wanted)}"
             case _:
-                wanted = _fragment(schema, place)
-                near = suggestion(got, _choices(wanted)) if isinstance(got, str) else ""
-                yield place, f"got {got!r}, takes {takes(wanted)}{near}"
+                yield place, f"got {shown(got)}: {error['msg']}"
 
 
-def _fragment(schema: Mapping[str, Any], place: Location) -> Mapping[str, Any]:
-    """The part of a JSON Schema that speaks of the value at `place`."""
-    here = schema
-    for part in place:
-        if "$ref" in here:
-            here = schema["$defs"][here["$ref"].rsplit("/", 1)[-1]]
-        if isinstance(part, int):
-            here = here.get("items", {})
-        else:
-            here = here.get("properties", {}).get(part, here.get("additionalProperties", {}))
-    return here
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    try:
+        return model.model_json_schema()
+    except PydanticInvalidForJsonSchema:  # of a sink from elsewhere
+        return {}
 
 
-def _choices(fragment: Mapping[str, Any]) -> list[str]:
-    """The names that a value may be."""
-    inner = [name for choice in fragment.get("anyOf", ()) for name in _choices(choice)]
-    return [*fragment.get("enum", ()), *inner]
+def _kind_meant(got: Any, context: Mapping[str, Any]) -> str:
+    """Which kind of sink was meant."""
+    kind, kinds = context["kind"], context["kinds"]
+    if kind is None and isinstance(got, dict):
+        return next((f"; did you mean kind: {key}?" for key in got if key in kinds), "")
+    return suggestion(kind, kinds)
 
 
-def takes(fragment: Mapping[str, Any]) -> str:
-    """What a value may be, in words, from its JSON Schema.
-
-    >>> takes({"type": "integer", "minimum": 1})
-    'an integer, 1 or more'
-    """
-    if "anyOf" in fragment:
-        return " or ".join(takes(choice) for choice in fragment["anyOf"])
-    if "enum" in fragment:
-        return f"one of {', '.join(map(str, fragment['enum']))}"
-    if "const" in fragment:
-        return repr(fragment["const"])
-    if "pattern" in fragment:
-        return fragment["description"]
-    limits = [
-        text.format(fragment[key])
-        for key, text in (
-            ("minimum", "{} or more"),
-            ("exclusiveMinimum", "more than {}"),
-            ("maximum", "{} or less"),
-            ("exclusiveMaximum", "less than {}"),
-        )
-        if key in fragment
-    ]
-    match fragment.get("type"):
-        case "array":
-            least = fragment.get("minItems")
-            of = f" of {least} or more" if least else ""
-            return f"a list{of}, each {takes(fragment.get('items', {}))}"
-        case "boolean":
-            return "true or false"
-        case "integer":
-            return ", ".join(["an integer", *limits])
-        case "number":
-            return ", ".join(["a number", *limits])
-        case "string":
-            return "text"
-        case "null":
-            return "null"
-        case _:
-            return "a mapping of keys to values"
+def _unknown_key(key: object, model: type[BaseModel], root: type[BaseModel]) -> str:
+    """What to do about a key that a model does not have."""
+    keys = model.model_fields
+    near = suggestion(key, keys)
+    if key in root.model_fields:
+        near = "; it is no key of a sink, and stands outside of sinks"
+    elif not near and model is root:
+        having = [kind for kind in BUILT_IN if key in sink_class(kind).Settings.model_fields]
+        near = f"; it is a key of sinks: {', '.join(having)}" if having else ""
+    if key == "<<":
+        near = "; to begin with another file's settings, write `extends: other.yaml`"
+    return f"unknown key{near} (the keys are: {', '.join(keys)})"

@@ -12,9 +12,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from jaxlog.settings.problems import ConfigError, Location
-
-Position = tuple[int, int]  # line and column, from 1
+from jaxlog.settings.problems import ConfigError, Place
+from jaxlog.settings.wording import Location, shown, suggestion
 
 _FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 
@@ -42,16 +41,24 @@ def _float(text: str) -> float:
     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
-def read(path: Path) -> tuple[Any, dict[Location, Position]]:
-    """A YAML file's content, and where each key and item of it stands.
+_MOST_VALUES = 100_000
+"""An alias stands for all that its anchor has, so that a few lines could fill the memory."""
+
+
+_DEEPEST = 100
+"""More deeply nested than anything that settings have; an alias may stand within its anchor."""
+
+
+def read(path: Path, *, asked_by: Path | None = None) -> str:
+    """The text of a file, which another may have asked for.
 
     Raises:
-      ConfigError: the file is not there, cannot be read, or is not YAML.
+      ConfigError: it is not there, or cannot be read as text.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # with the mark that Windows begins it with
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file{_beside(path)}") from None
+        raise ConfigError(f"{path}: there is no such file{_beside(path, asked_by)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
     except UnicodeDecodeError as error:
@@ -59,54 +66,81 @@ def read(path: Path) -> tuple[Any, dict[Location, Position]]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
 
-    places: dict[Location, Position] = {}
+
+def parse(text: str, name: str) -> tuple[Any, dict[Location, Place]]:
+    """What YAML says, and where each key and item of it stands.
+
+    Args:
+      text: the YAML.
+      name: of the file it is from.
+
+    Raises:
+      ConfigError: it is not YAML, a key stands twice, or it is too large or deep.
+    """
+    places: dict[Location, Place] = {}
     try:
         loader = _Loader(text)
-        return _build(loader, loader.get_single_node(), (), places, path), places
+        return _build(loader, loader.get_single_node(), (), places, name), places
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: is not YAML: {error.problem}") from None
+        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise ConfigError(f"{path}:{line}: is not YAML: {error.reason}") from None
+        before = text[: error.position]
+        place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise ConfigError(f"{place}: is not YAML: {error.reason}") from None
     except RecursionError:
-        raise ConfigError(f"{path}: is nested too deeply, or in itself") from None
+        raise ConfigError(f"{name}: is nested too deeply, or in itself") from None
 
 
-def _beside(path: Path) -> str:
+def _beside(path: Path, asked_by: Path | None) -> str:
+    """Which files there are where one is not."""
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
-    others = sorted(other.name for other in path.parent.glob("*.y*ml"))
-    return f"; in {path.parent} there are: {', '.join(others)}" if others else ""
+    found = path.parent.glob("*.y*ml")
+    others = sorted(other.name for other in found if asked_by is None or other != asked_by)
+    if not others:
+        return ""
+    there = f"in {path.parent} there are: {', '.join(others)}"
+    near = suggestion(path.name, others)
+    return f"{near} ({there})" if near else f"; {there}"
+
+
+def _place(node: yaml.Node, name: str) -> Place:
+    return Place(name, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _build(
-    loader: _Loader, node: Any, at: Location, places: dict[Location, Position], path: Path
+    loader: _Loader, node: Any, at: Location, places: dict[Location, Place], name: str
 ) -> Any:
     if node is None:
         return None
-    places.setdefault(at, (node.start_mark.line + 1, node.start_mark.column + 1))
+    places.setdefault(at, _place(node, name))
+    if len(places) > _MOST_VALUES:
+        raise ConfigError(
+            f"{_place(node, name)}: is too large: it has more than {_MOST_VALUES:,} values"
+        )
+    if len(at) > _DEEPEST:
+        raise ConfigError(f"{_place(node, name)}: is nested too deeply, or in itself")
     if isinstance(node, yaml.SequenceNode):
-        return [_build(loader, item, (*at, i), places, path) for i, item in enumerate(node.value)]
+        return [_build(loader, item, (*at, i), places, name) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
         try:
             return loader.construct_object(node)
         except (ValueError, KeyError, AttributeError):  # what PyYAML raises for `!!int abc`
-            line, column = places[at]
             tag = node.tag.rpartition(":")[2]
             raise ConfigError(
-                f"{path}:{line}:{column}: is not YAML: {node.value!r:.60} is no {tag}"
+                f"{_place(node, name)}: is not YAML: {shown(node.value)} is no {tag}"
             ) from None
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        line, column = key_node.start_mark.line + 1, key_node.start_mark.column + 1
+        place = _place(key_node, name)
         if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigError(f"{path}:{line}:{column}: a key has to be text")
+            raise ConfigError(f"{place}: a key has to be text")
         key = key_node.value
         if key in result:
-            first = places[(*at, key)][0]
-            raise ConfigError(f"{path}:{line}:{column}: {key}: stands here and on line {first}")
-        places[(*at, key)] = (line, column)
-        result[key] = _build(loader, value_node, (*at, key), places, path)
+            first = places[(*at, key)].line
+            raise ConfigError(f"{place}: {key}: stands here and on line {first}")
+        places[(*at, key)] = place
+        result[key] = _build(loader, value_node, (*at, key), places, name)
     return result

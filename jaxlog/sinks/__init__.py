@@ -21,6 +21,13 @@ _SINKS = {
     "tensorboard": "jaxlog.sinks.tensorboard:TensorboardSink",
     "memory": "jaxlog.sinks.memory:MemorySink",
 }
+BUILT_IN = tuple(_SINKS)
+"""The kinds that jaxlog brings itself."""
+
+
+def kinds() -> list[str]:
+    """The kinds there are: jaxlog's own, and those that other packages bring."""
+    return [*BUILT_IN, *_plug_ins()]
 
 
 def sink_class(kind: object) -> type[Sink]:
@@ -36,7 +43,7 @@ def sink_class(kind: object) -> type[Sink]:
     plug_ins = _plug_ins()
     if not isinstance(kind, str) or kind not in plug_ins:
         got = "no kind" if kind is None else repr(kind)
-        raise LookupError(f"got {got}, takes one of {', '.join([*_SINKS, *plug_ins])}")
+        raise LookupError(f"got {got}, takes one of {', '.join(kinds())}")
     return _load(plug_ins[kind])
 
 

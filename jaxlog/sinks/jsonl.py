@@ -64,7 +64,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
         if run.if_exists == "error":
-            for path in _of_such_names(run.directory):
+            for path in line_files(run.directory):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -158,14 +158,15 @@ class JsonlSink(Sink):
         return self._files[name]
 
 
-def _of_such_names(directory: Path) -> list[Path]:
+def line_files(directory: Path) -> list[Path]:
+    """The files of a directory that are called as those with lines are, and may have some."""
     named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
 def _files(directory: Path) -> list[Path]:
     """Those that this sink has written there: a user may have some of such names, too."""
-    return [path for path in _of_such_names(directory) if _is_own(path)]
+    return [path for path in line_files(directory) if _is_own(path)]
 
 
 def _is_own(path: Path) -> bool:

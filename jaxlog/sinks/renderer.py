@@ -23,6 +23,11 @@ Renderer = Annotated[
     str,
     AfterValidator(_loadable),
     WithJsonSchema(
-        {"anyOf": [{"enum": list(RENDERERS)}, {"pattern": r"^.+:.+$", "description": OWN}]}
+        {
+            "anyOf": [
+                {"enum": list(RENDERERS)},
+                {"type": "string", "pattern": r"^.+:.+$", "description": OWN},
+            ]
+        }
     ),
 ]

@@ -55,7 +55,7 @@ _HEX = r"^#[0-9a-fA-F]{6}$"
 _Colour = Annotated[
     str,
     Field(pattern=_HEX),
-    WithJsonSchema({"pattern": _HEX, "description": "a colour as '#rrggbb'"}),
+    WithJsonSchema({"type": "string", "pattern": _HEX, "description": "a colour as '#rrggbb'"}),
 ]
 
 

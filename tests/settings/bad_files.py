@@ -1,0 +1,689 @@
+"""Files that cannot be used, each with the whole text of its error: the table that tests run."""
+
+from __future__ import annotations
+
+import jaxlog
+
+KEYS = ", ".join(jaxlog.LoggingConfig.model_fields)
+
+BAD_FILES = {
+    # Numbers
+    "a word for a number": (
+        "log_frequency: ten",
+        "bad.yaml:1:1: log_frequency: got 'ten', takes an integer, 1 or more, less than 2147483648",
+    ),
+    "too small": (
+        "# first line\nlog_frequency: 0",
+        "bad.yaml:2:1: log_frequency: got 0, takes an integer, 1 or more, less than 2147483648",
+    ),
+    "negative": (
+        "log_frequency: -1",
+        "bad.yaml:1:1: log_frequency: got -1, takes an integer, 1 or more, less than 2147483648",
+    ),
+    "too large": (
+        "log_frequency: 99999999999",
+        "bad.yaml:1:1: log_frequency: got 99999999999, takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
+    "a fraction": (
+        "num_samples: 2.5",
+        "bad.yaml:1:1: num_samples: got 2.5, takes an integer, 1 or more, less than 2147483648",
+    ),
+    "a float that is whole": (
+        "log_frequency: 1e3",
+        "bad.yaml:1:1: log_frequency: got 1000.0, takes an integer, 1 or more, less than "
+        "2147483648; did you mean 1000?",
+    ),
+    "a number in quotes": (
+        "log_frequency: '10'",
+        "bad.yaml:1:1: log_frequency: got '10', takes an integer, 1 or more, less than "
+        "2147483648; did you mean 10?",
+    ),
+    "an underscore in a number": (
+        "log_frequency: 1_000",
+        "bad.yaml:1:1: log_frequency: got '1_000', takes an integer, 1 or more, less than "
+        "2147483648; did you mean 1000?",
+    ),
+    "a comma in a number": (
+        "log_frequency: 10,000",
+        "bad.yaml:1:1: log_frequency: got '10,000', takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
+    "an octal number": (
+        "log_frequency: 0o17",
+        "bad.yaml:1:1: log_frequency: got '0o17', takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
+    "a switch for a number": (
+        "log_frequency: true",
+        "bad.yaml:1:1: log_frequency: got true, takes an integer, 1 or more, less than 2147483648",
+    ),
+    "a list of one number": (
+        "log_frequency: [10]",
+        "bad.yaml:1:1: log_frequency: got [10], takes an integer, 1 or more, less than "
+        "2147483648; did you mean 10?",
+    ),
+    "a mapping for a number": (
+        "log_frequency: {every: 1}",
+        "bad.yaml:1:1: log_frequency: got {every: 1}, takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
+    "not a number": (
+        "log_frequency: .nan",
+        "bad.yaml:1:1: log_frequency: got nan, takes an integer, 1 or more, less than 2147483648",
+    ),
+    "nothing for a number": (
+        "log_frequency:",
+        "bad.yaml:1:1: log_frequency: got null, takes an integer, 1 or more, less than "
+        "2147483648; leave the key out for its default, 10",
+    ),
+    "a seed below 0": (
+        "sample_seed: -1",
+        "bad.yaml:1:1: sample_seed: got -1, takes an integer, 0 or more, less than 4294967296",
+    ),
+    "a seed of more than 32 bits": (
+        "sample_seed: 4294967296",
+        "bad.yaml:1:1: sample_seed: got 4294967296, takes an integer, 0 or more, less than "
+        "4294967296",
+    ),
+    "null or a number": (
+        "env_steps_per_update: many",
+        "bad.yaml:1:1: env_steps_per_update: got 'many', takes an integer, 1 or more, or null",
+    ),
+    "None for null": (
+        "env_steps_per_update: None",
+        "bad.yaml:1:1: env_steps_per_update: got 'None', takes an integer, 1 or more, or null; "
+        "did you mean null?",
+    ),
+    "no steps": (
+        "env_steps_per_update: 0",
+        "bad.yaml:1:1: env_steps_per_update: got 0, takes an integer, 1 or more, or null",
+    ),
+    "a long text": (
+        "log_frequency: " + "x" * 500,
+        "bad.yaml:1:1: log_frequency: got 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…, takes an integer, 1 or more, less "
+        "than 2147483648",
+    ),
+    # Switches and choices
+    "a number for a switch": (
+        "batched_logging_enabled: 1",
+        "bad.yaml:1:1: batched_logging_enabled: got 1, takes true or false",
+    ),
+    "yes is text": (
+        "sampling_enabled: yes",
+        "bad.yaml:1:1: sampling_enabled: got 'yes', takes true or false; did you mean true?",
+    ),
+    "on is text": (
+        "sampling_enabled: on",
+        "bad.yaml:1:1: sampling_enabled: got 'on', takes true or false; did you mean true?",
+    ),
+    "off is text": (
+        "strict: off",
+        "bad.yaml:1:1: strict: got 'off', takes true or false; did you mean false?",
+    ),
+    "a switch in quotes": (
+        "strict: 'true'",
+        "bad.yaml:1:1: strict: got 'true', takes true or false; did you mean true?",
+    ),
+    "a switch in a list": (
+        "strict: [true]",
+        "bad.yaml:1:1: strict: got [true], takes true or false; did you mean true?",
+    ),
+    "nothing for a switch": (
+        "strict:",
+        "bad.yaml:1:1: strict: got null, takes true or false; leave the key out for its "
+        "default, false",
+    ),
+    "an unknown choice": (
+        "delivery: retrun",
+        "bad.yaml:1:1: delivery: got 'retrun', takes one of live, return; did you mean return?",
+    ),
+    "a choice in capitals": (
+        "delivery: Live",
+        "bad.yaml:1:1: delivery: got 'Live', takes one of live, return; did you mean live?",
+    ),
+    "a switch for a choice": (
+        "delivery: true",
+        "bad.yaml:1:1: delivery: got true, takes one of live, return",
+    ),
+    "a list for a choice": (
+        "delivery: [live]",
+        "bad.yaml:1:1: delivery: got ['live'], takes one of live, return; did you mean 'live'?",
+    ),
+    "null for a choice": (
+        "delivery: null",
+        "bad.yaml:1:1: delivery: got null, takes one of live, return; leave the key out for "
+        "its default, 'live'",
+    ),
+    # Lists of names
+    "no list": (
+        "include: episode_returns",
+        "bad.yaml:1:1: include: got 'episode_returns', takes a list, each text; did you mean "
+        "['episode_returns']?",
+    ),
+    "a number for a name": (
+        "include: [1]",
+        "bad.yaml:1:11: include.0: got 1, takes text; did you mean '1'?",
+    ),
+    "a list in a list": (
+        "exclude: [[loss]]",
+        "bad.yaml:1:11: exclude.0: got ['loss'], takes text; did you mean 'loss'?",
+    ),
+    "a mapping for a list": (
+        "exclude: {loss: true}",
+        "bad.yaml:1:1: exclude: got {loss: true}, takes a list, each text",
+    ),
+    "a name twice": (
+        "include: [loss, loss]",
+        "bad.yaml:1:17: include.1: loss stands there twice",
+    ),
+    "a set": (
+        "include: !!set {loss}",
+        "bad.yaml:1:1: include: got {loss: null}, takes a list, each text",
+    ),
+    "an unknown statistic over lanes": (
+        "over_lanes: [mean, median]",
+        "bad.yaml:1:20: over_lanes.1: got 'median', takes one of mean, std, iqm; did you mean "
+        "mean?",
+    ),
+    "one for a list": (
+        "over_lanes: mean",
+        "bad.yaml:1:1: over_lanes: got 'mean', takes a list, each one of mean, std, iqm; did "
+        "you mean ['mean']?",
+    ),
+    "a statistic over lanes twice": (
+        "over_lanes: [iqm, iqm]",
+        "bad.yaml:1:19: over_lanes.1: iqm stands there twice",
+    ),
+    "null for a list": (
+        "over_lanes: null",
+        "bad.yaml:1:1: over_lanes: got null, takes a list, each one of mean, std, iqm; leave "
+        "the key out for its default, []",
+    ),
+    # Statistics and histograms
+    "an unknown statistic": (
+        "statistics:\n  - mean\n  - maen",
+        "bad.yaml:3:5: statistics.1: got 'maen', takes one of mean, std, min, max, sum, count, "
+        "median, or a percentile, p0 to p100; did you mean mean?",
+    ),
+    "a percentile beyond 100": (
+        "statistics:\n  default: [mean]\n  episode_returns: [p50, p101]",
+        "bad.yaml:3:26: statistics.episode_returns.1: got 'p101', takes one of mean, std, min, "
+        "max, sum, count, median, or a percentile, p0 to p100",
+    ),
+    "a percentile in capitals": (
+        "statistics: [P50]",
+        "bad.yaml:1:14: statistics.0: got 'P50', takes one of mean, std, min, max, sum, count, "
+        "median, or a percentile, p0 to p100; did you mean 'p50'?",
+    ),
+    "a statistic twice": (
+        "statistics: [mean, mean]",
+        "bad.yaml:1:20: statistics.1: mean stands there twice",
+    ),
+    "a statistic of a metric twice": (
+        "statistics: {loss: [min, min]}",
+        "bad.yaml:1:26: statistics.loss.1: min stands there twice",
+    ),
+    "a statistic that is a number": (
+        "statistics: {default: [p50, 3]}",
+        "bad.yaml:1:29: statistics.default.1: got 3, takes one of mean, std, min, max, sum, "
+        "count, median, or a percentile, p0 to p100",
+    ),
+    "one statistic": (
+        "statistics: mean",
+        "bad.yaml:1:1: statistics: got 'mean', takes a list or a mapping of names, each to a "
+        "list; did you mean ['mean']?",
+    ),
+    "one statistic of a metric": (
+        "statistics: {default: mean}",
+        "bad.yaml:1:14: statistics.default: got 'mean', takes a list, each one of mean, std, "
+        "min, max, sum, count, median, or a percentile, p0 to p100; did you mean ['mean']?",
+    ),
+    "a number for statistics": (
+        "statistics: 3",
+        "bad.yaml:1:1: statistics: got 3, takes a list or a mapping of names, each to a list",
+    ),
+    "no statistics of a metric": (
+        "statistics: {loss: null}",
+        "bad.yaml:1:14: statistics.loss: got null, takes a list, each one of mean, std, min, "
+        "max, sum, count, median, or a percentile, p0 to p100",
+    ),
+    "edges that fall": (
+        "histograms:\n  episode_returns: [0, 2, 1]",
+        "bad.yaml:2:3: histograms.episode_returns: got [0, 2, 1], takes edges that increase, "
+        "as float32",
+    ),
+    "edges that stand still": (
+        "histograms: {loss: [0, 1, 1]}",
+        "bad.yaml:1:14: histograms.loss: got [0, 1, 1], takes edges that increase, as float32",
+    ),
+    "one edge": (
+        "histograms:\n  episode_returns: [0]",
+        "bad.yaml:2:3: histograms.episode_returns: got [0], takes a list of 2 or more, each a "
+        "number",
+    ),
+    "an edge that is a word": (
+        "histograms: {loss: [0, one]}",
+        "bad.yaml:1:24: histograms.loss.1: got 'one', takes a number",
+    ),
+    "an edge that is not a number": (
+        "histograms: {loss: [0, .nan]}",
+        "bad.yaml:1:14: histograms.loss: got [0, nan], takes edges that increase, as float32",
+    ),
+    "an edge beyond float64": (
+        "histograms: {loss: [0, 1" + "0" * 400 + "]}",
+        "bad.yaml:1:24: histograms.loss.1: got 100000000000000000000000000000000000000000000000"
+        "0000000000000000000000000000000000000000000000000000…, takes a number",
+    ),
+    "bins without an end": (
+        "histograms:\n  episode_returns: {low: 0, bins: 5}",
+        "bad.yaml:2:3: histograms.episode_returns.high: is missing and has to be given: a number",
+    ),
+    "no bins": (
+        "histograms: {loss: {low: 0, high: 1, bins: 0}}",
+        "bad.yaml:1:38: histograms.loss.bins: got 0, takes an integer, 1 or more, 10000 or less",
+    ),
+    "bins that fall": (
+        "histograms: {loss: {low: 1, high: 0, bins: 3}}",
+        "bad.yaml:1:14: histograms.loss: got {low: 1, high: 0, bins: 3}, takes edges that "
+        "increase, as float32",
+    ),
+    "bins without bound": (
+        "histograms: {loss: {low: 0, high: .inf, bins: 3}}",
+        "bad.yaml:1:14: histograms.loss: got {low: 0, high: inf, bins: 3}, takes edges that "
+        "increase, as float32",
+    ),
+    "an unknown key of bins": (
+        "histograms: {loss: {low: 0, high: 1, bin: 3}}",
+        "bad.yaml:1:14: histograms.loss.bins: is missing and has to be given: an integer, 1 or "
+        "more, 10000 or less\nbad.yaml:1:38: histograms.loss.bin: unknown key; did you mean "
+        "bins? (the keys are: low, high, bins)",
+    ),
+    "a number for edges": (
+        "histograms: {loss: 3}",
+        "bad.yaml:1:14: histograms.loss: got 3, takes a list of 2 or more, each a number, or a "
+        "mapping with the keys low, high, bins",
+    ),
+    "edges of no metric": (
+        "histograms: [0, 1]",
+        "bad.yaml:1:1: histograms: got [0, 1], takes a mapping of names, each to a list of 2 "
+        "or more, each a number, or a mapping with the keys low, high, bins",
+    ),
+    "a word for histograms": (
+        "histograms: loss",
+        "bad.yaml:1:1: histograms: got 'loss', takes a mapping of names, each to a list of 2 "
+        "or more, each a number, or a mapping with the keys low, high, bins",
+    ),
+    "no edges": (
+        "histograms: {loss: }",
+        "bad.yaml:1:14: histograms.loss: got null, takes a list of 2 or more, each a number, "
+        "or a mapping with the keys low, high, bins",
+    ),
+    # Sinks
+    "an unknown sink": (
+        "sinks:\n  - kind: josnl",
+        "bad.yaml:2:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory; did you mean jsonl?",
+    ),
+    "a sink in capitals": (
+        "sinks: [{kind: TensorBoard}]",
+        "bad.yaml:1:10: sinks.0.kind: got 'TensorBoard', takes one of jsonl, console, wandb, "
+        "svg, tensorboard, memory; did you mean tensorboard?",
+    ),
+    "a sink that is nothing like any": (
+        "sinks: [{kind: fax}]",
+        "bad.yaml:1:10: sinks.0.kind: got 'fax', takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
+    ),
+    "a sink without a kind": (
+        "sinks:\n  - refresh_per_second: 3",
+        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
+    ),
+    "a kind that is null": (
+        "sinks: [{kind: null}]",
+        "bad.yaml:1:10: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
+    ),
+    "a kind that is a number": (
+        "sinks: [{kind: 3}]",
+        "bad.yaml:1:10: sinks.0.kind: got 3, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory",
+    ),
+    "a kind that is a list": (
+        "sinks: [{kind: [jsonl]}]",
+        "bad.yaml:1:10: sinks.0.kind: got ['jsonl'], takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory; did you mean jsonl?",
+    ),
+    "a kind for a key": (
+        "sinks:\n  - wandb:\n      mode: offline",
+        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory; did you mean kind: wandb?",
+    ),
+    "a sink that is text": (
+        "sinks: [jsonl]",
+        "bad.yaml:1:9: sinks.0: got 'jsonl', takes a mapping with the key kind; did you mean "
+        "{kind: 'jsonl'}?",
+    ),
+    "a sink that is null": (
+        "sinks: [null]",
+        "bad.yaml:1:9: sinks.0: got null, takes a mapping with the key kind",
+    ),
+    "text for sinks": (
+        "sinks: jsonl",
+        "bad.yaml:1:1: sinks: got 'jsonl', takes a list, each a mapping with the key kind; did "
+        "you mean [{kind: 'jsonl'}]?",
+    ),
+    "one sink": (
+        "sinks: {kind: jsonl}",
+        "bad.yaml:1:1: sinks: got {kind: 'jsonl'}, takes a list, each a mapping with the key "
+        "kind; did you mean [{kind: 'jsonl'}]?",
+    ),
+    "sinks by kind": (
+        "sinks:\n  jsonl: {}\n  console: {}",
+        "bad.yaml:1:1: sinks: got {jsonl: {}, console: {}}, takes a list, each a mapping with "
+        "the key kind",
+    ),
+    "a number for sinks": (
+        "sinks: 3",
+        "bad.yaml:1:1: sinks: got 3, takes a list, each a mapping with the key kind",
+    ),
+    "null for sinks": (
+        "sinks: null",
+        "bad.yaml:1:1: sinks: got null, takes a list, each a mapping with the key kind; leave "
+        "the key out for its default, []",
+    ),
+    "a wrong value of a sink": (
+        "sinks:\n  - kind: jsonl\n  - kind: console\n    refresh_per_second: 0",
+        "bad.yaml:4:5: sinks.1.refresh_per_second: got 0, takes a number, more than 0, 60 or less",
+    ),
+    "a word for a sink's number": (
+        "sinks: [{kind: console, refresh_per_second: fast}]",
+        "bad.yaml:1:25: sinks.0.refresh_per_second: got 'fast', takes a number, more than 0, "
+        "60 or less",
+    ),
+    "a word for a sink's switch": (
+        "sinks: [{kind: console, live: no}]",
+        "bad.yaml:1:25: sinks.0.live: got 'no', takes true or false or null; did you mean false?",
+    ),
+    "an unknown key of a sink": (
+        "sinks:\n  - kind: console\n    refresh_per_secnd: 1",
+        "bad.yaml:3:5: sinks.0.refresh_per_secnd: unknown key; did you mean "
+        "refresh_per_second? (the keys are: kind, refresh_per_second, live)",
+    ),
+    "a key of a sink that has none": (
+        "sinks: [{kind: jsonl, path: here}]",
+        "bad.yaml:1:23: sinks.0.path: unknown key (the keys are: kind)",
+    ),
+    "a key that stands outside of sinks": (
+        "sinks:\n  - kind: jsonl\n    log_frequency: 3",
+        "bad.yaml:3:5: sinks.0.log_frequency: unknown key; it is no key of a sink, and stands "
+        "outside of sinks (the keys are: kind)",
+    ),
+    "a sink twice": (
+        "sinks:\n  - kind: jsonl\n  - kind: jsonl",
+        "bad.yaml:3:5: sinks.1: jsonl stands there twice",
+    ),
+    "a misspelt mode": (
+        "sinks: [{kind: wandb, mode: ofline}]",
+        "bad.yaml:1:23: sinks.0.mode: got 'ofline', takes one of online, offline, disabled, or "
+        "null; did you mean offline?",
+    ),
+    "a mode in capitals": (
+        "sinks: [{kind: wandb, mode: OFFLINE}]",
+        "bad.yaml:1:23: sinks.0.mode: got 'OFFLINE', takes one of online, offline, disabled, "
+        "or null; did you mean offline?",
+    ),
+    "a mode that is off": (
+        "sinks: [{kind: wandb, mode: off}]",
+        "bad.yaml:1:23: sinks.0.mode: got 'off', takes one of online, offline, disabled, or "
+        "null; did you mean offline?",
+    ),
+    "false for a choice": (
+        "sinks: [{kind: wandb, episodes: false}]",
+        "bad.yaml:1:23: sinks.0.episodes: got false, takes one of table, pictures, both, off; "
+        "did you mean 'off'?",
+    ),
+    "a misspelt choice of lanes": (
+        "sinks: [{kind: tensorboard, lanes: collumns}]",
+        "bad.yaml:1:29: sinks.0.lanes: got 'collumns', takes one of runs, columns, aggregate; "
+        "did you mean columns?",
+    ),
+    "a number for a project": (
+        "sinks: [{kind: wandb, project: 2024}]",
+        "bad.yaml:1:23: sinks.0.project: got 2024, takes text or null; did you mean '2024'?",
+    ),
+    "one tag": (
+        "sinks: [{kind: wandb, tags: demo}]",
+        "bad.yaml:1:23: sinks.0.tags: got 'demo', takes a list, each text; did you mean ['demo']?",
+    ),
+    "a key for W&B": (
+        "sinks: [{kind: wandb, api_key: secret}]",
+        "bad.yaml:1:23: sinks.0.api_key: unknown key (the keys are: kind, project, entity, "
+        "group, job_type, tags, notes, mode, lanes, x_axis, episodes, renderer, lean)",
+    ),
+    "a misspelt renderer": (
+        "sinks: [{kind: svg, renderer: gird}]",
+        "bad.yaml:1:21: sinks.0.renderer: got 'gird', takes one of auto, grid, image, line, "
+        "card, or package.module:function, a function of yours that takes a state and returns "
+        "an SVG as text; did you mean grid?",
+    ),
+    "a renderer that is not there": (
+        "sinks: [{kind: svg, renderer: 'no.such:function'}]",
+        "bad.yaml:1:21: sinks.0.renderer: got 'no.such:function', which cannot be imported "
+        "(ModuleNotFoundError: No module named 'no'), takes one of auto, grid, image, line, "
+        "card, or package.module:function, a function of yours that takes a state and returns "
+        "an SVG as text",
+    ),
+    "a renderer that draws nothing": (
+        "sinks: [{kind: svg, renderer: 'os:name'}]",
+        "bad.yaml:1:21: sinks.0.renderer: got 'os:name', which is a str, takes one of auto, "
+        "grid, image, line, card, or package.module:function, a function of yours that takes a "
+        "state and returns an SVG as text",
+    ),
+    "a colour by name": (
+        "sinks:\n  - kind: svg\n    palette: ['#000000', red]",
+        "bad.yaml:3:26: sinks.0.palette.1: got 'red', takes a colour as '#rrggbb'",
+    ),
+    "too small a picture": (
+        "sinks: [{kind: svg, size: 5}]",
+        "bad.yaml:1:21: sinks.0.size: got 5, takes an integer, 32 or more, 2000 or less",
+    ),
+    # Keys
+    "a misspelt key": (
+        "log_frequency: 1\nlog_freqency: 2",
+        "bad.yaml:2:1: log_freqency: unknown key; did you mean log_frequency? (the keys are: "
+        f"{KEYS})",
+    ),
+    "a key in capitals": (
+        "LOG_FREQUENCY: 1",
+        "bad.yaml:1:1: LOG_FREQUENCY: unknown key; did you mean log_frequency? (the keys are: "
+        f"{KEYS})",
+    ),
+    "a key without its underscores": (
+        "logfrequency: 1",
+        "bad.yaml:1:1: logfrequency: unknown key; did you mean log_frequency? (the keys are: "
+        f"{KEYS})",
+    ),
+    "a key that is nothing like any": (
+        "colour: red",
+        f"bad.yaml:1:1: colour: unknown key (the keys are: {KEYS})",
+    ),
+    "a key of a sink outside of it": (
+        "mode: offline",
+        f"bad.yaml:1:1: mode: unknown key; it is a key of sinks: wandb (the keys are: {KEYS})",
+    ),
+    "a merge key": (
+        "<<: {strict: true}",
+        "bad.yaml:1:1: <<: unknown key; to begin with another file's settings, write `extends: "
+        f"other.yaml` (the keys are: {KEYS})",
+    ),
+    "on as a key": (
+        "on: true",
+        f"bad.yaml:1:1: on: unknown key (the keys are: {KEYS})",
+    ),
+    "a key that is a number": (
+        "1: 2",
+        f"bad.yaml:1:1: 1: unknown key (the keys are: {KEYS})",
+    ),
+    "a key with a line break": (
+        '"a\\nb": 1',
+        f"bad.yaml:1:1: 'a\\nb': unknown key (the keys are: {KEYS})",
+    ),
+    "a key that is not ASCII": (
+        "ключ: 1",
+        f"bad.yaml:1:1: ключ: unknown key (the keys are: {KEYS})",
+    ),
+    "a key twice": (
+        "log_frequency: 1\nlog_frequency: 2",
+        "bad.yaml:2:1: log_frequency: stands here and on line 1",
+    ),
+    "a key of a sink twice": (
+        "sinks:\n  - kind: jsonl\n    kind: wandb",
+        "bad.yaml:3:5: kind: stands here and on line 2",
+    ),
+    "a list for a key": (
+        "? [a]\n: 1",
+        "bad.yaml:1:3: a key has to be text",
+    ),
+    "several at once": (
+        "log_frequency: 0\nsinks:\n  - kind: josnl\nstrict: maybe",
+        "bad.yaml:1:1: log_frequency: got 0, takes an integer, 1 or more, less than "
+        "2147483648\nbad.yaml:3:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, "
+        "wandb, svg, tensorboard, memory; did you mean jsonl?\nbad.yaml:4:1: strict: got "
+        "'maybe', takes true or false",
+    ),
+    # What is no mapping, or no YAML
+    "a list": (
+        "- log_frequency: 1",
+        "bad.yaml:1:1: got [{log_frequency: 1}], takes a mapping of settings, like "
+        "`log_frequency: 10`",
+    ),
+    "no space after the colon": (
+        "log_frequency:10",
+        "bad.yaml:1:1: got 'log_frequency:10', takes a mapping of settings, like "
+        "`log_frequency: 10`; a colon has a space after it",
+    ),
+    "no colon": (
+        "log_frequency 10",
+        "bad.yaml:1:1: got 'log_frequency 10', takes a mapping of settings, like "
+        "`log_frequency: 10`",
+    ),
+    "a number": (
+        "3",
+        "bad.yaml:1:1: got 3, takes a mapping of settings, like `log_frequency: 10`",
+    ),
+    "no YAML": (
+        "sinks: [",
+        "bad.yaml:1:9: is not YAML: expected the node content, but found '<stream end>'",
+    ),
+    "a tab": (
+        "sinks:\n\t- kind: jsonl",
+        "bad.yaml:2:1: is not YAML: found character '\\t' that cannot start any token",
+    ),
+    "two colons": (
+        "log_frequency: 1 : 2",
+        "bad.yaml:1:18: is not YAML: mapping values are not allowed here",
+    ),
+    "an open quote": (
+        "include: ['a]",
+        "bad.yaml:1:14: is not YAML: found unexpected end of stream",
+    ),
+    "an odd character": (
+        "log_frequency: @ten",
+        "bad.yaml:1:16: is not YAML: found character '@' that cannot start any token",
+    ),
+    "an alias of nothing": (
+        "log_frequency: *ten",
+        "bad.yaml:1:16: is not YAML: found undefined alias 'ten'",
+    ),
+    "two documents": (
+        "log_frequency: 1\n---\nlog_frequency: 2",
+        "bad.yaml:2:1: is not YAML: but found another document",
+    ),
+    "another YAML": (
+        "%YAML 3.0\n---\nlog_frequency: 1",
+        "bad.yaml:1:1: is not YAML: found incompatible YAML document (version 1.* is required)",
+    ),
+    "a number that is none": (
+        "log_frequency: !!int abc",
+        "bad.yaml:1:16: is not YAML: 'abc' is no int",
+    ),
+    "a switch that is none": (
+        "strict: !!bool maybe",
+        "bad.yaml:1:9: is not YAML: 'maybe' is no bool",
+    ),
+    "a number of too many digits": (
+        "log_frequency: " + "9" * 5000,
+        "bad.yaml:1:16: is not YAML: '999999999999999999999999999999999999999999999999999999999"
+        "999999999999999999999999999999999999999999… is no int",
+    ),
+    "a tag of one's own": (
+        "log_frequency: !ten 10",
+        "bad.yaml:1:16: is not YAML: could not determine a constructor for the tag '!ten'",
+    ),
+    "a strange tag": (
+        "log_frequency: !!python/name:os.system",
+        "bad.yaml:1:16: is not YAML: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/name:os.system'",
+    ),
+    "a list in itself": (
+        "include: &a [*a]",
+        "bad.yaml:1:10: is nested too deeply, or in itself",
+    ),
+    "too deep": (
+        "include: " + "[" * 3000,
+        "bad.yaml: is nested too deeply, or in itself",
+    ),
+    "a bomb": (
+        f"x: &a [{'1, ' * 99}1]\ny: &b [{'*a, ' * 99}*a]\nz: [{'*b, ' * 99}*b]",
+        "bad.yaml:1:302: is too large: it has more than 100,000 values",
+    ),
+    "a control character": (
+        "log_frequency: 1\ninclude: [\x01]",
+        "bad.yaml:2:11: is not YAML: special characters are not allowed",
+    ),
+    # extends
+    "it is not there": (
+        "extends: base.yaml",
+        "bad.yaml:1:1: extends: base.yaml: there is no such file",
+    ),
+    "it is misspelt": (
+        "strict: true\nextends: bda.yaml",
+        "bad.yaml:2:1: extends: bda.yaml: there is no such file",
+    ),
+    "itself": (
+        "extends: bad.yaml",
+        "bad.yaml:1:1: extends: leads back to where it began: bad.yaml -> bad.yaml",
+    ),
+    "itself among others": (
+        "extends:\n  - ./bad.yaml",
+        "bad.yaml:2:5: extends: leads back to where it began: bad.yaml -> bad.yaml",
+    ),
+    "a directory": (
+        "extends: .",
+        "bad.yaml:1:1: extends: .: is a directory; give the path of a YAML file in it",
+    ),
+    "nothing to extend": (
+        "extends:",
+        "bad.yaml:1:1: extends: got null, takes the path of a file, or a list of paths",
+    ),
+    "an empty path": (
+        "extends: ''",
+        "bad.yaml:1:1: extends: got '', takes the path of a file, or a list of paths",
+    ),
+    "a number to extend": (
+        "extends: 3",
+        "bad.yaml:1:1: extends: got 3, takes the path of a file, or a list of paths",
+    ),
+    "a number among several": (
+        "extends: [3]",
+        "bad.yaml:1:11: extends: got 3, takes the path of a file, or a list of paths",
+    ),
+    "a mapping to extend": (
+        "extends: {file: base.yaml}",
+        "bad.yaml:1:1: extends: got {file: 'base.yaml'}, takes the path of a file, or a list "
+        "of paths",
+    ),
+}

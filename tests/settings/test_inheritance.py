@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jaxlog
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(**files: str) -> None:
+    for name, text in files.items():
+        path = Path(f"{name.replace('__', '/')}.yaml")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+
+
+BASE = """\
+batched_logging_enabled: true
+log_frequency: 5
+statistics: {default: [mean], loss: [max]}
+histograms: {loss: {low: 0, high: 1, bins: 2}}
+sinks: [{kind: jsonl}, {kind: console, live: false}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("", {}),
+        ("log_frequency: 6", {"log_frequency": 6}),
+        ("num_samples: 6", {"num_samples": 6}),
+        (  # mappings are merged
+            "statistics: {loss: [min], other: [p5]}",
+            {"statistics": {"default": ("mean",), "loss": ("min",), "other": ("p5",)}},
+        ),
+        ("histograms: {loss: {bins: 1}}", {"histograms": {"loss": (0.0, 1.0)}}),
+        # all else is replaced
+        ("statistics: [std]", {"statistics": ("std",)}),
+        ("histograms: {loss: [3, 4]}", {"histograms": {"loss": (3.0, 4.0)}}),
+        ("sinks: [{kind: console}]", {"sinks": [{"kind": "console"}]}),
+        ("sinks: []", {"sinks": []}),
+    ],
+)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_files_own_settings_go_before_those_it_extends(
+    text: str, changed: dict[str, Any], nested: bool
+) -> None:
+    write(base=BASE, dir__child=f"extends: ../base.yaml\n{text}")
+    if nested:
+        write(between="extends: dir/child.yaml", dir__child2="extends: ../between.yaml")
+    child = jaxlog.load_config("dir/child2.yaml" if nested else "dir/child.yaml")
+    assert child == jaxlog.load_config(jaxlog.load_config("base.yaml"), **changed)
+
+
+def test_of_several_files_the_later_wins() -> None:
+    write(
+        base=BASE,
+        fast="log_frequency: 100\nnum_samples: 1",
+        child="extends: [base.yaml, fast.yaml]\nnum_samples: 2",
+    )
+    config = jaxlog.load_config("child.yaml")
+    assert (config.log_frequency, config.num_samples, len(config.sinks)) == (100, 2, 2)
+    write(diamond="extends: [child.yaml, base.yaml, child.yaml]")
+    assert jaxlog.load_config("diamond.yaml") == config
+    write(none="extends: []", empty="", of_empty="extends: empty.yaml")
+    assert jaxlog.load_config("none.yaml") == jaxlog.load_config("of_empty.yaml")
+
+
+def test_a_dict_extends_what_the_working_directory_has() -> None:
+    write(base=BASE)
+    config = jaxlog.load_config({"extends": "base.yaml", "log_frequency": 7})
+    assert config == jaxlog.load_config("base.yaml", log_frequency=7)
+    assert (
+        jaxlog.load_config({"extends": [Path("base.yaml").absolute()]}, log_frequency=7) == config
+    )
+    assert jaxlog.load_config("base.yaml", "log_frequency=7") == config
+
+
+def errors_of(source: Any) -> str:
+    with pytest.raises(jaxlog.ConfigError) as caught:
+        jaxlog.load_config(source)
+    return str(caught.value)
+
+
+def test_an_error_names_the_file_in_which_the_value_stands() -> None:
+    write(
+        base="log_frequency: 0\nstatistics:\n  default: [mean]\n  loss: [maen]\n",
+        child="extends: base.yaml\nstatistics:\n  default: [maximum]\nstric: true\n",
+    )
+    told = "got {!r}, takes one of mean, std, min, max, sum, count, median, or a percentile, p0 to "
+    keys = ", ".join(jaxlog.LoggingConfig.model_fields)
+    assert errors_of("child.yaml").splitlines() == [
+        "base.yaml:1:1: log_frequency: got 0, takes an integer, 1 or more, less than 2147483648",
+        f"base.yaml:4:10: statistics.loss.0: {told.format('maen')}p100; did you mean mean?",
+        f"child.yaml:3:13: statistics.default.0: {told.format('maximum')}p100; did you mean max?",
+        f"child.yaml:4:1: stric: unknown key; did you mean strict? (the keys are: {keys})",
+    ]
+    given = {"extends": "child.yaml", "statistics": {"default": ["p101"]}}
+    assert "\nsettings: statistics.default.0: got 'p101', takes" in errors_of(given)
+
+
+def test_what_a_file_makes_good_is_no_error() -> None:
+    write(base="log_frequency: 0\nsinks: [{kind: josnl}]", child="extends: base.yaml\nsinks: []")
+    assert errors_of("child.yaml").startswith("base.yaml:1:1: log_frequency: got 0")
+    assert jaxlog.load_config("child.yaml", "log_frequency=3").sinks == ()
+
+
+def test_a_circle_is_refused_however_it_is_written() -> None:
+    write(
+        a="extends: [ok.yaml, dir/b.yaml]", dir__b="strict: true\nextends: ../dir/../a.yaml", ok=""
+    )
+    assert errors_of("a.yaml") == (
+        "dir/b.yaml:2:1: extends: leads back to where it began: a.yaml -> dir/b.yaml -> "
+        "dir/../dir/../a.yaml"
+    )
+    assert "leads back" in errors_of({"extends": "a.yaml"})
+    Path("link.yaml").symlink_to("me.yaml")
+    write(me="extends: link.yaml")
+    assert errors_of("me.yaml").endswith("leads back to where it began: me.yaml -> link.yaml")
+
+
+@pytest.mark.parametrize(
+    ("base", "text"),
+    [
+        (None, "child.yaml:1:1: extends: base.yml: there is no such file; in . there are: "),
+        ("a: [", "base.yml:1:5: is not YAML: expected the node content, but found"),
+        ("- 1", "base.yml:1:1: got [1], takes a mapping of settings"),
+    ],
+)
+def test_a_file_to_extend_that_cannot_be_read(base: str | None, text: str) -> None:
+    write(child="extends: base.yml", other="")
+    if base is not None:
+        Path("base.yml").write_text(base)
+    assert errors_of("child.yaml").startswith(text)
+    if base is None:
+        assert errors_of("child.yaml").endswith("there are: other.yaml")
+        assert errors_of({"extends": "no/base.yml"}) == (
+            "settings: extends: no/base.yml: there is no such file (nor is there a directory no)"
+        )
