@@ -55,6 +55,12 @@ class Found(NamedTuple):
             case status:
                 return status
 
+    @property
+    def error(self) -> str:
+        """What made it fail; empty where nothing did: Ctrl-C is no error."""
+        found = self.facts.get("error") if self.status == "failed" else None
+        return plain(str(found)) if found else ""
+
     def listed(self, key: str) -> list[Any]:
         """A list of run.json's; empty where it has none."""
         found = self.facts.get(key)

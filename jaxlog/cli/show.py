@@ -101,7 +101,7 @@ def _facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> 
     """What is known of a run beside its values, each in a row."""
     facts = run.facts
     rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
-    rows.append(("error", str(facts.get("error") or ""), "red"))
+    rows.append(("error", run.error, "red"))
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
         again = len(run.listed("sessions"))

@@ -72,6 +72,6 @@ def _end(run: runs.Found) -> str:
     parts = [f"{plain(str(run.path))}: {run.said}"]
     if run.started is not None and run.ended is not None:
         parts[0] += f" after {clock(run.ended - run.started)}"
-    if error := run.facts.get("error"):
-        parts.append(plain(str(error)))
+    if run.error:
+        parts.append(run.error)
     return "; ".join([*parts, *map(loss, run.lossy)])

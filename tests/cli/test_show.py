@@ -73,7 +73,7 @@ def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> N
     ("facts", "said"),
     [
         ({"status": "failed", "error": "ValueError: no\nmore"}, "failed"),
-        ({"status": "interrupted"}, "interrupted"),
+        ({"status": "interrupted", "error": "KeyboardInterrupt: "}, "interrupted"),
         ({"status": "running", "host": "elsewhere"}, "running, or killed: elsewhere knows"),
         ({"status": "running"}, "killed: its process is gone"),
     ],
@@ -83,7 +83,8 @@ def test_the_status_is_said(command: Command, copy: Path, facts: dict[str, Any],
     code, out, _ = command("show", copy)
     assert code == 0
     assert out.startswith(f"first · {said}")
-    assert ("error      ValueError: no" in out) == ("error" in facts)
+    assert ("error      ValueError: no more" in out) == (said == "failed")
+    assert "KeyboardInterrupt" not in out
 
 
 def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:

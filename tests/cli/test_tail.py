@@ -151,6 +151,24 @@ def test_what_cannot_be_followed(command: Command, tmp_path: Path, logged: Logge
     )
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "said"),
+    [
+        ("failed", "ValueError: no\nmore", "failed after 0:00:05; ValueError: no more"),
+        ("interrupted", "KeyboardInterrupt: ", "interrupted after 0:00:05"),
+    ],
+)
+def test_how_the_run_has_ended_is_said(
+    command: Command, tmp_path: Path, status: str, error: str, said: str
+) -> None:
+    times = {"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:00:05+00:00"}
+    account = {"kind": "svg", "written": 3, "lost": 1, "failure": "disk full"}
+    facts = {"status": status, "error": error, "sinks": [account]} | times
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    lost = "; the sink svg lost 1 of 4 records: disk full"
+    assert command("tail", tmp_path) == (0, "", f"jaxlog: {tmp_path}: {said}{lost}\n")
+
+
 def test_lines_without_run_json_are_told_and_no_more(command: Command, tmp_path: Path) -> None:
     (tmp_path / "batch_metrics.jsonl").write_text(
         '{"timestamp":1,"step":0,"lane":0,"labels":{},"metrics":{"a":1}}\nbroken\n{"torn'
