@@ -8,7 +8,7 @@ BIN := .venv/bin
 CONFIG := configs/batched.yaml
 
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
-	$(BIN)/python examples/ppo_cartpole.py --config $(CONFIG)
+	$(BIN)/jaxlog demo --config $(CONFIG)
 
 test: .venv/made  ## all tests
 	$(BIN)/python -m pytest -n 2

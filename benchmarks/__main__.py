@@ -2,7 +2,7 @@
 
 import argparse
 
-from benchmarks import compiling, crossing, sinks, statistics
+from benchmarks import compiling, crossing, reading, sinks, statistics
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
@@ -12,6 +12,7 @@ rows = [
     *statistics.main(3 if quick else 40),
     *compiling.main(1 if quick else 25),
     *sinks.main(1 if quick else 25),
+    *reading.main(1 if quick else 7),
 ]
 missed = [row.what for row in rows if not row.met]
 print(f"{len(rows) - len(missed)} of {len(rows)} budgets met", *missed, sep="\n  missed: ")

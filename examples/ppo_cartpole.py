@@ -4,12 +4,11 @@ Collecting, estimating advantages and learning are steps of one `jax.lax.scan` o
 four seeds train side by side under one `jax.vmap`. `jaxlog.window_step`, in `run_update`, logs; the
 window it hands on makes each line speak of all updates since the last. `main` opens the run.
 
-Run it with `make demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
+Run it with `jaxlog demo`, or `python examples/ppo_cartpole.py --help`. It needs the extra `demo`.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import time
@@ -24,6 +23,7 @@ import gymnax
 import jax
 import jax.numpy as jnp
 import optax
+import tyro
 from gymnax.wrappers import LogWrapper
 
 import jaxlog
@@ -269,22 +269,29 @@ def make_logger(settings: Settings, config: Path) -> jaxlog.Logger:
     )
 
 
-def main() -> None:
-    """Train the seeds, logging; then say how they did, and where the run lies."""
-    root = Path(__file__).parent.parent
-    parser = argparse.ArgumentParser(description="PPO on CartPole-v1, logged from inside jit.")
-    parser.add_argument("--config", type=Path, default=root / "configs" / "batched.yaml")
-    parser.add_argument("--directory", type=Path, help="of the run; by default a new one in runs/")
-    parser.add_argument("--num-updates", type=int, default=Settings.num_updates)
-    parser.add_argument("--num-seeds", type=int, default=4)
-    arguments = parser.parse_args()
+CONFIG = Path(__file__).parent.parent / "configs" / "batched.yaml"
 
-    settings = Settings(num_updates=arguments.num_updates)
-    logger = make_logger(settings, arguments.config)
-    directory = arguments.directory or Path("runs") / time.strftime("ppo_cartpole-%Y%m%d-%H%M%S")
+
+def main(
+    config: Path = CONFIG,
+    directory: Path | None = None,
+    num_updates: int = Settings.num_updates,
+    num_seeds: int = 4,
+) -> None:
+    """PPO on CartPole-v1, logged from inside jit: trains the seeds, then says how they did.
+
+    Args:
+      config: The logger's settings.
+      directory: Of the run. By default a new one in `runs`.
+      num_updates: How often each seed collects and learns.
+      num_seeds: How many train side by side.
+    """
+    settings = Settings(num_updates=num_updates)
+    logger = make_logger(settings, config)
+    directory = directory or Path("runs") / time.strftime("ppo_cartpole-%Y%m%d-%H%M%S")
     train = jax.jit(jax.vmap(make_train(settings, logger)))
     with logger.open(directory, config=dataclasses.asdict(settings)):
-        jax.block_until_ready(train(jnp.arange(arguments.num_seeds)))
+        jax.block_until_ready(train(jnp.arange(num_seeds)))
 
     metrics = directory / "batch_metrics.jsonl"
     if not metrics.exists():  # a config without jsonl
@@ -299,9 +306,9 @@ def main() -> None:
     for seed, line in last.items():
         print(f"  seed {seed}: {line['metrics']['episode_return_mean']:.1f}")
     print(f"\nThe run is in {directory}. To look at it:")
-    print(f"  tail -n {arguments.num_seeds} {metrics}")
+    print(f"  jaxlog show {directory}")
     print(f"  head -n 1 {directory / 'episodes.jsonl'} | python3 -m json.tool")
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main)

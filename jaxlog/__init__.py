@@ -16,6 +16,10 @@ from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
 from jaxlog.events import StepEvent as StepEvent
 from jaxlog.events import TaskEvent as TaskEvent
+from jaxlog.explore.run_data import RunData as RunData
+from jaxlog.explore.run_data import read_run as read_run
+from jaxlog.explore.runs_data import RunsData as RunsData
+from jaxlog.explore.runs_data import read_runs as read_runs
 from jaxlog.graph.episodes import EpisodeTracker as EpisodeTracker
 from jaxlog.graph.histogram import histogram as histogram
 from jaxlog.graph.quantiles import QuantileSketch as QuantileSketch

@@ -119,5 +119,6 @@ def test_it_runs_as_a_script(tmp_path: Path) -> None:
     assert "batch · update 3/3" in done.stdout
     assert "The run is in run. To look at it:" in done.stdout
     for command in done.stdout.splitlines()[-2:]:  # what it says to do works
+        command = command.replace("jaxlog ", f"{sys.executable} -m jaxlog ")
         shown = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True)
         assert b"episode" in shown.stdout

@@ -15,9 +15,10 @@ PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = [
     "Account", "ConfigError", "ConfigWarning", "EpisodeEvent", "EpisodeTracker", "EvaluationEvent",
     "Histogram", "Key", "Lane", "Logger", "LoggingConfig", "LoggingError", "MetricsEvent",
-    "Moments", "QuantileSketch", "Record", "Run", "RunInfo", "Sink", "SinkSettings", "StepEvent",
-    "TaskEvent", "Window", "batch_step", "empty_window", "from_info", "histogram", "load_config",
-    "log", "log_window", "sample_indices", "sample_indices_where", "window_step",
+    "Moments", "QuantileSketch", "Record", "Run", "RunData", "RunInfo", "RunsData", "Sink",
+    "SinkSettings", "StepEvent", "TaskEvent", "Window", "batch_step", "empty_window", "from_info",
+    "histogram", "load_config", "log", "log_window", "read_run", "read_runs", "sample_indices",
+    "sample_indices_where", "window_step",
 ]  # fmt: skip
 
 
@@ -71,6 +72,18 @@ def reached(part: str) -> set[str]:
                 "jaxlog.logger",
             ),
         ),
+        (
+            "explore",
+            (
+                "jax",
+                "jaxlog.graph",
+                "jaxlog.crossing",
+                "jaxlog.settings",
+                "jaxlog.host.run",
+                "jaxlog.host.worker",
+                "jaxlog.logger",
+            ),
+        ),
         ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host")),
         ("settings", ("jaxlog.crossing", "jaxlog.host", "jaxlog.logger")),
     ],
@@ -78,6 +91,12 @@ def reached(part: str) -> set[str]:
 def test_data_flows_one_way(part: str, never: tuple[str, ...]) -> None:
     for name in reached(part):
         assert not any(name == n or name.startswith(f"{n}.") for n in never), (part, name)
+
+
+def test_only_the_command_knows_the_command() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        if "cli" not in file.parts and file.name != "__main__.py":
+            assert not any(n.startswith(("jaxlog.cli", "tyro")) for n in imports(file)), file
 
 
 def test_only_one_module_touches_what_is_private_in_jax() -> None:
@@ -99,8 +118,8 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "call", "crossing", "events", "graph", "host", "logger", "names", "render", "schema",
-        "settings", "single_environment", "sinks", "step", "windows",
+        "call", "cli", "crossing", "events", "explore", "graph", "host", "logger", "names",
+        "render", "schema", "settings", "single_environment", "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
@@ -108,6 +127,7 @@ def test_the_public_names_are_these() -> None:
 
 def test_importing_it_loads_nothing_heavy() -> None:
     heavy = ["wandb", "rich", "orbax", "flax", "optax", "polars", "pandas", "matplotlib", "chex"]
+    heavy += ["tyro"]  # what the command needs
     heavy += ["jaxlog.render", "xml.etree"]  # what one sink needs
     code = (
         "import sys, jaxlog; jaxlog.load_config({'sinks': [{'kind': 'console'}]});"

@@ -150,6 +150,25 @@ class Directory:
                 raise FileNotFoundError(f"{self.path}: was removed while the run is open")
 
 
+def is_held(path: Path) -> bool | None:
+    """Whether a run is open in a directory; None where nothing tells.
+
+    Raises:
+      OSError: the directory cannot be opened.
+    """
+    if fcntl is None:
+        return None
+    try:
+        # Shared: two that ask at a time do not take each other for a run.
+        held = _locked(path, fcntl.LOCK_SH)
+    except BlockingIOError:
+        return True
+    if held is None:
+        return None
+    os.close(held)
+    return False
+
+
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -172,19 +191,28 @@ def _lock(path: Path) -> int | None:
     """
     if fcntl is None:
         return None
-    held = os.open(path, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _locked(path, fcntl.LOCK_EX)
     except BlockingIOError:
-        os.close(held)
         raise FileExistsError(
             f"{path}: has a run that is open, of {_holder(path)}; choose another directory, or end "
             "that run first"
         ) from None
-    except OSError:  # a file system without locks
-        os.close(held)
+
+
+def _locked(path: Path, kind: int) -> int | None:
+    """A directory that is opened and locked; None on a file system without locks."""
+    assert fcntl is not None
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(opened)
+        raise
+    except OSError:
+        os.close(opened)
         return None
-    return held
+    return opened
 
 
 def _holder(path: Path) -> str:

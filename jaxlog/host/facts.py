@@ -156,10 +156,12 @@ def account(worker: Worker) -> dict[str, Any]:
     }
 
 
-def loss(worker: Worker) -> str:
-    """What was lost, in words."""
+def loss(account: Mapping[str, Any]) -> str:
+    """What one sink has lost, in words, of its `account`."""
+    arrived = account["written"] + account["lost"]
     return (
-        f"the sink {worker.kind} lost {worker.lost} of {worker.arrived} records: {worker.failure}"
+        f"the sink {account['kind']} lost {account['lost']} of {arrived} records: "
+        f"{account['failure']}"
     )
 
 

@@ -453,11 +453,11 @@ class Run:
             self._directory.release()
         for worker in self._workers:
             if worker.lost:
-                _log.warning("jaxlog: run %s: %s", self.info.name, loss(worker))
+                _log.warning("jaxlog: run %s: %s", self.info.name, loss(account(worker)))
 
     def _what_went_wrong(self) -> LoggingError:
         wrong = [w for w in self._workers if w.lost or w.failure]
-        error = LoggingError(f"run {self.info.name}: " + "; ".join(loss(w) for w in wrong))
+        error = LoggingError(f"run {self.info.name}: " + "; ".join(loss(account(w)) for w in wrong))
         causes = [cause for worker in wrong for cause in worker.errors.values()]
         if causes:
             error.__cause__ = BaseExceptionGroup("what the sinks raised", causes)

@@ -27,8 +27,12 @@ from jaxlog.events import (
 from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-_START = b'{"timestamp":'  # of every line
-_NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+START = b'{"timestamp":'
+"""How every line begins."""
+METRICS = "_metrics.jsonl"
+"""How the names of files end that have the metrics of a call; before it stands the call's name."""
+NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
+"""The names of the others."""
 
 
 class JsonlSettings(SinkSettings, frozen=True):
@@ -60,7 +64,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
         if run.if_exists == "error":
-            for path in _of_such_names(run.directory):
+            for path in line_files(run.directory):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -105,7 +109,7 @@ class JsonlSink(Sink):
         for statistic, metrics in event.over_lanes.items():
             over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
             lines.append(_dumps(_head(event) | over, ("metrics",)))
-        self._file(f"{event.name}_metrics.jsonl").add(b"".join(lines))
+        self._file(f"{event.name}{METRICS}").add(b"".join(lines))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         line = _head(event) | {
@@ -154,20 +158,21 @@ class JsonlSink(Sink):
         return self._files[name]
 
 
-def _of_such_names(directory: Path) -> list[Path]:
-    named = {*directory.glob("*_metrics.jsonl"), *(directory / name for name in _NAMES)}
+def line_files(directory: Path) -> list[Path]:
+    """The files of a directory that are called as those with lines are, and may have some."""
+    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
     return sorted(path for path in named if path.is_file())
 
 
 def _files(directory: Path) -> list[Path]:
     """Those that this sink has written there: a user may have some of such names, too."""
-    return [path for path in _of_such_names(directory) if _is_own(path)]
+    return [path for path in line_files(directory) if _is_own(path)]
 
 
 def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
-        start = file.read(len(_START))
-    return start == _START[: len(start)]
+        start = file.read(len(START))
+    return start == START[: len(start)]
 
 
 def _whole_lines(path: Path) -> int:
@@ -211,8 +216,7 @@ def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
             array = array.astype(np.float64)
         elif array.dtype.kind == "c":
-            array = array.astype(np.complex128)
-            array = array.view(np.float64).reshape(*array.shape, 2)
+            array = np.stack([array.real, array.imag], axis=-1, dtype=np.float64)
         else:
             continue
         for at in np.argwhere(~np.isfinite(array)):

@@ -111,6 +111,18 @@ def test_what_is_not_finite_is_null_and_named(make_logger: MakeLogger, tmp_path:
     assert line["nonfinite"] == {"scale": "inf", "total_reward": "inf", "state[1]": "nan"}
 
 
+def test_a_complex_number_that_is_not_finite_is_a_pair(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path):
+        logger.log_step({"gain": complex(np.nan, 1.0), "wave": np.array([1j, complex(0, -np.inf)])})
+    (line,) = read(tmp_path / "steps.jsonl")
+    assert line["values"] == {"gain": [None, 1.0]}
+    assert line["details"] == {"wave": [[0.0, 1.0], [0.0, None]]}
+    assert line["nonfinite"] == {"gain[0]": "nan", "wave[1, 1]": "-inf"}
+
+
 FULL = """
 import jax.numpy as jnp, jaxlog, os, resource, signal, sys, threading, time
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a file at its limit: write fails, as on a full disk

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent
-from jaxlog.sinks.console.values import over_lanes, text, told
+from collections.abc import Mapping
+from typing import Any
+
+from jaxlog.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent, StepEvent, TaskEvent
+from jaxlog.sinks.console.values import over_lanes, plain, text, told
 
 _SHOWN = ("", "mean", "rate")
 """The statistics that a line has room for."""
 
 
+def line(event: Event, total_steps: int | None) -> str:
+    """One line of any event."""
+    match event:
+        case MetricsEvent():
+            return metrics_line(event, total_steps)
+        case EpisodeEvent(sampled=True):
+            of = f"{event.name} · update {event.step + 1}{_of(total_steps)}"
+            return f"{of}  episode of lane {event.lane}  {_pairs(event.episode)}"
+        case TaskEvent():
+            return f"task · step {event.step}  {_pairs(event.values)}"
+        case StepEvent():
+            return f"step {event.step}  episode {event.episode}  {_pairs(event.values)}"
+        case _:
+            return summary_line(event)
+
+
 def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
     """One line of a call site: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
-    total = "" if total_steps is None else f"/{total_steps}"
     shown = [
-        f"{key} {value}"
+        f"{plain(key)} {value}"
         for key, value in over_lanes(event).items()
         if event.keys[key].statistic in _SHOWN
     ]
-    return f"{event.name} · update {event.step + 1}{total}  {'  '.join(shown)}"
+    return f"{event.name} · update {event.step + 1}{_of(total_steps)}  {'  '.join(shown)}"
 
 
 def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
@@ -26,5 +44,12 @@ def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
         name, values = event.name, event.episode
     else:
         name, values = "evaluation", event.values
-    shown = [f"{key} {text(value)}" for key, value in told(values).items()]
-    return f"{name} · step {event.step}  {'  '.join(shown)}"
+    return f"{name} · step {event.step}  {_pairs(values)}"
+
+
+def _of(total_steps: int | None) -> str:
+    return "" if total_steps is None else f"/{total_steps}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return "  ".join(f"{plain(key)} {text(value)}" for key, value in told(values).items())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import datetime
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -23,7 +22,7 @@ from jaxlog.events import (
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import Site, one_line, tables
-from jaxlog.sinks.console.values import number, text, told
+from jaxlog.sinks.console.values import clock, number, plain, text, told
 
 WIDEST = 120
 """The columns that are used at most: what is wider is no easier to read."""
@@ -147,7 +146,7 @@ class Picture:
             if ended and pace.total is not None and pace.done >= pace.total:
                 state = "finished"
         else:
-            state = "ended" if ended else f"compiling… {_clock(pace.elapsed(now))}"
+            state = "ended" if ended else f"compiling… {clock(pace.elapsed(now))}"
         count = f"{pace.done}" if pace.total is None else f"{pace.done}/{pace.total}"
         parts: list[RenderableType] = [Text(state)]
         waits = not pace.begun and not ended
@@ -169,17 +168,17 @@ class Picture:
         pace = self._pace
         left, quiet = pace.left(now), pace.quiet_for(now)
         updates, env_steps = pace.updates_per_second(), pace.env_steps_per_second()
-        parts = [f"{_clock(pace.elapsed(now))} elapsed" if pace.begun or ended else ""]
+        parts = [f"{clock(pace.elapsed(now))} elapsed" if pace.begun or ended else ""]
         if not ended and quiet is not None:
-            parts.append(f"last record {_clock(quiet)} ago")
+            parts.append(f"last record {clock(quiet)} ago")
         elif not ended and left is not None:
-            parts.append(f"{_clock(left)} left")
+            parts.append(f"{clock(left)} left")
         if updates is not None:
             per_second, per_update = f"{number(updates)} {self._unit}s/s", f"s/{self._unit}"
             parts.append(per_second if updates >= 0.1 else f"{number(1 / updates)} {per_update}")
         if env_steps is not None:
             parts.append(f"{env_steps:,.0f} environment steps/s")
-        parts.append(self._run.name)
+        parts.append(plain(self._run.name))
         return one_line(parts, width, style="dim")
 
 
@@ -199,7 +198,7 @@ def _title(name: str, last: Event) -> list[str]:
 
 
 def _pairs(values: Mapping[str, object]) -> list[str]:
-    return [f"{name} {text(value)}" for name, value in told(values).items()]
+    return [f"{plain(name)} {text(value)}" for name, value in told(values).items()]
 
 
 def _sampled(event: EpisodeEvent) -> list[str]:
@@ -232,7 +231,3 @@ def _count(account: Account, *, ended: bool) -> str:
     behind = account.arrived - account.written
     said = f", {behind:,} behind" if behind > 0 else ""
     return f"{account.kind} {account.written:,} written{said}"
-
-
-def _clock(seconds: float) -> str:
-    return str(datetime.timedelta(seconds=int(seconds)))

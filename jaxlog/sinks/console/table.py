@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
-from jaxlog.sinks.console.values import Value, number
+from jaxlog.sinks.console.values import Value, number, plain
 
 GAP = 2
 """The columns of a terminal between two of a table."""
@@ -172,7 +172,7 @@ def _header(widths: Mapping[str, int]) -> Text:
 
 def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
     """A row, or the category of those below it."""
-    name = " ".join(name.split())  # one line, whatever a metric is called
+    name = plain(name)  # one line, whatever a metric is called
     line = Text(f"  {name}" if row is not None else name, no_wrap=True, overflow="ellipsis")
     if row is None:
         line.stylize("cyan")
@@ -195,7 +195,7 @@ def _value(row: Row) -> tuple[str, str]:
     if row.shown is None:
         return NOTHING, ""
     if isinstance(row.shown, str):
-        return " ".join(row.shown.split())[:NAME_WIDTH], ""
+        return plain(row.shown)[:NAME_WIDTH], ""
     value = number(row.shown.value)
     return value, str(row.shown)[len(value) :]
 

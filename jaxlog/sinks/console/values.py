@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,6 +11,7 @@ import numpy as np
 
 from jaxlog.events import MetricsEvent
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _TOLD_WITH_SPREAD = ("", "mean", "rate")
 """The statistics of which lanes have a mean and a spread; of others, a mean."""
 
@@ -92,4 +95,22 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
 
 def text(value: float | str) -> str:
     """A number or a text, on one line."""
-    return " ".join(value.split()) if isinstance(value, str) else number(value)
+    return plain(value) if isinstance(value, str) else number(value)
+
+
+def plain(text: str) -> str:
+    r"""A text on one line, without what would steer a terminal: names and labels may be anyone's.
+
+    >>> plain("two\nlines, \x1b[31mred")
+    'two lines, �[31mred'
+    """
+    return _CONTROL.sub("�", " ".join(text.split()))
+
+
+def clock(seconds: float) -> str:
+    """A duration, as a clock shows it.
+
+    >>> clock(3725.9)
+    '1:02:05'
+    """
+    return str(datetime.timedelta(seconds=int(seconds)))

@@ -1,0 +1,7 @@
+"""`python -m jaxlog` is the command `jaxlog`."""
+
+import sys
+
+from jaxlog.cli.main import main
+
+sys.exit(main())

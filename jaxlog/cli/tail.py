@@ -1,0 +1,77 @@
+"""`jaxlog tail`: what a run logs, while it logs it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from jaxlog.cli import runs
+from jaxlog.cli.errors import CommandError
+from jaxlog.cli.follow import Follower, Group
+from jaxlog.cli.lines import events, read
+from jaxlog.host.facts import loss
+from jaxlog.sinks.console.lines import line
+from jaxlog.sinks.console.values import clock, plain
+
+PERIOD = 0.25
+"""Seconds between two looks at the files."""
+
+_Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+_Lines = Annotated[int, tyro.conf.arg(aliases=["-n"])]
+
+
+def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) -> int:
+    """Follow a run: print what it logs, until it ends.
+
+    Args:
+      run: The run's directory, or a directory of runs, for the newest in it.
+      lines: How many of the last events to begin with.
+      json: Whether to print the lines as they are in the files: JSON, one for each lane.
+
+    Returns:
+      0, however the run has ended.
+
+    Raises:
+      CommandError: `lines` is negative.
+      OSError: there is no run, or it cannot be read.
+    """
+    if lines < 0:
+        raise CommandError(f"tail: --lines: got {lines}, takes 0 or more")
+    directory = runs.named(run)[0]
+    if directory != run:
+        print(f"jaxlog: the newest run is {directory}", file=sys.stderr)
+    follower = Follower(directory, lines)
+    while True:
+        found = runs.observed(directory)  # before the look: it ends when all is written
+        for group in follower.look(ended=not found.goes_on):
+            for text in _raw(group) if json else _told(group, found.total_steps):
+                print(text)
+        sys.stdout.flush()
+        if not found.goes_on:
+            break
+        time.sleep(PERIOD)
+    print(f"jaxlog: {_end(found)}", file=sys.stderr)
+    return 0
+
+
+def _raw(group: Group) -> Iterator[str]:
+    return (text.decode() for text in group.lines if read(text) is not None)
+
+
+def _told(group: Group, total_steps: int | None) -> Iterator[str]:
+    return (line(event, total_steps) for event in events(group.path, group.lines))
+
+
+def _end(run: runs.Found) -> str:
+    """How a run has ended, in one sentence."""
+    parts = [f"{plain(str(run.path))}: {run.said}"]
+    if run.started is not None and run.ended is not None:
+        parts[0] += f" after {clock(run.ended - run.started)}"
+    if run.error:
+        parts.append(run.error)
+    return "; ".join([*parts, *map(loss, run.lossy)])

@@ -1,0 +1,243 @@
+"""One run, as the files in its directory tell of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jaxlog.explore.finding import Where, check_run, run_files
+from jaxlog.host.status import observe
+from jaxlog.sinks.jsonl import METRICS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from jaxlog.explore.columns import Table
+
+_METRICS = Path(METRICS).stem
+_DEFAULT_CALLS = ("batch", "train")
+"""What `batch_step` and `log` are called where the user says nothing."""
+
+
+class RunData:
+    """What a run has logged, from its files; made by `jaxlog.read_run`.
+
+    A snapshot: a file is read when it is first asked for, and once. Of a run that is live, read it
+    again for what came since.
+
+    In frames a row is a line: `timestamp` (seconds since 1970), `step`, `env_step` where known,
+    `lane`, then the labels, then the values, each in a column of its name. A value that was not on
+    the line is null; NaN and infinities are these. A histogram is a struct, an array a list.
+    Two of one name: the value keeps it, and the label is `labels.seed`, the detail
+    `details.state`; a value that is called as one of the columns above, or `run`, is
+    `metrics.step`. A column of numbers and texts, or of arrays with different numbers of axes, is
+    one of texts, with what is no text as JSON.
+
+    Attributes:
+      path: the directory.
+      info: what run.json says; empty where there is none that can be read.
+      status: how the run is doing: `running`; or how it ended: `finished`, `failed`,
+        `interrupted`, `exited`, `terminated`, or, where its process is gone without a word,
+        `killed`; `unknown` where nothing tells: there is no run.json, or the process is one of
+        another machine.
+      calls: the names of the calls that logged metrics: `batch`, `eval`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info, self.status = observe(path)
+        self._files = {file.stem: file for file in run_files(path)}
+        self._tables: dict[str, tuple[Table, Table | None]] = {}
+        of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
+        self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
+
+    @property
+    def metrics(self) -> pl.DataFrame:
+        """A row per step and lane of the call `batch`; else of `train`, or of the only call."""
+        return self.metrics_of(None)
+
+    def metrics_of(self, call: str | None) -> pl.DataFrame:
+        """A row per step and lane of one call.
+
+        Args:
+          call: its name, one of `calls`; None takes that of `metrics`.
+
+        Raises:
+          LookupError: it has logged nothing, or it is None and it is not clear which is meant.
+        """
+        return self._metrics(call)[0].frame
+
+    @property
+    def over_lanes(self) -> pl.DataFrame:
+        """A row per step and statistic over the lanes, for the call of `metrics`."""
+        return self.over_lanes_of(None)
+
+    def over_lanes_of(self, call: str | None) -> pl.DataFrame:
+        """A row per step and statistic over the lanes, as the setting `over_lanes` asks for them.
+
+        In the column `over_lanes` is the statistic, `mean` or `iqm`, in `lanes` of how many lanes.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+        """
+        over_lanes = self._metrics(call)[1]
+        assert over_lanes is not None
+        return over_lanes.frame
+
+    def labels_of(self, call: str | None = None) -> tuple[str, ...]:
+        """The columns of a call's metrics that are labels.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+        """
+        return self._metrics(call)[0].labels
+
+    def arrays(self, call: str | None = None) -> dict[str, np.ndarray]:
+        """The metrics of a call as arrays.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Returns:
+          By name: `lane` and `step`, the numbers that the axes stand for; `env_step`, where known,
+          for each step; labels, for each lane the last; and every column of numbers, float64
+          shaped (lane, step), NaN where the lane has no value. Of lines of one step and lane the
+          last counts. Histograms and texts are not among them.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+
+        >>> import tempfile
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory) as run:
+        ...         for step in range(3):
+        ...             run.log({"loss": [0.5 / (step + 1), 0.25]}, step=step)
+        ...     arrays = jaxlog.read_run(directory).arrays()
+        >>> arrays["step"].tolist(), arrays["loss"].mean(axis=0).round(2).tolist()
+        ([0, 1, 2], [0.38, 0.25, 0.21])
+        """
+        table = self._metrics(call)[0]
+        from jaxlog.explore.arrays import arrays  # once it is known that polars is there
+
+        return arrays(table)
+
+    @property
+    def episodes(self) -> pl.DataFrame:
+        """A row per sampled episode, or per episode of a single environment."""
+        return self._table("episodes").frame
+
+    @property
+    def steps(self) -> pl.DataFrame:
+        """A row per step of a single environment."""
+        return self._table("steps").frame
+
+    @property
+    def tasks(self) -> pl.DataFrame:
+        """A row per task of a single environment."""
+        return self._table("tasks").frame
+
+    @property
+    def evaluations(self) -> pl.DataFrame:
+        """A row per evaluation."""
+        return self._table("evaluations").frame
+
+    def frames(self) -> dict[str, pl.DataFrame]:
+        """Every frame of which there is a file, by the file's stem: `batch_metrics`, `episodes`.
+
+        What stands in a file of metrics over lanes is `batch_over_lanes`.
+        """
+        found: dict[str, pl.DataFrame] = {}
+        for stem in self._files:
+            table, over_lanes = self._read(stem)
+            found[stem] = table.frame
+            if over_lanes is not None and len(over_lanes.frame):
+                found[f"{stem.removesuffix(_METRICS)}_over_lanes"] = over_lanes.frame
+        return found
+
+    def __repr__(self) -> str:
+        files = ", ".join(self._files) or "no lines"
+        return f"RunData({str(self.path)!r}, {self.status}: {files})"
+
+    def _metrics(self, call: str | None) -> tuple[Table, Table | None]:
+        return self._read(chosen_call(call, self.calls, str(self.path)) + _METRICS)
+
+    def _table(self, stem: str) -> Table:
+        return self._read(stem)[0]
+
+    def _read(self, stem: str) -> tuple[Table, Table | None]:
+        if stem not in self._tables:
+            try:
+                from jaxlog.explore.tables import read
+            except ModuleNotFoundError as error:
+                raise ModuleNotFoundError(
+                    f"the frames of a run need {error.name}, which is not installed; "
+                    "pip install 'jaxlog[explore]'",
+                    name=error.name,
+                ) from error
+            self._tables[stem] = read(self._files.get(stem), stem)
+        return self._tables[stem]
+
+
+def read_run(path: Where) -> RunData:
+    """Reads a run that has ended, is live, or was broken off.
+
+    Nothing is written there, and a live run is not held up. A last line that is half written is
+    left for the next time; broken lines are left out and warned of when their file is read. Frames
+    need the extra `explore`.
+
+    Args:
+      path: the run's directory, as `Logger.open` was given it.
+
+    Raises:
+      FileNotFoundError: there is no run.
+      NotADirectoryError: it is a file.
+
+    >>> import tempfile
+    >>> import jaxlog
+    >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     with logger.open(directory) as run:
+    ...         run.log({"return": [487.0, 500.0]}, step=299, labels={"env": "CartPole"})
+    ...     run = jaxlog.read_run(directory)
+    ...     run.metrics.drop("timestamp").rows()
+    [(299, 0, 'CartPole', 487.0), (299, 1, 'CartPole', 500.0)]
+    >>> run.status, run.calls, run.metrics["return"].mean()
+    ('finished', ('eval',), 493.5)
+    """
+    directory = Path(path)
+    check_run(directory)
+    return RunData(directory)
+
+
+def chosen_call(call: str | None, calls: Sequence[str], where: str) -> str:
+    """The name of a call that has logged metrics.
+
+    Args:
+      call: as the user named it; None for the usual one.
+      calls: those there are.
+      where: stands before an error.
+
+    Raises:
+      LookupError: there is no such call, or it is not clear which is meant.
+    """
+    if call is not None and call in calls:
+        return call
+    there_are = f"there are {', '.join(map(repr, calls))}" if calls else "no call has logged any"
+    if call is not None:
+        raise LookupError(f"{where}: has no metrics of a call {call!r}; {there_are}")
+    for name in _DEFAULT_CALLS:
+        if name in calls or not calls:
+            return name
+    if len(calls) > 1:
+        raise LookupError(f"{where}: got no call, expected the name of one; {there_are}")
+    return calls[0]

@@ -1,0 +1,26 @@
+"""From a file of a run to tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jaxlog.explore.columns import Table, flat
+from jaxlog.explore.layouts import LANES, OF_FILES, OVER_LANES
+from jaxlog.explore.lines import Lines, read_lines, read_metrics
+
+
+def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
+    """What a file says: its rows, and, of one of metrics, those over all lanes.
+
+    Args:
+      path: None where there is no such file.
+      stem: the file's name without its suffix.
+    """
+    if stem in OF_FILES:
+        layout = OF_FILES[stem]
+        lines = Lines(layout.empty()) if path is None else read_lines(path, layout)
+        return flat(lines, layout), None
+    if path is None:
+        return Table(LANES.empty()), Table(OVER_LANES.empty())
+    lanes, over_lanes = read_metrics(path)
+    return flat(lanes, LANES), flat(over_lanes, OVER_LANES)

@@ -1,0 +1,106 @@
+"""`jaxlog export`: files that other readers take, and none that is written over unasked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet
+import pytest
+
+import jaxlog
+from tests.cli.conftest import ROOT, Command, Logged
+
+NAMES = ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
+
+
+def test_parquet_has_what_the_lines_have(command: Command, logged: Logged, tmp_path: Path) -> None:
+    code, out, err = command("export", logged.directory, "--to", "parquet", "-o", tmp_path)
+    assert (code, err) == (0, "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.parquet" for n in NAMES]
+    assert f"{tmp_path / 'batch_metrics.parquet'}: 75 rows, " in out
+    table = pyarrow.parquet.read_table(tmp_path / "batch_metrics.parquet").to_pylist()
+    lines = (logged.directory / "batch_metrics.jsonl").read_text().splitlines()
+    written = [line for line in map(json.loads, lines) if "lane" in line]
+    assert len(table) == len(written)
+    for row, line in zip(table, written, strict=True):
+        assert row["seed"] == line["labels"]["seed"]
+        assert row["step"] == line["step"]
+        for key, value in line["metrics"].items():
+            expected = math.inf if value is None else value
+            assert row[key] == pytest.approx(expected)
+
+
+def test_csv_has_lists_as_json(command: Command, tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with logger.open(tmp_path / "run"):
+        for step in range(2):
+            logger.log_step({"reward": 0.5, "state": [[1, 2], [3, 4 + step]], "note": 'a,"b"\nü'})
+    code, out, _ = command("export", tmp_path / "run", "--to", "csv")
+    assert (code, out.count("\n")) == (0, 1)
+    with (tmp_path / "run" / "export" / "steps.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [json.loads(row["state"]) for row in rows] == [[[1, 2], [3, 4]], [[1, 2], [3, 5]]]
+    assert rows[0]["note"] == 'a,"b"\nü'
+    frame = pd.read_csv(tmp_path / "run" / "export" / "steps.csv")
+    assert frame["reward"].tolist() == [0.5, 0.5]
+
+
+def test_a_path_that_is_not_utf_8_will_do(command: Command, logged: Logged, tmp_path: Path) -> None:
+    directory = tmp_path / os.fsdecode(b"\xff out")
+    for kind in ("csv", "parquet"):
+        code, out, err = command("export", logged.directory, "--to", kind, "-o", directory)
+        assert (code, err, out.count("\n")) == (0, "", len(NAMES))
+
+
+def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_path: Path) -> None:
+    (tmp_path / "episodes.csv").write_text("mine")
+    arguments = ("export", logged.directory, "--to", "csv", "--output", tmp_path)
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"jaxlog: {tmp_path / 'episodes.csv'}: there already; give --force ")
+    assert [path.name for path in tmp_path.iterdir()] == ["episodes.csv"]
+    assert command(*arguments, "--force").code == 0
+    assert (tmp_path / "episodes.csv").read_text() != "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.csv" for n in NAMES]
+
+
+def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "run").mkdir()
+    shutil.copy(logged.directory / "run.json", tmp_path / "run")
+    for arguments, why in (
+        ((tmp_path / "none", "--to", "csv"), "is not there, expected the directory of a run"),
+        ((tmp_path / "run", "--to", "csv"), "has no lines to export"),
+        ((logged.directory, "--to", "csv", "-o", tmp_path / "file"), "File exists"),
+        ((logged.directory, "--to", "csv", "-o", tmp_path / "file" / "x"), "Not a directory"),
+    ):
+        code, out, err = command("export", *arguments)
+        assert (code, out) == (2, "")
+        assert why in err
+        assert err.count("\n") == 1
+    assert command("export", logged.directory, "--to", "xls").code == 2
+
+
+def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["export", logged.directory, "--to", "csv", "-o", tmp_path]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'jaxlog[explore]'" in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,114 @@
+"""Lines read back are the events they were written of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxlog.cli import lines
+from jaxlog.events import EpisodeEvent, MetricsEvent
+from tests.cli.conftest import Logged
+
+
+def read(path: Path, start: int = 0) -> list[Any]:
+    return list(lines.events(path, (line for _, line in lines.forwards(path, start))))
+
+
+def as_numbers(values: Any) -> dict[str, Any]:
+    return {key: np.asarray(value).tolist() for key, value in values.items()}
+
+
+def test_metrics_are_those_that_the_sinks_were_given(logged: Logged) -> None:
+    for name in ("batch", "eval"):
+        found = read(logged.directory / f"{name}_metrics.jsonl")
+        expected = [event for event in logged.memory.metrics if event.name == name]
+        assert len(found) == len(expected)
+        assert expected
+        for one, other in zip(found, expected, strict=True):
+            assert isinstance(one, MetricsEvent)
+            for part in ("name", "step", "env_step", "timestamp", "num_lanes"):
+                assert getattr(one, part) == getattr(other, part), part
+            present = {key for lane in other.lanes for key in lane.metrics}
+            assert one.keys == {key: other.keys[key] for key in other.keys if key in present}
+            for lane, lane_of_other in zip(one.lanes, other.lanes, strict=True):
+                assert lane.index == lane_of_other.index
+                assert as_numbers(lane.labels) == as_numbers(lane_of_other.labels)
+                assert lane.metrics.keys() == lane_of_other.metrics.keys()
+                for key, value in lane.metrics.items():
+                    # JSON has float32 in the digits that tell it from all others.
+                    value_of_other = np.float32(lane_of_other.metrics[key])
+                    np.testing.assert_equal(np.float32(value), value_of_other, err_msg=key)
+
+
+def test_episodes_are_those_that_the_sinks_were_given(logged: Logged) -> None:
+    found, expected = read(logged.directory / "episodes.jsonl"), logged.memory.episodes
+    assert len(found) == len(expected) > 0
+    for one, other in zip(found, expected, strict=True):
+        assert isinstance(one, EpisodeEvent)
+        assert one.sampled
+        assert (one.name, one.step, one.lane) == (other.name, other.step, other.lane)
+        assert one.episode.keys() == other.episode.keys()
+
+
+LINES = st.lists(st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")), max_size=12)
+
+
+@given(LINES, st.binary(max_size=5), st.integers(1, 7))
+def test_backwards_is_forwards_reversed(
+    tmp_path_factory: pytest.TempPathFactory, whole: list[bytes], torn: bytes, block: int
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "some_metrics.jsonl"
+    torn = torn.replace(b"\n", b"")
+    path.write_bytes(b"".join(line + b"\n" for line in whole) + torn)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK", block)
+        found = list(lines.forwards(path))
+        assert [line for _, line in found] == whole
+        assert list(lines.backwards(path)) == found[::-1]
+        assert lines.count(path) == len(whole)
+        for start, _ in found:
+            assert list(lines.forwards(path, start)) == [f for f in found if f[0] >= start]
+            middle = list(lines.forwards(path, start + 1))
+            assert [f for f in found if f[0] > start] == middle
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 24, 25, 26, 1000])
+def test_the_last_events_have_all_their_lanes(logged: Logged, number: int) -> None:
+    path = logged.directory / "batch_metrics.jsonl"
+    steps = [event.step for event in read(path, lines.last(path, number))]
+    assert steps == list(range(25))[max(0, 25 - number) :]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"",
+        b"\n\n",
+        b"no JSON\n",
+        b"[1, 2]\n",
+        b"null\n",
+        b'{"timestamp":1,"step":2}\n',
+        b'{"timestamp":"x","step":2,"lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":1,"step":2,"lane":0,"labels":{},"metrics":{"a":null},"nonfinite":{"a":"?"}}\n',
+        b'{"timestamp":1,"step":2,"lane":0,"labels":null,"metrics":{}}\n',
+        b"\xff\xfe\x00\n",
+    ],
+)
+def test_what_is_no_line_is_left_out(tmp_path: Path, broken: bytes) -> None:
+    good = b'{"timestamp":1.5,"step":3,"lane":0,"labels":{},"metrics":{"a":1}}\n'
+    path = tmp_path / "batch_metrics.jsonl"
+    path.write_bytes(good + broken + good.replace(b"3", b"4") + good[:20])
+    assert [event.step for event in read(path)] == [3, 4]
+
+
+def test_a_call_may_have_any_name_a_file_can(tmp_path: Path) -> None:
+    path = tmp_path / "a_metrics.jsonl_metrics.jsonl"
+    path.write_bytes(b'{"timestamp":1,"step":3,"lane":0,"labels":{},"metrics":{"x_mean":1}}\n')
+    (event,) = read(path)
+    assert event.name == "a_metrics.jsonl"
+    assert event.keys["x_mean"].stem == "x_mean"  # a number that is called so, not a statistic

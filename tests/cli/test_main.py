@@ -1,0 +1,119 @@
+"""The command as a whole: its help, how it ends, and that nobody sees a traceback."""
+
+from __future__ import annotations
+
+import inspect
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxlog.cli.demo import demo
+from jaxlog.cli.main import COMMANDS
+from tests.cli.conftest import ROOT, Command, Logged, start
+
+
+def test_help_names_every_command_and_what_it_is_for(command: Command) -> None:
+    code, out, err = command("--help")
+    assert (code, err) == (0, "")
+    for name, function in COMMANDS.items():
+        assert f"• {name} " in out
+        first = (function.__doc__ or "").split()[:3]
+        assert " ".join(first) in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_explains_each_option(name: str, command: Command) -> None:
+    code, out, err = command(name, "--help")
+    assert (code, err) == (0, "")
+    assert f"usage: jaxlog {name} " in out
+    for option in inspect.signature(COMMANDS[name]).parameters:
+        metavar = {"run": "RUN", "files": "FILE..."}.get(option, f"--{option.replace('_', '-')}")
+        assert metavar in out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("chek",), ("show", "a", "b"), ("tail", "--linse", "3"), ("tail", "-n", "x"), ("export",)],
+    ids=" ".join,
+)
+def test_wrong_usage_is_2_and_says_so(command: Command, arguments: tuple[str, ...]) -> None:
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert "jaxlog" in err
+
+
+def test_a_directory_that_cannot_be_read_is_told(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "batch_metrics.jsonl").touch()
+    monkeypatch.setattr("jaxlog.cli.lines.backwards", refuse)
+    said = f"jaxlog: {tmp_path / 'batch_metrics.jsonl'}: Permission denied\n"
+    code, _, err = command("show", tmp_path)
+    assert (code, err) == (2, said)
+
+
+def test_a_pipe_that_is_closed_ends_it_quietly(logged: Logged) -> None:
+    with start(["show", logged.directory]) as show:
+        assert show.stdout is not None
+        assert show.stderr is not None
+        show.stdout.close()
+        assert show.wait(timeout=60) == 141
+        assert show.stderr.read() == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
+def test_a_full_disk_is_told(logged: Logged) -> None:
+    with (
+        Path("/dev/full").open("w") as full,
+        start(["show", logged.directory], stdout=full) as show,
+    ):
+        _, err = show.communicate(timeout=60)
+        assert (show.returncode, err) == (2, "jaxlog: No space left on device\n")
+
+
+def test_an_encoding_without_blocks_will_do(
+    logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    with start(["show", logged.directory]) as show:
+        out, err = show.communicate(timeout=60)
+        assert (show.returncode, err) == (0, "")
+        assert "batch ? update 25" in out
+
+
+def test_the_demo_takes_what_the_example_takes() -> None:
+    pytest.importorskip("gymnax")
+    example = runpy.run_path(str(ROOT / "examples" / "ppo_cartpole.py"))
+    of_example = inspect.signature(example["main"]).parameters
+    of_demo = inspect.signature(demo).parameters
+    assert {n: p.default for n, p in of_demo.items()} == {
+        n: p.default for n, p in of_example.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--config", "none.yaml"), "none.yaml: there is no such file"),
+        (("--num-updates", "0"), "demo: --num-updates: got 0, takes 1 or more"),
+        (("--num-seeds", "-1"), "demo: --num-seeds: got -1, takes 1 or more"),
+    ],
+)
+def test_what_the_demo_cannot_do(command: Command, arguments: tuple[str, ...], why: str) -> None:
+    code, out, err = command("demo", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"jaxlog: {why}")
+
+
+def test_the_demo_without_its_extra(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gymnax", None)
+    code, _, err = command("demo")
+    assert (code, err) == (
+        2,
+        "jaxlog: demo: needs gymnax, which is not installed: pip install 'jaxlog[demo]'\n",
+    )

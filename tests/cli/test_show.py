@@ -1,0 +1,179 @@
+"""`jaxlog show`: a run, whatever state it is in, and the runs there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import jaxlog
+from jaxlog.events import RunInfo
+from jaxlog.sinks.console.picture import WIDEST, Picture
+from tests.cli.conftest import STEPS, Command, Logged
+
+
+@pytest.fixture
+def copy(logged: Logged, tmp_path: Path) -> Path:
+    """A copy of the run, to break."""
+    return Path(shutil.copytree(logged.directory, tmp_path / "copy"))
+
+
+def change(path: Path, facts: Mapping[str, Any]) -> None:
+    file = path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | facts))
+
+
+def rows(out: str) -> dict[str, str]:
+    """What stands beside each word of the part above the tables."""
+    above = out.split("\n\n")[0].splitlines()[1:]
+    return dict(line.split(maxsplit=1) for line in above if not line.startswith(" "))
+
+
+def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -> None:
+    code, out, err = command("show", logged.directory)
+    assert (code, err) == (0, "")
+    picture = Picture(RunInfo("first", total_steps=STEPS), 0.0)
+    for event in (*logged.memory.metrics, *logged.memory.episodes):
+        picture.add(event)
+    console = Console(width=WIDEST)
+    with console.capture() as captured:
+        console.print(picture.draw(WIDEST, None, 0.0, ended=True))
+    drawn = captured.get().splitlines()
+    shown = out.splitlines()
+    start = next(i for i, line in enumerate(shown) if line.startswith("batch · update"))
+    assert shown[start:-1] == drawn[:-1]  # the last line has the time it took
+
+
+def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> None:
+    out = command("show", logged.directory).out
+    assert re.match(r"first · finished \d+ (s|min) ago\n", out)
+    found = rows(out)
+    assert found["directory"].strip() == str(logged.directory)
+    assert found["tags"].strip() == "a · b"
+    assert found["config"].strip() == "note ünïcode · 日本"
+    assert "log_frequency 1 · " in found["settings"]
+    assert "num_samples 2" in out
+    assert "sample_seed" not in out  # the default
+    assert found["lanes"].strip() == "3: seed 0, 1, 2"
+    assert found["lines"].startswith(
+        "100 in batch_metrics.jsonl · 24 in episodes.jsonl · 3 in eval_metrics.jsonl"
+    )
+    assert found["records"].strip() == "78, all of them in jsonl, memory"
+    assert "lost" not in found
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"status": "failed", "error": "ValueError: no\nmore"}, "failed"),
+        ({"status": "interrupted", "error": "KeyboardInterrupt: "}, "interrupted"),
+        ({"status": "running", "host": "elsewhere"}, "running, or killed: elsewhere knows"),
+        ({"status": "running"}, "killed: its process is gone"),
+    ],
+)
+def test_the_status_is_said(command: Command, copy: Path, facts: dict[str, Any], said: str) -> None:
+    change(copy, facts)
+    code, out, _ = command("show", copy)
+    assert code == 0
+    assert out.startswith(f"first · {said}")
+    assert ("error      ValueError: no more" in out) == (said == "failed")
+    assert "KeyboardInterrupt" not in out
+
+
+def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_steps=9)
+    with logger.open(tmp_path / "live") as run:
+        assert "No line of the kind jsonl is there." in command("show", tmp_path / "live").out
+        run.log({"loss": 0.5}, step=2)
+        run.flush()
+        out = command("show", tmp_path / "live").out
+        assert out.startswith("live · running · process ")
+        assert "training ━" in out
+        assert "3/9" in out
+        (row,) = command("show", tmp_path).out.splitlines()[1:]
+        assert "running" in row
+        assert "3/9" in row
+
+
+def test_what_was_lost_is_said(command: Command, copy: Path) -> None:
+    account = {"kind": "svg", "written": 1200, "lost": 7, "failure": "disk full"}
+    change(copy, {"sinks": [account, {"kind": "jsonl", "written": 3, "lost": 0, "failure": None}]})
+    out = command("show", copy).out
+    assert "lost       the sink svg lost 7 of 1207 records: disk full" in out
+    assert "all of them in jsonl " in out
+    assert command("show", copy.parent).out.splitlines()[1].endswith(" 7")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", '{"name": 3, "sinks": 7, "tags": 1}'])
+def test_it_shows_what_there_is_without_run_json(
+    command: Command, copy: Path, text: str | None
+) -> None:
+    if text is None:
+        (copy / "run.json").unlink()
+    else:
+        (copy / "run.json").write_text(text)
+    with (copy / "batch_metrics.jsonl").open("ab") as file:
+        file.write(b'{"timestamp":1795470316.9,"step":99,"la')  # torn
+    code, out, err = command("show", copy)
+    assert (code, err) == (0, "")
+    assert "batch · update 25 · " in out
+    assert "unknown: there is no run.json that tells" in out
+    assert command("show", copy.parent).code == 0
+
+
+def test_runs_are_listed_newest_first(command: Command, copy: Path) -> None:
+    for i, name in enumerate(("old", "sweep/one", "sweep/two")):
+        path = shutil.copytree(copy, copy.parent / name)
+        change(Path(path), {"started": f"2026-01-0{i + 1}T00:00:00+00:00"})
+    (copy.parent / "no run").mkdir()
+    change(copy, {"started": "2026-02-01T00:00:00+00:00"})
+    code, out, _ = command("show", copy.parent)
+    names = [line.split()[0] for line in out.splitlines()]
+    expected = [str(copy.parent / name) for name in ("copy", "sweep/two", "sweep/one", "old")]
+    assert (code, names) == (0, ["run", *expected])
+    assert all("25/25" in line for line in out.splitlines()[1:])
+
+
+@pytest.mark.parametrize("path", ["nope", "firts", "a file", "empty", ""])
+def test_what_is_no_run_is_told_so(
+    command: Command, copy: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent)
+    Path("a file").touch()
+    Path("empty").mkdir()
+    copy.rename("first")
+    if not path:
+        shutil.rmtree("first")  # then there is none at all, and no directory `runs`
+    code, out, err = command("show", *([path] if path else []))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"jaxlog: {path or 'runs'}: ")
+    assert err.count("\n") == 1
+    assert ("first" in err) == (path in ("nope", "firts", "empty"))
+
+
+def test_two_hundred_thousand_lines_are_shown_quickly(command: Command, copy: Path) -> None:
+    path = copy / "batch_metrics.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines) * (200_000 // len(lines)))
+    began = time.perf_counter()
+    out = command("show", copy).out
+    assert "200,000 in batch_metrics.jsonl" in out
+    assert time.perf_counter() - began < 2.0  # 0.2 s where nothing else runs
+
+
+@pytest.mark.parametrize("width", [1, 20, 60, 300])
+def test_any_width_will_do(
+    command: Command, logged: Logged, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    for path in (logged.directory, logged.directory.parent):
+        code, out, _ = command("show", path)
+        assert code == 0
+        assert max(map(len, out.splitlines())) <= width

@@ -1,0 +1,58 @@
+"""An installed jaxlog has all of it: every module, and what `jaxlog demo` runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import ROOT
+
+SOURCES = ("jaxlog", "configs", "examples", "pyproject.toml", "README.md", "LICENSE")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with what the wheel has, in place of an environment's site-packages."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:  # a build writes into its source
+        subprocess.run(["cp", "-R", ROOT / name, source / name], check=True)
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
+    pip += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source]
+    subprocess.run(pip, check=True, capture_output=True, timeout=200)
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "site")
+    return folder / "site"
+
+
+def test_every_module_is_in_it(site: Path) -> None:
+    for part, names in (("jaxlog", ["*.py", "py.typed"]), ("configs", ["*.yaml", "schema.json"])):
+        expected = {file.relative_to(ROOT) for name in names for file in (ROOT / part).rglob(name)}
+        assert expected
+        for file in expected:
+            installed = file if part == "jaxlog" else Path("jaxlog", file)
+            assert (site / installed).read_bytes() == (ROOT / file).read_bytes(), file
+    (entry_points,) = site.glob("jaxlog-*/entry_points.txt")
+    assert "jaxlog = jaxlog.cli.main:main" in entry_points.read_text()
+
+
+def test_the_demo_runs_from_it(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gymnax")
+    command = [sys.executable, "-m", "jaxlog", "demo", "--num-updates", "2", "--num-seeds", "2"]
+    done = subprocess.run(
+        [*command, "--directory", "run"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "batch · update 2/2" in done.stdout
+    assert "  jaxlog show run\n" in done.stdout
