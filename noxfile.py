@@ -11,6 +11,7 @@ nox.options.reuse_venv = "yes"
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 TESTS = (
     "tests/crossing",
+    "tests/explore",
     "tests/graph",
     "tests/host",
     "tests/test_log.py",
@@ -29,7 +30,8 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("dev", "hypothesis", "pytest", "pytest-timeout"),
+    *needed("explore", "polars"),
+    *needed("dev", "hypothesis", "pandas", "pyarrow", "pytest", "pytest-timeout"),
 ]
 
 

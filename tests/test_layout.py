@@ -118,8 +118,8 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "call", "cli", "crossing", "events", "explore", "graph", "host", "logger", "names",
-        "render", "schema", "settings", "single_environment", "sinks", "step", "windows",
+        "call", "caller", "cli", "crossing", "events", "explore", "graph", "host", "logger",
+        "names", "render", "schema", "settings", "single_environment", "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from jaxlog.caller import warn_caller
 from jaxlog.explore.kinds import ANYTHING, NOTHING, Kind, fitted, kind_of, merged
 from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, Layout
 
@@ -93,13 +92,9 @@ def _fits(value: Any, expected: pl.DataType) -> bool:
 
 
 def _warn(path: Path, broken: Sequence[int]) -> None:
-    """Tells of broken lines, as if the user's own line did: that which asked for the frame."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals["__name__"].startswith("jaxlog."):
-        frame, level = frame.f_back, level + 1
+    """Tells of broken lines."""
     numbers = ", ".join(map(str, broken[:_TOLD])) + (", …" if len(broken) > _TOLD else "")
-    warnings.warn(
+    warn_caller(
         f"{path}: {'line' if len(broken) == 1 else 'lines'} {numbers}: got something else than a "
-        f"whole line of this file; {len(broken)} left out",
-        stacklevel=level,
+        f"whole line of this file; {len(broken)} left out"
     )

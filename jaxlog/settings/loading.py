@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from jaxlog.caller import warn_caller
 from jaxlog.settings import omegaconf_nodes
 from jaxlog.settings.advice import advice
 from jaxlog.settings.deprecated import without_deprecated
@@ -68,11 +67,11 @@ def load_config(
         lines = (f"{place}: {key_of(at)}: {text}" for place, at, text in found)
         raise ConfigError("\n".join(lines)) from None
     if deprecated:
-        _warn(deprecated, DeprecationWarning)
+        warn_caller(deprecated, DeprecationWarning)
     told = [] if before is None else list(advice(before, _loaded(before).place))
     for at, text in advice(loaded, given.place):
         if (at, text) not in told:
-            _warn(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
+            warn_caller(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
     return loaded
 
 
@@ -102,15 +101,3 @@ def _what_else(given: Any) -> str:
     if hasattr(type(given), "model_dump"):
         return "; of another model, give model_dump()"
     return ""
-
-
-def _warn(text: str, category: type[Warning]) -> None:
-    """Warns, as if the user's own line did: that which called jaxlog."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and _is_own(frame.f_globals):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(text, category, stacklevel=level)
-
-
-def _is_own(names: Mapping[str, Any]) -> bool:
-    return str(names.get("__name__", "")).partition(".")[0] == "jaxlog"
