@@ -216,7 +216,7 @@ def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
             array = array.astype(np.float64)
         elif array.dtype.kind == "c":
-            array = np.stack([array.real, array.imag], axis=-1, dtype=np.float64)
+            array = np.stack([np.real(array), np.imag(array)], axis=-1, dtype=np.float64)
         else:
             continue
         for at in np.argwhere(~np.isfinite(array)):
