@@ -31,7 +31,7 @@ REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
     *needed("explore", "polars"),
-    *needed("dev", "hypothesis", "pandas", "pyarrow", "pytest", "pytest-timeout"),
+    *needed("dev", "hypothesis", "pytest", "pytest-timeout"),
 ]
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import example, given
@@ -125,6 +124,8 @@ def test_arrays_are_read_back(arrays: list[np.ndarray]) -> None:
 
 
 def test_pandas_reads_the_same(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
     rng = np.random.default_rng(0)
     events = [
         metrics(
