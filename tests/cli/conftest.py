@@ -81,8 +81,9 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command, in this process."""
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, in this process, and as in a pipe: pytest-xdist tells how wide workers are."""
+    monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: object) -> Said:
         try:

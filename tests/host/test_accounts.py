@@ -267,7 +267,9 @@ def test_an_outage_is_waited_for(
     monkeypatch.setattr(worker, "OUTAGE_DELAYS", (0.2, 0.4, 0.8))
     monkeypatch.setattr(Moody, "failures", {"flush": 4})
     monkeypatch.setattr(Moody, "lasting", [])
-    logger = make_logger(log_frequency=1, strict=True, sinks=[{"kind": "moody"}])
+    logger = make_logger(
+        log_frequency=1, sampling_enabled=False, strict=True, sinks=[{"kind": "moody"}]
+    )
     with logger.open() as run:
         for step in range(20):
             jaxlog.batch_step(logger, step, {"x": 1.0})
