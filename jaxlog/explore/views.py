@@ -1,0 +1,97 @@
+"""What a notebook shows of a run, or of several."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, overload
+
+from jaxlog.explore.extra import needs_extra
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from jaxlog.explore.curves import Spread
+    from jaxlog.explore.groups import By
+    from jaxlog.explore.run_data import RunData
+
+X = Literal["step", "env_step"]
+
+
+class Views(ABC):
+    """Plots of metrics, and pictures of episodes."""
+
+    @abstractmethod
+    def by_name(self) -> Mapping[str, RunData]:
+        """The runs, by their names: that of the directory, or as in `RunsData.names`."""
+
+    @overload
+    def plot(
+        self,
+        names: str,
+        *,
+        call: str | None = None,
+        by: By = None,
+        x: X = "step",
+        spread: Spread = "std",
+        ax: Axes | None = None,
+    ) -> Axes: ...
+
+    @overload
+    def plot(
+        self,
+        names: Sequence[str],
+        *,
+        call: str | None = None,
+        by: By = None,
+        x: X = "step",
+        spread: Spread = "std",
+    ) -> list[Axes]: ...
+
+    def plot(
+        self,
+        names: str | Sequence[str],
+        *,
+        call: str | None = None,
+        by: By = None,
+        x: X = "step",
+        spread: Spread = "std",
+        ax: Axes | None = None,
+    ) -> Axes | list[Axes]:
+        """Draws metrics over the steps: a line for each group of lanes, and how far they spread.
+
+        Where a lane has no finite value, the others count. One lane has no band.
+
+        Args:
+          names: of a metric; or of several, for a plot of each, side by side.
+          call: that logged them, as in `RunData.metrics_of`.
+          by: what tells groups apart, as in `jaxlog.compare`; `()` makes one group of all lanes.
+          x: the horizontal axis: the updates, or the steps of environments, where they are known.
+          spread: what the band tells: `std`, one standard deviation about the mean; `range`, the
+            least and the greatest value; `ci`, the 95 % bootstrap interval of the interquartile
+            mean, as in `jaxlog.compare`; `lanes`, a thin line for each lane; None, nothing.
+          ax: where to draw a single metric; None makes a figure.
+
+        Returns:
+          The axes; for several names a list of them.
+
+        Raises:
+          LookupError: there is no such metric, call or label, or no finite value.
+          ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
+          TypeError: a metric is no number.
+          ValueError: `x`, `spread` or `ax` is not as said above.
+
+        >>> import tempfile
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory) as run:
+        ...         for step in range(3):
+        ...             run.log({"loss": [0.5 / (step + 1), 0.25]}, step=step)
+        ...     ax = jaxlog.read_run(directory).plot("loss", spread="range")
+        >>> ax.get_title(loc="left"), ax.get_xlabel()
+        ('loss', 'update')
+        """
+        with needs_extra("plots"):
+            from jaxlog.explore.plotting import plot
+        return plot(self.by_name(), names, call=call, by=by, x=x, spread=spread, ax=ax)
