@@ -172,7 +172,7 @@ def plot_comparison(comparison: Comparison, ax: Axes | None) -> Axes:
     ax.set_yticks(range(len(words)), words)
     ax.set_ylim(len(words) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("score" if comparison.normalized else _plain(comparison.metric))
+    ax.set_xlabel("normalized score" if comparison.normalized else "score")
     ax.set_title(_plain(comparison.metric), loc="left", pad=20)
     caption = f"interquartile mean, {100 * comparison.confidence:.4g} % interval, each score a dot"
     ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)

@@ -138,6 +138,10 @@ class RunData(Views):
         """A row per sampled episode, or per episode of a single environment."""
         return self._table("episodes").frame
 
+    def labels_of_episodes(self) -> tuple[str, ...]:
+        """The columns of `episodes` that are labels."""
+        return self._table("episodes").labels
+
     @property
     def steps(self) -> pl.DataFrame:
         """A row per step of a single environment."""

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal, overload
 from jaxlog.explore.extra import needs_extra
 
 if TYPE_CHECKING:
+    import polars as pl
     from matplotlib.axes import Axes
 
     from jaxlog.explore.curves import Spread
+    from jaxlog.explore.gallery import Gallery
     from jaxlog.explore.groups import By
     from jaxlog.explore.run_data import RunData
 
@@ -24,6 +26,11 @@ class Views(ABC):
     @abstractmethod
     def by_name(self) -> Mapping[str, RunData]:
         """The runs, by their names: that of the directory, or as in `RunsData.names`."""
+
+    @property
+    @abstractmethod
+    def episodes(self) -> pl.DataFrame:
+        """A row per episode."""
 
     @overload
     def plot(
@@ -95,3 +102,35 @@ class Views(ABC):
         with needs_extra("plots"):
             from jaxlog.explore.plotting import plot
         return plot(self.by_name(), names, call=call, by=by, x=x, spread=spread, ax=ax)
+
+    def view_episodes(self, episodes: pl.DataFrame | None = None, *, most: int = 500) -> Gallery:
+        """Shows pictures of episodes: a page with filters, a slider over steps, and an order.
+
+        Last in a cell of a notebook, it is shown there; `.save("episodes.html")` makes a file of
+        it. A picture is that of the svg sink where there is one; else it is drawn of the states in
+        `details`, `initial_state` and `final_state`, or it is a card of the summary.
+
+        Args:
+          episodes: rows of `episodes`, with all of their columns, in the order to be shown in:
+            `run.episodes.filter(~pl.col("success"))`. None takes all.
+          most: so many, from the first, are shown, and the page says how many were left out: it
+            holds all of its pictures.
+
+        Raises:
+          ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
+          ValueError: columns are missing, or `most` is below 1.
+
+        >>> import tempfile
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory):
+        ...         for total in range(3):
+        ...             logger.log_episode_summary({"total_reward": total, "total_steps": 9})
+        ...     run = jaxlog.read_run(directory)
+        ...     run.view_episodes(run.episodes.sort("total_reward").head(2))
+        Gallery(2 episodes)
+        """
+        with needs_extra("pictures of episodes"):
+            from jaxlog.explore.gallery import gallery
+        return gallery(self.by_name(), self.episodes if episodes is None else episodes, most)
