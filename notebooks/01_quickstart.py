@@ -111,10 +111,9 @@ run.metrics.select("step", "env_step", "seed", "episode_count", "episode_return_
 # It learns: the mean over the seeds, and a standard deviation about it.
 
 # %%
-run.plot("episode_return_mean", x="env_step");
-
+ax = run.plot("episode_return_mean", x="env_step")
 # %% [markdown]
 # Several metrics stand side by side, here with a line for each seed.
 
 # %%
-run.plot(["episode_length_mean", "policy_loss", "entropy"], by="seed", spread=None);
+axes = run.plot(["episode_length_mean", "policy_loss", "entropy"], by="seed", spread=None)

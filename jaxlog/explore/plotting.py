@@ -69,7 +69,7 @@ def plot(
     for metric, groups in zip(metrics, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
             raise LookupError(f"{metric!r}: has no finite value yet, and nothing to plot")
-    caption = _caption([curve for groups in curves for curve in groups.values()], spread)
+    caption = _caption(curves, spread)
     if isinstance(names, str):
         own = ax is None
         if ax is None:
@@ -187,13 +187,14 @@ def _colours(count: int) -> list[Any]:
     return list(mpl.colormaps[_MANY](np.linspace(0.1, 0.9, count)))
 
 
-def _caption(curves: Sequence[Curve], spread: Spread) -> str:
-    most = max(len(curve.lanes) for curve in curves)
+def _caption(plots: Sequence[Mapping[tuple[Any, ...], Curve]], spread: Spread) -> str:
+    counts = [len(curve.lanes) for groups in plots for curve in groups.values() if len(curve.x)]
+    fewest, most = min(counts), max(counts)
+    each = " each" if max(map(len, plots)) > 1 else ""
     if most == 1:
-        return "one lane" if all(len(curve.lanes) for curve in curves) else ""
-    fewest = min(len(curve.lanes) for curve in curves)
+        return f"one lane{each}"
     lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"{SPREADS[spread]}, {lanes} lanes{' each' if len(curves) > 1 else ''}"
+    return f"{SPREADS[spread]}, {lanes} lanes{each}"
 
 
 def _legend(ax: Axes, *, beside: bool = True, figure: Figure | None = None) -> Legend:
