@@ -112,6 +112,7 @@ run.metrics.select("step", "env_step", "seed", "episode_count", "episode_return_
 
 # %%
 ax = run.plot("episode_return_mean", x="env_step")
+
 # %% [markdown]
 # Several metrics stand side by side, here with a line for each seed.
 

@@ -105,6 +105,7 @@ with logger.open(directory):
 
 run = jaxlog.read_run(directory)
 axes = run.plot(["success_rate", "in_lava_rate", "episode_length_mean"], spread="range")
+
 # %% [markdown]
 # The sampled episodes are a frame like any other. How did those end that failed?
 

@@ -80,6 +80,7 @@ with logger.open(directory):
 # %%
 run = jaxlog.read_run(directory)
 ax = run.plot("episode_return", spread="ci")
+
 # %% [markdown]
 # The last hundred updates as a table. `lower` and `upper` come from a stratified bootstrap over the
 # seeds, as Agarwal et al. (NeurIPS 2021) propose.
