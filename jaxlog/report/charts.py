@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxlog.render.markup import number as coordinate
 from jaxlog.report.curves import Curve, limits, spread_evenly
-from jaxlog.report.html import Html, joined, tag
+from jaxlog.report.html import Html, brief, joined, tag
 from jaxlog.report.sites import Chart, Places, Site
 from jaxlog.sinks.console import values as console
 
@@ -37,13 +37,13 @@ def figure(site: int, number: int, chart: Chart, of: Site) -> Html:
       chart: what it shows.
       of: the call site.
     """
-    last = [values for values in chart.last.values() if len(values)]
+    last = [values for values in chart.last.values() if len(of.groups) == 1]  # else see the table
     odd = f" {chart.odd:,} not finite" if chart.odd else ""
     return tag(
         "figure",
         tag(
             "figcaption",
-            tag("bdi", chart.key, class_="key"),
+            tag("bdi", brief(chart.key), class_="key"),
             tag("span", f" {value(np.concatenate(last))}", class_="last") if last else "",
             tag("span", odd, class_="odd") if odd else "",
         ),
@@ -82,7 +82,7 @@ def _drawing(chart: Chart, site: Site) -> Html:
     shown = [list(chart.groups)[i] for i in spread_evenly(len(chart.groups), _DRAWN)]
     curves = {group: chart.groups[group].thinned(_POINTS) for group in shown}
     around = limits(curves.values())
-    title = tag("title", f"{chart.key} by step")
+    title = tag("title", f"{brief(chart.key)} by step")
     frame = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img"}
     if around is None:
         nothing = tag("text", "no finite value", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
@@ -131,7 +131,7 @@ class _Scale:
 
 def _axes(across: _Scale, up: _Scale) -> list[Html]:
     found = []
-    for tick in ticks(up.low, up.high, 4):
+    for tick in ticks(up.low, up.high, 5):
         y = float(up(tick))
         grid = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": y, "y2": y}
         found.append(tag("line", class_="grid", **grid))

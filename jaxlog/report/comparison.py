@@ -9,7 +9,7 @@ import numpy as np
 from jaxlog.explore.intervals import CONFIDENCE, bootstrap_interval
 from jaxlog.host.lanes import interquartile_mean
 from jaxlog.report.charts import COLOURS, number, value
-from jaxlog.report.html import Html, joined, tag
+from jaxlog.report.html import Html, brief, joined, tag
 from jaxlog.report.sites import Chart, Site
 
 MOST_ROWS = 400
@@ -42,8 +42,14 @@ def comparison(site: Site) -> Html:
     if left_out:
         note += f" {left_out} metrics more are left out: the table would be too long."
     several = len(site.groups) > 1
-    heads = ["metric", *(["group"] if several else []), "lanes", "last", "IQM", f"{percent} of IQM"]
-    head = tag("tr", *(tag("th", text, scope="col") for text in heads), tag("th", scope="col"))
+    numbers = ("lanes", "last", "IQM", f"{percent} of IQM")
+    heads = [
+        tag("th", "metric", scope="col"),
+        tag("th", "group", scope="col") if several else "",
+        *(tag("th", text, scope="col", class_="number") for text in numbers),
+        tag("th", "", scope="col") if several else "",
+    ]
+    head = tag("tr", *heads)
     table = tag("table", tag("thead", head), *bodies, class_="comparison")
     return joined(
         tag("p", note, class_="note"),
@@ -67,7 +73,7 @@ def _intervals(site: Site, charts: list[Chart]) -> Mapping[tuple[int, int], Inte
                 low, high = bootstrap_interval([scores])
                 ends = zip(iqm.tolist(), low.tolist(), high.tolist(), strict=True)
             else:
-                ends = iter([(np.nan,) * 3] * len(members))
+                ends = iter([(np.nan, np.nan, np.nan)] * len(members))
             found |= {(place, group): end for (place, _), end in zip(members, ends, strict=True)}
     return found
 
@@ -77,10 +83,9 @@ def _rows(site: Site, chart: Chart, of_chart: Mapping[int, Interval]) -> Iterato
     finite = [mark for mark in marks if np.isfinite(mark)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
     for i, (group, (iqm, lower, upper)) in enumerate(of_chart.items()):
-        name = tag("bdi", chart.key)
+        name = tag("bdi", brief(chart.key))
         first = tag("th", name, scope="rowgroup", rowspan=str(len(of_chart)))
         swatch = tag("span", class_=f"swatch c{group % COLOURS}")
-        known = np.isfinite(lower)
         yield tag(
             "tr",
             first if not i else "",
@@ -88,31 +93,31 @@ def _rows(site: Site, chart: Chart, of_chart: Mapping[int, Interval]) -> Iterato
             tag("td", str(len(chart.last[group])), class_="number"),
             tag("td", value(chart.last[group]), class_="number"),
             tag("td", number(iqm) if np.isfinite(iqm) else "", class_="number"),
-            tag("td", f"{number(lower)} to {number(upper)}" if known else "", class_="number"),
-            tag("td", _mark(group, (iqm, lower, upper), low, high), class_="forest"),
+            tag("td", _between(lower, upper), class_="number"),
+            _mark(group, (iqm, lower, upper), low, high) if len(site.groups) > 1 else "",
         )
+
+
+def _between(lower: float, upper: float) -> str:
+    if not np.isfinite(lower):
+        return ""
+    return f"{number(lower)} to {number(upper)}" if lower < upper else "all are equal"
 
 
 def _mark(group: int, interval: Interval, low: float, high: float) -> Html:
     """Where the interval lies among those of the other groups."""
     iqm, lower, upper = interval
     if not (high > low and np.isfinite(high / 2 - low / 2) and np.isfinite(iqm)):
-        return Html("")
+        return tag("td", "")
 
     def x(value: float) -> float:
         return 6 + (value / 2 - low / 2) / (high / 2 - low / 2) * (_WIDTH - 12)
 
     middle = _HEIGHT / 2
-    bar = ""
+    bar = Html("")
     if np.isfinite(lower):
-        bar = tag(
-            "line",
-            class_=f"line c{group % COLOURS}",
-            x1=x(lower),
-            x2=x(upper),
-            y1=middle,
-            y2=middle,
-        )
+        ends = {"x1": x(lower), "x2": x(upper), "y1": middle, "y2": middle}
+        bar = tag("line", class_=f"line c{group % COLOURS}", **ends)
     dot = tag("circle", class_=f"dot c{group % COLOURS}", cx=x(iqm), cy=middle, r=4)
-    box = f"0 0 {_WIDTH} {_HEIGHT}"
-    return tag("svg", bar, dot, viewBox=box, width=_WIDTH, height=_HEIGHT, aria_hidden="true")
+    size = {"viewBox": f"0 0 {_WIDTH} {_HEIGHT}", "width": _WIDTH, "height": _HEIGHT}
+    return tag("td", tag("svg", bar, dot, aria_hidden="true", **size), class_="forest")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog.report.curves import Curve
+from jaxlog.report.html import brief
 from jaxlog.report.sites import Site
 
 
@@ -29,7 +30,7 @@ def _site(site: Site) -> dict[str, Any]:
         "lanes": [{"group": lane.group, "name": lane.name} for lane in site.lanes],
         "charts": [
             {
-                "key": chart.key,
+                "key": brief(chart.key),
                 "groups": {
                     str(number): _curve(curve, kept[site.groups[number].run])
                     for number, curve in chart.groups.items()

@@ -31,6 +31,15 @@ def joined(*parts: str) -> Html:
     return Html("".join(part if isinstance(part, Html) else escape(part) for part in parts))
 
 
+def brief(text: str, most: int = 160) -> str:
+    """A name, or as much of it as anyone reads: those of users may be of any length.
+
+    >>> brief("learning_rate", 8)
+    'learnin…'
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def json_block(values: Any, name: str) -> Html:
     """Data for a script: nothing in it ends the element that it stands in.
 

@@ -6,7 +6,7 @@ import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -15,9 +15,12 @@ from jaxlog.names import CATEGORIES
 from jaxlog.report.charts import figure, legend, nothing
 from jaxlog.report.comparison import comparison
 from jaxlog.report.encoding import encoded
-from jaxlog.report.html import Html, hash_of, joined, json_block, tag
+from jaxlog.report.html import Html, brief, hash_of, joined, json_block, tag
 from jaxlog.report.pictures import gallery, pictures
-from jaxlog.report.sites import MOST_LANES, KeyOf, Site, sites, thinned
+from jaxlog.report.sites import KeyOf, Site, sites, thinned
+
+_LONGEST = 2_000
+"""The characters of a fact that are shown."""
 
 _OPEN = 2
 """Of so many runs the summaries are open; of more, their names stand below each other."""
@@ -59,7 +62,7 @@ def page(
     style, script = _packaged("report.css"), _packaged("report.js")
     found = sites(runs, names, key_of)
     thinned(found)
-    title = summaries[0].name if len(runs) == 1 else f"{len(runs)} runs"
+    title = brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs"
     policy = (
         f"default-src 'none'; img-src data:; style-src {hash_of(style)}; "
         f"script-src {hash_of(script)}; base-uri 'none'; form-action 'none'"
@@ -73,27 +76,27 @@ def page(
         tag("title", f"{title} · jaxlog"),
         Html(f"<style>{style}</style>"),
     )
+    sections = [
+        _section("summary", "Summary", *(_summary(one, len(runs) <= _OPEN) for one in summaries)),
+        *(_curves(number, site) for number, site in enumerate(found)),
+        *(
+            _section(f"comparison-{number}", f"Comparison · {site.name}", comparison(site))
+            for number, site in enumerate(found)
+            if site.charts
+        ),
+        *_episodes(runs, names),
+        _section("settings", "Settings", *map(_settings, runs, names)),
+    ]
+    links = (tag("a", section.title, href=f"#{section.name}") for section in sections)
     body = tag(
         "body",
         tag(
             "header",
             tag("h1", tag("bdi", title)),
             tag("p", f"jaxlog report · {made:%Y-%m-%d %H:%M %Z}"),
+            tag("nav", *links, aria_label="sections"),
         ),
-        tag(
-            "main",
-            _section(
-                "summary", "Summary", *map(_summary, summaries, [len(runs) <= _OPEN] * len(runs))
-            ),
-            *(_curves(number, site) for number, site in enumerate(found)),
-            *(
-                _section(f"comparison-{number}", f"Comparison · {site.name}", comparison(site))
-                for number, site in enumerate(found)
-                if site.charts
-            ),
-            *_episodes(runs, names),
-            _section("settings", "Settings", *map(_settings, runs, names)),
-        ),
+        tag("main", *(section.body for section in sections)),
         json_block(encoded(found), "data"),
         Html(f"<script>{script}</script>"),
     )
@@ -104,14 +107,26 @@ def _packaged(name: str) -> str:
     return importlib.resources.files("jaxlog.report").joinpath(name).read_text("utf-8")
 
 
-def _section(name: str, title: str, *inside: str) -> Html:
+class _Section(NamedTuple):
+    name: str
+    title: str
+    body: Html
+
+
+def _section(name: str, title: str, *inside: str) -> _Section:
     heading = tag("h2", title, id=f"{name}-title")
-    return tag("section", heading, *inside, id=name, aria_labelledby=f"{name}-title")
+    body = tag("section", heading, *inside, id=name, aria_labelledby=f"{name}-title")
+    return _Section(name, title, body)
 
 
 def _summary(summary: Summary, is_open: bool) -> Html:
     rows = [
-        tag("div", tag("dt", label), tag("dd", tag("bdi", text)), class_="bad" if bad else None)
+        tag(
+            "div",
+            tag("dt", label),
+            tag("dd", tag("bdi", brief(text, _LONGEST))),
+            class_="bad" if bad else None,
+        )
         for label, text, bad in summary.facts
         if text
     ]
@@ -119,9 +134,11 @@ def _summary(summary: Summary, is_open: bool) -> Html:
         "details",
         tag(
             "summary",
-            tag("bdi", summary.name, class_="name"),
+            tag("bdi", brief(summary.name), class_="name"),
             " ",
-            tag("span", summary.status, class_=f"status {summary.status}", title=summary.said),
+            tag(
+                "span", summary.status, class_=f"status {summary.status}", title=brief(summary.said)
+            ),
         ),
         tag("dl", *rows),
         class_="run",
@@ -129,7 +146,7 @@ def _summary(summary: Summary, is_open: bool) -> Html:
     )
 
 
-def _curves(number: int, site: Site) -> Html:
+def _curves(number: int, site: Site) -> _Section:
     sized = (
         f"{site.lines:,} lines of {site.num_lanes:,} {'lane' if site.num_lanes == 1 else 'lanes'}"
     )
@@ -138,7 +155,7 @@ def _curves(number: int, site: Site) -> Html:
         notes.append("Lines are means over the lanes of a group, bands one standard deviation.")
     if len(site.groups) < site.num_groups:
         notes.append(f"{len(site.groups)} of {site.num_groups:,} groups are shown, spread evenly.")
-    if len(site.lanes) >= MOST_LANES:
+    if len(site.lanes) < sum(len(group.lanes) for group in site.groups):
         notes.append(f"{len(site.lanes)} lanes have curves of their own, spread evenly.")
     front = [i for i, chart in enumerate(site.charts) if not chart.beside]
     behind = [i for i, chart in enumerate(site.charts) if chart.beside]
@@ -146,7 +163,8 @@ def _curves(number: int, site: Site) -> Html:
     for category in CATEGORIES:
         of = [i for i in front if site.charts[i].category == category]
         if of:
-            parts += [tag("h3", category), _grid(number, of, site)]
+            parts += [] if len(of) == len(front) else [tag("h3", category)]
+            parts.append(_grid(number, of, site))
     if behind:
         told = f"std, min and max of these ({len(behind)} charts)"
         parts.append(
@@ -171,12 +189,12 @@ def _grid(number: int, charts: Sequence[int], site: Site) -> Html:
     return tag("div", *figures, class_="charts")
 
 
-def _episodes(runs: Sequence[RunData], names: Sequence[str]) -> list[Html]:
+def _episodes(runs: Sequence[RunData], names: Sequence[str]) -> list[_Section]:
     parts: list[Html] = []
     for run, name in zip(runs, names, strict=True):
         found, there_are = pictures(run.path)
         if there_are:
-            parts += [tag("h3", tag("bdi", name))] if len(runs) > 1 else []
+            parts += [tag("h3", tag("bdi", brief(name)))] if len(runs) > 1 else []
             parts.append(gallery(found, there_are))
     return [_section("episodes", "Episodes", *parts)] if parts else []
 
@@ -190,4 +208,4 @@ def _settings(run: RunData, name: str) -> Html:
             blocks.append(joined(tag("h4", title), tag("pre", text, tabindex="0")))
     if not blocks:
         blocks = [tag("p", "run.json tells none.", class_="note")]
-    return tag("details", tag("summary", tag("bdi", name)), *blocks, class_="settings")
+    return tag("details", tag("summary", tag("bdi", brief(name))), *blocks, class_="settings")

@@ -39,7 +39,7 @@ class Picture(NamedTuple):
 
 
 def pictures(directory: Path) -> tuple[list[Picture], int]:
-    """Pictures of a run's episodes, from its beginning to its end, and how many there are in all."""
+    """Pictures of a run's episodes, from its first to its last, and how many there are in all."""
     files = sorted(
         (path for path in directory.glob("svg/**/*.svg") if path.is_file() and _is_of_one(path)),
         key=lambda path: (_step_of(path), path.as_posix()),
@@ -55,7 +55,7 @@ def gallery(found: Sequence[Picture], there_are: int) -> Html:
     shown = [
         tag(
             "figure",
-            tag("img", src=_address(one.svg), alt=one.title, loading="lazy"),
+            tag("img", src=_address(one.svg), alt=one.title, decoding="async"),
             tag("figcaption", tag("bdi", one.title)),
             class_="episode",
         )
@@ -95,7 +95,8 @@ def _across(files: Sequence[Path]) -> Iterator[Path]:
 
 def _of_file(directory: Path, file: Path) -> Picture:
     parts = file.relative_to(directory / "svg").with_suffix("").parts
-    words = " · ".join(re.sub(r"_0*(?=\d)", " ", part).replace("_env", " · env") for part in parts)
+    words = " · ".join(re.sub(r"(?<=[_-])0+(?=\d)", "", part) for part in parts)
+    words = words.replace("_env_", " · env ").replace("_", " ")
     return Picture(words, file.read_bytes())
 
 

@@ -204,7 +204,7 @@
   }
 
   function axes(svg, site, [first, last], [low, high], across, up, width) {
-    let marks = ticks(low, high, 4);
+    let marks = ticks(low, high, 5);
     if (site.log && high / low >= 10) {
       const powers = ticks(Math.log10(low), Math.log10(high), 4, [1, 2, 5, 10]).filter(Number.isInteger);
       if (powers.length > 1) marks = powers.map((power) => Math.pow(10, power));
@@ -266,8 +266,11 @@
     box.hidden = false;
     const scaled = figure.clientWidth / width;
     const left = at * scaled + 14;
-    const fits = left + box.offsetWidth <= figure.clientWidth;
-    box.style.left = (fits ? left : Math.max(0, at * scaled - 14 - box.offsetWidth)) + "px";
+    const before = at * scaled - 14 - box.offsetWidth;
+    const { left: margin } = figure.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - margin - 8;
+    const after = left + box.offsetWidth <= room || margin + before < 8;
+    box.style.left = Math.max(8 - margin, after ? Math.min(left, room - box.offsetWidth) : before) + "px";
     figure.dataset.at = at;
   }
 

@@ -13,10 +13,13 @@ from jaxlog.events import Key
 from jaxlog.explore.run_data import RunData
 from jaxlog.names import CATEGORIES
 from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
+from jaxlog.report.html import brief
 
-MOST_LANES = 64
-"""So many lanes of a call site have a curve of their own; groups are of all lanes."""
-MOST_GROUPS = 48
+MOST_LANES, MOST_GROUPS = 64, 48
+"""So many lanes of a call site have curves of their own, and so many groups; a group's are of all
+its lanes."""
+CURVES = 5_000
+"""About so many curves of either a call site has, so that with hundreds of metrics it has fewer."""
 POINTS = 250_000
 """About so many points of curves a report has, so that its file stays small."""
 FEWEST, MOST = 24, 600
@@ -144,13 +147,16 @@ def _site(call: str, runs: Sequence[RunData], names: Sequence[str], key_of: KeyO
         if frame is not None and place is not None and len(frame):
             prefix = names[number] if len(runs) > 1 else ""
             every += _groups(number, frame, place, run.labels_of(call), prefix)
-    groups = [every[i] for i in spread_evenly(len(every), MOST_GROUPS)]
+    present = [frame for frame in frames if frame is not None]
+    columns = {name for frame in present for name, kind in frame.schema.items() if _is_number(kind)}
+    room = max(8, CURVES // max(1, len(columns)))
+    groups = [every[i] for i in spread_evenly(len(every), min(room, MOST_GROUPS))]
     lanes = [
         LaneOf(number, name, place)
         for number, (group, own) in enumerate(groups)
         for place, name in zip(group.lanes, own, strict=True)
     ]
-    lanes = [lanes[i] for i in spread_evenly(len(lanes), MOST_LANES)]
+    lanes = [lanes[i] for i in spread_evenly(len(lanes), min(room, MOST_LANES))]
     chosen = [group for group, _ in groups]
     charts: dict[str, Chart] = {}
     for number, (run, frame, place) in enumerate(zip(runs, frames, places, strict=True)):
@@ -168,10 +174,14 @@ def _site(call: str, runs: Sequence[RunData], names: Sequence[str], key_of: KeyO
         chosen,
         lanes,
         ranked,
-        lines=sum(len(frame) for frame in frames if frame is not None),
+        lines=sum(map(len, present)),
         num_lanes=sum(len(place.lanes) for place in places if place is not None),
         num_groups=len(every),
     )
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind == pl.Boolean
 
 
 def _groups(
@@ -187,9 +197,9 @@ def _groups(
         name = _named(told) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
         of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
         of[0].append(place)
-        of[1].append(" · ".join(part for part in (prefix, name) if part) or "the run")
+        of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
     return [
-        (Group(run, name or ("all lanes" if len(own) > 1 else own[0]), lanes), own)
+        (Group(run, brief(name or ("all lanes" if len(own) > 1 else own[0])), lanes), own)
         for name, (lanes, own) in found.items()
     ]
 
@@ -214,7 +224,7 @@ def _add(
     fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
     of_episodes = "episode_count" in frame.columns
     for name, kind in frame.schema.items():
-        if name in fields or not (kind.is_numeric() or kind == pl.Boolean):
+        if name in fields or not _is_number(kind):
             continue
         values, there = places.values(frame[name])
         if not there.any():
