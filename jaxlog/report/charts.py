@@ -100,6 +100,7 @@ def _drawing(chart: Chart, site: Site) -> Html:
         if curve.low is not None and curve.high is not None and len(shown) <= _BANDS:
             band = _band(x, up(curve.low), up(curve.high))
             parts.append(tag("path", class_=f"band {looks}", d=band))
+        looks += " alone" if len(x) == 1 else ""
         parts.append(tag("path", class_=f"line {looks}", d=_path(x, up(curve.values))))
     return tag("svg", *parts, **frame)
 

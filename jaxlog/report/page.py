@@ -22,6 +22,9 @@ from jaxlog.report.sites import KeyOf, Site, sites, thinned
 _LONGEST = 2_000
 """The characters of a fact that are shown."""
 
+_SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
+"""One after the other they are the page's script."""
+
 _OPEN = 2
 """Of so many runs the summaries are open; of more, their names stand below each other."""
 
@@ -59,7 +62,7 @@ def page(
       key_of: tells what the column of a metric is of.
       made: when.
     """
-    style, script = _packaged("report.css"), _packaged("report.js")
+    style, script = _packaged("report.css"), "\n".join(map(_packaged, _SCRIPTS))
     found = sites(runs, names, key_of)
     thinned(found)
     title = brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs"
@@ -120,6 +123,7 @@ def _section(name: str, title: str, *inside: str) -> _Section:
 
 
 def _summary(summary: Summary, is_open: bool) -> Html:
+    said = {"class_": f"status {summary.status}", "title": brief(summary.said)}
     rows = [
         tag(
             "div",
@@ -136,9 +140,7 @@ def _summary(summary: Summary, is_open: bool) -> Html:
             "summary",
             tag("bdi", brief(summary.name), class_="name"),
             " ",
-            tag(
-                "span", summary.status, class_=f"status {summary.status}", title=brief(summary.said)
-            ),
+            tag("span", summary.status, **said),
         ),
         tag("dl", *rows),
         class_="run",
