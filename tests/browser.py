@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 REQUIRED = "JAXLOG_BROWSER_TESTS"
-"""The variable of the environment which, set to `required`, makes it a failure to have no browser."""
+"""Set to `required` in the environment, it is a failure to have no browser."""
 
 _FLAGS = (
     "--disable-gpu",
@@ -54,7 +54,7 @@ def open_page() -> Iterator[Open]:
 
     # Ended after each test: while it runs, its thread has an event loop, and others cannot start.
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*_FLAGS])
+        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
 
         def open_page(file: Path, **options: Any) -> Opened:
             opened = Opened(browser.new_page(**options))

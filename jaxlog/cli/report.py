@@ -18,6 +18,7 @@ from jaxlog.cli.lines import key_of
 from jaxlog.explore.finding import run_files
 from jaxlog.explore.run_data import RunData
 from jaxlog.explore.runs_data import read_runs
+from jaxlog.report.summary import Summary
 
 _Runs = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")
@@ -50,31 +51,37 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
     if output.exists() and not force:
         raise CommandError(f"{output}: there already; give --force to write over it, or --output")
     found = read_runs(run)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        text = _page(list(found), found.names)
-    for warning in caught:
-        print(f"jaxlog: {' '.join(str(warning.message).split())}", file=sys.stderr)
-    _write(text, output)
+    _write(_page(list(found), found.names), output)
     print(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
     return 0
 
 
 def _page(found: Sequence[RunData], names: Sequence[str]) -> str:
     try:
-        from jaxlog.report.page import Summary, page
+        summaries = [_summary(one) for one in found]
+        from jaxlog.report.page import page
     except ModuleNotFoundError as error:
         raise CommandError(
             f"report: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
         ) from None
-    summaries = []
-    for one in found:
-        run = runs.Found(one.path, one.info, one.status)
-        files = run_files(run.path)
-        told = facts(run, list(last_events(files)), files)
-        rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
-        summaries.append(Summary(run.name, run.status, run.said, rows))
     return page(found, names, summaries, key_of, datetime.now().astimezone())
+
+
+def _summary(one: RunData) -> Summary:
+    """What is told of a run; of lines that cannot be read, the user is told, too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        for call in one.calls:
+            one.metrics_of(call)
+    broken = [" ".join(str(warning.message).split()) for warning in caught]
+    for text in broken:
+        print(f"jaxlog: {text}", file=sys.stderr)
+    run = runs.Found(one.path, one.info, one.status)
+    files = run_files(run.path)
+    told = facts(run, list(last_events(files)), files)
+    rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
+    rows += [("broken", text, True) for text in broken]
+    return Summary(run.name, run.status, run.said, rows)
 
 
 def _write(text: str, file: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,32 +17,13 @@ from jaxlog.report.encoding import encoded
 from jaxlog.report.html import Html, brief, hash_of, joined, json_block, tag
 from jaxlog.report.pictures import gallery, pictures
 from jaxlog.report.sites import KeyOf, Site, sites, thinned
-
-_LONGEST = 2_000
-"""The characters of a fact that are shown."""
+from jaxlog.report.summary import Summary, summarised
 
 _SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
 """One after the other they are the page's script."""
 
 _OPEN = 2
 """Of so many runs the summaries are open; of more, their names stand below each other."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What is told of a run beside its numbers.
-
-    Attributes:
-      name: what it is called.
-      status: a word: `finished`, `killed`.
-      said: the same in words.
-      facts: names and values, in rows; the third is whether it is bad news.
-    """
-
-    name: str
-    status: str
-    said: str
-    facts: Sequence[tuple[str, str, bool]]
 
 
 def page(
@@ -80,7 +60,11 @@ def page(
         Html(f"<style>{style}</style>"),
     )
     sections = [
-        _section("summary", "Summary", *(_summary(one, len(runs) <= _OPEN) for one in summaries)),
+        _section(
+            "summary",
+            "Summary",
+            *(summarised(one, is_open=len(runs) <= _OPEN) for one in summaries),
+        ),
         *(_curves(number, site) for number, site in enumerate(found)),
         *(
             _section(f"comparison-{number}", f"Comparison · {site.name}", comparison(site))
@@ -120,32 +104,6 @@ def _section(name: str, title: str, *inside: str) -> _Section:
     heading = tag("h2", title, id=f"{name}-title")
     body = tag("section", heading, *inside, id=name, aria_labelledby=f"{name}-title")
     return _Section(name, title, body)
-
-
-def _summary(summary: Summary, is_open: bool) -> Html:
-    said = {"class_": f"status {summary.status}", "title": brief(summary.said)}
-    rows = [
-        tag(
-            "div",
-            tag("dt", label),
-            tag("dd", tag("bdi", brief(text, _LONGEST))),
-            class_="bad" if bad else None,
-        )
-        for label, text, bad in summary.facts
-        if text
-    ]
-    return tag(
-        "details",
-        tag(
-            "summary",
-            tag("bdi", brief(summary.name), class_="name"),
-            " ",
-            tag("span", summary.status, **said),
-        ),
-        tag("dl", *rows),
-        class_="run",
-        open="" if is_open else None,
-    )
 
 
 def _curves(number: int, site: Site) -> _Section:

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog.events import Key
-from jaxlog.explore.run_data import RunData
+from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
 from jaxlog.names import CATEGORIES
 from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
 from jaxlog.report.html import brief
@@ -124,7 +124,9 @@ def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[
       names: what they are called.
       key_of: tells what a column is of.
     """
-    calls = dict.fromkeys(call for run in runs for call in run.calls)
+    calls = {call for run in runs for call in run.calls}
+    usual = [call for call in DEFAULT_CALLS if call in calls]
+    calls = [*usual, *sorted(calls.difference(usual))]
     return [_site(call, runs, names, key_of) for call in calls]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog.cli.main import main
+from tests.explore.files import Event, write
 
 _VOID = {"meta", "img"}
 
@@ -61,6 +63,12 @@ class Parsed(HTMLParser):
             if inside[-1:] == ("script",) and text.startswith("[")
         ]
         return json.loads(text)
+
+
+def run_of(directory: Path, events: Iterable[Event]) -> Path:
+    """A new directory with the lines of some events."""
+    directory.mkdir()
+    return write(directory, events)
 
 
 def page_of(output: Path, *runs: Path) -> Parsed:
