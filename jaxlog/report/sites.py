@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog.events import Key
+from jaxlog.explore.groups import is_seed
 from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
 from jaxlog.names import CATEGORIES
 from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
@@ -195,7 +196,7 @@ def _groups(
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, row in enumerate(rows):
         told = {label: value for label, value in row.items() if value is not None}
-        group = _named({k: v for k, v in told.items() if not k.endswith("seed")})
+        group = _named({k: v for k, v in told.items() if not is_seed(k)})
         name = _named(told) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
         of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
         of[0].append(place)

@@ -131,6 +131,7 @@ def hostile(directory: Path) -> Path:
                 for lane in range(2)
             )
             yield metrics(step, *lanes)
+        yield episode(1, {"environment_id": 0, HOSTILE: HOSTILE})
 
     run_of(directory, events())
     facts: dict[str, Any] = dict.fromkeys(("name", "error", "git"), HOSTILE)
