@@ -73,7 +73,7 @@ def _summary(one: RunData) -> Summary:
         warnings.simplefilter("always", UserWarning)
         for call in one.calls:
             one.metrics_of(call)
-        _ = one.episodes  # read once, here
+        _ = one.episodes, one.evaluations  # read once, here
     broken = [" ".join(str(warning.message).split()) for warning in caught]
     for text in broken:
         print(f"jaxlog: {text}", file=sys.stderr)

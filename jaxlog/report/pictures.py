@@ -55,7 +55,6 @@ def gallery(found: Sequence[Picture], there_are: int) -> Html:
         tag(
             "figure",
             tag("img", src=_address(one.svg), alt=one.title, decoding="async"),
-            tag("figcaption", tag("bdi", one.title)),
             class_="episode",
         )
         for one in found
