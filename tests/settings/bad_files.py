@@ -217,6 +217,11 @@ BAD_FILES = {
         "bad.yaml:1:14: statistics.0: got 'P50', takes one of mean, std, min, max, sum, count, "
         "median, or a percentile, p0 to p100; did you mean 'p50'?",
     ),
+    "a percentile in other digits": (
+        "statistics: [p\u0665]",
+        "bad.yaml:1:14: statistics.0: got 'p\u0665', takes one of mean, std, min, max, sum, count, "
+        "median, or a percentile, p0 to p100",
+    ),
     "a statistic twice": (
         "statistics: [mean, mean]",
         "bad.yaml:1:20: statistics.1: mean stands there twice",
