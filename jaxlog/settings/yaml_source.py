@@ -58,6 +58,10 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # with the mark that Windows begins it with
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(
+                f"{path}: is a link to {path.readlink()}, which is not there"
+            ) from None
         raise ConfigError(f"{path}: there is no such file{_beside(path, asked_by)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
@@ -98,7 +102,7 @@ def _beside(path: Path, asked_by: Path | None) -> str:
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
     found = path.parent.glob("*.y*ml")
-    others = sorted(other.name for other in found if asked_by is None or other != asked_by)
+    others = sorted(other.name for other in found if other != asked_by and other.is_file())
     if not others:
         return ""
     there = f"in {path.parent} there are: {', '.join(others)}"
