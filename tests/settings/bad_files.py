@@ -361,6 +361,11 @@ BAD_FILES = {
         "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
         "tensorboard, memory; did you mean kind: wandb?",
     ),
+    "a kind under another name": (
+        "sinks:\n  - type: wandb\n    mode: offline",
+        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory; did you mean kind: wandb?",
+    ),
     "a sink that is text": (
         "sinks: [jsonl]",
         "bad.yaml:1:9: sinks.0: got 'jsonl', takes a mapping with the key kind; did you mean "
@@ -514,6 +519,20 @@ BAD_FILES = {
         "mode: offline",
         f"bad.yaml:1:1: mode: unknown key; it is a key of sinks: wandb (the keys are: {KEYS})",
     ),
+    "a sink outside of sinks": (
+        "wandb: {project: maze}",
+        "bad.yaml:1:1: wandb: unknown key; it is a kind of sink, and stands in sinks: [{kind: "
+        f"wandb}}] (the keys are: {KEYS})",
+    ),
+    "settings under a name": (
+        "logging:\n  log_frequency: 3\n  colour: red",
+        "bad.yaml:1:1: logging: unknown key; log_frequency in it is one, and stands at the top "
+        f"(the keys are: {KEYS})",
+    ),
+    "extends, misspelt": (
+        "extend: base.yaml",
+        f"bad.yaml:1:1: extend: unknown key; did you mean extends? (the keys are: {KEYS})",
+    ),
     "a merge key": (
         "<<: {strict: true}",
         "bad.yaml:1:1: <<: unknown key; to begin with another file's settings, write `extends: "
@@ -580,11 +599,23 @@ BAD_FILES = {
     ),
     "a tab": (
         "sinks:\n\t- kind: jsonl",
-        "bad.yaml:2:1: is not YAML: found character '\\t' that cannot start any token",
+        "bad.yaml:2:1: is not YAML: found character '\\t' that cannot start any token; "
+        "indent with spaces",
     ),
     "two colons": (
         "log_frequency: 1 : 2",
-        "bad.yaml:1:18: is not YAML: mapping values are not allowed here",
+        "bad.yaml:1:18: is not YAML: mapping values are not allowed here; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
+    ),
+    "a key of a sink that is not indented as the others": (
+        "sinks:\n  - kind: wandb\n  project: maze",
+        "bad.yaml:3:3: is not YAML: expected <block end>, but found '?'; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
+    ),
+    "a key that is indented": (
+        "log_frequency: 3\n  strict: true",
+        "bad.yaml:2:9: is not YAML: mapping values are not allowed here; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
     ),
     "an open quote": (
         "include: ['a]",
@@ -592,7 +623,8 @@ BAD_FILES = {
     ),
     "an odd character": (
         "log_frequency: @ten",
-        "bad.yaml:1:16: is not YAML: found character '@' that cannot start any token",
+        "bad.yaml:1:16: is not YAML: found character '@' that cannot start any token; put "
+        "the text in quotes",
     ),
     "an alias of nothing": (
         "log_frequency: *ten",
