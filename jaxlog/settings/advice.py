@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from jaxlog.names import look_up
 from jaxlog.settings.models import LoggingConfig
 from jaxlog.settings.problems import Place
-from jaxlog.settings.wording import Location
+from jaxlog.settings.wording import Location, key_of
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -98,14 +98,14 @@ def _of_names(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location
         if name in config.include and in_one_source("include", "exclude"):
             yield (
                 ("exclude", index),
-                f"{name} stands in include, too; what is excluded is not logged",
+                f"{key_of((name,))} stands in include, too; what is excluded is not logged",
             )
     for index, name in enumerate(config.include):
         switch = look_up(name.rpartition("/")[2]).setting
         if switch and not getattr(config, switch) and in_one_source("include", switch):
             yield (
                 ("include", index),
-                f"{name} is included, and {switch}: false leaves it out of the lines",
+                f"{key_of((name,))} is included, and {switch}: false leaves it out of the lines",
             )
     named = config.statistics if isinstance(config.statistics, Mapping) else {}
     for key, names in (("statistics", named), ("histograms", config.histograms)):

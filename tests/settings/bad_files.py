@@ -178,6 +178,15 @@ BAD_FILES = {
         "include: [loss, loss]",
         "bad.yaml:1:17: include.1: loss stands there twice",
     ),
+    "a name with a line break twice": (
+        'include: ["a\\nb", "a\\nb"]',
+        "bad.yaml:1:19: include.1: 'a\\nb' stands there twice",
+    ),
+    "a key in a value with a line break": (
+        'log_frequency: {"a\\nb": 1}',
+        "bad.yaml:1:1: log_frequency: got {'a\\nb': 1}, takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
     "a set": (
         "include: !!set {loss}",
         "bad.yaml:1:1: include: got {loss: null}, takes a list, each text",

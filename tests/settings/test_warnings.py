@@ -87,6 +87,15 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
             "2:14: exclude.1: b stands in include, too; what is excluded is not logged",
         ),
         (
+            'include: ["a\\nb"]\nexclude: ["a\\nb"]',
+            "2:11: exclude.0: 'a\\nb' stands in include, too; what is excluded is not logged",
+        ),
+        (
+            'include: ["\\e_loss"]\nlog_loss_metrics: false',
+            "1:11: include.0: '\\x1b_loss' is included, and log_loss_metrics: false leaves it "
+            "out of the lines",
+        ),
+        (
             "include: [x, eval/critic_loss]\nlog_loss_metrics: false",
             "1:14: include.1: eval/critic_loss is included, and log_loss_metrics: false leaves it "
             "out of the lines",
