@@ -102,9 +102,11 @@ class Found(NamedTuple):
 def time_of(facts: dict[str, Any], key: str) -> float | None:
     """A time of run.json, in seconds since 1970."""
     try:
-        return datetime.fromisoformat(facts[key]).timestamp()
+        seconds = datetime.fromisoformat(facts[key]).timestamp()
+        datetime.fromtimestamp(seconds).astimezone()  # years at the ends of the calendar it refuses
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return seconds
 
 
 def observed(path: Path) -> Found:
