@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test versions oldest newest lint schema bench soak kills clean
+.PHONY: demo test versions oldest newest lint schema notebooks bench soak kills clean
 .DEFAULT_GOAL := test
 
 CONFIG := configs/batched.yaml
@@ -25,6 +25,9 @@ lint: .venv/made  ## style and types
 
 schema: .venv/made  ## configs/schema.json and docs/settings.md, from the settings' models
 	$(BIN)/python configs/generate.py
+
+notebooks: .venv/made  ## the notebooks' outputs, from their scripts
+	$(BIN)/python notebooks/execute.py
 
 bench: .venv/made  ## what logging costs, against references in the same run
 	$(BIN)/python -m benchmarks

@@ -16,6 +16,8 @@ from jaxlog.events import MetricsEvent as MetricsEvent
 from jaxlog.events import RunInfo as RunInfo
 from jaxlog.events import StepEvent as StepEvent
 from jaxlog.events import TaskEvent as TaskEvent
+from jaxlog.explore.comparing import Comparison as Comparison
+from jaxlog.explore.comparing import compare as compare
 from jaxlog.explore.run_data import RunData as RunData
 from jaxlog.explore.run_data import read_run as read_run
 from jaxlog.explore.runs_data import RunsData as RunsData

@@ -1,72 +1,120 @@
 # %% [markdown]
-# # A first run, read back
+# # A first run: train, read, plot
 #
-# Sixteen seeds of a toy learner train in one compiled program. Each update plays 64 episodes;
-# jaxlog computes their aggregates in the program, and picks a few of them whole.
+# Four seeds of a policy-gradient learner balance CartPole in one compiled program. jaxlog computes
+# the statistics of each update's episodes in the program, and carries those of all seeds to the
+# host in one call.
 
 # %%
+import tempfile
+
+import gymnax
 import jax
 import jax.numpy as jnp
+import optax
+from gymnax.wrappers import LogWrapper
 
 import jaxlog
+
+NUM_ENVS, ROLLOUT, UPDATES = 32, 64, 200
 
 logger = jaxlog.Logger(
     {
         "batched_logging_enabled": True,
-        "log_frequency": 20,
-        "sample_frequency": 100,
-        "num_samples": 2,
-        "sinks": [{"kind": "memory"}],  # keeps what is logged; no directory is needed
+        "log_frequency": 5,
+        "env_steps_per_update": NUM_ENVS * ROLLOUT,
+        "sinks": [{"kind": "jsonl"}],
     },
-    total_steps=200,
+    total_steps=UPDATES,
 )
+
+# %% [markdown]
+# The learner is REINFORCE: actions of a small network are made likelier by how much better than
+# usual the rewards after them were. Only the call of `jaxlog.batch_step` is about logging.
+
+# %%
+base, params = gymnax.make("CartPole-v1")
+env = LogWrapper(base)
+optimizer = optax.adam(1e-2)
+
+
+def logits_of(weights: dict[str, jax.Array], obs: jax.Array) -> jax.Array:
+    """The network: one hidden layer."""
+    return jnp.tanh(obs @ weights["in"]) @ weights["out"]
 
 
 def train(seed: jax.Array) -> jax.Array:
-    """A learner that gets better by itself."""
+    """Trains one seed."""
 
-    def update(skill: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
-        noise = jax.random.normal(jax.random.fold_in(jax.random.key(seed), step), (64,))
-        returns = skill + noise
-        jaxlog.batch_step(
-            logger,
-            step,
-            {"episode_returns": returns, "success_mask": returns > 5.0},
-            where=noise > -1.0,
-            details={"noise": noise},
-            labels={"seed": seed},
-        )
-        return skill + 0.05, None
+    def update(carry, step):
+        weights, optimizer_state, obs, state, key = carry
+        key, act_key = jax.random.split(key)
 
-    return jax.lax.scan(update, jnp.float32(0), jnp.arange(200))[0]
+        def act(carry, key):
+            obs, state = carry
+            action_key, step_key = jax.random.split(key)
+            action = jax.random.categorical(action_key, logits_of(weights, obs))
+            keys = jax.random.split(step_key, NUM_ENVS)
+            after, state, reward, terminated, truncated, info = jax.vmap(
+                env.step, in_axes=(0, 0, 0, None)
+            )(keys, state, action, params)
+            return (after, state), (obs, action, reward, terminated | truncated, info)
+
+        keys = jax.random.split(act_key, ROLLOUT)
+        (obs, state), (seen, action, reward, done, info) = jax.lax.scan(act, (obs, state), keys)
+
+        def add(later, now):
+            total = now[0] + 0.97 * jnp.where(now[1], 0.0, later)
+            return total, total
+
+        _, to_go = jax.lax.scan(add, jnp.zeros(NUM_ENVS), (reward, done), reverse=True)
+        advantage = (to_go - to_go.mean()) / to_go.std()
+
+        def loss_of(weights):
+            log_probs = jax.nn.log_softmax(logits_of(weights, seen))
+            chosen = jnp.take_along_axis(log_probs, action[..., None], axis=-1)[..., 0]
+            entropy = -(jnp.exp(log_probs) * log_probs).sum(axis=-1).mean()
+            return -(chosen * advantage).mean(), entropy
+
+        (loss, entropy), gradients = jax.value_and_grad(loss_of, has_aux=True)(weights)
+        changes, optimizer_state = optimizer.update(gradients, optimizer_state)
+        weights = optax.apply_updates(weights, changes)
+
+        metrics, finished = jaxlog.from_info(info)  # what LogWrapper put there
+        metrics |= {"policy_loss": loss, "entropy": entropy}
+        jaxlog.batch_step(logger, step, metrics, where=finished, labels={"seed": seed})
+        return (weights, optimizer_state, obs, state, key), None
+
+    in_key, out_key, reset_key, key = jax.random.split(jax.random.key(seed), 4)
+    weights = {
+        "in": 0.5 * jax.random.normal(in_key, (4, 32)),
+        "out": 0.01 * jax.random.normal(out_key, (32, 2)),
+    }
+    keys = jax.random.split(reset_key, NUM_ENVS)
+    obs, state = jax.vmap(env.reset, in_axes=(0, None))(keys, params)
+    start = (weights, optimizer.init(weights), obs, state, key)
+    return jax.lax.scan(update, start, jnp.arange(UPDATES))[0][0]
 
 
-with logger.open() as run:
-    jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(16)))
+directory = tempfile.mkdtemp()  # in a project of yours: "runs/first"
+with logger.open(directory, config={"learning_rate": 1e-2}):
+    jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(4)))
 
 # %% [markdown]
-# An event for each step that was due, with a lane for each seed. All sixteen crossed to the host in
-# one call, so 11 updates made 11 calls: every twentieth, and the last.
+# The run comes back as frames of polars: a row for each update that was due, and each seed.
 
 # %%
-memory = run.sink("memory")
-lanes = memory.metrics[0].lanes
-print(f"{run.arrived} records, {len(memory.metrics)} events of {len(lanes)} lanes")
-
-for event in memory.metrics:
-    means = [float(lane.metrics["episode_return_mean"]) for lane in event.lanes]
-    rates = [float(lane.metrics["success_rate"]) for lane in event.lanes]
-    bar = "█" * round(sum(means) / len(means) * 4)
-    success = sum(rates) / len(rates)
-    print(f"step {event.step:3}  mean return {sum(means) / 16:5.2f}  success {success:4.0%}  {bar}")
+run = jaxlog.read_run(directory)
+run.metrics.select("step", "env_step", "seed", "episode_count", "episode_return_mean").tail(4)
 
 # %% [markdown]
-# The sampled episodes: the same ones whenever this runs, since they are chosen by the step alone.
+# It learns: the mean over the seeds, and a standard deviation about it.
 
 # %%
-for episode in memory.episodes[:6]:
-    print(
-        f"step {episode.step:3}  seed {int(episode.labels['seed'])}  "
-        f"environment {episode.episode['environment_id']:2}  "
-        f"return {episode.episode['total_reward']:5.2f}  success {episode.episode['success']}"
-    )
+ax = run.plot("episode_return_mean", x="env_step")
+
+# %% [markdown]
+# Several metrics stand side by side, here with a line for each seed.
+
+# %%
+axes = run.plot(["episode_length_mean", "policy_loss", "entropy"], by="seed", spread=None)

@@ -13,7 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
 def python_blocks(document: Path) -> str:
@@ -67,19 +66,6 @@ def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -
         for line in (shown, *same):
             del line["timestamp"]
         assert_like(shown, same[0])
-
-
-@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
-def test_a_notebook_runs(notebook: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", notebook],
-        cwd=tmp_path,
-        check=True,
-        timeout=200,
-        capture_output=True,
-        text=True,
-    )
-    assert "176 records, 11 events of 16 lanes" in done.stdout
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -13,12 +13,12 @@ import jaxlog
 
 PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = [
-    "Account", "ConfigError", "ConfigWarning", "EpisodeEvent", "EpisodeTracker", "EvaluationEvent",
-    "Histogram", "Key", "Lane", "Logger", "LoggingConfig", "LoggingError", "MetricsEvent",
-    "Moments", "QuantileSketch", "Record", "Run", "RunData", "RunInfo", "RunsData", "Sink",
-    "SinkSettings", "StepEvent", "TaskEvent", "Window", "batch_step", "empty_window", "from_info",
-    "histogram", "load_config", "log", "log_window", "read_run", "read_runs", "sample_indices",
-    "sample_indices_where", "window_step",
+    "Account", "Comparison", "ConfigError", "ConfigWarning", "EpisodeEvent", "EpisodeTracker",
+    "EvaluationEvent", "Histogram", "Key", "Lane", "Logger", "LoggingConfig", "LoggingError",
+    "MetricsEvent", "Moments", "QuantileSketch", "Record", "Run", "RunData", "RunInfo",
+    "RunsData", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Window", "batch_step",
+    "compare", "empty_window", "from_info", "histogram", "load_config", "log", "log_window",
+    "read_run", "read_runs", "sample_indices", "sample_indices_where", "window_step",
 ]  # fmt: skip
 
 

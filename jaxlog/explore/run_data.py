@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where, check_run, run_files
+from jaxlog.explore.views import Views
 from jaxlog.host.status import observe
 from jaxlog.sinks.jsonl import METRICS
 
@@ -21,7 +23,7 @@ _DEFAULT_CALLS = ("batch", "train")
 """What `batch_step` and `log` are called where the user says nothing."""
 
 
-class RunData:
+class RunData(Views):
     """What a run has logged, from its files; made by `jaxlog.read_run`.
 
     A snapshot: a file is read when it is first asked for, and once. Of a run that is live, read it
@@ -136,6 +138,10 @@ class RunData:
         """A row per sampled episode, or per episode of a single environment."""
         return self._table("episodes").frame
 
+    def labels_of_episodes(self) -> tuple[str, ...]:
+        """The columns of `episodes` that are labels."""
+        return self._table("episodes").labels
+
     @property
     def steps(self) -> pl.DataFrame:
         """A row per step of a single environment."""
@@ -164,6 +170,9 @@ class RunData:
                 found[f"{stem.removesuffix(_METRICS)}_over_lanes"] = over_lanes.frame
         return found
 
+    def by_name(self) -> dict[str, RunData]:  # noqa: D102  as Views says
+        return {self.path.resolve().name: self}
+
     def __repr__(self) -> str:
         files = ", ".join(self._files) or "no lines"
         return f"RunData({str(self.path)!r}, {self.status}: {files})"
@@ -176,14 +185,8 @@ class RunData:
 
     def _read(self, stem: str) -> tuple[Table, Table | None]:
         if stem not in self._tables:
-            try:
+            with needs_extra("the frames of a run"):
                 from jaxlog.explore.tables import read
-            except ModuleNotFoundError as error:
-                raise ModuleNotFoundError(
-                    f"the frames of a run need {error.name}, which is not installed; "
-                    "pip install 'jaxlog[explore]'",
-                    name=error.name,
-                ) from error
             self._tables[stem] = read(self._files.get(stem), stem)
         return self._tables[stem]
 

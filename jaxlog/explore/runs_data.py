@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from jaxlog.explore.finding import Where, find_runs
 from jaxlog.explore.run_data import RunData, chosen_call
+from jaxlog.explore.views import Views
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-class RunsData:
+class RunsData(Views):
     """What several runs have logged; made by `jaxlog.read_runs`.
 
     Its frames are those of `RunData`, one below the other, with a column `run` in front. A column
@@ -95,6 +96,9 @@ class RunsData:
     def evaluations(self) -> pl.DataFrame:
         """As `RunData.evaluations`."""
         return self._together(lambda run: run.evaluations)
+
+    def by_name(self) -> dict[str, RunData]:  # noqa: D102  as Views says
+        return self._runs
 
     def __repr__(self) -> str:
         return f"RunsData({len(self)} runs: {', '.join(self.names)})"

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -156,7 +156,7 @@ class SvgSink(Sink):
         ):
             drawn.left_out += 1
         else:
-            self._write(_free(folder, _episode(event)), event)
+            self._write(_free(folder, _episode(event.lane, event.episode)), event)
             drawn.lanes[event.lane] += 1
         if self.settings.contact_sheet:
             self._unfinished[folder] = None
@@ -234,13 +234,31 @@ def safe_name(name: str) -> str:
     return f"{safe or 'unnamed'}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
 
 
+def episode_paths(name: str, step: int, lane: int, episode: Mapping[str, Any]) -> tuple[str, ...]:
+    """Where in a run's directory the picture of an episode may be: sampled, or of one environment.
+
+    Where a loop has come by the same step again, those of its later episodes have other names.
+
+    Args:
+      name: as in `EpisodeEvent`, like the others.
+      step: of the update.
+      lane: its number.
+      episode: the summary.
+
+    >>> episode_paths("batch", 100, 3, {"environment_id": 19})[0]
+    'svg/batch/step_0000000100/lane_0003_env_000019.svg'
+    """
+    folder = f"{_FOLDER}/{safe_name(name)}/{_step(step)}"
+    return f"{folder}/{_episode(lane, episode)}.svg", f"{folder}.svg"
+
+
 def _step(step: int) -> str:
     return f"step_{step:010d}"  # as many digits as an int32 can have: names sort by it
 
 
-def _episode(event: EpisodeEvent) -> str:
-    name = f"lane_{event.lane:04d}"
-    environment = event.episode.get("batch_index", event.episode.get("environment_id"))
+def _episode(lane: int, episode: Mapping[str, Any]) -> str:
+    name = f"lane_{lane:04d}"
+    environment = episode.get("batch_index", episode.get("environment_id"))
     if environment is None:
         return name
     index = environment if isinstance(environment, list | tuple) else [environment]

@@ -1,0 +1,206 @@
+"""One metric of several runs, and which of their lanes belong together."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import polars as pl
+
+from jaxlog.explore.columns import RUN
+from jaxlog.explore.layouts import TYPES
+from jaxlog.explore.run_data import RunData, chosen_call
+from jaxlog.explore.together import together
+
+VALUE = "jaxlog.value"
+"""The column of the metric; no name that a user would choose for what tells groups apart."""
+_SHOWN = 12
+"""So many names an error lists."""
+
+By = str | Sequence[str] | None
+
+
+@dataclass(frozen=True)
+class Values:
+    """A metric by group.
+
+    Attributes:
+      frame: a row per line, with `run`, `lane`, `step`, perhaps `env_step`, a column for each name
+        of `by`, and the metric in `VALUE`, Float64. Of lines of one run, lane and step the last.
+      by: what tells groups apart.
+    """
+
+    frame: pl.DataFrame
+    by: tuple[str, ...]
+
+    def groups(self) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
+        """What each group has in common, in the order of `by`, and its rows; groups are sorted."""
+        if not self.by:
+            yield (), self.frame
+            return
+        keys = self.frame.select(self.by).unique(maintain_order=True).sort(self.by)
+        parts = self.frame.partition_by(self.by, as_dict=True)
+        for key in keys.iter_rows():
+            yield key, parts[key]
+
+
+def values_of(
+    runs: Mapping[str, RunData], metric: str, call: str | None, by: By, extra: Iterable[str] = ()
+) -> Values:
+    """A metric of some runs, by group.
+
+    Args:
+      runs: by their names.
+      metric: the name of its column.
+      call: that logged it; None for the usual one.
+      by: what tells groups apart: labels, keys of `config` (`network.width` for one in another),
+        `run` or `lane`. None stands for all labels and keys that have several values, but for
+        seeds; and for `run`, where runs differ in no key and have the same seeds.
+      extra: names of further such columns, which tell no groups apart.
+
+    Raises:
+      LookupError: there is no such metric or name, or it is not clear which call is meant.
+      TypeError: the metric is no number.
+    """
+    calls = sorted({name for run in runs.values() for name in run.calls})
+    where = f"{len(runs)} runs" if len(runs) != 1 else str(next(iter(runs.values())).path)
+    chosen = chosen_call(call, calls, where)
+    runs = {name: run for name, run in runs.items() if chosen in run.calls}
+    frame = together({name: run.metrics_of(chosen) for name, run in runs.items()})
+    labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
+    _check_metric(metric, frame, labels, chosen, where)
+    configs = {name: dict(_flat(run.info.get("config") or {})) for name, run in runs.items()}
+    keys = list(dict.fromkeys(key for config in configs.values() for key in config))
+    if by is None:
+        names = _default(frame, labels, keys, configs)
+        names = [name for name in names if name not in set(extra)]
+    else:
+        names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    columns = []
+    for name in dict.fromkeys((*names, *extra)):
+        if name in (RUN, "lane"):
+            continue
+        if name in labels:
+            columns.append(frame[name])
+        elif name in keys:
+            columns.append(_of_config(frame[RUN], name, configs))
+        else:
+            known = [*labels, *keys, RUN, "lane"]
+            raise LookupError(f"{where}: got {name!r} to group by, {_expected(name, known)}")
+    places = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
+    told = pl.DataFrame([*places, *columns, frame[metric].cast(pl.Float64).alias(VALUE)])
+    told = told.unique([RUN, "lane", "step"], keep="last", maintain_order=True)
+    return Values(told, tuple(names))
+
+
+def named(by: Sequence[str], key: Sequence[Any]) -> str:
+    """A group in words.
+
+    >>> named(("learning_rate", "run"), (0.001, "ppo"))
+    'learning_rate 0.001, ppo'
+    """
+    words = [
+        _worded(v) if name == RUN else f"{name} {_worded(v)}"
+        for name, v in zip(by, key, strict=True)
+    ]
+    return ", ".join(words)
+
+
+def _worded(value: Any) -> str:
+    if value is None:
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def is_seed(name: str) -> bool:
+    """Whether a label or a key tells only of the random numbers.
+
+    >>> is_seed("seed"), is_seed("env_seed"), is_seed("train.seed"), is_seed("seeded_at")
+    (True, True, True, False)
+    """
+    return re.split(r"[._]", name.lower())[-1] == "seed"
+
+
+def _check_metric(
+    metric: str, frame: pl.DataFrame, labels: Sequence[str], call: str, where: str
+) -> None:
+    others = {*TYPES, *labels, RUN}
+    numbers = [
+        name
+        for name, kind in frame.schema.items()
+        if name not in others and (kind.is_numeric() or kind in (pl.Boolean, pl.Null))
+    ]
+    if metric in numbers:
+        return
+    start = f"{where}: got {metric!r}"
+    if metric in labels:
+        raise LookupError(f"{start}, which is a label, {_expected(metric, numbers)}")
+    if metric in frame.columns and metric not in others:
+        kind = frame.schema[metric]
+        what = "a histogram" if isinstance(kind, pl.Struct) else f"a column of {kind}"
+        raise TypeError(f"{start}, which is {what}, {_expected(metric, numbers)}")
+    raise LookupError(f"{start}, which the call {call!r} did not log, {_expected(metric, numbers)}")
+
+
+def _expected(name: str, known: Sequence[str]) -> str:
+    if not known:
+        return "and there is none"
+    close = difflib.get_close_matches(name, known, 1)
+    close = close or [other for other in known if other.startswith(name)][:1]
+    meant = f"; did you mean {close[0]!r}?" if close else ""
+    shown = ", ".join(map(repr, known[:_SHOWN]))
+    return f"expected one of {shown}{', …' if len(known) > _SHOWN else ''}{meant}"
+
+
+def _default(
+    frame: pl.DataFrame,
+    labels: Sequence[str],
+    keys: Sequence[str],
+    configs: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    differ = [name for name in labels if not is_seed(name) and frame[name].n_unique() > 1]
+    told = [
+        key
+        for key in keys
+        if key not in labels
+        and not is_seed(key)
+        and len({orjson.dumps(config.get(key)) for config in configs.values()}) > 1
+    ]
+    if len(configs) > 1 and not told:
+        seeds = {
+            (
+                tuple(orjson.dumps(configs[name].get(key)) for key in keys if is_seed(key)),
+                tuple(tuple(part[label].unique().sort()) for label in labels if is_seed(label)),
+            )
+            for (name,), part in frame.partition_by(RUN, as_dict=True).items()
+        }
+        if len(seeds) == 1:
+            told = [RUN]
+    return [*told, *differ]
+
+
+def _of_config(runs: pl.Series, key: str, configs: Mapping[str, Mapping[str, Any]]) -> pl.Series:
+    """The value of a key for each row; as texts where runs have it in several types."""
+    values = {name: config.get(key) for name, config in configs.items()}
+    kinds = {type(value) for value in values.values() if value is not None}
+    if not (kinds <= {int, float} or kinds in ({bool}, {str})):
+        values = {
+            name: value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+            for name, value in values.items()
+        }
+    kind = pl.Float64() if kinds == {int, float} else None
+    names = pl.Series(list(values), dtype=pl.String())
+    return runs.replace_strict(names, pl.Series(list(values.values()), dtype=kind)).alias(key)
+
+
+def _flat(config: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings, by their dotted names."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{start}{key}.")
+        else:
+            yield f"{start}{key}", value

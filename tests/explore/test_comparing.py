@@ -1,0 +1,177 @@
+"""Comparisons: what is a group, what is a score, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+import pytest
+import scipy.stats
+
+import jaxlog
+from jaxlog.explore.intervals import bootstrap_interval
+from tests.explore.files import metrics, write
+
+Lane = tuple[dict[str, Any], dict[str, Any]]
+
+
+def make(directory: Path, *steps: list[Lane], **config: Any) -> Path:
+    """A run with a config; one step after the other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    write(directory, [metrics(step, *lanes) for step, lanes in enumerate(steps)])
+    (directory / "run.json").write_text(json.dumps({"config": config}))
+    return directory
+
+
+def seeds(scores: Any, **labels: Any) -> list[Lane]:
+    return [(labels | {"seed": i}, {"score": float(x)}) for i, x in enumerate(scores)]
+
+
+def test_the_numbers_are_those_of_scipy(tmp_path: Path) -> None:
+    scores = np.random.default_rng(0).normal(size=(2, 11))
+    lanes = seeds(scores[0], rate=0.1) + seeds(scores[1], rate=0.2)
+    found = jaxlog.compare(make(tmp_path, lanes), "score")
+    assert (found.by, found.frame["rate"].to_list()) == (("rate",), [0.1, 0.2])
+    for row, group in zip(found.frame.iter_rows(named=True), scores, strict=True):
+        assert row["iqm"] == pytest.approx(scipy.stats.trim_mean(group, 0.25))
+        assert (row["lower"], row["upper"]) == tuple(bootstrap_interval([group]))
+        assert (row["scores"], row["tasks"], row["left_out"]) == (11, 1, 0)
+    assert jaxlog.compare(tmp_path, "score").frame.equals(found.frame)  # the same each time
+    other = jaxlog.compare(tmp_path, "score", seed=1, confidence=0.5, resamples=300)
+    assert (other.frame["upper"] < found.frame["upper"]).all()
+
+
+@pytest.mark.parametrize(
+    ("runs", "by"),
+    [
+        # Runs of one seed each, as their config says; the other keys that differ tell groups apart.
+        ([{"algo": a, "net": {"width": 8}, "seed": s} for a in "pd" for s in (0, 1)], ("algo",)),
+        ([{"net": {"width": w}} for w in (8, 64)], ("net.width",)),
+        # They differ in nothing: each is its own, as far as can be known; or in seeds alone.
+        ([{}, {}], ("run",)),
+        ([{"seed": 0}, {"seed": 1}], ()),
+        ([{"lr": 0.1, "train.seed": 0}], ()),
+    ],
+)
+def test_groups_are_what_differs_but_for_seeds(
+    tmp_path: Path, runs: list[dict[str, Any]], by: tuple[str, ...]
+) -> None:
+    for i, config in enumerate(runs):
+        make(tmp_path / f"run-{i}", seeds([1.0, 2.0]), **config)
+    found = jaxlog.compare(tmp_path, "score")
+    assert found.by == by
+    assert found.frame["scores"].sum() == 2 * len(runs)
+
+
+def test_runs_whose_lanes_have_other_seeds_are_one_group(tmp_path: Path) -> None:
+    for seed in range(3):
+        make(tmp_path / f"run-{seed}", [({"seed": seed}, {"score": 1.0})])
+    assert jaxlog.compare(tmp_path, "score").by == ()
+    assert jaxlog.compare(tmp_path, "score", by="run").frame["run"].to_list() == [
+        "run-0",
+        "run-1",
+        "run-2",
+    ]
+
+
+def test_a_score_is_the_last_value_that_of_a_step_or_a_mean(tmp_path: Path) -> None:
+    steps = [seeds([1.0, 2.0]), seeds([3.0, 4.0]), seeds([5.0, 6.0])]
+    del steps[2][0][1]["score"]  # no episode ended: the one before is the last
+    make(tmp_path, *steps)
+
+    def scores(at: Any) -> list[float]:
+        return jaxlog.compare(tmp_path, "score", at=at).scores["score"].to_list()
+
+    assert scores("last") == [3.0, 6.0]
+    assert scores(0) == [1.0, 2.0]
+    assert scores((0, 1)) == [2.0, 3.0]
+    with pytest.raises(LookupError, match=r"got at=7, .* expected steps between 0 and 2"):
+        scores(7)
+    with pytest.raises(LookupError, match=r"got at=\(5, 9\)"):
+        scores((5, 9))
+    with pytest.raises(TypeError, match="at: got 'best', expected 'last', a step"):
+        scores("best")
+
+
+def test_lanes_without_a_finite_score_are_told_of(tmp_path: Path) -> None:
+    nan = float("nan")
+    lanes = [*seeds([1.0, nan, 3.0], rate=0.1), *seeds([nan], rate=0.2), *seeds([5.0], rate=0.3)]
+    make(tmp_path, lanes)
+    with pytest.warns(UserWarning, match="no finite score") as told:
+        found = jaxlog.compare(tmp_path, "score")
+    assert [str(w.message) for w in told] == [
+        "score: 1 of 3 lanes of rate 0.1 have no finite score and are left out of the comparison; "
+        "they may be the worst",
+        "score: 1 of 1 lanes of rate 0.2 have no finite score and are left out of the comparison; "
+        "they may be the worst",
+    ]
+    assert told[0].filename == __file__
+    rows = found.frame.select("iqm", "scores", "left_out").rows()
+    assert rows == [(2.0, 2, 1), (None, 0, 1), (5.0, 1, 0)]
+    assert found.frame["lower"].is_null().to_list() == [False, True, True]  # one tells no spread
+    plt.close(found.plot().figure)
+    make(tmp_path / "none", seeds([nan, nan]))
+    with (
+        pytest.warns(UserWarning, match="2 of 2 lanes have no finite score"),
+        pytest.raises(LookupError, match="'score': got no finite score of any lane"),
+    ):
+        jaxlog.compare(tmp_path / "none", "score")
+
+
+def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    pole, pong = 500 * random.random(6), 42 * random.random(6) - 21
+    for algo in "ab":
+        make(tmp_path / f"pole-{algo}", seeds(pole), env="pole", algo=algo)
+        make(tmp_path / f"pong-{algo}", seeds(pong), env="pong", algo=algo)
+    bounds = {"pole": (0, 500), "pong": (-21, 21)}
+    found = jaxlog.compare(tmp_path, "score", task="env", normalize=bounds)
+    strata = [pole / 500, (pong + 21) / 42]
+    assert (found.by, found.task) == (("algo",), "env")
+    assert found.frame["tasks"].to_list() == [2, 2]
+    lower, upper = bootstrap_interval(strata)
+    expected = (scipy.stats.trim_mean(np.concatenate(strata), 0.25), lower, upper)
+    for row in found.frame.select("iqm", "lower", "upper").iter_rows():
+        np.testing.assert_allclose(row, expected)
+    with pytest.raises(LookupError, match="normalize: got no bounds of the task 'pong'"):
+        jaxlog.compare(tmp_path, "score", task="env", normalize={"pole": (0, 500)})
+    with pytest.raises(TypeError, match="normalize: got bounds by task, expected task="):
+        jaxlog.compare(tmp_path, "score", normalize=bounds)
+    with pytest.raises(ValueError, match="the same for 0 and for 1"):
+        jaxlog.compare(tmp_path, "score", normalize=(3, 3))
+
+
+def test_keys_of_several_types_are_one_column(tmp_path: Path) -> None:
+    for i, value in enumerate((1, "auto", None, [1, 2], 0.5)):
+        make(tmp_path / f"run-{i}", seeds([1.0, 2.0]), clip=value)
+    found = jaxlog.compare(tmp_path, "score")
+    assert found.frame["clip"].to_list() == [None, "0.5", "1", "[1,2]", "auto"]
+
+
+def test_it_shows_itself(tmp_path: Path) -> None:
+    found = jaxlog.compare(make(tmp_path, seeds([1.0, 2.0, 4.0], rate=0.1)), "score", by="rate")
+    assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 7)")
+    assert "<table" in found._repr_html_()
+    ax = found.plot()
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["rate 0.1"]
+    assert ax.texts[0].get_text() == "interquartile mean, 95 % interval, each score a dot"
+    plt.close(ax.figure)
+
+
+def test_it_takes_what_was_read(tmp_path: Path) -> None:
+    make(tmp_path / "run", seeds([1.0, 2.0]))
+    expected = jaxlog.compare(tmp_path, "score").frame
+    for runs in (
+        jaxlog.read_run(tmp_path / "run"),
+        jaxlog.read_runs(tmp_path),
+        [tmp_path / "run"],
+        f"{tmp_path}/*",
+    ):
+        assert jaxlog.compare(runs, "score").frame.equals(expected)
+    assert isinstance(expected, pl.DataFrame)
+    with pytest.raises(LookupError, match="did not log, expected one of 'score'; did you mean"):
+        jaxlog.compare(tmp_path, "scores")

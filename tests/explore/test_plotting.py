@@ -1,0 +1,209 @@
+"""Plots show what is in the frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import scipy.stats
+from matplotlib.collections import PolyCollection
+
+import jaxlog
+from tests.explore.files import metrics, write
+
+RATES = (0.1, 0.2)
+SEEDS = 5
+
+
+@pytest.fixture(autouse=True)
+def figures() -> Iterator[None]:
+    with mpl.rc_context({"backend": "agg"}):
+        yield
+        plt.close("all")
+
+
+def values(steps: int = 6) -> np.ndarray:
+    """Shaped (rate, seed, step)."""
+    return np.random.default_rng(0).normal(size=(len(RATES), SEEDS, steps))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> jaxlog.RunData:
+    lanes = [{"rate": rate, "seed": seed} for rate in RATES for seed in range(SEEDS)]
+    flat = values().reshape(len(lanes), -1)
+    events = [
+        metrics(
+            10 * step,
+            *(
+                (labels, {"loss": x, "twice": 2 * x})
+                for labels, x in zip(lanes, column, strict=True)
+            ),
+            env_step=640 * step,
+        )
+        for step, column in enumerate(flat.T)
+    ]
+    return jaxlog.read_run(write(tmp_path, events))
+
+
+def lines(ax: Any) -> list[Any]:
+    """The middles of groups."""
+    return [line for line in ax.lines if line.get_gid() == "middle"]
+
+
+def bands(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The lower and the upper ends of each band, by x."""
+    found = []
+    for band in ax.collections:
+        if isinstance(band, PolyCollection):
+            corners = np.unique(band.get_paths()[0].vertices, axis=0)
+            of_x = [corners[corners[:, 0] == x, 1] for x in np.unique(corners[:, 0])]
+            found.append((np.array([y.min() for y in of_x]), np.array([y.max() for y in of_x])))
+    return found
+
+
+def test_a_line_is_the_mean_of_the_seeds_and_its_band_a_standard_deviation(
+    run: jaxlog.RunData,
+) -> None:
+    ax = run.plot("loss")
+    assert [line.get_label() for line in lines(ax)] == ["rate 0.1", "rate 0.2"]
+    for line, (lower, upper), group in zip(lines(ax), bands(ax), values(), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), np.arange(6) * 10)
+        np.testing.assert_allclose(line.get_ydata(), group.mean(axis=0))
+        np.testing.assert_allclose(upper - lower, 2 * group.std(axis=0))
+    assert [text.get_text() for text in ax.texts] == ["mean ± std, 5 lanes each"]
+    assert (ax.get_title(loc="left"), ax.get_xlabel()) == ("loss", "update")
+
+
+def test_a_band_can_be_the_range_or_an_interval(run: jaxlog.RunData) -> None:
+    ((lower, upper),) = bands(run.plot("loss", spread="range", by=()))
+    every = values().reshape(-1, 6)
+    np.testing.assert_array_equal((lower, upper), (every.min(axis=0), every.max(axis=0)))
+    ax = run.plot("loss", spread="ci", by=())
+    expected = scipy.stats.trim_mean(every, 0.25, axis=0)
+    np.testing.assert_allclose(lines(ax)[0].get_ydata(), expected)
+    ((lower, upper),) = bands(ax)
+    assert (lower < expected).all()
+    assert (upper > expected).all()
+
+
+def test_lanes_can_have_a_line_each(run: jaxlog.RunData) -> None:
+    ax = run.plot("loss", spread="lanes", by=())
+    assert not bands(ax)
+    thin = [line.get_ydata() for line in ax.lines if line not in lines(ax)]
+    np.testing.assert_array_equal(thin, values().reshape(-1, 6))
+    assert len(lines(run.plot("loss", by="lane", spread=None))) == 10
+
+
+def test_one_lane_has_no_band(run: jaxlog.RunData) -> None:
+    ax = run.plot("loss", by=["rate", "seed"])
+    assert len(lines(ax)) == 10
+    assert not bands(ax)
+    assert ax.texts[0].get_text() == "one lane each"
+
+
+def test_several_names_make_small_multiples_on_one_axis(run: jaxlog.RunData) -> None:
+    axes = run.plot(["loss", "twice", "loss", "twice"], x="env_step")
+    assert [ax.get_title(loc="left") for ax in axes] == ["loss", "twice", "loss", "twice"]
+    assert len(axes[0].figure.axes) == 4
+    assert [ax.get_xlabel() != "" for ax in axes] == [False, True, True, True]  # each column's last
+    assert axes[1].get_xlabel() == "environment steps"
+    np.testing.assert_allclose(lines(axes[1])[0].get_ydata(), 2 * lines(axes[0])[0].get_ydata())
+    np.testing.assert_array_equal(lines(axes[0])[0].get_xdata(), np.arange(6) * 640)
+
+
+def test_it_draws_where_it_is_told_to(run: jaxlog.RunData) -> None:
+    _, (left, right) = plt.subplots(1, 2)
+    assert run.plot("loss", ax=right) is right
+    assert not left.lines
+    assert len(plt.get_fignums()) == 1
+
+
+def test_what_is_missing_or_not_finite_leaves_the_others(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    events = [
+        metrics(0, ({}, {"x": nan}), ({}, {"x": 1.0}), ({}, {"x": 3.0})),
+        metrics(1, ({}, {"x": inf}), ({}, {}), ({}, {"x": 5.0})),
+        metrics(2, ({}, {"x": nan}), ({}, {}), ({}, {"x": -inf})),
+        metrics(3, ({}, {"x": 1.0}), ({}, {"x": 2.0}), ({}, {"x": 6.0})),
+    ]
+    run = jaxlog.read_run(write(tmp_path, events))
+    for spread in ("std", "ci", "range", "lanes", None):
+        (line,) = lines(run.plot("x", spread=spread))
+        np.testing.assert_array_equal(line.get_xdata(), [0, 1, 3])
+        np.testing.assert_array_equal(line.get_ydata(), [2.0, 5.0, 3.0])
+
+
+def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
+    run = jaxlog.read_run(
+        write(tmp_path, [metrics(7, ({}, {"x": 1.0, "y": None}), ({}, {"x": 2}))])
+    )
+    assert lines(run.plot("x"))[0].get_marker() == "o"
+    with pytest.raises(LookupError, match=r"'y': has no finite value yet"):
+        run.plot("y")
+
+
+def test_names_are_no_mathematics(tmp_path: Path) -> None:
+    lanes = [({"a$b$": text}, {"x$_$": 1.0}) for text in ("$\\frac{", "größer <b>")]
+    ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes)])).plot("x$_$")
+    ax.figure.savefig(tmp_path / "plot.svg")
+    assert ax.get_title(loc="left") == r"x\$_\$"
+
+
+def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
+    lanes = [({"rate": i / 7}, {"x": float(i)}) for i in range(200)]
+    ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert (words[0], words[-2]) == ("rate 0", "rate 28.4286")
+    assert words[-1] == "and 185 between"
+    assert (
+        len(
+            {
+                line.get_color() if isinstance(line.get_color(), str) else tuple(line.get_color())
+                for line in lines(ax)
+            }
+        )
+        == 200
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "text"),
+    [
+        (
+            "los",
+            {},
+            "got 'los', which the call 'batch' did not log, expected one of .* mean 'loss'",
+        ),
+        ("rate", {}, "which is a label, expected one of 'loss', 'twice'"),
+        ("loss", {"by": "sed"}, "got 'sed' to group by, expected one of .* mean 'seed'"),
+        ("loss", {"call": "eval"}, "no metrics of a call 'eval'; there are 'batch'"),
+        ("loss", {"x": "time"}, "x: got 'time', expected 'step' or 'env_step'"),
+        ("loss", {"spread": "sd"}, "spread: got 'sd', expected one of 'std'"),
+        ([], {}, "got no name"),
+        (["loss", "twice"], {"ax": object()}, "ax: got one with several names"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    run: jaxlog.RunData, names: Any, options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises((LookupError, ValueError), match=text):
+        run.plot(names, **options)
+    assert not plt.get_fignums()
+
+
+def test_environment_steps_have_to_be_known(tmp_path: Path) -> None:
+    run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"x": 1.0}))]))
+    with pytest.raises(LookupError, match="'x': has no env_step; set env_steps_per_update"):
+        run.plot("x", x="env_step")
+
+
+def test_a_histogram_is_no_number(tmp_path: Path) -> None:
+    histogram = jaxlog.Histogram((0.0, 1.0), (3,), 0, 0)
+    run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"h": histogram, "x": 1.0}))]))
+    with pytest.raises(TypeError, match="got 'h', which is a histogram, expected one of 'x'"):
+        run.plot("h")
