@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test versions oldest newest lint schema notebooks bench soak kills clean
+.PHONY: chromium demo test versions oldest newest lint schema notebooks bench soak kills clean
 .DEFAULT_GOAL := test
 
 CONFIG := configs/batched.yaml
@@ -10,8 +10,11 @@ CONFIG := configs/batched.yaml
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
 	$(BIN)/jaxlog demo --config $(CONFIG)
 
-test: .venv/made  ## all tests
+test: .venv/made chromium  ## all tests
 	$(BIN)/python -m pytest -n 2
+
+chromium:  ## what some tests open pages in; they are skipped where it may not be installed
+	@tests/install_chromium.sh
 
 versions: oldest newest  ## what touches JAX, on the oldest and the newest
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 import jaxlog
+from tests.browser import open_page as open_page
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")

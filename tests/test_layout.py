@@ -84,6 +84,18 @@ def reached(part: str) -> set[str]:
                 "jaxlog.logger",
             ),
         ),
+        (
+            "report",
+            (
+                "jax",
+                "jaxlog.graph",
+                "jaxlog.crossing",
+                "jaxlog.settings",
+                "jaxlog.host.run",
+                "jaxlog.host.worker",
+                "jaxlog.logger",
+            ),
+        ),
         ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host")),
         ("settings", ("jaxlog.crossing", "jaxlog.host", "jaxlog.logger")),
     ],
@@ -119,7 +131,8 @@ def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
         "call", "caller", "cli", "crossing", "events", "explore", "graph", "host", "logger",
-        "names", "render", "schema", "settings", "single_environment", "sinks", "step", "windows",
+        "names", "render", "report", "schema", "settings", "single_environment",
+        "sinks", "step", "windows",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)

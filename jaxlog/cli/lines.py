@@ -156,7 +156,7 @@ def _metrics(call: str, lines: list[dict[str, Any]]) -> Iterator[MetricsEvent]:
         _env_step(lines[0]),
         _time(lines[0]),
         lanes,
-        {key: _key(key, of_episodes=of_episodes) for key in keys},
+        {key: key_of(key, of_episodes=of_episodes) for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
     )
 
@@ -184,8 +184,13 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: value for key, value in values.items() if isinstance(value, int | float)}
 
 
-def _key(key: str, *, of_episodes: bool) -> Key:
-    """What a key is, as far as its name tells."""
+def key_of(key: str, *, of_episodes: bool) -> Key:
+    """What a key is, as far as its name tells.
+
+    Args:
+      key: as it stands on a line.
+      of_episodes: whether the line has aggregates of episodes.
+    """
     stem, _, statistic = key.rpartition("_")
     known = statistic in STATISTICS or statistic == "rate" or quantile(statistic) is not None
     scalar = key in KNOWN or key in (EPISODE_COUNT, UPDATE_COUNT)

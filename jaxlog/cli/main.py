@@ -17,13 +17,16 @@ from jaxlog.cli.check import check
 from jaxlog.cli.demo import demo
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.export import export
+from jaxlog.cli.report import report
 from jaxlog.cli.schema import schema
 from jaxlog.cli.show import show
 from jaxlog.cli.tail import tail
 from jaxlog.host.run import LoggingError
 from jaxlog.settings import ConfigError
 
-COMMANDS = {command.__name__: command for command in (show, tail, export, check, schema, demo)}
+COMMANDS = {
+    command.__name__: command for command in (show, tail, report, export, check, schema, demo)
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
-import json
 import time
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 from rich.table import Table
 from rich.text import Text
 
 from jaxlog.cli import lines, runs
+from jaxlog.cli.facts import Fact, facts, last_events
 from jaxlog.cli.output import Output
-from jaxlog.events import Event, MetricsEvent, RunInfo
+from jaxlog.events import RunInfo
 from jaxlog.explore.finding import run_files
-from jaxlog.host.facts import loss
-from jaxlog.settings import LoggingConfig
-from jaxlog.sinks.console.history import LENGTH
 from jaxlog.sinks.console.picture import Picture
 from jaxlog.sinks.console.values import clock, plain
-
-SHOWN = 8
-"""How many lanes' labels are shown, and how many of the values of one label."""
-
-LONGEST = 60
-"""The characters of one value of `config` that are shown."""
 
 LONGEST_ROW = 1000
 """The columns of the list of runs, in a pipe: paths in it are not cut."""
@@ -62,9 +51,9 @@ def show(run: _Run = Path("runs")) -> int:
 
 def _show(run: runs.Found, output: Output) -> None:
     files = run_files(run.path)
-    history = list(_history(files))
+    history = list(last_events(files))
     output.print(Text.assemble((run.name, "bold"), " · ", _status(run)))
-    output.print(_facts(run, history, files))
+    output.print(_rows(facts(run, history, files)))
     output.print()
     if not history:
         output.say("No line of the kind jsonl is there.")
@@ -78,16 +67,6 @@ def _show(run: runs.Found, output: Output) -> None:
     output.print(picture.draw(output.width, None, now, ended=run.status != "running"))
 
 
-def _history(files: Sequence[Path]) -> Iterator[Event]:
-    """The last events of each file, in the order they came."""
-    return heapq.merge(*map(_last, files), key=lambda event: event.timestamp)
-
-
-def _last(path: Path) -> Iterator[Event]:
-    found = lines.forwards(path, lines.last(path, LENGTH))
-    return lines.events(path, (line for _, line in found))
-
-
 def _info(run: runs.Found) -> RunInfo:
     return RunInfo(run.name, total_steps=run.total_steps)
 
@@ -97,74 +76,13 @@ def _status(run: runs.Found) -> Text:
     return Text(f"{run.said}{ago}", STYLES.get(run.status, "yellow"))
 
 
-def _facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> Table:
-    """What is known of a run beside its values, each in a row."""
-    facts = run.facts
-    rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
-    rows.append(("error", run.error, "red"))
-    if run.started is not None:
-        at = datetime.fromtimestamp(run.started).astimezone()
-        again = len(run.listed("sessions"))
-        went_on = f" · went on {again} {'time' if again == 1 else 'times'}" if again else ""
-        rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{went_on}", ""))
-    rows.append(("tags", " · ".join(map(str, run.listed("tags"))), ""))
-    rows.append(("config", _pairs(facts.get("config")), ""))
-    rows.append(("settings", _settings(facts.get("settings")), ""))
-    rows.append(("lanes", _lanes(history), ""))
-    rows.append(("code", str(facts.get("git") or ""), ""))
-    rows.append(("versions", _pairs(facts.get("versions")), ""))
-    rows.append(("devices", " · ".join(map(str, run.listed("devices"))), ""))
-    rows.append(("records", _records(run), ""))
-    rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
-    rows += [("lost", loss(account), "red") for account in run.lossy]
+def _rows(told: Sequence[Fact]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
-    for label, text, style in rows:
-        if text:
-            table.add_row(label, Text(plain(text), style))
+    for fact in told:
+        table.add_row(fact.label, Text(fact.text, fact.style))
     return table
-
-
-def _settings(settings: Any) -> str:
-    """Those that are not the default."""
-    if not isinstance(settings, dict):
-        return ""
-    default = LoggingConfig.model_validate({}).model_dump(mode="json")
-    chosen = {k: v for k, v in settings.items() if k not in default or v != default[k]}
-    if isinstance(sinks := chosen.pop("sinks", None), list):
-        kinds = [sink.get("kind") for sink in sinks if isinstance(sink, dict)]
-        chosen["sinks"] = ", ".join(map(str, kinds))
-    return _pairs(chosen)
-
-
-def _pairs(values: Any) -> str:
-    if not isinstance(values, dict):
-        return ""
-    return " · ".join(f"{plain(name)} {_short(value)}" for name, value in values.items())
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = plain(text)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def _lanes(history: Sequence[Event]) -> str:
-    """How many there are, and what they are labelled with: `4: seed 0, 1, 2, 3`."""
-    of_metrics = [event for event in history if isinstance(event, MetricsEvent)]
-    lanes = max((event.lanes for event in of_metrics), key=len, default=())
-    if len(lanes) < 2:
-        return ""
-    labels: dict[str, dict[str, None]] = {}
-    for lane in lanes:
-        for name, value in lane.labels.items():
-            labels.setdefault(name, {})[_short(value)] = None
-    shown = " · ".join(
-        f"{name} {', '.join(list(values)[:SHOWN])}{', …' if len(values) > SHOWN else ''}"
-        for name, values in labels.items()
-    )
-    return f"{len(lanes)}: {shown}" if shown else str(len(lanes))
 
 
 def _table(found: Sequence[runs.Found]) -> Table:
@@ -201,15 +119,6 @@ def _done(run: runs.Found) -> tuple[int | None, float | None]:
     ]
     done = max((event.step + 1 for event in found), default=None)
     return done, max((event.timestamp for event in found), default=None)
-
-
-def _records(run: runs.Found) -> str:
-    """How many came, and which sinks have all of them; the run says so at its end."""
-    arrived = run.facts.get("arrived")
-    if not isinstance(arrived, int):
-        return ""
-    whole = [account["kind"] for account in run.accounts if not account["lost"]]
-    return f"{arrived:,}" + (f", all of them in {', '.join(whole)}" if whole else "")
 
 
 def _ago(seconds: float) -> str:

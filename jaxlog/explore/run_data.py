@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jaxlog.explore.columns import Table
 
 _METRICS = Path(METRICS).stem
-_DEFAULT_CALLS = ("batch", "train")
+DEFAULT_CALLS = ("batch", "train")
 """What `batch_step` and `log` are called where the user says nothing."""
 
 
@@ -238,7 +238,7 @@ def chosen_call(call: str | None, calls: Sequence[str], where: str) -> str:
     there_are = f"there are {', '.join(map(repr, calls))}" if calls else "no call has logged any"
     if call is not None:
         raise LookupError(f"{where}: has no metrics of a call {call!r}; {there_are}")
-    for name in _DEFAULT_CALLS:
+    for name in DEFAULT_CALLS:
         if name in calls or not calls:
             return name
     if len(calls) > 1:

@@ -1,0 +1,156 @@
+"""From a column of a run's lines to curves: of each lane, and of the lanes of a group together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The values that a metric has at some of a run's steps.
+
+    Attributes:
+      at: which of these steps, ascending.
+      values: float64, at each of them.
+      low: where the band around them begins; None where there is none.
+      high: where it ends.
+    """
+
+    at: np.ndarray
+    values: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    def thinned(self, most: int) -> Curve:
+        """With at most about so many values: of each stretch, the lowest and the highest."""
+        if len(self.at) <= most:
+            return self
+        kept = extremes(self.values, most // 2)
+        low = None if self.low is None else self.low[kept]
+        high = None if self.high is None else self.high[kept]
+        return Curve(self.at[kept], self.values[kept], low, high)
+
+
+class Places:
+    """Where the rows of a frame stand: in which lane, at which step.
+
+    Attributes:
+      lanes: the numbers of the lanes, ascending.
+      steps: the indices of the steps, ascending.
+      env_steps: the environment steps taken by then, NaN where not known; None where they never
+        are.
+      seconds: when each step was logged, after the first.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.lanes, self._lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
+        self.steps, self._step = np.unique(frame["step"].to_numpy(), return_inverse=True)
+        self.seconds = self._by_step(frame["timestamp"])
+        self.seconds -= self.seconds.min(initial=np.inf) if len(self.seconds) else 0.0
+        known = "env_step" in frame.columns and frame["env_step"].null_count() < len(frame)
+        self.env_steps = self._by_step(frame["env_step"]) if known else None
+
+    def _by_step(self, column: pl.Series) -> np.ndarray:
+        found = np.full(len(self.steps), np.nan)
+        found[self._step] = _floats(column)
+        return found
+
+    def values(self, column: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+        """A column by lane and step, and where it has a value.
+
+        Of two lines of one place the last counts, as in `RunData.arrays`.
+        """
+        values = np.full((len(self.lanes), len(self.steps)), np.nan)
+        values[self._lane, self._step] = _floats(column)
+        there = np.zeros(values.shape, bool)
+        there[self._lane, self._step] = column.is_not_null().to_numpy()
+        return values, there
+
+
+def of_lane(values: np.ndarray, there: np.ndarray) -> Curve:
+    """The curve of one lane.
+
+    Args:
+      values: by step.
+      there: whether the lane has a value there. One that it has may be NaN.
+    """
+    (at,) = np.nonzero(there)
+    return Curve(at, values[at])
+
+
+def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> Curve:
+    """The curve of several lanes: their mean, and the standard deviation around it.
+
+    Args:
+      values: by lane and step.
+      there: where there is one.
+      statistic: what the values are. Of minima it is the smallest, of maxima the largest.
+    """
+    count = there.sum(0)
+    (at,) = np.nonzero(count)
+    values, there, count = values[:, at], there[:, at], count[at]
+    if len(values) == 1:
+        return Curve(at, values[0])
+    with np.errstate(all="ignore"):  # inf - inf is NaN, and told
+        if statistic in ("min", "max"):
+            worst, pick = (np.inf, np.min) if statistic == "min" else (-np.inf, np.max)
+            return Curve(at, pick(np.where(there, values, worst), axis=0))
+        mean = np.where(there, values, 0.0).sum(0) / count
+        spread = np.sqrt((np.where(there, values - mean, 0.0) ** 2).sum(0) / count)
+    return Curve(at, mean, mean - spread, mean + spread)
+
+
+def extremes(values: np.ndarray, stretches: int) -> np.ndarray:
+    """The places of what is seen of a line that is drawn small, ascending.
+
+    Of each of so many stretches of the same length: the lowest value, the highest, and the first
+    that is not finite. The first and the last of all, too.
+
+    >>> extremes(np.array([0.0, 5.0, -5.0, 1.0, 2.0, 3.0]), 2).tolist()
+    [0, 1, 2, 3, 5]
+    """
+    size = -(-len(values) // max(1, stretches))
+    rows = -(-len(values) // size)
+    padded = np.full(rows * size, np.nan)
+    padded[: len(values)] = values
+    padded = padded.reshape(rows, size)
+    finite = np.isfinite(padded)
+    start = np.arange(rows) * size
+    some = finite.any(1)
+    lowest = (start + np.where(finite, padded, np.inf).argmin(1))[some]
+    highest = (start + np.where(finite, padded, -np.inf).argmax(1))[some]
+    odd = ~finite
+    odd.reshape(-1)[len(values) :] = False
+    first_odd = (start + odd.argmax(1))[odd.any(1)]
+    return np.unique(np.concatenate([[0, len(values) - 1], lowest, highest, first_odd]))
+
+
+def spread_evenly(number: int, most: int) -> Sequence[int]:
+    """So many of 0, …, number - 1, the first and the last among them.
+
+    >>> spread_evenly(3, 5), spread_evenly(100, 3)
+    ([0, 1, 2], [0, 50, 99])
+    """
+    if number <= most:
+        return list(range(number))
+    return np.linspace(0, number - 1, most).round().astype(int).tolist()
+
+
+def limits(curves: Iterable[Curve]) -> tuple[float, float] | None:
+    """The lowest and the highest finite value, bands included; None where there is none."""
+    parts = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
+    found = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
+    return (float(found.min()), float(found.max())) if len(found) else None
+
+
+def _floats(column: pl.Series) -> np.ndarray:
+    import polars as pl
+
+    return column.cast(pl.Float64).to_numpy()

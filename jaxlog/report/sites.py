@@ -1,0 +1,254 @@
+"""What each call site logged, in all runs: its lanes, their groups, and a chart for each metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+
+from jaxlog.events import Key
+from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
+from jaxlog.names import CATEGORIES
+from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
+from jaxlog.report.html import brief
+
+MOST_LANES, MOST_GROUPS = 64, 48
+"""So many lanes of a call site have curves of their own, and so many groups; a group's are of all
+its lanes."""
+CURVES = 5_000
+"""About so many curves of either a call site has, so that with hundreds of metrics it has fewer."""
+POINTS = 250_000
+"""About so many points of curves a report has, so that its file stays small."""
+FEWEST, MOST = 24, 600
+"""Between these are the points of one curve, whatever the number of curves."""
+
+BESIDE = ("std", "min", "max")
+"""Statistics that stand behind the others of their metric, where it has a mean."""
+
+
+class KeyOf(Protocol):
+    """What the name of a column means."""
+
+    def __call__(self, key: str, /, *, of_episodes: bool) -> Key:
+        """Of a line that has aggregates of episodes, or has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lanes of a run that differ in nothing but their seed.
+
+    Attributes:
+      run: which run, counted from 0.
+      name: what tells it from the others.
+      lanes: their places in the run's `Places.lanes`.
+    """
+
+    run: int
+    name: str
+    lanes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class LaneOf:
+    """A lane with a curve of its own.
+
+    Attributes:
+      group: its group, counted from 0.
+      name: its labels.
+      place: in the run's `Places.lanes`.
+    """
+
+    group: int
+    name: str
+    place: int
+
+
+@dataclass
+class Chart:
+    """The curves of one metric.
+
+    Attributes:
+      key: its name on the lines.
+      category: one of `names.CATEGORIES`.
+      beside: whether it stands behind the others.
+      groups: the curve of each group that has one, by the group's number.
+      lanes: the curve of each lane that has one, by the lane's; lanes that are a group of their own
+        have that group's.
+      last: what each group's lanes had last, finite or not, by the group's number.
+      odd: how many values are not finite.
+    """
+
+    key: str
+    category: str
+    beside: bool
+    groups: dict[int, Curve] = field(default_factory=dict)
+    lanes: dict[int, Curve] = field(default_factory=dict)
+    last: dict[int, np.ndarray] = field(default_factory=dict)
+    odd: int = 0
+
+
+@dataclass(frozen=True)
+class Site:
+    """What one call site logged.
+
+    Attributes:
+      name: of the call.
+      places: of each run, where its lines stand; None of a run that has none.
+      groups: those with curves.
+      lanes: those with curves of their own.
+      charts: by category.
+      lines: how many lines there are.
+      num_lanes: how many lanes there are, in all runs.
+      num_groups: how many groups there are.
+    """
+
+    name: str
+    places: Sequence[Places | None]
+    groups: Sequence[Group]
+    lanes: Sequence[LaneOf]
+    charts: Sequence[Chart]
+    lines: int
+    num_lanes: int
+    num_groups: int
+
+
+def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[Site]:
+    """The call sites of some runs.
+
+    Args:
+      runs: what they logged.
+      names: what they are called.
+      key_of: tells what a column is of.
+    """
+    calls = {call for run in runs for call in run.calls}
+    usual = [call for call in DEFAULT_CALLS if call in calls]
+    calls = [*usual, *sorted(calls.difference(usual))]
+    return [_site(call, runs, names, key_of) for call in calls]
+
+
+def thinned(found: Sequence[Site]) -> None:
+    """Leaves as many points of each curve as there is room for."""
+    charts = [chart for site in found for chart in site.charts]
+    curves = sum(3 * len(chart.groups) + len(chart.lanes) for chart in charts)
+    most = max(FEWEST, min(MOST, POINTS // max(1, curves)))
+    for chart in charts:
+        for of in (chart.groups, chart.lanes):
+            for number, curve in of.items():
+                of[number] = curve.thinned(most)
+
+
+def _site(call: str, runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> Site:
+    frames = [run.metrics_of(call) if call in run.calls else None for run in runs]
+    places = [None if frame is None else Places(frame) for frame in frames]
+    every: list[tuple[Group, list[str]]] = []
+    for number, (run, frame, place) in enumerate(zip(runs, frames, places, strict=True)):
+        if frame is not None and place is not None and len(frame):
+            prefix = names[number] if len(runs) > 1 else ""
+            every += _groups(number, frame, place, run.labels_of(call), prefix)
+    present = [frame for frame in frames if frame is not None]
+    columns = {name for frame in present for name, kind in frame.schema.items() if _is_number(kind)}
+    room = max(8, CURVES // max(1, len(columns)))
+    groups = [every[i] for i in spread_evenly(len(every), min(room, MOST_GROUPS))]
+    lanes = [
+        LaneOf(number, name, place)
+        for number, (group, own) in enumerate(groups)
+        for place, name in zip(group.lanes, own, strict=True)
+    ]
+    lanes = [lanes[i] for i in spread_evenly(len(lanes), min(room, MOST_LANES))]
+    chosen = [group for group, _ in groups]
+    charts: dict[str, Chart] = {}
+    for number, (run, frame, place) in enumerate(zip(runs, frames, places, strict=True)):
+        if frame is not None and place is not None:
+            of_run = {i: group for i, group in enumerate(chosen) if group.run == number}
+            _add(charts, frame, place, run.labels_of(call), of_run, lanes, key_of)
+    means = {key.removesuffix("_mean") for key in charts if key.endswith("_mean")}
+    for chart in charts.values():
+        stem, _, statistic = chart.key.rpartition("_")
+        chart.beside = statistic in BESIDE and stem in means
+    ranked = sorted(charts.values(), key=lambda chart: CATEGORIES.index(chart.category))
+    return Site(
+        call,
+        places,
+        chosen,
+        lanes,
+        ranked,
+        lines=sum(map(len, present)),
+        num_lanes=sum(len(place.lanes) for place in places if place is not None),
+        num_groups=len(every),
+    )
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind == pl.Boolean
+
+
+def _groups(
+    run: int, frame: pl.DataFrame, places: Places, labels: Sequence[str], prefix: str
+) -> list[tuple[Group, list[str]]]:
+    """The groups of a run, each with the names of its lanes."""
+    last = frame.select("lane", *labels).unique("lane", keep="last").sort("lane")
+    rows = last.select(labels).to_dicts() if labels else [{}] * len(places.lanes)
+    found: dict[str, tuple[list[int], list[str]]] = {}
+    for place, row in enumerate(rows):
+        told = {label: value for label, value in row.items() if value is not None}
+        group = _named({k: v for k, v in told.items() if not k.endswith("seed")})
+        name = _named(told) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
+        of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
+        of[0].append(place)
+        of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
+    return [
+        (Group(run, brief(name or ("all lanes" if len(own) > 1 else own[0])), lanes), own)
+        for name, (lanes, own) in found.items()
+    ]
+
+
+def _named(labels: Mapping[str, Any]) -> str:
+    return " · ".join(
+        f"{label} {f'{value:.6g}' if isinstance(value, float) else value}"
+        for label, value in labels.items()
+    )
+
+
+def _add(
+    charts: dict[str, Chart],
+    frame: pl.DataFrame,
+    places: Places,
+    labels: Sequence[str],
+    groups: Mapping[int, Group],
+    lanes: Sequence[LaneOf],
+    key_of: KeyOf,
+) -> None:
+    """Adds what one run logged."""
+    fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
+    of_episodes = "episode_count" in frame.columns
+    for name, kind in frame.schema.items():
+        if name in fields or not _is_number(kind):
+            continue
+        values, there = places.values(frame[name])
+        if not there.any():
+            continue
+        key = key_of(name, of_episodes=of_episodes)
+        chart = charts.setdefault(name, Chart(name, key.category, beside=False))
+        chart.odd += int((there & ~np.isfinite(values)).sum())
+        for number, group in groups.items():
+            rows = np.array(group.lanes)
+            curve = together(values[rows], there[rows], key.statistic)
+            if len(curve.at):
+                chart.groups[number] = curve
+                chart.last[number] = _last(values[rows], there[rows])
+        for number, lane in enumerate(lanes):
+            if lane.group in groups and len(groups[lane.group].lanes) > 1:
+                curve = of_lane(values[lane.place], there[lane.place])
+                if len(curve.at):
+                    chart.lanes[number] = curve
+
+
+def _last(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """The last value of each lane that has one."""
+    rows = there.any(1)
+    last = there.shape[1] - 1 - there[:, ::-1].argmax(1)
+    return values[np.arange(len(values)), last][rows]

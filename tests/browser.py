@@ -1,0 +1,76 @@
+"""Pages in a real browser, which listens to what they say and ask for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REQUIRED = "JAXLOG_BROWSER_TESTS"
+"""Set to `required` in the environment, it is a failure to have no browser."""
+
+_FLAGS = (
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class Opened:
+    """A page that is open.
+
+    Attributes:
+      page: what playwright drives.
+      said: errors and warnings of its console, and exceptions of its script.
+      asked: the addresses that it asked for, beside its own and `data:`.
+    """
+
+    page: Any
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+
+Open = Callable[..., Opened]
+
+
+@pytest.fixture
+def open_page() -> Iterator[Open]:
+    """Opens a file; options are those of playwright's `new_page`."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        why = "there is no chromium; tests/install_chromium.sh installs it"
+        if os.environ.get(REQUIRED) == "required":
+            pytest.fail(why)
+        pytest.skip(why)
+    from playwright.sync_api import sync_playwright
+
+    # Ended after each test: while it runs, its thread has an event loop, and others cannot start.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+
+        def open_page(file: Path, **options: Any) -> Opened:
+            opened = Opened(browser.new_page(**options))
+            own = file.absolute().as_uri()
+            opened.page.on("console", lambda message: opened.said.append(message.text))
+            opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
+            opened.page.on(
+                "request",
+                lambda request: (
+                    opened.asked.append(request.url)
+                    if request.url != own and not request.url.startswith("data:")
+                    else None
+                ),
+            )
+            opened.page.goto(own)
+            return opened
+
+        yield open_page
+        browser.close()

@@ -1,0 +1,110 @@
+"""`jaxlog report`: a file or a clear word, and none that is written over unasked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.cli.conftest import ROOT, Command, Logged
+
+
+def test_it_writes_one_file_and_says_which(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
+    file = tmp_path / "ü report.html"
+    code, out, err = command("report", logged.directory, "-o", file)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{file}: 1 run, ")
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+    text = file.read_text("utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "ünïcode · 日本" in text
+
+
+def test_several_and_patterns(command: Command, logged: Logged, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        lines = (logged.directory / "batch_metrics.jsonl").read_bytes()
+        (tmp_path / "runs" / name / "batch_metrics.jsonl").write_bytes(lines)
+    for runs in (
+        [tmp_path / "runs"],
+        [tmp_path / "runs/*"],
+        [tmp_path / "runs/a", tmp_path / "runs/b"],
+    ):
+        code, out, _ = command("report", *runs, "-o", tmp_path / "page.html", "--force")
+        assert code == 0
+        assert "page.html: 2 runs, " in out
+
+
+def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text("mine")
+    code, out, err = command("report", logged.directory, "-o", file)
+    assert (code, out) == (2, "")
+    assert err == f"jaxlog: {file}: there already; give --force to write over it, or --output\n"
+    assert file.read_text() == "mine"
+    assert command("report", logged.directory, "-o", file, "--force").code == 0
+    assert file.read_text() != "mine"
+
+
+def test_what_cannot_be_reported(command: Command, logged: Logged, tmp_path: Path) -> None:
+    new = tmp_path / "page.html"
+    for arguments, why in (
+        (("-o", new), "report: give the directory of a run"),
+        ((tmp_path / "none", "-o", new), "is not there, expected the directory of a run"),
+        ((logged.directory, "-o", tmp_path), "is a directory, expected a file"),
+        ((logged.directory, "-o", tmp_path / "no" / "x.html"), f"no directory {tmp_path / 'no'}"),
+    ):
+        code, out, err = command("report", *arguments)
+        assert (code, out) == (2, "")
+        assert why in err
+        assert err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_is_whole_or_not_there(logged: Logged, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_text("mine")
+    small = 'ulimit -f 8 && exec "$0" "$@"'  # no file may grow beyond some KiB
+    command = [sys.executable, "-m", "jaxlog", "report", logged.directory, "-o", file, "--force"]
+    done = subprocess.run(
+        ["sh", "-c", small, *command],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "jaxlog: File too large\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
+    assert file.read_text() == "mine"
+
+
+def test_lines_that_are_broken_are_told_of(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
+    lines = (logged.directory / "batch_metrics.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "run").mkdir()
+    lines[3] = b"broken\n"
+    (tmp_path / "run" / "batch_metrics.jsonl").write_bytes(b"".join(lines)[:-20])
+    code, _, err = command("report", tmp_path / "run", "-o", tmp_path / "page.html")
+    assert code == 0
+    assert err.startswith("jaxlog: ")
+    assert "line 4" in err
+    assert "line 4" in (tmp_path / "page.html").read_text()
+
+
+def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "report", logged.directory, "-o", tmp_path / "page.html"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'jaxlog[explore]'" in done.stderr
+    assert done.stderr.count("\n") == 1
