@@ -179,6 +179,27 @@ def test_runs_are_listed_newest_first(command: Command, copy: Path) -> None:
     assert all("25/25" in line for line in out.splitlines()[1:])
 
 
+UNREADABLE = Path("/proc/self/mem")  # which root cannot read either
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="Linux has files that nobody can read")
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(
+    command: Command, copy: Path, told: bool
+) -> None:
+    private = copy.parent / "private"
+    private.mkdir()
+    (private / "batch_metrics.jsonl").symlink_to(UNREADABLE)
+    if told:
+        shutil.copy(copy / "run.json", private)
+    code, out, err = command("show", copy.parent)
+    assert (code, err) == (0, "")
+    shown = {line.split()[0]: line.split()[1] for line in out.splitlines()[1:]}
+    assert shown == {str(copy): "finished"} | ({str(private): "finished"} if told else {})
+    code, _, err = command("show", private)
+    assert (code, err) == (2, "jaxlog: Input/output error\n")
+
+
 @pytest.mark.parametrize("path", ["nope", "firts", "a file", "empty", ""])
 def test_what_is_no_run_is_told_so(
     command: Command, copy: Path, path: str, monkeypatch: pytest.MonkeyPatch
