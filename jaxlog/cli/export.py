@@ -35,8 +35,9 @@ def export(
       0.
 
     Raises:
-      CommandError: polars is not installed, the run has no lines, or a file is there already.
-      OSError: there is no run, or it cannot be read or exported.
+      CommandError: polars is not installed, the run has no lines, or a file is there already or
+        cannot be written.
+      OSError: there is no run, it cannot be read, or there can be no such directory.
     """
     try:
         frames = read_run(run).frames()
@@ -71,8 +72,9 @@ def _write(frame: pl.DataFrame, file: Path) -> None:
             else:
                 frame.write_parquet(opened)
         draft.replace(file)
-    except pl.exceptions.PolarsError as error:
-        raise CommandError(f"{file}: cannot be written: {error}") from None
+    except (OSError, pl.exceptions.PolarsError) as error:
+        why = getattr(error, "strerror", None) or error  # polars raises OSError without one
+        raise CommandError(f"{file}: cannot be written: {why}") from None
     finally:
         draft.unlink(missing_ok=True)
 
