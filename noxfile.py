@@ -30,7 +30,7 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("explore", "polars"),
+    *needed("explore", "polars", "matplotlib"),
     *needed("dev", "hypothesis", "pytest", "pytest-timeout"),
 ]
 

@@ -9,6 +9,7 @@ import orjson
 import tyro
 
 from jaxlog.cli.errors import CommandError
+from jaxlog.cli.files import whole
 from jaxlog.explore.run_data import read_run
 
 if TYPE_CHECKING:
@@ -60,23 +61,17 @@ def export(
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
-    """Writes all of a file, or nothing."""
     import polars as pl
 
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        # Opened here: polars takes no path that is not UTF-8.
-        with draft.open("wb") as opened:
+    # Opened here: polars takes no path that is not UTF-8.
+    with whole(file) as draft, draft.open("wb") as opened:
+        try:
             if file.suffix == ".csv":
                 _flat(frame).write_csv(opened)
             else:
                 frame.write_parquet(opened)
-        draft.replace(file)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        why = getattr(error, "strerror", None) or error  # polars raises OSError without one
-        raise CommandError(f"{file}: cannot be written: {why}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        except pl.exceptions.PolarsError as error:
+            raise CommandError(f"{file}: cannot be written: {error}") from None
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:

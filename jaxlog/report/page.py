@@ -11,7 +11,7 @@ import orjson
 
 from jaxlog.explore.run_data import RunData
 from jaxlog.names import CATEGORIES
-from jaxlog.report.charts import figure, legend, nothing
+from jaxlog.report.charts import figure, legend, nothing, without_script
 from jaxlog.report.comparison import comparison
 from jaxlog.report.encoding import encoded
 from jaxlog.report.html import Html, brief, hash_of, joined, json_block, tag
@@ -134,6 +134,7 @@ def _curves(number: int, site: Site) -> _Section:
         f"curves-{number}",
         f"Curves · {site.name}",
         tag("p", " ".join(notes), class_="note"),
+        without_script(site),
         tag(
             "div",
             tag("ul", *legend(site), class_="legend"),
