@@ -42,10 +42,10 @@ class Values:
         if not self.by:
             yield (), self.frame
             return
-        keys = self.frame.select(self.by).unique(maintain_order=True).sort(self.by)
-        parts = self.frame.partition_by(self.by, as_dict=True)
-        for key in keys.iter_rows():
-            yield key, parts[key]
+        # By the rows, not by keys: NaN, which a label may be, is not found as one.
+        ordered = self.frame.sort(self.by, maintain_order=True)
+        for part in ordered.partition_by(self.by, maintain_order=True):
+            yield part.select(self.by).row(0), part
 
 
 def values_of(
@@ -73,7 +73,7 @@ def values_of(
     frame = together({name: run.metrics_of(chosen) for name, run in runs.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)
-    configs = {name: dict(_flat(run.info.get("config") or {})) for name, run in runs.items()}
+    configs = {name: dict(_flat(run.info.get("config"))) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for config in configs.values() for key in config))
     if by is None:
         names = _default(frame, labels, keys, configs)
@@ -197,8 +197,10 @@ def _of_config(runs: pl.Series, key: str, configs: Mapping[str, Mapping[str, Any
     return runs.replace_strict(names, pl.Series(list(values.values()), dtype=kind)).alias(key)
 
 
-def _flat(config: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings, by their dotted names."""
+def _flat(config: Any, start: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested mappings, by their dotted names; of what is no mapping, none."""
+    if not isinstance(config, Mapping):
+        return
     for key, value in config.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{start}{key}.")

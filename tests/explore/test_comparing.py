@@ -152,6 +152,27 @@ def test_keys_of_several_types_are_one_column(tmp_path: Path) -> None:
     assert found.frame["clip"].to_list() == [None, "0.5", "1", "[1,2]", "auto"]
 
 
+def test_labels_can_be_missing_or_not_finite(tmp_path: Path) -> None:
+    nan, inf = float("nan"), float("inf")
+    lanes = [*seeds([1.0], rate=nan), *seeds([2.0], rate=inf), *seeds([3.0]), *seeds([4.0], rate=0)]
+    lanes += seeds([1.0], rate=nan)
+    found = jaxlog.compare(make(tmp_path, lanes), "score").frame
+    assert found.select("rate", "iqm", "scores").fill_nan(-1.0).rows() == [
+        (None, 3.0, 1),
+        (0.0, 4.0, 1),
+        (inf, 2.0, 1),
+        (-1.0, 1.0, 2),
+    ]
+
+
+@pytest.mark.parametrize("config", [None, [], "text", 3])
+def test_a_config_that_is_none(tmp_path: Path, config: Any) -> None:
+    for name in "ab":
+        make(tmp_path / name, seeds([1.0, 2.0]))
+        (tmp_path / name / "run.json").write_text(json.dumps({"config": config}))
+    assert jaxlog.compare(tmp_path, "score").by == ("run",)
+
+
 def test_it_shows_itself(tmp_path: Path) -> None:
     found = jaxlog.compare(make(tmp_path, seeds([1.0, 2.0, 4.0], rate=0.1)), "score", by="rate")
     assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 7)")
