@@ -38,7 +38,11 @@ def check(files: _Files, *, strict: bool = False) -> int:
 
 
 def _of(path: Path) -> list[Path]:
-    if not path.is_dir():
+    try:
+        is_directory = path.is_dir()
+    except OSError:  # of a place that nobody may look into
+        is_directory = False
+    if not is_directory:
         return [path]  # if it is not there, that is its problem
     found = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
     if not found:

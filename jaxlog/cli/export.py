@@ -9,6 +9,7 @@ import orjson
 import tyro
 
 from jaxlog.cli.errors import CommandError
+from jaxlog.cli.files import whole
 from jaxlog.explore.run_data import read_run
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def export(
       0.
 
     Raises:
-      CommandError: polars is not installed, the run has no lines, or a file is there already.
-      OSError: there is no run, or it cannot be read or exported.
+      CommandError: polars is not installed, the run has no lines, or a file is there already or
+        cannot be written.
+      OSError: there is no run, it cannot be read, or there can be no such directory.
     """
     try:
         frames = read_run(run).frames()
@@ -59,22 +61,17 @@ def export(
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
-    """Writes all of a file, or nothing."""
     import polars as pl
 
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        # Opened here: polars takes no path that is not UTF-8.
-        with draft.open("wb") as opened:
+    # Opened here: polars takes no path that is not UTF-8.
+    with whole(file) as draft, draft.open("wb") as opened:
+        try:
             if file.suffix == ".csv":
                 _flat(frame).write_csv(opened)
             else:
                 frame.write_parquet(opened)
-        draft.replace(file)
-    except pl.exceptions.PolarsError as error:
-        raise CommandError(f"{file}: cannot be written: {error}") from None
-    finally:
-        draft.unlink(missing_ok=True)
+        except pl.exceptions.PolarsError as error:
+            raise CommandError(f"{file}: cannot be written: {error}") from None
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:

@@ -83,7 +83,8 @@ def _settings(settings: Any) -> str:
     default = LoggingConfig.model_validate({}).model_dump(mode="json")
     chosen = {k: v for k, v in settings.items() if k not in default or v != default[k]}
     if isinstance(sinks := chosen.pop("sinks", None), list):
-        chosen["sinks"] = ", ".join(str(sink.get("kind")) for sink in sinks)
+        kinds = [sink.get("kind") for sink in sinks if isinstance(sink, dict)]
+        chosen["sinks"] = ", ".join(map(str, kinds))
     return _pairs(chosen)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import os
 from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -31,18 +30,22 @@ class Group(NamedTuple):
     may_grow: bool = False
 
 
+_START = 64
+"""So many bytes tell files of one name from each other: they have the time of the first line."""
+
+
 class _Place(NamedTuple):
     """How far one file is read.
 
     Attributes:
-      file: which one it was: another of its name is another.
+      start: how it began: a file of its name that begins otherwise is another.
       read: the bytes that are read, up to the end of a line.
-      size: how long it was at the last look.
+      state: how long it was at the last look, and when it was written; None before the first.
     """
 
-    file: tuple[int, int]
-    read: int
-    size: int
+    start: bytes = b""
+    read: int = 0
+    state: tuple[int, int] | None = None
 
 
 class Follower:
@@ -61,8 +64,7 @@ class Follower:
         # The last of all are among the last of each file.
         beginning: list[tuple[float, int, Path]] = []
         for path in line_files(directory):
-            file = _identity(path.stat())
-            self._places[path] = _Place(file, lines.last(path, 0), -1)
+            self._places[path] = _Place(_start(path), lines.last(path, 0))
             found = islice(lines.events_backwards(path), number)
             beginning += [(timestamp, start, path) for timestamp, start in found]
         beginning.sort()
@@ -82,6 +84,7 @@ class Follower:
         """
         # Of one time, metrics come before the episodes they are of.
         files = sorted(line_files(self._directory), key=lines.is_of_one_line)
+        self._places = {path: self._places.get(path, _Place()) for path in files}
         new = [self._new(path, ended=ended) for path in files]
         for group in heapq.merge(*new, key=lambda group: group.timestamp):
             if group.may_grow:
@@ -90,16 +93,17 @@ class Follower:
             yield group
 
     def _new(self, path: Path, *, ended: bool) -> Iterator[Group]:
+        place = self._places[path]
         try:
             now = path.stat()
+            state = now.st_size, now.st_mtime_ns
+            start = place.start if state == place.state else _start(path)
         except FileNotFoundError:  # it was there a moment ago
             return
-        place = self._places.get(path)
-        if place is None or place.file != _identity(now):
-            place = _Place(_identity(now), 0, -1)
+        same = start.startswith(place.start[: len(start)])
         # Cut back: the run went on from where it was before.
-        read = min(place.read, now.st_size)
-        self._places[path] = _Place(place.file, read, now.st_size)
+        read = min(place.read, now.st_size) if same else 0
+        self._places[path] = _Place(start, read, state)
         if now.st_size == read:
             return
         last: Group | None = None
@@ -112,9 +116,10 @@ class Follower:
             end = starts[-1] + len(own[-1]) + 1
             last = Group(lines.timestamp(own[0]), path, own, end)
         if last is not None:
-            settled = ended or now.st_size == place.size or lines.is_of_one_line(path)
+            settled = ended or state == place.state or lines.is_of_one_line(path)
             yield last._replace(may_grow=not settled)
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
+def _start(path: Path) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return file.read(_START)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,7 @@ def events(path: Path, lines: Iterable[bytes]) -> Iterator[Event]:
             else:
                 for line in found:
                     yield _READERS[path.stem](line)
-        except (KeyError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
             continue
 
 
@@ -152,12 +153,22 @@ def _metrics(call: str, lines: list[dict[str, Any]]) -> Iterator[MetricsEvent]:
     yield MetricsEvent(
         call,
         int(lines[0]["step"]),
-        lines[0].get("env_step"),
-        float(lines[0]["timestamp"]),
+        _env_step(lines[0]),
+        _time(lines[0]),
         lanes,
         {key: key_of(key, of_episodes=of_episodes) for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
     )
+
+
+def _time(line: Mapping[str, Any]) -> float:
+    seconds = float(line["timestamp"])
+    datetime.fromtimestamp(seconds)  # what is no time, it refuses
+    return seconds
+
+
+def _env_step(line: Mapping[str, Any]) -> int | None:
+    return int(line["env_step"]) if "env_step" in line else None
 
 
 def _values(line: Mapping[str, Any], part: str) -> dict[str, Any]:
@@ -192,8 +203,8 @@ def _episode(line: Mapping[str, Any]) -> EpisodeEvent:
     return EpisodeEvent(
         str(line["name"]),
         int(line["step"]),
-        line.get("env_step"),
-        float(line["timestamp"]),
+        _env_step(line),
+        _time(line),
         int(line["lane"]),
         dict(line["labels"]),
         _values(line, "episode"),
@@ -206,7 +217,7 @@ def _episode(line: Mapping[str, Any]) -> EpisodeEvent:
 def _step(line: Mapping[str, Any]) -> StepEvent:
     return StepEvent(
         int(line["step"]),
-        float(line["timestamp"]),
+        _time(line),
         int(line["episode"]),
         dict(line["labels"]),
         _values(line, "values"),
@@ -215,12 +226,12 @@ def _step(line: Mapping[str, Any]) -> StepEvent:
 
 
 def _task(line: Mapping[str, Any]) -> TaskEvent:
-    return TaskEvent(int(line["step"]), float(line["timestamp"]), _values(line, "task"), {})
+    return TaskEvent(int(line["step"]), _time(line), _values(line, "task"), {})
 
 
 def _evaluation(line: Mapping[str, Any]) -> EvaluationEvent:
     values = _values(line, "evaluation")
-    return EvaluationEvent(int(line["step"]), float(line["timestamp"]), values, {})
+    return EvaluationEvent(int(line["step"]), _time(line), values, {})
 
 
 _READERS = {"episodes": _episode, "steps": _step, "tasks": _task, "evaluations": _evaluation}

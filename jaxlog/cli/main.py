@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-        sys.stdout.flush()
+        _flush()
     except BrokenPipeError:
         code = 141
     except KeyboardInterrupt:
@@ -67,12 +67,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = "" if error.filename is None else f"{error.filename}: "
         code = _refuse(f"{where}{error.strerror}" if error.strerror else str(error))
     try:
-        sys.stdout.flush()
+        _flush()
     except OSError:
         # Python tries again when it ends, and would say so.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _flush() -> None:
+    print(end="", flush=True)  # as print does: where nobody listens, there is no sys.stdout
 
 
 def _refuse(why: str) -> int:

@@ -14,6 +14,7 @@ import tyro
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.facts import facts, last_events
+from jaxlog.cli.files import whole
 from jaxlog.cli.lines import key_of
 from jaxlog.explore.finding import run_files
 from jaxlog.explore.run_data import RunData
@@ -51,7 +52,9 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
     if output.exists() and not force:
         raise CommandError(f"{output}: there already; give --force to write over it, or --output")
     found = read_runs(run)
-    _write(_page(list(found), found.names), output)
+    text = _page(list(found), found.names)
+    with whole(output) as draft:
+        draft.write_text(text, "utf-8")
     print(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
     return 0
 
@@ -73,6 +76,7 @@ def _summary(one: RunData) -> Summary:
         warnings.simplefilter("always", UserWarning)
         for call in one.calls:
             one.metrics_of(call)
+        _ = one.episodes, one.evaluations  # read once, here
     broken = [" ".join(str(warning.message).split()) for warning in caught]
     for text in broken:
         print(f"jaxlog: {text}", file=sys.stderr)
@@ -82,16 +86,6 @@ def _summary(one: RunData) -> Summary:
     rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
     rows += [("broken", text, True) for text in broken]
     return Summary(run.name, run.status, run.said, rows)
-
-
-def _write(text: str, file: Path) -> None:
-    """Writes all of a file, or nothing."""
-    draft = file.with_name(f".{file.name}.draft")
-    try:
-        draft.write_text(text, "utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _size(file: Path) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog.explore.finding import check_run, children, is_run
+from jaxlog.explore.finding import check_run, is_run
 from jaxlog.host.status import facts_of, observe
 from jaxlog.sinks.console.values import plain
 
@@ -102,9 +103,11 @@ class Found(NamedTuple):
 def time_of(facts: dict[str, Any], key: str) -> float | None:
     """A time of run.json, in seconds since 1970."""
     try:
-        return datetime.fromisoformat(facts[key]).timestamp()
+        seconds = datetime.fromisoformat(facts[key]).timestamp()
+        datetime.fromtimestamp(seconds).astimezone()  # years at the ends of the calendar it refuses
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return seconds
 
 
 def observed(path: Path) -> Found:
@@ -127,15 +130,13 @@ def named(path: Path) -> list[Path]:
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
-    try:
-        found = children(path)
-        inner = {entry for entry in path.iterdir() if entry.is_dir()} if depth > 1 else set()
-    except OSError:  # a directory of somebody else's, or a file
-        return
-    yield from found
-    for entry in inner.difference(found):
-        if not entry.name.startswith("."):
-            yield from _below(entry, depth - 1)
+    with contextlib.suppress(OSError):  # a file, or a directory of somebody else's
+        for entry in path.iterdir():
+            with contextlib.suppress(OSError):
+                if is_run(entry):
+                    yield entry
+                elif depth > 1 and entry.is_dir() and not entry.name.startswith("."):
+                    yield from _below(entry, depth - 1)
 
 
 def _began(path: Path) -> float:

@@ -112,11 +112,14 @@ def _table(found: Sequence[runs.Found]) -> Table:
 
 def _done(run: runs.Found) -> tuple[int | None, float | None]:
     """The updates, or the steps of a single environment, that are done; and when the last was."""
-    found = [
-        event
-        for path in run_files(run.path)
-        for event in lines.events(path, (line for _, line in islice(lines.backwards(path), 1)))
-    ]
+    try:
+        found = [
+            event
+            for path in run_files(run.path)
+            for event in lines.events(path, (line for _, line in islice(lines.backwards(path), 1)))
+        ]
+    except OSError:  # somebody else's: that there is such a run is all that can be told
+        return None, None
     done = max((event.step + 1 for event in found), default=None)
     return done, max((event.timestamp for event in found), default=None)
 

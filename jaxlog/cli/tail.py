@@ -51,7 +51,7 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
         for group in follower.look(ended=not found.goes_on):
             for text in _raw(group) if json else _told(group, found.total_steps):
                 print(text)
-        sys.stdout.flush()
+        print(end="", flush=True)
         if not found.goes_on:
             break
         time.sleep(PERIOD)

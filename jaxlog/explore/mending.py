@@ -88,7 +88,9 @@ def _fits(value: Any, expected: pl.DataType) -> bool:
         case pl.String():
             return isinstance(value, str)
         case _:
-            return isinstance(value, list) and all(_fits(v, pl.Int64()) for v in value)
+            return (
+                isinstance(value, list) and bool(value) and all(_fits(v, pl.Int64()) for v in value)
+            )
 
 
 def _warn(path: Path, broken: Sequence[int]) -> None:

@@ -54,7 +54,7 @@ def quantile(name: str) -> float | None:
     """
     if name == "median":
         return 0.5
-    found = re.fullmatch(r"p(\d{1,3}(?:\.\d+)?)", name)
+    found = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]+)?)", name)
     percent = float(found[1]) if found else 101.0
     return percent / 100 if percent <= 100 else None
 

@@ -15,6 +15,7 @@ from jaxlog.render.markup import (
     number,
     rect,
     text,
+    text_width,
 )
 from jaxlog.render.style import Style
 from jaxlog.render.values import CannotDrawError, as_floats, described, kind, not_finite, shown
@@ -23,7 +24,8 @@ _MOST_LINES = 8
 _MOST_BARS = 32
 _MOST_POINTS = 480
 """Along a line; of more, the least and the largest of each group are drawn."""
-_LEFT, _TOP, _BOTTOM = 46, 6, 16
+_TOP, _BOTTOM = 6, 16
+_LABEL = 10  # the size of what stands at the axes
 _COLOURS = (
     ACCENT, "#d9822b", "#1a8f4c", "#b03a78", "#6a5acd", "#8a6d3b", "#2a9d9d", "#c8402f",
 )  # fmt: skip
@@ -75,6 +77,11 @@ class _Axis:
         self.low, self.high, self.width, self.height = low, high, width, height
         self.right = width - 2
         self.base = height - _BOTTOM
+        marks = [high, low] if high > low else [low]
+        if low < 0 < high and min(self.y(0) - self.y(high), self.y(low) - self.y(0)) > 12:
+            marks.append(0.0)
+        self.labels = {mark: shown(mark, 4) for mark in marks}
+        self.left = 6 + max(40.0, *(_LABEL * text_width(label) for label in self.labels.values()))
 
     def y(self, value: float) -> float:
         # Halved first: the range of float64 does not hold the difference of its ends.
@@ -83,38 +90,41 @@ class _Axis:
         return self.base - part * (self.base - _TOP)
 
     def x(self, part: float) -> float:
-        return _LEFT + 4 + part * (self.right - _LEFT - 8)
+        return self.left + 4 + part * self.room
+
+    @property
+    def room(self) -> float:
+        """How wide the plot is, within its edge."""
+        return self.right - self.left - 8
 
     def behind(self, length: int) -> str:
+        left, top = self.left, _TOP - 4
         plot = rect(
-            _LEFT, _TOP - 4, self.right - _LEFT, self.base - _TOP + 8, fill=PANEL, stroke=EDGE, rx=3
+            left, top, self.right - left, self.base - top + 4, fill=PANEL, stroke=EDGE, rx=3
         )
-        marks = [self.high, self.low] if self.high > self.low else [self.low]
         if self.low < 0 < self.high:
-            y = self.y(0)
-            plot += element("path", d=f"M{_LEFT} {number(y)}H{self.right}", stroke="#b4bfcc")
-            if min(y - self.y(self.high), self.y(self.low) - y) > 12:
-                marks.append(0.0)
+            path = f"M{number(left)} {number(self.y(0))}H{self.right}"
+            plot += element("path", d=path, stroke="#b4bfcc")
         labels = [
-            text(shown(mark, 4), _LEFT - 5, self.y(mark) + 3.5, 10, fill=MUTED, anchor="end")
-            for mark in marks
+            text(label, left - 5, self.y(mark) + 3.5, _LABEL, fill=MUTED, anchor="end")
+            for mark, label in self.labels.items()
         ]
-        labels.append(text("0", _LEFT, self.height - 1, 10, fill=MUTED))
+        labels.append(text("0", left, self.height - 1, _LABEL, fill=MUTED))
         if length > 1:
             last = text(
-                shown(length - 1), self.right, self.height - 1, 10, fill=MUTED, anchor="end"
+                shown(length - 1), self.right, self.height - 1, _LABEL, fill=MUTED, anchor="end"
             )
             labels.append(last)
         return joined((plot, *labels))
 
 
 def _bars(values: np.ndarray, axis: _Axis) -> str:
-    room = (axis.right - _LEFT - 8) / len(values)
+    room = axis.room / len(values)
     width = min(room * 0.76, 28)
     zero = axis.y(0)
     found = []
     for place, value in enumerate(values.tolist()):
-        x = _LEFT + 4 + place * room + (room - width) / 2
+        x = axis.left + 4 + place * room + (room - width) / 2
         if np.isfinite(value):
             y = axis.y(value)
             top, height = min(y, zero), max(abs(y - zero), 1)  # zero is seen, too

@@ -188,6 +188,13 @@ def legend(site: Site) -> Sequence[Html]:
     ]
 
 
+def without_script(site: Site) -> Html:
+    """What a reader is told where no script runs."""
+    if len(site.groups) <= _DRAWN:
+        return Html("")
+    return tag("noscript", f"Without its script the page shows {_DRAWN} groups in each chart.")
+
+
 def nothing() -> Html:
     """In place of charts where there is none."""
     return joined(tag("p", "No numbers were logged here.", class_="note"))

@@ -11,7 +11,7 @@ import orjson
 
 from jaxlog.explore.run_data import RunData
 from jaxlog.names import CATEGORIES
-from jaxlog.report.charts import figure, legend, nothing
+from jaxlog.report.charts import figure, legend, nothing, without_script
 from jaxlog.report.comparison import comparison
 from jaxlog.report.encoding import encoded
 from jaxlog.report.html import Html, brief, hash_of, joined, json_block, tag
@@ -134,6 +134,7 @@ def _curves(number: int, site: Site) -> _Section:
         f"curves-{number}",
         f"Curves · {site.name}",
         tag("p", " ".join(notes), class_="note"),
+        without_script(site),
         tag(
             "div",
             tag("ul", *legend(site), class_="legend"),
@@ -152,8 +153,8 @@ def _grid(number: int, charts: Sequence[int], site: Site) -> Html:
 def _episodes(runs: Sequence[RunData], names: Sequence[str]) -> list[_Section]:
     parts: list[Html] = []
     for run, name in zip(runs, names, strict=True):
-        found, there_are = pictures(run.path)
-        if there_are:
+        found, there_are = pictures(run)
+        if found:
             parts += [tag("h3", tag("bdi", brief(name)))] if len(runs) > 1 else []
             parts.append(gallery(found, there_are))
     return [_section("episodes", "Episodes", *parts)] if parts else []

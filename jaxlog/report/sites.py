@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
 
 from jaxlog.events import Key
+from jaxlog.explore.groups import is_seed
 from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
+from jaxlog.host.single import EPISODE
 from jaxlog.names import CATEGORIES
 from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
 from jaxlog.report.html import brief
+from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48
 """So many lanes of a call site have curves of their own, and so many groups; a group's are of all
@@ -116,8 +119,20 @@ class Site:
     num_groups: int
 
 
+class _Logged(NamedTuple):
+    """What a run logged at one call site.
+
+    Attributes:
+      frame: a row per step and lane.
+      labels: which of its columns are labels.
+    """
+
+    frame: pl.DataFrame
+    labels: Sequence[str]
+
+
 def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[Site]:
-    """The call sites of some runs.
+    """The call sites of some runs; then episodes of single environments, and evaluations.
 
     Args:
       runs: what they logged.
@@ -126,8 +141,36 @@ def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[
     """
     calls = {call for run in runs for call in run.calls}
     usual = [call for call in DEFAULT_CALLS if call in calls]
-    calls = [*usual, *sorted(calls.difference(usual))]
-    return [_site(call, runs, names, key_of) for call in calls]
+    found = []
+    for call in [*usual, *sorted(calls.difference(usual))]:
+        logged = [
+            _Logged(run.metrics_of(call), run.labels_of(call)) if call in run.calls else None
+            for run in runs
+        ]
+        found.append(_site(call, logged, names, key_of))
+    for name, logged in (
+        ("episodes", [_episodes(run) for run in runs]),
+        ("evaluations", [_evaluations(run) for run in runs]),
+    ):
+        if any(one is not None for one in logged):
+            found.append(_site(name, logged, names, _key_of_summary))
+    return found
+
+
+def _episodes(run: RunData) -> _Logged | None:
+    """Those of a single environment: sampled ones are no curve."""
+    frame = run.episodes.filter(pl.col("name") == EPISODE)
+    return _Logged(frame, run.labels_of_episodes()) if len(frame) else None
+
+
+def _evaluations(run: RunData) -> _Logged | None:
+    frame = run.evaluations.with_columns(lane=pl.lit(0))
+    return _Logged(frame, ()) if len(frame) else None
+
+
+def _key_of_summary(key: str, /, *, of_episodes: bool) -> Key:
+    del of_episodes
+    return Key(CATEGORY_OF_SUMMARY.get(key, "other"), key, "")
 
 
 def thinned(found: Sequence[Site]) -> None:
@@ -141,15 +184,14 @@ def thinned(found: Sequence[Site]) -> None:
                 of[number] = curve.thinned(most)
 
 
-def _site(call: str, runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> Site:
-    frames = [run.metrics_of(call) if call in run.calls else None for run in runs]
-    places = [None if frame is None else Places(frame) for frame in frames]
+def _site(call: str, logged: Sequence[_Logged | None], names: Sequence[str], key_of: KeyOf) -> Site:
+    places = [None if one is None else Places(one.frame) for one in logged]
     every: list[tuple[Group, list[str]]] = []
-    for number, (run, frame, place) in enumerate(zip(runs, frames, places, strict=True)):
-        if frame is not None and place is not None and len(frame):
-            prefix = names[number] if len(runs) > 1 else ""
-            every += _groups(number, frame, place, run.labels_of(call), prefix)
-    present = [frame for frame in frames if frame is not None]
+    for number, (one, place) in enumerate(zip(logged, places, strict=True)):
+        if one is not None and place is not None and len(one.frame):
+            prefix = names[number] if len(logged) > 1 else ""
+            every += _groups(number, one, place, prefix)
+    present = [one.frame for one in logged if one is not None]
     columns = {name for frame in present for name, kind in frame.schema.items() if _is_number(kind)}
     room = max(8, CURVES // max(1, len(columns)))
     groups = [every[i] for i in spread_evenly(len(every), min(room, MOST_GROUPS))]
@@ -161,10 +203,10 @@ def _site(call: str, runs: Sequence[RunData], names: Sequence[str], key_of: KeyO
     lanes = [lanes[i] for i in spread_evenly(len(lanes), min(room, MOST_LANES))]
     chosen = [group for group, _ in groups]
     charts: dict[str, Chart] = {}
-    for number, (run, frame, place) in enumerate(zip(runs, frames, places, strict=True)):
-        if frame is not None and place is not None:
+    for number, (one, place) in enumerate(zip(logged, places, strict=True)):
+        if one is not None and place is not None:
             of_run = {i: group for i, group in enumerate(chosen) if group.run == number}
-            _add(charts, frame, place, run.labels_of(call), of_run, lanes, key_of)
+            _add(charts, one, place, of_run, lanes, key_of)
     means = {key.removesuffix("_mean") for key in charts if key.endswith("_mean")}
     for chart in charts.values():
         stem, _, statistic = chart.key.rpartition("_")
@@ -187,15 +229,16 @@ def _is_number(kind: pl.DataType) -> bool:
 
 
 def _groups(
-    run: int, frame: pl.DataFrame, places: Places, labels: Sequence[str], prefix: str
+    run: int, logged: _Logged, places: Places, prefix: str
 ) -> list[tuple[Group, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
+    frame, labels = logged
     last = frame.select("lane", *labels).unique("lane", keep="last").sort("lane")
     rows = last.select(labels).to_dicts() if labels else [{}] * len(places.lanes)
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, row in enumerate(rows):
         told = {label: value for label, value in row.items() if value is not None}
-        group = _named({k: v for k, v in told.items() if not k.endswith("seed")})
+        group = _named({k: v for k, v in told.items() if not is_seed(k)})
         name = _named(told) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
         of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
         of[0].append(place)
@@ -215,15 +258,15 @@ def _named(labels: Mapping[str, Any]) -> str:
 
 def _add(
     charts: dict[str, Chart],
-    frame: pl.DataFrame,
+    logged: _Logged,
     places: Places,
-    labels: Sequence[str],
     groups: Mapping[int, Group],
     lanes: Sequence[LaneOf],
     key_of: KeyOf,
 ) -> None:
     """Adds what one run logged."""
-    fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
+    frame, labels = logged
+    fields = {"name", "timestamp", "step", "env_step", "lane", "lane_position", *labels}
     of_episodes = "episode_count" in frame.columns
     for name, kind in frame.schema.items():
         if name in fields or not _is_number(kind):

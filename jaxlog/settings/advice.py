@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from jaxlog.names import look_up
 from jaxlog.settings.models import LoggingConfig
 from jaxlog.settings.problems import Place
-from jaxlog.settings.wording import Location
+from jaxlog.settings.wording import Location, key_of
 from jaxlog.sinks import sink_class
-from jaxlog.sinks.sink import Sink
+from jaxlog.sinks.sink import Sink, SinkSettings
 
 MANY_SAMPLES = 1000
 """Above so many sampled episodes, a step's are more than anybody looks at."""
@@ -76,17 +76,18 @@ def _of_samples(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
             "looks at, and each is copied out of the program; a few show as much, and `histograms` "
             "tells of all",
         )
-    kinds = [sink.kind for sink in config.sinks]
-    if kinds and not any(_takes_episodes(kind) for kind in kinds):
+    if config.sinks and not any(map(_takes_episodes, config.sinks)):
+        kinds = ", ".join(sink.kind for sink in config.sinks)
         yield (
             ("sampling_enabled",) if "sampling_enabled" in config.model_fields_set else ("sinks",),
-            f"episodes are sampled, and no sink takes them (there is: {', '.join(kinds)}); set "
+            f"episodes are sampled, and no sink takes them (there is: {kinds}); set "
             "sampling_enabled to false, or add a sink like jsonl",
         )
 
 
-def _takes_episodes(kind: str) -> bool:
-    return sink_class(kind).write_episode is not Sink.write_episode
+def _takes_episodes(sink: SinkSettings) -> bool:
+    can = sink_class(sink.kind).write_episode is not Sink.write_episode
+    return can and getattr(sink, "episodes", "") != "off"
 
 
 def _of_names(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, str]]:
@@ -97,14 +98,14 @@ def _of_names(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location
         if name in config.include and in_one_source("include", "exclude"):
             yield (
                 ("exclude", index),
-                f"{name} stands in include, too; what is excluded is not logged",
+                f"{key_of((name,))} stands in include, too; what is excluded is not logged",
             )
     for index, name in enumerate(config.include):
         switch = look_up(name.rpartition("/")[2]).setting
         if switch and not getattr(config, switch) and in_one_source("include", switch):
             yield (
                 ("include", index),
-                f"{name} is included, and {switch}: false leaves it out of the lines",
+                f"{key_of((name,))} is included, and {switch}: false leaves it out of the lines",
             )
     named = config.statistics if isinstance(config.statistics, Mapping) else {}
     for key, names in (("statistics", named), ("histograms", config.histograms)):

@@ -21,7 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.settings.environment import in_ci
-from jaxlog.settings.wording import shown
+from jaxlog.settings.wording import key_of, shown
 from jaxlog.sinks import kinds, sink_class
 from jaxlog.sinks.sink import SinkSettings
 
@@ -36,7 +36,7 @@ def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     for index, value in enumerate(values):
         if value in values[:index]:
             named = value.kind if isinstance(value, SinkSettings) else str(value)
-            context = {"value": named, "index": index}
+            context = {"value": key_of((named,)), "index": index}
             raise PydanticCustomError("repeated", "{value} stands there twice", context)
     return values
 

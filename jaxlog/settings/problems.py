@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema
 
 from jaxlog.settings.wording import Location, fragment, meant, shown, suggestion, takes
-from jaxlog.sinks import BUILT_IN, sink_class
+from jaxlog.sinks import BUILT_IN, kinds, sink_class
 
 
 class ConfigError(ValueError):
@@ -71,7 +71,7 @@ def _describe(
             case "kind":
                 yield (*place, "kind"), f"{context['why']}{_kind_meant(got, context)}"
             case "extra_forbidden":
-                yield place, _unknown_key(place[-1], model, root)
+                yield place, _unknown_key(place[-1], got, model, root)
             case "missing":
                 yield place, f"is missing and has to be given: {takes(wanted)}"
             case "renderer":
@@ -99,21 +99,36 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 def _kind_meant(got: Any, context: Mapping[str, Any]) -> str:
     """Which kind of sink was meant."""
-    kind, kinds = context["kind"], context["kinds"]
+    kind, known = context["kind"], context["kinds"]
     if kind is None and isinstance(got, dict):
-        return next((f"; did you mean kind: {key}?" for key in got if key in kinds), "")
-    return suggestion(kind, kinds)
+        names = (name for item in got.items() for name in item if isinstance(name, str))
+        return next((f"; did you mean kind: {name}?" for name in names if name in known), "")
+    return suggestion(kind, known)
 
 
-def _unknown_key(key: object, model: type[BaseModel], root: type[BaseModel]) -> str:
+def _unknown_key(key: object, value: object, model: type[BaseModel], root: type[BaseModel]) -> str:
     """What to do about a key that a model does not have."""
     keys = model.model_fields
-    near = suggestion(key, keys)
     if key in root.model_fields:
         near = "; it is no key of a sink, and stands outside of sinks"
-    elif not near and model is root:
-        having = [kind for kind in BUILT_IN if key in sink_class(kind).Settings.model_fields]
-        near = f"; it is a key of sinks: {', '.join(having)}" if having else ""
-    if key == "<<":
-        near = "; to begin with another file's settings, write `extends: other.yaml`"
+    elif model is root:
+        near = _unknown_setting(key, value, root)
+    else:
+        near = suggestion(key, keys)
     return f"unknown key{near} (the keys are: {', '.join(keys)})"
+
+
+def _unknown_setting(key: object, value: object, root: type[BaseModel]) -> str:
+    """What may be meant by a key that settings do not have."""
+    if key == "<<":
+        return "; to begin with another file's settings, write `extends: other.yaml`"
+    if key in kinds():
+        return f"; it is a kind of sink, and stands in sinks: [{{kind: {key}}}]"
+    inside = (
+        [name for name in value if name in root.model_fields] if isinstance(value, dict) else []
+    )
+    if inside:
+        return f"; {inside[0]} in it is one, and stands at the top"
+    having = [kind for kind in BUILT_IN if key in sink_class(kind).Settings.model_fields]
+    of_sinks = f"; it is a key of sinks: {', '.join(having)}" if having else ""
+    return suggestion(key, (*root.model_fields, "extends")) or of_sinks

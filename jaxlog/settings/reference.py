@@ -115,8 +115,10 @@ says where it stands and what it takes. In [configs](../configs) are files to be
 | [sweep.yaml](../configs/sweep.yaml) | seeds and learning rates under `vmap`, a W&B run each |
 | [debug.yaml](../configs/debug.yaml) | everything, at each update; what goes wrong is raised |
 
-An editor that knows JSON Schema (VS Code with its YAML extension, say) completes and checks a file
-that begins with this line, where `schema.json` is [configs/schema.json](../configs/schema.json):
+`jaxlog check FILE` tells all problems of a file without running anything. An editor that knows JSON
+Schema (VS Code with its YAML extension, say) completes and checks a file that begins with the line
+below. In it stands the path, from that file, of
+[configs/schema.json](../configs/schema.json), or of what `jaxlog schema > schema.json` writes:
 
 ```yaml
 # yaml-language-server: $schema=schema.json

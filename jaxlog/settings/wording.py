@@ -40,14 +40,14 @@ def _flow(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_flow(part)}' for key, part in value.items())}}}"
+        return f"{{{', '.join(f'{key_of((key,))}: {_flow(part)}' for key, part in value.items())}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_flow, value))}]"
     return repr(value)
 
 
 def key_of(place: Location) -> str:
-    """A location as an error names it.
+    """A location as an error names it, on one line whatever keys are.
 
     >>> key_of(("sinks", 0, "kind"))
     'sinks.0.kind'

@@ -45,6 +45,15 @@ _MOST_VALUES = 100_000
 """An alias stands for all that its anchor has, so that a few lines could fill the memory."""
 
 
+_INDENTED = "; is it indented as what it belongs with? A text with a colon takes quotes"
+_REMEDIES = (
+    (r"'\t' that cannot start any token", "; indent with spaces"),
+    ("cannot start any token", "; put the text in quotes"),
+    ("mapping values are not allowed", _INDENTED),
+    ("expected <block end>", _INDENTED),
+)
+"""What to do about PyYAML's own errors, by a part of their text."""
+
 _DEEPEST = 100
 """More deeply nested than anything that settings have; an alias may stand within its anchor."""
 
@@ -58,6 +67,10 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # with the mark that Windows begins it with
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(
+                f"{path}: is a link to {path.readlink()}, which is not there"
+            ) from None
         raise ConfigError(f"{path}: there is no such file{_beside(path, asked_by)}") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
@@ -84,7 +97,9 @@ def parse(text: str, name: str) -> tuple[Any, dict[Location, Place]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
-        raise ConfigError(f"{place}: is not YAML: {error.problem}") from None
+        raise ConfigError(
+            f"{place}: is not YAML: {error.problem}{_remedy(str(error.problem))}"
+        ) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
         place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
@@ -98,12 +113,16 @@ def _beside(path: Path, asked_by: Path | None) -> str:
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
     found = path.parent.glob("*.y*ml")
-    others = sorted(other.name for other in found if asked_by is None or other != asked_by)
+    others = sorted(other.name for other in found if other != asked_by and other.is_file())
     if not others:
         return ""
     there = f"in {path.parent} there are: {', '.join(others)}"
     near = suggestion(path.name, others)
     return f"{near} ({there})" if near else f"; {there}"
+
+
+def _remedy(problem: str) -> str:
+    return next((remedy for part, remedy in _REMEDIES if part in problem), "")
 
 
 def _place(node: yaml.Node, name: str) -> Place:

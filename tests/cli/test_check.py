@@ -50,6 +50,17 @@ def test_each_file_is_checked_whatever_the_others_are(command: Command, tmp_path
     assert len(lines) == 5
 
 
+def test_a_file_that_cannot_be_read_is_one_more_problem(command: Command, tmp_path: Path) -> None:
+    good = tmp_path / "good.yaml"
+    good.write_text("log_frequency: 3")
+    code, out, err = command("check", f"{tmp_path}/{'long' * 100}.yaml", good)
+    assert (code, err) == (1, "")
+    first, second = out.splitlines()
+    assert first.endswith("yaml'")
+    assert ": cannot be read: " in first
+    assert second == f"{good}: ok"
+
+
 def test_warnings_fail_only_where_asked(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
     path.write_text("queue_size: 100\n")

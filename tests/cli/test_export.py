@@ -72,6 +72,19 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.csv" for n in NAMES]
 
 
+def test_a_file_that_cannot_be_written_is_named(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
+    (tmp_path / "episodes.csv").mkdir()
+    arguments = ("export", logged.directory, "--to", "csv", "-o", tmp_path, "--force")
+    code, _, err = command(*arguments)
+    assert (code, err) == (
+        2,
+        f"jaxlog: {tmp_path / 'episodes.csv'}: cannot be written: Is a directory\n",
+    )
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "run").mkdir()

@@ -98,7 +98,7 @@ def test_a_file_that_is_rewritten_between_two_looks_gives_whole_lines(tmp_path: 
     assert steps(follower, ended=True) == [("batch", 2)]
     with path.open("r+b") as file:
         file.truncate()
-        file.write(line(1000) + line(1001) + line(1002))  # longer lines, other ends
+        file.write(line(1) + line(1001) + line(1002))  # longer lines, other ends
     assert steps(follower, ended=True) == [("batch", 1002)]
 
 
@@ -113,6 +113,26 @@ def test_a_file_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
     assert steps(follower, ended=True) == []
     path.write_bytes(line(8))
     assert steps(follower, ended=True) == [("batch", 8)]
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_another_file_in_the_place_of_one_that_was_removed_is_read_anew(
+    tmp_path: Path, seen: bool
+) -> None:
+    """File systems give the number of a file that was removed to the next that is made."""
+    path = tmp_path / "batch_metrics.jsonl"
+    path.write_bytes(line(1) + line(2) + line(3))
+    follower = Follower(tmp_path, 0)
+    assert steps(follower, ended=True) == []
+    for again in (line(7) + line(8), line(1, time=9.0) + line(2, time=9.5)):
+        if seen:
+            path.unlink()
+            assert steps(follower, ended=True) == []
+            path.touch()
+        os.truncate(path, 0)  # this is the same file, whatever the file system
+        with path.open("ab") as file:
+            file.write(again)
+        assert len(steps(follower, ended=True)) == 2
 
 
 def test_looking_at_what_has_not_changed_opens_no_file(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from jaxlog.cli import lines
-from jaxlog.events import EpisodeEvent, MetricsEvent
+from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog.sinks.console.lines import line as console_line
+from jaxlog.sinks.console.picture import Picture
 from tests.cli.conftest import Logged
 
 
@@ -97,6 +102,13 @@ def test_the_last_events_have_all_their_lanes(logged: Logged, number: int) -> No
         b'{"timestamp":1,"step":2,"lane":0,"labels":{},"metrics":{"a":null},"nonfinite":{"a":"?"}}\n',
         b'{"timestamp":1,"step":2,"lane":0,"labels":null,"metrics":{}}\n',
         b"\xff\xfe\x00\n",
+        b'{"timestamp":1,"step":2,"lane":0,"labels":{},"metrics":[1]}\n',
+        b'{"timestamp":1,"step":2,"env_step":"x","lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":1,"step":2,"env_step":[2],"lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":1e300,"step":2,"lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":1e17,"step":2,"lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":1e20,"step":2,"lane":0,"labels":{},"metrics":{}}\n',
+        b'{"timestamp":-1e20,"step":2,"lane":0,"labels":{},"metrics":{}}\n',
     ],
 )
 def test_what_is_no_line_is_left_out(tmp_path: Path, broken: bytes) -> None:
@@ -104,6 +116,42 @@ def test_what_is_no_line_is_left_out(tmp_path: Path, broken: bytes) -> None:
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(good + broken + good.replace(b"3", b"4") + good[:20])
     assert [event.step for event in read(path)] == [3, 4]
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+GOOD = {
+    "batch_metrics": {"lane": 0, "labels": {}, "metrics": {"a": 1.0}},
+    "episodes": {"name": "batch", "lane": 0, "labels": {}, "episode": {"total_reward": 1.0}},
+    "steps": {"episode": 0, "labels": {}, "values": {"reward": 1.0}},
+    "tasks": {"task": {"id": 3}},
+    "evaluations": {"evaluation": {"success_rate": 0.5}},
+}
+FIELDS = ("timestamp", "step", "env_step", "lane_position", "nonfinite")
+
+
+@given(st.sampled_from(list(GOOD)), st.data())
+def test_whatever_a_line_holds_it_is_told_or_left_out(
+    tmp_path_factory: pytest.TempPathFactory, stem: str, data: st.DataObject
+) -> None:
+    own = tuple(GOOD[stem])
+    odd = data.draw(st.dictionaries(st.sampled_from((*FIELDS, *own)), JSON, max_size=3))
+    inside = data.draw(st.dictionaries(st.sampled_from(own), st.dictionaries(st.text(), JSON)))
+    line = {"timestamp": 1.5, "step": 3, **GOOD[stem], "details": {}} | inside | odd
+    path = tmp_path_factory.mktemp("run") / f"{stem}.jsonl"
+    path.write_bytes(orjson.dumps(line) + b"\n")
+    picture = Picture(RunInfo("run"), 0.0)
+    for event in read(path):
+        assert console_line(event, None)
+        picture.add(event)
+    Console(file=io.StringIO()).print(picture.draw(80, None, 10.0, ended=True))
 
 
 def test_a_call_may_have_any_name_a_file_can(tmp_path: Path) -> None:

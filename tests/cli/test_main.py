@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import os
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,6 +66,25 @@ def test_a_pipe_that_is_closed_ends_it_quietly(logged: Logged) -> None:
         show.stdout.close()
         assert show.wait(timeout=60) == 141
         assert show.stderr.read() == ""
+
+
+def test_without_an_output_it_still_does_its_work(logged: Logged, tmp_path: Path) -> None:
+    """As `jaxlog tail RUN >&-` starts it."""
+    for arguments in (
+        ["check", ROOT / "configs" / "basic.yaml"],
+        ["show", logged.directory],
+        ["tail", logged.directory],
+        ["export", logged.directory, "--to", "csv", "-o", tmp_path / "out"],
+    ):
+        done = subprocess.run(
+            ["sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "jaxlog", *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "out" / "episodes.csv").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")

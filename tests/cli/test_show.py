@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from rich.console import Console
 
 import jaxlog
+from jaxlog.cli.main import main
 from jaxlog.events import RunInfo
 from jaxlog.sinks.console.picture import WIDEST, Picture
 from tests.cli.conftest import STEPS, Command, Logged
@@ -128,6 +135,37 @@ def test_it_shows_what_there_is_without_run_json(
     assert command("show", copy.parent).code == 0
 
 
+TIMES = ("2026-01-01", "2026-01-01T00:00:00", "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59Z")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=3)
+    | st.sampled_from((*TIMES, "finished", "running", "failed")),
+    lambda inner: st.lists(inner, max_size=2)
+    | st.dictionaries(st.sampled_from(["kind", "written", "lost", "sinks", "a"]), inner),
+    max_leaves=5,
+)  # fmt: skip
+FACTS = (
+    "name", "tags", "config", "settings", "total_steps", "host", "versions", "git", "devices",
+    "started", "ended", "status", "error", "pid", "arrived", "sinks", "sessions",
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(FACTS), JSON, max_size=5))
+@example({"settings": {"sinks": [3, {"kind": None}]}})
+@example({"started": TIMES[2], "ended": TIMES[3]})
+def test_whatever_run_json_says_the_run_is_shown(facts: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run")
+        path.mkdir()
+        (path / "run.json").write_bytes(orjson.dumps(facts))
+        (path / "eval_metrics.jsonl").write_text(
+            '{"timestamp":1790000000,"step":3,"lane":0,"labels":{},"metrics":{"a":1}}\n'
+        )
+        for shown in (path, folder):
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                assert main(["show", str(shown)]) == 0
+            assert out.getvalue()
+
+
 def test_runs_are_listed_newest_first(command: Command, copy: Path) -> None:
     for i, name in enumerate(("old", "sweep/one", "sweep/two")):
         path = shutil.copytree(copy, copy.parent / name)
@@ -139,6 +177,27 @@ def test_runs_are_listed_newest_first(command: Command, copy: Path) -> None:
     expected = [str(copy.parent / name) for name in ("copy", "sweep/two", "sweep/one", "old")]
     assert (code, names) == (0, ["run", *expected])
     assert all("25/25" in line for line in out.splitlines()[1:])
+
+
+UNREADABLE = Path("/proc/self/mem")  # which root cannot read either
+
+
+@pytest.mark.skipif(not UNREADABLE.exists(), reason="Linux has files that nobody can read")
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_that_cannot_be_read_does_not_hide_the_others(
+    command: Command, copy: Path, told: bool
+) -> None:
+    private = copy.parent / "private"
+    private.mkdir()
+    (private / "batch_metrics.jsonl").symlink_to(UNREADABLE)
+    if told:
+        shutil.copy(copy / "run.json", private)
+    code, out, err = command("show", copy.parent)
+    assert (code, err) == (0, "")
+    shown = {line.split()[0]: line.split()[1] for line in out.splitlines()[1:]}
+    assert shown == {str(copy): "finished"} | ({str(private): "finished"} if told else {})
+    code, _, err = command("show", private)
+    assert (code, err) == (2, "jaxlog: Input/output error\n")
 
 
 @pytest.mark.parametrize("path", ["nope", "firts", "a file", "empty", ""])

@@ -33,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_module_is_in_it(site: Path) -> None:
     for part, names in (
-        ("jaxlog", ["*.py", "*.html", "*.js", "*.css", "py.typed"]),
+        ("jaxlog", ["*.py", "py.typed", "*.html", "*.js", "*.css"]),
         ("configs", ["*.yaml", "schema.json"]),
     ):
         expected = {file.relative_to(ROOT) for name in names for file in (ROOT / part).rglob(name)}

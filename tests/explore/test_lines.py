@@ -166,6 +166,7 @@ BROKEN = [
     b'{"timestamp":1.5,"step":99999999999999999999,"lane":0,"labels":{},"metrics":{}}',
     b'{"timestamp":null,"step":1,"lane":0,"labels":{},"metrics":{}}',
     b'{"timestamp":1.5,"step":1,"lane":0,"lane_position":3,"labels":{},"metrics":{}}',
+    b'{"timestamp":1.5,"step":1,"lane":0,"lane_position":[],"labels":{},"metrics":{}}',
     b'{"timestamp":1.5,"step":1,"lane":0,"labels":{},"metrics":{},"nonfinite":[]}',
     b'{"timestamp":1.5,"step":1,"over_lanes":3,"lanes":2,"metrics":{}}',
     b'{"timestamp":1.5,"step":1,"lane":0,"labels":{"\\ud800":1},"metrics":{"loss":1.5}}',

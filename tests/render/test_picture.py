@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import hypothesis
 import hypothesis.extra.numpy as numpy_arrays
@@ -16,6 +17,8 @@ import pytest
 from jaxlog.events import StepEvent
 from jaxlog.render import Style, picture, sheet
 from jaxlog.render.choose import RENDERERS
+from jaxlog.render.line import draw_line
+from jaxlog.render.markup import text_width
 from jaxlog.render.sheet import facts_of
 from jaxlog.render.style import ARC_COLOURS
 from tests.render.pictures import (
@@ -165,6 +168,17 @@ def test_bars_are_as_high_as_the_values_and_gaps_are_told_of() -> None:
     np.testing.assert_allclose(heights / heights[0], [1, 2, 4], rtol=1e-3)
     assert float(bars[1].get("y", "")) > float(bars[0].get("y", ""))
     assert "1 of 4 not finite (∞)" in words_of(svg)
+
+
+@pytest.mark.parametrize("least", [-0.04189, -1.2345e-5, -123456.0, 0.0])
+def test_what_stands_at_the_axes_is_not_cut(least: float) -> None:
+    drawing = draw_line(np.array([least, 2.5]), Style())
+    words = list(ElementTree.fromstring(f"<g>{drawing.body}</g>").iter("text"))
+    ends = [word for word in words if word.get("text-anchor") == "end"]
+    assert len(ends) >= 2
+    for word in ends:
+        width = float(word.get("font-size", "")) * text_width(word.text or "")
+        assert float(word.get("x", "")) >= width, word.text
 
 
 def test_a_line_breaks_where_a_value_is_missing_and_long_ones_keep_their_ends() -> None:

@@ -131,6 +131,7 @@ def hostile(directory: Path) -> Path:
                 for lane in range(2)
             )
             yield metrics(step, *lanes)
+        yield episode(1, {"environment_id": 0, HOSTILE: HOSTILE})
 
     run_of(directory, events())
     facts: dict[str, Any] = dict.fromkeys(("name", "error", "git"), HOSTILE)
@@ -183,8 +184,17 @@ def test_a_run_of_a_single_environment(tmp_path: Path) -> None:
     logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
     with logger.open(tmp_path / "run"):
         for number in range(3):
-            logger.log_episode_summary({"total_reward": 1.0 * number})
-    assert "3 in episodes.jsonl" in page_of(tmp_path / "page.html", tmp_path / "run").words()
+            logger.log_episode_summary({"total_reward": 1.5 * number, "task": "maze"})
+            logger.log_evaluation_summary({"accuracy": 0.25 * number})
+    page = page_of(tmp_path / "page.html", tmp_path / "run")
+    assert "3 in episodes.jsonl" in page.words()
+    found = {
+        chart["key"]: numbers_of(site, chart, "0")[1].tolist()
+        for site in page.data()
+        for chart in site["charts"]
+    }
+    assert found["total_reward"] == [0.0, 1.5, 3.0]
+    assert found["accuracy"] == [0.0, 0.25, 0.5]
 
 
 def test_values_that_are_extreme(tmp_path: Path) -> None:

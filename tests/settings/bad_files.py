@@ -178,6 +178,15 @@ BAD_FILES = {
         "include: [loss, loss]",
         "bad.yaml:1:17: include.1: loss stands there twice",
     ),
+    "a name with a line break twice": (
+        'include: ["a\\nb", "a\\nb"]',
+        "bad.yaml:1:19: include.1: 'a\\nb' stands there twice",
+    ),
+    "a key in a value with a line break": (
+        'log_frequency: {"a\\nb": 1}',
+        "bad.yaml:1:1: log_frequency: got {'a\\nb': 1}, takes an integer, 1 or more, less than "
+        "2147483648",
+    ),
     "a set": (
         "include: !!set {loss}",
         "bad.yaml:1:1: include: got {loss: null}, takes a list, each text",
@@ -216,6 +225,11 @@ BAD_FILES = {
         "statistics: [P50]",
         "bad.yaml:1:14: statistics.0: got 'P50', takes one of mean, std, min, max, sum, count, "
         "median, or a percentile, p0 to p100; did you mean 'p50'?",
+    ),
+    "a percentile in other digits": (
+        "statistics: [p\u0665]",
+        "bad.yaml:1:14: statistics.0: got 'p\u0665', takes one of mean, std, min, max, sum, count, "
+        "median, or a percentile, p0 to p100",
     ),
     "a statistic twice": (
         "statistics: [mean, mean]",
@@ -358,6 +372,11 @@ BAD_FILES = {
     ),
     "a kind for a key": (
         "sinks:\n  - wandb:\n      mode: offline",
+        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
+        "tensorboard, memory; did you mean kind: wandb?",
+    ),
+    "a kind under another name": (
+        "sinks:\n  - type: wandb\n    mode: offline",
         "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
         "tensorboard, memory; did you mean kind: wandb?",
     ),
@@ -514,6 +533,20 @@ BAD_FILES = {
         "mode: offline",
         f"bad.yaml:1:1: mode: unknown key; it is a key of sinks: wandb (the keys are: {KEYS})",
     ),
+    "a sink outside of sinks": (
+        "wandb: {project: maze}",
+        "bad.yaml:1:1: wandb: unknown key; it is a kind of sink, and stands in sinks: [{kind: "
+        f"wandb}}] (the keys are: {KEYS})",
+    ),
+    "settings under a name": (
+        "logging:\n  log_frequency: 3\n  colour: red",
+        "bad.yaml:1:1: logging: unknown key; log_frequency in it is one, and stands at the top "
+        f"(the keys are: {KEYS})",
+    ),
+    "extends, misspelt": (
+        "extend: base.yaml",
+        f"bad.yaml:1:1: extend: unknown key; did you mean extends? (the keys are: {KEYS})",
+    ),
     "a merge key": (
         "<<: {strict: true}",
         "bad.yaml:1:1: <<: unknown key; to begin with another file's settings, write `extends: "
@@ -580,11 +613,23 @@ BAD_FILES = {
     ),
     "a tab": (
         "sinks:\n\t- kind: jsonl",
-        "bad.yaml:2:1: is not YAML: found character '\\t' that cannot start any token",
+        "bad.yaml:2:1: is not YAML: found character '\\t' that cannot start any token; "
+        "indent with spaces",
     ),
     "two colons": (
         "log_frequency: 1 : 2",
-        "bad.yaml:1:18: is not YAML: mapping values are not allowed here",
+        "bad.yaml:1:18: is not YAML: mapping values are not allowed here; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
+    ),
+    "a key of a sink that is not indented as the others": (
+        "sinks:\n  - kind: wandb\n  project: maze",
+        "bad.yaml:3:3: is not YAML: expected <block end>, but found '?'; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
+    ),
+    "a key that is indented": (
+        "log_frequency: 3\n  strict: true",
+        "bad.yaml:2:9: is not YAML: mapping values are not allowed here; is it indented as what "
+        "it belongs with? A text with a colon takes quotes",
     ),
     "an open quote": (
         "include: ['a]",
@@ -592,7 +637,8 @@ BAD_FILES = {
     ),
     "an odd character": (
         "log_frequency: @ten",
-        "bad.yaml:1:16: is not YAML: found character '@' that cannot start any token",
+        "bad.yaml:1:16: is not YAML: found character '@' that cannot start any token; put "
+        "the text in quotes",
     ),
     "an alias of nothing": (
         "log_frequency: *ten",

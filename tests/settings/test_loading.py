@@ -142,6 +142,18 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: there is no such file{text}"
 
 
+def test_a_link_to_nowhere_and_a_directory_are_not_what_was_meant(tmp_path: Path) -> None:
+    (tmp_path / "link.yaml").symlink_to("gone.yaml")
+    (tmp_path / "linked.yaml").mkdir()
+    for name, text in (
+        ("link.yaml", "is a link to gone.yaml, which is not there"),
+        ("lnik.yaml", "there is no such file"),
+    ):
+        with pytest.raises(jaxlog.ConfigError) as caught:
+            jaxlog.load_config(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path / name}: {text}"
+
+
 def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(jaxlog.ConfigError, match="is a directory; give the path of a YAML file"):
         jaxlog.load_config(tmp_path)

@@ -78,8 +78,22 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
             "metrics_only); set sampling_enabled to false, or add a sink like jsonl",
         ),
         (
+            "batched_logging_enabled: true\nsinks:\n  - kind: wandb\n    episodes: off",
+            "2:1: sinks: episodes are sampled, and no sink takes them (there is: wandb); set "
+            "sampling_enabled to false, or add a sink like jsonl",
+        ),
+        (
             "include: [a, b]\nexclude: [c, b]",
             "2:14: exclude.1: b stands in include, too; what is excluded is not logged",
+        ),
+        (
+            'include: ["a\\nb"]\nexclude: ["a\\nb"]',
+            "2:11: exclude.0: 'a\\nb' stands in include, too; what is excluded is not logged",
+        ),
+        (
+            'include: ["\\e_loss"]\nlog_loss_metrics: false',
+            "1:11: include.0: '\\x1b_loss' is included, and log_loss_metrics: false leaves it "
+            "out of the lines",
         ),
         (
             "include: [x, eval/critic_loss]\nlog_loss_metrics: false",
@@ -120,6 +134,7 @@ def test_what_makes_no_sense_is_told_of_with_its_place(
         f"{BATCHES}num_samples: 1000",
         "batched_logging_enabled: true\nsampling_enabled: false\nsinks: [{kind: metrics_only}]",
         "batched_logging_enabled: true\nsinks: [{kind: metrics_only}, {kind: memory}]",
+        "batched_logging_enabled: true\nsinks: [{kind: wandb, episodes: off}, {kind: jsonl}]",
         "include: [a]\nexclude: [eval/a]",
         f"{BATCHES}env_steps_per_update: 64\nsinks: [{{kind: wandb, x_axis: env_step}}]".replace(
             "sinks: [{kind: jsonl}]\n", ""

@@ -231,6 +231,14 @@ def test_accounts_that_fail_are_left_out() -> None:
     assert "sinks" not in drawn(a_picture(accounts=fail))
 
 
+def test_what_has_nothing_to_show_in_a_table_has_its_title() -> None:
+    picture = a_picture()
+    picture.add(EvaluationEvent(7, BEGAN, {"returns": [1, 2, 3]}, {}))
+    assert drawn(picture).splitlines()[0] == "evaluation · step 7"
+    picture.add(EvaluationEvent(8, BEGAN, {"score": 3}, {}))
+    assert row(drawn(picture), "score") == ["3"]
+
+
 def test_a_single_environment() -> None:
     picture = a_picture(total_steps=100)
     picture.add(TaskEvent(0, BEGAN, {"task_id": 7, "name": "maze [red]"}, {}))

@@ -17,11 +17,12 @@ LENGTH = 20
 BESIDE = ("std", "min", "max")
 """The statistics that have a column of their own, beside the value."""
 
-_CATEGORY_OF_SUMMARY = {
+CATEGORY_OF_SUMMARY = {
     key: name.category
     for name in KNOWN.values()
     for key in (name.episode_key, f"{name.stem}_mean", f"{name.stem}_rate")
 }
+"""The categories of what an episode's summary, or an evaluation's, can have."""
 
 
 class Told(NamedTuple):
@@ -136,7 +137,7 @@ def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, Told]:
     values: Mapping[str, Any] = event.episode if isinstance(event, EpisodeEvent) else event.values
     found = {}
     for name, value in told(values).items():
-        category = _CATEGORY_OF_SUMMARY.get(name, "other")
+        category = CATEGORY_OF_SUMMARY.get(name, "other")
         if isinstance(value, str):
             trend = {"yes": 1.0, "no": 0.0}.get(value, math.nan)
             found[name] = Told(category, value, trend)

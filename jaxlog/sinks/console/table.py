@@ -162,10 +162,10 @@ def _widths(sites: Sequence[Site], width: int) -> dict[str, int]:
 
 def _header(widths: Mapping[str, int]) -> Text:
     cells = [" " * widths["name"]]
-    for column in _COLUMNS:
+    for column in (column for column in _COLUMNS if column in widths):
         if column == "last":
             cells.append(set_cell_size(column.rjust(widths["value"]), widths["last"]))
-        elif column in widths:
+        else:
             cells.append(_justified(column, column, widths))
     return Text((" " * GAP).join(cells).rstrip(), "dim", no_wrap=True, overflow="ellipsis")
 
