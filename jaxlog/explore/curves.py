@@ -75,6 +75,7 @@ def _interquartile(lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     """The interquartile mean and its interval at each x, of the lanes that have a value there."""
     ends = np.full((3, lanes.shape[1]), np.nan)
     patterns, which = np.unique(np.isfinite(lanes), axis=1, return_inverse=True)
+    which = which.reshape(-1)  # NumPy 2.0 gives it the axes of the lanes
     for place, has in enumerate(patterns.T):
         here = which == place
         values = lanes[np.ix_(has, here)]
