@@ -154,6 +154,14 @@ def test_names_are_no_mathematics(tmp_path: Path) -> None:
     assert ax.get_title(loc="left") == r"x\$_\$"
 
 
+@pytest.mark.parametrize("name", ["episode", "name", "lanes", "over_lanes", "lane_position"])
+def test_names_of_other_files_columns_are_free(tmp_path: Path, name: str) -> None:
+    run = jaxlog.read_run(write(tmp_path, [metrics(step, ({}, {name: 2.0})) for step in range(3)]))
+    column = next(column for column in run.metrics.columns if column.endswith(name))
+    (line,) = lines(run.plot(column))
+    assert line.get_ydata().tolist() == [2.0] * 3
+
+
 def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
     lanes = [({"rate": i / 7}, {"x": float(i)}) for i in range(200)]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")

@@ -212,6 +212,12 @@ def test_values_that_are_extreme(tmp_path: Path) -> None:
     assert not any(bad in d for d in svgs for bad in ("nan", "inf"))
 
 
+def test_a_metric_may_be_called_name(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [metrics(0, ({}, {"name": 1.0, "episode": 2.0}))])
+    (site,) = page_of(tmp_path / "page.html", run).data()
+    assert [chart["key"] for chart in site["charts"]] == ["name", "episode"]
+
+
 def test_a_metric_that_comes_late_begins_late(tmp_path: Path) -> None:
     late = (
         metrics(step, ({}, {"a": 1.0} | ({"b": 2.0} if step > 150 else {}))) for step in range(200)
