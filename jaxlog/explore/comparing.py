@@ -122,7 +122,8 @@ def compare(
         or no lane has a finite score.
       ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
       TypeError: the metric is no number.
-      ValueError: `confidence` or `resamples` is out of range, or a task's 0 is its 1.
+      ValueError: `confidence` or `resamples` is out of range, or `normalize` has no two numbers for
+        a task, or one twice.
 
     Warns:
       UserWarning: lanes have no finite score and are left out: those that are may be the worst.
@@ -221,10 +222,15 @@ def _normalized(
                 f"normalize: got no bounds of the task {missing[0]!r}, expected (what counts as 0, "
                 "what counts as 1) of each"
             )
-        of_rows = np.array([bounds[key] for key in scores[task]], np.float64).reshape(-1, 2)
+        of_rows = [bounds[key] for key in scores[task]]
     else:
-        of_rows = np.array([bounds] * len(scores), np.float64).reshape(-1, 2)
-    low, high = of_rows.T
+        of_rows = [bounds] * len(scores)
+    for pair in of_rows:
+        if np.shape(pair) != (2,) or not np.isfinite(pair).all():
+            raise ValueError(
+                f"normalize: got {pair!r}, expected (what counts as 0, what counts as 1)"
+            )
+    low, high = np.array(of_rows, np.float64).reshape(-1, 2).T
     if (low == high).any():
         raise ValueError("normalize: got the same for 0 and for 1, expected two different scores")
     return ((scores["score"] - low) / (high - low)).alias("score")

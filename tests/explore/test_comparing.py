@@ -145,6 +145,14 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
         jaxlog.compare(tmp_path, "score", normalize=(3, 3))
 
 
+@pytest.mark.parametrize("bounds", [5, (0,), (0, 1, 2), (0, float("nan")), (0, float("inf"))])
+def test_bounds_are_two_numbers(tmp_path: Path, bounds: Any) -> None:
+    run = make(tmp_path, seeds([1.0, 2.0], env="a"))
+    for normalize in (bounds, {"a": bounds}):
+        with pytest.raises(ValueError, match=r"normalize: got .*, expected \(what counts as 0"):
+            jaxlog.compare(run, "score", task="env", normalize=normalize)
+
+
 def test_keys_of_several_types_are_one_column(tmp_path: Path) -> None:
     for i, value in enumerate((1, "auto", None, [1, 2], 0.5)):
         make(tmp_path / f"run-{i}", seeds([1.0, 2.0]), clip=value)
