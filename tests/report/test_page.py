@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_the_lines(logged: Path, tmp_path: Path) -> Non
     for number, rate in (("0", 0.5), ("1", 2.0)):
         own = frame.filter(pl.col("learning_rate") == rate)
         by_step = own.group_by("step", maintain_order=True).agg(
-            pl.col("episode_return_mean", "policy_loss").mean()
+            pl.col("episode_return_mean", "policy_loss").fill_nan(None).mean()
         )
         for key in ("episode_return_mean", "policy_loss"):
             steps, values = numbers_of(site, keys[key], number)
