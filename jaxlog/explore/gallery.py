@@ -71,7 +71,8 @@ def gallery(runs: Mapping[str, RunData], episodes: pl.DataFrame, most: int) -> G
 
     Raises:
       TypeError: it is no frame of polars.
-      ValueError: the frame lacks a column that says which episode is meant, or `most` is below 1.
+      ValueError: the frame lacks a column that says which episode is meant, or has rows of other
+        runs; or `most` is below 1.
     """
     if most < 1:
         raise ValueError(f"most: got {most}, expected at least 1")
@@ -86,6 +87,12 @@ def gallery(runs: Mapping[str, RunData], episodes: pl.DataFrame, most: int) -> G
         raise ValueError(
             f"episodes: got a frame without {', '.join(map(repr, missing))}, expected rows of "
             "`episodes` with all columns; filter and sort them, and select nothing"
+        )
+    others = set(episodes[RUN]) - runs.keys() if len(runs) > 1 else ()
+    if others:
+        raise ValueError(
+            f"episodes: got rows of the run {min(map(str, others))!r}, expected those of "
+            f"{', '.join(map(repr, runs))}"
         )
     shown = episodes.head(most).with_columns(map(_told, episodes.head(most)))
     left_out = len(episodes) - len(shown)

@@ -119,7 +119,7 @@ class Views(ABC):
         Raises:
           ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
           TypeError: `episodes` is no frame of polars.
-          ValueError: columns are missing, or `most` is below 1.
+          ValueError: columns are missing, rows are of other runs, or `most` is below 1.
 
         >>> import tempfile
         >>> import jaxlog

@@ -155,6 +155,8 @@ def test_episodes_of_several_runs_are_told_apart(tmp_path: Path) -> None:
     page = runs.view_episodes(runs.episodes.reverse())
     assert [row["run"] for row in rows(page)] == ["b", "a"]
     assert [">6<" in svg for svg in pictures(page)] == [True, False]
+    with pytest.raises(ValueError, match="got rows of the run 'c', expected those of 'a', 'b'"):
+        runs.view_episodes(runs.episodes.with_columns(run=pl.lit("c")))
     with pytest.raises(ValueError, match="a frame without 'run', expected rows of `episodes`"):
         runs.view_episodes(runs.episodes.drop("run"))
 
