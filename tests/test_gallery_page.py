@@ -134,6 +134,13 @@ def test_names_of_the_users_do_nothing(show: Show) -> None:
     assert (opened.said, opened.asked) == ([], [])
 
 
+def test_returns_that_are_all_not_finite_leave_the_page_as_it_is(show: Show) -> None:
+    returns = (float("nan"), float("inf"))
+    opened, frame = show(*(event(i, values={"total_reward": x}) for i, x in enumerate(returns)))
+    assert frame.locator("#count").inner_text() == "2 of 2 episodes"
+    assert opened.said == []
+
+
 def test_without_episodes_it_says_so(show: Show) -> None:
     _, frame = show()
     assert frame.locator("#count").inner_text() == "none of 0 episodes"

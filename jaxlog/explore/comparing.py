@@ -24,18 +24,23 @@ if TYPE_CHECKING:
 
 At = Literal["last"] | int | tuple[int, int]
 
+_NUMBERS = ("iqm", "lower", "upper")
+_COUNTS = ("scores", "tasks", "left_out")
+_SCORE = "score"
+
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
     """What `jaxlog.compare` found.
 
     Attributes:
-      frame: a row per group: a column for each name of `by`; `iqm`, the interquartile mean of its
+      frame: a row per group: the columns of `by`; `iqm`, the interquartile mean of its
         scores; `lower` and `upper`, the ends of its interval, null where no task has two scores;
         `scores` and `tasks`, how many; `left_out`, how many lanes had no finite score.
       scores: a row per score: the group, the task where there are several, `run`, `lane`, `score`.
       metric: what was compared.
-      by: what tells groups apart.
+      by: the columns that tell groups apart. A label or key that is called as one of the others
+        is `labels.score`, `config.tasks`.
       task: the column that says of which task a score is; None for one task.
       normalized: whether scores were brought to a scale of their tasks.
       confidence: of the intervals.
@@ -117,7 +122,8 @@ def compare(
         or no lane has a finite score.
       ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
       TypeError: the metric is no number.
-      ValueError: `confidence` or `resamples` is out of range, or a task's 0 is its 1.
+      ValueError: `confidence` or `resamples` is out of range, or `normalize` has no two numbers for
+        a task, or one twice.
 
     Warns:
       UserWarning: lanes have no finite score and are left out: those that are may be the worst.
@@ -138,9 +144,10 @@ def compare(
 
         from jaxlog.explore.groups import Values, named, values_of
     read = runs if isinstance(runs, RunData | RunsData) else read_runs(runs)
-    places = () if task is None else (task,)
-    values = values_of(read.by_name(), metric, call, by, places)
-    scores = _scores(values.frame, at, [*values.by, *places], metric)
+    taken = (*_NUMBERS, *_COUNTS, _SCORE)
+    values = values_of(read.by_name(), metric, call, by, () if task is None else (task,), taken)
+    task = next(iter(values.extra), None)
+    scores = _scores(values.frame, at, [*values.by, *values.extra], metric)
     if normalize is not None:
         scores = scores.with_columns(_normalized(scores, task, normalize))
     rows: list[tuple[Any, ...]] = []
@@ -163,8 +170,8 @@ def compare(
             ends = (float(lower), float(upper)) if np.isfinite(lower) else ends
         rows.append((*key, middle, *ends, len(found), len(strata), len(every) - len(found)))
     types = {name: scores.schema[name] for name in values.by}
-    numbers = dict.fromkeys(("iqm", "lower", "upper"), pl.Float64())
-    counts = dict.fromkeys(("scores", "tasks", "left_out"), pl.Int64())
+    numbers = dict.fromkeys(_NUMBERS, pl.Float64())
+    counts = dict.fromkeys(_COUNTS, pl.Int64())
     frame = pl.DataFrame(rows, schema=types | numbers | counts, orient="row")
     if frame["iqm"].null_count() == len(frame):
         raise LookupError(f"{metric!r}: got no finite score of any lane, expected one at least")
@@ -181,10 +188,10 @@ def _scores(frame: pl.DataFrame, at: At, columns: Sequence[str], metric: str) ->
     match at:
         case "last":
             score = value.drop_nulls().last()
-        case (int(first), int(last)):
+        case (int() | np.integer() as first, int() | np.integer() as last):
             score = value.filter(pl.col("step").is_between(first, last)).mean()
             there = steps.is_between(first, last).any()
-        case int():
+        case int() | np.integer():
             score = value.filter(pl.col("step") == at).last()
             there = (steps == at).any()
         case _:
@@ -196,7 +203,7 @@ def _scores(frame: pl.DataFrame, at: At, columns: Sequence[str], metric: str) ->
         )
     keys = list(dict.fromkeys([*columns, "run", "lane"]))
     return (
-        frame.sort("step").group_by(keys, maintain_order=True).agg(score.alias("score")).sort(keys)
+        frame.sort("step").group_by(keys, maintain_order=True).agg(score.alias(_SCORE)).sort(keys)
     )
 
 
@@ -215,10 +222,15 @@ def _normalized(
                 f"normalize: got no bounds of the task {missing[0]!r}, expected (what counts as 0, "
                 "what counts as 1) of each"
             )
-        of_rows = np.array([bounds[key] for key in scores[task]], np.float64).reshape(-1, 2)
+        of_rows = [bounds[key] for key in scores[task]]
     else:
-        of_rows = np.array([bounds] * len(scores), np.float64).reshape(-1, 2)
-    low, high = of_rows.T
+        of_rows = [bounds] * len(scores)
+    for pair in of_rows:
+        if np.shape(pair) != (2,) or not np.isfinite(pair).all():
+            raise ValueError(
+                f"normalize: got {pair!r}, expected (what counts as 0, what counts as 1)"
+            )
+    low, high = np.array(of_rows, np.float64).reshape(-1, 2).T
     if (low == high).any():
         raise ValueError("normalize: got the same for 0 and for 1, expected two different scores")
     return ((scores["score"] - low) / (high - low)).alias("score")

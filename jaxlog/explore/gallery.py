@@ -70,10 +70,17 @@ def gallery(runs: Mapping[str, RunData], episodes: pl.DataFrame, most: int) -> G
       most: so many, from the first, are shown.
 
     Raises:
-      ValueError: the frame lacks a column that says which episode is meant, or `most` is below 1.
+      TypeError: it is no frame of polars.
+      ValueError: the frame lacks a column that says which episode is meant, or has rows of other
+        runs; or `most` is below 1.
     """
     if most < 1:
         raise ValueError(f"most: got {most}, expected at least 1")
+    if not isinstance(episodes, pl.DataFrame):
+        raise TypeError(
+            f"episodes: got {type(episodes).__name__}, expected a polars DataFrame: rows of "
+            "`episodes`"
+        )
     needed = (*_NEEDED, RUN) if len(runs) > 1 else _NEEDED
     missing = [name for name in needed if name not in episodes.columns]
     if missing:
@@ -81,7 +88,13 @@ def gallery(runs: Mapping[str, RunData], episodes: pl.DataFrame, most: int) -> G
             f"episodes: got a frame without {', '.join(map(repr, missing))}, expected rows of "
             "`episodes` with all columns; filter and sort them, and select nothing"
         )
-    shown = episodes.head(most)
+    others = set(episodes[RUN]) - runs.keys() if len(runs) > 1 else ()
+    if others:
+        raise ValueError(
+            f"episodes: got rows of the run {min(map(str, others))!r}, expected those of "
+            f"{', '.join(map(repr, runs))}"
+        )
+    shown = episodes.head(most).with_columns(map(_told, episodes.head(most)))
     left_out = len(episodes) - len(shown)
     labels = list(dict.fromkeys(key for run in runs.values() for key in run.labels_of_episodes()))
     columns = list(_columns(shown, labels))
@@ -99,6 +112,17 @@ def gallery(runs: Mapping[str, RunData], episodes: pl.DataFrame, most: int) -> G
     return Gallery(template.replace("__DATA__", text), len(shown), left_out)
 
 
+def _told(series: pl.Series) -> pl.Series:
+    """A column that JSON can hold: of what users add, dates and the like are texts."""
+    kind = series.dtype
+    if kind.is_decimal():
+        return series.cast(pl.Float64)
+    if kind.is_numeric() or kind.is_nested() or kind in (pl.Boolean, pl.String, pl.Null):
+        return series
+    texts = [None if value is None else str(value) for value in series]
+    return pl.Series(series.name, texts, dtype=pl.String)
+
+
 def _columns(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
     """What the page says of each column that it tells: how it is called, and how it is filtered."""
     start = [RUN, "name", "step", "env_step", "lane", *labels]
@@ -114,7 +138,8 @@ def _columns(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[dict[str, A
         distinct = series.drop_nulls().unique().sort()
         if choosable and len(distinct) <= _MOST_CHOICES:
             column["choices"] = [_worded(value) for value in distinct]
-        if series.n_unique() > 1 and key != "step":
+        told = "choices" in column or any(v is not None for v in _values(series, column))
+        if told and series.n_unique() > 1 and key != "step":
             column["filter"] = "number" if kind.is_numeric() else "text"
         yield column
 
@@ -122,8 +147,9 @@ def _columns(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[dict[str, A
 def _values(series: pl.Series, column: Mapping[str, Any]) -> Iterable[Any]:
     """The values of a column as the page has them: of choices, which; what is not finite, none."""
     if "choices" in column:
-        places = {value: place for place, value in enumerate(series.drop_nulls().unique().sort())}
-        return [None if value is None else places.get(value) for value in series]
+        # By polars, to which NaN is one value: a label may be that.
+        distinct = series.drop_nulls().unique().sort()
+        return series.replace_strict(distinct, range(len(distinct)), default=None).to_list()
     if series.dtype.is_float():
         return [v if v is not None and math.isfinite(v) else None for v in series]
     return series.to_list()

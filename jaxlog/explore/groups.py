@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,13 @@ import orjson
 import polars as pl
 
 from jaxlog.explore.columns import RUN
-from jaxlog.explore.layouts import TYPES
+from jaxlog.explore.layouts import LANES
 from jaxlog.explore.run_data import RunData, chosen_call
 from jaxlog.explore.together import together
 
 VALUE = "jaxlog.value"
-"""The column of the metric; no name that a user would choose for what tells groups apart."""
+"""The column of the metric."""
+_TAKEN = (RUN, "lane", "step", "env_step", VALUE)
 _SHOWN = 12
 """So many names an error lists."""
 
@@ -29,13 +30,15 @@ class Values:
     """A metric by group.
 
     Attributes:
-      frame: a row per line, with `run`, `lane`, `step`, perhaps `env_step`, a column for each name
-        of `by`, and the metric in `VALUE`, Float64. Of lines of one run, lane and step the last.
-      by: what tells groups apart.
+      frame: a row per line, with `run`, `lane`, `step`, perhaps `env_step`, the columns of `by` and
+        `extra`, and the metric in `VALUE`, Float64. Of lines of one run, lane and step the last.
+      by: the columns that tell groups apart.
+      extra: further ones that were asked for.
     """
 
     frame: pl.DataFrame
     by: tuple[str, ...]
+    extra: tuple[str, ...] = ()
 
     def groups(self) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
         """What each group has in common, in the order of `by`, and its rows; groups are sorted."""
@@ -49,7 +52,12 @@ class Values:
 
 
 def values_of(
-    runs: Mapping[str, RunData], metric: str, call: str | None, by: By, extra: Iterable[str] = ()
+    runs: Mapping[str, RunData],
+    metric: str,
+    call: str | None,
+    by: By,
+    extra: Sequence[str] = (),
+    taken: Sequence[str] = (),
 ) -> Values:
     """A metric of some runs, by group.
 
@@ -61,6 +69,8 @@ def values_of(
         `run` or `lane`. None stands for all labels and keys that have several values, but for
         seeds; and for `run`, where runs differ in no key and have the same seeds.
       extra: names of further such columns, which tell no groups apart.
+      taken: names that the caller's own columns have. Of such a name, a label is called
+        `labels.score`, a key `config.score`.
 
     Raises:
       LookupError: there is no such metric or name, or it is not clear which call is meant.
@@ -80,21 +90,29 @@ def values_of(
         names = [name for name in names if name not in set(extra)]
     else:
         names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
+    called: dict[str, str] = {}
     columns = []
+    others = {*_TAKEN, *taken}
     for name in dict.fromkeys((*names, *extra)):
         if name in (RUN, "lane"):
+            called[name] = name
             continue
         if name in labels:
-            columns.append(frame[name])
+            part, column = "labels", frame[name]
         elif name in keys:
-            columns.append(_of_config(frame[RUN], name, configs))
+            part, column = "config", _of_config(frame[RUN], name, configs)
         else:
             known = [*labels, *keys, RUN, "lane"]
             raise LookupError(f"{where}: got {name!r} to group by, {_expected(name, known)}")
+        called[name] = name
+        while called[name] in others:
+            called[name] = f"{part}.{called[name]}"
+        others.add(called[name])
+        columns.append(column.alias(called[name]))
     places = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
     told = pl.DataFrame([*places, *columns, frame[metric].cast(pl.Float64).alias(VALUE)])
     told = told.unique([RUN, "lane", "step"], keep="last", maintain_order=True)
-    return Values(told, tuple(names))
+    return Values(told, tuple(called[n] for n in names), tuple(called[n] for n in extra))
 
 
 def named(by: Sequence[str], key: Sequence[Any]) -> str:
@@ -128,7 +146,7 @@ def is_seed(name: str) -> bool:
 def _check_metric(
     metric: str, frame: pl.DataFrame, labels: Sequence[str], call: str, where: str
 ) -> None:
-    others = {*TYPES, *labels, RUN}
+    others = {*LANES.columns, *labels, RUN}
     numbers = [
         name
         for name, kind in frame.schema.items()

@@ -128,6 +128,9 @@ def _draw(
     for (key, curve), colour in zip(groups.items(), _colours(len(groups)), strict=True):
         if not len(curve.x):
             continue
+        words = _plain(named(by, key))
+        # What begins with `_` matplotlib keeps out of legends.
+        label = f" {words}" if words.startswith("_") else words
         alone = len(curve.x) == 1  # a line needs two points
         if spread == "lanes" and len(curve.lanes) > 1:
             for lane in curve.lanes:
@@ -143,7 +146,7 @@ def _draw(
             color=colour,
             lw=1.8,
             marker="o" if alone else None,
-            label=_plain(named(by, key)) if by else None,
+            label=label if by else None,
             gid="middle",
         )
     ax.set_xlabel(_AXES[x])

@@ -118,7 +118,8 @@ class Views(ABC):
 
         Raises:
           ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
-          ValueError: columns are missing, or `most` is below 1.
+          TypeError: `episodes` is no frame of polars.
+          ValueError: columns are missing, rows are of other runs, or `most` is below 1.
 
         >>> import tempfile
         >>> import jaxlog

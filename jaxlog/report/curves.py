@@ -88,16 +88,21 @@ def of_lane(values: np.ndarray, there: np.ndarray) -> Curve:
 def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> Curve:
     """The curve of several lanes: their mean, and the standard deviation around it.
 
+    At each step the lanes count that have a finite value there, as in `RunData.plot`: one that has
+    diverged does not hide the others. Where none has, the curve is not finite either.
+
     Args:
       values: by lane and step.
       there: where there is one.
       statistic: what the values are. Of minima it is the smallest, of maxima the largest.
     """
-    count = there.sum(0)
-    (at,) = np.nonzero(count)
-    values, there, count = values[:, at], there[:, at], count[at]
+    (at,) = np.nonzero(there.any(0))
+    values, there = values[:, at], there[:, at]
     if len(values) == 1:
         return Curve(at, values[0])
+    finite = there & np.isfinite(values)
+    there = np.where(finite.any(0), finite, there)
+    count = there.sum(0)
     with np.errstate(all="ignore"):  # inf - inf is NaN, and told
         if statistic in ("min", "max"):
             worst, pick = (np.inf, np.min) if statistic == "min" else (-np.inf, np.max)

@@ -34,9 +34,10 @@ function ticks(low, high, most) {
   if (!(span > 0 && Number.isFinite(span))) return [low];
   const base = Math.pow(10, Math.floor(Math.log10(span)));
   const step = base * ([1, 2, 5].find((unit) => unit * base >= span) || 10);
-  const found = [];
-  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) found.push(i * step);
-  return found;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  // Counted from 0: of values that differ in their last bit `first` is so large that one more is the same.
+  return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
 }
 
 // Powers of ten; where these are few, twice and five times them, too.

@@ -154,7 +154,7 @@ def _episodes(runs: Sequence[RunData], names: Sequence[str]) -> list[_Section]:
     parts: list[Html] = []
     for run, name in zip(runs, names, strict=True):
         found, there_are = pictures(run)
-        if found:
+        if there_are:
             parts += [tag("h3", tag("bdi", brief(name)))] if len(runs) > 1 else []
             parts.append(gallery(found, there_are))
     return [_section("episodes", "Episodes", *parts)] if parts else []

@@ -43,8 +43,8 @@ def pictures(run: RunData) -> tuple[list[Picture], int]:
     size = 0
     for row in frame[_across(frame)].iter_rows(named=True):
         svg = drawn.of(row).encode("utf-8", "replace")
-        size += len(svg)
-        if size <= MOST_BYTES:
+        if size + len(svg) <= MOST_BYTES:
+            size += len(svg)
             found.append(Picture(_title(row), svg))
     return found, frame.height
 

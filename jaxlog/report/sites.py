@@ -266,7 +266,7 @@ def _add(
 ) -> None:
     """Adds what one run logged."""
     frame, labels = logged
-    fields = {"name", "timestamp", "step", "env_step", "lane", "lane_position", *labels}
+    fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
     of_episodes = "episode_count" in frame.columns
     for name, kind in frame.schema.items():
         if name in fields or not _is_number(kind):

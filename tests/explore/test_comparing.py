@@ -145,6 +145,14 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
         jaxlog.compare(tmp_path, "score", normalize=(3, 3))
 
 
+@pytest.mark.parametrize("bounds", [5, (0,), (0, 1, 2), (0, float("nan")), (0, float("inf"))])
+def test_bounds_are_two_numbers(tmp_path: Path, bounds: Any) -> None:
+    run = make(tmp_path, seeds([1.0, 2.0], env="a"))
+    for normalize in (bounds, {"a": bounds}):
+        with pytest.raises(ValueError, match=r"normalize: got .*, expected \(what counts as 0"):
+            jaxlog.compare(run, "score", task="env", normalize=normalize)
+
+
 def test_keys_of_several_types_are_one_column(tmp_path: Path) -> None:
     for i, value in enumerate((1, "auto", None, [1, 2], 0.5)):
         make(tmp_path / f"run-{i}", seeds([1.0, 2.0]), clip=value)
@@ -163,6 +171,34 @@ def test_labels_can_be_missing_or_not_finite(tmp_path: Path) -> None:
         (inf, 2.0, 1),
         (-1.0, 1.0, 2),
     ]
+
+
+OWN = ["iqm", "lower", "upper", "scores", "tasks", "left_out", "score", "step", "jaxlog.value"]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_labels_and_keys_of_any_name(tmp_path: Path, name: str) -> None:
+    for number in (1, 2):
+        make(tmp_path / str(number), seeds([1.0, 2.0, 9.0]), **{name: number})
+    found = jaxlog.compare(tmp_path, "score")
+    assert found.frame[f"config.{name}"].to_list() == [1, 2]
+    assert [text.get_text() for text in found.plot().get_yticklabels()] == [
+        f"config.{name} {number}" for number in (1, 2)
+    ]
+    plt.close("all")
+    found = jaxlog.compare(tmp_path, "score", by=(), task=name)
+    assert (found.task, found.frame["tasks"].to_list()) == (f"config.{name}", [2])
+    run = make(tmp_path / "labels", [({name: i}, {"loss": 1.0 + i}) for i in range(2)])
+    (label,) = jaxlog.read_run(run).labels_of()
+    assert jaxlog.compare(run, "loss", by=label).by == (f"labels.{name}",)
+    assert len(jaxlog.compare(run, "loss").scores) == 2
+
+
+def test_steps_may_be_those_of_arrays(tmp_path: Path) -> None:
+    run = jaxlog.read_run(make(tmp_path, *([({}, {"loss": float(i)})] for i in range(4))))
+    steps = run.arrays()["step"]
+    assert jaxlog.compare(run, "loss", at=steps[-1]).frame["iqm"].item() == 3.0
+    assert jaxlog.compare(run, "loss", at=(steps[1], steps[2])).frame["iqm"].item() == 1.5
 
 
 @pytest.mark.parametrize("config", [None, [], "text", 3])

@@ -155,6 +155,8 @@ def test_episodes_of_several_runs_are_told_apart(tmp_path: Path) -> None:
     page = runs.view_episodes(runs.episodes.reverse())
     assert [row["run"] for row in rows(page)] == ["b", "a"]
     assert [">6<" in svg for svg in pictures(page)] == [True, False]
+    with pytest.raises(ValueError, match="got rows of the run 'c', expected those of 'a', 'b'"):
+        runs.view_episodes(runs.episodes.with_columns(run=pl.lit("c")))
     with pytest.raises(ValueError, match="a frame without 'run', expected rows of `episodes`"):
         runs.view_episodes(runs.episodes.drop("run"))
 
@@ -190,6 +192,42 @@ def test_what_is_not_finite_or_missing_has_no_value(tmp_path: Path) -> None:
     ]
     page = jaxlog.read_run(write(tmp_path, events)).view_episodes()
     assert [row["x"] for row in rows(page)] == [None, None, 1.5, None]
+
+
+def test_what_is_nowhere_finite_has_no_filter(tmp_path: Path) -> None:
+    found = (float("nan"), float("inf"), None)
+    events = [event(i, values={"x": x} if x is not None else {}) for i, x in enumerate(found)]
+    columns = data_of(jaxlog.read_run(write(tmp_path, events)).view_episodes())["columns"]
+    assert [column.get("filter") for column in columns if column["key"] == "x"] == [None]
+
+
+def test_a_label_that_is_not_finite_is_a_choice(tmp_path: Path) -> None:
+    rates = (float("nan"), 0.1, float("inf"), float("nan"))
+    events = [event(i, labels={"rate": rate}) for i, rate in enumerate(rates)]
+    page = jaxlog.read_run(write(tmp_path, events)).view_episodes()
+    assert [row["rate"] for row in rows(page)] == ["nan", "0.1", "inf", "nan"]
+
+
+def test_columns_that_were_added_are_told(tmp_path: Path) -> None:
+    run = jaxlog.read_run(write(tmp_path, [event(step) for step in range(2)]))
+    added = run.episodes.with_columns(
+        when=pl.from_epoch(pl.lit(0)),
+        kind=pl.Series(["good", "bad"], dtype=pl.Categorical()),
+        price=pl.Series([1, 2]).cast(pl.Decimal(10, 2)),
+        took=pl.duration(seconds=pl.col("step")),
+    )
+    first, second = rows(run.view_episodes(added))
+    assert first["when"] == "1970-01-01 00:00:00"
+    assert (first["kind"], second["kind"]) == ("good", "bad")
+    assert (first["price"], second["price"]) == (1.0, 2.0)
+    assert (first["took"], second["took"]) == ("0:00:00", "0:00:01")
+
+
+def test_another_frame_is_refused(tmp_path: Path) -> None:
+    run = jaxlog.read_run(write(tmp_path, [event(0)]))
+    other: Any = run.episodes.lazy()
+    with pytest.raises(TypeError, match="episodes: got LazyFrame, expected a polars DataFrame"):
+        run.view_episodes(other)
 
 
 def test_a_run_without_episodes_and_a_frame_without_rows(tmp_path: Path) -> None:

@@ -154,6 +154,22 @@ def test_names_are_no_mathematics(tmp_path: Path) -> None:
     assert ax.get_title(loc="left") == r"x\$_\$"
 
 
+@pytest.mark.parametrize("name", ["episode", "name", "lanes", "over_lanes", "lane_position"])
+def test_names_of_other_files_columns_are_free(tmp_path: Path, name: str) -> None:
+    run = jaxlog.read_run(write(tmp_path, [metrics(step, ({}, {name: 2.0})) for step in range(3)]))
+    column = next(column for column in run.metrics.columns if column.endswith(name))
+    (line,) = lines(run.plot(column))
+    assert line.get_ydata().tolist() == [2.0] * 3
+
+
+def test_the_legend_has_names_that_begin_with_an_underscore(tmp_path: Path) -> None:
+    for name in ("_old", "new"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, [metrics(step, ({}, {"loss": 1.0})) for step in range(3)])
+    ax = jaxlog.read_runs(tmp_path).plot("loss")
+    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_old", "new"]
+
+
 def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
     lanes = [({"rate": i / 7}, {"x": float(i)}) for i in range(200)]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")

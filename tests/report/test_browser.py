@@ -192,6 +192,21 @@ def test_nothing_of_a_user_runs(tmp_path: Path, open_page: Open) -> None:
     assert any("Content Security Policy" in text for text in opened.said)
 
 
+def test_values_that_differ_in_their_last_bit_are_drawn(tmp_path: Path, open_page: Open) -> None:
+    values = {"rounded": (0.3, 0.1 + 0.2), "large": (1e16, 1e16 + 2)}
+    of_step = [{key: pair[step % 2] for key, pair in values.items()} for step in range(4)]
+    run = run_of(tmp_path / "run", [metrics(step, ({}, own)) for step, own in enumerate(of_step)])
+    page_of(tmp_path / "page.html", run)
+    opened = open_page(tmp_path / "page.html")
+    opened.page.locator("figure.chart").first.hover()
+    assert opened.page.locator("#curves-0 .bar").count() == 1
+    for key in values:
+        ((line,), labels) = lines(opened, key), opened.page.locator("figure.chart text")
+        assert line["d"].count("L") == 3
+        assert labels.count() < 40
+    quiet(opened)
+
+
 def test_how_long_200_000_lines_take(tmp_path: Path, open_page: Open) -> None:
     random = np.random.default_rng(0)
     keys = [f"metric_{number}" for number in range(30)]

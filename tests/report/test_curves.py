@@ -76,10 +76,12 @@ def test_of_minima_it_is_the_smallest() -> None:
     assert together(values, there, "max").low is None
 
 
-def test_a_value_that_is_not_finite_is_told() -> None:
-    values = np.array([[np.inf, 1.0, np.nan], [-np.inf, 3.0, 1.0]])
-    curve = together(values, np.ones((2, 3), bool))
-    np.testing.assert_array_equal(curve.values, [np.nan, 2.0, np.nan])
+@pytest.mark.parametrize("statistic", ["mean", "min", "max"])
+def test_a_lane_that_has_diverged_does_not_hide_the_others(statistic: str) -> None:
+    values = np.array([[np.inf, 1.0, np.nan, np.nan], [np.nan, 3.0, 1.0, np.nan]])
+    curve = together(values, np.array([[True] * 4, [True] * 3 + [False]]), statistic)
+    middle = {"mean": 2.0, "min": 1.0, "max": 3.0}[statistic]
+    np.testing.assert_array_equal(curve.values, [np.nan, middle, 1.0, np.nan])
 
 
 @given(st.integers(1, 500), st.integers(1, 60))

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 import jaxlog
+from jaxlog.report.pictures import MOST_BYTES
 from jaxlog.report.sites import MOST_GROUPS, MOST_LANES
 from tests.explore.files import episode, metrics
 from tests.report.pages import array, page_of, run_of
@@ -53,7 +54,7 @@ def test_the_numbers_are_those_of_the_lines(logged: Path, tmp_path: Path) -> Non
     for number, rate in (("0", 0.5), ("1", 2.0)):
         own = frame.filter(pl.col("learning_rate") == rate)
         by_step = own.group_by("step", maintain_order=True).agg(
-            pl.col("episode_return_mean", "policy_loss").mean()
+            pl.col("episode_return_mean", "policy_loss").fill_nan(None).mean()
         )
         for key in ("episode_return_mean", "policy_loss"):
             steps, values = numbers_of(site, keys[key], number)
@@ -212,6 +213,12 @@ def test_values_that_are_extreme(tmp_path: Path) -> None:
     assert not any(bad in d for d in svgs for bad in ("nan", "inf"))
 
 
+def test_a_metric_may_be_called_name(tmp_path: Path) -> None:
+    run = run_of(tmp_path / "run", [metrics(0, ({}, {"name": 1.0, "episode": 2.0}))])
+    (site,) = page_of(tmp_path / "page.html", run).data()
+    assert [chart["key"] for chart in site["charts"]] == ["name", "episode"]
+
+
 def test_a_metric_that_comes_late_begins_late(tmp_path: Path) -> None:
     late = (
         metrics(step, ({}, {"a": 1.0} | ({"b": 2.0} if step > 150 else {}))) for step in range(200)
@@ -273,6 +280,24 @@ def test_without_the_sink_they_are_drawn_of_their_lines(logged: Path, tmp_path: 
     svg = base64.b64decode(str(images[0]["src"]).split(",")[1]).decode()
     assert "initial" in svg
     assert "final" in svg
+
+
+def test_a_picture_that_is_too_large_leaves_room_for_the_others(
+    logged: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(logged, run)
+    drawn = sorted(path for path in run.glob("svg/**/*.svg") if path.name != "sheet.svg")
+    whole = drawn[0].read_text()
+    drawn[0].write_text(whole.replace("</svg>", f"<!--{'x' * MOST_BYTES}--></svg>"))
+    page = page_of(tmp_path / "page.html", run)
+    assert [tag for tag, _ in page.tags].count("img") == 19
+    assert "19 of 30 episodes; 11 are left out here." in page.words()
+    for path in drawn[1:]:
+        path.write_text(drawn[0].read_text())
+    page = page_of(tmp_path / "page.html", run)
+    assert "img" not in [tag for tag, _ in page.tags]
+    assert "0 of 30 episodes; 30 are left out here." in page.words()
 
 
 def test_episodes_without_states_have_no_pictures(tmp_path: Path) -> None:
