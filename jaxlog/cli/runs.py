@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog.explore.finding import check_run, is_run
+from jaxlog.explore.finding import below, check_run, is_run
 from jaxlog.host.status import facts_of, observe
 from jaxlog.sinks.console.values import plain
-
-DEPTH = 2
-"""How deep below a directory runs are looked for: `runs/cartpole`, and `runs/sweep/0`."""
 
 
 class Found(NamedTuple):
@@ -123,20 +118,10 @@ def named(path: Path) -> list[Path]:
     """
     if is_run(path):
         return [path]
-    found = sorted(_below(path, DEPTH), key=_began, reverse=True)
+    found = sorted(below(path), key=_began, reverse=True)
     if not found:
         check_run(path)
     return found
-
-
-def _below(path: Path, depth: int) -> Iterator[Path]:
-    with contextlib.suppress(OSError):  # a file, or a directory of somebody else's
-        for entry in path.iterdir():
-            with contextlib.suppress(OSError):
-                if is_run(entry):
-                    yield entry
-                elif depth > 1 and entry.is_dir() and not entry.name.startswith("."):
-                    yield from _below(entry, depth - 1)
 
 
 def _began(path: Path) -> float:

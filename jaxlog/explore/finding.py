@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxlog.host.directory import RUN_FILE
@@ -14,6 +15,9 @@ from jaxlog.sinks.jsonl import START, line_files
 
 _NAMED = 5
 """So many runs an error names."""
+
+DEPTH = 2
+"""How deep below a directory runs are looked for: `runs/cartpole`, and `runs/sweep/0`."""
 
 Where = str | os.PathLike[str]
 
@@ -53,7 +57,7 @@ def find_runs(where: Where | Iterable[Where]) -> list[Path]:
     """The directories of runs, each once, those of a pattern in order of their numbers.
 
     Args:
-      where: a run, a directory that holds runs, a pattern, or several of these.
+      where: a run, a directory that runs are below, a pattern, or several of these.
 
     Raises:
       FileNotFoundError: there is none.
@@ -80,10 +84,25 @@ def _of(where: Where) -> list[Path]:
                 f"directories with {RUN_FILE}, like 'runs/*'{_near(path)}"
             )
         return runs
-    inside = children(path)
-    if not inside:
+    found = below(path)
+    if not found:
         check_run(path)
-    return inside
+    return found
+
+
+def below(path: Path) -> list[Path]:
+    """The runs in a directory and in the directories in it, in order of their numbers."""
+    return sorted(_below(path, DEPTH), key=_by_number)
+
+
+def _below(path: Path, depth: int) -> Iterator[Path]:
+    with contextlib.suppress(OSError):  # a file, or a directory of somebody else's
+        for entry in path.iterdir():
+            with contextlib.suppress(OSError):
+                if is_run(entry):
+                    yield entry
+                elif depth > 1 and entry.is_dir() and not entry.name.startswith("."):
+                    yield from _below(entry, depth - 1)
 
 
 def is_run(path: Path) -> bool:

@@ -123,7 +123,7 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
     """Reads several runs.
 
     Args:
-      where: a directory that holds runs; or a pattern, like `runs/ppo-*` or `runs/**/seed-*`,
+      where: a directory with runs in it, or in directories of it; or a pattern, like `runs/ppo-*`,
         of whose matches those that are no run are left out; or several paths and patterns.
 
     Raises:

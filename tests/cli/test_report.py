@@ -30,6 +30,7 @@ def test_several_and_patterns(command: Command, logged: Logged, tmp_path: Path) 
         (tmp_path / "runs" / name / "batch_metrics.jsonl").write_bytes(lines)
     for runs in (
         [tmp_path / "runs"],
+        [tmp_path],  # and in its directories, as `show` lists them
         [tmp_path / "runs/*"],
         [tmp_path / "runs/a", tmp_path / "runs/b"],
     ):

@@ -27,6 +27,20 @@ def quiet(opened: Opened) -> None:
     assert opened.asked == []
 
 
+def drawn(opened: Opened) -> Opened:
+    """The page, when its script has drawn what is in sight: an observer is told last."""
+    opened.page.evaluate(
+        """() => new Promise(resolve => {
+          const observer = new IntersectionObserver(() => {
+            observer.disconnect();
+            resolve();
+          });
+          observer.observe(document.querySelector("figure.chart"));
+        })"""
+    )
+    return opened
+
+
 def lines(opened: Opened, key: str = "episode_return_mean") -> list[dict[str, Any]]:
     """The lines that are drawn of a metric: their classes and paths."""
     found = opened.page.evaluate(
@@ -45,7 +59,7 @@ def press(opened: Opened, name: str) -> None:
 
 
 def test_curves_tell_their_values_where_they_are_pointed_at(report: Path, open_page: Open) -> None:
-    opened = open_page(report)
+    opened = drawn(open_page(report))
     figure = opened.page.locator("figure.chart").first
     figure.scroll_into_view_if_needed()
     assert figure.locator(".tooltip").count() == 0
@@ -63,7 +77,7 @@ def test_curves_tell_their_values_where_they_are_pointed_at(report: Path, open_p
 
 
 def test_the_keyboard_asks_too(report: Path, open_page: Open) -> None:
-    opened = open_page(report)
+    opened = drawn(open_page(report))
     figure = opened.page.locator("figure.chart").first
     figure.focus()
     for key, step in (("ArrowRight", 0), ("ArrowRight", 1), ("ArrowLeft", 0)):
@@ -75,10 +89,9 @@ def test_the_keyboard_asks_too(report: Path, open_page: Open) -> None:
 
 
 def test_lanes_are_selected_in_the_legend(report: Path, open_page: Open) -> None:
-    opened = open_page(report)
+    opened = drawn(open_page(report))
     assert len(lines(opened)) == 2
     press(opened, "lanes")
-    opened.page.wait_for_timeout(50)
     assert len(lines(opened)) == 6
     before = lines(opened)
     press(opened, "learning_rate 2 · seed 1")
@@ -95,7 +108,7 @@ def test_lanes_are_selected_in_the_legend(report: Path, open_page: Open) -> None
 
 
 def test_axes_are_chosen(report: Path, open_page: Open) -> None:
-    opened = open_page(report)
+    opened = drawn(open_page(report))
     first = opened.page.locator("figure.chart").first
     linear = lines(opened)
     press(opened, "log")
@@ -114,7 +127,7 @@ def test_axes_are_chosen(report: Path, open_page: Open) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_read_by_day_and_by_night(report: Path, open_page: Open, scheme: str) -> None:
-    opened = open_page(report, color_scheme=scheme)
+    opened = drawn(open_page(report, color_scheme=scheme))
     for selector in (
         "body",
         "dt",
@@ -151,14 +164,14 @@ def contrast(opened: Opened, selector: str) -> float:
 
 
 def test_a_phone_is_wide_enough(report: Path, open_page: Open) -> None:
-    opened = open_page(report, viewport={"width": 390, "height": 844})
+    opened = drawn(open_page(report, viewport={"width": 390, "height": 844}))
     press(opened, "lanes")
     assert opened.page.evaluate("document.documentElement.scrollWidth") <= 390
     quiet(opened)
 
 
 def test_what_is_printed_has_all_pictures_and_curves(report: Path, open_page: Open) -> None:
-    opened = open_page(report)
+    opened = drawn(open_page(report))
     assert opened.page.pdf(format="A4").startswith(b"%PDF-")
     opened.page.emulate_media(media="print")
     assert not opened.page.locator(".bar").first.is_visible()
@@ -197,7 +210,7 @@ def test_values_that_differ_in_their_last_bit_are_drawn(tmp_path: Path, open_pag
     of_step = [{key: pair[step % 2] for key, pair in values.items()} for step in range(4)]
     run = run_of(tmp_path / "run", [metrics(step, ({}, own)) for step, own in enumerate(of_step)])
     page_of(tmp_path / "page.html", run)
-    opened = open_page(tmp_path / "page.html")
+    opened = drawn(open_page(tmp_path / "page.html"))
     opened.page.locator("figure.chart").first.hover()
     assert opened.page.locator("#curves-0 .bar").count() == 1
     for key in values:
