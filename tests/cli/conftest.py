@@ -103,3 +103,20 @@ def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
         text=True,
         **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options),
     )
+
+
+def refused_without_polars(*arguments: object) -> None:
+    """What the command says where polars is not installed: what to install, in one line."""
+    code = (
+        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "pip install 'jaxlog[explore]'" in done.stderr
+    assert done.stderr.count("\n") == 1

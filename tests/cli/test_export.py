@@ -7,8 +7,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import jaxlog
-from tests.cli.conftest import ROOT, Command, Logged
+from tests.cli.conftest import Command, Logged, refused_without_polars
 
 NAMES = ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
 
@@ -103,17 +101,4 @@ def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Pat
 
 
 def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    arguments = ["export", logged.directory, "--to", "csv", "-o", tmp_path]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'jaxlog[explore]'" in done.stderr
-    assert done.stderr.count("\n") == 1
+    refused_without_polars("export", logged.directory, "--to", "csv", "-o", tmp_path)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import ROOT, Command, Logged
+from tests.cli.conftest import ROOT, Command, Logged, refused_without_polars
 
 
 def test_it_writes_one_file_and_says_which(
@@ -98,16 +98,4 @@ def test_lines_that_are_broken_are_told_of(
 
 
 def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
-    code = (
-        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
-        "sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "report", logged.directory, "-o", tmp_path / "page.html"],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "pip install 'jaxlog[explore]'" in done.stderr
-    assert done.stderr.count("\n") == 1
+    refused_without_polars("report", logged.directory, "-o", tmp_path / "page.html")
