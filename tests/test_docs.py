@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def python_blocks(document: Path) -> str:
@@ -20,7 +20,7 @@ def python_blocks(document: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.name
+    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.stem
 )
 def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
@@ -68,7 +68,7 @@ def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -
         assert_like(shown, same[0])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
 def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target
