@@ -300,7 +300,7 @@ class Logger(SingleEnvironmentLog):
 
     @property
     def dropped(self) -> int:
-        """How many records came while no run was open: each lane's for one."""
+        """How many records, each that of one lane, came while no run was open."""
         return self._dropped
 
     def receive(self, delivery: Delivery) -> None:
