@@ -9,6 +9,7 @@ Run it with `python examples/single_env.py`, or with `--help`. It needs jaxlog a
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,8 +115,8 @@ def run_episode(
 ) -> None:
     """Walk through the maze once, learn from each move, and log all of it."""
     maze.reset(maze.start)
-    initial_state, total_reward, reached = maze.picture(), 0.0, False
-    num_steps = 0
+    initial_state = maze.picture()
+    total_reward, num_steps, reached = 0.0, 0, False
     while not reached and num_steps < settings.max_steps:
         cell = maze.player
         if generator.random() < settings.exploration:
@@ -142,18 +143,17 @@ def run_episode(
     )
 
 
+def reaches_goal(maze: Maze, values: np.ndarray, start: Cell, max_steps: int) -> bool:
+    """Return whether the learned policy, without exploration, walks from a cell to the goal."""
+    maze.reset(start)
+    return any(maze.step(int(values[maze.player].argmax()))[1] for _ in range(max_steps))
+
+
 def evaluate(maze: Maze, values: np.ndarray, max_steps: int) -> dict[str, float]:
-    """Let the policy, without exploration, walk from each cell to the goal."""
-    lengths = []
+    """Return from how many cells of the maze the learned policy finds the goal."""
     starts = [(row, column) for row, column in np.argwhere(maze.cells == ".").tolist()]
-    for start in starts:
-        maze.reset(start)
-        for num_steps in range(1, max_steps + 1):
-            _, reached = maze.step(int(values[maze.player].argmax()))
-            if reached:
-                lengths.append(num_steps)
-                break
-    return {"success_rate": len(lengths) / len(starts), "num_episodes": len(starts)}
+    reached = [reaches_goal(maze, values, start, max_steps) for start in starts]
+    return {"success_rate": sum(reached) / len(starts), "num_episodes": len(starts)}
 
 
 CONFIG = Path(__file__).parent.parent / "configs" / "basic.yaml"
@@ -173,7 +173,7 @@ def main(
     logger = jaxlog.Logger(config)
     directory = directory or Path("runs") / time.strftime("single_env-%Y%m%d-%H%M%S")
     generator = np.random.default_rng(settings.seed)
-    with logger.open(directory):
+    with logger.open(directory, config=dataclasses.asdict(settings)):
         for task_id, plan in MAZES.items():
             maze = Maze(plan)
             values = np.zeros((*maze.cells.shape, len(MOVES)))
@@ -186,7 +186,7 @@ def main(
 
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog show {directory}")
-    print(f"  tail -n 1 {directory / 'episodes.jsonl'} | python3 -m json.tool")
+    print(f"  jaxlog report {directory} -o report.html")
     print(f"Pictures of how each walk began and ended are in {directory / 'svg' / 'episode'}.")
 
 
