@@ -10,7 +10,6 @@ Run it with `python examples/supervised.py`, or with `--help`. It needs the extr
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,7 +160,7 @@ def make_data(settings: Settings) -> tuple[Digits, Digits]:
     )
 
 
-def main(directory: Path | None = None, epochs: int = Settings.epochs) -> None:
+def main(directory: Path | None = None, epochs: int = Settings.epochs) -> Classifier:
     """A classifier of digits: trains it, logged from inside of the loss, then says how it does.
 
     Args:
@@ -177,13 +176,12 @@ def main(directory: Path | None = None, epochs: int = Settings.epochs) -> None:
     with logger.open(directory, config=dataclasses.asdict(settings)):
         train(model, training, test)
 
-    lines = (directory / "eval_metrics.jsonl").read_text().splitlines()
-    print("\nOf the digits it was not trained with, it knows:")
-    for line in map(json.loads, (lines[0], lines[-1])):
-        print(f"  after step {line['step'] + 1}: {line['metrics']['accuracy']:.1%}")
+    accuracy = float(measure(model, test)["accuracy"])
+    print(f"\nOf the digits that it was not trained with, it knows {accuracy:.1%}.")
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog show {directory}")
     print(f"  jaxlog report {directory} -o report.html")
+    return model
 
 
 if __name__ == "__main__":

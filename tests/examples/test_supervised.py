@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,7 +18,14 @@ import pytest
 import jaxlog
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "supervised.py"
+EPOCHS, STEPS = 4, 64
 nnx = pytest.importorskip("flax.nnx")
+
+
+class Run(NamedTuple):
+    model: Any
+    directory: Path
+    said: str
 
 
 @pytest.fixture(scope="module")
@@ -32,29 +41,11 @@ def example() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def settings(example: Any) -> Any:
-    return example.Settings(
-        epochs=3, batch_size=16, features=8, training_digits=128, test_digits=64
-    )
-
-
-def new_model(example: Any, settings: Any) -> Any:
-    return example.Classifier(settings.features, nnx.Rngs(settings.seed))
-
-
-def trained(example: Any, settings: Any, directory: Path) -> Any:
-    """A model that was trained, and logged to the directory."""
-    logger = jaxlog.Logger(example.CONFIG | {"sinks": [{"kind": "jsonl"}]})
-    training, test = example.make_data(settings)
-    model = new_model(example, settings)
-    train = example.make_train(settings, logger)
-    with logger.open(directory):
-        train(model, training, test)
-    return model
-
-
-def parameters(model: Any) -> list[bytes]:
-    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(nnx.state(model, nnx.Param))]
+def run(example: Any, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    directory = tmp_path_factory.mktemp("runs") / "supervised"
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        model = example.main(directory, epochs=EPOCHS)
+    return Run(model, directory, said.getvalue())
 
 
 def measured(model: Any, digits: Any) -> dict[str, float]:
@@ -76,91 +67,72 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-@pytest.fixture(scope="module")
-def run(example: Any, settings: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    directory = tmp_path_factory.mktemp("runs") / "supervised"
-    return trained(example, settings, directory), directory
+def as_bytes(tree: Any) -> list[bytes]:
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
 
 
-def test_each_step_is_logged_once_and_each_evaluation(settings: Any, run: tuple[Any, Path]) -> None:
-    _, directory = run
-    steps = list(range(settings.num_steps))
-    assert len(steps) == 24
+def test_each_step_is_logged_once_and_each_evaluation(run: Run) -> None:
+    steps = list(range(STEPS))
     for name, at, keys in (
         ("train", steps, ["loss", "accuracy"]),
         ("optimizer", steps, ["gradient_norm", "learning_rate"]),
-        ("eval", [7, 15, 23], ["loss", "accuracy"]),
+        ("eval", [15, 31, 47, 63], ["loss", "accuracy"]),
     ):
-        lines = read(directory / f"{name}_metrics.jsonl")
+        lines = read(run.directory / f"{name}_metrics.jsonl")
         assert [line["step"] for line in lines] == at
         assert {tuple(line["metrics"]) for line in lines} == {tuple(keys)}
-    assert json.loads((directory / "run.json").read_text())["replayed"] == 0
+    facts = json.loads((run.directory / "run.json").read_text())
+    assert (facts["arrived"], facts["replayed"]) == (2 * STEPS + EPOCHS, 0)
 
 
-def test_what_is_logged_is_what_numpy_computes(
-    example: Any, settings: Any, run: tuple[Any, Path]
-) -> None:
-    model, directory = run
+def test_what_is_logged_is_what_numpy_computes(example: Any, run: Run) -> None:
+    settings = example.Settings(epochs=EPOCHS)
     training, test = example.make_data(settings)
-    last = read(directory / "eval_metrics.jsonl")[-1]["metrics"]
-    assert last == pytest.approx(measured(model, test), rel=1e-4)
-    untrained = new_model(example, settings)
-    first_rows = jax.random.permutation(
-        jax.random.split(jax.random.key(settings.seed), settings.epochs)[0],
-        settings.training_digits,
-    )[: settings.batch_size]
-    batch = jax.tree.map(lambda array: array[first_rows], training)
-    first = read(directory / "train_metrics.jsonl")[0]["metrics"]
+    last = read(run.directory / "eval_metrics.jsonl")[-1]["metrics"]
+    assert last == pytest.approx(measured(run.model, test), rel=1e-4)
+
+    untrained = example.Classifier(settings.features, nnx.Rngs(settings.seed))
+    key = jax.random.split(jax.random.key(settings.seed), EPOCHS)[0]
+    rows = jax.random.permutation(key, settings.training_digits)[: settings.batch_size]
+    batch = jax.tree.map(lambda array: array[rows], training)
+    first = read(run.directory / "train_metrics.jsonl")[0]["metrics"]
     assert first == pytest.approx(measured(untrained, batch), rel=1e-4)
-    rates = [
-        line["metrics"]["learning_rate"] for line in read(directory / "optimizer_metrics.jsonl")
-    ]
-    steps = np.arange(settings.num_steps) / settings.num_steps
-    expected = settings.learning_rate * (1 + np.cos(np.pi * steps)) / 2
-    assert rates == pytest.approx(expected, rel=1e-3)
+
+    lines = read(run.directory / "optimizer_metrics.jsonl")
+    cosine = (1 + np.cos(np.pi * np.arange(STEPS) / STEPS)) / 2
+    assert [line["metrics"]["learning_rate"] for line in lines] == pytest.approx(
+        settings.learning_rate * cosine, rel=1e-3
+    )
 
 
 def test_gradients_are_those_without_logging(
-    example: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    example: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    training, _ = example.make_data(settings)
-    model = new_model(example, settings)
-    batch = jax.tree.map(lambda array: array[:16], training)
-    logger = jaxlog.Logger(example.CONFIG | {"sinks": [{"kind": "jsonl"}]})
+    settings = example.Settings(training_digits=16, test_digits=16)
+    model = example.Classifier(settings.features, nnx.Rngs(settings.seed))
+    batch, _ = example.make_data(settings)
+    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
     with logger.open(tmp_path):
         logging = nnx.jit(nnx.grad(example.make_loss(logger)))(model, batch, 0)
     assert len(read(tmp_path / "train_metrics.jsonl")) == 1
     monkeypatch.setenv("JAXLOG", "off")
     silent = nnx.jit(nnx.grad(example.make_loss(logger)))(model, batch, 0)
-    assert [leaf.tobytes() for leaf in map(np.asarray, jax.tree.leaves(logging))] == [
-        leaf.tobytes() for leaf in map(np.asarray, jax.tree.leaves(silent))
-    ]
+    assert as_bytes(logging) == as_bytes(silent)
 
 
-def test_it_trains_as_it_does_without_logging(
-    example: Any,
-    settings: Any,
-    run: tuple[Any, Path],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+def test_it_learns_what_it_learns_without_logging(
+    example: Any, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("JAXLOG", "off")
-    silent = trained(example, settings, tmp_path / "off")
+    silent = example.main(tmp_path / "off", epochs=EPOCHS)
     assert not (tmp_path / "off").exists()
-    assert parameters(silent) == parameters(run[0])
+    assert as_bytes(nnx.state(silent, nnx.Param)) == as_bytes(nnx.state(run.model, nnx.Param))
 
 
-def test_it_learns_to_read_and_says_what_to_look_at(
-    example: Any,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    example.main(epochs=4)
-    (directory,) = (tmp_path / "runs").iterdir()
-    evaluations = read(directory / "eval_metrics.jsonl")
-    assert evaluations[0]["metrics"]["accuracy"] < evaluations[-1]["metrics"]["accuracy"] > 0.8
-    said = capfd.readouterr().out
-    assert f"after step 64: {evaluations[-1]['metrics']['accuracy']:.1%}" in said
-    assert f"jaxlog show runs/{directory.name}" in said
+def test_it_learns_to_read_and_says_how_well(run: Run) -> None:
+    accuracies = [
+        line["metrics"]["accuracy"] for line in read(run.directory / "eval_metrics.jsonl")
+    ]
+    assert accuracies[0] < 0.6 < 0.8 < accuracies[-1]
+    assert f"it knows {accuracies[-1]:.1%}." in run.said
+    assert f"jaxlog show {run.directory}" in run.said
