@@ -59,7 +59,7 @@ def rematerialised(call: Call) -> Any:
         (vmapped_branch, "IO effect not supported in vmap-of-cond", 4),
         (differentiated, 0, STEPS),
         (differentiated_itself, "IO callbacks do not support JVP", 1),
-        (rematerialised, "Effects not supported in partial-eval of `checkpoint`", 2),
+        (rematerialised, r"Effects not supported in .* of `checkpoint`", 2),
     ],
 )
 def test_plain_callbacks_do_what_the_guide_says(
