@@ -15,13 +15,15 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def named(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
 def python_blocks(document: Path) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL))
 
 
-@pytest.mark.parametrize(
-    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if python_blocks(d)], ids=named)
 def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     subprocess.run(
@@ -69,7 +71,7 @@ def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -
         assert_like(shown, same[0])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_links_lead_somewhere(document: Path) -> None:
     text = document.read_text()
     for target in re.findall(r"\]\(([^)#]+)|(?:src|srcset)=\"([^\"]+)", text):
@@ -86,6 +88,7 @@ def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
+# ruff: noqa: RUF001  the signs are those of the pages
 WRITTEN = {
     "x": ("{:.2f} ×", "{:.1f} ×"),
     "µs": ("{:.2f} µs",),
