@@ -253,6 +253,8 @@ def test_axes_that_are_not_named_are_refused(make_logger: MakeLogger) -> None:
         sharing(partial(log, axis_name="a"))(ones)
     with pytest.raises(ValueError, match=every):
         jax.pmap(log)(ones)
+    with pytest.raises(ValueError, match=r"^log: stands under shard_map or pmap over a, b"):
+        sharing(lambda x: jaxlog.log(logger, 0, {"x": x.sum()}) and x)(ones)
     with pytest.raises(ValueError, match="axis_name: got 'c', which no shard_map, pmap or vmap"):
         sharing(partial(log, axis_name=("a", "b", "c")))(ones)
     with pytest.raises(ValueError, match="axis_name: got 'devices', which no shard_map"):
