@@ -250,9 +250,23 @@ def _deliver_of_several_devices(words: Any) -> tuple[()]:
     return ()
 
 
+def _check_io_callback() -> None:
+    """Says before the program runs what would end it at its first record."""
+    try:
+        jax.local_devices(backend="cpu")
+    except RuntimeError:
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        raise RuntimeError(
+            "a program on several devices calls the host through jax.experimental.io_callback, "
+            f"which needs a CPU device; got jax_platforms={platforms!r}, expected 'cpu' among "
+            f"them: JAX_PLATFORMS={platforms},cpu"
+        ) from None
+
+
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
     if _on_several_devices(ctx):
         # Which of the devices makes the call is for `io_callback` to say.
+        _check_io_callback()
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
     # arguments to a device of JAX's and sets a default device. That is most of what a call costs

@@ -319,3 +319,17 @@ def test_arrays_that_bring_their_mesh_can_be_logged_outside_of_a_program(
     episodes = run.sink("memory").episodes
     assert [event.episode["twice"] for event in episodes] == [2.0 * i for i in range(3, 16)]
     assert jax.sharding.get_abstract_mesh().empty
+
+
+def test_a_process_without_a_cpu_device_is_told_of_before_the_program_runs(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under JAX_PLATFORMS=cuda, which can only be pretended here."""
+
+    def no_cpu(**_: Any) -> None:
+        raise RuntimeError("Unknown backend cpu")
+
+    logger = make_logger()
+    monkeypatch.setattr(jax, "local_devices", no_cpu)
+    with pytest.raises(RuntimeError, match=r"needs a CPU device; got .* JAX_PLATFORMS=.*,cpu"):
+        sharded(logger)
