@@ -16,13 +16,15 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINKING = [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
 
 
+def named(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
 def python_blocks(document: Path) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL))
 
 
-@pytest.mark.parametrize(
-    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if python_blocks(d)], ids=named)
 def test_the_code_of_a_document_runs(document: Path, tmp_path: Path) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
     subprocess.run(
@@ -46,6 +48,7 @@ def assert_like(shown: Any, got: Any) -> None:
 
 def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -> None:
     readme = ROOT / "README.md"
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
     code = [sys.executable, "-c", python_blocks(readme)]
     subprocess.run(code, cwd=tmp_path, check=True, timeout=200, capture_output=True)
     written = [
@@ -69,9 +72,11 @@ def test_the_lines_that_the_readme_shows_are_those_of_its_code(tmp_path: Path) -
         assert_like(shown, same[0])
 
 
-@pytest.mark.parametrize("document", LINKING, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", LINKING, ids=named)
 def test_links_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#]+)|(?:src|srcset)=\"([^\"]+)", text):
+        target = target[0] or target[1]
         assert "://" in target or (document.parent / target).exists(), target
 
 
@@ -82,3 +87,31 @@ def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
     for command in commands:
         assert f"\n{command}:" in makefile
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+# ruff: noqa: RUF001  the signs are those of the pages
+WRITTEN = {
+    "x": ("{:.2f} ×", "{:.1f} ×"),
+    "µs": ("{:.2f} µs",),
+    "us": ("{:.2f} µs",),
+    "%": ("+ {:.0f} %",),
+}
+
+
+@pytest.mark.parametrize("name", ["crossing", "statistics", "compiling", "sinks", "reading"])
+def test_the_figures_are_those_of_the_benchmarks(name: str) -> None:
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("performance.md", "explore.md"))
+    found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    assert found["budgets"]
+    for row in found["budgets"]:
+        ways = WRITTEN.get(row["unit"])
+        assert not ways or any(way.format(row["value"]) in text for way in ways), row
+
+
+def test_the_grid_of_the_crossing_is_that_of_the_benchmark() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text()
+    found = json.loads((ROOT / "benchmarks" / "results" / "crossing.json").read_text())
+    for row in found["grid"]:
+        shown = ["" if value is None else f"{value + 0.0:.0f}" for value in row.values()]
+        line = " | ".join(shown).replace("-", "−").replace("−0 ", "0 ")
+        assert f"| {line} |" in text, row
