@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chromium demo test versions oldest newest lint docs pictures schema notebooks bench soak kills clean
+.PHONY: chromium demo test versions oldest newest lint docs pictures schema notebooks bench soak kills dist installed \
+	clean
 .DEFAULT_GOAL := test
 
 CONFIG := configs/batched.yaml
@@ -18,7 +19,10 @@ chromium:  ## what some tests open pages in; they are skipped where it may not b
 
 versions: oldest newest  ## what touches JAX, on the oldest and the newest
 
-oldest newest: .venv/made
+dist:  ## the sdist and the wheel of the last commit, in dist/
+installed:  ## the wheel in dist/, in new environments, with and without extras
+
+oldest newest dist installed: .venv/made
 	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@
 
 lint: .venv/made  ## style and types
@@ -34,7 +38,7 @@ pictures: .venv/made chromium  ## those of the README, of a real run; it needs t
 	$(BIN)/python docs/images/make.py
 
 schema: .venv/made  ## configs/schema.json and docs/settings.md, from the settings' models
-	$(BIN)/python configs/generate.py
+	$(BIN)/python docs/generate.py
 
 notebooks: .venv/made  ## the notebooks' outputs, from their scripts
 	$(BIN)/python notebooks/execute.py
@@ -49,7 +53,7 @@ kills: .venv/made  ## examples/resume.py, killed a hundred times: its log is tha
 	$(BIN)/python -m benchmarks.kills --kills 100
 
 clean:
-	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis build dist docs/_site
 
 .venv/made: pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'

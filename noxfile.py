@@ -1,7 +1,12 @@
-"""The tests on the oldest and the newest JAX that jaxlog supports: `make versions`.
+"""What runs in environments of its own: the tests on other versions of JAX, and releases.
 
-A Python that is not there is named, and its session skipped.
+Make has a command for each session. A Python that is not there is named, and its session skipped.
 """
+
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
 
 import nox
 
@@ -55,3 +60,48 @@ def test(session: nox.Session, *more: str) -> None:
     # Numbers were tried at length by `make test`; what may differ here is what JAX does with them.
     few = {"HYPOTHESIS_PROFILE": "few"}
     session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *TESTS, *more, env=few)
+
+
+@nox.session(python="3.11")
+def dist(session: nox.Session) -> None:
+    """The sdist of the last commit, and the wheel that is made from it, in dist/."""
+
+    def git(*arguments: str) -> str:
+        return str(session.run("git", *arguments, external=True, silent=True))
+
+    if changed := git("status", "--porcelain"):
+        session.error(f"dist/ is made of the last commit, and these are not in it:\n{changed}")
+    committed = git("ls-tree", "-r", "--name-only", "HEAD").splitlines()
+    session.install("build", "twine")
+    shutil.rmtree("dist", ignore_errors=True)
+    # From a clean tree: what an earlier build has left in this one would be packed, too.
+    with tempfile.TemporaryDirectory() as source:
+        git("archive", f"--output={source}.tar", "HEAD")
+        shutil.unpack_archive(f"{source}.tar", source)
+        Path(f"{source}.tar").unlink()
+        session.run("python", "-m", "build", "--outdir", "dist", source)
+    (sdist,) = Path("dist").glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        packed = {name.partition("/")[2] for name in archive.getnames()}
+    if missing := [
+        name for name in committed if not name.startswith(".git") and name not in packed
+    ]:
+        session.error(f"MANIFEST.in leaves out {', '.join(missing)}")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+
+
+@nox.session(python=["3.11", "3.12", "3.13"], reuse_venv=False)
+def installed(session: nox.Session) -> None:
+    """The wheel in dist/, in a new environment: by itself, then with what the demo trains with."""
+    wheels = sorted(Path("dist").glob("*.whl"))
+    if len(wheels) != 1:
+        session.error(f"dist/ has {len(wheels)} wheels, expected 1; run: make dist")
+    wheel = wheels[0].resolve()
+    script = Path("tests/installed.py").resolve()
+    session.chdir(session.create_tmp())
+    session.install(str(wheel))
+    session.run("python", "-I", str(script))
+    session.install(f"jaxlog[demo] @ {wheel.as_uri()}")
+    session.run("jaxlog", "--help", silent=True)
+    session.run("jaxlog", "demo", "--num-updates", "5", "--directory", "run")
+    session.run("jaxlog", "show", "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,10 +14,23 @@ from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
 from jaxlog import MetricsEvent
+from jaxlog.graph.summary import STATISTICS
 from tests.conftest import MakeLogger
 
 UPDATES, ENVS = 10, 24
-STATISTICS = ["mean", "std", "min", "max", "sum", "count", "p50"]
+ORACLES: dict[str, Callable[[np.ndarray], float]] = {
+    "mean": np.mean,
+    "std": np.std,
+    "min": np.min,
+    "max": np.max,
+    "sum": np.sum,
+    "count": np.size,
+}
+"""Every statistic, and what NumPy says of the same values. A new one joins by one line."""
+
+
+def test_every_statistic_has_an_oracle() -> None:
+    assert set(ORACLES) == set(STATISTICS)
 
 
 def data() -> dict[str, np.ndarray]:
@@ -60,9 +74,8 @@ def expected(given: dict[str, np.ndarray], first: int, last: int) -> dict[str, f
         "loss": part["loss"].astype(np.float64).mean(),
     }
     if returns.size:
-        for name in ("mean", "std", "min", "max", "sum"):
-            line[f"episode_return_{name}"] = getattr(np, name)(returns)
-        line["episode_return_count"] = returns.size
+        for name, oracle in ORACLES.items():
+            line[f"episode_return_{name}"] = oracle(returns)
         line["episode_return_p50"] = np.quantile(returns, 0.5, method="lower")
         line["success_rate"] = part["won"][part["ended"]].mean()
     return line
@@ -83,7 +96,7 @@ def assert_lines(events: list[MetricsEvent], given: dict[str, np.ndarray]) -> No
 
 @pytest.fixture
 def logger(make_logger: MakeLogger) -> jaxlog.Logger:
-    return make_logger(log_frequency=3, statistics=STATISTICS, total_steps=UPDATES)
+    return make_logger(log_frequency=3, statistics=[*ORACLES, "p50"], total_steps=UPDATES)
 
 
 def test_a_line_is_of_all_updates_since_the_last(logger: jaxlog.Logger) -> None:

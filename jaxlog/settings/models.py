@@ -139,6 +139,7 @@ _Sink = Annotated[
 ]
 
 _DEFAULT_STATISTICS = ("mean", "std", "min", "max")
+_NAMES = ", ".join(f"`{name}`" for name in STATISTICS)
 
 
 class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -160,7 +161,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         _DEFAULT_STATISTICS,
         description="What is told of each metric that has a value per episode: a list for all, or "
         "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
-        "`mean`, `std`, `min`, `max`, `sum`, `count`, and quantiles: `median`, or `p0` to `p100`.",
+        f"{_NAMES}, and quantiles: `median`, or `p0` to `p100`.",
     )
     histograms: dict[
         str,

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import jaxlog
+from jaxlog import render, sinks
+from jaxlog.graph import summary
 
 KEYS = ", ".join(jaxlog.LoggingConfig.model_fields)
+KINDS = ", ".join(sinks.BUILT_IN)
+STATISTICS = f"{', '.join(summary.STATISTICS)}, median, or a percentile, p0 to p100"
+RENDERERS = (
+    f"{', '.join(render.RENDERERS)}, or package.module:function, a function of yours that takes a "
+    "state and returns an SVG as text"
+)
 
 BAD_FILES = {
     # Numbers
@@ -213,23 +221,19 @@ BAD_FILES = {
     # Statistics and histograms
     "an unknown statistic": (
         "statistics:\n  - mean\n  - maen",
-        "bad.yaml:3:5: statistics.1: got 'maen', takes one of mean, std, min, max, sum, count, "
-        "median, or a percentile, p0 to p100; did you mean mean?",
+        f"bad.yaml:3:5: statistics.1: got 'maen', takes one of {STATISTICS}; did you mean mean?",
     ),
     "a percentile beyond 100": (
         "statistics:\n  default: [mean]\n  episode_returns: [p50, p101]",
-        "bad.yaml:3:26: statistics.episode_returns.1: got 'p101', takes one of mean, std, min, "
-        "max, sum, count, median, or a percentile, p0 to p100",
+        f"bad.yaml:3:26: statistics.episode_returns.1: got 'p101', takes one of {STATISTICS}",
     ),
     "a percentile in capitals": (
         "statistics: [P50]",
-        "bad.yaml:1:14: statistics.0: got 'P50', takes one of mean, std, min, max, sum, count, "
-        "median, or a percentile, p0 to p100; did you mean 'p50'?",
+        f"bad.yaml:1:14: statistics.0: got 'P50', takes one of {STATISTICS}; did you mean 'p50'?",
     ),
     "a percentile in other digits": (
         "statistics: [p\u0665]",
-        "bad.yaml:1:14: statistics.0: got 'p\u0665', takes one of mean, std, min, max, sum, count, "
-        "median, or a percentile, p0 to p100",
+        f"bad.yaml:1:14: statistics.0: got 'p\u0665', takes one of {STATISTICS}",
     ),
     "a statistic twice": (
         "statistics: [mean, mean]",
@@ -241,8 +245,7 @@ BAD_FILES = {
     ),
     "a statistic that is a number": (
         "statistics: {default: [p50, 3]}",
-        "bad.yaml:1:29: statistics.default.1: got 3, takes one of mean, std, min, max, sum, "
-        "count, median, or a percentile, p0 to p100",
+        f"bad.yaml:1:29: statistics.default.1: got 3, takes one of {STATISTICS}",
     ),
     "one statistic": (
         "statistics: mean",
@@ -251,8 +254,8 @@ BAD_FILES = {
     ),
     "one statistic of a metric": (
         "statistics: {default: mean}",
-        "bad.yaml:1:14: statistics.default: got 'mean', takes a list, each one of mean, std, "
-        "min, max, sum, count, median, or a percentile, p0 to p100; did you mean ['mean']?",
+        f"bad.yaml:1:14: statistics.default: got 'mean', takes a list, each one of {STATISTICS}; "
+        "did you mean ['mean']?",
     ),
     "a number for statistics": (
         "statistics: 3",
@@ -260,8 +263,7 @@ BAD_FILES = {
     ),
     "no statistics of a metric": (
         "statistics: {loss: null}",
-        "bad.yaml:1:14: statistics.loss: got null, takes a list, each one of mean, std, min, "
-        "max, sum, count, median, or a percentile, p0 to p100",
+        f"bad.yaml:1:14: statistics.loss: got null, takes a list, each one of {STATISTICS}",
     ),
     "edges that fall": (
         "histograms:\n  episode_returns: [0, 2, 1]",
@@ -337,48 +339,40 @@ BAD_FILES = {
     # Sinks
     "an unknown sink": (
         "sinks:\n  - kind: josnl",
-        "bad.yaml:2:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory; did you mean jsonl?",
+        f"bad.yaml:2:5: sinks.0.kind: got 'josnl', takes one of {KINDS}; did you mean jsonl?",
     ),
     "a sink in capitals": (
         "sinks: [{kind: TensorBoard}]",
-        "bad.yaml:1:10: sinks.0.kind: got 'TensorBoard', takes one of jsonl, console, wandb, "
-        "svg, tensorboard, memory; did you mean tensorboard?",
+        f"bad.yaml:1:10: sinks.0.kind: got 'TensorBoard', takes one of {KINDS}; did you mean "
+        "tensorboard?",
     ),
     "a sink that is nothing like any": (
         "sinks: [{kind: fax}]",
-        "bad.yaml:1:10: sinks.0.kind: got 'fax', takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory",
+        f"bad.yaml:1:10: sinks.0.kind: got 'fax', takes one of {KINDS}",
     ),
     "a sink without a kind": (
         "sinks:\n  - refresh_per_second: 3",
-        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory",
+        f"bad.yaml:2:5: sinks.0.kind: got no kind, takes one of {KINDS}",
     ),
     "a kind that is null": (
         "sinks: [{kind: null}]",
-        "bad.yaml:1:10: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory",
+        f"bad.yaml:1:10: sinks.0.kind: got no kind, takes one of {KINDS}",
     ),
     "a kind that is a number": (
         "sinks: [{kind: 3}]",
-        "bad.yaml:1:10: sinks.0.kind: got 3, takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory",
+        f"bad.yaml:1:10: sinks.0.kind: got 3, takes one of {KINDS}",
     ),
     "a kind that is a list": (
         "sinks: [{kind: [jsonl]}]",
-        "bad.yaml:1:10: sinks.0.kind: got ['jsonl'], takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory; did you mean jsonl?",
+        f"bad.yaml:1:10: sinks.0.kind: got ['jsonl'], takes one of {KINDS}; did you mean jsonl?",
     ),
     "a kind for a key": (
         "sinks:\n  - wandb:\n      mode: offline",
-        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory; did you mean kind: wandb?",
+        f"bad.yaml:2:5: sinks.0.kind: got no kind, takes one of {KINDS}; did you mean kind: wandb?",
     ),
     "a kind under another name": (
         "sinks:\n  - type: wandb\n    mode: offline",
-        "bad.yaml:2:5: sinks.0.kind: got no kind, takes one of jsonl, console, wandb, svg, "
-        "tensorboard, memory; did you mean kind: wandb?",
+        f"bad.yaml:2:5: sinks.0.kind: got no kind, takes one of {KINDS}; did you mean kind: wandb?",
     ),
     "a sink that is text": (
         "sinks: [jsonl]",
@@ -484,22 +478,17 @@ BAD_FILES = {
     ),
     "a misspelt renderer": (
         "sinks: [{kind: svg, renderer: gird}]",
-        "bad.yaml:1:21: sinks.0.renderer: got 'gird', takes one of auto, grid, image, line, "
-        "card, or package.module:function, a function of yours that takes a state and returns "
-        "an SVG as text; did you mean grid?",
+        f"bad.yaml:1:21: sinks.0.renderer: got 'gird', takes one of {RENDERERS}; did you mean "
+        "grid?",
     ),
     "a renderer that is not there": (
         "sinks: [{kind: svg, renderer: 'no.such:function'}]",
         "bad.yaml:1:21: sinks.0.renderer: got 'no.such:function', which cannot be imported "
-        "(ModuleNotFoundError: No module named 'no'), takes one of auto, grid, image, line, "
-        "card, or package.module:function, a function of yours that takes a state and returns "
-        "an SVG as text",
+        f"(ModuleNotFoundError: No module named 'no'), takes one of {RENDERERS}",
     ),
     "a renderer that draws nothing": (
         "sinks: [{kind: svg, renderer: 'os:name'}]",
-        "bad.yaml:1:21: sinks.0.renderer: got 'os:name', which is a str, takes one of auto, "
-        "grid, image, line, card, or package.module:function, a function of yours that takes a "
-        "state and returns an SVG as text",
+        f"bad.yaml:1:21: sinks.0.renderer: got 'os:name', which is a str, takes one of {RENDERERS}",
     ),
     "a colour by name": (
         "sinks:\n  - kind: svg\n    palette: ['#000000', red]",
@@ -583,9 +572,8 @@ BAD_FILES = {
     "several at once": (
         "log_frequency: 0\nsinks:\n  - kind: josnl\nstrict: maybe",
         "bad.yaml:1:1: log_frequency: got 0, takes an integer, 1 or more, less than "
-        "2147483648\nbad.yaml:3:5: sinks.0.kind: got 'josnl', takes one of jsonl, console, "
-        "wandb, svg, tensorboard, memory; did you mean jsonl?\nbad.yaml:4:1: strict: got "
-        "'maybe', takes true or false",
+        f"2147483648\nbad.yaml:3:5: sinks.0.kind: got 'josnl', takes one of {KINDS}; did you "
+        "mean jsonl?\nbad.yaml:4:1: strict: got 'maybe', takes true or false",
     ),
     # What is no mapping, or no YAML
     "a list": (

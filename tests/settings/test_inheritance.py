@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import jaxlog
+from tests.settings.bad_files import KEYS, STATISTICS
 
 
 @pytest.fixture(autouse=True)
@@ -93,13 +94,13 @@ def test_an_error_names_the_file_in_which_the_value_stands() -> None:
         base="log_frequency: 0\nstatistics:\n  default: [mean]\n  loss: [maen]\n",
         child="extends: base.yaml\nstatistics:\n  default: [maximum]\nstric: true\n",
     )
-    told = "got {!r}, takes one of mean, std, min, max, sum, count, median, or a percentile, p0 to "
-    keys = ", ".join(jaxlog.LoggingConfig.model_fields)
     assert errors_of("child.yaml").splitlines() == [
         "base.yaml:1:1: log_frequency: got 0, takes an integer, 1 or more, less than 2147483648",
-        f"base.yaml:4:10: statistics.loss.0: {told.format('maen')}p100; did you mean mean?",
-        f"child.yaml:3:13: statistics.default.0: {told.format('maximum')}p100; did you mean max?",
-        f"child.yaml:4:1: stric: unknown key; did you mean strict? (the keys are: {keys})",
+        f"base.yaml:4:10: statistics.loss.0: got 'maen', takes one of {STATISTICS}; did "
+        "you mean mean?",
+        f"child.yaml:3:13: statistics.default.0: got 'maximum', takes one of {STATISTICS}; did "
+        "you mean max?",
+        f"child.yaml:4:1: stric: unknown key; did you mean strict? (the keys are: {KEYS})",
     ]
     given = {"extends": "child.yaml", "statistics": {"default": ["p101"]}}
     assert "\nsettings: statistics.default.0: got 'p101', takes" in errors_of(given)

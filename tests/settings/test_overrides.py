@@ -7,6 +7,7 @@ import pytest
 
 import jaxlog
 from jaxlog.sinks import sink_class
+from tests.settings.bad_files import STATISTICS
 
 FILE = """\
 batched_logging_enabled: true
@@ -128,8 +129,8 @@ BAD_OVERRIDES = {
     "sinks.3.size=100": f": sinks.3: there is no such sink {THERE}",
     "sinks.-1.size=100": f": sinks.-1: there is no such sink {THERE}",
     "sinks.²=x": f": sinks.²: there is no such sink {THERE}",
-    "statistics.loss=[maen]": ": statistics.loss.0: got 'maen', takes one of mean, std, min, max, "
-    "sum, count, median, or a percentile, p0 to p100; did you mean mean?",
+    "statistics.loss=[maen]": ": statistics.loss.0: got 'maen', takes one of "
+    f"{STATISTICS}; did you mean mean?",
     "histograms.loss.bins=3": ": histograms.loss.low: is missing and has to be given: a number\n"
     "override 'histograms.loss.bins=3': histograms.loss.high: is missing and has to be given: "
     "a number",

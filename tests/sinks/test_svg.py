@@ -323,7 +323,7 @@ def test_memory_does_not_grow_with_the_steps(
     [
         (
             {"renderer": "gird"},
-            "got 'gird', takes one of auto, grid, image, line, card, or package",
+            "got 'gird', takes one of auto, grid, image, line, ",
         ),
         ({"renderer": "no.such:thing"}, "cannot be imported (ModuleNotFoundError: No module named"),
         ({"renderer": 3}, "got 3, takes one of auto, grid"),

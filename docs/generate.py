@@ -1,0 +1,13 @@
+"""Writes what is made from the settings' models: configs/schema.json, and settings.md here."""
+
+import json
+from pathlib import Path
+
+from jaxlog.settings.reference import json_schema, reference
+
+DOCS = Path(__file__).parent
+
+if __name__ == "__main__":
+    schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
+    (DOCS.parent / "configs" / "schema.json").write_text(f"{schema}\n", encoding="utf-8")
+    (DOCS / "settings.md").write_text(reference(), encoding="utf-8")
