@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chromium demo test versions oldest newest lint docs schema notebooks bench soak kills clean
+.PHONY: chromium demo test versions oldest newest lint docs pictures schema notebooks bench soak kills clean
 .DEFAULT_GOAL := test
 
 CONFIG := configs/batched.yaml
@@ -29,6 +29,9 @@ lint: .venv/made  ## style and types
 docs: .venv/made  ## the site, in docs/_site; a warning fails
 	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs docs/_site
 	@echo "The site begins at docs/_site/index.html."
+
+pictures: .venv/made chromium  ## those of the README, of a real run; it needs tmux, too
+	$(BIN)/python docs/images/make.py
 
 schema: .venv/made  ## configs/schema.json and docs/settings.md, from the settings' models
 	$(BIN)/python configs/generate.py

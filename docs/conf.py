@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
+import subprocess
+import sys
 from typing import Any
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
 
 import jaxlog
 
@@ -21,13 +30,111 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = "jaxlog"
-html_copy_source = False
 html_show_sourcelink = False
-copybutton_exclude = ".linenos, .gp, .go"
+html_copy_source = False
+copybutton_exclude = ".gp, .go"  # prompts and outputs are not to be copied
 
-default_role = "code"  # docstrings write names as `name`
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": "BaseModel, Exception, BaseException",
+}
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "inherited-members": "BaseModel, Exception"}
 autodoc_typehints_format = "short"
-autodoc_use_legacy_class_based = False
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}  # and not all that it stands for
+maximum_signature_line_length = 80
 napoleon_use_ivar = True
+
+# What other packages document; the site is made without a network.
+nitpick_ignore_regex = [
+    ("py:.*", rf"({name})(\..*)?")
+    for name in ("jax", "numpy", "np", "pl", "pathlib", "os", "collections")
+]
+# What modules call their types, and what is inside of a Record: words tell of them.
+nitpick_ignore_regex += [
+    ("py:class", r"[A-Z]\w*|jaxlog\.schema\.Schema|jaxlog\.graph\.summary\.Told")
+]
+
+PUBLIC = {
+    name: value
+    for name, value in vars(jaxlog).items()
+    if not name.startswith("_") and not inspect.ismodule(value)
+}
+
+
+def returns_in_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, str, list[str]]]:
+    """What stands under `Returns:` is no type, even with a colon in it: signatures have types."""
+    return [("", "", docstring._dedent(docstring._consume_to_next_section()))]
+
+
+GoogleDocstring._consume_returns_section = returns_in_prose  # type: ignore[method-assign]
+
+
+def code_is_literal(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Docstrings write code as Markdown does, in single backticks."""
+    lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?![`_])", r"``\1``", line) for line in lines]
+
+
+def aliases_by_name(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str | None, ...] | None:
+    """Sphinx 9.0 shows a type alias inside of another type as its own stand-in for it."""
+    stand_in = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
+    return tuple(text and stand_in.sub(r"\1", text) for text in (signature, returns))
+
+
+def at_its_public_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement
+) -> nodes.Element | None:
+    """Links a name of the module that defines it to its public one, `jaxlog.Record`."""
+    name = node.get("reftarget", "").rpartition(".")[2]
+    if node.get("refdomain") != "py" or name not in PUBLIC:
+        return None
+    python = env.domains.python_domain
+    return python.resolve_xref(
+        env, node["refdoc"], app.builder, "obj", f"jaxlog.{name}", node, text
+    )
+
+
+class HelpOf(SphinxDirective):
+    """What a subcommand says of itself with `--help`."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The text, as it stands."""
+        command = [sys.executable, "-m", "jaxlog", self.arguments[0], "--help"]
+        env = os.environ | {"COLUMNS": "88", "NO_COLOR": "1"}
+        said = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+        return [nodes.literal_block(said.strip(), said.strip(), language="none")]
+
+
+def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warns, and so fails, of a public name that is on no page, or that nothing is said of."""
+    warn = logging.getLogger(__name__).warning
+    shown = {entry[0] for entry in env.domains.python_domain.get_objects()}
+    for name, value in PUBLIC.items():
+        if f"jaxlog.{name}" not in shown:
+            warn("jaxlog.%s is public, and on no page of docs/reference", name)
+        if not inspect.isclass(value):
+            continue
+        fields = getattr(value, "__dataclass_fields__", {})
+        for member, what in inspect.getmembers(value):
+            own = getattr(what, "fget", what)
+            ours = inspect.isfunction(own) and own.__module__.startswith("jaxlog.")
+            if ours and not (member.startswith("_") or member in fields or inspect.getdoc(own)):
+                warn("jaxlog.%s.%s is public, and has no docstring", name, member)
+        told = inspect.getdoc(value) or ""
+        for field in fields:
+            if not field.startswith("_") and not re.search(rf"^ +{field}: ", told, re.MULTILINE):
+                warn("jaxlog.%s says nothing of its field %s", name, field)
+
+
+def setup(app: Sphinx) -> None:
+    """Adds what is told above to Sphinx."""
+    app.add_directive("help-of", HelpOf)
+    app.connect("autodoc-process-docstring", code_is_literal, priority=400)  # before napoleon
+    app.connect("autodoc-process-signature", aliases_by_name)
+    app.connect("missing-reference", at_its_public_name)
+    app.connect("env-check-consistency", all_is_documented)

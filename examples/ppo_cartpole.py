@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -140,15 +140,18 @@ class Training(NamedTuple):
 
 
 def make_train(
-    settings: Settings, logger: jaxlog.Logger, keep: Keep = lambda *_: None
+    settings: Settings,
+    logger: jaxlog.Logger,
+    keep: Keep = lambda *_: None,
+    labels: Mapping[str, jax.Array] | None = None,
 ) -> Callable[[jax.Array], tuple[Params, Any]]:
     """Return `train(seed)`, to be jitted and vmapped over seeds.
 
     It returns the parameters, and what `keep(metrics, finished)` says of each update. By default
     that is nothing: the logger has told of it by then, and arrays of every step would fill the
-    memory.
+    memory. `labels` name the lane beside its seed, where more than that differs.
     """
-    start, advance = make_training(settings, logger, keep)
+    start, advance = make_training(settings, logger, keep, labels)
 
     def train(seed: jax.Array) -> tuple[Params, Any]:
         carry, kept = advance(seed, start(seed), jnp.arange(settings.num_updates))
@@ -158,7 +161,10 @@ def make_train(
 
 
 def make_training(
-    settings: Settings, logger: jaxlog.Logger, keep: Keep = lambda *_: None
+    settings: Settings,
+    logger: jaxlog.Logger,
+    keep: Keep = lambda *_: None,
+    labels: Mapping[str, jax.Array] | None = None,
 ) -> Training:
     """Return what `make_train` puts together, to be called for some updates at a time."""
     base_env, env_params = gymnax.make("CartPole-v1")
@@ -241,7 +247,7 @@ def make_training(
             metrics,
             where=finished,
             details={"final_state": info["final_observation"]},
-            labels={"seed": seed},
+            labels={**(labels or {}), "seed": seed},
         )
         carry = carry._replace(params=params, opt_state=opt_state, window=window)
         return carry, keep(metrics, finished)

@@ -46,7 +46,8 @@ def inputs_of(
             f"step: is missing; call {call}, with the index of the update, an integer, as step"
         )
     check_call(name)
-    axis_names = checks.axes(axis_name, live=logger.settings.delivery == "live")
+    function = call.partition("(")[0]
+    axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
     inputs = Inputs(
         step=checks.step(step),
         when=checks.condition(when),
@@ -222,8 +223,8 @@ def _named_in(
             continue  # it speaks of another call, or of what only another call may have
         else:
             raise ValueError(
-                f"settings: {setting}: got {entry!r}, which is no metric of "
-                f"batch_step(..., name={call!r}){suggestion(bare, [*metrics, *KNOWN])} "
+                f"settings: {setting}: got {entry!r}, which is no metric of the call "
+                f"{call!r}{suggestion(bare, [*metrics, *KNOWN])} "
                 f"(its metrics are: {', '.join(metrics)}; for one of another call write "
                 f"NAME_OF_THE_CALL/{bare})"
             )

@@ -182,8 +182,8 @@ class Logger(SingleEnvironmentLog):
         with self._lock:
             if self._run is not None:
                 raise RuntimeError(
-                    f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block "
-                    "first, or make a second Logger for a run at the same time"
+                    f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block, "
+                    "or call its close(), first, or make a second Logger for a run at the same time"
                 )
             place = Directory(path, if_exists) if writes and path is not None else None
             try:
@@ -300,7 +300,7 @@ class Logger(SingleEnvironmentLog):
 
     @property
     def dropped(self) -> int:
-        """How many records came while no run was open: each lane's for one."""
+        """How many records, each that of one lane, came while no run was open."""
         return self._dropped
 
     def receive(self, delivery: Delivery) -> None:

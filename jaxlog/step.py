@@ -72,8 +72,8 @@ def batch_step(
     Raises:
       TypeError: an argument has a dtype or type that cannot be logged.
       ValueError: a shape does not fit, the settings speak of a metric that is not there, or the
-        call stands under a `shard_map` or `pmap` that `axis_name` does not cover.
-      All of it while the program is traced.
+        call stands under a `shard_map` or `pmap` that `axis_name` does not cover. This, too, is
+        raised while the program is traced.
 
     >>> import jax.numpy as jnp
     >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})

@@ -33,7 +33,7 @@ def empty_window(
       name: of the call: the prefix of keys, the name of the file.
 
     Returns:
-      A window with nothing in it: a pytree, to be carried by `scan`, and stored beside the state of
+      A pytree with nothing in it yet, to be carried by `scan`, and stored beside the state of
       training. With logging off it has no leaves.
 
     Raises:

@@ -15,13 +15,15 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
+def named(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
 def python_blocks(document: Path) -> str:
     return "\n".join(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL))
 
 
-@pytest.mark.parametrize(
-    "document", [d for d in DOCUMENTS if python_blocks(d)], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if python_blocks(d)], ids=named)
 def test_the_code_of_a_document_runs_and_writes_the_lines_that_it_shows(
     document: Path, tmp_path: Path
 ) -> None:
@@ -65,16 +67,16 @@ def assert_like(shown: Any, got: Any) -> None:
 
 
 def test_the_readme_shows_a_line_of_each_file() -> None:
-    shown = lines_shown(ROOT / "README.md")
-    assert [("metrics" in line, "episode" in line) for line in shown] == [
-        (True, False),
-        (False, True),
-    ]
+    metrics, episode = lines_shown(ROOT / "README.md")
+    assert "metrics" in metrics
+    assert "episode" in episode
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_links_lead_somewhere(document: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
+    text = document.read_text()
+    for target in re.findall(r"\]\(([^)#]+)|(?:src|srcset)=\"([^\"]+)", text):
+        target = target[0] or target[1]
         assert (document.parent / target).exists(), target
 
 
@@ -85,3 +87,31 @@ def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
     for command in commands:
         assert f"\n{command}:" in makefile
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+# ruff: noqa: RUF001  the signs are those of the pages
+WRITTEN = {
+    "x": ("{:.2f} ×", "{:.1f} ×"),
+    "µs": ("{:.2f} µs",),
+    "us": ("{:.2f} µs",),
+    "%": ("+ {:.0f} %",),
+}
+
+
+@pytest.mark.parametrize("name", ["crossing", "statistics", "compiling", "sinks", "reading"])
+def test_the_figures_are_those_of_the_benchmarks(name: str) -> None:
+    text = "".join((ROOT / "docs" / page).read_text() for page in ("performance.md", "explore.md"))
+    found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+    assert found["budgets"]
+    for row in found["budgets"]:
+        ways = WRITTEN.get(row["unit"])
+        assert not ways or any(way.format(row["value"]) in text for way in ways), row
+
+
+def test_the_grid_of_the_crossing_is_that_of_the_benchmark() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text()
+    found = json.loads((ROOT / "benchmarks" / "results" / "crossing.json").read_text())
+    for row in found["grid"]:
+        shown = ["" if value is None else f"{value + 0.0:.0f}" for value in row.values()]
+        line = " | ".join(shown).replace("-", "−").replace("−0 ", "0 ")
+        assert f"| {line} |" in text, row

@@ -83,9 +83,9 @@ def _batch(axis: Any, args: Sequence[jax.Array], dims: Sequence[int | None], **p
     manual = set(jax.sharding.get_abstract_mesh().manual_axes)
     if manual.intersection(axis.spmd_name or ()):
         raise ValueError(
-            f"batch_step: stands under a shard_map in a vmap with spmd_axis_name={axis.spmd_name}, "
-            "so that each device has lanes the others do not know of; leave spmd_axis_name out, "
-            "or take the vmap into the shard_map"
+            "a call of jaxlog stands under a shard_map in a vmap with "
+            f"spmd_axis_name={axis.spmd_name}, so that each device has lanes the others do not "
+            "know of; leave spmd_axis_name out, or take the vmap into the shard_map"
         )
     # A record that is the same in all lanes is one record.
     differs = any(dim is not None for dim in dims)
@@ -108,7 +108,7 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
 
 def _transpose(*_: Any, **__: Any) -> Any:
     raise NotImplementedError(
-        "batch_step: logs a value that JAX transposes, so that there is none. In a rule of "
+        "a call of jaxlog logs a value that JAX transposes, so that there is none. In a rule of "
         "jax.custom_jvp, which grad turns around, log the gradient instead, in the backward pass "
         "of a jax.custom_vjp; under jax.linear_transpose, log outside of it"
     )
@@ -201,8 +201,8 @@ def _lane_abstract_eval(due: Any, words: Any) -> Any:
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if len(lanes) > MAX_LANE_AXES:
         raise ValueError(
-            f"batch_step: stands under {len(lanes)} vmaps, and with `delivery: return` expects at "
-            f"most {MAX_LANE_AXES}; take several into one, over all combinations"
+            f"a call of jaxlog stands under {len(lanes)} vmaps, and with `delivery: return` "
+            f"expects at most {MAX_LANE_AXES}; take several into one, over all combinations"
         )
     return ShapedArray((*lanes, 2 + MAX_LANE_AXES), np.dtype(np.uint32))
 
@@ -250,9 +250,23 @@ def _deliver_of_several_devices(words: Any) -> tuple[()]:
     return ()
 
 
+def _check_io_callback() -> None:
+    """Says before the program runs what would end it at its first record."""
+    try:
+        jax.local_devices(backend="cpu")
+    except RuntimeError:
+        platforms = jax.config.jax_platforms  # pyright: ignore[reportAttributeAccessIssue]
+        raise RuntimeError(
+            "a program on several devices calls the host through jax.experimental.io_callback, "
+            f"which needs a CPU device; got jax_platforms={platforms!r}, expected 'cpu' among "
+            f"them: JAX_PLATFORMS={platforms},cpu"
+        ) from None
+
+
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
     if _on_several_devices(ctx):
         # Which of the devices makes the call is for `io_callback` to say.
+        _check_io_callback()
         return _lower_io_callback(ctx, buffer)
     # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
     # arguments to a device of JAX's and sets a default device. That is most of what a call costs

@@ -109,10 +109,10 @@ class RunData(Views):
           call: as in `metrics_of`.
 
         Returns:
-          By name: `lane` and `step`, the numbers that the axes stand for; `env_step`, where known,
-          for each step; labels, for each lane the last; and every column of numbers, float64
-          shaped (lane, step), NaN where the lane has no value. Of lines of one step and lane the
-          last counts. Histograms and texts are not among them.
+          Arrays by name. `lane` and `step` are the numbers that the axes stand for; `env_step`,
+          where known, for each step; labels, for each lane the last; and every column of numbers,
+          float64 shaped (lane, step), NaN where the lane has no value. Of lines of one step and
+          lane the last counts. Histograms and texts are not among them.
 
         Raises:
           LookupError: as in `metrics_of`.

@@ -19,7 +19,7 @@ from jaxlog.names import KNOWN
 Shape = tuple[int, ...]
 
 
-def axes(axis_name: Any, *, live: bool) -> tuple[str, ...]:
+def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
     """The named axes along which a batch is divided: all those along which the program is."""
     names = (axis_name,) if isinstance(axis_name, str) else axis_name
     if axis_name is None:
@@ -38,14 +38,14 @@ def axes(axis_name: Any, *, live: bool) -> tuple[str, ...]:
     missing = [axis for axis in mesh.manual_axes if axis not in names]
     if missing:
         raise ValueError(
-            f"batch_step: stands under shard_map or pmap over {', '.join(map(str, missing))}, "
+            f"{call}: stands under shard_map or pmap over {', '.join(map(str, missing))}, "
             "where every device would write its own lines; name all such axes, as in "
             "axis_name='devices' (for pmap too), to log the batch of all of them; or call it "
             "outside, on what comes out of there"
         )
     if live and mesh.manual_axes and len(mesh.manual_axes) < len(mesh.axis_names):
         raise ValueError(
-            f"batch_step: stands under a shard_map over only {', '.join(mesh.manual_axes)} of the "
+            f"{call}: stands under a shard_map over only {', '.join(mesh.manual_axes)} of the "
             f"mesh's axes {', '.join(mesh.axis_names)}, where JAX allows no callback; take all of "
             "them into shard_map(axis_names=...), call it outside, or set `delivery: return`"
         )

@@ -233,8 +233,12 @@ def _groups(
 ) -> list[tuple[Group, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
     frame, labels = logged
-    last = frame.select("lane", *labels).unique("lane", keep="last").sort("lane")
-    rows = last.select(labels).to_dicts() if labels else [{}] * len(places.lanes)
+    # One that changes along a lane, as the task of a single environment may, does not name it.
+    values = (pl.col(label).drop_nulls() for label in labels)
+    named = frame.group_by("lane").agg(
+        pl.when(own.n_unique() == 1).then(own.first()) for own in values
+    )
+    rows = named.sort("lane").drop("lane").to_dicts() if labels else [{}] * len(places.lanes)
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, row in enumerate(rows):
         told = {label: value for label, value in row.items() if value is not None}

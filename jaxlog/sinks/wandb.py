@@ -218,7 +218,7 @@ class WandbSink(Sink):
         run = self._runs[lane]
         if lane is not None and labels and not self._labels.get(lane):
             # It was opened by a call that gives its lanes no labels.
-            run.config.update({k: _plain(v) for k, v in labels.items()}, allow_val_change=True)
+            run.config.update(_hyper_parameters(labels), allow_val_change=True)
             run.name = self._name(lane, labels)
         self._labels[lane] = labels or self._labels.get(lane, {})
         if (lane, name) not in self._defined:
@@ -234,7 +234,7 @@ class WandbSink(Sink):
         from wandb.errors import CommError
 
         settings, run = self.settings, self._run
-        config = dict(run.config) | {key: _plain(value) for key, value in labels.items()}
+        config = dict(run.config) | _hyper_parameters(labels)
         if run.session:
             config["jaxlog"] = {"session": run.session, "resumes": dict(run.resumes)}
         options: dict[str, Any] = {"silent": True, "init_timeout": INIT_TIMEOUT}
@@ -357,6 +357,14 @@ def _summary(event: EpisodeEvent) -> dict[str, Any]:
     """An episode as a row of a table."""
     row = {"lane": event.lane, **event.labels, **event.episode}
     return {key: _plain(value) for key, value in row.items()}
+
+
+def _hyper_parameters(labels: Labels) -> dict[str, Any]:
+    """Labels as a config has them: of float32(0.1) 0.1, which is how the run is called, too."""
+    return {
+        key: float(str(value)) if isinstance(value, np.floating) else _plain(value)
+        for key, value in labels.items()
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -253,6 +253,8 @@ def test_axes_that_are_not_named_are_refused(make_logger: MakeLogger) -> None:
         sharing(partial(log, axis_name="a"))(ones)
     with pytest.raises(ValueError, match=every):
         jax.pmap(log)(ones)
+    with pytest.raises(ValueError, match=r"^log: stands under shard_map or pmap over a, b"):
+        sharing(lambda x: jaxlog.log(logger, 0, {"x": x.sum()}) and x)(ones)
     with pytest.raises(ValueError, match="axis_name: got 'c', which no shard_map, pmap or vmap"):
         sharing(partial(log, axis_name=("a", "b", "c")))(ones)
     with pytest.raises(ValueError, match="axis_name: got 'devices', which no shard_map"):
@@ -317,3 +319,17 @@ def test_arrays_that_bring_their_mesh_can_be_logged_outside_of_a_program(
     episodes = run.sink("memory").episodes
     assert [event.episode["twice"] for event in episodes] == [2.0 * i for i in range(3, 16)]
     assert jax.sharding.get_abstract_mesh().empty
+
+
+def test_a_process_without_a_cpu_device_is_told_of_before_the_program_runs(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under JAX_PLATFORMS=cuda, which can only be pretended here."""
+
+    def no_cpu(**_: Any) -> None:
+        raise RuntimeError("Unknown backend cpu")
+
+    logger = make_logger()
+    monkeypatch.setattr(jax, "local_devices", no_cpu)
+    with pytest.raises(RuntimeError, match=r"needs a CPU device; got .* JAX_PLATFORMS=.*,cpu"):
+        sharded(logger)

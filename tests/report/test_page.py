@@ -198,6 +198,19 @@ def test_a_run_of_a_single_environment(tmp_path: Path) -> None:
     assert found["accuracy"] == [0.0, 0.25, 0.5]
 
 
+def test_tasks_that_follow_each_other_are_one_curve_which_is_named_for_none(tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    for name, tasks in (("one", ["maze"]), ("two", ["maze", "door"])):
+        with logger.open(tmp_path / name):
+            for task in tasks:
+                logger.log_task_start({"task_id": task})
+                logger.log_episode_summary({"total_reward": 1.0})
+        (site,) = page_of(tmp_path / "page.html", tmp_path / name).data()
+        (group,), (lane,) = site["groups"], site["lanes"]
+        expected = "task_id maze" if name == "one" else "the run"
+        assert (group["name"], lane["name"]) == (expected, expected)
+
+
 def test_values_that_are_extreme(tmp_path: Path) -> None:
     values = {"huge": 1.7e308, "tiny": 5e-324, "low": -1.7e308, "inf": float("inf")}
     whole = {"count": 2**53 - 1, "yes": True}

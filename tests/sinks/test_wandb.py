@@ -65,7 +65,7 @@ def test_each_lane_is_a_run_in_one_group(make_logger: MakeLogger, tmp_path: Path
         assert (r.group, r.project, r.job_type, r.notes) == ("sweep", "tests", "train", "of tests")
         assert sorted(r.tags) == ["a", "b", "c"]
         assert r.config["gamma"] == 0.9
-        assert (r.config["seed"], r.config["lr"]) == (seed, np.float32(0.1).item())
+        assert (r.config["seed"], r.config["lr"]) == (seed, 0.1)  # as in its name
         assert values(r, "batch/step") == [0, 10, 20]
         assert values(r, "batch/env_step") == [100, 1100, 2100]
         means = [1.5 + 10 * seed, 11.5 + 10 * seed, 21.5 + 10 * seed]

@@ -1,0 +1,325 @@
+"""Troubleshooting has each message that jaxlog can give, and none that it no longer gives.
+
+Messages are read from the source: what exceptions are made with, what is warned, logged and printed
+to stderr. An entry of the page begins with the words of its messages, up to where they are told
+apart from others, with `…` for what differs. What this cannot see: what is put in for a `…` (the
+remedy for a value that is no array, say), and what pydantic, tyro, PyYAML and JAX say themselves.
+
+What the page shows whole is caused here, and compared.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax.sharding import AxisType, PartitionSpec
+
+import jaxlog
+from jaxlog.crossing import delivery
+from tests.conftest import MakeLogger
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
+HOLE = "…"
+LETTERS = 15
+"""An entry's words have so many letters, unless they are the whole message."""
+
+TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "tell", "say"}
+"""The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
+TOLD_BY = {
+    "cli/runs.py": {"said"},
+    "host/facts.py": {"loss"},
+    "render/image.py": {"_takes"},
+    "settings/advice.py": {"advice", "_of_samples", "_of_names"},
+    "settings/deprecated.py": {"without_deprecated"},
+    "settings/problems.py": {"_describe", "_unknown_key"},
+}
+"""The functions that yield or return one, for others to tell."""
+NOT_SHOWN = {
+    "not a statistic",  # what the key takes is told in its place
+    "has no JSON",  # orjson makes of it that a value cannot be written
+}
+
+
+class Messages(ast.NodeVisitor):
+    """Collects the messages of one module, with `…` for what is put in."""
+
+    def __init__(self, told_by: set[str]) -> None:
+        self.found: dict[str, int] = {}
+        self._told_by = told_by
+        self._functions: list[ast.FunctionDef] = []
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        self._functions.append(node)
+        self.generic_visit(node)
+        self._functions.pop()
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = ast.unparse(node.func).rpartition(".")[2]
+        of_an_error = name.endswith("Error") or name in ("KeyboardInterrupt", "type(error)")
+        to_stderr = any(ast.unparse(word.value) == "sys.stderr" for word in node.keywords)
+        logged = re.fullmatch(r"_log\.(warning|error|exception)", ast.unparse(node.func))
+        if of_an_error or name in TELLING or (name == "print" and to_stderr):
+            pydantic = name == "PydanticCustomError"  # its first argument is a code
+            for argument in node.args[1:2] if pydantic else node.args:
+                self._add(argument, "[{][a-z]+[}]" if pydantic else None)
+        elif logged:
+            self._add(node.args[0], "%[a-z]")
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if ast.unparse(node.targets[0]) == "self.failure":
+            self._add(node.value)
+        self.generic_visit(node)
+
+    def visit_Return(self, node: ast.Return) -> None:
+        self._add_told(node.value)
+        self.generic_visit(node)
+
+    def visit_Yield(self, node: ast.Yield) -> None:
+        self._add_told(node.value)
+        self.generic_visit(node)
+
+    def _add_told(self, value: ast.expr | None) -> None:
+        if value is not None and self._functions and self._functions[-1].name in self._told_by:
+            self._add(value.elts[-1] if isinstance(value, ast.Tuple) else value)
+
+    def _add(self, node: ast.expr, holes: str | None = None) -> None:
+        text = self._text(node)
+        text = re.sub(holes, HOLE, text) if holes else text
+        self.found[_words(text)] = node.lineno
+
+    def _text(self, node: ast.expr) -> str:
+        match node:
+            case ast.Constant(value=str(text)):
+                return text
+            case ast.JoinedStr(values=parts):
+                return "".join(map(self._text, parts))
+            case ast.FormattedValue(value=ast.Name() as name) | (ast.Name() as name):
+                given = [
+                    other.value
+                    for other in ast.walk(self._functions[-1] if self._functions else node)
+                    if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == name.id
+                ]
+                told = len(given) == 1 and isinstance(given[0], ast.Constant | ast.JoinedStr)
+                return self._text(given[0]) if told else HOLE
+            case ast.BinOp(left=left, right=right):
+                return self._text(left) + self._text(right)
+            case _:
+                return HOLE
+
+
+def _words(text: str) -> str:
+    """A message without what stands before its first word, mostly a place."""
+    text = re.sub(r"\s+", " ", re.sub(f"{HOLE}+", HOLE, text))
+    return re.sub(rf"^(jaxlog: |\[{HOLE}\]|[{HOLE}: ])*", "", text).rstrip()
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def messages() -> dict[str, str]:
+    """Each message of the package, and where it is."""
+    found = {}
+    for path in sorted((ROOT / "jaxlog").rglob("*.py")):
+        name = path.relative_to(ROOT / "jaxlog").as_posix()
+        module = Messages(TOLD_BY.get(name, set()))
+        module.visit(ast.parse(path.read_text()))
+        found |= {text: f"{name}:{line}" for text, line in module.found.items()}
+    # A word or two are a part of another message.
+    return {text: place for text, place in found.items() if _letters(text) >= 8}
+
+
+def entries() -> list[str]:
+    """The words that the entries of the page begin with."""
+    text = PAGE.partition("\n## Messages\n")[2]
+    heads = re.findall(r"^- ((?:(?:``.+?``|`[^`]+`)(?:,\s+)?)+)", text, re.MULTILINE | re.DOTALL)
+    spans = [re.findall(r"``\s?(.+?)\s?``|`([^`]+)`", head, re.DOTALL) for head in heads]
+    return [_words(double or single) for head in spans for double, single in head]
+
+
+MESSAGES = messages()
+ENTRIES = entries()
+SHOWN = [" ".join(s.split()) for s in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)]
+
+
+def is_of(entry: str, message: str) -> bool:
+    """Whether a message is that of an entry."""
+    if entry.rstrip(f"{HOLE} .") == message.rstrip(f"{HOLE} ."):
+        return True
+    return message.startswith(entry.rstrip(HOLE)) and _letters(entry) >= LETTERS
+
+
+def test_each_message_has_an_entry() -> None:
+    missing = {
+        f"{place}: {message}"
+        for message, place in MESSAGES.items()
+        if message not in NOT_SHOWN and not any(is_of(entry, message) for entry in ENTRIES)
+    }
+    assert not missing, "docs/troubleshooting.md has no entry for these"
+
+
+def test_each_entry_is_of_a_message() -> None:
+    stale = [e for e in ENTRIES if not any(is_of(e, message) for message in MESSAGES)]
+    assert not stale, "of docs/troubleshooting.md, jaxlog has no such messages any more"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stands under shard_map or pmap over …, where every device would write its own lines",
+        "lanes: got …, expected a dict of labels for each lane",  # named before it is raised
+        "the sink … is switched off for this run: …",  # logged
+        "unknown key… (the keys are: …)",  # returned
+        "stands there twice",  # in pydantic's form
+        "the newest run is …",  # printed
+    ],
+)
+def test_messages_are_found_wherever_they_are_made(text: str) -> None:
+    assert any(message.startswith(text) for message in MESSAGES)
+
+
+def write(path: str, text: str) -> str:
+    Path(path).write_text(text)
+    return path
+
+
+def log(make: Callable[..., jaxlog.Logger], metrics: Any, step: Any = 0, **settings: Any) -> None:
+    jaxlog.batch_step(make(**settings), step, metrics)
+
+
+def without_settings() -> jaxlog.Logger:
+    return jaxlog.Logger({})
+
+
+def over_devices(make: MakeLogger) -> None:
+    def program(returns: jax.Array) -> jax.Array:
+        log(make, {"episode_returns": returns})
+        return returns
+
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("devices")
+    jax.shard_map(program, mesh=mesh, in_specs=spec, out_specs=spec)(jnp.ones(8))
+
+
+def with_another_window(make: MakeLogger) -> None:
+    logger = make()
+    window = jaxlog.empty_window(logger, {"loss": 0.0})
+    jaxlog.window_step(logger, window, 0, {"loss": 0.0, "entropy": 0.0})
+
+
+def without_a_run(make: MakeLogger) -> None:
+    log(make, {"loss": 1.0})
+    jax.effects_barrier()
+
+
+def with_a_logger_that_is_gone(make: MakeLogger) -> None:
+    @jax.jit
+    def train() -> None:
+        log(make, {"loss": 1.0})
+
+    train()
+    jax.effects_barrier()
+
+
+def without_writing(make: MakeLogger) -> None:
+    logger = make(delivery="return")
+    with logger.open():
+        jaxlog.batch_step(logger, 0, {"loss": 1.0})
+
+
+def with_a_sink_that_fails(make: MakeLogger) -> None:
+    with make(sinks=[{"kind": "jsonl"}]).open("runs/first") as run:
+        run.log({"loss": 1.0})
+        run.flush()
+        shutil.rmtree("runs/first")
+        run.log({"loss": 0.9})
+
+
+def opened_twice(make: MakeLogger) -> None:
+    logger = make()
+    with logger.open(name="first"):
+        logger.open(name="second")
+
+
+def in_a_directory_that_is_taken(make: MakeLogger) -> None:
+    for _ in range(2):
+        with make(sinks=[{"kind": "jsonl"}]).open("runs/first") as run:
+            run.log({"loss": 1.0})
+
+
+CAUSES: list[Callable[[MakeLogger], Any]] = [
+    lambda _: log(without_settings, {"loss": 1.0}),
+    without_a_run,
+    with_a_logger_that_is_gone,
+    without_writing,
+    in_a_directory_that_is_taken,
+    opened_twice,
+    with_a_sink_that_fails,
+    lambda make: make(sinks=[{"kind": "jsonl"}]).open(),
+    lambda _: jaxlog.load_config(write("my.yaml", "log_frequency: 10\nlog_freqency: 5")),
+    lambda _: jaxlog.load_config(write("my.yaml", "sampling_enabled: yes")),
+    lambda make: log(make, {"episode_returns": jnp.ones((128, 32)), "loss": jnp.ones((4, 8))}),
+    lambda make: log(make, {"loss": jnp.ones((4, 8))}),
+    lambda make: log(make, {"policy_loss": jnp.ones((4, 8))}),
+    lambda make: log(make, {"loss": 1.0}, step=0.5),
+    lambda make: log(make, {"loss": 1.0}, include=["losss"]),
+    over_devices,
+    with_another_window,
+    lambda _: jaxlog.from_info({"discount": jnp.ones(8)}),
+]
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_what_the_page_shows_whole_is_what_is_shown(
+    cause: Callable[[MakeLogger], Any],
+    make_logger: MakeLogger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(delivery, "_unclaimed", itertools.count())
+    try:
+        cause(make_logger)
+    except Exception as error:
+        told = str(error.args[0])
+    else:
+        told = "\n".join(record.getMessage() for record in caplog.records)
+    told = re.sub(r"<function <lambda> at \w+>", HOLE, told.replace(str(tmp_path), HOLE))
+    assert " ".join(told.split()) in SHOWN
+
+
+def test_nothing_else_is_shown_whole() -> None:
+    assert len(SHOWN) == len(set(SHOWN)) == len(CAUSES)
+
+
+def test_a_logger_for_each_run_compiles_anew_and_one_for_all_does_not(
+    make_logger: MakeLogger,
+) -> None:
+    traced = []
+
+    @partial(jax.jit, static_argnames="logger")
+    def train(loss: jax.Array, logger: jaxlog.Logger) -> jax.Array:
+        traced.append(logger)
+        jaxlog.batch_step(logger, 0, {"loss": loss})
+        return loss
+
+    for loggers, compiled in (([make_logger()] * 3, 1), ([make_logger() for _ in range(3)], 3)):
+        traced.clear()
+        for logger in loggers:
+            with logger.open() as run:
+                train(jnp.float32(1.0), logger=logger)
+            assert run.arrived == 1
+        assert len(traced) == compiled
