@@ -252,12 +252,13 @@ class WandbSink(Sink):
             group=settings.group or (run.name if self._lanes == "runs" else None),
             job_type=settings.job_type,
             reinit="create_new",
+            # In a file, too: `wandb sync` joins only what says so.
+            resume="allow" if run.session else None,
             settings=wandb.Settings(**options),
         )
         if not self._offline:
             try:
-                resume = "allow" if run.session else None
-                opened = init(id=own_id, mode="online", resume=resume)
+                opened = init(id=own_id, mode="online")
             except CommError as error:
                 self._offline = True
                 self._unreached = own_id  # which W&B does not take again
@@ -270,7 +271,6 @@ class WandbSink(Sink):
                 if not self._runs:
                     wandb.termlog(f"jaxlog logs to {opened.url}")
                 return opened
-        # There is nothing to go on with: `wandb sync` joins what has one id.
         return init(id=own_id + "-offline" * (own_id == self._unreached), mode="offline")
 
     def _name(self, lane: int | None, labels: Labels) -> str:

@@ -181,6 +181,8 @@ def test_a_run_goes_on_and_says_what_is_superseded(make_logger: MakeLogger, tmp_
     runs = [r for r in wandb_files.read_all(tmp_path) if r.id.endswith("000")]
     before, after = sorted(runs, key=lambda r: "jaxlog" in r.config)
     assert before.id == after.id == f"{run.info.id}-000"
+    # Else `wandb sync` would refuse the second file, or write over the rows of the first.
+    assert (before.resumes, after.resumes) == (False, True)
     assert values(before, "batch/step") == [0, 10, 20, 30]
     assert values(before, "batch/session") == []
     assert after.config["jaxlog"] == {"session": 1, "resumes": {"batch": 11}}

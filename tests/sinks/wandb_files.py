@@ -31,6 +31,7 @@ class Run:
     rows: list[dict[str, Any]] = field(default_factory=list)
     x_axes: dict[str, str] = field(default_factory=dict)
     exit_code: int | None = None
+    resumes: bool = False  # `wandb sync` adds its rows to those of a run that is there
 
 
 def records(path: Path) -> Iterator[bytes]:
@@ -68,6 +69,7 @@ def read(path: Path) -> Run:
                 run.id, run.name, run.group = new.run_id, new.display_name, new.run_group
                 run.project, run.job_type, run.notes = new.project, new.job_type, new.notes
                 run.tags = list(new.tags)
+                run.resumes = new.resume
                 run.config |= {u.key: json.loads(u.value_json) for u in new.config.update}
             case "config":
                 run.config |= {u.key: json.loads(u.value_json) for u in record.config.update}
