@@ -104,7 +104,7 @@ _BEGIN = """\
 
 One file of YAML has all that jaxlog lets be chosen, and `jaxlog.load_config` reads it. A key that
 is left out has its default. A key that is not known, or a value of another type, is an error that
-says where it stands and what it takes. In `configs` are files to begin with:
+says where it stands and what it takes. In `configs/` are files to begin with:
 
 | file | for |
 |---|---|
