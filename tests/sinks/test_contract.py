@@ -14,6 +14,9 @@ import jaxlog
 from jaxlog import sinks
 from tests.conftest import MakeLogger
 
+# A sink may take metrics alone; that episodes are sampled for none is then warned of.
+pytestmark = pytest.mark.filterwarnings("ignore:settings. sinks. episodes are sampled")
+
 SINKS = [
     {"kind": "jsonl"},
     {"kind": "console"},
