@@ -187,7 +187,7 @@ def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
 
 def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
     width = widths[column]
-    return cell.ljust(width) if column in ("change", "trend") else cell.rjust(width)
+    return cell.ljust(width) if column == "change" else cell.rjust(width)
 
 
 def _value(row: Row) -> tuple[str, str]:
@@ -240,8 +240,7 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
             if change and row.category in GOOD_UPWARDS:
                 style = "green" if change > 0 else "red"
         case "trend":
-            trend = _cell(row, column).rjust(widths["trend"])
-            return Text(trend, "blue" if row.shown is not None else "dim")
+            style = "blue" if row.shown is not None else "dim"
         case _:
             style = "dim"
     return Text(_justified(_cell(row, column), column, widths), style)
