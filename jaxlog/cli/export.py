@@ -51,7 +51,7 @@ def export(
     there = [str(file) for file in files if file.exists()]
     if there and not force:
         raise CommandError(
-            f"{', '.join(there)}: there already; give --force to write over it, or --output"
+            f"{', '.join(there)}: there already; give --force to write over it, or another --output"
         )
     directory.mkdir(parents=True, exist_ok=True)
     for file, frame in files.items():

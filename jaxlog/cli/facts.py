@@ -122,5 +122,7 @@ def _records(run: runs.Found) -> str:
     arrived = run.facts.get("arrived")
     if not isinstance(arrived, int):
         return ""
+    if not arrived:
+        return "none"
     whole = [account["kind"] for account in run.accounts if not account["lost"]]
     return f"{arrived:,}" + (f", all of them in {', '.join(whole)}" if whole else "")

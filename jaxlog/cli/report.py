@@ -50,7 +50,9 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
     if not output.parent.is_dir():
         raise CommandError(f"{output}: there is no directory {output.parent}; make it first")
     if output.exists() and not force:
-        raise CommandError(f"{output}: there already; give --force to write over it, or --output")
+        raise CommandError(
+            f"{output}: there already; give --force to write over it, or another --output"
+        )
     found = read_runs(run)
     text = _page(list(found), found.names)
     with whole(output) as draft:

@@ -56,7 +56,7 @@ def _show(run: runs.Found, output: Output) -> None:
     output.print(_rows(facts(run, history, files)))
     output.print()
     if not history:
-        output.say("No line of the kind jsonl is there.")
+        output.say("Nothing to show: the run has no sink jsonl, or has logged nothing yet.")
         return
     last = history[-1].timestamp
     began = run.started or history[0].timestamp

@@ -274,7 +274,7 @@ def _remedy(value: Any) -> str:
         case list() | tuple():
             return "; make it one with jnp.asarray"
         case str():
-            return "; what is text and does not change belongs into logger.open(config=...)"
+            return "; what is text and does not change belongs in logger.open(config=...)"
         case None:
             return "; leave it out where there is none"
         case _:

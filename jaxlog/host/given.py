@@ -101,6 +101,6 @@ def _number(key: str, value: Any, argument: str = "values") -> Any:
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{argument}[{key!r}]: got {type(value).__name__} {value!r:.60}, expected a number or "
-            "a bool; what is text and does not change belongs into logger.open(config=...)"
+            "a bool; what is text and does not change belongs in logger.open(config=...)"
         )
     return array

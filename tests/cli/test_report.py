@@ -44,7 +44,8 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
     file.write_text("mine")
     code, out, err = command("report", logged.directory, "-o", file)
     assert (code, out) == (2, "")
-    assert err == f"jaxlog: {file}: there already; give --force to write over it, or --output\n"
+    remedy = "give --force to write over it, or another --output"
+    assert err == f"jaxlog: {file}: there already; {remedy}\n"
     assert file.read_text() == "mine"
     assert command("report", logged.directory, "-o", file, "--force").code == 0
     assert file.read_text() != "mine"

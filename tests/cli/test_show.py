@@ -97,7 +97,7 @@ def test_the_status_is_said(command: Command, copy: Path, facts: dict[str, Any],
 def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
     logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_steps=9)
     with logger.open(tmp_path / "live") as run:
-        assert "No line of the kind jsonl is there." in command("show", tmp_path / "live").out
+        assert "Nothing to show: " in command("show", tmp_path / "live").out
         run.log({"loss": 0.5}, step=2)
         run.flush()
         out = command("show", tmp_path / "live").out
@@ -107,6 +107,14 @@ def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
         (row,) = command("show", tmp_path).out.splitlines()[1:]
         assert "running" in row
         assert "3/9" in row
+
+
+def test_a_run_that_logged_nothing_says_so(command: Command, tmp_path: Path) -> None:
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "empty"):
+        pass
+    out = command("show", tmp_path / "empty").out
+    assert rows(out)["records"].strip() == "none"
+    assert "Nothing to show: the run has no sink jsonl, or has logged nothing yet." in out
 
 
 def test_what_was_lost_is_said(command: Command, copy: Path) -> None:

@@ -96,6 +96,8 @@ def test_a_row_has_the_value_over_lanes_its_change_and_its_trend() -> None:
     assert row(shown, "episode_return") == ["5", "±", "1", "▲", "+2", "▁▃█", "0.5", "-2", "12"]
     assert row(shown, "policy_loss") == ["-4", "▼", "-2", "█▆▁"]
     assert "batch · update 3 · mean ± std over 2 lanes" in shown
+    title, line = (next(t for t in shown.splitlines() if word in t) for word in ("trend", "▁▃█"))
+    assert title.index("trend") + len("trend") == line.index("▁▃█") + len("▁▃█")
 
 
 def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_too() -> None:

@@ -240,8 +240,7 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
             if change and row.category in GOOD_UPWARDS:
                 style = "green" if change > 0 else "red"
         case "trend":
-            trend = _justified(_cell(row, column), column, widths)
-            return Text(trend, "blue" if row.shown is not None else "dim")
+            style = "blue" if row.shown is not None else "dim"
         case _:
             style = "dim"
     return Text(_justified(_cell(row, column), column, widths), style)
