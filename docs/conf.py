@@ -79,9 +79,29 @@ def code_is_literal(
 def aliases_by_name(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
 ) -> tuple[str | None, ...] | None:
-    """Sphinx 9.0 shows a type alias inside of another type as its own stand-in for it."""
+    """Sphinx 9.0 shows a type alias inside of another type as its own stand-in for it.
+
+    Nor can it read, and break into lines, a signature with a default that is no expression.
+    """
     stand_in = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
-    return tuple(text and stand_in.sub(r"\1", text) for text in (signature, returns))
+    named, unnamed = (
+        re.compile(r"<class '(?:\w+\.)*(\w+)'>"),
+        re.compile(r"<factory>|<function .*?>>?"),
+    )
+    return tuple(
+        text and unnamed.sub("...", named.sub(r"\1", stand_in.sub(r"\1", text)))
+        for text in (signature, returns)
+    )
+
+
+def types_in_short(
+    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
+) -> None:
+    """Types of attributes, as napoleon writes them, by the names that signatures have."""
+    for number, line in enumerate(lines):
+        if line.startswith(":vartype "):
+            short = re.sub(r"\b(?!numpy|pl)(?:[a-z_]\w*\.)+(?=[A-Z])", "", line)
+            lines[number] = short.replace("numpy.", "np.")
 
 
 def at_its_public_name(
@@ -135,6 +155,7 @@ def setup(app: Sphinx) -> None:
     """Adds what is told above to Sphinx."""
     app.add_directive("help-of", HelpOf)
     app.connect("autodoc-process-docstring", code_is_literal, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", types_in_short, priority=600)  # after it
     app.connect("autodoc-process-signature", aliases_by_name)
     app.connect("missing-reference", at_its_public_name)
     app.connect("env-check-consistency", all_is_documented)

@@ -175,7 +175,8 @@ def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]
     """What the field's usual log wrapper puts into `info`, as `batch_step` takes it.
 
     The wrapper (gymnax's `LogWrapper`, and those made after it) tells at every environment step
-    whether an episode ended there, and the return and length of the last episode that did.
+    whether an episode ended there, and the return and length of the last episode that did. Nothing
+    is computed here: it may be called wherever `info` is at hand.
 
     Args:
       info: holds `returned_episode`, `bool`, and `returned_episode_returns` and

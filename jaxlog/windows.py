@@ -167,6 +167,9 @@ def log_window(
 ) -> Record:
     """Logs what is left in a window, if there is anything: at the end of a run of unknown length.
 
+    It may stand in the program, behind the scan, or in plain Python, given what the program
+    returned. Under `vmap` each lane's window has a line; `grad` passes by, as with `batch_step`.
+
     Args:
       logger: as for `window_step`.
       window: what the last `window_step` returned.
@@ -180,6 +183,16 @@ def log_window(
     Raises:
       TypeError: as `batch_step`, or `window` is no window.
       ValueError: as `batch_step`.
+
+    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> def update(window, step):
+    ...     _, window = window_step(logger, window, step, {"loss": step.astype(float)})
+    ...     return window, None
+    >>> with logger.open() as run:
+    ...     window, _ = jax.lax.scan(update, empty_window(logger, {"loss": 0.0}), jnp.arange(5))
+    ...     _ = log_window(logger, window, 4)
+    >>> [(e.step, e.lanes[0].metrics["loss"].item()) for e in run.sink("memory").metrics]
+    [(0, 0.0), (4, 2.5)]
     """
     _check(window)
     axis_names, inputs = inputs_of(

@@ -14,7 +14,10 @@ _PACKAGE = Path(__file__).parents[1]
 # In a wheel they lie in the package, in a checkout beside it.
 _ROOT = _PACKAGE if (_PACKAGE / "examples").is_dir() else _PACKAGE.parent
 
-_Config = Annotated[Path, tyro.conf.arg(metavar="FILE")]
+_Config = Annotated[
+    Path,
+    tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: configs/batched.yaml)"),
+]
 _Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")]
 
 

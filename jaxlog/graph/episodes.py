@@ -31,6 +31,9 @@ class EpisodeTracker:
 
         Args:
           shape: of the rewards: the number of environments, or several axes.
+
+        >>> EpisodeTracker.empty(3).lengths.tolist()
+        [0, 0, 0]
         """
         return EpisodeTracker(jnp.zeros(shape, np.float32), jnp.zeros(shape, np.int32))
 

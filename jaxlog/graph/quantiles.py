@@ -81,7 +81,12 @@ class QuantileSketch:
         return QuantileSketch(counts)
 
     def merge(self, other: QuantileSketch) -> QuantileSketch:
-        """The sketch of the values of both; exactly associative and commutative."""
+        """The sketch of the values of both; exactly associative and commutative.
+
+        >>> low, high = (QuantileSketch.of(jnp.arange(n, n + 50.0)) for n in (0.0, 50.0))
+        >>> bool((low.merge(high).counts == QuantileSketch.of(jnp.arange(100.0)).counts).all())
+        True
+        """
         return QuantileSketch(self.counts + other.counts)
 
     def across(self, axis_name: str | tuple[str, ...]) -> QuantileSketch:
@@ -102,6 +107,9 @@ class QuantileSketch:
 
         Raises:
           ValueError: `q` is not from 0 to 1.
+
+        >>> round(float(QuantileSketch.of(jnp.arange(101.0)).quantile(0.9)))
+        90
         """
         if not 0 <= q <= 1:
             raise ValueError(f"q: got {q}, expected 0 to 1")

@@ -77,7 +77,8 @@ def sample_indices_where(
     """Distinct indices of entries that a mask marks, each subset of this size equally likely.
 
     Every entry draws a lot, and the marked ones with the highest are chosen: there is no sort, and
-    with more devices each hands on only its own highest.
+    with more devices each hands on only its own highest. Works under `jit`, `vmap` and `scan`, and
+    `grad` does not see it, as with `sample_indices`.
 
     Args:
       step: `int[]`, the update's index.

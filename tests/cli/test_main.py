@@ -25,6 +25,12 @@ def test_help_names_every_command_and_what_it_is_for(command: Command) -> None:
         assert " ".join(first) in out
 
 
+def test_help_does_not_tell_where_jaxlog_lies(command: Command) -> None:
+    _, out, _ = command("demo", "--help")  # the site shows it
+    assert "(default: configs/batched.yaml)" in out
+    assert str(ROOT) not in out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command_explains_each_option(name: str, command: Command) -> None:
     code, out, err = command(name, "--help")
