@@ -98,6 +98,18 @@ def test_sampled_episodes_are_of_the_run(run: tuple[Path, Any, Any]) -> None:
                 assert len(line["details"]["final_state"]) == 4
 
 
+def test_it_can_be_traced_with_64_bits(demo: Any) -> None:
+    settings = demo.Settings(num_updates=2)
+    logger = demo.make_logger(settings, ROOT / "configs" / "batched.yaml")
+    with (
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.enable_x64(True),
+    ):
+        params, _ = jax.eval_shape(demo.make_train(settings, logger), 0)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
+
+
 def test_it_runs_as_a_script(tmp_path: Path) -> None:
     done = subprocess.run(
         [
