@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,19 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.conftest import module_of
+
 ROOT = Path(__file__).parent.parent
 SEEDS = 3
 
 
 @pytest.fixture(scope="module")
 def demo() -> Any:
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "ppo_cartpole.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["demo"] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return module_of(ROOT / "examples" / "ppo_cartpole.py")
 
 
 @pytest.fixture(scope="module")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,8 @@ import jax
 import numpy as np
 import pytest
 import tyro
+
+from tests.conftest import module_of
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples" / "pgx_minatar.py"
@@ -33,11 +33,7 @@ def loose() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def run(loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that logs each episode there was, at each update."""
-    spec = importlib.util.spec_from_file_location("pgx_minatar", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    example = sys.modules["pgx_minatar"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    example = module_of(EXAMPLE)
     example.CONFIG |= {"log_frequency": 1, "sample_frequency": 1, "num_samples": 1000}
     directory = tmp_path_factory.mktemp("runs") / "minatar"
     options = {"directory": directory, "num-updates": UPDATES, "num-seeds": SEEDS, "num-envs": 4}
