@@ -116,12 +116,14 @@ def estimate_advantages(rollout: Steps, next_value: jax.Array, settings: Setting
     delta = rollout.reward + settings.gamma * bootstrap - rollout.value
     decay = jnp.where(rollout.done, 0.0, settings.gamma * settings.gae_lambda)
 
-    def backwards(later: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
-        advantage = step[0] + step[1] * later
+    def backwards(
+        later: jax.Array, step: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        delta, decay = step
+        advantage = delta + decay * later
         return advantage, advantage
 
-    steps = jnp.stack([delta, decay], axis=1)
-    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), steps, reverse=True)[1]
+    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
 
 
 class Training(NamedTuple):

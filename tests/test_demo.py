@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import module_of
+from tests.examples.advantages import a_rollout, advantages_of
 
 ROOT = Path(__file__).parent.parent
 SEEDS = 3
@@ -91,6 +92,14 @@ def test_sampled_episodes_are_of_the_run(run: tuple[Path, Any, Any]) -> None:
                 returns = metrics["episode_returns"][seed, step]
                 assert line["episode"]["total_reward"] == returns[at]
                 assert len(line["details"]["final_state"]) == 4
+
+
+def test_advantages_see_past_a_truncation_and_not_past_a_termination(demo: Any) -> None:
+    settings, rollout = demo.Settings(), a_rollout()
+    value, reward, next_value, terminated, done = rollout
+    steps = demo.Steps(None, None, None, value, reward, terminated, done)
+    got = demo.estimate_advantages(steps, next_value, settings)
+    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
 
 
 def test_it_can_be_traced_with_64_bits(demo: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 import tyro
 
 from tests.conftest import module_of
+from tests.examples.advantages import a_rollout, advantages_of
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples" / "pgx_minatar.py"
@@ -31,9 +32,13 @@ def loose() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def run(loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example() -> Any:
+    return module_of(EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def run(example: Any, loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that logs each episode there was, at each update."""
-    example = module_of(EXAMPLE)
     example.CONFIG |= {"log_frequency": 1, "sample_frequency": 1, "num_samples": 1000}
     directory = tmp_path_factory.mktemp("runs") / "minatar"
     options = {"directory": directory, "num-updates": UPDATES, "num-seeds": SEEDS, "num-envs": 4}
@@ -63,6 +68,15 @@ def test_aggregates_are_those_of_the_episodes(run: Path) -> None:
 
 def place(line: dict[str, Any]) -> tuple[int, int]:
     return line["step"], line["lane"]
+
+
+def test_advantages_end_where_episodes_do(example: Any) -> None:
+    settings, rollout = example.Settings(), a_rollout()
+    values = np.concatenate([rollout.value[1:], rollout.next_value[-1:]])
+    rollout = rollout._replace(next_value=values, terminated=rollout.done)  # no game is cut
+    steps = example.Steps(None, None, rollout.value, rollout.reward, rollout.done)
+    got = example.estimate_advantages(steps, values[-1], settings)
+    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
 
 
 def test_returns_and_lengths_are_those_of_the_final_states(run: Path) -> None:
