@@ -53,6 +53,7 @@ def main(
             )
             found = manager.restore(done, args=restore)
             carry, state = found["train"], found["logger"]
+            print(f"It goes on from update {done} of {settings.num_updates}.")
         # Killed before the first checkpoint, it begins anew.
         if_exists = "resume" if done else "replace"
         with logger.open(
