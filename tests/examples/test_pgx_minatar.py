@@ -56,6 +56,7 @@ def test_aggregates_are_those_of_the_episodes(run: Path) -> None:
         (step, seed) for step in range(UPDATES) for seed in range(SEEDS)
     ]
     for line in lines:
+        assert line["labels"] == {"seed": line["lane"]}
         of_it = [e["episode"] for e in episodes if (e["step"], e["lane"]) == place(line)]
         got = line["metrics"]
         assert got["episode_count"] == len(of_it) > 0
@@ -93,6 +94,8 @@ def test_returns_and_lengths_are_those_of_the_final_states(run: Path) -> None:
         assert np.sum(details["initial_state._brick_map"]) == BRICKS
         assert episode["initial_state._step_count"] == 0
         assert episode["initial_state.terminated"] is False
+        if episode["total_steps"] == 6:  # never hit, the ball falls along a diagonal
+            assert abs(episode["final_state._ball_x"] - episode["initial_state._ball_x"]) == 6
         ended_at, _ = episode["batch_index"]
         begun_in_an_update_before += episode["total_steps"] > ended_at + 1
     assert begun_in_an_update_before
