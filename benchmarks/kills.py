@@ -19,6 +19,12 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "resume.py"
+CONFIG = """\
+batched_logging_enabled: true
+log_frequency: 5
+sample_frequency: 20
+sinks: [{kind: jsonl}]
+"""
 FILES = ("batch_metrics.jsonl", "episodes.jsonl")
 
 
@@ -36,8 +42,8 @@ def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
 
 def start(directory: Path, *options: str) -> subprocess.Popen[bytes]:
     """Starts the example, or goes on with it."""
-    command = [sys.executable, str(EXAMPLE), str(directory), *options]
-    return subprocess.Popen(command, stderr=subprocess.PIPE)
+    command = [sys.executable, EXAMPLE, "--directory", directory, *options]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
@@ -77,10 +83,16 @@ def main() -> None:
     parser.add_argument("--num-updates", type=int, default=300)
     parser.add_argument("--save-every", type=int, default=4)
     arguments = parser.parse_args()
-    options = [f"--num-updates={arguments.num_updates}", f"--save-every={arguments.save_every}"]
-    options.append("--num-seeds=2")
     at, total, runs = random.Random(arguments.seed), 0, 0
     with tempfile.TemporaryDirectory() as root:
+        config = Path(root) / "config.yaml"
+        config.write_text(CONFIG)
+        options = [
+            f"--config={config}",
+            "--num-seeds=2",
+            f"--num-updates={arguments.num_updates}",
+            f"--save-every={arguments.save_every}",
+        ]
         whole = Path(root) / "whole"
         finish(start(whole, *options))
         expected = lines(whole)

@@ -141,7 +141,7 @@ def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
             continue
         fields = getattr(value, "__dataclass_fields__", {})
         for member, what in inspect.getmembers(value):
-            own = getattr(what, "fget", what)
+            own = getattr(what, "fget", None) or getattr(what, "__func__", what)
             ours = inspect.isfunction(own) and own.__module__.startswith("jaxlog.")
             if ours and not (member.startswith("_") or member in fields or inspect.getdoc(own)):
                 warn("jaxlog.%s.%s is public, and has no docstring", name, member)

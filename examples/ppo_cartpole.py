@@ -25,21 +25,13 @@ import jax.numpy as jnp
 import optax
 import tyro
 from gymnax.wrappers import LogWrapper
+from jax.typing import ArrayLike
 
 import jaxlog
 
 Params = optax.Params
 Outputs = dict[str, jax.Array]
 Keep = Callable[[Outputs, jax.Array], Any]
-
-SCALARS = (  # what is logged beside the episodes
-    "policy_loss",
-    "value_loss",
-    "entropy",
-    "gradient_norm",
-    "explained_variance",
-    "learning_rate",
-)
 
 
 @dataclass(frozen=True)
@@ -124,12 +116,14 @@ def estimate_advantages(rollout: Steps, next_value: jax.Array, settings: Setting
     delta = rollout.reward + settings.gamma * bootstrap - rollout.value
     decay = jnp.where(rollout.done, 0.0, settings.gamma * settings.gae_lambda)
 
-    def backwards(later: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
-        advantage = step[0] + step[1] * later
+    def backwards(
+        later: jax.Array, step: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        delta, decay = step
+        advantage = delta + decay * later
         return advantage, advantage
 
-    steps = jnp.stack([delta, decay], axis=1)
-    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), steps, reverse=True)[1]
+    return jax.lax.scan(backwards, jnp.zeros_like(delta[0]), (delta, decay), reverse=True)[1]
 
 
 class Training(NamedTuple):
@@ -215,8 +209,8 @@ def make_training(
         losses["gradient_norm"] = optax.tree.norm(gradients)
         return (optax.apply_updates(params, changes), opt_state), losses
 
-    def run_update(seed: jax.Array, carry: Carry, update: jax.Array) -> tuple[Carry, Any]:
-        """Collect one rollout, learn from it, and log."""
+    def improve(carry: Carry, update: ArrayLike) -> tuple[Carry, Outputs, jax.Array, Outputs]:
+        """Collect one rollout and learn from it; return what there is to log, too."""
         key, act_key, order_key = jax.random.split(carry.key, 3)
         carry, (rollout, info) = jax.lax.scan(
             act, carry._replace(key=key), jax.random.split(act_key, settings.rollout_length)
@@ -240,25 +234,30 @@ def make_training(
         metrics |= jax.tree.map(jnp.mean, losses)
         metrics["explained_variance"] = 1.0 - advantage.var() / (target.var() + 1e-8)
         metrics["learning_rate"] = schedule(update * gradient_steps)
+        details = {"final_state": info["final_observation"]}
+        return carry._replace(params=params, opt_state=opt_state), metrics, finished, details
+
+    def run_update(seed: jax.Array, carry: Carry, update: jax.Array) -> tuple[Carry, Any]:
+        """Collect one rollout, learn from it, and log."""
+        carry, metrics, finished, details = improve(carry, update)
         _, window = jaxlog.window_step(
             logger,
             carry.window,
             update,
             metrics,
             where=finished,
-            details={"final_state": info["final_observation"]},
+            details=details,
             labels={**(labels or {}), "seed": seed},
         )
-        carry = carry._replace(params=params, opt_state=opt_state, window=window)
-        return carry, keep(metrics, finished)
+        return carry._replace(window=window), keep(metrics, finished)
 
     def start(seed: jax.Array) -> Carry:
         key, init_key, reset_key = jax.random.split(jax.random.key(seed), 3)
         obs, env_state = reset(jax.random.split(reset_key, settings.num_envs), env_params)
         params = network.init(init_key, obs)
-        episodes = {"episode_returns": jnp.zeros(1), "episode_lengths": jnp.zeros(1, int)}
-        window = jaxlog.empty_window(logger, episodes | dict.fromkeys(SCALARS, 0.0))
-        return Carry(params, optimizer.init(params), env_state, obs, key, window)
+        carry = Carry(params, optimizer.init(params), env_state, obs, key, jaxlog.Window())
+        _, metrics, _, _ = jax.eval_shape(improve, carry, 0)  # what the window is to hold
+        return carry._replace(window=jaxlog.empty_window(logger, metrics))
 
     def advance(seed: jax.Array, carry: Carry, updates: jax.Array) -> tuple[Carry, Any]:
         return jax.lax.scan(partial(run_update, seed), carry, updates)

@@ -77,6 +77,8 @@ def main(
         params = jax.jit(over_rates)(jnp.array(learning_rates), jnp.arange(num_seeds))
         jax.block_until_ready(params)
 
+    if not logger.enabled:  # with JAXLOG=off there is nothing to compare
+        return
     print_winner(jaxlog.compare(directory, "episode_return_mean", by="learning_rate"))
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog report {directory} -o sweep.html")

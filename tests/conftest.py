@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 
 # Before anything imports jax: one platform, wherever the tests run.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -27,6 +30,17 @@ settings.register_profile("few", deadline=None, max_examples=15)  # on other ver
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jaxlog"))
 
 MakeLogger = Callable[..., jaxlog.Logger]
+
+
+def module_of(script: Path) -> Any:
+    """A script as a module: an example, say, which is in no package."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[script.stem] = module  # dataclasses look themselves up
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

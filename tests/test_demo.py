@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -14,19 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.conftest import module_of
+from tests.examples.advantages import a_rollout, advantages_of
+
 ROOT = Path(__file__).parent.parent
 SEEDS = 3
 
 
 @pytest.fixture(scope="module")
 def demo() -> Any:
-    spec = importlib.util.spec_from_file_location("demo", ROOT / "examples" / "ppo_cartpole.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["demo"] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+    return module_of(ROOT / "examples" / "ppo_cartpole.py")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +92,26 @@ def test_sampled_episodes_are_of_the_run(run: tuple[Path, Any, Any]) -> None:
                 returns = metrics["episode_returns"][seed, step]
                 assert line["episode"]["total_reward"] == returns[at]
                 assert len(line["details"]["final_state"]) == 4
+
+
+def test_advantages_see_past_a_truncation_and_not_past_a_termination(demo: Any) -> None:
+    settings, rollout = demo.Settings(), a_rollout()
+    value, reward, next_value, terminated, done = rollout
+    steps = demo.Steps(None, None, None, value, reward, terminated, done)
+    got = demo.estimate_advantages(steps, next_value, settings)
+    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
+
+
+def test_it_can_be_traced_with_64_bits(demo: Any) -> None:
+    settings = demo.Settings(num_updates=2)
+    logger = demo.make_logger(settings, ROOT / "configs" / "batched.yaml")
+    with (
+        jax.numpy_dtype_promotion("standard"),
+        jax.numpy_rank_promotion("allow"),
+        jax.enable_x64(True),
+    ):
+        params, _ = jax.eval_shape(demo.make_train(settings, logger), 0)
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
 
 
 def test_it_runs_as_a_script(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,15 @@ import jupytext
 import nbformat
 import pytest
 
+from tests.conftest import module_of
+
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 SCRIPTS = sorted(NOTEBOOKS.glob("[0-9]*.py"))
 
 
 @pytest.fixture(scope="module")
 def execute() -> Any:
-    spec = importlib.util.spec_from_file_location("execute", NOTEBOOKS / "execute.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(NOTEBOOKS / "execute.py")
 
 
 def outputs(notebook: Any) -> list[list[set[str]]]:

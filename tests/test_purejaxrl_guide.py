@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 import pytest
 
 import jaxlog
+from tests.conftest import module_of
 
 GUIDES = Path(__file__).parent.parent / "docs" / "guides"
 BEFORE, AFTER = (GUIDES / "purejaxrl" / f"{name}.py" for name in ("before", "after"))
 SEEDS, UPDATES = 2, 6
 QUICKLY = {"xla_backend_optimization_level": "0"}  # a quarter of the time to compile
 SHORT = {"NUM_ENVS": 4, "NUM_STEPS": 16, "TOTAL_TIMESTEPS": UPDATES * 4 * 16}
-
-
-def module_of(path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_diff_is_that_of_the_two_scripts() -> None:

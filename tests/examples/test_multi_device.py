@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from jax.sharding import AxisType
 
 import jaxlog
+from tests.conftest import module_of
 
 ROOT = Path(__file__).parent.parent.parent
 SCRIPT = ROOT / "examples" / "multi_device.py"
@@ -23,12 +23,7 @@ EPISODES, UPDATES = 24, 21
 
 @pytest.fixture(scope="module")
 def example() -> Any:
-    spec = importlib.util.spec_from_file_location("multi_device", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return module_of(SCRIPT)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,9 @@ import jax
 import numpy as np
 import pytest
 import tyro
+
+from tests.conftest import module_of
+from tests.examples.advantages import a_rollout, advantages_of
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples" / "pgx_minatar.py"
@@ -31,13 +32,13 @@ def loose() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def run(loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def example() -> Any:
+    return module_of(EXAMPLE)
+
+
+@pytest.fixture(scope="module")
+def run(example: Any, loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that logs each episode there was, at each update."""
-    spec = importlib.util.spec_from_file_location("pgx_minatar", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    example = sys.modules["pgx_minatar"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
     example.CONFIG |= {"log_frequency": 1, "sample_frequency": 1, "num_samples": 1000}
     directory = tmp_path_factory.mktemp("runs") / "minatar"
     options = {"directory": directory, "num-updates": UPDATES, "num-seeds": SEEDS, "num-envs": 4}
@@ -55,6 +56,7 @@ def test_aggregates_are_those_of_the_episodes(run: Path) -> None:
         (step, seed) for step in range(UPDATES) for seed in range(SEEDS)
     ]
     for line in lines:
+        assert line["labels"] == {"seed": line["lane"]}
         of_it = [e["episode"] for e in episodes if (e["step"], e["lane"]) == place(line)]
         got = line["metrics"]
         assert got["episode_count"] == len(of_it) > 0
@@ -67,6 +69,15 @@ def test_aggregates_are_those_of_the_episodes(run: Path) -> None:
 
 def place(line: dict[str, Any]) -> tuple[int, int]:
     return line["step"], line["lane"]
+
+
+def test_advantages_end_where_episodes_do(example: Any) -> None:
+    settings, rollout = example.Settings(), a_rollout()
+    values = np.concatenate([rollout.value[1:], rollout.next_value[-1:]])
+    rollout = rollout._replace(next_value=values, terminated=rollout.done)  # no game is cut
+    steps = example.Steps(None, None, rollout.value, rollout.reward, rollout.done)
+    got = example.estimate_advantages(steps, values[-1], settings)
+    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
 
 
 def test_returns_and_lengths_are_those_of_the_final_states(run: Path) -> None:
@@ -83,6 +94,8 @@ def test_returns_and_lengths_are_those_of_the_final_states(run: Path) -> None:
         assert np.sum(details["initial_state._brick_map"]) == BRICKS
         assert episode["initial_state._step_count"] == 0
         assert episode["initial_state.terminated"] is False
+        if episode["total_steps"] == 6:  # never hit, the ball falls along a diagonal
+            assert abs(episode["final_state._ball_x"] - episode["initial_state._ball_x"]) == 6
         ended_at, _ = episode["batch_index"]
         begun_in_an_update_before += episode["total_steps"] > ended_at + 1
     assert begun_in_an_update_before

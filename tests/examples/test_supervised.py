@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ import numpy as np
 import pytest
 
 import jaxlog
+from tests.conftest import module_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "supervised.py"
 EPOCHS, STEPS = 4, 64
@@ -30,12 +29,7 @@ class Run(NamedTuple):
 
 @pytest.fixture(scope="module")
 def example() -> Iterator[Any]:
-    spec = importlib.util.spec_from_file_location("supervised", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["supervised"] = module  # dataclasses look themselves up
-    spec.loader.exec_module(module)
+    module = module_of(EXAMPLE)
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):  # optax
         yield module
 
