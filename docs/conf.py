@@ -12,6 +12,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.napoleon.docstring import GoogleDocstring
 from sphinx.util import logging
@@ -67,6 +68,7 @@ def returns_in_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, st
 
 
 GoogleDocstring._consume_returns_section = returns_in_prose  # type: ignore[method-assign]
+next(f for f in PyObject.doc_field_types if f.name == "variable").label = "Attributes"
 
 
 def code_is_literal(

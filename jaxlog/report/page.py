@@ -112,7 +112,9 @@ def _curves(number: int, site: Site) -> _Section:
     )
     notes = [sized + "."]
     if any(len(group.lanes) > 1 for group in site.groups):
-        notes.append("Lines are means over the lanes of a group, bands one standard deviation.")
+        notes.append(
+            "Of a group, lines are means over its lanes, and bands one standard deviation."
+        )
     if len(site.groups) < site.num_groups:
         notes.append(f"{len(site.groups)} of {site.num_groups:,} groups are shown, spread evenly.")
     if len(site.lanes) < sum(len(group.lanes) for group in site.groups):
