@@ -31,7 +31,7 @@ lint: .venv/made  ## style and types
 	$(BIN)/pyright
 
 docs: .venv/made  ## the site, in docs/_site; a warning fails
-	$(BIN)/sphinx-build --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs docs/_site
+	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs docs/_site
 	@echo "The site begins at docs/_site/index.html."
 
 pictures: .venv/made chromium  ## those of the README, of a real run; it needs tmux, too
