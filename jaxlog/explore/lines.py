@@ -19,6 +19,7 @@ import polars as pl
 
 from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, Layout
 from jaxlog.explore.mending import of_one_kind, whole_lines
+from jaxlog.explore.parsing import read_frame
 
 _OVER_LANES = re.compile(rb'\{"timestamp":[^,]+,"step":[^,]+,(?:"env_step":[^,]+,)?"over_lanes":')
 _MARK = b',"nonfinite":'
@@ -86,11 +87,7 @@ def _parsed(data: bytes, layout: Layout) -> Lines:
     rows = _Rows(data)
     if rows.first is None:
         return Lines(layout.empty())
-    # A key for each place in an array is too much for columns. As a text it is only counted, since
-    # polars does not escape what it puts there.
-    overrides = {"nonfinite": pl.String()} if rows.nonfinite else None
-    # Of a file whose columns come late polars would drop them: all of it is looked at.
-    frame = pl.read_ndjson(data, infer_schema_length=None, schema_overrides=overrides)
+    frame = read_frame(data, rows.nonfinite)
     for name in (*layout.fields, *layout.needed):
         if name not in frame.columns or frame[name].null_count():
             raise _UnlikeError
