@@ -116,3 +116,6 @@ def test_the_grid_of_the_crossing_is_that_of_the_benchmark() -> None:
         shown = ["" if value is None else f"{value + 0.0:.0f}" for value in row.values()]
         line = " | ".join(shown).replace("-", "−").replace("−0 ", "0 ")
         assert f"| {line} |" in text, row
+    (row,) = (row for row in found["grid"] if (row["lanes"], row["metrics"]) == (16, 30))
+    shown = [f"{row[name]:,.0f}" for name in ("debug.callback", "returned from scan", "jaxlog")]
+    assert f"30 metrics of 16 seeds | | {' | '.join(shown)} |" in (ROOT / "README.md").read_text()
