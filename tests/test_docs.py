@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+
+import jaxlog
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -20,22 +24,28 @@ def named(document: Path) -> str:
     return str(document.relative_to(ROOT))
 
 
+def blocks(document: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text(), re.DOTALL | re.MULTILINE)
+
+
 def python_blocks(document: Path) -> str:
-    return "\n".join(re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL))
+    return "\n".join(blocks(document, "python"))
 
 
 @pytest.mark.parametrize("document", [d for d in DOCUMENTS if python_blocks(d)], ids=named)
-def test_the_code_of_a_document_runs_and_writes_the_lines_that_it_shows(
+def test_the_code_of_a_document_runs_and_its_commands_and_writes_what_it_shows(
     document: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "configs").symlink_to(ROOT / "configs")
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", python_blocks(document)],
-        cwd=tmp_path,
-        check=True,
-        timeout=200,
-        capture_output=True,
-    )
+
+    def run(*arguments: str) -> None:
+        command = [sys.executable, *arguments]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=200, capture_output=True)
+
+    run("-W", "error", "-c", python_blocks(document))
+    for line in "".join(blocks(document, "sh")).splitlines():
+        if line.startswith("jaxlog "):
+            run("-m", *shlex.split(line, comments=True))
     written = [
         json.loads(line)
         for path in tmp_path.rglob("*.jsonl")
@@ -53,8 +63,7 @@ def test_the_code_of_a_document_runs_and_writes_the_lines_that_it_shows(
 
 
 def lines_shown(document: Path) -> list[dict[str, Any]]:
-    blocks = re.findall(r"```json\n(.*?)```", document.read_text(), re.DOTALL)
-    return [json.loads(block) for block in blocks if '"timestamp"' in block]
+    return [json.loads(b) for b in blocks(document, "json") if '"timestamp"' in b]
 
 
 def assert_like(shown: Any, got: Any) -> None:
@@ -65,6 +74,18 @@ def assert_like(shown: Any, got: Any) -> None:
             assert_like(shown[key], got[key])
     else:
         assert got == (pytest.approx(shown, rel=1e-4) if isinstance(shown, float) else shown)
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if blocks(d, "yaml")], ids=named)
+def test_settings_that_a_document_shows_are_settings(
+    document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT / "configs")  # where what they extend lies
+    for block in blocks(document, "yaml"):
+        settings = yaml.safe_load(block) or {}
+        if settings.get("sinks") == [{"kind": "text", "digits": 3}]:
+            continue  # it is of the sink that the page writes, and of no package here
+        jaxlog.load_config(settings, batched_logging_enabled=True)
 
 
 def test_the_readme_shows_a_line_of_each_file() -> None:
@@ -81,12 +102,15 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert "://" in target or (document.parent / target).exists(), target
 
 
-def test_the_commands_of_the_readme_are_in_the_makefile() -> None:
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_what_is_to_be_made_is_in_the_makefile(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    commands = re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert {"demo", "test"} <= set(commands)
+    lines = "".join(blocks(ROOT / name, "sh")).splitlines()
+    given = [line.partition("#")[0].split()[1:] for line in lines if line.startswith("make ")]
+    commands = [word for words in given for word in words if "=" not in word]
+    assert "test" in commands
     for command in commands:
-        assert f"\n{command}:" in makefile
+        assert re.search(rf"^([a-z]+ )*{command}( [a-z]+)*:", makefile, re.MULTILINE), command
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
