@@ -62,6 +62,15 @@ def lane_name(index: int, labels: Labels) -> str:
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
+def short(value: np.floating) -> float:
+    """A label as its lane's name has it, and not as its bits in float64.
+
+    >>> short(np.float32(0.1)), float(np.float32(0.1))
+    (0.1, 0.10000000149011612)
+    """
+    return float(str(value))
+
+
 def folder_name(index: int, labels: Labels) -> str:
     """The name of a lane's folder, its own whatever the labels are; in order of the lanes.
 

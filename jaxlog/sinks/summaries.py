@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlog.events import Histogram, Scalar
+from jaxlog.sinks.arrangement import short
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -122,7 +123,7 @@ def _hyperparameter(value: Any) -> bool | float | str:
     # One that is not finite has no JSON, and the whole tab would stay empty.
     if number is None or not math.isfinite(number):
         return printable(value)
-    return float(str(value)) if isinstance(value, np.floating) else number  # 0.1 of float32(0.1)
+    return short(value) if isinstance(value, np.floating) else number
 
 
 def as_number(value: Any) -> float | None:

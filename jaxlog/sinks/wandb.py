@@ -28,7 +28,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
+from jaxlog.sinks.arrangement import Lanes, arranged, lane_name, short
 from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -360,9 +360,9 @@ def _summary(event: EpisodeEvent) -> dict[str, Any]:
 
 
 def _hyper_parameters(labels: Labels) -> dict[str, Any]:
-    """Labels as a config has them: of float32(0.1) 0.1, which is how the run is called, too."""
+    """Labels as a config has them."""
     return {
-        key: float(str(value)) if isinstance(value, np.floating) else _plain(value)
+        key: short(value) if isinstance(value, np.floating) else _plain(value)
         for key, value in labels.items()
     }
 
