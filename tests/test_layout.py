@@ -64,6 +64,19 @@ def reached(part: str) -> set[str]:
 @pytest.mark.parametrize(
     ("part", "never"),
     [
+        (
+            "_format",
+            (
+                "jax",
+                "polars",
+                "jaxlog.graph",
+                "jaxlog.crossing",
+                "jaxlog.settings",
+                "jaxlog.host",
+                "jaxlog.sinks",
+                "jaxlog.explore",
+            ),
+        ),
         ("graph", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.logger")),
         ("crossing", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.graph")),
         ("host", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings")),

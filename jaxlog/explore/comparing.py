@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from jaxlog._format.across_lanes import interquartile_mean
 from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where
 from jaxlog.explore.intervals import CONFIDENCE, RESAMPLES, bootstrap_interval
 from jaxlog.explore.run_data import RunData
 from jaxlog.explore.runs_data import RunsData, read_runs
-from jaxlog.host.lanes import interquartile_mean
 
 if TYPE_CHECKING:
     import polars as pl

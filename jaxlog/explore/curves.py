@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
+from jaxlog._format.across_lanes import interquartile_mean
 from jaxlog.explore.columns import RUN
 from jaxlog.explore.groups import VALUE
 from jaxlog.explore.intervals import bootstrap_interval
-from jaxlog.host.lanes import interquartile_mean
 
 Spread = Literal["std", "range", "ci", "lanes"] | None
 SPREADS = {

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxlog.host.lanes import interquartile_mean
+from jaxlog._format.across_lanes import interquartile_mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

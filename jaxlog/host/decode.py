@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.across_lanes import over_lanes
 from jaxlog.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
-from jaxlog.host.lanes import over_lanes
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
 
@@ -21,7 +21,7 @@ class Decoder:
     Args:
       schema: the layout of its records.
       env_steps_per_update: for `env_step`; None leaves it out.
-      statistics_over_lanes: names in `host.lanes.OVER_LANES`.
+      statistics_over_lanes: names in `_format.across_lanes.OVER_LANES`.
       rebuild: makes the pytree that `details` was, of leaves by their paths.
     """
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from jaxlog._format.across_lanes import interquartile_mean
 from jaxlog.explore.intervals import CONFIDENCE, bootstrap_interval
-from jaxlog.host.lanes import interquartile_mean
 from jaxlog.report.charts import COLOURS, number, value
 from jaxlog.report.html import Html, brief, joined, tag
 from jaxlog.report.sites import Chart, Site

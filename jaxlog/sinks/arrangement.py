@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
 from jaxlog.events import Histogram, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
@@ -106,29 +107,20 @@ def _columns(event: MetricsEvent) -> Values:
 
 
 def _aggregate(event: MetricsEvent) -> Values:
+    """One value of each key for all lanes, and how it spreads over them."""
+    of_lanes = values_across_lanes(event.lanes, event.keys)
     found: Values = {}
-    for key, info in event.keys.items():
+    for key in event.keys:
+        if key in of_lanes:
+            value = of_lanes[key]
+            found[key] = value.middle
+            if value.alive and event.keys[key].statistic not in EXTREMES:
+                found[f"{key}_lanes_std"] = value.spread or 0.0
+            continue
         values = [lane.metrics[key] for lane in event.lanes if key in lane.metrics]
-        histograms = [value for value in values if isinstance(value, Histogram)]
-        numbers = [float(value) for value in values if not isinstance(value, Histogram)]
-        if histograms:
+        if histograms := [value for value in values if isinstance(value, Histogram)]:
             found[key] = _added_up(histograms)
-        elif numbers:
-            if info.statistic == "nonfinite":  # where it is missing, there were none
-                numbers += [0.0] * (len(event.lanes) - len(numbers))
-            found |= _over(key, info.statistic, numbers)
     return found
-
-
-def _over(key: str, statistic: str, values: list[float]) -> Values:
-    """A metric of all lanes, and how it spreads over them."""
-    array = np.array(values)
-    finite = array[np.isfinite(array)]
-    if not finite.size:
-        return {key: sum(values)}  # inf, -inf, or NaN where they are not all alike
-    if statistic in ("min", "max"):
-        return {key: float(finite.min() if statistic == "min" else finite.max())}
-    return {key: float(finite.mean()), f"{key}_lanes_std": float(finite.std())}
 
 
 def _added_up(histograms: list[Histogram]) -> Histogram:

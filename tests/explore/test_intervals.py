@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from jaxlog._format.across_lanes import interquartile_mean
 from jaxlog.explore import intervals
 from jaxlog.explore.intervals import bootstrap_interval
-from jaxlog.host.lanes import interquartile_mean
 
 SCORES = st.integers(1, 12).flatmap(
     lambda size: arrays(np.float64, size, elements=st.floats(-1e6, 1e6))

@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 import jaxlog
-from jaxlog.host.lanes import interquartile_mean
+from jaxlog._format.across_lanes import interquartile_mean
 from tests.conftest import MakeLogger
 
 
