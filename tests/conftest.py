@@ -19,6 +19,7 @@ from hypothesis import settings
 
 import jaxlog
 from tests.browser import open_page as open_page
+from tests.month import build as build_month
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -64,3 +65,9 @@ def logged(make_logger: MakeLogger) -> Callable[..., Any]:
         return opened.sink("memory")
 
     return run
+
+
+@pytest.fixture(scope="session")
+def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the runs of `tests.month`: read them, and copy what a test changes."""
+    return build_month(tmp_path_factory.mktemp("month"))
