@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +16,14 @@ from jaxlog.host.facts import loss
 from jaxlog.settings import LoggingConfig
 from jaxlog.sinks.console.history import LENGTH
 from jaxlog.sinks.console.values import plain
+from jaxlog.sinks.jsonl import METRICS
 
 SHOWN = 8
 """How many lanes' labels are shown, and how many of the values of one label."""
+
+READ = 2 * LENGTH
+"""So many events of each file are read: a trend has LENGTH of them, and some of the last may have
+come late and belong further up."""
 
 LONGEST = 60
 """The characters of one value of `config` that are shown."""
@@ -43,8 +49,37 @@ def last_events(files: Sequence[Path]) -> Iterator[Event]:
 
 
 def _last(path: Path) -> Iterator[Event]:
-    found = lines.forwards(path, lines.last(path, LENGTH))
+    found = lines.forwards(path, lines.last(path, READ))
     return lines.events(path, (line for _, line in found))
+
+
+def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[str, int], bool]:
+    """Whether a call logged a step before its last events.
+
+    Args:
+      files: those with the run's lines.
+      history: its last events, as `last_events` gives them.
+    """
+
+    @functools.cache
+    def steps_before(name: str) -> set[bytes]:
+        """The steps of the last events that the lines before them have, too."""
+        steps = {b'"step":%d' % event.step for event in history if _is_of(event, name)}
+        found: set[bytes] = set()
+        for path in files:
+            if path.name == name + METRICS:
+                end = lines.last(path, READ)
+                for start, line in lines.forwards(path):
+                    if start >= end:
+                        break
+                    found.update(line.split(b",", 2)[1:2])
+        return found & steps
+
+    return lambda name, step: b'"step":%d' % step in steps_before(name)
+
+
+def _is_of(event: Event, name: str) -> bool:
+    return isinstance(event, MetricsEvent) and event.name == name
 
 
 def facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> list[Fact]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxlog.cli import lines, runs
-from jaxlog.cli.facts import Fact, facts, last_events
+from jaxlog.cli.facts import READ, Fact, facts, last_events, logged_before
 from jaxlog.cli.output import Output
 from jaxlog.events import RunInfo
 from jaxlog.explore.finding import run_files
@@ -22,6 +23,9 @@ from jaxlog.sinks.console.values import clock, plain
 
 LONGEST_ROW = 1000
 """The columns of the list of runs, in a pipe: paths in it are not cut."""
+
+MOST_LINES = 1000
+"""Of a file no more are read for the list of runs, however many lanes it has."""
 
 STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
 """The colours of a status; what the user or the system ended is yellow."""
@@ -61,14 +65,14 @@ def _show(run: runs.Found, output: Output) -> None:
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
-    picture = Picture(_info(run), began)
+    picture = Picture(_info(run), began, logged_before(files, history))
     for event in history:
         picture.add(event)
     output.print(picture.draw(output.width, None, now, ended=run.status != "running"))
 
 
 def _info(run: runs.Found) -> RunInfo:
-    return RunInfo(run.name, total_steps=run.total_steps)
+    return RunInfo(run.name, total_steps=run.total_steps, status=lambda: run.status)
 
 
 def _status(run: runs.Found) -> Text:
@@ -112,16 +116,24 @@ def _table(found: Sequence[runs.Found]) -> Table:
 
 def _done(run: runs.Found) -> tuple[int | None, float | None]:
     """The updates, or the steps of a single environment, that are done; and when the last was."""
+    found: list[tuple[int, float]] = []
     try:
-        found = [
-            event
-            for path in run_files(run.path)
-            for event in lines.events(path, (line for _, line in islice(lines.backwards(path), 1)))
-        ]
+        for path in run_files(run.path):
+            last = (line for _, line in islice(lines.backwards(path), MOST_LINES))
+            by_event = groupby(last, lambda line, path=path: lines.head(path, line))
+            # Several, since the last may have come late.
+            for _, group in islice(by_event, READ):
+                found += _place(next(group))
     except OSError:  # somebody else's: that there is such a run is all that can be told
         return None, None
-    done = max((event.step + 1 for event in found), default=None)
-    return done, max((event.timestamp for event in found), default=None)
+    done = max((step + 1 for step, _ in found), default=None)
+    return done, max((timestamp for _, timestamp in found), default=None)
+
+
+def _place(line: bytes) -> Iterator[tuple[int, float]]:
+    """The step of a line, and when it was logged; nothing of a line that is none of jaxlog's."""
+    with contextlib.suppress(IndexError, ValueError):
+        yield int(line.split(b",", 2)[1].removeprefix(b'"step":')), lines.timestamp(line)
 
 
 def _ago(seconds: float) -> str:

@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,45 @@ def test_the_status_is_said(command: Command, copy: Path, facts: dict[str, Any],
     assert out.startswith(f"first · {said}")
     assert ("error      ValueError: no more" in out) == (said == "failed")
     assert "KeyboardInterrupt" not in out
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "terminated", "exited", "running"])
+def test_a_run_that_was_ended_early_does_not_look_finished(
+    command: Command, copy: Path, status: str
+) -> None:
+    change(copy, {"status": status})  # a run that nobody holds any more was killed
+    out = command("show", copy).out
+    said = "killed" if status == "running" else status
+    assert f"\n{said} after 25 of 25 updates\n" in out
+    assert "finished" not in out
+    assert "100%" not in out
+    assert "━" not in out
+
+
+def log_steps(directory: Path, steps: Sequence[int]) -> Path:
+    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
+    with logger.open(directory) as run:
+        for step in steps:
+            run.log({"score": float(step)}, step=step)
+            run.flush()  # a line each, in this order
+    return directory
+
+
+def test_a_line_that_came_late_is_shown_at_its_place(command: Command, tmp_path: Path) -> None:
+    steps = [*range(1, 31), 0]
+    out = command("show", log_steps(tmp_path / "late", steps)).out
+    assert "eval · update 31" in out
+    (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
+    assert row == ["score", "30", "▲", "+1", "▁▁▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇██"]
+    assert command("show", tmp_path).out.splitlines()[1].split()[2] == "31"
+
+
+def test_a_pass_that_begins_anew_is_shown(command: Command, tmp_path: Path) -> None:
+    out = command("show", log_steps(tmp_path / "again", [*range(100), *range(3)])).out
+    (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
+    assert row[:4] == ["score", "2", "▲", "+1"]
+    assert row[4].endswith("█▁▁▁")
+    assert len(row[4]) == 20
 
 
 def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:

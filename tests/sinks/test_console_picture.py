@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -25,7 +27,7 @@ from jaxlog.events import (
     TaskEvent,
 )
 from jaxlog.sinks.console import ConsoleSettings, ConsoleSink
-from jaxlog.sinks.console.history import LENGTH, History
+from jaxlog.sinks.console.history import LENGTH, History, Steps
 from jaxlog.sinks.console.pace import SPAN, Pace
 from jaxlog.sinks.console.picture import Picture
 
@@ -100,14 +102,14 @@ def test_a_row_has_the_value_over_lanes_its_change_and_its_trend() -> None:
     assert title.index("trend") + len("trend") == line.index("▁▃█") + len("▁▃█")
 
 
-def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_too() -> None:
+def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_a_cross() -> None:
     picture = a_picture()
     values: list[dict[str, float]] = [{"a": 1}, {}, {"a": math.nan}, {"a": 3}, {"a": math.inf}]
     for step, line in enumerate(values):
         picture.add(event(step, {"b": 0.0} | line))
-    assert row(drawn(picture), "a") == ["inf", "▁", "█"]
+    assert row(drawn(picture), "a") == ["inf", "▁", "x█x"]
     picture.add(event(5, {"b": 0.0}))
-    assert row(drawn(picture), "a") == ["·", "▁", "█"]
+    assert row(drawn(picture), "a") == ["·", "▁", "x█x"]
     picture.add(event(6, {"b": 0.0, "a": 2.0, "late": 7}))
     shown = drawn(picture)
     assert row(shown, "b") == ["0", "=", "▄▄▄▄▄▄▄"]
@@ -118,11 +120,89 @@ def test_a_history_is_as_long_as_a_trend_however_much_comes() -> None:
     history = History()
     for step in range(10_000):
         history.add(event(step, {"a": float(step)}))
-    assert len(history._unread) == LENGTH
+    assert len(history._lines) == LENGTH
+    assert len(history._steps._ranges) == 1  # what it remembers of all steps takes no room
     rows = history.read()
     assert list(rows["a"].trend) == list(range(10_000 - LENGTH, 10_000))
     assert rows["a"].change == 1
-    assert not history._unread
+
+
+def trend(steps: Sequence[int], logged_before: frozenset[int] = frozenset()) -> list[float | None]:
+    """The steps of the lines that a history keeps, in its order, of steps in that of arrival."""
+    history = History(logged_before.__contains__)
+    for step in steps:
+        history.add(event(step, {"a": float(step)}))
+    return list(history.read()["a"].trend)
+
+
+def test_a_line_that_comes_late_stands_at_its_place() -> None:
+    assert trend([1, 2, 3, 4, 0]) == [0, 1, 2, 3, 4]
+    assert trend([3, 2, 1, 0, 7, 6, 5, 4]) == [0, 1, 2, 3, 4, 5, 6, 7]
+    # It is older than all that are kept.
+    assert trend([*range(10, 1000, 10), 0]) == list(range(800, 1000, 10))
+    picture = a_picture(total_steps=5)
+    for step in (1, 2, 3, 4, 0):
+        picture.add(event(step, {"a": float(step)}, seconds=step))
+    shown = drawn(picture)
+    assert "batch · update 5" in shown
+    assert row(shown, "a") == ["4", "▲", "+1", "▁▃▅▆█"]
+    assert "5/5" in shown
+
+
+def test_a_step_that_comes_again_begins_a_new_pass() -> None:
+    assert trend([0, 1, 2, 0, 1]) == [0, 1, 2, 0, 1]
+    assert trend([*range(100), *range(3)]) == [*range(83, 100), 0, 1, 2]
+    # In each pass the first line came late.
+    assert trend([1, 2, 3, 0, 1, 2, 3, 0]) == [0, 1, 2, 3, 0, 1, 2, 3]
+    # Of the first pass only its last lines are known.
+    before = frozenset(range(97))
+    assert trend([97, 98, 99, 0, 1], before) == [97, 98, 99, 0, 1]
+    assert trend([97, 98, 99, 50, 100], before - {50}) == [50, 97, 98, 99, 100]
+    assert trend([7, 7, 7]) == [7, 7, 7]
+
+
+@given(st.lists(st.integers(0, 60), max_size=80))
+def test_steps_are_remembered_exactly(steps: list[int]) -> None:
+    remembered, expected = Steps(), set[int]()
+    for step in steps:
+        assert (step in remembered) == (step in expected)
+        remembered.add(step)
+        expected.add(step)
+        assert remembered.newest == max(expected)
+
+
+def test_two_lines_of_one_step_with_other_metrics_are_one() -> None:
+    picture = a_picture()
+    for step in range(3):
+        picture.add(event(step, {"a": float(step)}))
+        picture.add(event(step, {"b": -float(step)}))
+    shown = drawn(picture)
+    assert row(shown, "a") == ["2", "▲", "+1", "▁▅█"]
+    assert row(shown, "b") == ["-2", "▼", "-1", "█▅▁"]
+
+
+@pytest.mark.parametrize(
+    ("status", "done", "total", "said"),
+    [
+        ("failed", 131, 300, "failed after 131 of 300 updates"),
+        ("killed", 300, 300, "killed after 300 of 300 updates"),
+        ("interrupted", 1, None, "interrupted after 1 update"),
+        ("terminated", 0, 300, "terminated before the first update was logged"),
+        ("exited", 2, None, "exited after 2 updates"),
+        ("unknown", 2, 9, "status unknown after 2 of 9 updates"),
+    ],
+)
+def test_a_run_that_was_ended_early_says_how_and_where_and_has_no_bar(
+    status: str, done: int, total: int | None, said: str
+) -> None:
+    picture = a_picture(total_steps=total, status=lambda: status)
+    for step in range(done):
+        picture.add(event(step, {"a": 1.0}))
+    *_, line, speed = drawn(picture, ended=True).splitlines()
+    assert line == said
+    assert "elapsed" in speed
+    assert "━" not in drawn(picture, ended=True)
+    assert "━" in drawn(picture)  # while it runs
 
 
 @pytest.mark.parametrize("width", [20, 40, 60, 84, 110, 200])
@@ -238,7 +318,7 @@ def test_what_has_nothing_to_show_in_a_table_has_its_title() -> None:
     picture.add(EvaluationEvent(7, BEGAN, {"returns": [1, 2, 3]}, {}))
     assert drawn(picture).splitlines()[0] == "evaluation · step 7"
     picture.add(EvaluationEvent(8, BEGAN, {"score": 3}, {}))
-    assert row(drawn(picture), "score") == ["3"]
+    assert row(drawn(picture), "score") == ["3", "▄"]
 
 
 def test_a_single_environment() -> None:

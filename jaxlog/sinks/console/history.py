@@ -1,11 +1,12 @@
-"""The last lines of each call site: what changed, and how it went; never more than is shown."""
+"""The last lines of each call site, by step: what changed, and how it went."""
 
 from __future__ import annotations
 
+import bisect
 import collections
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent
@@ -14,6 +15,9 @@ from jaxlog.sinks.console.values import Value, over_lanes, told
 
 LENGTH = 20
 """How many lines a trend is of."""
+RANGES = 1000
+"""So many runs of steps are remembered; steps at random, of which none has a neighbour, need one
+for each two of them."""
 BESIDE = ("std", "min", "max")
 """The statistics that have a column of their own, beside the value."""
 
@@ -31,82 +35,182 @@ class Told(NamedTuple):
     Attributes:
       category: one of `names.CATEGORIES`.
       shown: the value, or a text.
-      trend: the number that a trend is drawn of.
+      trend: the number that a trend is drawn of; None where there is none.
       beside: the statistics that have a column of their own.
     """
 
     category: str
     shown: Value | str
-    trend: float
+    trend: float | None
     beside: Mapping[str, float] = {}
 
 
-@dataclass
-class Row:
+class Row(NamedTuple):
     """The last lines of one name.
 
     Attributes:
       category: one of `names.CATEGORIES`.
-      shown: what the last line says; None where it says nothing of it: no episode ended.
+      shown: what the last line says; None where it has no value: no episode ended.
       beside: as in `Told`, of the last line.
-      trend: the numbers of the last lines; NaN for a line without.
+      trend: the numbers of the last lines; None for a line without.
     """
 
     category: str
-    shown: Value | str | None = None
-    beside: Mapping[str, float] = field(default_factory=dict)
-    trend: collections.deque[float] = field(
-        default_factory=lambda: collections.deque(maxlen=LENGTH)
-    )
+    shown: Value | str | None
+    beside: Mapping[str, float]
+    trend: Sequence[float | None]
 
     @property
     def change(self) -> float | None:
-        """What the last line has more than the one before it that had a number."""
-        if not isinstance(self.shown, Value) or len(self.trend) < 2:
+        """The difference between the last number and the finite one before it."""
+        if not isinstance(self.shown, Value) or not self.trend or self.trend[-1] is None:
             return None
-        before = next((v for v in reversed(list(self.trend)[:-1]) if not math.isnan(v)), math.nan)
-        change = self.trend[-1] - before
+        finite = [value for value in self.trend[:-1] if value is not None and math.isfinite(value)]
+        change = self.trend[-1] - finite[-1] if finite else math.nan
         return change if math.isfinite(change) else None
 
 
 Event = MetricsEvent | EpisodeEvent | EvaluationEvent
 
 
-class History:
-    """The last lines of one call site.
+@dataclass
+class _Line:
+    """One line of the window.
 
-    What is added costs nothing until `read`, on the thread that draws: a program logs thousands of
-    lines a second, and nobody sees more than a few.
+    Attributes:
+      place: the number of its pass, and its step.
+      event: what was logged there.
+      said: the event that was read last, and what it says: lines are read once.
     """
 
-    def __init__(self) -> None:
+    place: tuple[int, int]
+    event: Event
+    said: tuple[Event, dict[str, Told]] | None = None
+
+    def read(self) -> dict[str, Told]:
+        event = self.event
+        if self.said is None or self.said[0] is not event:
+            said = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
+            self.said = event, said
+        return self.said[1]
+
+
+class History:
+    """The last lines of one call site, in the order of their steps.
+
+    XLA may run a call late: an initial evaluation, say, when the training has ended. A step that
+    has not come yet is such a late line, and stands at its place, or nowhere where that is before
+    the lines that are kept. A step that has come already begins a new pass, as a loop of Python
+    does that calls a program again, and stands behind the pass before it; unless it is the rest of
+    its line: other metrics or other lanes.
+
+    What is added costs little until `read`, on the thread that draws: a program logs thousands of
+    lines a second, and nobody sees more than a few.
+
+    Args:
+      logged_before: whether a step was logged before the first event that is added; None where
+        nothing was.
+    """
+
+    def __init__(self, logged_before: Callable[[int], bool] | None = None) -> None:
         self.last: Event | None = None
-        self._rows: dict[str, Row] = {}
-        self._unread: collections.deque[Event] = collections.deque(maxlen=LENGTH)
+        self._logged_before = logged_before
+        self._lines: list[_Line] = []
+        self._pass = 0
+        self._steps = Steps()
+        self._categories: dict[str, str] = {}
 
     def add(self, event: Event) -> None:
         """Takes one line."""
-        self._unread.append(event)
+        step = event.step
+        if step in self._steps or (not self._pass and self._comes_again(step)):
+            for line in self._lines:
+                if line.place == (self._pass, step):
+                    whole = _joined(line.event, event)
+                    if whole is not None:
+                        line.event = whole
+                        return
+            self._pass += 1
+            self._steps = Steps()
+        self._steps.add(step)
+        bisect.insort(self._lines, _Line((self._pass, step), event), key=lambda line: line.place)
+        if len(self._lines) > LENGTH:
+            del self._lines[0]
+
+    def _comes_again(self, step: int) -> bool:
+        newest = self._steps.newest
+        if newest is None or step > newest or self._logged_before is None:
+            return False
+        return self._logged_before(step)
 
     def read(self) -> dict[str, Row]:
         """What there is to show by name, by category."""
-        while self._unread:
-            self.last = event = self._unread.popleft()
-            said = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
-            for name, what in said.items():
-                if name not in self._rows:
-                    missed = min(
-                        LENGTH, max((len(r.trend) for r in self._rows.values()), default=0)
-                    )
-                    self._rows[name] = Row(what.category)
-                    self._rows[name].trend.extend([math.nan] * missed)
-            for name, row in self._rows.items():
-                what = said.get(name)
-                row.shown = None if what is None else what.shown
-                row.beside = {} if what is None else what.beside
-                row.trend.append(math.nan if what is None else what.trend)
-        by_category = sorted(self._rows.items(), key=lambda item: _rank(item[1].category))
-        return dict(by_category)
+        lines = self._lines[-LENGTH:]  # a copy: another thread may add
+        said = [line.read() for line in lines]
+        for line in said:
+            for name, what in line.items():
+                self._categories.setdefault(name, what.category)
+        self.last = lines[-1].event if lines else None
+        rows = {}
+        for name, category in self._categories.items():
+            found = [line.get(name) for line in said]
+            last = found[-1]
+            rows[name] = Row(
+                category,
+                None if last is None else last.shown,
+                {} if last is None else last.beside,
+                [None if what is None else what.trend for what in found],
+            )
+        return dict(sorted(rows.items(), key=lambda item: _rank(item[1].category)))
+
+
+class Steps:
+    """Steps that have come, as runs of equal distance: a million of them take no room.
+
+    Attributes:
+      newest: the largest; None before the first.
+    """
+
+    def __init__(self) -> None:
+        self.newest: int | None = None
+        self._ranges: collections.deque[range] = collections.deque(maxlen=RANGES)
+
+    def __contains__(self, step: int) -> bool:
+        newest = self.newest
+        if newest is None or step > newest:
+            return False
+        return any(step in steps for steps in self._ranges)
+
+    def add(self, step: int) -> None:
+        """Takes one step more."""
+        self.newest = step if self.newest is None else max(step, self.newest)
+        last = self._ranges[-1] if self._ranges else range(0)
+        if len(last) == 1 and step > last[0]:
+            self._ranges[-1] = range(last[0], step + 1, step - last[0])
+        elif len(last) > 1 and step == last[-1] + last.step:
+            self._ranges[-1] = range(last[0], step + 1, last.step)
+        else:
+            self._ranges.append(range(step, step + 1))
+
+
+def _joined(one: Event, other: Event) -> MetricsEvent | None:
+    """Two parts of one line as one; None where both have a value of one lane and key."""
+    if not (isinstance(one, MetricsEvent) and isinstance(other, MetricsEvent)):
+        return None
+    lanes = {lane.index: lane for lane in one.lanes}
+    for lane in other.lanes:
+        own = lanes.get(lane.index)
+        if own is not None:
+            if own.metrics.keys() & lane.metrics.keys():
+                return None
+            lane = replace(lane, metrics={**own.metrics, **lane.metrics})
+        lanes[lane.index] = lane
+    return replace(
+        other,
+        lanes=tuple(lanes[index] for index in sorted(lanes)),
+        keys={**one.keys, **other.keys},
+        num_lanes=max(one.num_lanes, other.num_lanes),
+    )
 
 
 def _rank(category: str) -> int:
@@ -139,7 +243,7 @@ def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, Told]:
     for name, value in told(values).items():
         category = CATEGORY_OF_SUMMARY.get(name, "other")
         if isinstance(value, str):
-            trend = {"yes": 1.0, "no": 0.0}.get(value, math.nan)
+            trend = {"yes": 1.0, "no": 0.0}.get(value)
             found[name] = Told(category, value, trend)
         else:
             found[name] = Told(category, Value(value), value)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -26,6 +27,8 @@ from jaxlog.sinks.console.values import clock, number, plain, text, told
 
 WIDEST = 120
 """The columns that are used at most: what is wider is no easier to read."""
+ENDED_EARLY = ("failed", "interrupted", "exited", "terminated", "killed")
+"""The statuses of runs that something ended before their program did."""
 NUM_EPISODES = 2
 """How many of the episodes that were sampled are shown."""
 
@@ -47,10 +50,18 @@ class Picture:
     Args:
       run: whose it is.
       began: when it began, in seconds since 1970.
+      logged_before: whether a call logged a step before the first event that is added, as in
+        `History`; None where nothing was.
     """
 
-    def __init__(self, run: RunInfo, began: float) -> None:
+    def __init__(
+        self,
+        run: RunInfo,
+        began: float,
+        logged_before: Callable[[str, int], bool] | None = None,
+    ) -> None:
         self._run = run
+        self._logged_before = logged_before
         self._pace = Pace(run.total_steps, run.resumes_at or 0, began)
         self._unit = "update"
         self._histories: dict[str, History] = {}
@@ -102,7 +113,9 @@ class Picture:
     def _history(self, name: str) -> History:
         if name not in self._histories:
             # A new dict: another thread may go through the old one.
-            self._histories = self._histories | {name: History()}
+            before = self._logged_before and functools.partial(self._logged_before, name)
+            history = History(before)
+            self._histories = self._histories | {name: history}
         return self._histories[name]
 
     def _sites(self) -> list[Site]:
@@ -141,6 +154,10 @@ class Picture:
 
     def _bar(self, now: float, width: int, *, ended: bool) -> RenderableType:
         pace = self._pace
+        status = self._run.status()
+        if ended and (status in ENDED_EARLY or status == "unknown"):
+            style = "red" if status in ENDED_EARLY else "yellow"
+            return Text(self._how_far(status), style, no_wrap=True, overflow="ellipsis")
         if pace.begun:
             state = "ended" if ended else "training"
             if ended and pace.total is not None and pace.done >= pace.total:
@@ -163,6 +180,16 @@ class Picture:
         bar.add_row(*parts)
         bar.width = width
         return bar
+
+    def _how_far(self, status: str) -> str:
+        """How a run ended that did not end by itself: no bar, which reads as success."""
+        pace = self._pace
+        status = "status unknown" if status == "unknown" else status
+        if not pace.done:
+            return f"{status} before the first {self._unit} was logged"
+        of = "" if pace.total is None else f" of {pace.total}"
+        units = self._unit if pace.done == 1 and pace.total is None else f"{self._unit}s"
+        return f"{status} after {pace.done}{of} {units}"
 
     def _speed(self, now: float, width: int, *, ended: bool) -> Text:
         pace = self._pace

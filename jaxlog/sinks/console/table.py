@@ -17,6 +17,8 @@ GAP = 2
 NAME_WIDTH = 24
 """The columns that a name is given before the table has fewer columns; longer ones are cut."""
 BLOCKS = "▁▂▃▄▅▆▇█"
+NOT_FINITE = "x"
+"""In a trend, in place of a value that is not finite."""
 NOTHING = "·"
 """In place of a value where the last line has none: no episode ended."""
 GOOD_UPWARDS = ("rewards", "similarity")
@@ -85,26 +87,27 @@ def one_line(parts: Sequence[str], width: int, style: str = "") -> Text:
     return Text(" · ".join(kept), style, no_wrap=True, overflow="ellipsis")
 
 
-def sparkline(values: Sequence[float], length: int = LENGTH) -> str:
-    """The last values as a line of blocks; one that is not finite is a gap.
+def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
+    """The last values as a line of blocks; no value is a gap, one that is not finite a cross.
 
-    >>> sparkline([1, 2, float("nan"), 3, 4])
-    '▁▃ ▆█'
+    >>> sparkline([1, 2, None, float("nan"), 3, 4])
+    '▁▃ x▆█'
     """
     values = list(values)[-length:]
-    finite = [value for value in values if math.isfinite(value)]
-    if not finite:
-        return " " * len(values)
-    low, high = min(finite), max(finite)
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    low, high = min(finite, default=0.0), max(finite, default=0.0)
     # Halved before they are subtracted: the largest floats must not overflow.
     span = high / 2 - low / 2
-    if not span:
-        return "".join("▄" if math.isfinite(value) else " " for value in values)
     top = len(BLOCKS) - 1
-    return "".join(
-        BLOCKS[round((value / 2 - low / 2) / span * top)] if math.isfinite(value) else " "
-        for value in values
-    )
+
+    def block(value: float | None) -> str:
+        if value is None:
+            return " "
+        if not math.isfinite(value):
+            return NOT_FINITE
+        return BLOCKS[round((value / 2 - low / 2) / span * top)] if span else "▄"
+
+    return "".join(map(block, values))
 
 
 def _height(sites: Sequence[Site], *, headings: bool) -> int:
@@ -207,7 +210,8 @@ def _cell(row: Row, column: str) -> str:
         case "change":
             return _change(row.change)
         case "trend":
-            return sparkline(row.trend) if any(map(math.isfinite, row.trend)) else ""
+            known = any(value is not None for value in row.trend)
+            return sparkline(row.trend) if known else ""
         case _:
             return number(row.beside[column]) if column in row.beside else ""
 
@@ -241,6 +245,9 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
                 style = "green" if change > 0 else "red"
         case "trend":
             style = "blue" if row.shown is not None else "dim"
+            trend = Text(_justified(_cell(row, column), column, widths), style)
+            trend.highlight_words([NOT_FINITE], "red")
+            return trend
         case _:
             style = "dim"
     return Text(_justified(_cell(row, column), column, widths), style)
