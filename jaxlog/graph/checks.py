@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlog.graph import devices
 from jaxlog.names import KNOWN
 
 Shape = tuple[int, ...]
@@ -35,6 +36,13 @@ def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
                 "give them an axis of this name, or leave it out"
             ) from None
     mesh = jax.sharding.get_abstract_mesh()
+    of_vmap = [name for name in names if name not in mesh.manual_axes]
+    if of_vmap and devices.tracked():
+        raise ValueError(
+            f"axis_name: got {of_vmap[0]!r}, the axis of a vmap, under a shard_map that checks "
+            "what varies over its devices, where JAX has no collectives over both; give that "
+            "shard_map check_vma=False"
+        )
     missing = [axis for axis in mesh.manual_axes if axis not in names]
     if missing:
         raise ValueError(

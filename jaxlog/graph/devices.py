@@ -45,6 +45,18 @@ def varying(axes: Axes, tree: Any) -> Axes:
     return tuple(axis for axis in axes if axis in found or not _varying(lax.axis_index(axis)))
 
 
+def tracked() -> bool:
+    """Whether this is under a `shard_map` that tracks along which axes an array varies."""
+    found: list[bool] = []
+
+    def look() -> None:  # traced apart, so that the program has nothing of it
+        for axis in jax.sharding.get_abstract_mesh().manual_axes:
+            found.append(bool(_varying(lax.axis_index(axis))))
+
+    jax.eval_shape(look)
+    return any(found)
+
+
 def _varying(array: Any) -> frozenset[str]:
     kind: Any = jax.typeof(array)
     # JAX 0.9 calls it `vma`, JAX 0.10 and later `mat.varying`.

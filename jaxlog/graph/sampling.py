@@ -138,11 +138,14 @@ def _draw(
     lots = jnp.where(mask, _lots(step, seed, in_whole(row, column)), np.uint32(0))
     found, lots = _highest(lots, min(size, mask.size))
     indices = in_whole(lax.div(found, np.uint32(width)), lax.rem(found, np.uint32(width)))
+    # One axis after the other: of several, JAX gathers along none that is of a `vmap`.
+    for axis in axes:
+        indices, lots = (lax.all_gather(x, axis, tiled=True) for x in (indices, lots))
+        highest, lots = _highest(lots[None], min(size, lots.size))
+        indices = indices[highest]
     if axes:
-        indices, lots = (lax.all_gather(x, axes, tiled=True) for x in (indices, lots))
-        highest, lots = _highest(lots[None], size)
-        # Every share has come to the same, and `shard_map` has to know.
-        indices, lots = devices.of_first(axes, (indices[highest], lots))
+        # Every share has computed the same, and `shard_map` has to know.
+        indices, lots = devices.of_first(axes, (indices, lots))
     valid = lots > 0
     return jnp.where(valid, indices.astype(np.int32), 0), valid
 

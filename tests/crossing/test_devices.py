@@ -103,6 +103,44 @@ def lanes(logger: jaxlog.Logger) -> Any:
     return jax.jit(program)(parts, 3)
 
 
+def nested(logger: jaxlog.Logger, outer: str, inner: str, order: str) -> Any:
+    """The batch divided twice, along axes "a" and then "b", by two transformations."""
+    given = jax.tree.map(
+        lambda x: jnp.moveaxis(x.reshape(3, 2, 2, 16, *x.shape[2:]), 0, 2), batch()
+    )
+    if order == "ba":  # the outer transformation is over the inner division
+        given = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), given)
+    program = partial(train, logger, ("a", "b"))
+    for kind, axis in ((inner, order[1]), (outer, order[0])):
+        program = dividing(program, kind, axis)
+    return (program if "pmap" in (outer, inner) else jax.jit(program))(given)
+
+
+def dividing(program: Callable[..., Any], kind: str, axis: str) -> Callable[..., Any]:
+    if kind == "vmap":
+        return jax.vmap(program, axis_name=axis)
+    if kind == "pmap":
+        return jax.pmap(program, axis_name=axis, devices=jax.devices()[:2])
+    return jax.shard_map(
+        lambda given: jax.tree.map(
+            lambda x: x[None], program(jax.tree.map(lambda x: x[0], given))[0]
+        ),
+        mesh=jax.make_mesh((2,), (axis,), axis_types=(AxisType.Auto,), devices=jax.devices()[:2]),
+        in_specs=PartitionSpec(axis),
+        out_specs=PartitionSpec(axis),
+        check_vma=False,
+    )
+
+
+NESTED = [
+    ("vmap", "vmap"),
+    ("pmap", "vmap"),
+    ("vmap", "pmap"),
+    ("shard_map", "vmap"),
+    ("vmap", "shard_map"),
+]
+
+
 def several_keys(events: list[Any]) -> list[Any]:
     return [
         (
@@ -136,8 +174,10 @@ def logged_by(
         sharded,
         sharded_explicitly,
         lanes,
+        *(partial(nested, outer=o, inner=i, order=n) for o, i in NESTED for n in ("ab", "ba")),
     ],
-    ids=["shard_map", "shard_map-untracked", "pmap", "sharded", "explicit", "named-vmap"],
+    ids=["shard_map", "shard_map-untracked", "pmap", "sharded", "explicit", "named-vmap"]
+    + [f"{o}-{i}-{n}" for o, i in NESTED for n in ("ab", "ba")],
 )
 def test_lines_and_episodes_are_those_of_one_device(
     program: Callable[[jaxlog.Logger], Any], make_logger: MakeLogger
@@ -263,6 +303,52 @@ def test_axes_that_are_not_named_are_refused(make_logger: MakeLogger) -> None:
         log(ones, 3)
     with pytest.raises(ValueError, match="a shard_map over only a of the mesh's axes a, b, where"):
         sharing(partial(log, axis_name="a"), axis_names={"a"})(ones)
+
+
+def test_each_seed_has_a_line_of_its_batch_over_devices_and_lanes(make_logger: MakeLogger) -> None:
+    """`pmap` of a `vmap` over seeds of a named `vmap`: how Stoix and Mava train."""
+    logger = make_logger(log_frequency=1, sample_frequency=1, num_samples=2)
+    returns = jnp.arange(2.0 * 3 * 2 * 4).reshape(
+        2, 3, 2, 4
+    )  # devices, seeds, batches, environments
+    where = returns % 3 == 0
+
+    def update(returns: jax.Array, where: jax.Array) -> None:
+        axes = ("device", "batch")
+        jaxlog.batch_step(logger, 0, {"episode_returns": returns}, where=where, axis_name=axes)
+
+    program = jax.vmap(jax.vmap(update, axis_name="batch"))
+    with logger.open() as run:
+        program = jax.pmap(program, axis_name="device", devices=jax.devices()[:2])
+        jax.block_until_ready(program(returns, where))
+    (event,) = run.sink("memory").metrics
+    assert run.arrived == 3
+    for seed, lane in enumerate(event.lanes):
+        whole = np.asarray(returns)[:, seed].reshape(-1)
+        marked = np.asarray(where)[:, seed].reshape(-1)
+        assert lane.metrics["episode_return_mean"] == whole[marked].mean()
+        assert lane.metrics["episode_count"] == marked.sum()
+        indices, valid = jaxlog.sample_indices_where(0, marked, 2)
+        shown = [e for e in run.sink("memory").episodes if e.lane == seed]
+        assert [e.episode["environment_id"] for e in shown] == sorted(indices[valid].tolist())
+        assert [e.episode["total_reward"] for e in shown] == whole[sorted(indices[valid])].tolist()
+
+
+def test_a_named_vmap_under_a_shard_map_that_checks_is_refused(make_logger: MakeLogger) -> None:
+    """JAX has no collectives there; without them there would be a line for each lane."""
+    logger = make_logger()
+
+    def log(x: jax.Array) -> jax.Array:
+        axes = ("devices", "batch")
+        jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name=axes)
+        return x
+
+    program = jax.shard_map(
+        jax.vmap(log, axis_name="batch"), mesh=mesh(), in_specs=SPEC, out_specs=SPEC
+    )
+    text = "got 'batch', the axis of a vmap, under a shard_map that checks .* check_vma=False"
+    with pytest.raises(ValueError, match=text):
+        jax.jit(program)(jnp.ones((2, 4)))
 
 
 @pytest.mark.parametrize("tracked", [True, False])

@@ -116,6 +116,23 @@ def test_picks_of_a_divided_mask_are_those_of_the_whole(
         assert valid[i].tolist() == expected[1].tolist()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("width", [1, 3, 5000])
+def test_picks_of_a_mask_divided_along_several_axes_are_those_of_the_whole(
+    width: int, share: float
+) -> None:
+    mask = np.random.default_rng(1).random((2, 12 * width)) < share
+    shares = np.moveaxis(mask.reshape(2, 2, 3, 2, width), 0, 3)  # [i, j, k, 2, width]
+    pick = lambda m: sample_indices_where(3, m, 7, axis_name=("i", "j", "k"))  # noqa: E731
+    for axis in ("k", "j", "i"):
+        pick = jax.vmap(pick, axis_name=axis)
+    indices, valid = pick(shares)
+    expected = sample_indices_where(3, mask, 7)
+    for place in np.ndindex(2, 3, 2):
+        assert indices[place].tolist() == expected[0].tolist()
+        assert valid[place].tolist() == expected[1].tolist()
+
+
 @pytest.mark.parametrize("shape", [(400,), (80_000,), (6, 8)])
 def test_a_mask_on_explicit_mesh_axes_will_do(shape: tuple[int, ...]) -> None:
     mask = np.random.default_rng(0).random(shape) < 0.3
