@@ -38,18 +38,30 @@ class EpisodeTracker:
         return EpisodeTracker(jnp.zeros(shape, np.float32), jnp.zeros(shape, np.int32))
 
     def step(
-        self, reward: ArrayLike, terminated: ArrayLike, truncated: ArrayLike | None = None
+        self,
+        reward: ArrayLike,
+        terminated: ArrayLike,
+        truncated: ArrayLike | None = None,
+        *,
+        first: ArrayLike | None = None,
     ) -> tuple[EpisodeTracker, dict[str, jax.Array], jax.Array]:
-        """Takes what a step of the environments gave.
+        """Adds one step of the environments.
 
         Works under `jit`, `vmap` and `scan`. The numbers are those of gymnax's `LogWrapper`, and of
         the wrappers made after it.
+
+        An environment that resets itself in the step that ends an episode (gymnax, brax, pgx) needs
+        no `first`. One that resets itself in the step *after* it (dm_env, navix, gymnasium's vector
+        environments) has a row between two episodes that belongs to neither. `first` marks it.
 
         Args:
           reward: real, of the tracker's shape.
           terminated: `bool`, of that shape: the episode has come to its end; or that it is done,
             however it came to be.
           truncated: `bool`, of that shape: it was cut off. Never, if None.
+          first: `bool`, of that shape: this row only resets the environment, as `first()` of a
+            dm_env `TimeStep` says. It is no step and ends nothing: its reward is ignored, and the
+            episode that follows begins at 0. Never, if None.
 
         Returns:
           The tracker for the next step; the metrics `episode_returns` and `episode_lengths`; and
@@ -58,7 +70,7 @@ class EpisodeTracker:
           gathered so far.
 
         Raises:
-          TypeError: `terminated` or `truncated` is not bool.
+          TypeError: `terminated`, `truncated` or `first` is not bool.
           ValueError: a shape is not the tracker's.
 
         >>> tracker = EpisodeTracker.empty(2)
@@ -66,9 +78,18 @@ class EpisodeTracker:
         >>> tracker, metrics, ended = tracker.step(jnp.ones(2), jnp.array([True, False]))
         >>> metrics["episode_returns"][ended].tolist(), metrics["episode_lengths"][ended].tolist()
         ([2.0], [2])
+
+        The second environment resets itself in the third step, and is one step behind then:
+
+        >>> tracker, metrics, ended = tracker.step(
+        ...     jnp.ones(2), jnp.array([False, False]), first=jnp.array([False, True])
+        ... )
+        >>> tracker.returns.tolist(), tracker.lengths.tolist()
+        ([1.0, 0.0], [1, 0])
         """
         reward = jnp.asarray(reward)
-        flags = {"terminated": terminated} | ({} if truncated is None else {"truncated": truncated})
+        given = {"terminated": terminated, "truncated": truncated, "first": first}
+        flags = {name: flag for name, flag in given.items() if flag is not None}
         for name, value in (("reward", reward), *flags.items()):
             if np.shape(value) != self.returns.shape:
                 raise ValueError(
@@ -85,6 +106,10 @@ class EpisodeTracker:
             ended |= jnp.asarray(truncated)
         returns = self.returns + reward.astype(self.returns.dtype)
         lengths = self.lengths + np.int32(1)
+        if first is not None:
+            first = jnp.asarray(first)
+            ended &= ~first
+            returns, lengths = (jnp.where(first, 0, counted) for counted in (returns, lengths))
         going_on = EpisodeTracker(
             jnp.where(ended, np.float32(0), returns), jnp.where(ended, np.int32(0), lengths)
         )
