@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog.names import EPISODE_COUNT, UPDATE_COUNT
+
 Scalar = bool | int | float | np.generic
 """A value of a metric or a label. A float32 of the program stays `np.float32`."""
 
@@ -41,13 +43,29 @@ class Key:
     Attributes:
       category: the group it belongs to, one of `names.CATEGORIES`.
       stem: what it is of: `episode_return`; for a scalar, its name.
-      statistic: what is told of it: `mean`, or `histogram`, whose value is a `Histogram`; empty for
-        a scalar.
+      statistic: which statistic of it: `mean`, or `histogram`, whose value is a `Histogram`; empty
+        for a scalar.
+      metric: the metric, as the program names it: `episode_returns`; empty for the counts of
+        episodes and updates, and where it is not known.
     """
 
     category: str
     stem: str
     statistic: str
+    metric: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What its value is.
+
+        `scalar`: a number of the program (in a window, its mean over the updates). `statistic`: one
+        over the episodes. `count`: how many episodes, updates or values that is of. `histogram`.
+        """
+        if self.statistic in ("count", "nonfinite"):
+            return "count"
+        if self.statistic:
+            return "histogram" if self.statistic == "histogram" else "statistic"
+        return "count" if self.stem in (EPISODE_COUNT, UPDATE_COUNT) else "scalar"
 
 
 @dataclass(frozen=True)
@@ -81,6 +99,7 @@ class MetricsEvent:
       keys: what each key is that a lane can have, in the order they are written.
       over_lanes: by statistic, the values over all lanes, by key; as the settings ask for.
       num_lanes: how many lanes the program has, logging or not; 1 without `vmap`.
+      finite: whether all values are known to be finite; False where nobody has looked.
     """
 
     name: str
@@ -91,6 +110,7 @@ class MetricsEvent:
     keys: Mapping[str, Key]
     over_lanes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     num_lanes: int = 1
+    finite: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxlog._format.keys import key_name
 from jaxlog.events import Key
 from jaxlog.names import EPISODE_COUNT, UPDATE_COUNT, look_up
 
@@ -69,8 +70,7 @@ class Column:
     @property
     def key(self) -> str:
         """As sinks write it."""
-        stem, statistic = self.info.stem, self.info.statistic
-        return f"{stem}_{statistic}" if statistic else stem
+        return key_name(self.info)
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,12 @@ class Schema:
             present = ("aggregates", metric, "present")
             presence = field.path if statistic == "nonfinite" else present
             stem = name.stem if statistic else metric
-            columns.append(Column(Key(name.category, stem, statistic), field.path, presence))
+            columns.append(
+                Column(Key(name.category, stem, statistic, metric), field.path, presence)
+            )
         for field in self.section("scalars"):
             metric = field.path[1]
-            columns.append(Column(Key(look_up(metric).category, metric, ""), field.path))
+            columns.append(Column(Key(look_up(metric).category, metric, "", metric), field.path))
         return columns
 
     def _place_on_a_line(self, field: Field) -> tuple[int, bool]:

@@ -10,25 +10,22 @@ from typing import Any
 
 import orjson
 
+from jaxlog._format.keys import Keys
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
-    Key,
     Lane,
     MetricsEvent,
     StepEvent,
     TaskEvent,
 )
-from jaxlog.graph.summary import STATISTICS, quantile
 from jaxlog.host.single import EPISODE
-from jaxlog.names import EPISODE_COUNT, KNOWN, UPDATE_COUNT, look_up
+from jaxlog.names import EPISODE_COUNT
 from jaxlog.sinks.jsonl import METRICS, START
 
 BLOCK = 2**16
 """The bytes that are read at a time, from a file's end towards its beginning."""
-
-_CATEGORIES = {name.stem: name.category for name in KNOWN.values()}
 
 
 def count(path: Path) -> int:
@@ -106,14 +103,20 @@ def head(path: Path, line: bytes) -> bytes:
     return line if is_of_one_line(path) else b",".join(line.split(b",", 2)[:2])
 
 
-def events(path: Path, lines: Iterable[bytes]) -> Iterator[Event]:
-    """The events of some lines of a file; what is no line of jaxlog's is left out."""
+def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Event]:
+    """The events of some lines of a file; what is no line of jaxlog's is left out.
+
+    Args:
+      path: of the file.
+      lines: of it.
+      calls: what run.json has under `calls`: what each key means.
+    """
     call = _call(path)
     for _, group in groupby(lines, lambda line: head(path, line)):
         found = [line for line in map(read, group) if line is not None]
         try:
             if call is not None:
-                yield from _metrics(call, found)
+                yield from _metrics(call, found, calls)
             else:
                 for line in found:
                     yield _READERS[path.stem](line)
@@ -135,7 +138,7 @@ def read(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _metrics(call: str, lines: list[dict[str, Any]]) -> Iterator[MetricsEvent]:
+def _metrics(call: str, lines: list[dict[str, Any]], calls: Any) -> Iterator[MetricsEvent]:
     lanes = tuple(
         Lane(
             int(line["lane"]),
@@ -149,14 +152,15 @@ def _metrics(call: str, lines: list[dict[str, Any]]) -> Iterator[MetricsEvent]:
     if not lanes:
         return
     keys = dict.fromkeys(key for lane in lanes for key in lane.metrics)
-    of_episodes = EPISODE_COUNT in keys
+    described = calls.get(call) if isinstance(calls, Mapping) else None
+    meaning = Keys(described, of_episodes=EPISODE_COUNT in keys)
     yield MetricsEvent(
         call,
         int(lines[0]["step"]),
         _env_step(lines[0]),
         _time(lines[0]),
         lanes,
-        {key: key_of(key, of_episodes=of_episodes) for key in keys},
+        {key: meaning[key] for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
     )
 
@@ -182,21 +186,6 @@ def _values(line: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: value for key, value in values.items() if isinstance(value, int | float)}
-
-
-def key_of(key: str, *, of_episodes: bool) -> Key:
-    """What a key is, as far as its name tells.
-
-    Args:
-      key: as it stands on a line.
-      of_episodes: whether the line has aggregates of episodes.
-    """
-    stem, _, statistic = key.rpartition("_")
-    known = statistic in STATISTICS or statistic == "rate" or quantile(statistic) is not None
-    scalar = key in KNOWN or key in (EPISODE_COUNT, UPDATE_COUNT)
-    if scalar or not (stem and known and of_episodes):
-        stem, statistic = key, ""
-    return Key(_CATEGORIES.get(stem, look_up(stem).category), stem, statistic)
 
 
 def _episode(line: Mapping[str, Any]) -> EpisodeEvent:

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import tyro
 
+from jaxlog._format.keys import key_from_name
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.facts import facts, last_events
 from jaxlog.cli.files import whole
-from jaxlog.cli.lines import key_of
 from jaxlog.explore.finding import run_files
 from jaxlog.explore.run_data import RunData
 from jaxlog.explore.runs_data import read_runs
@@ -69,7 +69,7 @@ def _page(found: Sequence[RunData], names: Sequence[str]) -> str:
         raise CommandError(
             f"report: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
         ) from None
-    return page(found, names, summaries, key_of, datetime.now().astimezone())
+    return page(found, names, summaries, key_from_name, datetime.now().astimezone())
 
 
 def _summary(one: RunData) -> Summary:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import jax
 
+from jaxlog._format.keys import quantile
 from jaxlog.graph.statistics import Moments
 
 
@@ -44,19 +44,6 @@ STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {
     "count": lambda moments: moments.count,
 }
 """What the setting `statistics` chooses from, beside quantiles: a name, and a function."""
-
-
-def quantile(name: str) -> float | None:
-    """The quantile that a statistic's name means; None where it means none.
-
-    >>> quantile("p95"), quantile("median"), quantile("mean"), quantile("p101")
-    (0.95, 0.5, None, None)
-    """
-    if name == "median":
-        return 0.5
-    found = re.fullmatch(r"p([0-9]{1,3}(?:\.[0-9]+)?)", name)
-    percent = float(found[1]) if found else 101.0
-    return percent / 100 if percent <= 100 else None
 
 
 def statistic(moments: Moments, name: str) -> jax.Array:

@@ -15,11 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxlog._format.keys import quantile
 from jaxlog.graph import devices
 from jaxlog.graph.histogram import histogram
 from jaxlog.graph.quantiles import QuantileSketch
 from jaxlog.graph.statistics import Moments, count_of, stacked_moments
-from jaxlog.graph.summary import Told, quantile, statistic
+from jaxlog.graph.summary import Told, statistic
 
 
 @jax.tree_util.register_dataclass

@@ -61,7 +61,8 @@ class Decoder:
         if lane_labels:
             labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
         logged = np.flatnonzero(due & METRICS_DUE)
-        metrics = dict(zip(logged.tolist(), self._metric_rows(words[logged]), strict=True))
+        rows_logged, finite = self._metric_rows(words[logged])
+        metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
         records: list[list[Event]] = []
@@ -85,6 +86,7 @@ class Decoder:
                     self._keys,
                     over_lanes(self._over_lanes, at_step[step], self._keys),
                     num_lanes,
+                    finite,
                 )
                 for step in sorted(at_step)
             ]
@@ -101,24 +103,43 @@ class Decoder:
         per_update = self._env_steps_per_update
         return None if per_update is None else (step + 1) * per_update
 
-    def _metric_rows(self, words: np.ndarray) -> list[dict[str, Any]]:
+    def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool]:
+        """The values of some records by key, and whether all of them are finite."""
         read = functools.cache(lambda *path: self.schema.read(words, *path))
         columns = self.schema.columns
         keys = [column.key for column in columns]
         rows = _rows(keys, [read(*column.path) for column in columns], len(words))
         edges = dict(self.schema.edges)
+        finite = True
         for column in columns:
+            values = read(*column.path)
             if column.info.statistic == "histogram":
                 for row in rows:
                     below, *counts, above = row[column.key].tolist()
                     bounds = edges[column.path[1]]
                     row[column.key] = Histogram(bounds, tuple(counts), below, above)
-        # No episode, no value: never a zero in its place.
+            elif values.dtype.kind in "fV":
+                sound = np.isfinite(values)
+                if column.presence is not None:
+                    sound |= read(*column.presence) == 0
+                finite = finite and bool(sound.all())
         for column in columns:
-            if column.presence is not None:
-                for row in np.flatnonzero(read(*column.presence) == 0).tolist():
-                    del rows[row][column.key]
-        return rows
+            if column.presence is None:
+                continue
+            # No episode, no value: never a zero in its place.
+            absent = read(*column.presence) == 0
+            # Where there were values and none was finite, it is NaN: that is not the same.
+            nonfinite = ("aggregates", column.path[1], "nonfinite")
+            if nonfinite in self.schema.offsets and column.info.kind != "histogram":
+                diverged = absent & (read(*nonfinite) > 0)
+                absent &= ~diverged
+                if column.info.kind != "count" and diverged.any():  # a count of 0 is right
+                    finite = False
+                    for row in np.flatnonzero(diverged).tolist():
+                        rows[row][column.key] = type(rows[row][column.key])(np.nan)
+            for row in np.flatnonzero(absent).tolist():
+                del rows[row][column.key]
+        return rows, finite
 
     def _episodes(
         self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int

@@ -47,7 +47,7 @@ def metrics_event(
         )
         for i in range(num_lanes)
     )
-    keys = {key: Key(look_up(key).category, key, "") for key in arrays}
+    keys = {key: Key(look_up(key).category, key, "", key) for key in arrays}
     return MetricsEvent(name, step, env_step, time.time(), lanes, keys, {}, num_lanes)
 
 

@@ -12,16 +12,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
+from jaxlog._format.run_file import FORMAT
 from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
 from jaxlog.host.directory import RUN_FILE, Directory
 from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
+from jaxlog.host.logged import Logged
 from jaxlog.host.progress import Positions, Progress, State, nowhere
 from jaxlog.host.replays import Replays
 from jaxlog.host.single import EPISODE, SingleEnvironment
@@ -90,13 +93,16 @@ class Run:
         self._barrier = barrier
         self._detach = detach
         self._directory = directory
-        self._facts = dict(facts or {})
+        self._facts = {"format": FORMAT, **(facts or {})}
+        self._saving = threading.Lock()
+        self._concluded = False
         self._strict = strict
         self._lock = threading.Lock()
         self._ending = threading.RLock()  # held by who closes it
         self._env_steps_per_update = env_steps_per_update
         self._replays = Replays()
         self._progress = Progress()
+        self._logged = Logged({})
         self._said_lanes = False
         self._status = "running"
         self._closed = False
@@ -118,6 +124,9 @@ class Run:
         progress, directory = self._progress, self._directory
         if directory is not None:
             self.info = progress.go_on(self.info, directory, state)
+            self._logged = Logged(directory.previous or {})
+            if self.info.resumes_at is not None:
+                self._logged.tally.cut(self.info.resumes)
         infos = [
             dataclasses.replace(
                 self.info,
@@ -140,7 +149,8 @@ class Run:
         self._save()
         _open_runs.append(self)
         self._workers = [
-            Worker(sink, own, self._decode) for sink, own in zip(self._sinks, infos, strict=True)
+            Worker(sink, own, self._decode, partial(self._note, number))
+            for number, (sink, own) in enumerate(zip(self._sinks, infos, strict=True))
         ]
         opened = [worker.wait_until_open() for worker in self._workers]
         # What a sink has Python do at its end (W&B does) is done after the run is closed.
@@ -432,7 +442,8 @@ class Run:
         nothing = fails and not (self.arrived or self._progress.marked or resumed)
         if nothing and self._directory is not None:
             if "status" in self._facts:  # else what is there is of another run
-                with contextlib.suppress(OSError):
+                with self._saving, contextlib.suppress(OSError):
+                    self._concluded = True
                     self._directory.forget()
         elif "status" in self._facts:
             self._facts |= {
@@ -446,7 +457,7 @@ class Run:
             if error is not None:
                 self._facts["error"] = text(f"{type(error).__name__}: {error}")
             try:
-                self._save()
+                self._save(last=True)
             except OSError as failed:
                 _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, failed)
         if self._directory is not None:
@@ -480,9 +491,25 @@ class Run:
             labels = ()
         return decoder.events(arrivals, labels)
 
-    def _save(self) -> None:
-        if self._directory is not None:
-            self._directory.save(self._facts)
+    def _note(self, number: int, event: Event) -> None:
+        """Notes what run.json says about an event, on the thread of the sink of a number.
+
+        Each sink has the event: that of the first that is not off counts.
+        """
+        if not isinstance(event, MetricsEvent):
+            return
+        if any(not worker.is_off for worker in self._workers[:number]):
+            return
+        if self._logged.add(event):
+            with contextlib.suppress(OSError):  # tried again when the run is closed
+                self._save()
+
+    def _save(self, *, last: bool = False) -> None:
+        # Whoever comes second has the later facts.
+        with self._saving:
+            if self._directory is not None and not self._concluded:
+                self._directory.save(self._facts | self._logged.facts())
+            self._concluded = self._concluded or last
 
 
 _open_runs: list[Run] = []

@@ -93,6 +93,7 @@ class Worker:
       sink: not opened yet.
       info: what it is opened with.
       decode: the events of each of some arrivals of one site and one number of lanes.
+      note: called with each event before it is written, on the sink's thread.
 
     Attributes:
       kind: the sink's, by which messages call it.
@@ -104,7 +105,13 @@ class Worker:
       errors: what it raised, the first of each kind of call.
     """
 
-    def __init__(self, sink: Sink, info: RunInfo, decode: Decode) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        info: RunInfo,
+        decode: Decode,
+        note: Callable[[Event], None] = lambda _: None,
+    ) -> None:
         self.kind: str = sink.settings.kind
         self.sink = sink
         self.arrived = 0
@@ -114,6 +121,7 @@ class Worker:
         self.errors: dict[str, BaseException] = {}
         self._info = info
         self._decode = decode
+        self._note = note
         self._queue: collections.deque[Arrival | Question] = collections.deque()
         self._bytes = 0
         self._unflushed = 0
@@ -135,6 +143,11 @@ class Worker:
     def account(self) -> Account:
         """How it is doing, now."""
         return Account(self.kind, self.arrived, self.written, self.failure, self._off)
+
+    @property
+    def is_off(self) -> bool:
+        """Whether it is switched off."""
+        return self._off
 
     @property
     def lost(self) -> int:
@@ -304,6 +317,7 @@ class Worker:
         self._unflushed = 0
 
     def _write_event(self, event: Event) -> bool:
+        self._note(event)
         match event:
             case MetricsEvent():
                 self._reached(event.name, event.step)

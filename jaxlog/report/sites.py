@@ -35,7 +35,7 @@ BESIDE = ("std", "min", "max")
 class KeyOf(Protocol):
     """What the name of a column means."""
 
-    def __call__(self, key: str, /, *, of_episodes: bool) -> Key:
+    def __call__(self, name: str, /, *, of_episodes: bool) -> Key:
         """Of a line that has aggregates of episodes, or has none."""
         ...
 

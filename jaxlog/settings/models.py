@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from jaxlog.graph.summary import STATISTICS, quantile
+from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog.settings.environment import in_ci
 from jaxlog.settings.wording import key_of, shown
 from jaxlog.sinks import kinds, sink_class

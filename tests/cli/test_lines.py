@@ -21,7 +21,9 @@ from tests.cli.conftest import Logged
 
 
 def read(path: Path, start: int = 0) -> list[Any]:
-    return list(lines.events(path, (line for _, line in lines.forwards(path, start))))
+    facts = path.parent / "run.json"
+    calls = orjson.loads(facts.read_bytes())["calls"] if facts.exists() else None
+    return list(lines.events(path, (line for _, line in lines.forwards(path, start)), calls))
 
 
 def as_numbers(values: Any) -> dict[str, Any]:

@@ -99,12 +99,21 @@ def test_what_is_not_finite_is_null_and_named(make_logger: MakeLogger, tmp_path:
     (line,) = read(tmp_path / "batch_metrics.jsonl")
     assert line["metrics"] == {
         "episode_count": 1,
+        "episode_return_mean": None,  # there was an episode, and it was not finite
+        "episode_return_std": None,
+        "episode_return_min": None,
+        "episode_return_max": None,
         "episode_return_nonfinite": 1,
         "policy_loss": None,
         "value_loss": None,
         "entropy": 1.0,
     }
-    assert line["nonfinite"] == {"policy_loss": "nan", "value_loss": "-inf", "scale": "inf"}
+    returns = {f"episode_return_{name}": "nan" for name in ("mean", "std", "min", "max")}
+    assert line["nonfinite"] == returns | {
+        "policy_loss": "nan",
+        "value_loss": "-inf",
+        "scale": "inf",
+    }
     (line,) = read(tmp_path / "episodes.jsonl")
     assert line["episode"]["total_reward"] is None
     assert line["details"]["state"] == [1.0, None]

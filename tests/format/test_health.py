@@ -1,0 +1,137 @@
+"""A run's health: which lanes died and since when, what is missing, what is lost."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import jaxlog
+from jaxlog._format.health import Health, Tally, health_of
+from jaxlog.events import Key, Lane, MetricsEvent
+from tests.conftest import MakeLogger
+
+
+def event(step: int, values: list[float | None], name: str = "train") -> MetricsEvent:
+    lanes = tuple(
+        Lane(i, {}, {} if value is None else {"loss": value}) for i, value in enumerate(values)
+    )
+    keys = {"loss": Key("training", "loss", "")}
+    return MetricsEvent(name, step, None, 0.0, lanes, keys, {}, len(values))
+
+
+VALUE = st.sampled_from([1.0, math.nan, math.inf, None])
+
+
+@given(st.lists(st.lists(VALUE, min_size=3, max_size=3), min_size=1, max_size=8))
+def test_a_lane_has_diverged_if_its_last_value_is_not_finite(
+    table: list[list[float | None]],
+) -> None:
+    tally = Tally()
+    for step, values in enumerate(table):
+        tally.add(event(step, values))
+    expected = {}
+    for lane in range(3):
+        own = [(step, row[lane]) for step, row in enumerate(table) if row[lane] is not None]
+        for step, value in reversed(own):
+            if math.isfinite(value):
+                break
+            expected[lane] = step
+    found = tally.diverged()
+    assert (found.since if found else {}) == expected
+    again = Tally(json.loads(json.dumps(tally.to_json())))
+    assert again.diverged() == found
+    assert again.nonfinite() == tally.nonfinite()
+
+
+@given(st.permutations(range(6)))
+def test_the_order_in_which_steps_come_says_nothing(order: list[int]) -> None:
+    values = [1.0, math.nan, math.nan, math.nan, math.nan, math.nan]
+    tally = Tally()
+    for step in order:
+        tally.add(event(step, [values[step]]))
+    found = tally.diverged()
+    assert found is not None
+    assert found.since == {0: 1}
+
+
+def test_one_that_recovers_has_not_diverged_and_is_not_forgotten() -> None:
+    tally = Tally()
+    for step, value in enumerate([1.0, math.nan, 2.0]):
+        tally.add(event(step, [value]))
+    assert tally.diverged() is None
+    assert tally.nonfinite() == {"train": {"loss": (1, 1)}}
+
+
+def test_what_comes_again_after_a_resume_is_forgotten() -> None:
+    tally = Tally()
+    for step, values in enumerate([[1.0, math.nan], [1.0, math.nan], [math.nan, math.nan]]):
+        tally.add(event(step, list(values)))
+    tally.cut({"train": 2})
+    found = tally.diverged()
+    assert found is not None
+    assert found.since == {1: 0}
+    tally.add(event(2, [1.0, 1.0]))
+    assert tally.diverged() is None
+    tally.add(event(3, [math.nan, 1.0]))
+    tally.cut({})
+    assert (tally.diverged(), tally.nonfinite()) == (None, {})
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "done", "expected"),
+    [
+        ({}, "finished", None, ""),
+        ({"total_steps": 100}, "finished", 100, ""),
+        ({"total_steps": 100}, "finished", 60, "unfinished (60 of 100 updates)"),
+        ({"total_steps": 100}, "killed", 60, "unfinished (60 of 100 updates)"),
+        ({"total_steps": 100}, "killed", 100, ""),
+        ({"total_steps": 100, "steps": {"batch": 59}}, "failed", None,
+         "unfinished (60 of 100 updates)"),
+        ({}, "failed", None, "unfinished (failed)"),
+        ({}, "interrupted", 1200, "unfinished (interrupted after 1,200 updates)"),
+        ({"total_steps": 100}, "running", 60, ""),
+        ({"total_steps": 100}, "unknown", 60, ""),
+        ({"sinks": [{"kind": "jsonl", "lost": 3}, {"lost": "x"}, 3]}, "finished", None,
+         "records lost (3)"),
+        ({"sinks": 3, "health": {"a": 1, "b": {"lanes": "x"}}}, "finished", None, ""),
+    ],
+)  # fmt: skip
+def test_in_words(facts: Mapping[str, Any], status: str, done: int | None, expected: str) -> None:
+    found = health_of(facts, status, done)
+    assert str(found) == expected
+    assert bool(found) == bool(expected)
+    assert isinstance(found, Health)
+
+
+def test_run_json_has_it_after_a_run_and_after_a_kill(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(total_steps=8, log_frequency=1, sinks=[{"kind": "jsonl"}])
+
+    def train(seed: jax.Array) -> None:
+        def update(carry: None, step: jax.Array) -> tuple[None, None]:
+            returns = jnp.where((seed == 1) & (step >= 5), jnp.nan, 1.0) + jnp.zeros(2)
+            ended = jnp.full(2, step != 7)  # nothing ends at the last
+            jaxlog.batch_step(logger, step, {"episode_returns": returns}, where=ended)
+            return carry, None
+
+        jax.lax.scan(update, None, jnp.arange(8))
+
+    with logger.open(tmp_path) as run:
+        jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
+        run.flush()
+        facts = json.loads((tmp_path / "run.json").read_text())
+        assert str(health_of(facts, "running")) == "diverged (1 of 3 lanes, from update 5)"
+    facts = json.loads((tmp_path / "run.json").read_text())
+    found = health_of(facts, facts["status"])
+    assert str(found) == "diverged (1 of 3 lanes, from update 5)"
+    assert found.why == "episode_return_mean, episode_return_std, episode_return_min and 1 more"
