@@ -120,7 +120,7 @@ def test_the_last_lines_of_a_run_that_has_ended(command: Command, logged: Logged
     assert len(found) == 8
     assert found[0] == (
         "batch · update 25/25  episode_count 7.667 ± 0.47  episode_return_mean 28.67 ± 0.62  "
-        "success_rate 1  learning_rate 5.96e-08  critic_loss inf"
+        "success_rate 1  learning_rate 5.96e-08  critic_loss 0.04 (2 of 3 lanes)"
     )
     assert found[1].startswith("batch · update 25/25  episode of lane 0  environment_id ")
     assert "success yes" in found[1]

@@ -264,4 +264,36 @@ def test_numbers_that_are_not_finite_are_shown(
     logger = make_logger(sinks=[{"kind": "console"}])
     with logger.open():
         jaxlog.batch_step(logger, 0, {"policy_loss": np.float32(np.nan), "[bold]x": np.inf})
-    assert capsys.readouterr().out == "batch · update 1  policy_loss nan  [bold]x inf\n"
+    assert capsys.readouterr().out == "batch · update 1  policy_loss NaN  [bold]x inf\n"
+
+
+def test_lanes_that_diverged_are_counted_and_not_averaged(
+    make_logger: MakeLogger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "console"}])
+    loss = jnp.array([np.nan, 98.0, 102.0, np.inf, 98.0, -np.inf, 102.0, np.nan])
+    with logger.open() as run:
+        every = jax.vmap(
+            lambda step, loss: jaxlog.batch_step(logger, step, {"loss": loss}), (None, 0)
+        )
+        every(0, loss)
+        every(1, jnp.full(8, np.nan))
+        every(2, jnp.ones(8))
+        run.flush()
+    assert capsys.readouterr().out == (
+        "batch · update 1  loss 100 ± 2 (4 of 8 lanes)\n"
+        "batch · update 2  loss NaN (0 of 8 lanes)\n"
+        "batch · update 3  loss 1\n"
+    )
+
+
+@pytest.mark.parametrize("statistics", [["mean", "std"], ["median"]])
+def test_values_of_single_episodes_that_are_not_finite_are_counted(
+    make_logger: MakeLogger, capsys: pytest.CaptureFixture[str], statistics: list[str]
+) -> None:
+    logger = make_logger(sinks=[{"kind": "console"}], statistics={"default": statistics})
+    returns = jnp.array([1.0, np.nan, 3.0, np.inf])
+    with logger.open():
+        jaxlog.batch_step(logger, 0, {"episode_returns": returns})
+    said = "_mean 2 (2 not finite)" if "mean" in statistics else "_nonfinite 2"
+    assert capsys.readouterr().out == f"batch · update 1  episode_count 4  episode_return{said}\n"

@@ -116,6 +116,28 @@ def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_a_cross() -> Non
     assert row(shown, "late") == ["7", "▄"]
 
 
+def test_a_row_says_how_many_lanes_are_alive() -> None:
+    picture = a_picture()
+    nan = math.nan
+    for step, lanes in enumerate(([1.0, 3.0], [nan, 5.0], [nan, nan], [nan, 7.0])):
+        picture.add(event(step, [{"a": value, "b": 1.0} for value in lanes]))
+        if step == 2:
+            assert row(drawn(picture), "a") == ["NaN", "(0", "of", "2", "lanes)", "▁█x"]
+    shown = drawn(picture)
+    assert row(shown, "a") == ["7", "(1", "of", "2", "lanes)", "▲", "+2", "▁▅x█"]
+    assert row(shown, "b") == ["1", "=", "▄▄▄▄"]
+
+
+def test_a_row_says_how_many_values_were_not_finite() -> None:
+    keys = {f"bonus_{name}": Key("other", "bonus", name) for name in ("mean", "nonfinite", "count")}
+    lane = Lane(0, {}, {"bonus_mean": 2.0, "bonus_nonfinite": 26, "bonus_count": 64})
+    picture = a_picture()
+    picture.add(MetricsEvent("batch", 0, None, BEGAN, (lane,), keys))
+    shown = drawn(picture)
+    assert row(shown, "bonus") == ["2", "(26", "not", "finite)"]
+    assert row(shown, "bonus_count")[0] == "64"
+
+
 def test_a_history_is_as_long_as_a_trend_however_much_comes() -> None:
     history = History()
     for step in range(10_000):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog.names import CATEGORIES, KNOWN
-from jaxlog.sinks.console.values import Value, over_lanes, told
+from jaxlog.sinks.console.values import Shown, over_lanes, told
 
 LENGTH = 20
 """How many lines a trend is of."""
@@ -40,7 +40,7 @@ class Told(NamedTuple):
     """
 
     category: str
-    shown: Value | str
+    shown: Shown | str
     trend: float | None
     beside: Mapping[str, float] = {}
 
@@ -56,14 +56,14 @@ class Row(NamedTuple):
     """
 
     category: str
-    shown: Value | str | None
+    shown: Shown | str | None
     beside: Mapping[str, float]
     trend: Sequence[float | None]
 
     @property
     def change(self) -> float | None:
         """The difference between the last number and the finite one before it."""
-        if not isinstance(self.shown, Value) or not self.trend or self.trend[-1] is None:
+        if not isinstance(self.shown, Shown) or not self.trend or self.trend[-1] is None:
             return None
         finite = [value for value in self.trend[:-1] if value is not None and math.isfinite(value)]
         change = self.trend[-1] - finite[-1] if finite else math.nan
@@ -222,18 +222,18 @@ def _of_metrics(event: MetricsEvent) -> dict[str, Told]:
     beside: dict[str, dict[str, float]] = {}
     for key, value in values.items():
         if event.keys[key].statistic in BESIDE:
-            beside.setdefault(event.keys[key].stem, {})[event.keys[key].statistic] = value.value
+            beside.setdefault(event.keys[key].stem, {})[event.keys[key].statistic] = value.middle
     found = {}
     for key, value in values.items():
         info = event.keys[key]
         if info.statistic == "mean":
-            found[info.stem] = Told(info.category, value, value.value, beside.pop(info.stem, {}))
+            found[info.stem] = Told(info.category, value, value.middle, beside.pop(info.stem, {}))
         elif info.statistic not in BESIDE:
-            found[key] = Told(info.category, value, value.value)
+            found[key] = Told(info.category, value, value.middle)
     for key, value in values.items():  # a statistic whose metric has no mean to stand beside
         info = event.keys[key]
         if info.statistic in beside.get(info.stem, {}):
-            found[key] = Told(info.category, value, value.value)
+            found[key] = Told(info.category, value, value.middle)
     return found
 
 
@@ -246,5 +246,5 @@ def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, Told]:
             trend = {"yes": 1.0, "no": 0.0}.get(value)
             found[name] = Told(category, value, trend)
         else:
-            found[name] = Told(category, Value(value), value)
+            found[name] = Told(category, Shown(value), value)
     return found

@@ -30,10 +30,14 @@ def line(event: Event, total_steps: int | None) -> str:
 
 def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
     """One line of a call site: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
+    values = over_lanes(event)
+    told_of = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
     shown = [
         f"{plain(key)} {value}"
-        for key, value in over_lanes(event).items()
-        if event.keys[key].statistic in _SHOWN
+        for key, value in values.items()
+        for stem, statistic in [(event.keys[key].stem, event.keys[key].statistic)]
+        if statistic in _SHOWN
+        or (statistic == "nonfinite" and stem not in told_of and value.middle)
     ]
     return f"{event.name} · update {event.step + 1}{_of(total_steps)}  {'  '.join(shown)}"
 

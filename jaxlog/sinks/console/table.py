@@ -10,7 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
-from jaxlog.sinks.console.values import Value, number, plain
+from jaxlog.sinks.console.values import Shown, number, plain
 
 GAP = 2
 """The columns of a terminal between two of a table."""
@@ -194,13 +194,12 @@ def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
 
 
 def _value(row: Row) -> tuple[str, str]:
-    """The value, and its spread over lanes."""
+    """The value, and what stands behind it: its spread over lanes, and what it leaves out."""
     if row.shown is None:
         return NOTHING, ""
     if isinstance(row.shown, str):
         return plain(row.shown)[:NAME_WIDTH], ""
-    value = number(row.shown.value)
-    return value, str(row.shown)[len(value) :]
+    return number(row.shown.middle), row.shown.beside
 
 
 def _cell(row: Row, column: str) -> str:
@@ -232,12 +231,14 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
     match column:
         case "last":
             value, spread = _value(row)
-            wrong = isinstance(row.shown, Value) and not math.isfinite(row.shown.value)
+            shown = row.shown if isinstance(row.shown, Shown) else None
+            wrong = shown is not None and not math.isfinite(shown.middle)
             padded = value.rjust(widths["value"])
             text = Text(padded, "bold red" if wrong else "bold")
             # A text of a summary may be wider than the numbers.
             rest = max(0, widths["last"] - cell_len(padded))
-            return Text.assemble(text, (set_cell_size(spread, rest), "dim"))
+            style = "red" if shown is not None and shown.left_out else "dim"
+            return Text.assemble(text, (set_cell_size(spread, rest), style))
         case "change":
             change = row.change or 0.0
             style = "dim"

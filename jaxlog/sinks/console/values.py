@@ -3,72 +3,81 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxlog._format.across_lanes import values_across_lanes
 from jaxlog.events import MetricsEvent
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_TOLD_WITH_SPREAD = ("", "mean", "rate")
-"""The statistics of which lanes have a mean and a spread; of others, a mean."""
+COUNTS = ("count", "nonfinite")
+"""The statistics that values that are not finite do not change, or are."""
 
 
-class Value(NamedTuple):
-    """What all lanes have of one key.
+class Shown(NamedTuple):
+    """What is shown of one key: one value for all lanes, and what it leaves out.
 
     Attributes:
-      value: the mean over lanes; the smallest of minima, the largest of maxima.
-      spread: the standard deviation over lanes; None where all are the same.
+      middle: the mean over the lanes that are alive, as in `AcrossLanes`.
+      spread: their standard deviation; None where there is none.
+      alive: how many lanes have a finite value.
+      logged: how many lanes have a value.
+      odd: how many values of the metric, those of single episodes, were not finite.
     """
 
-    value: float
+    middle: float
     spread: float | None = None
+    alive: int = 1
+    logged: int = 1
+    odd: int = 0
+
+    @property
+    def beside(self) -> str:
+        """What stands behind the value: its spread, and the lanes it is of where some are dead."""
+        spread = f" ± {self.spread:.2g}" if self.spread and self.alive else ""
+        return spread + (f" ({self.left_out})" if self.left_out else "")
+
+    @property
+    def left_out(self) -> str:
+        """What the value is not of; empty where it is of all.
+
+        >>> Shown(100.0, 2.0, alive=4, logged=8).left_out, Shown(100.0, odd=26).left_out
+        ('4 of 8 lanes', '26 not finite')
+        """
+        if self.alive < self.logged and self.logged > 1:
+            return f"{self.alive} of {self.logged} lanes"
+        return f"{self.odd} not finite" if self.odd else ""
 
     def __str__(self) -> str:
-        spread = "" if self.spread is None else f" ± {self.spread:.2g}"
-        return f"{number(self.value)}{spread}"
+        return number(self.middle) + self.beside
 
 
-def over_lanes(event: MetricsEvent) -> dict[str, Value]:
-    """One value for all lanes that have one, by key; histograms have none."""
-    lanes = [lane.metrics for lane in event.lanes]
-    found = {}
+def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
+    """One value for all lanes that logged one, by key; histograms have none."""
+    odd: dict[str, int] = {}
     for key, info in event.keys.items():
-        if info.statistic == "histogram":
-            continue
-        values = [metrics[key] for metrics in lanes if key in metrics]
-        if values:
-            with np.errstate(all="ignore"):  # inf - inf is NaN, and is shown
-                found[key] = _one_value(values, info.statistic)
-    return found
-
-
-def _one_value(values: list[Any], statistic: str) -> Value:
-    if len(values) == 1:
-        return Value(float(values[0]))
-    array = np.array(values, np.float64)
-    # NumPy's methods cost four times what its ufuncs do on an array of a few lanes.
-    low, high = float(np.minimum.reduce(array)), float(np.maximum.reduce(array))
-    if statistic in ("min", "max"):
-        return Value(low if statistic == "min" else high)
-    if low == high:
-        return Value(low)
-    mean = float(np.add.reduce(array)) / len(values)
-    if statistic not in _TOLD_WITH_SPREAD or not np.isfinite(mean):
-        return Value(mean)
-    array -= mean
-    return Value(mean, float(np.dot(array, array) / len(values)) ** 0.5)
+        if info.statistic == "nonfinite":
+            counts = [lane.metrics.get(key, 0) for lane in event.lanes]
+            odd[info.stem] = sum(int(count) for count in counts)  # pyright: ignore[reportArgumentType]
+    return {
+        key: Shown(*value, odd.get(info.stem, 0) if info.statistic not in COUNTS else 0)
+        for key, value in values_across_lanes(event.lanes, event.keys).items()
+        for info in (event.keys[key],)
+    }
 
 
 def number(value: float) -> str:
     """A number in four digits, or in all that are before the point.
 
-    >>> [number(value) for value in (0.123456, 12.0, 123456.7, 1.5e9)]
-    ['0.1235', '12', '123457', '1.5e+09']
+    >>> [number(value) for value in (0.123456, 12.0, 123456.7, 1.5e9, math.nan)]
+    ['0.1235', '12', '123457', '1.5e+09', 'NaN']
     """
+    if math.isnan(value):
+        return "NaN"
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
