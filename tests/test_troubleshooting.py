@@ -38,6 +38,8 @@ TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "tel
 """The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
 TOLD_BY = {
     "cli/runs.py": {"said"},
+    "explore/comparing.py": {"_notes"},
+    "explore/places.py": {"words"},
     "host/facts.py": {"loss"},
     "render/image.py": {"_takes"},
     "settings/advice.py": {"advice", "_of_samples", "_of_names"},

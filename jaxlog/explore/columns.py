@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from jaxlog.explore.all_nonfinite import with_nan
 from jaxlog.explore.layouts import Layout
 from jaxlog.explore.lines import Lines
 
@@ -52,6 +53,10 @@ def flat(lines: Lines, layout: Layout) -> Table:
         for key in values.columns
     ]
     found = _restored(pl.DataFrame(columns), names, lines)
+    if "metrics" in layout.parts:
+        found = with_nan(
+            found, {key: name for (part, key), name in names.items() if part == "metrics"}
+        )
     labels = tuple(name for (part, _), name in names.items() if part == "labels")
     return Table(found, labels)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import polars as pl
 
+from jaxlog.explore.all_nonfinite import count_column
 from jaxlog.explore.columns import RUN
 from jaxlog.explore.layouts import LANES
 from jaxlog.explore.run_data import RunData, chosen_call
@@ -18,7 +19,10 @@ from jaxlog.explore.together import together
 
 VALUE = "jaxlog.value"
 """The column of the metric."""
-_TAKEN = (RUN, "lane", "step", "env_step", VALUE)
+NONFINITE = "jaxlog.nonfinite"
+"""The column that counts the values of it that were not finite, where some were finite."""
+_TAKEN = (RUN, "lane", "step", "env_step", VALUE, NONFINITE)
+_MOST_NOTES = 4
 _SHOWN = 12
 """So many names an error lists."""
 
@@ -31,14 +35,17 @@ class Values:
 
     Attributes:
       frame: a row per line, with `run`, `lane`, `step`, perhaps `env_step`, the columns of `by` and
-        `extra`, and the metric in `VALUE`, Float64. Of lines of one run, lane and step the last.
+        `extra`, the metric in `VALUE`, Float64, and in `NONFINITE`, Int64, how many values are left
+        out of it. Each run, lane and step has one row.
       by: the columns that tell groups apart.
       extra: further ones that were asked for.
+      notes: what a reader has to know about the lines, a sentence for each.
     """
 
     frame: pl.DataFrame
     by: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def groups(self) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
         """What each group has in common, in the order of `by`, and its rows; groups are sorted."""
@@ -80,13 +87,15 @@ def values_of(
     where = f"{len(runs)} runs" if len(runs) != 1 else str(next(iter(runs.values())).path)
     chosen = chosen_call(call, calls, where)
     runs = {name: run for name, run in runs.items() if chosen in run.calls}
-    frame = together({name: run.metrics_of(chosen) for name, run in runs.items()})
+    places = {name: run.places(chosen) for name, run in runs.items()}
+    frame = together({name: own.frame for name, own in places.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)
     configs = {name: dict(_flat(run.info.get("config"))) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for config in configs.values() for key in config))
     if by is None:
-        names = _default(frame, labels, keys, configs)
+        changing = {label for own in places.values() for label in own.changing}
+        names = _default(frame, labels, keys, configs, changing)
         names = [name for name in names if name not in set(extra)]
     else:
         names = [by] if isinstance(by, str) else list(dict.fromkeys(by))
@@ -109,10 +118,22 @@ def values_of(
             called[name] = f"{part}.{called[name]}"
         others.add(called[name])
         columns.append(column.alias(called[name]))
-    places = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
-    told = pl.DataFrame([*places, *columns, frame[metric].cast(pl.Float64).alias(VALUE)])
-    told = told.unique([RUN, "lane", "step"], keep="last", maintain_order=True)
-    return Values(told, tuple(called[n] for n in names), tuple(called[n] for n in extra))
+    axes = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
+    told = pl.DataFrame([*axes, *columns, frame[metric].cast(pl.Float64).alias(VALUE)])
+    count = count_column(metric, frame.columns)
+    left_out = pl.lit(0) if count is None else frame[count].fill_null(0)
+    told = told.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
+    notes = tuple(f"{name}: {words}" for name, own in places.items() for words in own.words())
+    return Values(
+        told, tuple(called[n] for n in names), tuple(called[n] for n in extra), _brief(notes)
+    )
+
+
+def _brief(notes: Sequence[str]) -> tuple[str, ...]:
+    """The first few of some notes, and how many there are more."""
+    if len(notes) <= _MOST_NOTES:
+        return tuple(notes)
+    return (*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} notes like these")
 
 
 def named(by: Sequence[str], key: Sequence[Any]) -> str:
@@ -179,8 +200,14 @@ def _default(
     labels: Sequence[str],
     keys: Sequence[str],
     configs: Mapping[str, Mapping[str, Any]],
+    changing: Collection[str],
 ) -> list[str]:
-    differ = [name for name in labels if not is_seed(name) and frame[name].n_unique() > 1]
+    """What tells groups apart where the user says nothing; no label that changes along a lane."""
+    differ = [
+        name
+        for name in labels
+        if not is_seed(name) and name not in changing and frame[name].n_unique() > 1
+    ]
     told = [
         key
         for key in keys

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from jaxlog.caller import warn_caller
 from jaxlog.explore.curves import SPREADS, Curve, Spread, curve_of
 from jaxlog.explore.groups import By, Values, named, values_of
 
@@ -63,6 +64,8 @@ def plot(
             raise LookupError(
                 f"{metric!r}: has no {x}; set env_steps_per_update, or plot over x='step'"
             )
+    for note in dict.fromkeys(note for own in found for note in own.notes):
+        warn_caller(f"{', '.join(metrics)}: {note}")
     curves = [
         {key: curve_of(frame, x, spread) for key, frame in values.groups()} for values in found
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where, check_run, run_files
 from jaxlog.explore.views import Views
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from jaxlog.explore.columns import Table
+    from jaxlog.explore.places import Places
 
 _METRICS = Path(METRICS).stem
 DEFAULT_CALLS = ("batch", "train")
@@ -52,6 +54,7 @@ class RunData(Views):
         self.info, self.status = observe(path)
         self._files = {file.stem: file for file in run_files(path)}
         self._tables: dict[str, tuple[Table, Table | None]] = {}
+        self._places: dict[str, Places] = {}
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
 
@@ -111,11 +114,17 @@ class RunData(Views):
         Returns:
           Arrays by name. `lane` and `step` are the numbers that the axes stand for; `env_step`,
           where known, for each step; labels, for each lane the last; and every column of numbers,
-          float64 shaped (lane, step), NaN where the lane has no value. Of lines of one step and
-          lane the last counts. Histograms and texts are not among them.
+          float64 shaped (lane, step), NaN where the lane has no value. Lines of one step and lane
+          with different metrics are merged; a line that has a metric again replaces the earlier
+          one. Lines of one step and lane number whose labels differ are of different lanes: the
+          first keeps the number. Histograms and texts are not among the arrays.
 
         Raises:
           LookupError: as in `metrics_of`.
+
+        Warns:
+          UserWarning: lines were replaced; labels tell lanes apart; or a label changes along
+            a lane.
 
         >>> import tempfile
         >>> import jaxlog
@@ -128,10 +137,29 @@ class RunData(Views):
         >>> arrays["step"].tolist(), arrays["loss"].mean(axis=0).round(2).tolist()
         ([0, 1, 2], [0.38, 0.25, 0.21])
         """
-        table = self._metrics(call)[0]
+        places = self.places(call)
         from jaxlog.explore.arrays import arrays  # once it is known that polars is there
 
-        return arrays(table)
+        for words in places.words():
+            warn_caller(f"{self.path}: {words}")
+        return arrays(places)
+
+    def places(self, call: str | None = None) -> Places:
+        """The metrics of a call by lane and step, as `arrays`, plots and comparisons take them.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+        """
+        name = chosen_call(call, self.calls, str(self.path))
+        if name not in self._places:
+            table = self._metrics(name)[0] if self.calls else self._metrics(call)[0]
+            from jaxlog.explore.places import places_of  # once it is known that polars is there
+
+            self._places[name] = places_of(table)
+        return self._places[name]
 
     @property
     def episodes(self) -> pl.DataFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -97,29 +99,190 @@ def test_a_score_is_the_last_value_that_of_a_step_or_a_mean(tmp_path: Path) -> N
         scores("best")
 
 
-def test_lanes_without_a_finite_score_are_told_of(tmp_path: Path) -> None:
-    nan = float("nan")
-    lanes = [*seeds([1.0, nan, 3.0], rate=0.1), *seeds([nan], rate=0.2), *seeds([5.0], rate=0.3)]
-    make(tmp_path, lanes)
-    with pytest.warns(UserWarning, match="no finite score") as told:
-        found = jaxlog.compare(tmp_path, "score")
-    assert [str(w.message) for w in told] == [
-        "score: 1 of 3 lanes of rate 0.1 have no finite score and are left out of the comparison; "
-        "they may be the worst",
-        "score: 1 of 1 lanes of rate 0.2 have no finite score and are left out of the comparison; "
-        "they may be the worst",
+NAN, INF = float("nan"), float("inf")
+DEAD = [{"score": 9.0}, {"score": NAN}, {}]
+"""What a lane logs that diverges, and then ends no episode."""
+
+
+def lives(*lanes: list[dict[str, Any]], **labels: Any) -> list[list[Lane]]:
+    """Steps of lanes, given what each lane logs at each step."""
+    return [
+        [(labels | {"seed": i}, dict(values)) for i, values in enumerate(step)]
+        for step in zip(*lanes, strict=True)
     ]
-    assert told[0].filename == __file__
-    rows = found.frame.select("iqm", "scores", "left_out").rows()
-    assert rows == [(2.0, 2, 1), (None, 0, 1), (5.0, 1, 0)]
-    assert found.frame["lower"].is_null().to_list() == [False, True, True]  # one tells no spread
-    plt.close(found.plot().figure)
-    make(tmp_path / "none", seeds([nan, nan]))
+
+
+def several(*groups: list[list[Lane]]) -> list[list[Lane]]:
+    return [list(itertools.chain(*step)) for step in zip(*groups, strict=True)]
+
+
+COUNTS = ("alive", "diverged", "unfinished", "left_out")
+
+
+def test_a_lane_that_has_diverged_does_not_win(tmp_path: Path) -> None:
+    good, bad = [{"score": 5.0}] * 3, [{"score": 1.0}, {"score": 2.0}, {"score": 3.0}]
+    steps = several(lives(good, good, rate=0.1), lives(DEAD, DEAD, bad, rate=0.2))
+    make(tmp_path, *steps)
+    text = "score: 2 of 5 lanes have diverged (rate 0.2: 2 of 3); "
+    said = {
+        "worst": "each counts as the worst of all, the least score, since higher is better",
+        "leave_out": "they are left out, and only survivors count",
+        "keep_last": "each counts with what it had before",
+    }
+    scores = {"worst": [3.0, 3.0, 3.0], "leave_out": [NAN, NAN, 3.0], "keep_last": [9.0, 9.0, 3.0]}
+    for policy, words in said.items():
+        for at in ("last", 1, (0, 1), (1, 2), 2):
+            with pytest.warns(UserWarning, match="have diverged") as told:
+                found = jaxlog.compare(tmp_path, "score", at=at, diverged=policy)
+            assert [str(w.message) for w in told] == [text + words]
+            assert told[0].filename == __file__
+            assert found.notes == (text.removeprefix("score: ") + words,)
+            assert found.frame.select(COUNTS).rows() == [
+                (2, 0, 0, 0),
+                (1, 2, 0, 2 if policy == "leave_out" else 0),
+            ]
+            if at == "last":
+                np.testing.assert_array_equal(found.scores["score"][2:], scores[policy])
+    with pytest.warns(UserWarning, match="2 of 5 lanes"):
+        found = jaxlog.compare(tmp_path, "score")
+    assert found.frame["iqm"].to_list() == [5.0, 3.0]
+    assert found.scores["diverged"].to_list() == [False, False, True, True, False]
+
+
+def test_before_it_diverged_a_lane_has_its_score(tmp_path: Path) -> None:
+    make(tmp_path, *lives(DEAD, [{"score": 1.0}] * 3))
+    assert jaxlog.compare(tmp_path, "score", at=0).scores["score"].to_list() == [9.0, 1.0]
+
+
+def test_a_lane_that_recovers_has_not_diverged(tmp_path: Path) -> None:
+    make(tmp_path, *lives([{"score": NAN}, {"score": 4.0}], [{"score": 1.0}] * 2))
+    assert jaxlog.compare(tmp_path, "score").scores["score"].to_list() == [4.0, 1.0]
+    with pytest.warns(UserWarning, match="1 of 2 lanes have diverged"):
+        jaxlog.compare(tmp_path, "score", at=(0, 1))
+
+
+def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path) -> None:
+    make(tmp_path, *lives([{}, {"score": 4.0}], [{"score": 1.0}] * 2, rate=0.1))
+    with pytest.warns(UserWarning, match="no value") as told:
+        found = jaxlog.compare(tmp_path, "score", at=0)
+    assert [str(w.message) for w in told] == [
+        "score: 1 of 2 lanes have no value there and are left out"
+    ]
+    assert found.frame.select("iqm", *COUNTS).rows() == [(1.0, 1, 0, 0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "options", "worst", "words"),
+    [
+        ("score", {}, 1.0, "the least score, since higher is better"),
+        ("score", {"higher_is_better": False}, 4.0, "the greatest score, since lower is better"),
+        ("td_loss", {}, 4.0, "the greatest score, since lower is better"),
+        ("td_loss", {"higher_is_better": True}, 1.0, "the least score, since higher is better"),
+        ("td_loss", {"normalize": (5, 0)}, 0.2, "the least score, since higher is better"),
+    ],
+)
+def test_the_worst_is_known_by_its_name_or_said(
+    tmp_path: Path, metric: str, options: dict[str, Any], worst: float, words: str
+) -> None:
+    run = make(tmp_path, [({"seed": i}, {metric: x}) for i, x in enumerate((1.0, 4.0, INF))])
+    with pytest.warns(UserWarning, match=f"; each counts as the worst of all, {words}$"):
+        found = jaxlog.compare(run, metric, **options)
+    assert found.scores["score"][2] == pytest.approx(worst)
+
+
+def test_the_worst_is_that_of_the_task(tmp_path: Path) -> None:
+    lanes = [*seeds([10.0, NAN], env="a"), *seeds([1.0, 2.0, NAN], env="b")]
+    with pytest.warns(UserWarning, match=r"\(2 of 5\); each counts as the worst of its task"):
+        found = jaxlog.compare(make(tmp_path, lanes), "score", task="env")
+    assert found.scores["score"].to_list() == [10.0, 10.0, 1.0, 2.0, 1.0]
+
+
+def test_where_all_are_dead_nothing_is_compared(tmp_path: Path) -> None:
+    make(tmp_path, seeds([NAN, NAN]))
     with (
-        pytest.warns(UserWarning, match="2 of 2 lanes have no finite score"),
+        pytest.warns(UserWarning, match="2 of 2 lanes have diverged"),
         pytest.raises(LookupError, match="'score': got no finite score of any lane"),
     ):
-        jaxlog.compare(tmp_path / "none", "score")
+        jaxlog.compare(tmp_path, "score")
+    make(tmp_path, [*seeds([NAN, NAN], rate=0.1), *seeds([5.0], rate=0.2)])
+    with pytest.warns(UserWarning, match="2 of 3 lanes have diverged"):
+        found = jaxlog.compare(tmp_path, "score", diverged="leave_out")
+    assert found.frame.select("iqm", "scores", "left_out").rows() == [(None, 0, 2), (5.0, 1, 0)]
+    assert found.frame["lower"].is_null().to_list() == [True, True]  # one tells no spread
+    plt.close(found.plot().figure)
+
+
+@pytest.mark.parametrize("name", ["diverged", "unfinished"])
+def test_what_becomes_of_lanes_is_one_of_some_words(tmp_path: Path, name: str) -> None:
+    run: Any = make(tmp_path, seeds([1.0]))
+    with pytest.raises(
+        ValueError, match=rf"{name}: got 'drop', expected one of '\w+', 'leave_out|"
+    ):
+        jaxlog.compare(run, "score", **{name: "drop"})
+
+
+def ended(path: Path, status: str, values: list[float]) -> Path:
+    """A run of two lanes that has come to some end."""
+    make(path, *(seeds([x, x + 1.0]) for x in values), algo=path.name)
+    facts = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps(facts | {"status": status}))
+    return path
+
+
+@pytest.mark.parametrize("status", ["failed", "interrupted", "exited", "terminated"])
+def test_a_run_that_has_not_finished_is_left_out_or_compared_at_a_common_step(
+    tmp_path: Path, status: str
+) -> None:
+    ended(tmp_path / "a", "finished", [1.0, 2.0, 3.0, 4.0])
+    ended(tmp_path / "b", status, [9.0, 8.0])
+
+    def compared(at: Any = "last", **options: Any) -> tuple[list[Any], str]:
+        with pytest.warns(UserWarning, match="not finished") as told:
+            found = jaxlog.compare(tmp_path, "score", at=at, **options)
+        (warning,) = told
+        start = f"score: runs that have not finished: b ({status}, last step 1); "
+        assert str(warning.message).startswith(start)
+        assert found.frame["unfinished"].to_list() == [0, 2]
+        return found.frame["iqm"].to_list(), str(warning.message).removeprefix(start)
+
+    assert compared() == (
+        [4.5, None],
+        "their lanes are left out; unfinished='common_step' compares all at one step",
+    )
+    assert compared(unfinished="common_step") == (
+        [2.5, 8.5],
+        "all lanes are compared at step 1, the last that all have",
+    )
+    assert compared(unfinished="keep_last") == ([4.5, 8.5], "their lanes count with what they have")
+    assert compared((0, 3)) == (
+        [3.0, None],
+        "their lanes are left out; they end before the steps that are compared",
+    )
+    assert jaxlog.compare(tmp_path, "score", at=1).frame["iqm"].to_list() == [2.5, 8.5]
+
+
+def test_a_run_that_failed_after_its_last_step_is_compared(tmp_path: Path) -> None:
+    ended(tmp_path / "a", "finished", [1.0, 2.0])
+    ended(tmp_path / "b", "failed", [1.0, 3.0])
+    found = jaxlog.compare(tmp_path, "score")
+    assert found.frame.select("iqm", "unfinished").rows() == [(2.5, 0), (3.5, 0)]
+
+
+def test_where_no_run_has_finished_all_are_compared_at_a_common_step(tmp_path: Path) -> None:
+    ended(tmp_path / "a", "failed", [1.0, 2.0, 3.0])
+    ended(tmp_path / "b", "terminated", [1.0, 3.0])
+    with pytest.warns(UserWarning, match=r"all lanes are compared at step 1, the last that all"):
+        found = jaxlog.compare(tmp_path, "score")
+    assert found.frame.select("iqm", "unfinished").rows() == [(2.5, 2), (3.5, 2)]
+    shutil.rmtree(tmp_path / "b")
+    assert jaxlog.compare(tmp_path, "score").frame["iqm"].to_list() == [3.5]  # all end alike
+
+
+def test_values_left_out_of_a_mean_are_said(tmp_path: Path) -> None:
+    lane = {"score_mean": 1.0, "score_nonfinite": 3}
+    make(tmp_path, [({"seed": 0}, lane), ({"seed": 1}, {"score_mean": 2.0})])
+    found = jaxlog.compare(tmp_path, "score_mean")
+    assert found.notes == ("values that are not finite are left out of the scores of 1 lanes",)
 
 
 def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path) -> None:
@@ -174,6 +337,7 @@ def test_labels_can_be_missing_or_not_finite(tmp_path: Path) -> None:
 
 
 OWN = ["iqm", "lower", "upper", "scores", "tasks", "left_out", "score", "step", "jaxlog.value"]
+OWN += ["alive", "diverged", "unfinished", "partial"]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -211,7 +375,7 @@ def test_a_config_that_is_none(tmp_path: Path, config: Any) -> None:
 
 def test_it_shows_itself(tmp_path: Path) -> None:
     found = jaxlog.compare(make(tmp_path, seeds([1.0, 2.0, 4.0], rate=0.1)), "score", by="rate")
-    assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 7)")
+    assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 10)")
     assert "<table" in found._repr_html_()
     ax = found.plot()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["rate 0.1"]

@@ -113,13 +113,14 @@ def test_arrays_are_shaped_lane_and_step(run: jaxlog.RunData) -> None:
 
 def test_arrays_take_the_last_of_a_step_and_leave_gaps(tmp_path: Path) -> None:
     events = [
-        metrics(5, ({"lr": 0.1}, {"loss": 1.0, "done": False}), ({}, {"loss": 2.0})),
-        metrics(3, ({"lr": 0.2}, {"loss": 3.0, "done": True})),
+        metrics(5, ({"lr": 0.3}, {"loss": 1.0, "done": False}), ({}, {"loss": 2.0})),
+        metrics(3, ({"lr": 0.3}, {"loss": 3.0, "done": True})),
         metrics(5, ({"lr": 0.3}, {"loss": 4.0})),
     ]
     run = jaxlog.read_run(write(tmp_path, events))
     assert len(run.metrics) == 4
-    arrays = run.arrays()
+    with pytest.warns(UserWarning, match="1 lines were replaced by a later line of the same step"):
+        arrays = run.arrays()
     assert arrays["step"].tolist() == [3, 5]
     np.testing.assert_array_equal(arrays["loss"], [[3.0, 4.0], [np.nan, 2.0]])
     np.testing.assert_array_equal(arrays["done"], [[1.0, np.nan], [np.nan, np.nan]])
