@@ -8,20 +8,22 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
 import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog._limits import check_name, check_text
 from jaxlog.crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
-from jaxlog.host.directory import Directory, IfExists
-from jaxlog.host.facts import facts, new_id, without_secrets
+from jaxlog.host.directory import Directory, IfExists, path_of
+from jaxlog.host.facts import facts, new_id
+from jaxlog.host.plain import plain_dict, plain_label, plain_texts
 from jaxlog.host.progress import State
+from jaxlog.host.redaction import without_secrets
 from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run
 from jaxlog.schema import Delivery, Schema
@@ -97,10 +99,10 @@ class Logger(SingleEnvironmentLog):
         self,
         directory: str | os.PathLike[str] | None = None,
         *,
-        config: Mapping[str, Any] | None = None,
+        config: Any = None,
         name: str | None = None,
-        tags: tuple[str, ...] = (),
-        lanes: Sequence[Mapping[str, Scalar | str]] | None = None,
+        tags: Sequence[str] = (),
+        lanes: Sequence[Mapping[str, Any]] | None = None,
         if_exists: IfExists = "error",
         state: State | None = None,
     ) -> Run:
@@ -115,15 +117,18 @@ class Logger(SingleEnvironmentLog):
         others this does nothing. Nor does it with `JAXLOG=off` in the environment.
 
         Args:
-          directory: where its files go; made if it is not there. May be left out where no sink
-            writes files.
-          config: the user's own hyper-parameters, kept with the run and told to its sinks. Texts
-            under names like `api_key`, `token` or `password` are not.
+          directory: where its files go, a local path; made if it is not there, `~` is expanded.
+            May be left out where no sink writes files.
+          config: the user's own hyper-parameters, kept with the run and given to its sinks: a dict
+            or another mapping, a dataclass, a named tuple, an `argparse.Namespace`, a pydantic
+            model, or a node of OmegaConf. Scalars of NumPy and JAX become numbers, arrays lists,
+            functions and classes their names. Secrets are left out, and said once: values under
+            names like `api_key`, `hf_token` or `db_password`, and those in texts.
           name: the run's name; the directory's, if None.
           tags: words to find the run by.
-          lanes: labels for each lane of the program, in the order of their numbers, for what is no
-            number in there: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. A label that the program
-            gives itself goes before one of the same name.
+          lanes: labels for each lane of the program, numbers or texts, in the order of the lanes'
+            numbers, for what is no number in there: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. A
+            label that the program gives itself goes before one of the same name.
           if_exists: what to do where the directory has a run already. `error` refuses; `replace`
             writes over it; `resume` goes on with it. In a directory without a run, all of them
             begin one.
@@ -135,29 +140,24 @@ class Logger(SingleEnvironmentLog):
           RuntimeError: this logger has a run open. For two at once, make two loggers.
           OSError: the directory holds a run already, or one that is still open, or cannot be
             written.
-          TypeError: `tags` or `lanes` is something else.
-          ValueError: a sink of the settings writes files, and there is no directory; or `state` is
-            not of the run that is there.
+          TypeError: `config`, `tags` or `lanes` is something else. Nothing has been changed then,
+            nor with any other error that is raised before the sinks open.
+          ValueError: a sink of the settings writes files, and there is no directory, or it is an
+            address like `gs://...`; `state` is not of the run that is there; or `config`, `tags` or
+            `lanes` have what no file can hold, such as an integer of more than 64 bits.
           LoggingError: with `strict: true`, a sink does not open.
         """
-        if isinstance(tags, str):
-            raise TypeError(f"tags: got the text {tags!r}, expected several: ({tags!r},)")
-        if not isinstance(tags, Sequence) or not all(isinstance(tag, str) for tag in tags):
-            raise TypeError(f"tags: got {tags!r}, expected a tuple of texts")
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"name: got {name!r}, expected a text")
-        if config is not None and not isinstance(config, Mapping):
-            raise TypeError(
-                f"config: got {type(config).__name__}, expected a dict of hyper-parameters"
-            )
-        if directory is not None and not os.fspath(directory):
-            raise ValueError("directory: got '', expected a path; '.' is the working directory")
+            raise TypeError(f"name: got {name!r:.60}, expected a text")
+        if name is not None:
+            check_text("name", name)
+        words = plain_texts("tags", tags)
+        given = {} if config is None else plain_dict("config", config)
         if if_exists not in get_args(IfExists):
             raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
         _check_state(state, if_exists)
         lane_labels = _lane_labels(lanes)
-        # Absolute: the program may change its working directory while it runs.
-        path = None if directory is None else Path(directory).absolute()
+        path = None if directory is None else path_of(directory)
         sinks = []
         for settings in self.settings.sinks:
             sink = sink_class(settings.kind)(settings)
@@ -168,13 +168,17 @@ class Logger(SingleEnvironmentLog):
                 )
             sinks.append(sink)
         label = name if name is not None else (path.name if path is not None else self.name)
+        given, secrets = without_secrets("config", given)
+        words, secret_words = without_secrets("tags", words)
+        lane_labels, secret_labels = without_secrets("lanes", lane_labels)
+        secrets += secret_words + secret_labels
         info = RunInfo(
             label,
             path,
             self.total_steps,
-            without_secrets("config", config or {}),
-            tuple(tags),
-            lane_labels,
+            given,
+            tuple(words),
+            tuple(lane_labels),
             id=new_id(),
             if_exists=if_exists if if_exists == "replace" else "error",
         )
@@ -211,9 +215,17 @@ class Logger(SingleEnvironmentLog):
                 )
             except BaseException:
                 if place is not None:
-                    place.release()
+                    place.leave()
                 raise
             self._wrote = False
+        if secrets and writes:
+            shown = ", ".join(secrets[:20]) + (", …" if len(secrets) > 20 else "")
+            _log.warning(
+                "jaxlog: run %s: left out as secrets, of run.json and of what sinks write: %s. "
+                "Rename those that are none. Said once.",
+                info.name,
+                shown,
+            )
         return self._run
 
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
@@ -375,14 +387,20 @@ class Logger(SingleEnvironmentLog):
 
 def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:
     """A run that goes on keeps what nobody has given anew."""
+
+    def kept(key: str, kind: type, default: Any) -> Any:
+        found = previous.get(key)  # the file may have been changed
+        return found if isinstance(found, kind) else default
+
+    lanes = [labels for labels in kept("lanes", list, []) if isinstance(labels, dict)]
     return dataclasses.replace(
         info,
         id=previous["id"],
         if_exists="resume",
-        name=info.name if named else previous.get("name", info.name),
-        tags=info.tags or tuple(previous.get("tags", ())),
-        config=info.config or previous.get("config", {}),
-        lanes=info.lanes or tuple(previous.get("lanes", ())),
+        name=info.name if named else kept("name", str, info.name),
+        tags=info.tags or tuple(tag for tag in kept("tags", list, []) if isinstance(tag, str)),
+        config=info.config or kept("config", dict, {}),
+        lanes=info.lanes or tuple(lanes),
     )
 
 
@@ -410,16 +428,19 @@ def _lane_labels(lanes: Any) -> tuple[Mapping[str, Scalar | str], ...]:
     expected = "expected a dict of labels for each lane, like [{'env': 'CartPole'}, ...]"
     if isinstance(lanes, str | Mapping) or not isinstance(lanes, Sequence):
         raise TypeError(f"lanes: got {type(lanes).__name__}, {expected}")
+    found = []
     for number, labels in enumerate(lanes):
         if not isinstance(labels, Mapping):
             raise TypeError(f"lanes[{number}]: got {type(labels).__name__}, {expected}")
-        for key, value in labels.items():
-            if not isinstance(key, str) or not isinstance(value, str | bool | int | float):
-                raise TypeError(
-                    f"lanes[{number}]: got {key!r}: {value!r}, expected a name, and a number or a "
-                    "text"
-                )
-    return tuple(dict(labels) for labels in lanes)
+        for key in labels:
+            check_name(f"lanes[{number}]", key)
+        found.append(
+            {
+                str(key): plain_label(f"lanes[{number}][{key!r}]", value)
+                for key, value in labels.items()
+            }
+        )
+    return tuple(found)
 
 
 def _decoder_of(decoders: Mapping[int, Decoder], site: int) -> Decoder:

@@ -267,6 +267,7 @@ CAUSES: list[Callable[[MakeLogger], Any]] = [
     with_a_logger_that_is_gone,
     without_writing,
     in_a_directory_that_is_taken,
+    lambda make: make().open(config={"optimizer": {"seed": 2**70}}),
     opened_twice,
     with_a_sink_that_fails,
     lambda make: make(sinks=[{"kind": "jsonl"}]).open(),

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
+
+from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
 
 try:
     import fcntl
@@ -28,7 +32,7 @@ class Directory:
     """The directory of one run, held against all others until `release`.
 
     Args:
-      path: made if it is not there.
+      path: made if it is not there; `leave` removes it again, where it is empty.
       if_exists: what to do where it has a run already.
 
     Attributes:
@@ -44,12 +48,14 @@ class Directory:
     def __init__(self, path: Path, if_exists: IfExists) -> None:
         self.path = path
         self.previous: dict[str, Any] | None = None
-        _make(path)
-        self._lock = _lock(path)
+        self._lock: int | None = None
+        self._made = [above for above in (path, *path.parents) if not os.path.lexists(above)]
         try:
+            _make(path)
+            self._lock = _lock(path)
             self._enter(if_exists)
         except BaseException:
-            self.release()
+            self.leave()
             raise
 
     def _enter(self, if_exists: IfExists) -> None:
@@ -69,19 +75,54 @@ class Directory:
         try:
             found = orjson.loads(file.read_bytes())
             int(found["id"], 16)
-        except (ValueError, TypeError, KeyError):
+            with_nonfinite(found, found.get("nonfinite"))
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(
                 f"{file}: does not tell of a run, so that it cannot go on; mend it, or give open "
                 "if_exists='replace'"
             ) from None
         self.previous = found
 
+    def begin(self, facts: Mapping[str, Any], mark: int | None) -> None:
+        """Makes it the directory of a run that begins or goes on; if it raises, nothing is changed.
+
+        Args:
+          facts: what run.json is to say.
+          mark: from which it goes on; None, where it goes on at its end, or begins.
+        """
+        try:
+            before = (self.path / RUN_FILE).read_bytes()
+        except FileNotFoundError:
+            before = None
+        self.save(facts)
+        try:
+            if self.previous is None:
+                (self.path / MARKS_FILE).unlink(missing_ok=True)
+            elif mark is not None:
+                self.add_mark({"resumed": mark})
+        except BaseException:
+            if before is None:
+                (self.path / RUN_FILE).unlink()
+            else:
+                self._write(before)
+            raise
+
     def save(self, facts: Mapping[str, Any]) -> None:
         """Writes run.json: all of it, or nothing."""
         self._check()
-        draft = self.path / f".{RUN_FILE}.draft"
+        finite, nonfinite = without_nonfinite(dict(facts))
+        if nonfinite:
+            finite["nonfinite"] = nonfinite
+        else:
+            finite.pop("nonfinite", None)
+        self._write(orjson.dumps(finite, option=orjson.OPT_INDENT_2))
+
+    def _write(self, data: bytes) -> None:
+        # Of a random name, and made anew: nobody else's file or link is written to.
+        draft = self.path / f".{RUN_FILE}.{secrets.token_hex(8)}.draft"
         try:
-            draft.write_bytes(orjson.dumps(facts, option=orjson.OPT_INDENT_2))
+            with draft.open("xb") as file:
+                file.write(data)
             draft.replace(self.path / RUN_FILE)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -136,6 +177,15 @@ class Directory:
                 highest = max(highest, mark["mark"])
         return found, highest
 
+    def leave(self) -> None:
+        """Lets others have it, as it was: where it was made for the run, it is removed."""
+        self.release()
+        for made in self._made:
+            try:
+                made.rmdir()
+            except OSError:  # somebody has put something there
+                return
+
     def release(self) -> None:
         """Lets others have it."""
         lock, self._lock = self._lock, None
@@ -148,6 +198,30 @@ class Directory:
             held, found = os.fstat(self._lock), self.path.stat()
             if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
                 raise FileNotFoundError(f"{self.path}: was removed while the run is open")
+
+
+def path_of(directory: str | os.PathLike[str]) -> Path:
+    """The path of a directory that a user gave: absolute, with `~` expanded.
+
+    Raises:
+      ValueError: it is empty, or an address like `gs://bucket/run`.
+    """
+    given = os.fspath(directory)
+    given = os.fsdecode(given) if isinstance(given, bytes) else given
+    if not given:
+        raise ValueError("directory: got '', expected a path; '.' is the working directory")
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given):  # a drive of Windows has one letter
+        raise ValueError(
+            f"directory: got the address {given!r}, expected a local path; give the path where it "
+            "is mounted, or copy the directory there after the run"
+        )
+    try:
+        # Absolute: the program may change its working directory while it runs.
+        return Path(given).expanduser().absolute()
+    except RuntimeError:
+        raise ValueError(
+            f"directory: got {given!r}, and there is no such home directory; write the path in full"
+        ) from None
 
 
 def is_held(path: Path) -> bool | None:

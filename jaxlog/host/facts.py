@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import secrets
 import socket
 import subprocess
@@ -12,19 +11,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from jaxlog.events import RunInfo
+from jaxlog.host.redaction import redacted, without_secrets
 from jaxlog.host.worker import Worker
-
-REDACTED = "(redacted)"
-
-_SECRETS = {
-    "password", "passwd", "pwd", "passphrase", "secret", "token", "credential", "auth",
-    "authorization", "apikey", "api key", "access key", "private key", "secret key", "auth key",
-    "wandb key",
-}  # fmt: skip
-_IN_URL = re.compile(r"(://[^:/@\s]*:)[^@/\s]+@")
 
 
 def new_id() -> str:
@@ -33,10 +22,10 @@ def new_id() -> str:
 
 
 def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
-    """A copy of all that is known, in plain JSON values.
+    """A copy of all that is known, in plain values.
 
     Args:
-      info: what sinks are told.
+      info: what sinks are told: without secrets.
       settings: those of the logger.
       devices: those JAX has.
     """
@@ -46,7 +35,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "tags": [text(tag) for tag in info.tags],
         "config": dict(info.config),
         "lanes": [dict(labels) for labels in info.lanes],
-        "settings": without_secrets("settings", settings),
+        "settings": without_secrets("settings", settings)[0],
         "total_steps": info.total_steps,
         "host": socket.gethostname(),
         "versions": versions(),
@@ -93,46 +82,6 @@ def _git() -> str | None:
     return found.stdout.strip() or None
 
 
-def without_secrets(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in plain JSON values, in which texts under the name of a secret are left out.
-
-    Such names are `api_key`, `password`, `token`; passwords in addresses are left out, too.
-
-    Raises:
-      TypeError: there is something that JSON cannot keep.
-    """
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
-    try:
-        plain = orjson.loads(orjson.dumps(values, str, options))
-    except TypeError as error:
-        raise TypeError(
-            f"{name}: cannot be kept in run.json: {error}; give a dict of numbers, texts, lists "
-            "and dicts"
-        ) from None
-    return _without_secrets(plain)
-
-
-def _without_secrets(value: Any, *, secret: bool = False) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _without_secrets(inner, secret=secret or _names_a_secret(key))
-            for key, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_without_secrets(inner, secret=secret) for inner in value]
-    if isinstance(value, str) and value:
-        return REDACTED if secret else _IN_URL.sub(rf"\1{REDACTED}@", value)
-    return value
-
-
-def _names_a_secret(key: str) -> bool:
-    """Whether its last words do: `wandbApiKey`, `api_keys`, `AUTH-TOKEN`; not `tokenizer`."""
-    words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", key)
-    words = [word.lower().removesuffix("s") if len(word) > 3 else word.lower() for word in words]
-    known = {secret.removesuffix("s") for secret in _SECRETS}
-    return bool(words) and (words[-1] in known or " ".join(words[-2:]) in known)
-
-
 def status(error: BaseException | None) -> str:
     """How a run ended, by what ended it."""
     match error:
@@ -152,7 +101,7 @@ def account(worker: Worker) -> dict[str, Any]:
         "kind": worker.kind,
         "written": worker.written,
         "lost": worker.lost,
-        "failure": None if worker.failure is None else text(worker.failure),
+        "failure": None if worker.failure is None else redacted(text(worker.failure)),
     }
 
 

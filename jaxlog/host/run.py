@@ -26,6 +26,7 @@ from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
 from jaxlog.host.logged import Logged
 from jaxlog.host.progress import Positions, Progress, State, nowhere
+from jaxlog.host.redaction import redacted
 from jaxlog.host.replays import Replays
 from jaxlog.host.single import EPISODE, SingleEnvironment
 from jaxlog.host.worker import STEPS, Arrival, Ready, Worker
@@ -139,14 +140,15 @@ class Run:
         for sink, own in zip(self._sinks, infos, strict=True):
             sink.check(own)
         # Nothing was changed so far: what the user has to mend is as it was.
-        if directory is not None and directory.previous is None:
-            directory.forget()
-        elif directory is not None:
+        if directory is not None:
+            if directory.previous is not None:
+                self._facts |= {"sessions": progress.sessions, **progress.facts(progress.steps)}
+            begins = {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
+            mark = None
             if state is not None and self.info.resumes_at is not None:
-                directory.add_mark({"resumed": int(state["mark"])})
-            self._facts |= {"sessions": progress.sessions, **progress.facts(progress.steps)}
-        self._facts |= {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
-        self._save()
+                mark = int(state["mark"])
+            directory.begin(self._facts | begins, mark)
+            self._facts |= begins
         _open_runs.append(self)
         self._workers = [
             Worker(sink, own, self._decode, partial(self._note, number))
@@ -455,7 +457,7 @@ class Run:
             }
             self._facts |= self._progress.facts(self._reached())
             if error is not None:
-                self._facts["error"] = text(f"{type(error).__name__}: {error}")
+                self._facts["error"] = redacted(text(f"{type(error).__name__}: {error}"))
             try:
                 self._save(last=True)
             except OSError as failed:

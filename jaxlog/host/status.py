@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from jaxlog._format.nonfinite import with_nonfinite
 from jaxlog.host.directory import RUN_FILE, is_held
 
 ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
@@ -22,7 +23,7 @@ def facts_of(directory: Path) -> dict[str, Any]:
         found = orjson.loads((directory / RUN_FILE).read_bytes())
     except (OSError, orjson.JSONDecodeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}
 
 
 def observe(directory: Path) -> tuple[dict[str, Any], str]:

@@ -134,7 +134,7 @@ def test_what_is_refused_leaves_all_as_it_was(training: Training, tmp_path: Path
     before = files()
     other = {"run": np.uint32(1), "mark": np.int32(1)}
     for how, error in (
-        ({"if_exists": "replace", "config": {"seed": 2**70}}, TypeError),
+        ({"if_exists": "replace", "config": {"seed": 2**70}}, ValueError),
         ({"if_exists": "replace", "tags": (1,)}, TypeError),
         ({"if_exists": "resume", "state": other}, ValueError),
     ):
@@ -282,7 +282,7 @@ def test_a_state_needs_a_directory_and_an_open_run(make_logger: MakeLogger, tmp_
         ({"tags": "ab"}, TypeError, "tags: got the text 'ab', expected several"),
         ({"tags": (1,)}, TypeError, r"tags: got \(1,\), expected a tuple of texts"),
         ({"name": 5}, TypeError, "name: got 5, expected a text"),
-        ({"config": [1]}, TypeError, "config: got list, expected a dict"),
+        ({"config": [1]}, TypeError, "config: got list, expected hyper-parameters by name"),
         ({"state": {"run": None, "mark": 1}, "if_exists": "resume"}, TypeError, "expected what"),
         ({"state": 7, "if_exists": "resume"}, TypeError, "state: got 7, expected what `Run.state`"),
     ],

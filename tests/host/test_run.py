@@ -116,7 +116,7 @@ def test_what_the_user_has_to_mend_is_said_before_training(
             logger.open(tmp_path / "run"),
         ):
             raise AssertionError("training began")
-        assert list((tmp_path / "run").iterdir()) == []  # and leaves no run behind
+        assert list(tmp_path.iterdir()) == []  # and leaves nothing behind
 
 
 @pytest.mark.parametrize("at", ["write", "flush", "close", "open"])
@@ -344,7 +344,7 @@ def test_a_config_is_taken_down_when_the_run_opens(make_logger: MakeLogger, tmp_
     facts = json.loads((tmp_path / "run.json").read_text())
     assert facts["config"] == {"schedule": {"1": 0.5}}
     with (
-        pytest.raises(TypeError, match=r"config: cannot be kept in run\.json: .*64-bit"),
+        pytest.raises(ValueError, match=r"config\['seed'\]: got the integer 11805"),
         make_logger().open(tmp_path / "next", config={"seed": 2**70}),
     ):
         pass
@@ -507,8 +507,8 @@ def test_labels_for_other_lanes_are_left_out_and_told_of(
         ("ab", "lanes: got str, expected a dict of labels for each lane, like"),
         ({"env": "a"}, "lanes: got dict, expected a dict of labels for each lane"),
         (["a"], r"lanes\[0\]: got str, expected a dict of labels for each lane"),
-        ([{"env": ["a"]}], r"lanes\[0\]: got 'env': \['a'\], expected a name, and a number or"),
-        ([{1: "a"}], r"lanes\[0\]: got 1: 'a', expected a name"),
+        ([{"env": ["a"]}], r"lanes\[0\]\['env'\]: got list \['a'\], expected a number or a text"),
+        ([{1: "a"}], r"lanes\[0\]: got the key 1, expected a name"),
     ],
 )
 def test_lanes_have_to_be_labels(lanes: Any, text: str, make_logger: MakeLogger) -> None:
