@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxlog._format.lines import METRICS
 from jaxlog.cli import lines, runs
 from jaxlog.events import Event, MetricsEvent
 from jaxlog.host.facts import loss
 from jaxlog.settings import LoggingConfig
 from jaxlog.sinks.console.history import LENGTH
 from jaxlog.sinks.console.values import plain
-from jaxlog.sinks.jsonl import METRICS
 
 SHOWN = 8
 """How many lanes' labels are shown, and how many of the values of one label."""

@@ -1,28 +1,17 @@
-"""From the lines of a run's files back to the events they were written of, but for `details`."""
+"""The whole lines of a run's files, from either end, and the events that they are of."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Iterator
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from jaxlog._format.keys import Keys
-from jaxlog.events import (
-    EpisodeEvent,
-    EvaluationEvent,
-    Event,
-    Lane,
-    MetricsEvent,
-    StepEvent,
-    TaskEvent,
-)
-from jaxlog.host.single import EPISODE
-from jaxlog.names import EPISODE_COUNT
-from jaxlog.sinks.jsonl import METRICS, START
+from jaxlog._format.from_lines import events_from
+from jaxlog._format.lines import START, call_of
+from jaxlog.events import Event
 
 BLOCK = 2**16
 """The bytes that are read at a time, from a file's end towards its beginning."""
@@ -94,7 +83,7 @@ def timestamp(line: bytes) -> float:
 
 def is_of_one_line(path: Path) -> bool:
     """Whether each event of a file is one line: those of metrics have a line for each lane."""
-    return _call(path) is None
+    return call_of(path.name) is None
 
 
 def head(path: Path, line: bytes) -> bytes:
@@ -111,22 +100,9 @@ def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Ev
       lines: of it.
       calls: what run.json has under `calls`: what each key means.
     """
-    call = _call(path)
     for _, group in groupby(lines, lambda line: head(path, line)):
         found = [line for line in map(read, group) if line is not None]
-        try:
-            if call is not None:
-                yield from _metrics(call, found, calls)
-            else:
-                for line in found:
-                    yield _READERS[path.stem](line)
-        except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
-            continue
-
-
-def _call(path: Path) -> str | None:
-    """The call whose lines are in a file; None of a file of another kind."""
-    return path.name.removesuffix(METRICS) if path.name.endswith(METRICS) else None
+        yield from events_from(path.name, found, calls)
 
 
 def read(line: bytes) -> dict[str, Any] | None:
@@ -136,91 +112,3 @@ def read(line: bytes) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if isinstance(found, dict) else None
-
-
-def _metrics(call: str, lines: list[dict[str, Any]], calls: Any) -> Iterator[MetricsEvent]:
-    lanes = tuple(
-        Lane(
-            int(line["lane"]),
-            dict(line["labels"]),
-            _numbers(_values(line, "metrics")),
-            tuple(line.get("lane_position", ())),
-        )
-        for line in lines
-        if "lane" in line
-    )
-    if not lanes:
-        return
-    keys = dict.fromkeys(key for lane in lanes for key in lane.metrics)
-    described = calls.get(call) if isinstance(calls, Mapping) else None
-    meaning = Keys(described, of_episodes=EPISODE_COUNT in keys)
-    yield MetricsEvent(
-        call,
-        int(lines[0]["step"]),
-        _env_step(lines[0]),
-        _time(lines[0]),
-        lanes,
-        {key: meaning[key] for key in keys},
-        num_lanes=max(lane.index for lane in lanes) + 1,
-    )
-
-
-def _time(line: Mapping[str, Any]) -> float:
-    seconds = float(line["timestamp"])
-    datetime.fromtimestamp(seconds)  # what is no time, it refuses
-    return seconds
-
-
-def _env_step(line: Mapping[str, Any]) -> int | None:
-    return int(line["env_step"]) if "env_step" in line else None
-
-
-def _values(line: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """The values of a line, with the numbers that JSON does not have."""
-    nonfinite = line.get("nonfinite", {})
-    return {
-        key: float(nonfinite[key]) if value is None and key in nonfinite else value
-        for key, value in line[part].items()
-    }
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    return {key: value for key, value in values.items() if isinstance(value, int | float)}
-
-
-def _episode(line: Mapping[str, Any]) -> EpisodeEvent:
-    return EpisodeEvent(
-        str(line["name"]),
-        int(line["step"]),
-        _env_step(line),
-        _time(line),
-        int(line["lane"]),
-        dict(line["labels"]),
-        _values(line, "episode"),
-        {},
-        tuple(line.get("lane_position", ())),
-        sampled=line["name"] != EPISODE,
-    )
-
-
-def _step(line: Mapping[str, Any]) -> StepEvent:
-    return StepEvent(
-        int(line["step"]),
-        _time(line),
-        int(line["episode"]),
-        dict(line["labels"]),
-        _values(line, "values"),
-        {},
-    )
-
-
-def _task(line: Mapping[str, Any]) -> TaskEvent:
-    return TaskEvent(int(line["step"]), _time(line), _values(line, "task"), {})
-
-
-def _evaluation(line: Mapping[str, Any]) -> EvaluationEvent:
-    values = _values(line, "evaluation")
-    return EvaluationEvent(int(line["step"]), _time(line), values, {})
-
-
-_READERS = {"episodes": _episode, "steps": _step, "tasks": _task, "evaluations": _evaluation}

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog.explore.all_nonfinite import with_nan
-from jaxlog.explore.layouts import Layout
+from jaxlog.explore.layouts import LineKind
 from jaxlog.explore.lines import Lines
 
 RUN = "run"
@@ -33,7 +33,7 @@ class Table:
     labels: tuple[str, ...] = ()
 
 
-def flat(lines: Lines, layout: Layout) -> Table:
+def flat(lines: Lines, layout: LineKind) -> Table:
     """A column for each value, whatever part of the line it is in.
 
     A value has its own name. Where another has that, the label, or else the detail, has its part's
@@ -46,7 +46,7 @@ def flat(lines: Lines, layout: Layout) -> Table:
         if part in frame.columns and frame[part].struct.fields
     }
     names = _names({part: values.columns for part, values in parts.items()}, layout)
-    columns = [frame[name] for name in layout.columns if name in frame.columns]
+    columns = [frame[name] for name in layout.own if name in frame.columns]
     columns += [
         _narrow(values[key]).alias(names[part, key])
         for part, values in parts.items()
@@ -61,10 +61,10 @@ def flat(lines: Lines, layout: Layout) -> Table:
     return Table(found, labels)
 
 
-def _names(keys: Mapping[str, Iterable[str]], layout: Layout) -> dict[tuple[str, str], str]:
+def _names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[str, str], str]:
     """The column of each key of each part, in the order of the columns."""
     chosen: dict[tuple[str, str], str] = {}
-    taken = {*layout.columns, RUN}
+    taken = {*layout.own, RUN}
     last = [part for part in ("details", "labels") if part in layout.parts]  # they give way
     for part in (*layout.needed, *last):
         for key in keys.get(part, ()):

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from jaxlog._format.lines import START
 from jaxlog.host.directory import RUN_FILE
-from jaxlog.sinks.jsonl import START, line_files
+from jaxlog.sinks.jsonl import line_files
 
 _NAMED = 5
 """So many runs an error names."""

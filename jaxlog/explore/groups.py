@@ -167,7 +167,7 @@ def is_seed(name: str) -> bool:
 def _check_metric(
     metric: str, frame: pl.DataFrame, labels: Sequence[str], call: str, where: str
 ) -> None:
-    others = {*LANES.columns, *labels, RUN}
+    others = {*LANES.own, *labels, RUN}
     numbers = [
         name
         for name, kind in frame.schema.items()

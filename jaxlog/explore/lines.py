@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, Layout
+from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, LineKind, empty
 from jaxlog.explore.mending import of_one_kind, whole_lines
 from jaxlog.explore.parsing import read_frame
 
@@ -48,7 +48,7 @@ def read_metrics(path: Path) -> tuple[Lines, Lines]:
     return lanes, over_lanes
 
 
-def read_lines(path: Path, layout: Layout) -> Lines:
+def read_lines(path: Path, layout: LineKind) -> Lines:
     """The lines of a file that has one kind of them.
 
     Warns:
@@ -58,7 +58,7 @@ def read_lines(path: Path, layout: Layout) -> Lines:
     return lines
 
 
-def _read(path: Path, layouts: Sequence[Layout]) -> list[Lines]:
+def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
     data = path.read_bytes()
     data = data[: data.rfind(b"\n") + 1]  # what is behind is still being written, or torn
     pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
@@ -83,15 +83,15 @@ class _UnlikeError(Exception):
     """A line is JSON, but not such a line, or not as the sink writes it."""
 
 
-def _parsed(data: bytes, layout: Layout) -> Lines:
+def _parsed(data: bytes, layout: LineKind) -> Lines:
     rows = _Rows(data)
     if rows.first is None:
-        return Lines(layout.empty())
+        return Lines(empty(layout))
     frame = read_frame(data, rows.nonfinite)
     for name in (*layout.fields, *layout.needed):
         if name not in frame.columns or frame[name].null_count():
             raise _UnlikeError
-    types = {name: TYPES[name] for name in layout.columns if name in frame.columns}
+    types = {name: TYPES[name] for name in layout.own if name in frame.columns}
     if not all(_is_like(frame.schema[name], expected) for name, expected in types.items()):
         raise _UnlikeError
     parts = [frame[name] for name in layout.parts if name in frame.columns]

@@ -11,12 +11,12 @@ import polars as pl
 
 from jaxlog.caller import warn_caller
 from jaxlog.explore.kinds import ANYTHING, NOTHING, Kind, fitted, kind_of, merged
-from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, Layout
+from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, LineKind
 
 _TOLD = 5  # numbers of broken lines
 
 
-def whole_lines(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[bytes]:
+def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[bytes]:
     """The lines of each layout; what is none of them is left out.
 
     Args:
@@ -47,7 +47,7 @@ def whole_lines(path: Path, data: bytes, layouts: Sequence[Layout]) -> list[byte
     return [b"".join(lines) for lines in found]
 
 
-def of_one_kind(data: bytes, layout: Layout) -> bytes:
+def of_one_kind(data: bytes, layout: LineKind) -> bytes:
     """The same lines, as the sink writes them, with values of one kind under each name."""
     lines = [orjson.loads(line) for line in data.split(b"\n") if line]
     for part in layout.parts:
@@ -62,12 +62,12 @@ def of_one_kind(data: bytes, layout: Layout) -> bytes:
             values = line.get(part, {})
             for key in several.keys() & values.keys():
                 values[key] = fitted(values[key], several[key])
-    order = (*layout.columns, *layout.parts, "nonfinite")
+    order = (*layout.own, *layout.parts, "nonfinite")
     written = ({name: line[name] for name in order if name in line} for line in lines)
     return b"".join(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE) for line in written)
 
 
-def _is_line(fields: dict[str, Any], layout: Layout) -> bool:
+def _is_line(fields: dict[str, Any], layout: LineKind) -> bool:
     """Whether it has what each such line has."""
     optional = [name for name in OPTIONAL if name in fields]
     parts = [fields[name] for name in (*layout.parts, "nonfinite") if name in fields]

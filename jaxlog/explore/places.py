@@ -119,7 +119,7 @@ def _numbers(frame: pl.DataFrame, labels: Sequence[str]) -> pl.Series:
 
 def _one_row_each(frame: pl.DataFrame, labels: Sequence[str]) -> tuple[pl.DataFrame, int]:
     """One row for each lane and step, and how many were replaced."""
-    others = {*LANES.columns, *labels}
+    others = {*LANES.own, *labels}
     values = [name for name in frame.columns if name not in others]
     group = frame.select(pl.struct("lane", "step").rank("dense").cast(pl.Int64) - 1)
     group = group.to_series().to_numpy()

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxlog._format.lines import METRICS
 from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where, check_run, run_files
 from jaxlog.explore.views import Views
 from jaxlog.host.status import observe
-from jaxlog.sinks.jsonl import METRICS
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jaxlog.explore.columns import Table, flat
-from jaxlog.explore.layouts import LANES, OF_FILES, OVER_LANES
+from jaxlog.explore.layouts import KINDS, LANES, OVER_LANES, empty
 from jaxlog.explore.lines import Lines, read_lines, read_metrics
 
 
@@ -16,11 +16,11 @@ def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
       path: None where there is no such file.
       stem: the file's name without its suffix.
     """
-    if stem in OF_FILES:
-        layout = OF_FILES[stem]
-        lines = Lines(layout.empty()) if path is None else read_lines(path, layout)
+    if stem in KINDS:
+        layout = KINDS[stem]
+        lines = Lines(empty(layout)) if path is None else read_lines(path, layout)
         return flat(lines, layout), None
     if path is None:
-        return Table(LANES.empty()), Table(OVER_LANES.empty())
+        return Table(empty(LANES)), Table(empty(OVER_LANES))
     lanes, over_lanes = read_metrics(path)
     return flat(lanes, LANES), flat(over_lanes, OVER_LANES)

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
+from jaxlog._format.lines import EPISODE
 from jaxlog._format.run_file import FORMAT
 from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
@@ -28,7 +29,7 @@ from jaxlog.host.logged import Logged
 from jaxlog.host.progress import Positions, Progress, State, nowhere
 from jaxlog.host.redaction import redacted
 from jaxlog.host.replays import Replays
-from jaxlog.host.single import EPISODE, SingleEnvironment
+from jaxlog.host.single import SingleEnvironment
 from jaxlog.host.worker import STEPS, Arrival, Ready, Worker
 from jaxlog.names import check_call
 from jaxlog.schema import Delivery

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.lines import EPISODE
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -17,9 +18,6 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-
-EPISODE = "episode"
-"""What stands for a call's name in the episodes of a single environment."""
 
 
 @dataclass(frozen=True)

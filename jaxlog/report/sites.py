@@ -9,10 +9,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
+from jaxlog._format.lines import EPISODE
 from jaxlog.events import Key
 from jaxlog.explore.groups import is_seed
 from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
-from jaxlog.host.single import EPISODE
 from jaxlog.names import CATEGORIES
 from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
 from jaxlog.report.html import brief

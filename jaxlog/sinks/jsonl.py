@@ -1,20 +1,16 @@
-"""One JSON object a line: the record that lasts.
+"""The run's lines as files of JSON: the record that lasts.
 
-Every line is valid JSON. A number that is not finite is `null`, and the line's `nonfinite` says
-which it was. What was flushed is in the file: of lines that were being written when a process was
+What was flushed is in the file: of lines that were being written when a process was
 killed only the last may be torn, and is cut off when the run goes on.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-import orjson
-
+from jaxlog._format.lines import METRICS, NAMES, START, file_of, lines_of
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -26,13 +22,6 @@ from jaxlog.events import (
 )
 from jaxlog.sinks.growing import GrowingFile, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
-
-START = b'{"timestamp":'
-"""How every line begins."""
-METRICS = "_metrics.jsonl"
-"""How the names of files end that have the metrics of a call; before it stands the call's name."""
-NAMES = ("episodes.jsonl", "tasks.jsonl", "steps.jsonl", "evaluations.jsonl")
-"""The names of the others."""
 
 
 class JsonlSettings(SinkSettings, frozen=True):
@@ -96,47 +85,22 @@ class JsonlSink(Sink):
                 cut(path, _whole_lines(path))
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
-        head = _head(event)
-        lines = [
-            _dumps(
-                head
-                | _lane(lane.index, lane.position)
-                | {"labels": lane.labels, "metrics": lane.metrics},
-                ("labels", "metrics"),
-            )
-            for lane in event.lanes
-        ]
-        for statistic, metrics in event.over_lanes.items():
-            over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
-            lines.append(_dumps(_head(event) | over, ("metrics",)))
-        self._file(f"{event.name}{METRICS}").add(b"".join(lines))
+        self._write(event)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        line = _head(event) | {
-            "name": event.name,
-            **_lane(event.lane, event.lane_position),
-            "labels": event.labels,
-            "episode": event.episode,
-            "details": event.details,
-        }
-        self._file("episodes.jsonl").add(_dumps(line, ("labels", "episode", "details")))
+        self._write(event)
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
-        line = _head(event) | {"task": event.values, "details": event.details}
-        self._file("tasks.jsonl").add(_dumps(line, ("task", "details")))
+        self._write(event)
 
     def write_step(self, event: StepEvent) -> None:  # noqa: D102
-        line = _head(event) | {
-            "episode": event.episode,
-            "labels": event.labels,
-            "values": event.values,
-            "details": event.details,
-        }
-        self._file("steps.jsonl").add(_dumps(line, ("labels", "values", "details")))
+        self._write(event)
 
     def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
-        line = _head(event) | {"evaluation": event.values, "details": event.details}
-        self._file("evaluations.jsonl").add(_dumps(line, ("evaluation", "details")))
+        self._write(event)
+
+    def _write(self, event: Event) -> None:
+        self._file(file_of(event)).add(lines_of(event))
 
     def flush(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:  # one file that fails does not keep the others
@@ -187,49 +151,3 @@ def _whole_lines(path: Path) -> int:
                 return start + found + 1
             end = start
     return 0
-
-
-def _head(event: Event) -> dict[str, Any]:
-    head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
-    if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
-        head["env_step"] = event.env_step
-    return head
-
-
-def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:
-    return {"lane": index, "lane_position": position} if position else {"lane": index}
-
-
-def _dumps(line: dict[str, Any], parts: tuple[str, ...]) -> bytes:
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    text = orjson.dumps(line, _plain, options)
-    if b"null" not in text:  # what orjson writes for NaN and infinities
-        return text
-    nonfinite = {name: text for part in parts for name, text in _nonfinite(line[part])}
-    return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
-
-
-def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The values that are not finite, named as `key` or `key[i, j]`."""
-    for key, value in values.items():
-        array = np.asarray(value)
-        if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
-            array = array.astype(np.float64)
-        elif array.dtype.kind == "c":
-            array = np.stack([np.real(array), np.imag(array)], axis=-1, dtype=np.float64)
-        else:
-            continue
-        for at in np.argwhere(~np.isfinite(array)):
-            place = f"[{', '.join(map(str, at))}]" if at.size else ""
-            yield f"{key}{place}", str(array[tuple(at)])
-
-
-def _plain(value: Any) -> Any:
-    """What orjson does not know: arrays that are strided, of bfloat16 or of complex numbers."""
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind == "c":
-            return np.stack([value.real, value.imag], axis=-1).tolist()
-        if value.dtype.kind == "V":
-            return value.astype(np.float32).tolist()
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} has no JSON")

@@ -1,0 +1,134 @@
+"""From the lines of a run's files back to the events, but for histograms and `details`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from jaxlog._format.keys import Keys
+from jaxlog._format.lines import EPISODE, call_of
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Event,
+    Lane,
+    MetricsEvent,
+    StepEvent,
+    TaskEvent,
+)
+from jaxlog.names import EPISODE_COUNT
+
+Line = Mapping[str, Any]
+
+
+def events_from(file: str, lines: Sequence[Line], calls: Any = None) -> Iterator[Event]:
+    """The events of some lines that belong together; what is no line of jaxlog's is left out.
+
+    Args:
+      file: the name of their file.
+      lines: the objects they hold: of metrics, those of one event.
+      calls: what `run.json` has under `calls`: what each key means.
+    """
+    call = call_of(file)
+    try:
+        if call is not None:
+            yield from _metrics(call, lines, calls)
+        else:
+            for line in lines:
+                yield _READERS[file.removesuffix(".jsonl")](line)
+    except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+        return
+
+
+def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEvent]:
+    lanes = tuple(
+        Lane(
+            int(line["lane"]),
+            dict(line["labels"]),
+            _numbers(_values(line, "metrics")),
+            tuple(line.get("lane_position", ())),
+        )
+        for line in lines
+        if "lane" in line
+    )
+    if not lanes:
+        return
+    keys = dict.fromkeys(key for lane in lanes for key in lane.metrics)
+    described = calls.get(call) if isinstance(calls, Mapping) else None
+    meaning = Keys(described, of_episodes=EPISODE_COUNT in keys)
+    yield MetricsEvent(
+        call,
+        int(lines[0]["step"]),
+        _env_step(lines[0]),
+        _time(lines[0]),
+        lanes,
+        {key: meaning[key] for key in keys},
+        num_lanes=max(lane.index for lane in lanes) + 1,
+    )
+
+
+def _time(line: Line) -> float:
+    seconds = float(line["timestamp"])
+    datetime.fromtimestamp(seconds)  # what is no time, it refuses
+    return seconds
+
+
+def _env_step(line: Line) -> int | None:
+    return int(line["env_step"]) if "env_step" in line else None
+
+
+def _values(line: Line, part: str) -> dict[str, Any]:
+    """The values of a line, with the numbers that JSON does not have."""
+    nonfinite = line.get("nonfinite", {})
+    return {
+        key: float(nonfinite[key]) if value is None and key in nonfinite else value
+        for key, value in line[part].items()
+    }
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {key: value for key, value in values.items() if isinstance(value, int | float)}
+
+
+def _episode(line: Line) -> EpisodeEvent:
+    return EpisodeEvent(
+        str(line["name"]),
+        int(line["step"]),
+        _env_step(line),
+        _time(line),
+        int(line["lane"]),
+        dict(line["labels"]),
+        _values(line, "episode"),
+        {},
+        tuple(line.get("lane_position", ())),
+        sampled=line["name"] != EPISODE,
+    )
+
+
+def _step(line: Line) -> StepEvent:
+    return StepEvent(
+        int(line["step"]),
+        _time(line),
+        int(line["episode"]),
+        dict(line["labels"]),
+        _values(line, "values"),
+        {},
+    )
+
+
+def _task(line: Line) -> TaskEvent:
+    return TaskEvent(int(line["step"]), _time(line), _values(line, "task"), {})
+
+
+def _evaluation(line: Line) -> EvaluationEvent:
+    values = _values(line, "evaluation")
+    return EvaluationEvent(int(line["step"]), _time(line), values, {})
+
+
+_READERS: Mapping[str, Callable[[Line], Event]] = {
+    "episodes": _episode,
+    "steps": _step,
+    "tasks": _task,
+    "evaluations": _evaluation,
+}

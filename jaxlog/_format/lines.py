@@ -1,0 +1,188 @@
+"""The kinds of line of a run's files: their fields, from events to lines, and back.
+
+Every line is one JSON object. A number that is not finite is `null`, and the line's `nonfinite`
+says which it was. Histograms and `details` are written, and read as columns by `jaxlog.read_run`;
+an event that is read back has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+
+from jaxlog.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Event,
+    MetricsEvent,
+    StepEvent,
+    TaskEvent,
+)
+
+START = b'{"timestamp":'
+"""How every line begins."""
+METRICS = "_metrics.jsonl"
+"""How the names of files end that have the metrics of a call; before it stands the call's name."""
+EPISODE = "episode"
+"""What stands for a call's name in the episodes of a single environment."""
+NONFINITE = ("nan", "inf", "-inf")
+"""What `nonfinite` can say about a number that is `null`."""
+
+Type = Literal["number", "integer", "text", "integers"]
+
+FIELDS: Mapping[str, Type] = {
+    "timestamp": "number",
+    "step": "integer",
+    "env_step": "integer",
+    "name": "text",
+    "over_lanes": "text",
+    "lanes": "integer",
+    "lane": "integer",
+    "lane_position": "integers",
+    "episode": "integer",
+}
+"""The fields whose names are not the user's, in the order of a line, and what each is."""
+
+OPTIONAL = ("env_step", "lane_position")
+"""Those that only some lines have."""
+
+
+@dataclass(frozen=True)
+class LineKind:
+    """The fields of one kind of line.
+
+    Attributes:
+      fields: those that each such line has, beside those of `OPTIONAL`.
+      parts: the fields that hold values under names of the user's, in their order; all but `labels`
+        and `details` are on each line.
+    """
+
+    fields: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The parts that are on each line."""
+        return tuple(part for part in self.parts if part not in ("labels", "details"))
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The fields of `FIELDS` that such a line can have, in their order."""
+        return tuple(name for name in FIELDS if name in (*self.fields, *OPTIONAL))
+
+
+LANES = LineKind(("timestamp", "step", "lane"), ("labels", "metrics"))
+OVER_LANES = LineKind(("timestamp", "step", "over_lanes", "lanes"), ("metrics",))
+KINDS: Mapping[str, LineKind] = {
+    "episodes": LineKind(("timestamp", "step", "name", "lane"), ("labels", "episode", "details")),
+    "steps": LineKind(("timestamp", "step", "episode"), ("labels", "values", "details")),
+    "tasks": LineKind(("timestamp", "step"), ("task", "details")),
+    "evaluations": LineKind(("timestamp", "step"), ("evaluation", "details")),
+}
+"""Those of the files beside `{name}_metrics.jsonl`, by their stems."""
+NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
+"""The names of these files."""
+
+
+def call_of(name: str) -> str | None:
+    """The call whose metrics are in a file of a name; None of a file of another kind.
+
+    >>> call_of("eval_metrics.jsonl"), call_of("episodes.jsonl")
+    ('eval', None)
+    """
+    return name.removesuffix(METRICS) if name.endswith(METRICS) else None
+
+
+def file_of(event: Event) -> str:
+    """The name of the file that has the lines of an event."""
+    match event:
+        case MetricsEvent():
+            return f"{event.name}{METRICS}"
+        case EpisodeEvent():
+            return "episodes.jsonl"
+        case StepEvent():
+            return "steps.jsonl"
+        case TaskEvent():
+            return "tasks.jsonl"
+        case EvaluationEvent():
+            return "evaluations.jsonl"
+
+
+def lines_of(event: Event) -> bytes:
+    """The lines of an event, each with its end: of metrics, one for each lane."""
+    head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
+    if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
+        head["env_step"] = event.env_step
+    match event:
+        case MetricsEvent():
+            lines = [
+                _dumps(
+                    head
+                    | _lane(lane.index, lane.position)
+                    | {"labels": lane.labels, "metrics": lane.metrics},
+                    LANES,
+                )
+                for lane in event.lanes
+            ]
+            for statistic, metrics in event.over_lanes.items():
+                over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
+                lines.append(_dumps(head | over, OVER_LANES))
+            return b"".join(lines)
+        case EpisodeEvent():
+            rest = {
+                "name": event.name,
+                **_lane(event.lane, event.lane_position),
+                "labels": event.labels,
+                "episode": event.episode,
+            }
+        case StepEvent():
+            rest = {"episode": event.episode, "labels": event.labels, "values": event.values}
+        case TaskEvent():
+            rest = {"task": event.values}
+        case EvaluationEvent():
+            rest = {"evaluation": event.values}
+    kind = KINDS[file_of(event).removesuffix(".jsonl")]
+    return _dumps(head | rest | {"details": event.details}, kind)
+
+
+def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:
+    return {"lane": index, "lane_position": position} if position else {"lane": index}
+
+
+def _dumps(line: dict[str, Any], kind: LineKind) -> bytes:
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    text = orjson.dumps(line, _plain, options)
+    if b"null" not in text:  # what orjson writes for NaN and infinities
+        return text
+    nonfinite = {name: text for part in kind.parts for name, text in _nonfinite(line[part])}
+    return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
+
+
+def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The values that are not finite, named as `key` or `key[i, j]`."""
+    for key, value in values.items():
+        array = np.asarray(value)
+        if array.dtype.kind in "fV":  # V: the halves and quarters of ml_dtypes
+            array = array.astype(np.float64)
+        elif array.dtype.kind == "c":
+            array = np.stack([np.real(array), np.imag(array)], axis=-1, dtype=np.float64)
+        else:
+            continue
+        for at in np.argwhere(~np.isfinite(array)):
+            place = f"[{', '.join(map(str, at))}]" if at.size else ""
+            yield f"{key}{place}", str(array[tuple(at)])
+
+
+def _plain(value: Any) -> Any:
+    """What orjson does not know: arrays that are strided, of bfloat16 or of complex numbers."""
+    if isinstance(value, np.ndarray | np.generic):
+        if value.dtype.kind == "c":
+            return np.stack([value.real, value.imag], axis=-1).tolist()
+        if value.dtype.kind == "V":
+            return value.astype(np.float32).tolist()
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no JSON")
