@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import heapq
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog._format.lines import METRICS
+from jaxlog._format.health import Diverged, Health
 from jaxlog.cli import lines, runs
 from jaxlog.events import Event, MetricsEvent
 from jaxlog.host.facts import loss
 from jaxlog.settings import LoggingConfig
-from jaxlog.sinks.console.history import LENGTH
 from jaxlog.sinks.console.values import plain
 
 SHOWN = 8
 """How many lanes' labels are shown, and how many of the values of one label."""
-
-READ = 2 * LENGTH
-"""So many events of each file are read: a trend has LENGTH of them, and some of the last may have
-come late and belong further up."""
 
 LONGEST = 60
 """The characters of one value of `config` that are shown."""
@@ -43,56 +36,21 @@ class Fact(NamedTuple):
     style: str
 
 
-def last_events(files: Sequence[Path]) -> Iterator[Event]:
-    """The last events of each file, in the order they came."""
-    return heapq.merge(*map(_last, files), key=lambda event: event.timestamp)
-
-
-def _last(path: Path) -> Iterator[Event]:
-    found = lines.forwards(path, lines.last(path, READ))
-    return lines.events(path, (line for _, line in found))
-
-
-def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[str, int], bool]:
-    """Whether a call logged a step before its last events.
-
-    Args:
-      files: those with the run's lines.
-      history: its last events, as `last_events` gives them.
-    """
-
-    @functools.cache
-    def steps_before(name: str) -> set[bytes]:
-        """The steps of the last events that the lines before them have, too."""
-        steps = {b'"step":%d' % event.step for event in history if _is_of(event, name)}
-        found: set[bytes] = set()
-        for path in files:
-            if path.name == name + METRICS:
-                end = lines.last(path, READ)
-                for start, line in lines.forwards(path):
-                    if start >= end:
-                        break
-                    found.update(line.split(b",", 2)[1:2])
-        return found & steps
-
-    return lambda name, step: b'"step":%d' % step in steps_before(name)
-
-
-def _is_of(event: Event, name: str) -> bool:
-    return isinstance(event, MetricsEvent) and event.name == name
-
-
-def facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> list[Fact]:
+def facts(
+    run: runs.Found, health: Health, history: Sequence[Event], files: Sequence[Path]
+) -> list[Fact]:
     """What is known of a run beside its values; what is not known is left out.
 
     Args:
       run: the run.
+      health: its health.
       history: its last events, as `last_events` gives them.
       files: those with its lines.
     """
     said = run.facts
     rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
     rows.append(("error", run.error, "red"))
+    rows.append(("diverged", _diverged(health), "red"))
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
         again = len(run.listed("sessions"))
@@ -109,6 +67,17 @@ def facts(run: runs.Found, history: Sequence[Event], files: Sequence[Path]) -> l
     rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
     rows += [("lost", loss(account), "red") for account in run.lossy]
     return [Fact(label, plain(text), style) for label, text, style in rows if text]
+
+
+def _diverged(health: Health) -> str:
+    """Which lanes have diverged, and in which keys: `lanes 0, 2 in loss`."""
+    found: Diverged | None = health.diverged
+    if found is None:
+        return ""
+    lanes = sorted(found.since)
+    shown = ", ".join(map(str, lanes[:SHOWN])) + (", …" if len(lanes) > SHOWN else "")
+    where = f"lane{'s' if len(lanes) > 1 else ''} {shown}" if found.lanes > 1 else ""
+    return f"{where} in {health.why}".strip()
 
 
 def _settings(settings: Any) -> str:

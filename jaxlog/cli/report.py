@@ -14,8 +14,9 @@ import tyro
 from jaxlog._format.keys import key_from_name
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
-from jaxlog.cli.facts import facts, last_events
+from jaxlog.cli.facts import facts
 from jaxlog.cli.files import whole
+from jaxlog.cli.history import last_events, last_place, tally
 from jaxlog.explore.finding import run_files
 from jaxlog.explore.run_data import RunData
 from jaxlog.explore.runs_data import read_runs
@@ -84,10 +85,13 @@ def _summary(one: RunData) -> Summary:
         print(f"jaxlog: {text}", file=sys.stderr)
     run = runs.Found(one.path, one.info, one.status)
     files = run_files(run.path)
-    told = facts(run, list(last_events(files)), files)
+    history = list(last_events(files, run.facts.get("calls")))
+    done, _ = last_place(run)
+    health = run.health(done, tally(run, files))
+    told = facts(run, health, history, files)
     rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
     rows += [("broken", text, True) for text in broken]
-    return Summary(run.name, run.status, run.said, rows)
+    return Summary(run.name, run.status, run.said, str(health), rows)
 
 
 def _size(file: Path) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxlog._format.health import Health, Tally, health_of
 from jaxlog.explore.finding import below, check_run, is_run
 from jaxlog.host.status import facts_of, observe
 from jaxlog.sinks.console.values import plain
@@ -77,6 +78,15 @@ class Found(NamedTuple):
     def lossy(self) -> list[dict[str, Any]]:
         """The accounts of those that lost something."""
         return [account for account in self.accounts if account["lost"]]
+
+    def health(self, done: int | None = None, tally: Tally | None = None) -> Health:
+        """Whether what it logged is sound.
+
+        Args:
+          done: how many updates its lines have; None takes what run.json says.
+          tally: what is not finite in its lines; None takes what run.json says.
+        """
+        return health_of(self.facts, self.status, done, tally)
 
     @property
     def started(self) -> float | None:

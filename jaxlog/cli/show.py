@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +12,9 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
-from jaxlog.cli import lines, runs
-from jaxlog.cli.facts import READ, Fact, facts, last_events, logged_before
+from jaxlog.cli import runs
+from jaxlog.cli.facts import Fact, facts
+from jaxlog.cli.history import last_events, last_place, logged_before, tally
 from jaxlog.cli.output import Output
 from jaxlog.events import RunInfo
 from jaxlog.explore.finding import run_files
@@ -23,9 +23,6 @@ from jaxlog.sinks.console.values import clock, plain
 
 LONGEST_ROW = 1000
 """The columns of the list of runs, in a pipe: paths in it are not cut."""
-
-MOST_LINES = 1000
-"""Of a file no more are read for the list of runs, however many lanes it has."""
 
 STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
 """The colours of a status; what the user or the system ended is yellow."""
@@ -55,9 +52,12 @@ def show(run: _Run = Path("runs")) -> int:
 
 def _show(run: runs.Found, output: Output) -> None:
     files = run_files(run.path)
-    history = list(last_events(files))
-    output.print(Text.assemble((run.name, "bold"), " · ", _status(run)))
-    output.print(_rows(facts(run, history, files)))
+    history = list(last_events(files, run.facts.get("calls")))
+    done, _ = last_place(run)
+    health = run.health(done, tally(run, files))
+    unsound = (" · ", (str(health), "red")) if health else ()
+    output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
+    output.print(_rows(facts(run, health, history, files)))
     output.print()
     if not history:
         output.say("Nothing to show: the run has no sink jsonl, or has logged nothing yet.")
@@ -65,7 +65,7 @@ def _show(run: runs.Found, output: Output) -> None:
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
-    picture = Picture(_info(run), began, logged_before(files, history))
+    picture = Picture(_info(run), began, logged_before(files, history), health)
     for event in history:
         picture.add(event)
     output.print(picture.draw(output.width, None, now, ended=run.status != "running"))
@@ -96,9 +96,10 @@ def _table(found: Sequence[runs.Found]) -> Table:
     table.add_column("status", no_wrap=True)
     for heading in ("done", "began", "took", "lost"):
         table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("health", overflow="fold")
     now = time.time()
     for run in found:
-        done, until = _done(run)
+        done, until = last_place(run)
         until = now if run.status == "running" else run.ended or until
         total = "" if run.total_steps is None else f"/{run.total_steps:,}"
         lost = sum(account["lost"] for account in run.lossy)
@@ -110,30 +111,9 @@ def _table(found: Sequence[runs.Found]) -> Table:
             "" if began is None else f"{_ago(now - began)} ago",
             "" if began is None or until is None else clock(max(0.0, until - began)),
             Text(f"{lost:,}" if lost else "", "red"),
+            Text(str(replace(run.health(done), lost=0)), "red"),
         )
     return table
-
-
-def _done(run: runs.Found) -> tuple[int | None, float | None]:
-    """The updates, or the steps of a single environment, that are done; and when the last was."""
-    found: list[tuple[int, float]] = []
-    try:
-        for path in run_files(run.path):
-            last = (line for _, line in islice(lines.backwards(path), MOST_LINES))
-            by_event = groupby(last, lambda line, path=path: lines.head(path, line))
-            # Several, since the last may have come late.
-            for _, group in islice(by_event, READ):
-                found += _place(next(group))
-    except OSError:  # somebody else's: that there is such a run is all that can be told
-        return None, None
-    done = max((step + 1 for step, _ in found), default=None)
-    return done, max((timestamp for _, timestamp in found), default=None)
-
-
-def _place(line: bytes) -> Iterator[tuple[int, float]]:
-    """The step of a line, and when it was logged; nothing of a line that is none of jaxlog's."""
-    with contextlib.suppress(IndexError, ValueError):
-        yield int(line.split(b",", 2)[1].removeprefix(b'"step":')), lines.timestamp(line)
 
 
 def _ago(seconds: float) -> str:

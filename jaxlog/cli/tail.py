@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,9 @@ import tyro
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.follow import Follower, Group
+from jaxlog.cli.history import last_place, tally
 from jaxlog.cli.lines import events, read
+from jaxlog.explore.finding import run_files
 from jaxlog.host.facts import loss
 from jaxlog.sinks.console.lines import line
 from jaxlog.sinks.console.values import clock, plain
@@ -49,7 +52,7 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
     while True:
         found = runs.observed(directory)  # before the look: it ends when all is written
         for group in follower.look(ended=not found.goes_on):
-            for text in _raw(group) if json else _told(group, found.total_steps):
+            for text in _raw(group) if json else _told(group, found):
                 print(text)
         print(end="", flush=True)
         if not found.goes_on:
@@ -63,8 +66,9 @@ def _raw(group: Group) -> Iterator[str]:
     return (text.decode() for text in group.lines if read(text) is not None)
 
 
-def _told(group: Group, total_steps: int | None) -> Iterator[str]:
-    return (line(event, total_steps) for event in events(group.path, group.lines))
+def _told(group: Group, run: runs.Found) -> Iterator[str]:
+    found = events(group.path, group.lines, run.facts.get("calls"))
+    return (line(event, run.total_steps) for event in found)
 
 
 def _end(run: runs.Found) -> str:
@@ -74,4 +78,7 @@ def _end(run: runs.Found) -> str:
         parts[0] += f" after {clock(run.ended - run.started)}"
     if run.error:
         parts.append(run.error)
+    done, _ = last_place(run)
+    health = replace(run.health(done, tally(run, run_files(run.path))), lost=0)
+    parts += [str(health)] if health else []
     return "; ".join([*parts, *map(loss, run.lossy)])

@@ -19,12 +19,14 @@ class Summary:
       name: what it is called.
       status: a word: `finished`, `killed`.
       said: the same in words.
+      health: what is wrong with what it logged, in words; empty where nothing is.
       facts: names and values, in rows; the third is whether it is bad news.
     """
 
     name: str
     status: str
     said: str
+    health: str
     facts: Sequence[tuple[str, str, bool]]
 
 
@@ -48,6 +50,7 @@ def summarised(summary: Summary, *, is_open: bool) -> Html:
             tag("bdi", brief(summary.name), class_="name"),
             " ",
             tag("span", summary.status, **said),
+            tag("span", summary.health, class_="status failed") if summary.health else "",
         ),
         tag("dl", *rows),
         class_="run",

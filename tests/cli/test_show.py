@@ -60,8 +60,11 @@ def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -
 
 def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> None:
     out = command("show", logged.directory).out
-    assert re.match(r"first · finished \d+ (s|min) ago\n", out)
+    diverged = "diverged (1 of 3 lanes, from update 0)"
+    assert re.match(rf"first · finished \d+ (s|min) ago · {re.escape(diverged)}\n", out)
+    assert f"health   {diverged} · critic_loss, return\n" in out
     found = rows(out)
+    assert found["diverged"].strip() == "lane 1 in critic_loss, return"
     assert found["directory"].strip() == str(logged.directory)
     assert found["tags"].strip() == "a · b"
     assert found["config"].strip() == "note ünïcode · 日本"
@@ -105,6 +108,37 @@ def test_a_run_that_was_ended_early_does_not_look_finished(
     assert "finished" not in out
     assert "100%" not in out
     assert "━" not in out
+
+
+LINE = (
+    '{{"timestamp":1790000000.{step},"step":{step},"lane":{lane},"labels":{{}},'
+    '"metrics":{{{of}}}{nan}}}\n'
+)
+
+
+def test_the_health_of_a_run_of_before_is_counted_in_its_lines(
+    command: Command, tmp_path: Path
+) -> None:
+    path = tmp_path / "old"
+    path.mkdir()
+    facts = {"status": "failed", "total_steps": 90, "pid": 1, "host": "here"}
+    (path / "run.json").write_text(json.dumps(facts))
+    with (path / "train_metrics.jsonl").open("w") as file:
+        for step in range(60):
+            for lane in range(2):
+                dead = lane == 1 and step >= 7
+                nan = ',"nonfinite":{"loss":"nan"}' if dead else ""
+                of = f'"loss":{"null" if dead else 0.5}'
+                file.write(LINE.format(step=step, lane=lane, of=of, nan=nan))
+    out = command("show", path).out
+    health = "diverged (1 of 2 lanes, from update 7) · unfinished (60 of 90 updates)"
+    assert out.startswith(f"old · failed · {health}\n")
+    assert f"health  {health} · loss\n" in out
+    assert command("tail", path, "-n", 1) == (
+        0,
+        "train · update 60/90  loss 0.5 (1 of 2 lanes)\n",
+        f"jaxlog: {path}: failed; {health}\n",
+    )
 
 
 def log_steps(directory: Path, steps: Sequence[int]) -> Path:
@@ -162,7 +196,8 @@ def test_what_was_lost_is_said(command: Command, copy: Path) -> None:
     out = command("show", copy).out
     assert "lost       the sink svg lost 7 of 1207 records: disk full" in out
     assert "all of them in jsonl " in out
-    assert command("show", copy.parent).out.splitlines()[1].endswith(" 7")
+    row = re.split(r" {2,}", command("show", copy.parent).out.splitlines()[1].strip())
+    assert row[-2:] == ["7", "diverged (1 of 3 lanes, from update 0)"]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"name": 3, "sinks": 7, "tags": 1}'])

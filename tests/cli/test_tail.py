@@ -125,7 +125,8 @@ def test_the_last_lines_of_a_run_that_has_ended(command: Command, logged: Logged
     assert found[1].startswith("batch · update 25/25  episode of lane 0  environment_id ")
     assert "success yes" in found[1]
     assert found[7] == "eval · update 25/25  return 2 ± 0.5 (2 of 3 lanes)"
-    assert err.startswith(f"jaxlog: {logged.directory}: finished after 0:00:0")
+    assert err.startswith(f"jaxlog: {logged.directory}: finished after 0:")
+    assert err.endswith("; diverged (1 of 3 lanes, from update 0)\n")
 
 
 def test_raw_lines_are_those_of_the_files(command: Command, logged: Logged) -> None:

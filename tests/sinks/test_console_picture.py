@@ -116,6 +116,34 @@ def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_a_cross() -> Non
     assert row(shown, "late") == ["7", "▄"]
 
 
+def test_the_health_of_the_run_is_said_while_it_runs_and_at_its_end() -> None:
+    status = "running"
+    picture = a_picture(total_steps=9, status=lambda: status)
+    picture.add(event(0, [{"loss": 1.0}] * 3))
+    assert "health" not in drawn(picture)
+    for step in range(1, 4):
+        picture.add(
+            event(step, [{"loss": 1.0}, {"loss": math.nan}, {"loss": 1.0 / (3 - step or math.nan)}])
+        )
+    diverged = "diverged (2 of 3 lanes, from update 1)"
+    assert f"health  {diverged} · loss" in drawn(picture).splitlines()
+    status = "interrupted"
+    *_, health, _, end, _ = drawn(picture, ended=True).splitlines()
+    assert health == f"health  {diverged} · unfinished (4 of 9 updates) · loss"
+    assert end == "interrupted after 4 of 9 updates"
+    picture.add(event(4, [{"loss": 1.0}] * 3))
+    assert "diverged" not in drawn(picture)  # both are well again
+
+
+def test_a_mean_that_rises_because_lanes_died_has_no_change() -> None:
+    picture = a_picture()
+    for step, lanes in enumerate(([10.0, 90.0], [math.nan, 91.0], [math.nan, 92.0])):
+        picture.add(event(step, [{"a": value} for value in lanes]))
+        if step == 1:
+            assert row(drawn(picture), "a") == ["91", "(1", "of", "2", "lanes)", "▁█"]
+    assert row(drawn(picture), "a") == ["92", "(1", "of", "2", "lanes)", "▲", "+1", "▁██"]
+
+
 def test_a_row_says_how_many_lanes_are_alive() -> None:
     picture = a_picture()
     nan = math.nan

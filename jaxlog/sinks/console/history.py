@@ -7,7 +7,7 @@ import collections
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog.names import CATEGORIES, KNOWN
@@ -53,20 +53,27 @@ class Row(NamedTuple):
       shown: what the last line says; None where it has no value: no episode ended.
       beside: as in `Told`, of the last line.
       trend: the numbers of the last lines; None for a line without.
+      before: what the last line but one with a finite number says; None where there is none.
     """
 
     category: str
     shown: Shown | str | None
     beside: Mapping[str, float]
     trend: Sequence[float | None]
+    before: Shown | None = None
 
     @property
     def change(self) -> float | None:
-        """The difference between the last number and the finite one before it."""
-        if not isinstance(self.shown, Shown) or not self.trend or self.trend[-1] is None:
+        """The difference between the last number and the finite one before it.
+
+        None where the two are not of as many lanes: a mean that rises because lanes died is no
+        progress.
+        """
+        if not isinstance(self.shown, Shown) or self.before is None:
             return None
-        finite = [value for value in self.trend[:-1] if value is not None and math.isfinite(value)]
-        change = self.trend[-1] - finite[-1] if finite else math.nan
+        if self.shown.alive != self.before.alive:
+            return None
+        change = self.shown.middle - self.before.middle
         return change if math.isfinite(change) else None
 
 
@@ -160,6 +167,7 @@ class History:
                 None if last is None else last.shown,
                 {} if last is None else last.beside,
                 [None if what is None else what.trend for what in found],
+                next(filter(_is_finite, (t.shown for t in reversed(found[:-1]) if t)), None),
             )
         return dict(sorted(rows.items(), key=lambda item: _rank(item[1].category)))
 
@@ -211,6 +219,10 @@ def _joined(one: Event, other: Event) -> MetricsEvent | None:
         keys={**one.keys, **other.keys},
         num_lanes=max(one.num_lanes, other.num_lanes),
     )
+
+
+def _is_finite(shown: Shown | str) -> TypeGuard[Shown]:
+    return isinstance(shown, Shown) and math.isfinite(shown.middle)
 
 
 def _rank(category: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from jaxlog._format.health import Health, Tally, health_of
 from jaxlog.events import (
     Account,
     EpisodeEvent,
@@ -52,6 +54,7 @@ class Picture:
       began: when it began, in seconds since 1970.
       logged_before: whether a call logged a step before the first event that is added, as in
         `History`; None where nothing was.
+      health: of the run; None counts it in what is added.
     """
 
     def __init__(
@@ -59,9 +62,13 @@ class Picture:
         run: RunInfo,
         began: float,
         logged_before: Callable[[str, int], bool] | None = None,
+        health: Health | None = None,
     ) -> None:
         self._run = run
         self._logged_before = logged_before
+        self._known_health = health
+        self._tally = Tally()
+        self._lock = threading.Lock()  # of the tally
         self._pace = Pace(run.total_steps, run.resumes_at or 0, began)
         self._unit = "update"
         self._histories: dict[str, History] = {}
@@ -76,6 +83,8 @@ class Picture:
             case MetricsEvent():
                 self._history(event.name).add(event)
                 self._pace.saw(event.step, event.env_step, event.timestamp)
+                with self._lock:
+                    self._tally.add(event)
             case EpisodeEvent(sampled=True):
                 self._episodes.append(event)
                 self._pace.saw(event.step, event.env_step, event.timestamp)
@@ -137,14 +146,25 @@ class Picture:
             said.append(("step", where + _pairs(step.values)))
         said += [("sampled", _sampled(episode)) for episode in list(self._episodes)]
         accounts = self._accounts()
-        labels = [label for label, _ in said] + (["sinks"] if accounts else [])
+        health = self._health(ended=ended)
+        labels = [label for label, _ in said]
+        labels += (["sinks"] if accounts else []) + (["health"] if health else [])
         indent = max(map(len, labels), default=0) + 2
         lines = [one_line(parts, width - indent) for _, parts in said]
         lines += [_sinks(accounts, width - indent, ended=ended)] if accounts else []
+        lines += [one_line([str(health), health.why], width - indent, "red")] if health else []
         return [
             Text.assemble((label.ljust(indent), "cyan"), line, no_wrap=True, overflow="ellipsis")
             for label, line in zip(labels, lines, strict=True)
         ]
+
+    def _health(self, *, ended: bool) -> Health:
+        if self._known_health is not None:
+            return self._known_health
+        status = self._run.status() if ended else "running"
+        done = self._pace.done if self._pace.begun else None
+        with self._lock:
+            return health_of({"total_steps": self._run.total_steps}, status, done, self._tally)
 
     def _accounts(self) -> Sequence[Account]:
         try:
