@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog._limits import check_depth, check_integer, check_name
 from jaxlog.events import Event
 from jaxlog.graph.checks import leaf_name
 from jaxlog.host.facts import text
@@ -36,7 +37,8 @@ class SingleEnvironmentLog:
 
         Raises:
           TypeError: `task` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -57,7 +59,8 @@ class SingleEnvironmentLog:
 
         Raises:
           TypeError: `step` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -79,7 +82,8 @@ class SingleEnvironmentLog:
 
         Raises:
           TypeError: `summary` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -101,7 +105,8 @@ class SingleEnvironmentLog:
 
         Raises:
           TypeError: `summary` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -139,8 +144,8 @@ def _told(argument: str, given: Any) -> Told:
     details: dict[str, np.ndarray] = {}
     tree: dict[str, Any] = {}
     for name, part in given.items():
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"{argument}: got the key {name!r}, expected a name")
+        check_name(argument, name)
+        check_depth(f"{argument}[{name!r}]", part)
         if isinstance(part, _LEAVES):
             leaves, rebuild = [(name, part)], None
         else:
@@ -151,11 +156,12 @@ def _told(argument: str, given: Any) -> Told:
             leaves, rebuild = [(leaf_name(path), leaf) for path, leaf in paths], structure.unflatten
         plain = []
         for key, leaf in leaves:
+            check_name(argument, key)
             found = _plain(f"{argument}[{key!r}]", leaf)
             plain.append(found)
-            if text(key) in values or text(key) in details:
+            if key in values or key in details:
                 raise ValueError(f"{argument}: two values are called {key!r}; rename one")
-            (details if isinstance(found, np.ndarray) else values)[text(key)] = found
+            (details if isinstance(found, np.ndarray) else values)[key] = found
         tree |= {name: plain[0]} if rebuild is None else rebuild(plain)
     return Told(values, details, tree)
 
@@ -187,7 +193,8 @@ def _plain(path: str, leaf: Any) -> Any:
     if isinstance(leaf, str):
         return text(leaf)
     if isinstance(leaf, int):
-        return leaf if -(2**63) <= leaf < 2**64 else float(leaf)
+        check_integer(path, leaf)
+        return leaf
     if isinstance(leaf, Tracer):
         raise TypeError(f"{path}: is of a program that is being traced; use jaxlog.log in there")
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):

@@ -130,7 +130,7 @@ class RunData(Views):
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
         >>> with tempfile.TemporaryDirectory() as directory:
-        ...     with logger.open(directory) as run:
+        ...     with logger.open(directory, lanes=[{"seed": 0}, {"seed": 1}]) as run:
         ...         for step in range(3):
         ...             run.log({"loss": [0.5 / (step + 1), 0.25]}, step=step)
         ...     arrays = jaxlog.read_run(directory).arrays()
@@ -237,11 +237,11 @@ def read_run(path: Where) -> RunData:
     >>> import jaxlog
     >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
     >>> with tempfile.TemporaryDirectory() as directory:
-    ...     with logger.open(directory) as run:
+    ...     with logger.open(directory, lanes=[{"seed": 0}, {"seed": 1}]) as run:
     ...         run.log({"return": [487.0, 500.0]}, step=299, labels={"env": "CartPole"})
     ...     run = jaxlog.read_run(directory)
     ...     run.metrics.drop("timestamp").rows()
-    [(299, 0, 'CartPole', 487.0), (299, 1, 'CartPole', 500.0)]
+    [(299, 0, 0, 'CartPole', 487.0), (299, 1, 1, 'CartPole', 500.0)]
     >>> run.status, run.calls, run.metrics["return"].mean()
     ('finished', ('eval',), 493.5)
     """

@@ -92,7 +92,7 @@ class Views(ABC):
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
         >>> with tempfile.TemporaryDirectory() as directory:
-        ...     with logger.open(directory) as run:
+        ...     with logger.open(directory, lanes=[{"seed": 0}, {"seed": 1}]) as run:
         ...         for step in range(3):
         ...             run.log({"loss": [0.5 / (step + 1), 0.25]}, step=step)
         ...     ax = jaxlog.read_run(directory).plot("loss", spread="range")

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlog._limits import check_depth, check_name
 from jaxlog.graph import devices
 from jaxlog.names import KNOWN
 
@@ -148,12 +149,14 @@ def labels(values: Any) -> dict[str, ArrayLike]:
 def details(tree: Any) -> dict[str, ArrayLike]:
     """The leaves of a pytree, each by its path in it."""
     flat: dict[str, ArrayLike] = {}
+    check_depth("details", tree)
     try:
         leaves = jax.tree_util.tree_leaves_with_path(tree)
     except ValueError as error:
         raise TypeError(f"details: is no pytree: {error}; name its parts by text alone") from None
     for path, leaf in leaves:
         key = leaf_name(path)
+        check_name("details", key)
         if not _is_array(leaf):
             raise TypeError(
                 f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
@@ -261,8 +264,7 @@ def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
     checked: dict[str, ArrayLike] = {}
     for key, value in mapping(argument, values).items():
         path = f"{argument}[{key!r}]"
-        if not isinstance(key, str) or not key:
-            raise TypeError(f"{argument}: got the key {key!r}, expected a name")
+        check_name(argument, key)
         if not _is_array(value):
             raise TypeError(
                 f"{path}: got {_told(value)}, expected an array or a number{_remedy(value)}"

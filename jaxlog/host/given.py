@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxlog._limits import check_depth, check_integer, check_name
 from jaxlog.events import Key, Labels, Lane, MetricsEvent, Scalar
 from jaxlog.host.facts import text
+from jaxlog.host.plain import plain_label
 from jaxlog.names import look_up
 
 
@@ -21,15 +23,30 @@ def metrics_event(
     values: Any,
     labels: Any,
     lane_labels: Sequence[Labels] = (),
+    lane_counts: Callable[[int], Collection[int]] = lambda size: (size,),
 ) -> MetricsEvent:
     """The line of some values: of one lane, or, where they are arrays, of a lane for each entry.
 
+    Args:
+      name: the call's.
+      step: the update's index.
+      env_step: environment steps by then; None where not configured.
+      values: numbers or arrays by name.
+      labels: numbers or texts by name.
+      lane_labels: more labels, for each lane, or for none.
+      lane_counts: how many lanes the run has, as far as is known, of which one may be that of an
+        array; asked for only where there are arrays with more than one entry.
+
     Raises:
       TypeError: a value is no number, nor an array of numbers.
-      ValueError: arrays are of different lengths, or have several axes.
+      ValueError: arrays are of different lengths, or have several axes, or the run has not so many
+        lanes; or a name or an integer is one that no file can hold.
     """
     arrays = {key: _number(key, value) for key, value in _named("values", values).items()}
-    labels = {key: _label(key, value) for key, value in _named("labels", labels or {}).items()}
+    labels = {
+        str(key): _label(f"labels[{key!r}]", value)
+        for key, value in _named("labels", labels or {}).items()
+    }
     sizes = {array.shape for array in arrays.values() if array.ndim}
     for key, array in arrays.items():
         if array.ndim > 1 or len(sizes) > 1 or not array.size:
@@ -38,6 +55,15 @@ def metrics_event(
                 "or one for each lane; of what has another shape log one number, like .mean()"
             )
     num_lanes = sizes.pop()[0] if sizes else 1
+    if num_lanes > 1 and num_lanes not in (counts := lane_counts(num_lanes)):
+        key, array = next((key, array) for key, array in arrays.items() if array.ndim)
+        known = ", ".join(map(str, sorted(counts))) or "no"
+        raise ValueError(
+            f"values[{key!r}]: got {array.dtype.name}{list(array.shape)}, expected a number, since "
+            f"this run has {known} lanes; name each entry, as in {{{key + '/0'!r}: ...}}, or log "
+            "one number, like .mean(); where the entries are lanes, give open a dict of labels for "
+            "each, lanes=[{'seed': 0}, ...]"
+        )
     own = lane_labels if len(lane_labels) == num_lanes and num_lanes > 1 else [{}] * num_lanes
     lanes = tuple(
         Lane(
@@ -71,25 +97,22 @@ def _named(argument: str, given: Any) -> Mapping[str, Any]:
             f"{argument}: got {type(given).__name__}, expected a dict by name, like {{'loss': 0.5}}"
         )
     for key in given:
-        if not isinstance(key, str) or not key:
-            raise TypeError(f"{argument}: got the key {key!r}, expected a name")
+        check_name(argument, key)
     return given
 
 
-def _label(key: str, value: Any) -> Scalar | str:
+def _label(path: str, value: Any) -> Scalar | str:
+    """A label; what is not Unicode in its text is replaced, since a program goes on."""
     if isinstance(value, str):
         return text(value)
-    array = _number(key, value, "labels")
-    if array.ndim:
-        raise ValueError(
-            f"labels[{key!r}]: got {array.dtype.name}{list(array.shape)}, expected a number or a "
-            "text"
-        )
-    return array[()]
+    return plain_label(path, value)
 
 
 def _number(key: str, value: Any, argument: str = "values") -> Any:
     """A number, or an array of numbers, as sinks know them."""
+    if isinstance(value, int):
+        check_integer(f"{argument}[{key!r}]", value)
+    check_depth(f"{argument}[{key!r}]", value)
     try:
         array = np.asarray(value)
     except Exception as error:  # a tracer, or an array that is gone

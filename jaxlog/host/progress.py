@@ -32,6 +32,7 @@ class Progress:
       steps: the last of each call, when the run went on.
       single: what a single environment has told.
       positions: where the sinks were at the mark from which the run goes on.
+      lane_counts: how many lanes calls had before the run went on.
       sessions: what run.json keeps of the run before it went on, each time.
     """
 
@@ -40,6 +41,7 @@ class Progress:
         self.single = SingleEnvironment()
         self.positions: Positions = {}
         self.sessions: list[Mapping[str, Any]] = []
+        self.lane_counts: set[int] = set()
         self._mark = 0  # the highest number given
         self._lock = threading.Lock()
 
@@ -65,6 +67,8 @@ class Progress:
         previous = directory.previous
         if previous is None:
             return info
+        counts = previous.get("lane_counts")
+        self.lane_counts = {n for n in counts if type(n) is int} if type(counts) is list else set()
         self.sessions = [*previous.get("sessions", []), session(previous)]
         info = dataclasses.replace(info, session=len(self.sessions))
         marks, self._mark = directory.marks()

@@ -106,6 +106,7 @@ class Run:
         self._progress = Progress()
         self._logged = Logged({})
         self._said_lanes = False
+        self._lanes: set[tuple[int, ...]] = set()  # the lanes of the deliveries that came
         self._status = "running"
         self._closed = False
         self._ended = False
@@ -210,6 +211,7 @@ class Run:
             if self._terminated:
                 return
             self.arrived += num_records
+            self._lanes.add(delivery.lanes)
             fresh = self._replays.take_out(delivery)
         if fresh:
             self._hand_on((time.time(), delivery))
@@ -245,8 +247,9 @@ class Run:
         Inside of a program, and where not every step is to be logged, it is `jaxlog.log`.
 
         Args:
-          values: numbers by name, from Python, NumPy or JAX; or arrays of a number for each lane of
-            the program, of which each then gets a line of its own.
+          values: numbers by name, from Python, NumPy or JAX; or arrays of a number for each lane.
+            Each lane then gets a line of its own. The run has to have so many lanes: those that a
+            program logged under `vmap`, or those that `open` was given labels for.
           step: under which they are logged; if None, the last that was logged, which is waited for.
           labels: that name them, beside those that `open` was given for their lanes.
           name: stands before the keys, and in the file's name.
@@ -254,11 +257,13 @@ class Run:
         Raises:
           RuntimeError: the run is closed.
           TypeError: a value is no number, a label neither number nor text, the step no integer.
-          ValueError: arrays are not of one length, or the name cannot be one, or the step is
-            negative.
+          ValueError: arrays are not of one length, or their length is not the run's number of
+            lanes; the name cannot be one; the step is negative; or no file can hold a key or an
+            integer.
 
         >>> import jaxlog
-        >>> with jaxlog.Logger({"sinks": [{"kind": "memory"}]}).open() as run:
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open(lanes=[{"seed": 0}, {"seed": 1}]) as run:
         ...     run.log({"return": [487.0, 500.0]}, step=299)
         >>> [lane.metrics["return"].item() for lane in run.sink("memory").metrics[0].lanes]
         [487.0, 500.0]
@@ -269,8 +274,25 @@ class Run:
         step = self.last_step() if step is None else checked_step(step)
         per_update = self._env_steps_per_update
         env_step = None if per_update is None else (step + 1) * per_update
-        lanes = self.info.lanes
-        self.take(metrics_event(name, step, env_step, values, labels, lanes))
+        lanes, counts = self.info.lanes, self._lane_counts
+        self.take(metrics_event(name, step, env_step, values, labels, lanes, counts))
+
+    def _lane_counts(self, wanted: int) -> set[int]:
+        """How many lanes the run has, by `open(lanes=)` and by its calls; waits for more of these.
+
+        Args:
+          wanted: with these, nothing is waited for.
+        """
+        if not self.writes:
+            return {wanted}
+
+        def known() -> set[int]:
+            found = {math.prod(lanes) for lanes in list(self._lanes) if lanes}
+            return found | self._progress.lane_counts | {len(self.info.lanes)} - {0}
+
+        if wanted not in known():
+            self.flush()  # what was dispatched may have told
+        return known()
 
     def last_step(self) -> int:
         """The last that was logged, of a program or of a single environment; waits for it."""
@@ -457,6 +479,8 @@ class Run:
                 "sinks": [account(worker) for worker in self._workers],
             }
             self._facts |= self._progress.facts(self._reached())
+            if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
+                self._facts["lane_counts"] = sorted(counts)
             if error is not None:
                 self._facts["error"] = redacted(text(f"{type(error).__name__}: {error}"))
             try:

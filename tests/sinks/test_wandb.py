@@ -207,7 +207,8 @@ def test_a_lane_gets_its_labels_when_they_are_known(
 ) -> None:
     logger = make_logger(sinks=[sink()], sampling_enabled=False)
     with logger.open(tmp_path / "run") as run:
-        run.log({"x": [1.0, 2.0]}, step=0)  # lanes without labels
+        jax.vmap(lambda x: jaxlog.log(logger, 0, {"x": x}, name="eval"))(jnp.arange(2.0))
+        run.flush()  # lanes without labels
         jax.block_until_ready(train(logger, 1))
     runs = wandb_files.read_all(tmp_path)
     assert [r.name for r in runs] == ["run seed=0,lr=0.1", "run seed=1,lr=0.1"]
@@ -278,7 +279,7 @@ try:
 except ValueError as error:
     print(error)
 import os
-print(os.listdir(directory))
+print(os.path.exists(directory))
 import sys
 sys.modules["wandb"] = None
 try:
@@ -326,7 +327,7 @@ def test_without_a_key_or_the_package_the_user_hears_what_to_do(tmp_path: Path) 
     key, there, package = done.stdout.splitlines()
     assert "found no API key" in key
     assert "mode: offline" in key
-    assert there == "[]"  # nothing is left
+    assert there == "False"  # nothing is left
     assert package.endswith("install it with: pip install 'jaxlog[wandb]'")
 
 
