@@ -33,7 +33,10 @@ def metrics_of(sink: Any) -> dict[str, Any]:
     """The metrics of the only lane of the only event."""
     (event,) = sink.metrics
     (lane,) = event.lanes
-    return {key: value.item() for key, value in lane.metrics.items()}
+    return {
+        key: value if isinstance(value, jaxlog.Histogram) else value.item()
+        for key, value in lane.metrics.items()
+    }
 
 
 def test_known_names_become_the_fields_keys(make_logger: MakeLogger, logged: Any) -> None:
@@ -88,6 +91,49 @@ def test_no_finished_episode_is_a_count_of_zero_and_no_value(
     sink = logged(logger, lambda: jaxlog.batch_step(logger, 0, metrics, where=where))
     assert metrics_of(sink) == {"episode_count": 0, "policy_loss": 1.0}
     assert sink.episodes == []
+
+
+@pytest.mark.parametrize(
+    "dtype", ["bool", "int8", "uint8", "int32", "uint32", "float16", "bfloat16", "float32"]
+)
+def test_a_metric_of_any_dtype_has_every_statistic_without_promotion(
+    dtype: str, make_logger: MakeLogger, logged: Any
+) -> None:
+    histograms = {} if dtype == "bool" else {"x": {"low": 0, "high": 4, "bins": 2}}
+    logger = make_logger(statistics=["mean", "sum", "median", "p95"], histograms=histograms)
+    values = jnp.array([0, 1, 1, 1] if dtype == "bool" else [0, 1, 2, 4]).astype(dtype)
+    metrics = {"x": values, "episode_returns": jnp.ones(4)}
+    got = metrics_of(logged(logger, lambda: jaxlog.batch_step(logger, 0, metrics)))
+    if dtype == "bool":
+        assert got["x_rate"] == 0.75
+        return
+    assert (got["x_mean"], got["x_sum"]) == (1.75, 7.0)
+    assert got["x_histogram"].counts == (2, 2)
+    assert got["x_median"] == pytest.approx(1.0, rel=0.01)
+    assert got["x_p95"] == pytest.approx(4.0, rel=0.01)
+
+
+def test_where_no_value_is_finite_the_statistics_are_nan_and_not_missing(
+    make_logger: MakeLogger, logged: Any
+) -> None:
+    logger = make_logger(
+        statistics=["mean", "std", "min", "max", "sum", "count", "median"],
+        histograms={"episode_returns": {"low": 0, "high": 1, "bins": 2}},
+    )
+    returns = jnp.array([jnp.nan, jnp.inf, 1.0])
+    where = jnp.array([True, True, False])
+    got = metrics_of(
+        logged(
+            logger,
+            lambda: jaxlog.batch_step(logger, 0, {"episode_returns": returns}, where=where),
+        )
+    )
+    assert got.pop("episode_count") == got.pop("episode_return_nonfinite") == 2
+    assert got.pop("episode_return_count") == 0
+    assert set(got) == {
+        f"episode_return_{name}" for name in ("mean", "std", "min", "max", "sum", "median")
+    }
+    assert all(np.isnan(value) for value in got.values())
 
 
 def test_what_is_not_finite_is_told_of(make_logger: MakeLogger, logged: Any) -> None:

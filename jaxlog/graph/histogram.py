@@ -8,6 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlog.graph import devices
+from jaxlog.graph.statistics import accumulator
 
 
 def histogram(
@@ -35,7 +36,7 @@ def histogram(
     [0, 1, 3, 1]
     """
     values = jnp.asarray(values)
-    values = values.astype(jnp.promote_types(values.dtype, np.float32))
+    values = values.astype(accumulator(values.dtype))
     bounds = np.asarray(edges, values.dtype)
     if len(bounds) < 2 or not (np.diff(bounds) > 0).all():
         raise ValueError(

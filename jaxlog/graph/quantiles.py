@@ -16,6 +16,7 @@ from jax import lax
 from jax.typing import ArrayLike
 
 from jaxlog.graph import devices
+from jaxlog.graph.statistics import accumulator
 
 ACCURACY = 0.01
 """A quantile is off by at most this share of the exact one."""
@@ -68,7 +69,7 @@ class QuantileSketch:
     @staticmethod
     def _of(given: tuple[jax.Array, jax.Array]) -> QuantileSketch:
         values, mask = given
-        values = lax.stop_gradient(values.astype(jnp.promote_types(values.dtype, np.float32)))
+        values = lax.stop_gradient(values.astype(accumulator(values.dtype)))
         finite = jnp.isfinite(values) & mask
         size = jnp.abs(values)
         grown = jnp.log(jnp.maximum(size, SMALLEST) / SMALLEST) / math.log(_GROWTH)
