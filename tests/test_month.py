@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 import jaxlog
 from tests.month import RUNS, SEEDS, UPDATES, alive, has_episodes, returns_at
@@ -27,3 +30,100 @@ def test_the_runs_are_as_planned(month: Path) -> None:
                 continue
             np.testing.assert_allclose(found, expected, rtol=1e-5)
             assert np.isfinite(found).sum() == alive(name, step)
+
+
+RETURN = "episode_return_mean"
+
+
+def test_compare_ranks_by_what_happened(month: Path) -> None:
+    with pytest.warns(UserWarning, match=RETURN) as told:
+        found = jaxlog.compare(month, RETURN)
+    assert [str(w.message) for w in told] == [
+        f"{RETURN}: 17 of 56 lanes have diverged (algorithm ppo, learning_rate 1: 3 of 8; "
+        "algorithm ppo, learning_rate 10: 8 of 8; algorithm sac, learning_rate 0.1: 5 of 8; "
+        "algorithm sac, learning_rate 1: 1 of 8); each counts as the worst of all, the least "
+        "score, since higher is better",
+        f"{RETURN}: runs that have not finished: sac-0.01 (killed, last step 29), sac-1.0 "
+        "(failed, last step 69); their lanes are left out; unfinished='common_step' compares all "
+        "at one step",
+    ]
+    frame = found.frame.with_columns(
+        name=found.frame["algorithm"] + "-" + found.frame["learning_rate"].cast(str)
+    )
+    ranked = frame.sort("iqm", descending=True, nulls_last=True)["name"].to_list()
+    assert ranked[0] == "ppo-0.1"
+    assert ranked[4] == "ppo-10.0"  # of which all died
+    assert set(ranked[5:]) == {"sac-0.01", "sac-1.0"}
+    counts = frame.select("name", "alive", "diverged", "unfinished", "left_out").rows()
+    assert {name: numbers for name, *numbers in counts} == {
+        "ppo-0.01": [8, 0, 0, 0],
+        "ppo-0.1": [8, 0, 0, 0],
+        "ppo-1.0": [5, 3, 0, 0],
+        "ppo-10.0": [0, 8, 0, 0],
+        "sac-0.01": [8, 0, 8, 8],
+        "sac-0.1": [3, 5, 0, 0],
+        "sac-1.0": [7, 1, 8, 8],
+    }
+    # Of all survivors, and of what was there before they died, the wrong one is the best.
+    for policy in ("leave_out", "keep_last"):
+        with pytest.warns(UserWarning, match="have diverged|not finished"):
+            misled = jaxlog.compare(month, RETURN, diverged=policy).frame
+        best = misled.sort("iqm", descending=True, nulls_last=True).row(0, named=True)
+        assert (best["algorithm"], best["learning_rate"]) == ("sac", 0.1)
+    assert str(found).splitlines()[1:3] == list(found.notes)
+    assert "17 of 56 lanes have diverged" in found._repr_html_()
+
+
+def test_a_loss_that_is_not_finite_is_the_worst_too(month: Path) -> None:
+    with pytest.warns(UserWarning, match="the greatest score, since lower is better|not finished"):
+        found = jaxlog.compare(month, "loss")
+    iqm = {f"{algorithm}{rate}": iqm for algorithm, rate, iqm, *_ in found.frame.rows()}
+    assert min((value, name) for name, value in iqm.items() if value is not None)[1] == "ppo0.1"
+
+
+def test_plots_say_what_died(month: Path) -> None:
+    with mpl.rc_context({"backend": "agg"}):
+        ax = jaxlog.read_runs(month).plot(RETURN)
+        words = [" ".join(text.get_text().split()) for text in ax.get_legend().get_texts()]
+        assert words == [
+            "algorithm ppo, learning_rate 0.01",
+            "algorithm ppo, learning_rate 0.1",
+            "algorithm ppo, learning_rate 1 (5 of 8 alive)",
+            "algorithm ppo, learning_rate 10 (0 of 8 alive)",
+            "algorithm sac, learning_rate 0.01 (unfinished)",
+            "algorithm sac, learning_rate 0.1 (3 of 8 alive)",
+            "algorithm sac, learning_rate 1 (7 of 8 alive, unfinished)",
+        ]
+        assert " ".join(ax.texts[0].get_text().split()) == (
+            "mean ± std, 8 lanes each 17 of 56 lanes have diverged, 16 of 56 are of runs that have "
+            "not finished, dashed where fewer are left, a cross where none is"
+        )
+        (cross,) = [line for line in ax.lines if line.get_gid() == "dead"]
+        assert cross.get_xdata().tolist() == [26]  # the last update at which a lane lived
+        dashed = {
+            line.get_color() if isinstance(line.get_color(), str) else tuple(line.get_color()): line
+            for line in ax.lines
+            if line.get_gid() == "fewer"
+        }
+        assert len(dashed) == 4
+        missing = sum(
+            planned.stopped_at is None or step < planned.stopped_at
+            for planned in RUNS.values()
+            for first in planned.diverged.values()
+            for step in range(first, UPDATES)
+            if has_episodes(step)
+        )
+        assert ax.get_title(loc="right") == f"{missing} values not finite"
+        with pytest.warns(UserWarning, match="have diverged|not finished"):
+            found = jaxlog.compare(month, RETURN)
+        ax = found.plot()
+        assert [text.get_text() for text in ax.get_yticklabels()][2:5] == [
+            "algorithm ppo, learning_rate 1\n(5 of 8 alive)",
+            "algorithm ppo, learning_rate 10\n(0 of 8 alive)",
+            "algorithm sac, learning_rate 0.01\n(unfinished)",
+        ]
+        assert " ".join(ax.texts[0].get_text().split()) == (
+            "interquartile mean, 95 % interval, each score a dot, a cross: it has diverged of 56 "
+            "lanes 17 have diverged, 16 are of runs that have not finished, 16 have no score"
+        )
+        plt.close("all")

@@ -6,14 +6,13 @@ Such a line has `episode_return_nonfinite`, how many values were not finite, and
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 
 import polars as pl
 
+from jaxlog._format.keys import key_from_name
+
 _COUNT = "_nonfinite"
-_STATISTIC = re.compile(r"(?:_(?:mean|std|min|max|sum|rate|median|p\d{1,3}(?:\.\d+)?))?")
-"""What follows the name of a metric in the keys of its statistics; of a scalar, nothing."""
 
 
 def with_nan(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
@@ -30,8 +29,7 @@ def with_nan(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
         statistics = [
             columns[key]
             for key in columns
-            if key.startswith(stem)
-            and _STATISTIC.fullmatch(key, len(stem))
+            if _stem(key) == stem
             and (frame.schema[columns[key]].is_numeric() or frame.schema[columns[key]] == pl.Null)
         ]
         if not statistics:
@@ -55,8 +53,11 @@ def count_column(metric: str, columns: Collection[str]) -> str | None:
     >>> count_column("episode_return_mean", ["episode_return_mean", "episode_return_nonfinite"])
     'episode_return_nonfinite'
     """
-    for stem in (metric, metric.rpartition("_")[0]):
-        name = f"{stem}{_COUNT}"
-        if stem and name in columns and _STATISTIC.fullmatch(metric, len(stem)):
-            return name
-    return None
+    names = (f"{metric}{_COUNT}", f"{_stem(metric)}{_COUNT}")
+    return next((name for name in names if name in columns), None)
+
+
+def _stem(key: str) -> str | None:
+    """The metric of a statistic that is NaN without a finite value; of a scalar, its name."""
+    meant = key_from_name(key, of_episodes=True)
+    return None if meant.statistic in ("count", "nonfinite", "histogram") else meant.stem

@@ -11,11 +11,14 @@ from typing import Any
 import orjson
 import polars as pl
 
+from jaxlog._format.keys import Keys
 from jaxlog.explore.all_nonfinite import count_column
 from jaxlog.explore.columns import RUN
 from jaxlog.explore.layouts import LANES
+from jaxlog.explore.places import Places
 from jaxlog.explore.run_data import RunData, chosen_call
 from jaxlog.explore.together import together
+from jaxlog.names import EPISODE_COUNT
 
 VALUE = "jaxlog.value"
 """The column of the metric."""
@@ -39,12 +42,16 @@ class Values:
         out of it. Each run, lane and step has one row.
       by: the columns that tell groups apart.
       extra: further ones that were asked for.
+      statistic: what the metric is, as `events.Key.statistic` says.
+      late: the runs that have not finished.
       notes: what a reader has to know about the lines, a sentence for each.
     """
 
     frame: pl.DataFrame
     by: tuple[str, ...]
     extra: tuple[str, ...] = ()
+    statistic: str = ""
+    late: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     def groups(self) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
@@ -125,8 +132,24 @@ def values_of(
     told = told.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
     notes = tuple(f"{name}: {words}" for name, own in places.items() for words in own.words())
     return Values(
-        told, tuple(called[n] for n in names), tuple(called[n] for n in extra), _brief(notes)
+        told,
+        tuple(called[n] for n in names),
+        tuple(called[n] for n in extra),
+        _statistic(metric, runs, places, chosen),
+        frozenset(name for name, run in runs.items() if run.is_unfinished),
+        _brief(notes),
     )
+
+
+def _statistic(
+    metric: str, runs: Mapping[str, RunData], places: Mapping[str, Places], call: str
+) -> str:
+    """What a metric is, as the first run says that has it."""
+    name = next(name for name, own in places.items() if metric in own.frame.columns)
+    calls = runs[name].info.get("calls")
+    described = calls.get(call) if isinstance(calls, Mapping) else None
+    keys = Keys(described, of_episodes=EPISODE_COUNT in places[name].frame.columns)
+    return keys[metric].statistic
 
 
 def _brief(notes: Sequence[str]) -> tuple[str, ...]:

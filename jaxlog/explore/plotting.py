@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import polars as pl
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from jaxlog._format.across_lanes import EXTREMES
 from jaxlog.caller import warn_caller
 from jaxlog.explore.curves import SPREADS, Curve, Spread, curve_of
 from jaxlog.explore.groups import By, Values, named, values_of
@@ -33,6 +36,15 @@ _MOST_ENTRIES = 16
 """Of a legend."""
 _ACROSS = 3
 """Small multiples in a row, at most."""
+_LINE = 11
+"""The height of a line of a caption, in points."""
+_LETTERS = 90
+"""So many letters of a caption stand on one line."""
+_LETTERS_OF_ROWS = 64
+"""The same, where names stand beside the axes."""
+_LONGEST = 34
+"""So many letters of an entry of a legend stand on one line."""
+_DASHES = (0, (2.2, 1.4))
 _LONG = 10_000
 """From here on, steps are told as 10k, and not in full."""
 _AXES = {"step": "update", "env_step": "environment steps"}
@@ -66,24 +78,32 @@ def plot(
             )
     for note in dict.fromkeys(note for own in found for note in own.notes):
         warn_caller(f"{', '.join(metrics)}: {note}")
-    curves = [
-        {key: curve_of(frame, x, spread) for key, frame in values.groups()} for values in found
-    ]
+    curves = [_curves(values, x, spread) for values in found]
     for metric, groups in zip(metrics, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
             raise LookupError(f"{metric!r}: has no finite value yet, and nothing to plot")
-    caption = _caption(curves, spread)
+    caption = _caption(curves, found, spread)
     if isinstance(names, str):
         own = ax is None
         if ax is None:
-            _, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+            _, ax = plt.subplots(figsize=(_width(curves[0], found[0].by), 4), layout="constrained")
         _draw(ax, curves[0], found[0].by, x, spread)
         ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
-        ax.set_title(_plain(names), loc="left", pad=20)
+        pad = 20 + _LINE * caption.count("\n")
+        ax.set_title(_plain(names), loc="left", pad=pad)
+        _say_not_finite(ax, curves[0], pad)
         if found[0].by:
             _legend(ax, beside=own)
         return ax
     return _multiples(metrics, curves, found, caption, x, spread)
+
+
+def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], Curve]:
+    end = values.frame[x].max()
+    return {
+        key: curve_of(frame, x, spread, values.statistic, values.late, end)  # type: ignore[arg-type]
+        for key, frame in values.groups()
+    }
 
 
 def _multiples(
@@ -108,6 +128,7 @@ def _multiples(
     for ax, metric, groups, values in zip(places, metrics, curves, found, strict=False):
         _draw(ax, groups, values.by, x, spread)
         ax.set_title(_plain(metric), loc="left", fontsize="medium")
+        _say_not_finite(ax, groups)
         ax.set_xlabel("")
     for ax in places[len(metrics) :]:
         ax.remove()
@@ -116,7 +137,7 @@ def _multiples(
         ax.set_xlabel(_AXES[x])
     figure.suptitle(caption, fontsize="small", alpha=0.75, x=0.01, ha="left")
     if found[0].by:
-        fullest = max(places[: len(metrics)], key=lambda ax: len(ax.lines))
+        fullest = max(places[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
         _legend(fullest, figure=figure)
     return places[: len(metrics)]
 
@@ -129,34 +150,105 @@ def _draw(
     spread: Spread,
 ) -> None:
     for (key, curve), colour in zip(groups.items(), _colours(len(groups)), strict=True):
+        label = _label(named(by, key), curve)
         if not len(curve.x):
+            if len(curve.dead):  # none ever lived
+                ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label if by else None)
             continue
-        words = _plain(named(by, key))
-        # What begins with `_` matplotlib keeps out of legends.
-        label = f" {words}" if words.startswith("_") else words
         alone = len(curve.x) == 1  # a line needs two points
         if spread == "lanes" and len(curve.lanes) > 1:
-            for lane in curve.lanes:
+            for lane, dead in zip(curve.lanes, curve.dead, strict=True):
                 there = np.isfinite(lane)
                 ax.plot(curve.x[there], lane[there], color=colour, lw=0.7, alpha=0.35)
+                if dead and there.any() and curve.alive:
+                    _cross(ax, curve.x[there][-1], lane[there][-1], colour, small=True)
         elif len(curve.lanes) > 1 and np.isfinite(curve.lower).any():
-            ax.fill_between(curve.x, curve.lower, curve.upper, color=colour, alpha=0.2, linewidth=0)
+            for part, alpha in ((~curve.fewer, 0.2), (_with_neighbours(curve.fewer), 0.1)):
+                if part.any():
+                    band = (curve.x, curve.lower, curve.upper, part)
+                    ax.fill_between(*band, color=colour, alpha=alpha, lw=0)
             if alone:
                 ax.vlines(curve.x, curve.lower, curve.upper, color=colour, alpha=0.5)
         ax.plot(
             curve.x,
-            curve.middle,
+            np.where(curve.fewer, np.nan, curve.middle),
             color=colour,
             lw=1.8,
             marker="o" if alone else None,
             label=label if by else None,
             gid="middle",
         )
+        if curve.fewer.any():
+            dashed = np.where(_with_neighbours(curve.fewer), curve.middle, np.nan)
+            ax.plot(
+                curve.x,
+                dashed,
+                color=colour,
+                lw=1.8,
+                ls=_DASHES,
+                marker="o" if alone else None,
+                gid="fewer",
+            )
+        if not curve.alive:
+            _cross(ax, curve.x[-1], curve.middle[-1], colour)
     ax.set_xlabel(_AXES[x])
     if max((curve.x[-1] for curve in groups.values() if len(curve.x)), default=0) >= _LONG:
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _tidy(ax)
+
+
+def _with_neighbours(where: np.ndarray) -> np.ndarray:
+    """These points and those beside them, to which a line from them leads."""
+    return where | np.append(where[1:], values=False) | np.append(False, where[:-1])
+
+
+def _cross(ax: Axes, x: float, y: float, colour: Any, *, small: bool = False) -> None:
+    size, width = (5, 1) if small else (9, 2.2)
+    ax.plot(x, y, "x", color=colour, ms=size, mew=width, gid="dead", zorder=3)
+
+
+def _label(words: str, curve: Curve) -> str:
+    """A group's entry in the legend, with how many lanes live, unless all do."""
+    words = _plain(words)
+    # What begins with `_` matplotlib keeps out of legends.
+    words = f" {words}" if words.startswith("_") else words
+    lives = _lives(curve)
+    return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
+
+
+def _lives(curve: Curve) -> str:
+    lanes = len(curve.lanes)
+    words = [] if curve.alive == lanes else [f"{curve.alive} of {lanes} alive"]
+    if curve.unfinished:
+        of = "" if curve.unfinished == lanes else f"{curve.unfinished} "
+        words.append(f"{of}unfinished")
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _say_not_finite(
+    ax: Axes, groups: Mapping[tuple[Any, ...], Curve], pad: float | None = None
+) -> None:
+    words = _not_finite(groups.values())
+    if words:
+        ax.set_title(words, loc="right", pad=pad, fontsize="x-small", alpha=0.75)
+
+
+def _width(groups: Mapping[tuple[Any, ...], Curve], by: Sequence[str]) -> float:
+    """Of a figure whose legend stands beside it, in inches."""
+    labels = [_label(named(by, key), curve) for key, curve in groups.items()] if by else []
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    return max(7.0, 5.0 + 0.075 * longest)
+
+
+def _not_finite(curves: Iterable[Curve]) -> str:
+    """What was not finite, for a corner of the axes; empty where all was."""
+    curves = list(curves)
+    values = sum(curve.nonfinite for curve in curves)
+    parts = sum(curve.partial for curve in curves)
+    words = [f"{values:,} values not finite"] if values else []
+    words += [f"{parts:,} partly"] if parts else []
+    return ", ".join(words)
 
 
 def plot_comparison(comparison: Comparison, ax: Axes | None) -> Axes:
@@ -167,24 +259,59 @@ def plot_comparison(comparison: Comparison, ax: Axes | None) -> Axes:
     groups = dict(Values(scores, comparison.by).groups())
     rows = zip(groups.items(), frame.iter_rows(named=True), _colours(len(frame)), strict=True)
     for place, ((_, found), row, colour) in enumerate(rows):
-        dots = found["score"].to_numpy()
-        ax.plot(dots, np.full(len(dots), place + 0.24), ".", color=colour, alpha=0.6, ms=5, mew=0)
+        dots, dead = found["score"].cast(pl.Float64).to_numpy(), found["diverged"].to_numpy()
+        level = np.full(len(dots), place + 0.24)
+        alive = ~dead
+        ax.plot(dots[alive], level[alive], ".", color=colour, alpha=0.6, ms=5, mew=0)
+        if dead.any():
+            ax.plot(dots[dead], level[dead], "x", color=colour, alpha=0.8, ms=4, gid="dead")
         if row["iqm"] is None:
             continue
         if row["lower"] is not None:
             ax.hlines(place, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
         ax.plot(row["iqm"], place, "|", color=colour, markersize=15, markeredgewidth=2.5)
-    words = [_plain(named(comparison.by, key)) or "all lanes" for key in groups]
+    words = [
+        (_plain(named(comparison.by, key)) or "all lanes") + _fates(found)
+        for key, found in groups.items()
+    ]
     ax.set_yticks(range(len(words)), words)
     ax.set_ylim(len(words) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("normalized score" if comparison.normalized else "score")
-    ax.set_title(_plain(comparison.metric), loc="left", pad=20)
     caption = f"interquartile mean, {100 * comparison.confidence:.4g} % interval, each score a dot"
+    lines = [caption, *_of_the_lanes(comparison)]
+    if scores["diverged"].any():
+        lines[0] += ", a cross: it has diverged"
+    caption = "\n".join(lines)
+    ax.set_title(_plain(comparison.metric), loc="left", pad=20 + _LINE * caption.count("\n"))
     ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
     _tidy(ax)
     ax.spines["left"].set_visible(False)
     return ax
+
+
+def _of_the_lanes(comparison: Comparison) -> Iterator[str]:
+    """What became of the lanes of a comparison; nothing where all are alive."""
+    lanes, frame = len(comparison.scores), comparison.frame
+    texts = {
+        "diverged": "have diverged",
+        "unfinished": "are of runs that have not finished",
+        "left_out": "have no score",
+    }
+    counts = {name: frame[name].sum() for name in texts}
+    words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
+    if words:
+        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), _LETTERS_OF_ROWS)
+    yield from (note for note in comparison.notes if note.startswith("values that are not finite"))
+
+
+def _fates(lanes: pl.DataFrame) -> str:
+    """What became of a group's lanes, for its name; nothing where all are alive."""
+    words = [f"{lanes['alive'].sum()} of {len(lanes)} alive"] if not lanes["alive"].all() else []
+    late = lanes["unfinished"].sum()
+    if late:
+        words.append("unfinished" if late == len(lanes) else f"{late} unfinished")
+    return f"\n({', '.join(words)})" if words else ""
 
 
 def _colours(count: int) -> list[Any]:
@@ -193,14 +320,52 @@ def _colours(count: int) -> list[Any]:
     return list(mpl.colormaps[_MANY](np.linspace(0.1, 0.9, count)))
 
 
-def _caption(plots: Sequence[Mapping[tuple[Any, ...], Curve]], spread: Spread) -> str:
-    counts = [len(curve.lanes) for groups in plots for curve in groups.values() if len(curve.x)]
+def _caption(
+    plots: Sequence[Mapping[tuple[Any, ...], Curve]], found: Sequence[Values], spread: Spread
+) -> str:
+    drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
+    counts = [len(curve.lanes) for curve in drawn]
     fewest, most = min(counts), max(counts)
     each = " each" if max(map(len, plots)) > 1 else ""
     if most == 1:
-        return f"one lane{each}"
-    lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
-    return f"{SPREADS[spread]}, {lanes} lanes{each}"
+        first = f"one lane{each}"
+    else:
+        lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
+        first = f"{_spread_words(found, spread)}, {lanes} lanes{each}"
+    return "\n".join((first, *_of_the_dead(plots, drawn)))
+
+
+def _spread_words(found: Sequence[Values], spread: Spread) -> str:
+    """What line and band are. Over minima and maxima the line is the extreme."""
+    extremes = {values.statistic if values.statistic in EXTREMES else "" for values in found}
+    words = SPREADS[spread]
+    if spread == "ci" or extremes == {""}:
+        return words
+    names = {"min": "least of the lanes", "max": "greatest of the lanes"}
+    lines = ", or ".join(names[of] for of in EXTREMES if of in extremes)
+    if "" in extremes:
+        return f"{words} (of minima and maxima the {lines})"
+    return f"{lines}{words.removeprefix('mean').removeprefix(' ± std')}"
+
+
+def _of_the_dead(
+    plots: Sequence[Mapping[tuple[Any, ...], Curve]], drawn: Sequence[Curve]
+) -> Iterator[str]:
+    """What died, and how it is drawn."""
+    lanes = max(sum(len(curve.lanes) for curve in groups.values()) for groups in plots)
+    dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
+    late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
+    words = []
+    if dead:
+        words.append(f"{dead} of {lanes} lanes have diverged")
+    if late:
+        words.append(f"{late} of {lanes} are of runs that have not finished")
+    if any(curve.fewer.any() for curve in drawn):
+        words.append("dashed where fewer are left")
+    if any(not curve.alive for curve in drawn):
+        words.append("a cross where none is")
+    if words:
+        yield textwrap.fill(", ".join(words), _LETTERS)
 
 
 def _legend(ax: Axes, *, beside: bool = True, figure: Figure | None = None) -> Legend:

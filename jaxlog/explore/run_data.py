@@ -198,6 +198,17 @@ class RunData(Views):
                 found[f"{stem.removesuffix(_METRICS)}_over_lanes"] = over_lanes.frame
         return found
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether the run has not come to its end: it is live, or was ended by something else.
+
+        A run on another machine, which says that it is running, counts as unfinished: nobody here
+        knows more.
+        """
+        if self.status == "unknown":
+            return self.info.get("status") == "running"
+        return self.status not in ("finished", "ended")
+
     def by_name(self) -> dict[str, RunData]:  # noqa: D102  as Views says
         return {self.path.resolve().name: self}
 

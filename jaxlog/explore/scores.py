@@ -50,16 +50,6 @@ class Scores:
     unfinished: Mapping[str, tuple[str, int]]
 
 
-def is_unfinished(run: RunData) -> bool:
-    """Whether a run has not come to its end, as far as can be known.
-
-    Of a run on another machine that says it is running, nobody here knows more.
-    """
-    if run.status == "unknown":
-        return run.info.get("status") == "running"
-    return run.status not in ("finished", "ended")
-
-
 def less_is_better(metric: str) -> bool:
     """Whether the name of a metric says that its least value is the best.
 
@@ -102,7 +92,7 @@ def scores_of(
             f"{metric!r}: got at={at!r}, and there is no line; expected steps between "
             f"{steps.min()} and {steps.max()}"
         )
-    late = [name for name, run in runs.items() if is_unfinished(run)]
+    late = [name for name, run in runs.items() if run.is_unfinished]
     ends = frame.group_by(RUN, "lane").agg(step.max())
     # A run that failed after its training has all the steps that others have.
     target = ends.filter(~pl.col(RUN).is_in(late))["step"].max()

@@ -67,7 +67,10 @@ class Views(ABC):
     ) -> Axes | list[Axes]:
         """Draws metrics over the steps: a line for each group of lanes, and how far they spread.
 
-        Where a lane has no finite value, the others count. One lane has no band.
+        At each step the lanes count that are alive: whose value is finite. Where one of a group has
+        diverged or ended, its line is dashed; where none is left, it ends with a cross. Legend,
+        caption and a corner of the axes say how many live, and what was not finite. Of a metric
+        that is a minimum or a maximum, the line is the extreme of the lanes. One lane has no band.
 
         Args:
           names: of a metric; or of several, for a plot of each, side by side.
@@ -87,6 +90,9 @@ class Views(ABC):
           ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
           TypeError: a metric is no number.
           ValueError: `x`, `spread` or `ax` is not as said above.
+
+        Warns:
+          UserWarning: lines were replaced, labels tell lanes apart, or a label changes along one.
 
         >>> import tempfile
         >>> import jaxlog

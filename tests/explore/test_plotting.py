@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import scipy.stats
 from matplotlib.collections import PolyCollection
 
 import jaxlog
+from jaxlog.events import Lane, MetricsEvent
 from tests.explore.files import metrics, write
 
 RATES = (0.1, 0.2)
@@ -53,6 +55,11 @@ def run(tmp_path: Path) -> jaxlog.RunData:
 def lines(ax: Any) -> list[Any]:
     """The middles of groups."""
     return [line for line in ax.lines if line.get_gid() == "middle"]
+
+
+def of(ax: Any, gid: str) -> list[Any]:
+    """The lines of a kind: `fewer`, dashed, or `dead`, crosses."""
+    return [line for line in ax.lines if line.get_gid() == gid]
 
 
 def bands(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -133,9 +140,128 @@ def test_what_is_missing_or_not_finite_leaves_the_others(tmp_path: Path) -> None
     ]
     run = jaxlog.read_run(write(tmp_path, events))
     for spread in ("std", "ci", "range", "lanes", None):
-        (line,) = lines(run.plot("x", spread=spread))
-        np.testing.assert_array_equal(line.get_xdata(), [0, 1, 3])
-        np.testing.assert_array_equal(line.get_ydata(), [2.0, 5.0, 3.0])
+        ax = run.plot("x", spread=spread)
+        (line,), (dashed,) = lines(ax), of(ax, "fewer")
+        for drawn, y in ((line, [nan, nan, 3.0]), (dashed, [2.0, 5.0, 3.0])):
+            np.testing.assert_array_equal(drawn.get_xdata(), [0, 1, 3])
+            np.testing.assert_array_equal(drawn.get_ydata(), y)
+        assert ax.get_title(loc="right") == "4 values not finite"
+        assert not of(ax, "dead")  # all live again
+
+
+def dying(tmp_path: Path) -> jaxlog.RunData:
+    """Four lanes of two rates: of the first one dies at 2, of the second both, at 1 and at 3."""
+    nan, inf = float("nan"), float("inf")
+    values = [
+        [1.0, 2.0, nan, nan, None, nan],
+        [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        [3.0, inf, None, inf, inf, inf],
+        [5.0, 6.0, 7.0, nan, nan, nan],
+    ]
+    lanes = [{"rate": rate, "seed": seed} for rate in RATES for seed in (0, 1)]
+    events = [
+        metrics(
+            step,
+            *(
+                (labels, {} if x[step] is None else {"x": x[step]})
+                for labels, x in zip(lanes, values, strict=True)
+            ),
+        )
+        for step in range(6)
+    ]
+    return jaxlog.read_run(write(tmp_path, events))
+
+
+def test_a_curve_says_how_many_lanes_live(tmp_path: Path) -> None:
+    nan = float("nan")
+    ax = dying(tmp_path).plot("x")
+    solid, dashed = lines(ax), of(ax, "fewer")
+    assert all(line.get_linestyle() == "-" for line in solid)
+    assert all(line.is_dashed() for line in dashed)
+    first, second = (np.array(line.get_ydata()) for line in solid)
+    np.testing.assert_array_equal(first, [1.0, 2.0, nan, nan, nan, nan])
+    np.testing.assert_array_equal(second, [4.0, nan, nan])
+    first, second = (np.array(line.get_ydata()) for line in dashed)
+    np.testing.assert_array_equal(first, [nan, 2.0, 3.0, 4.0, 5.0, 6.0])
+    np.testing.assert_array_equal(second, [4.0, 6.0, 7.0])
+    (cross,) = of(ax, "dead")
+    assert (cross.get_marker(), *cross.get_xydata()[0]) == ("x", 2.0, 7.0)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "rate 0.1 (1 of 2 alive)",
+        "rate 0.2 (0 of 2 alive)",
+    ]
+    assert ax.texts[0].get_text().splitlines() == [
+        "mean ± std, 2 lanes each",
+        "3 of 4 lanes have diverged, dashed where fewer are left, a cross where none is",
+    ]
+    assert ax.get_title(loc="right") == "10 values not finite"
+    solid_band, dashed_band = (band.get_alpha() for band in ax.collections[:2])
+    assert solid_band > dashed_band
+
+
+def test_each_lane_that_dies_has_its_cross(tmp_path: Path) -> None:
+    crosses = of(dying(tmp_path).plot("x", by=(), spread="lanes"), "dead")
+    assert sorted(tuple(line.get_xydata()[0]) for line in crosses) == [(0, 3), (1, 2), (2, 7)]
+
+
+def test_several_plots_say_each_what_is_not_finite(tmp_path: Path) -> None:
+    lane = {"x": float("nan"), "y_mean": 1.0, "y_nonfinite": 3}
+    events = [metrics(0, ({}, {"x": 1.0, "y_mean": 1.0})), metrics(1, ({}, lane))]
+    axes = jaxlog.read_run(write(tmp_path, events)).plot(["x", "y_mean"])
+    assert [ax.get_title(loc="right") for ax in axes] == ["1 values not finite", "1 partly"]
+    assert axes[0].figure.get_suptitle() == (
+        "one lane\n1 of 1 lanes have diverged, a cross where none is"
+    )
+
+
+def test_a_run_that_was_killed_ends_before_the_others(tmp_path: Path) -> None:
+    for name, steps, status in (("a", 9, "finished"), ("b", 5, "failed")):
+        (tmp_path / name).mkdir()
+        lanes = ({}, {"x": 1.0}), ({}, {"x": 2.0})
+        write(tmp_path / name, [metrics(step, *lanes) for step in range(steps)])
+        (tmp_path / name / "run.json").write_text(json.dumps({"status": status}))
+    runs = jaxlog.read_runs(tmp_path)
+    ax = runs.plot("x")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b (unfinished)"]
+    assert not of(ax, "fewer")
+    words = "2 of 4 are of runs that have not finished"
+    assert ax.texts[0].get_text().splitlines()[1] == words
+    ax = runs.plot("x", by=())
+    (dashed,) = of(ax, "fewer")
+    np.testing.assert_array_equal(np.isfinite(dashed.get_ydata()), [*[False] * 4, *[True] * 5])
+    assert ax.texts[0].get_text().splitlines()[1] == f"{words}, dashed where fewer are left"
+
+
+def test_a_group_that_never_lived_is_in_the_legend(tmp_path: Path) -> None:
+    lanes = [({"rate": rate}, {"x": x}) for rate, x in ((0.1, 1.0), (0.2, float("nan")))]
+    ax = jaxlog.read_run(write(tmp_path, [metrics(step, *lanes) for step in (0, 1)])).plot("x")
+    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert words == ["rate 0.1", "rate 0.2 (0 of 1 alive)"]
+    assert ax.texts[0].get_text() == "one lane each\n1 of 2 lanes have diverged"
+
+
+def test_lanes_that_log_in_turn_have_not_ended(tmp_path: Path) -> None:
+    events = [
+        MetricsEvent("batch", step, None, 1.5, (Lane(step % 2, {}, {"x": 1.0}),), {})
+        for step in range(9)
+    ]
+    assert not of(jaxlog.read_run(write(tmp_path, events)).plot("x"), "fewer")
+
+
+def test_of_minima_and_maxima_the_line_is_the_extreme(tmp_path: Path) -> None:
+    values = [{"episode_count": 1, "r_min": x, "r_max": x, "r_mean": x} for x in (1.0, 2.0, 6.0)]
+    run = jaxlog.read_run(write(tmp_path, [metrics(s, *(({}, v) for v in values)) for s in (0, 1)]))
+    for name, y, words in (
+        ("r_min", 1.0, "least of the lanes, 3 lanes"),
+        ("r_max", 6.0, "greatest of the lanes, 3 lanes"),
+        ("r_mean", 3.0, "mean ± std, 3 lanes"),
+    ):
+        ax = run.plot(name)
+        assert lines(ax)[0].get_ydata().tolist() == [y, y]
+        assert bool(bands(ax)) is (name == "r_mean")
+        assert ax.texts[0].get_text() == words
+    ax = run.plot("r_max", spread="range")
+    assert ax.texts[0].get_text() == "greatest of the lanes, least and greatest, 3 lanes"
 
 
 def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
