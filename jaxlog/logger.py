@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlog._limits import check_name, check_text
+from jaxlog._say import log as _log
 from jaxlog.crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
@@ -30,8 +30,6 @@ from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
 from jaxlog.single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
-
-_log = logging.getLogger("jaxlog")
 
 
 class Logger(SingleEnvironmentLog):

@@ -8,7 +8,6 @@ devices, what `np.array` calls to read the array that `io_callback` gives.
 from __future__ import annotations
 
 import itertools
-import logging
 import weakref
 import zlib
 from typing import Any, Protocol
@@ -16,9 +15,8 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from jaxlog._say import log as _log
 from jaxlog.schema import Delivery
-
-_log = logging.getLogger("jaxlog")
 
 
 class Receiver(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -11,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._say import log as _log
 from jaxlog.events import RunInfo
 from jaxlog.host.directory import Directory
 from jaxlog.host.facts import iso, session
 from jaxlog.host.single import SingleEnvironment
-
-_log = logging.getLogger("jaxlog")
 
 State = Mapping[str, np.ndarray]
 """Where a run is: `run`, which run it is, `uint32[]`, and `mark`, where it is, `int32[]`."""

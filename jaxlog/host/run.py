@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
-import logging
 import math
 import os
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.run_file import FORMAT
+from jaxlog._say import log as _log
 from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
 from jaxlog.host.decode import Decoder
@@ -37,8 +37,6 @@ from jaxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from jaxlog.sinks.memory import MemorySink
-
-_log = logging.getLogger("jaxlog")
 
 
 class LoggingError(RuntimeError):

@@ -9,12 +9,12 @@ delivery has a record for each lane that logs.
 from __future__ import annotations
 
 import collections
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jaxlog._say import log as _log
 from jaxlog.events import (
     Account,
     EpisodeEvent,
@@ -28,8 +28,6 @@ from jaxlog.events import (
 from jaxlog.host.decode import in_order
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
-
-_log = logging.getLogger("jaxlog")
 
 QUEUE_BYTES = 16 * 2**20
 """How much may wait for one sink before the program does."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import logging
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, WithJsonSchema
 
+from jaxlog._say import log as _log
 from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
 from jaxlog.render import Style, load, picture, sheet
 from jaxlog.render.markup import START
@@ -31,8 +31,6 @@ from jaxlog.render.states import states
 from jaxlog.render.style import ARC_COLOURS
 from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
-
-_log = logging.getLogger("jaxlog")
 
 _FOLDER = "svg"
 _STEPS = "steps"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from collections.abc import Hashable, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from jaxlog._say import log as _log
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -30,7 +30,6 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_log = logging.getLogger("jaxlog")
 
 MOST_RUNS = 256
 """The lanes that get a run each: TensorBoard cannot show more, and each holds a file open."""

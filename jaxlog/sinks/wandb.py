@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from jaxlog._say import log as _log
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -35,7 +35,6 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 if TYPE_CHECKING:
     import wandb
 
-_log = logging.getLogger("jaxlog")
 
 MAX_RUNS = 256
 """For how many lanes there is a run each; more are aggregated."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import os
 import sys
 import threading
@@ -18,7 +17,7 @@ from rich.live import Live
 from rich.segment import SegmentLines
 from rich.text import Text
 
-_log = logging.getLogger("jaxlog")
+from jaxlog._say import log as _log
 
 NOTEBOOK_WIDTH = 100
 """The columns of a picture in a notebook, whose own width nobody knows."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from jaxlog._say import log as _log
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from jaxlog.sinks.console.picture import Picture
     from jaxlog.sinks.console.screen import Display
-
-_log = logging.getLogger("jaxlog")
 
 
 class ConsoleSettings(SinkSettings, frozen=True):

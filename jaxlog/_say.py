@@ -1,0 +1,36 @@
+"""jaxlog's messages, through Python's `logging`: what a handler raises goes no further."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from typing import Any
+
+
+class _Guarded(logging.LoggerAdapter[logging.Logger]):
+    """The logger `jaxlog`, whose methods raise nothing.
+
+    They are called on the threads of sinks and of XLA and within a program of the user's, where an
+    exception of a handler or a filter would end a sink or the training.
+    """
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line that called it
+        try:
+            super().log(level, msg, *args, **kwargs)
+        except BaseException as error:
+            on_main = threading.current_thread() is threading.main_thread()
+            if isinstance(error, KeyboardInterrupt) and on_main:
+                raise
+            with contextlib.suppress(Exception):  # stderr may be closed
+                text = str(msg) % args if args else str(msg)
+                print(
+                    f"jaxlog: a handler of Python's logging raised {error!r} at this message: "
+                    f"{text}",
+                    file=sys.stderr,
+                )
+
+
+log = _Guarded(logging.getLogger("jaxlog"))
