@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.keys import Keys
 from jaxlog.events import MetricsEvent
 
-MOST_KEYS = 3
-"""So many keys a health names."""
+MOST_METRICS = 3
+"""So many metrics a health names."""
 
 
 @dataclass
@@ -28,9 +29,11 @@ class _Key:
       dead: by lane, the step from which on it has not been finite.
       last: by lane, the last step at which it was not finite.
       steps: the first and the last step at which a lane was not finite.
+      stem: what keys of its metric begin with.
     """
 
     steps: tuple[int, int]
+    stem: str
     dead: dict[int, int] = field(default_factory=dict)
     last: dict[int, int] = field(default_factory=dict)
 
@@ -40,17 +43,21 @@ class Tally:
 
     An event of which all values are finite costs nothing, unless a lane was dead before.
 
+    Args:
+      found: what `run.json` has under `health`, to go on from there.
+      calls: what it has under `calls`.
+
     Attributes:
       changed: whether a lane has died or recovered since it was last set to False.
     """
 
-    def __init__(self, found: Any = None) -> None:
+    def __init__(self, found: Any = None, calls: Any = None) -> None:
         self.changed = False
         self._lanes: dict[str, int] = {}
         self._keys: dict[str, dict[str, _Key]] = {}
         self._dead: set[str] = set()  # calls with a lane that is dead
         if isinstance(found, Mapping):
-            self._take_up(found)
+            self._take_up(found, calls if isinstance(calls, Mapping) else {})
 
     def add(self, event: MetricsEvent) -> None:
         """Counts one event. The events of a call may come in any order of their steps."""
@@ -68,7 +75,8 @@ class Tally:
                 if finite:
                     self._alive(keys[key], lane.index, event.step)
                 else:
-                    known = keys.setdefault(key, _Key((event.step, event.step)))
+                    stem = event.keys[key].stem if key in event.keys else key
+                    known = keys.setdefault(key, _Key((event.step, event.step), stem))
                     self._not_finite(known, lane.index, event.step)
         if any(known.dead for known in keys.values()):
             self._dead.add(name)
@@ -107,15 +115,17 @@ class Tally:
             for name, lanes in self._lanes.items()
         }
 
-    def _take_up(self, found: Mapping[str, Any]) -> None:
+    def _take_up(self, found: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
         """Takes up what a run that goes on, or that was read, says of itself."""
         for name, call in found.items():
+            meaning = Keys(calls.get(name), of_episodes=True)
             try:
                 self._lanes[name] = int(call["lanes"])
                 for key, told in call["keys"].items():
                     dead = {int(lane): int(step) for lane, step in told["dead"].items()}
                     first, last = map(int, told["steps"])
-                    known = _Key((first, last), dead, dict.fromkeys(dead, last))
+                    last_of = dict.fromkeys(dead, last)
+                    known = _Key((first, last), meaning[key].stem, dead, last_of)
                     self._keys.setdefault(name, {})[key] = known
                     if dead:
                         self._dead.add(name)
@@ -125,17 +135,17 @@ class Tally:
     def diverged(self) -> Diverged | None:
         """The lanes that have diverged, over all calls; None where none has."""
         since: dict[int, int] = {}
-        of_keys: dict[str, int] = {}
+        stems: dict[str, int] = {}
         for keys in self._keys.values():
-            for key, known in keys.items():
+            for known in keys.values():
                 for lane, step in known.dead.items():
                     since[lane] = min(step, since.get(lane, step))
-                    of_keys[key] = min(step, of_keys.get(key, step))
+                    stems[known.stem] = min(step, stems.get(known.stem, step))
         if not since:
             return None
         lanes = max(*self._lanes.values(), max(since) + 1, 1)
-        keys = tuple(sorted(of_keys, key=lambda key: of_keys[key]))  # what went wrong first, first
-        return Diverged(since, lanes, keys)
+        metrics = sorted(stems, key=lambda stem: stems[stem])  # what went wrong first, first
+        return Diverged(since, lanes, tuple(metrics))
 
     def nonfinite(self) -> dict[str, dict[str, tuple[int, int]]]:
         """By call and key: the first and the last step at which a lane was not finite."""
@@ -173,17 +183,17 @@ class Diverged:
     Attributes:
       since: by lane, the update from which on some metric of it is not finite.
       lanes: how many lanes the run has.
-      keys: the keys that are not finite.
+      metrics: the metrics that are not finite, as their keys begin.
     """
 
     since: Mapping[int, int]
     lanes: int
-    keys: tuple[str, ...]
+    metrics: tuple[str, ...]
 
     def __str__(self) -> str:
         """In words.
 
-        >>> str(Diverged({2: 130, 5: 140, 7: 131}, 8, ("episode_return_mean",)))
+        >>> str(Diverged({2: 130, 5: 140, 7: 131}, 8, ("episode_return",)))
         'diverged (3 of 8 lanes, from update 130)'
         """
         first = min(self.since.values())
@@ -225,10 +235,10 @@ class Health:
 
     @property
     def why(self) -> str:
-        """The keys that are not finite in lanes that have diverged; empty where none has."""
-        keys = self.diverged.keys if self.diverged else ()
-        more = len(keys) - MOST_KEYS
-        return ", ".join(keys[:MOST_KEYS]) + (f" and {more} more" if more > 0 else "")
+        """The metrics that are not finite in lanes that have diverged; empty where none has."""
+        metrics = self.diverged.metrics if self.diverged else ()
+        more = len(metrics) - MOST_METRICS
+        return ", ".join(metrics[:MOST_METRICS]) + (f" and {more} more" if more > 0 else "")
 
 
 GOING_ON = ("running", "unknown")
@@ -247,7 +257,7 @@ def health_of(
       tally: what was counted in its lines, for runs whose `run.json` has no `health`.
     """
     if tally is None:
-        tally = Tally(facts.get("health"))
+        tally = Tally(facts.get("health"), facts.get("calls"))
     return Health(tally.diverged(), _unfinished(facts, status, done), _lost(facts.get("sinks")))
 
 

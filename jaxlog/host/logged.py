@@ -29,7 +29,7 @@ class Logged:
             for name, call in (calls.items() if isinstance(calls, Mapping) else ())
             if isinstance(call, Mapping)
         }
-        self.tally = Tally(previous.get("health"))
+        self.tally = Tally(previous.get("health"), calls)
         self._seen: dict[str, Mapping[str, Key]] = {}
         self._saved = 0.0
         self._lock = threading.Lock()

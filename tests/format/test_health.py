@@ -134,4 +134,4 @@ def test_run_json_has_it_after_a_run_and_after_a_kill(
     facts = json.loads((tmp_path / "run.json").read_text())
     found = health_of(facts, facts["status"])
     assert str(found) == "diverged (1 of 3 lanes, from update 5)"
-    assert found.why == "episode_return_mean, episode_return_std, episode_return_min and 1 more"
+    assert found.why == "episode_return"
