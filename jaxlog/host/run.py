@@ -147,7 +147,7 @@ class Run:
             mark = None
             if state is not None and self.info.resumes_at is not None:
                 mark = int(state["mark"])
-            directory.begin(self._facts | begins, mark)
+            directory.begin(self._facts | begins | self._logged.facts(), mark)
             self._facts |= begins
         _open_runs.append(self)
         self._workers = [
