@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxlog._format.health import Diverged, Health
+from jaxlog._format.run_file import newer_format
 from jaxlog.cli import lines, runs
 from jaxlog.events import Event, MetricsEvent
 from jaxlog.host.facts import loss
@@ -49,6 +50,7 @@ def facts(
     """
     said = run.facts
     rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
+    rows.append(("format", newer_format(said), "red"))
     rows.append(("error", run.error, "red"))
     rows.append(("diverged", _diverged(health), "red"))
     if run.started is not None:

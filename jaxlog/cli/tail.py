@@ -11,6 +11,7 @@ from typing import Annotated
 
 import tyro
 
+from jaxlog._format.run_file import newer_format
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.follow import Follower, Group
@@ -48,6 +49,8 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
     directory = runs.named(run)[0]
     if directory != run:
         print(f"jaxlog: the newest run is {directory}", file=sys.stderr)
+    if newer := newer_format(runs.observed(directory).facts):
+        print(f"jaxlog: {directory}: {newer}", file=sys.stderr)
     follower = Follower(directory, lines)
     while True:
         found = runs.observed(directory)  # before the look: it ends when all is written

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxlog._format.lines import METRICS
+from jaxlog._format.run_file import newer_format
 from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where, check_run, run_files
@@ -52,6 +53,8 @@ class RunData(Views):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.info, self.status = observe(path)
+        if newer := newer_format(self.info):
+            warn_caller(f"{path}: {newer}")
         self._files = {file.stem: file for file in run_files(path)}
         self._tables: dict[str, tuple[Table, Table | None]] = {}
         self._places: dict[str, Places] = {}

@@ -12,6 +12,7 @@ import pytest
 import jaxlog
 from jaxlog._format import keys
 from jaxlog._format.run_file import FORMAT, newer_format
+from jaxlog.cli.main import main
 from jaxlog.events import Key
 from jaxlog.graph import summary
 from tests.conftest import MakeLogger
@@ -118,3 +119,19 @@ def test_a_scalar_of_two_lanes_that_is_called_as_a_maximum_is_none(
     (event,) = run.sink("memory").metrics
     assert event.keys["q_max"].kind == "scalar"
     assert event.over_lanes["mean"]["q_max"] == 5.0
+
+
+def test_every_reader_says_that_a_format_is_newer(
+    make_logger: MakeLogger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path / "run") as run:
+        run.log({"loss": 1.0}, step=0)
+    file = tmp_path / "run" / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2}))
+    with pytest.warns(UserWarning, match="have format 2, and this jaxlog reads up to 1"):
+        jaxlog.read_run(tmp_path / "run")
+    for command in ("show", "tail"):
+        assert main([command, str(tmp_path / "run")]) == 0
+        said = " ".join(" ".join(capsys.readouterr()).split())
+        assert "have format 2, and this jaxlog reads up to 1" in said
