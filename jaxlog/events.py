@@ -74,16 +74,30 @@ class Lane:
 
     Attributes:
       index: the lane's number, counted over all lane axes, the outermost slowest; 0 without `vmap`.
+        Lanes that run one after another, told apart by their labels, have numbers of their own.
       labels: what this lane is named with.
       metrics: the values by key. A metric that has no value here, because no episode ended, is not
         in it.
       position: the lane's index along each lane axis, where there are several; else empty.
+      series: how many lanes have had its place in the program before it, one after another: 2 for
+        the third seed of a Python loop. Their numbers are higher than those of the lanes before.
+      alone: whether no other lane runs beside it, and none ran before it: sinks show it as the run
+        as a whole, since there may be no other.
+      first_labels: the labels it had first, where one has changed since; None where none has.
     """
 
     index: int
     labels: Labels
     metrics: Mapping[str, Scalar | Histogram]
     position: tuple[int, ...] = ()
+    series: int = 0
+    alone: bool = False
+    first_labels: Labels | None = None
+
+    @property
+    def named_by(self) -> Labels:
+        """The labels that name it, the same on each of its lines."""
+        return self.labels if self.first_labels is None else self.first_labels
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,8 @@ class MetricsEvent:
       lanes: in order of their index.
       keys: what each key is that a lane can have, in the order they are written.
       over_lanes: by statistic, the values over all lanes, by key; as the settings ask for.
-      num_lanes: how many lanes the program has, logging or not; 1 without `vmap`.
+      num_lanes: how many lanes the program has, logging or not; 1 without `vmap`. It grows while
+        lanes run one after another.
       finite: whether all values are known to be finite; False where nobody has looked.
     """
 
@@ -133,6 +148,8 @@ class EpisodeEvent:
         leaves; None where there are none.
       sampled: whether it was picked among many; False for that of a single environment.
       num_lanes: as in `MetricsEvent`.
+      lane_alone: as `Lane.alone`.
+      lane_first_labels: as `Lane.first_labels`.
     """
 
     name: str
@@ -147,6 +164,8 @@ class EpisodeEvent:
     tree: Any = None
     sampled: bool = True
     num_lanes: int = 1
+    lane_alone: bool = False
+    lane_first_labels: Labels | None = None
 
 
 @dataclass(frozen=True)
@@ -251,6 +270,7 @@ class RunInfo:
       position: what this sink's `position` was when that state was taken; None where the run does
         not go on from a state, or the sink is new to it.
       session: how often the run was opened before; 0 for a new one.
+      sink_number: how many sinks of the same kind the run's settings name before this one.
       accounts: tells how the run's sinks are doing, now.
       status: tells how the run is doing: `running`, or, when sinks are closed, how it has ended:
         `finished`, `failed`, `interrupted`, `exited` or `terminated`.
@@ -268,5 +288,6 @@ class RunInfo:
     resumes: Mapping[str, int] = field(default_factory=dict)
     position: Mapping[str, int] | None = None
     session: int = 0
+    sink_number: int = 0
     accounts: Callable[[], Sequence[Account]] = tuple
     status: Callable[[], str] = lambda: "running"

@@ -5,10 +5,12 @@ The graph side packs by it, the host side unpacks by it with NumPy alone.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -172,9 +174,11 @@ class Delivery:
     Attributes:
       buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes and their
         sizes, the due bits of each lane, the words of each lane.
+      found: what the host found its lanes to be, for all sinks; empty until the first asks.
     """
 
     buffer: np.ndarray
+    found: list[Any] = dataclasses.field(default_factory=list, repr=False, compare=False)
 
     @property
     def handle(self) -> int:

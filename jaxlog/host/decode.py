@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxlog._format.across_lanes import over_lanes
 from jaxlog.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
+from jaxlog.host.lane_identity import Found, LaneTable, numbered
 from jaxlog.names import look_up
 from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
 
@@ -36,30 +37,40 @@ class Decoder:
         self._over_lanes = statistics_over_lanes
         self._rebuild = rebuild
         self._env_steps_per_update = env_steps_per_update
-        self._labels = [field.path[1] for field in schema.section("labels")]
+        self._label_paths = [field.path for field in schema.section("labels")]
+        self._labels = [path[1] for path in self._label_paths]
         self._keys = {column.key: column.info for column in schema.columns}
 
     def events(
         self,
         arrivals: Sequence[tuple[float, Delivery]],
         lane_labels: Sequence[Mapping[str, Any]] = (),
+        table: LaneTable | None = None,
     ) -> list[list[Event]]:
         """The events of each of some deliveries of this call site.
 
         Args:
           arrivals: each with the time it came, all with the same lanes.
           lane_labels: more labels, for each lane, or for none.
+          table: the lanes of the run; without one, those of each delivery are numbered from 0.
         """
         lanes = arrivals[0][1].lanes
         num_lanes = math.prod(lanes)
         positions = list(np.ndindex(lanes)) if len(lanes) > 1 else [()] * num_lanes
         due = np.concatenate([delivery.due for _, delivery in arrivals])
         words = np.concatenate([delivery.words for _, delivery in arrivals])
-        steps = self.schema.read(words, "step").tolist()
+        at = self.schema.read(words, "step")
+        steps = at.tolist()
         columns = [self.schema.read(words, "labels", key) for key in self._labels]
         labels = _rows(self._labels, columns, len(words))
         if lane_labels:
             labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
+        identities: Sequence[Sequence[Found | None]] = ()
+        if self._labels and table is not None:
+            identities = self._identities(arrivals, table, at, due, words, labels)
+            num_known = table.num_lanes(lanes)
+        else:
+            num_known = num_lanes
         logged = np.flatnonzero(due & METRICS_DUE)
         rows_logged, finite = self._metric_rows(words[logged])
         metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
@@ -69,12 +80,15 @@ class Decoder:
         for number, (timestamp, _) in enumerate(arrivals):
             start = number * num_lanes
             rows = range(start, start + num_lanes)
+            found = identities[number] if identities else ()
             # Lanes with a step counter of their own can be at different steps.
             at_step: dict[int, list[Lane]] = {}
             for row in rows:
                 if row in metrics:
                     index = row - start
                     lane = Lane(index, labels[row], metrics[row], positions[index])
+                    if found and (identity := found[index]) is not None:
+                        lane = numbered(lane, identity)
                     at_step.setdefault(steps[row], []).append(lane)
             events: list[Event] = [
                 MetricsEvent(
@@ -85,7 +99,7 @@ class Decoder:
                     tuple(at_step[step]),
                     self._keys,
                     over_lanes(self._over_lanes, at_step[step], self._keys),
-                    num_lanes,
+                    num_known,
                     finite,
                 )
                 for step in sorted(at_step)
@@ -94,10 +108,48 @@ class Decoder:
                 if row in sampled:
                     index = row - start
                     lane = Lane(index, labels[row], {}, positions[index])
+                    if found and (identity := found[index]) is not None:
+                        lane = numbered(lane, identity)
                     words_of_lane = words[row : row + 1]
-                    events += self._episodes(words_of_lane, steps[row], timestamp, lane, num_lanes)
+                    events += self._episodes(words_of_lane, steps[row], timestamp, lane, num_known)
             records.append(events)
         return records
+
+    def _identities(
+        self,
+        arrivals: Sequence[tuple[float, Delivery]],
+        table: LaneTable,
+        steps: np.ndarray,
+        due: np.ndarray,
+        words: np.ndarray,
+        labels: Sequence[Mapping[str, Any]],
+    ) -> list[tuple[Found | None, ...]]:
+        """What identifies the lanes of each delivery."""
+        deliveries = [delivery for _, delivery in arrivals]
+        of_labels = np.concatenate(
+            [
+                words[:, start : start + field.num_words]
+                for field, start in (self.schema.offsets[path] for path in self._label_paths)
+            ],
+            axis=1,
+        )
+        shape = len(deliveries), -1
+        if steps.dtype == np.uint64:
+            steps = np.minimum(steps, np.uint64(np.iinfo(np.int64).max))
+        at = steps.astype(np.int64).reshape(shape)
+        is_due = due.reshape(shape) != 0
+        first = np.where(is_due, at, np.iinfo(np.int64).max).min(axis=1).tolist()
+        return table.of_records(
+            self.schema.name,
+            self.schema.site,
+            deliveries[0].lanes,
+            [delivery.found for delivery in deliveries],
+            at,
+            is_due,
+            of_labels.reshape(*shape, of_labels.shape[1]),
+            labels,
+            _order(first),
+        )
 
     def _env_step(self, step: int) -> int | None:
         per_update = self._env_steps_per_update
@@ -175,6 +227,8 @@ class Decoder:
                 lane.position,
                 self._tree({key: values[i] for key, values in details.items()}),
                 num_lanes=num_lanes,
+                lane_alone=lane.alone,
+                lane_first_labels=lane.first_labels,
             )
 
     def _tree(self, leaves: Mapping[str, Any]) -> Any:
@@ -193,15 +247,18 @@ def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list
     XLA runs emissions that do not wait for each other in any order. A step that comes again is
     another pass through a loop, and stays behind the pass before it.
     """
-    ordered: list[tuple[int, list[Event]]] = []
-    one_pass: dict[int, tuple[int, list[Event]]] = {}
-    for record in records:
-        _, events = record
-        step = events[0].step if events else -1
+    return [records[i] for i in _order([e[0].step if e else -1 for _, e in records])]
+
+
+def _order(steps: Sequence[int]) -> list[int]:
+    """The places of some steps in the order that `in_order` gives them."""
+    ordered: list[int] = []
+    one_pass: dict[int, int] = {}
+    for place, step in enumerate(steps):
         if step in one_pass:
             ordered += [one_pass[step] for step in sorted(one_pass)]
             one_pass = {}
-        one_pass[step] = record
+        one_pass[step] = place
     return ordered + [one_pass[step] for step in sorted(one_pass)]
 
 

@@ -14,7 +14,13 @@ from jaxlog._say import log as _log
 from jaxlog.events import RunInfo
 from jaxlog.host.directory import Directory
 from jaxlog.host.facts import iso, session
+from jaxlog.host.lane_identity import LaneTable
 from jaxlog.host.single import SingleEnvironment
+
+LANE_LABELS = "lane_labels"
+"""The key of run.json and of marks for the lanes that are known by their labels."""
+_MAX_MARKED = 64
+"""How many of them each mark keeps; there may be many marks."""
 
 State = Mapping[str, np.ndarray]
 """Where a run is: `run`, which run it is, `uint32[]`, and `mark`, where it is, `int32[]`."""
@@ -26,7 +32,11 @@ Positions = Mapping[str, Mapping[str, int] | None]
 class Progress:
     """How far a run is: what it has taken up of the run before it, and its marks.
 
+    Args:
+      name: the run's, for messages.
+
     Attributes:
+      lanes: those that are known.
       steps: the last of each call, when the run went on.
       single: what a single environment has told.
       positions: where the sinks were at the mark from which the run goes on.
@@ -34,7 +44,8 @@ class Progress:
       sessions: what run.json keeps of the run before it went on, each time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.lanes = LaneTable(name)
         self.steps: dict[str, int] = {}
         self.single = SingleEnvironment()
         self.positions: Positions = {}
@@ -73,6 +84,7 @@ class Progress:
         if state is None:
             # Of a run that was killed, only what was known when its state was taken last.
             self._take_up(previous, *(mark for _, mark in sorted(marks.items())[-1:]))
+            self.lanes.take_up(previous.get(LANE_LABELS, ()), {})
             return info
         run, number = int(state["run"]), int(state["mark"])
         if not run:
@@ -91,6 +103,7 @@ class Progress:
             )
         mark = marks[number]
         self._take_up(mark)
+        self.lanes.take_up(mark.get(LANE_LABELS, previous.get(LANE_LABELS, ())), self.steps)
         self.positions = mark["sinks"]
         for key, position in self.positions.items():
             if position is None:
@@ -126,7 +139,9 @@ class Progress:
 
     def facts(self, reached: Mapping[str, int]) -> dict[str, Any]:
         """What run.json and marks say of it, for a run that goes on."""
-        return {"steps": reached, "single_environment": self.single.counts}
+        lanes = self.lanes.facts()
+        found = {"steps": reached, "single_environment": self.single.counts}
+        return found | ({LANE_LABELS: lanes} if lanes else {})
 
     def mark(
         self, info: RunInfo, directory: Directory, reached: Mapping[str, int], positions: Positions
@@ -138,7 +153,10 @@ class Progress:
         with self._lock:
             self._mark += 1
             number = self._mark
-        mark = {"mark": number, "time": iso(time.time()), **self.facts(reached), "sinks": positions}
+        facts = self.facts(reached)
+        if len(facts.get(LANE_LABELS, ())) > _MAX_MARKED:  # run.json has them
+            del facts[LANE_LABELS]
+        mark = {"mark": number, "time": iso(time.time()), **facts, "sinks": positions}
         try:
             directory.add_mark(mark)
         except OSError as error:

@@ -26,7 +26,7 @@ from jaxlog.host.directory import RUN_FILE, Directory
 from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
 from jaxlog.host.logged import Logged
-from jaxlog.host.progress import Positions, Progress, State, nowhere
+from jaxlog.host.progress import LANE_LABELS, Positions, Progress, State, nowhere
 from jaxlog.host.redaction import redacted
 from jaxlog.host.replays import Replays
 from jaxlog.host.single import SingleEnvironment
@@ -101,7 +101,7 @@ class Run:
         self._ending = threading.RLock()  # held by who closes it
         self._env_steps_per_update = env_steps_per_update
         self._replays = Replays()
-        self._progress = Progress()
+        self._progress = Progress(info.name)
         self._logged = Logged({})
         self._said_lanes = False
         self._lanes: set[tuple[int, ...]] = set()  # the lanes of the deliveries that came
@@ -132,6 +132,7 @@ class Run:
             dataclasses.replace(
                 self.info,
                 position=progress.positions.get(_key(self._sinks, sink)),
+                sink_number=_number(self._sinks, sink),
                 accounts=self.accounts,
                 status=lambda: self._status,
             )
@@ -226,7 +227,7 @@ class Run:
             if self._terminated or not self.writes:
                 return
             self.arrived += num_records
-        self._hand_on((event.timestamp, Ready(event, num_records, num_bytes)))
+        self._hand_on((event.timestamp, Ready(event, num_records, num_bytes, self._progress.lanes)))
 
     def _hand_on(self, arrival: Arrival) -> None:
         for worker in self._workers:
@@ -476,6 +477,7 @@ class Run:
                 "replayed": self.replayed,
                 "sinks": [account(worker) for worker in self._workers],
             }
+            self._facts.pop(LANE_LABELS, None)
             self._facts |= self._progress.facts(self._reached())
             if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
                 self._facts["lane_counts"] = sorted(counts)
@@ -514,7 +516,14 @@ class Run:
                     len(labels),
                 )
             labels = ()
-        return decoder.events(arrivals, labels)
+        table = self._progress.lanes
+        events = decoder.events(arrivals, labels, table)
+        if self._directory is not None and not self._closed and table.has_changed():
+            # Before a sink writes these lanes: the run may be killed, and go on.
+            self._facts[LANE_LABELS] = table.facts()
+            with contextlib.suppress(OSError):  # it is tried again at the next, and at the end
+                self._save()
+        return events
 
     def _note(self, number: int, event: Event) -> None:
         """Notes what run.json says about an event, on the thread of the sink of a number.
@@ -563,6 +572,11 @@ if hasattr(os, "register_at_fork"):
 
 def _key(sinks: Sequence[Sink], sink: Sink) -> str:
     """A sink's name among those of a run, the same when the run goes on: `jsonl`, `jsonl.1`, ..."""
-    alike = [other for other in sinks if other.settings.kind == sink.settings.kind]
-    number = alike.index(sink)
+    number = _number(sinks, sink)
     return f"{sink.settings.kind}.{number}" if number else sink.settings.kind
+
+
+def _number(sinks: Sequence[Sink], sink: Sink) -> int:
+    """How many sinks of its kind a run has before it."""
+    alike = [other for other in sinks if other.settings.kind == sink.settings.kind]
+    return alike.index(sink)

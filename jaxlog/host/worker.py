@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jaxlog._say import log as _log
@@ -26,6 +26,7 @@ from jaxlog.events import (
     TaskEvent,
 )
 from jaxlog.host.decode import in_order
+from jaxlog.host.lane_identity import LaneTable
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
 
@@ -57,11 +58,21 @@ class Ready:
       event: as sinks take it.
       num_records: how many it counts for.
       num_bytes: what it holds in memory, about.
+      table: the lanes of the run.
+      found: as `Delivery.found`.
     """
 
     event: Event
     num_records: int
     num_bytes: int
+    table: LaneTable | None = None
+    found: list[Any] = field(default_factory=list, repr=False, compare=False)
+
+    def numbered(self) -> Event:
+        """The event, with the numbers that its lanes have in the run."""
+        if self.table is None or not isinstance(self.event, MetricsEvent):
+            return self.event
+        return self.table.of_event(self.event, self.found)
 
 
 STEPS = "steps"
@@ -295,9 +306,7 @@ class Worker:
         # By site and lanes: these are read together.
         alike: dict[Any, dict[int, tuple[float, Delivery]]] = {}
         for place, (timestamp, item) in enumerate(batch):
-            if isinstance(item, Ready):
-                found[place] = item.num_records, [item.event]
-            else:
+            if not isinstance(item, Ready):
                 alike.setdefault((item.site, item.lanes), {})[place] = timestamp, item
         for places in alike.values():
             try:
@@ -308,6 +317,10 @@ class Worker:
                 self._mention("decode", error)
             else:
                 found |= zip(places, records, strict=True)
+        # After the records of the program, so that their lanes are known.
+        for place, (_, item) in enumerate(batch):
+            if isinstance(item, Ready):
+                found[place] = item.num_records, [item.numbered()]
         return [found[place] for place in sorted(found)]
 
     def _count_as_written(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import collections
 import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
-from jaxlog.events import Histogram, Labels, Lane, MetricsEvent, Scalar
+from jaxlog.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
 """`runs`: a run of the tool's for each lane. `columns`: one run, in which each metric has a column
@@ -24,7 +25,8 @@ _NAME_BYTES = 120
 def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Values]]:
     """What to write of an event: entries of a lane, or of None for the run as a whole.
 
-    Without `vmap` it is one entry, of None, whatever `lanes` says. Otherwise:
+    Without `vmap` it is one entry, of None, whatever `lanes` says, as long as no other lane comes
+    after it (`Lane.alone`). Otherwise:
 
     - `runs`: one entry for each lane that logged.
     - `columns`: one of None, with keys `{key}/{name of the lane}`.
@@ -32,20 +34,27 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
       value, and under `{key}_lanes_std` how these spread (not divided by n - 1). Of minima it is
       the smallest and of maxima the largest, without a spread; histograms are added up. Counts and
       sums are means, too: they tell of a typical lane, as all else does. A lane without a value
-      counts for nothing; where no lane has a finite value, what is not finite is kept.
+      counts for nothing; where no lane has a finite value, what is not finite is kept. Lanes that
+      run one after another are not aggregated with each other: the later ones have keys with what
+      they are called, `{key}/{labels that they share}`.
 
     What the settings' `over_lanes` asked for has the keys `{key}_lanes_{statistic}` in an entry of
     None. Where `over_lanes` says of how many lanes that is, the key is `{key}_lanes`.
     """
     if event.num_lanes == 1:
         return [(None, dict(lane.metrics)) for lane in event.lanes]
-    over_lanes = _over_lanes(event)
+    over_lanes = _suffixed(_over_lanes(event), event.lanes)
     if lanes == "runs":
         entries: list[tuple[Lane | None, Values]] = [
-            (lane, dict(lane.metrics)) for lane in event.lanes
+            (None if lane.alone else lane, dict(lane.metrics)) for lane in event.lanes
         ]
         return [*entries, (None, over_lanes)] if over_lanes else entries
-    values = _columns(event) if lanes == "columns" else _aggregate(event)
+    if lanes == "columns":
+        return [(None, _columns(event) | over_lanes)]
+    values: Values = {}
+    for series in sorted({lane.series for lane in event.lanes}):
+        own = [lane for lane in event.lanes if lane.series == series]
+        values |= _suffixed(_aggregate(own, event.keys), own)
     return [(None, values | over_lanes)]
 
 
@@ -97,27 +106,44 @@ def _over_lanes(event: MetricsEvent) -> Values:
 
 
 def _columns(event: MetricsEvent) -> Values:
-    names = [lane_name(lane.index, lane.labels) for lane in event.lanes]
+    names = [lane_name(lane.index, lane.named_by) for lane in event.lanes]
     times = collections.Counter(names)
     return {
-        f"{key}/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}": value
+        key
+        if lane.alone
+        else f"{key}/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}": value
         for lane, name in zip(event.lanes, names, strict=True)
         for key, value in lane.metrics.items()
     }
 
 
-def _aggregate(event: MetricsEvent) -> Values:
+def _suffixed(values: Values, lanes: Sequence[Lane]) -> Values:
+    """Values of some lanes that are logged together, apart from those of lanes before them."""
+    series = {lane.series for lane in lanes}
+    if not any(series) or not values:
+        return values
+    first, *others = (lane.named_by for lane in lanes)
+    common = {
+        key: value
+        for key, value in first.items()
+        if all(str(other.get(key)) == str(value) for other in others)
+    }
+    name = lane_name(0, common) if common else f"series_{max(series)}"
+    return {f"{key}/{name}": value for key, value in values.items()}
+
+
+def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
     """One value of each key for all lanes, and how it spreads over them."""
-    of_lanes = values_across_lanes(event.lanes, event.keys)
+    of_lanes = values_across_lanes(lanes, keys)
     found: Values = {}
-    for key in event.keys:
+    for key in keys:
         if key in of_lanes:
             value = of_lanes[key]
             found[key] = value.middle
-            if value.alive and event.keys[key].statistic not in EXTREMES:
+            if value.alive and keys[key].statistic not in EXTREMES:
                 found[f"{key}_lanes_std"] = value.spread or 0.0
             continue
-        values = [lane.metrics[key] for lane in event.lanes if key in lane.metrics]
+        values = [lane.metrics[key] for lane in lanes if key in lane.metrics]
         if histograms := [value for value in values if isinstance(value, Histogram)]:
             found[key] = _added_up(histograms)
     return found

@@ -114,9 +114,10 @@ class TensorboardSink(Sink):
         lanes = self._lanes(event)
         env_step = {} if event.env_step is None else {"env_step": event.env_step}
         written = []
+        alone = event.lanes[0].alone or event.num_lanes == 1
         for lane, values in arranged(event, lanes):
-            if lane is None and (event.num_lanes == 1 or lanes != "runs"):
-                self._compare(event.lanes[0].labels if event.num_lanes == 1 else {})
+            if lane is None and (alone or lanes != "runs"):
+                self._compare(event.lanes[0].named_by if alone else {})
             if values:
                 if env_step and "env_step" in values:  # a metric of the user's own
                     values["env_step_value"] = values.pop("env_step")
@@ -206,15 +207,16 @@ class TensorboardSink(Sink):
         Call sites that name a lane by other labels have another file for it: which of them comes
         first is not always the same. Labels whose values change do not lead to new files.
         """
-        key = None if lane is None else (lane.index, *lane.labels)
+        labels = {} if lane is None else lane.named_by
+        key = None if lane is None else (lane.index, *labels)
         if key not in self._files:
             folder, first = self._root, []
             if lane is not None:
-                folder = self._root / folder_name(lane.index, lane.labels)
+                folder = self._root / folder_name(lane.index, labels)
                 folder.mkdir(exist_ok=True)
-                if lane.labels:
-                    first.append(self._first(summaries.text("labels", _two_columns(lane.labels))))
-                first += self._hyperparameters(lane.labels)
+                if labels:
+                    first.append(self._first(summaries.text("labels", _two_columns(labels))))
+                first += self._hyperparameters(labels)
             file = EventFile(folder / self._name, self._run.resumes_at)
             for data in first:
                 file.add(data)

@@ -99,6 +99,9 @@ class WandbSink(Sink):
         super().__init__(settings)
         self._runs: dict[int | None, wandb.Run] = {}
         self._labels: dict[int | None, Labels] = {}
+        self._names: dict[int | None, str] = {}
+        self._several = False  # lanes have come
+        self._of_users: set[int | None] = set()  # runs that the program has opened itself
         self._defined: set[tuple[int | None, str]] = set()
         self._episodes: dict[_Place, list[EpisodeEvent]] = {}
         self._done: tuple[object, int] = (None, 0)
@@ -135,15 +138,27 @@ class WandbSink(Sink):
             )
 
     def open(self, run: RunInfo) -> None:
-        """Opens the W&B run, where it is known that there is one; those of lanes open later."""
+        """Opens the W&B run, where it is known that there is one; those of lanes open later.
+
+        In a W&B sweep there is one: the agent has chosen its id. Where the program has opened it,
+        rows go into that.
+        """
         self._run, self._off = run, self._mode() == "disabled"
         self._offline = self._mode() != "online"
-        if not self._off and self._lanes != "runs":
-            self._runs[None] = self._open_run(None, {})
+        self._in_sweep = _sweep() is not None
+        if not self._off and (self._lanes != "runs" or self._in_sweep):
+            self._begin(None, {})
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         if self._off:
             return
+        if event.num_lanes > 1 and self._lanes == "runs" and self._in_sweep:
+            self._lanes = "aggregate"
+            _log.warning(
+                "jaxlog: the sink wandb aggregates over %d lanes: a W&B sweep has one run for each "
+                "program it starts. To choose, set `lanes: aggregate` or `lanes: columns`.",
+                event.num_lanes,
+            )
         if event.num_lanes > MAX_RUNS and self._lanes == "runs":
             self._lanes = "aggregate"
             _log.warning(
@@ -154,7 +169,11 @@ class WandbSink(Sink):
         counters = self._counters(event.name, event.step, event.env_step)
         rows = []
         for lane, values in arranged(event, self._lanes):
-            index, labels = (None, None) if lane is None else (lane.index, lane.labels)
+            index, labels = (None, None) if lane is None else (lane.index, lane.named_by)
+            if lane is None and event.lanes[0].alone and self._lanes == "runs":
+                labels = event.lanes[0].named_by
+                self._several |= event.num_lanes > 1
+            self._several |= lane is not None
             run = self._run_for(event.name, event.env_step, index, labels)
             rows.append((run, _beside(counters, _row(event.name, values))))
         # Tried again, it begins with the row that failed.
@@ -170,7 +189,8 @@ class WandbSink(Sink):
             self._log("episode", event.step, event.labels, event.episode)
         elif self.settings.episodes != "off":
             many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
-            place = (event.lane if many else None, event.name, event.step)
+            many = many and not self._in_sweep
+            place = (event.lane if many and not event.lane_alone else None, event.name, event.step)
             self._episodes.setdefault(place, []).append(event)
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
@@ -190,7 +210,10 @@ class WandbSink(Sink):
         while self._episodes:
             place, events = next(iter(self._episodes.items()))
             lane, name, step = place
-            run = self._run_for(name, events[0].env_step, lane, events[0].labels)
+            first = events[0]
+            labels = first.lane_first_labels or first.labels
+            own = lane is not None or first.lane_alone
+            run = self._run_for(name, first.env_step, lane, labels if own else None)
             row = self._counters(name, step, events[0].env_step)
             run.log(row | self._shown(name, events))
             del self._episodes[place]
@@ -198,8 +221,9 @@ class WandbSink(Sink):
     def close(self) -> None:  # noqa: D102
         code = 0 if self._run.status() == "finished" else 1
         with contextlib.ExitStack() as every:  # one run that fails does not keep the others
-            for run in self._runs.values():
-                every.callback(run.finish, exit_code=code)
+            for lane, run in self._runs.items():
+                if lane not in self._of_users:
+                    every.callback(run.finish, exit_code=code)
             self.flush()
 
     def _mode(self) -> str:
@@ -211,15 +235,19 @@ class WandbSink(Sink):
         self, name: str, env_step: int | None, lane: int | None = None, labels: Labels | None = None
     ) -> wandb.Run:
         """The W&B run of a lane, or of the run as a whole, that knows the counters of a call."""
-        labels = labels if lane is not None and labels else {}
+        labels = labels or {}
         if lane not in self._runs:
-            self._runs[lane] = self._open_run(lane, labels)
+            self._begin(lane, labels)
         run = self._runs[lane]
-        if lane is not None and labels and not self._labels.get(lane):
+        if labels and not self._labels[lane]:
             # It was opened by a call that gives its lanes no labels.
             run.config.update(_hyper_parameters(labels), allow_val_change=True)
-            run.name = self._name(lane, labels)
-        self._labels[lane] = labels or self._labels.get(lane, {})
+            self._labels[lane] = labels
+        # The run as a whole has the rows of the first lane, where others have come after it.
+        for other in {lane, None} & self._runs.keys():
+            called = self._name(other, self._labels[other])
+            if called != self._names[other] and other not in self._of_users:
+                self._runs[other].name = self._names[other] = called
         if (lane, name) not in self._defined:
             by_env_step = self.settings.x_axis == "env_step" and env_step is not None
             axis = f"{name}/{'env_step' if by_env_step else 'step'}"
@@ -227,6 +255,11 @@ class WandbSink(Sink):
             run.define_metric(f"{name}/*", step_metric=axis)
             self._defined.add((lane, name))
         return run
+
+    def _begin(self, lane: int | None, labels: Labels) -> None:
+        self._runs[lane] = self._open_run(lane, labels)
+        self._names[lane] = self._name(lane, labels)
+        self._labels[lane] = labels
 
     def _open_run(self, lane: int | None, labels: Labels) -> wandb.Run:
         import wandb
@@ -236,9 +269,16 @@ class WandbSink(Sink):
         config = dict(run.config) | _hyper_parameters(labels)
         if run.session:
             config["jaxlog"] = {"session": run.session, "resumes": dict(run.resumes)}
+        if (opened := _sweep()) is not None and opened[0] is not None:
+            # What the sweep has set is the sweep's.
+            opened[0].config.update({k: v for k, v in config.items() if k not in opened[0].config})
+            self._of_users.add(lane)
+            return opened[0]
         options: dict[str, Any] = {"silent": True, "init_timeout": INIT_TIMEOUT}
         options |= _LEAN if settings.lean else {}
-        own_id = run.id if lane is None else f"{run.id}-{lane:03d}"
+        # A second sink of this kind has runs of its own.
+        first = run.id if not run.sink_number else f"{run.id}_{run.sink_number}"
+        own_id = first if lane is None else f"{first}-{lane:03d}"
         init = functools.partial(
             wandb.init,
             project=settings.project,
@@ -273,7 +313,8 @@ class WandbSink(Sink):
         return init(id=own_id + "-offline" * (own_id == self._unreached), mode="offline")
 
     def _name(self, lane: int | None, labels: Labels) -> str:
-        return self._run.name if lane is None else f"{self._run.name} {lane_name(lane, labels)}"
+        alone = lane is None and not (labels and self._several and self._lanes == "runs")
+        return self._run.name if alone else f"{self._run.name} {lane_name(lane or 0, labels)}"
 
     def _counters(self, name: str, step: int, env_step: int | None) -> dict[str, Any]:
         counters = {f"{name}/step": step}
@@ -309,6 +350,15 @@ class WandbSink(Sink):
             html = render.sheet([render.picture(event, style) for event in events])
             shown[f"{name}/pictures"] = wandb.Html(html, inject=False, data_is_not_path=True)
         return shown
+
+
+def _sweep() -> tuple[wandb.Run | None] | None:
+    """In a W&B sweep, the run that the program has opened itself, if it has; None outside."""
+    import wandb
+
+    opened = wandb.run
+    by_agent = wandb.setup().settings.sweep_id
+    return (opened,) if by_agent or (opened is not None and opened.sweep_id) else None
 
 
 _LEAN: dict[str, Any] = {

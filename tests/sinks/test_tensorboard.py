@@ -205,6 +205,29 @@ def test_lanes_in_one_run(mode: str, make_logger: MakeLogger, tmp_path: Path) ->
                 assert pair in found[f"batch/policy_loss{suffix}"]
 
 
+def test_seeds_that_run_in_turn_are_a_run_each(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "tensorboard"}])
+
+    def lane(seed: jax.Array, steps: jax.Array) -> None:
+        def update(_: None, step: jax.Array) -> tuple[None, None]:
+            labels = {"seed": seed, "lr": 0.5 + 0.5 * (step // 2).astype(np.float32)}
+            jaxlog.log(logger, step, {"x": step + 10 * seed}, labels=labels)
+            return None, None
+
+        jax.lax.scan(update, None, steps)
+
+    train = jax.jit(lambda steps: jax.lax.map(lambda seed: lane(seed, steps), jnp.arange(3)))
+    for steps in (jnp.arange(3), jnp.arange(3, 6)):
+        with logger.open(tmp_path, if_exists="resume"):
+            train(steps)
+    root = tmp_path / "tensorboard"
+    # The first was the run as a whole, until the second came.
+    folders = ["lane_001-seed=1,lr=0.5", "lane_002-seed=2,lr=0.5"]
+    assert runs(root) == [*folders, "tensorboard"]
+    for seed, folder in enumerate(["", *folders]):
+        assert scalars(root / folder) == {"train/x": [(i, i + 10 * seed) for i in range(6)]}
+
+
 def test_too_many_lanes_are_shown_as_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sink = opened(tmp_path)
     for step in range(2):

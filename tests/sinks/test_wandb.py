@@ -215,6 +215,94 @@ def test_a_lane_gets_its_labels_when_they_are_known(
     assert [r.config["seed"] for r in runs] == [0, 1]
 
 
+def test_seeds_that_run_in_turn_are_a_run_each(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[sink()], log_frequency=1)
+
+    def lane(seed: jax.Array) -> None:
+        def update(x: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+            labels = {"seed": seed, "lr": 0.5 + 0.5 * (step // 2).astype(np.float32)}
+            jaxlog.log(logger, step, {"x": x}, labels=labels)
+            return x + 1.0, None
+
+        jax.lax.scan(update, 10.0 * seed.astype(np.float32), jnp.arange(3))
+
+    with logger.open(tmp_path / "run") as run:
+        jax.jit(lambda: jax.lax.map(lane, jnp.arange(3)))()
+        run.log({"y": 1.0}, name="last", step=2)
+    runs = wandb_files.read_all(tmp_path)
+    # The first was the run as a whole, until the second came.
+    assert [r.name for r in runs] == [f"run seed={seed},lr=0.5" for seed in range(3)]
+    assert [r.id for r in runs] == [run.info.id, f"{run.info.id}-001", f"{run.info.id}-002"]
+    assert {r.group for r in runs} == {"run"}
+    for seed, r in enumerate(runs):
+        assert (r.config["seed"], r.config["lr"]) == (seed, 0.5)
+        assert values(r, "train/x") == [10 * seed, 10 * seed + 1, 10 * seed + 2]
+    assert [values(r, "last/y") for r in runs] == [[1], [], []]
+
+
+def test_in_one_run_they_have_keys_of_their_own(make_logger: MakeLogger, tmp_path: Path) -> None:
+    sinks = [sink(lanes="aggregate"), sink(lanes="columns")]
+    logger = make_logger(sinks=sinks, log_frequency=1)
+
+    def lane(seed: jax.Array, lr: jax.Array) -> None:
+        x = lr + seed.astype(np.float32)
+        jaxlog.log(logger, 0, {"x": x}, labels={"seed": seed, "lr": lr})
+
+    with logger.open(tmp_path / "run") as run:
+        for lr in (0.5, 1.5):
+            jax.vmap(lane, (0, None))(jnp.arange(2), jnp.float32(lr))
+    # Two sinks of this kind have an id each.
+    runs = sorted(wandb_files.read_all(tmp_path), key=lambda r: len(r.id))
+    assert [r.id for r in runs] == [run.info.id, f"{run.info.id}_1"]
+    aggregate, columns = runs
+    assert values(aggregate, "train/x") == [1.0]
+    assert values(aggregate, "train/x/lr=1.5") == [2.0]
+    names = [f"seed={seed},lr={lr}" for lr in (0.5, 1.5) for seed in range(2)]
+    assert [values(columns, f"train/x/{name}") for name in names] == [[0.5], [1.5], [1.5], [2.5]]
+
+
+SWEEP = """
+import os
+os.environ |= {"WANDB_MODE": "offline", "WANDB_RUN_ID": "chosen", "WANDB_SWEEP_ID": "sweep"}
+os.environ |= {"WANDB_SILENT": "true", "WANDB_DIR": os.path.dirname(directory)}
+os.environ["WANDB_SWEEP_PARAM_PATH"] = os.path.join(os.path.dirname(directory), "sweep.yaml")
+with open(os.environ["WANDB_SWEEP_PARAM_PATH"], "w") as file:
+    file.write("wandb_version: 1\\nlr:\\n  value: 0.25\\n")
+import jax.numpy as jnp, jax, jaxlog, wandb
+mine = wandb.init() if user_init else None
+lr = mine.config["lr"] if user_init else 0.25
+logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "wandb", "lanes": lanes}]})
+def train(seed):
+    def update(x, step):
+        return x * lr, jaxlog.log(logger, step, {"x": x + seed}, labels={"seed": seed}).due
+    return jax.lax.scan(update, 1.0, jnp.arange(3))[0]
+with logger.open(directory, config={"lr": 7.0, "gamma": 0.5}) as run:
+    jax.jit(jax.vmap(train))(jnp.arange(3))
+if user_init:
+    assert wandb.run is mine
+    mine.log({"end": 1.0})
+    mine.finish()
+print(run.accounts()[0])
+"""
+
+
+@pytest.mark.parametrize("lanes", ["runs", "aggregate"])
+@pytest.mark.parametrize("user_init", [True, False])
+def test_in_a_sweep_there_is_one_run(user_init: bool, lanes: str, tmp_path: Path) -> None:
+    code = f"user_init, lanes = {user_init}, {lanes!r}\n{SWEEP}"
+    done = child(code, tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    assert "arrived=9, written=9, failure=None" in done.stdout, done.stderr
+    (run,) = wandb_files.read_all(tmp_path)
+    assert run.id == "chosen"
+    assert values(run, "train/step") == [0, 1, 2]
+    assert values(run, "train/x") == [2.0, 1.25, 1.0625]
+    assert values(run, "end") == [1.0] * user_init
+    assert (run.config["lr"], run.config["gamma"]) == (0.25, 0.5)
+    said = "aggregates over 3 lanes: a W&B sweep has one run for each program it starts"
+    assert done.stderr.count(said) == (lanes == "runs")
+
+
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
