@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from jaxlog.render.markup import SVG, Drawing, clean
+from jaxlog.render.markup import START, SVG, Drawing, clean
 
 _XLINK = "http://www.w3.org/1999/xlink"
 _LARGEST = 2_000_000  # characters
@@ -26,13 +26,60 @@ _ELEMENTS = frozenset((
     "feMorphology", "feOffset", "fePointLight", "feSpecularLighting", "feSpotLight", "feTile",
     "feTurbulence",
 ))  # fmt: skip
-_NOT_KEPT = frozenset(
-    ("data-title", "src", "target", "ping", "download", "formaction", "action", "srcset")
-)
+_ATTRIBUTES = frozenset((
+    # what any element has
+    "id", "class", "style", "lang", "role", "tabindex", "transform", "data-value",
+    "aria-label", "aria-labelledby", "aria-describedby", "aria-hidden", "aria-roledescription",
+    # where it is, and its outline
+    "x", "y", "x1", "y1", "x2", "y2", "cx", "cy", "r", "rx", "ry", "fx", "fy", "fr", "dx", "dy",
+    "width", "height", "d", "points", "pathLength", "rotate", "textLength", "lengthAdjust",
+    "startOffset", "method", "side", "spacing", "version", "viewBox", "preserveAspectRatio",
+    "refX", "refY", "markerWidth", "markerHeight", "markerUnits", "orient", "offset",
+    "gradientUnits", "gradientTransform", "spreadMethod", "patternUnits", "patternContentUnits",
+    "patternTransform", "clipPathUnits", "maskUnits", "maskContentUnits", "filterUnits",
+    "primitiveUnits", "requiredExtensions", "requiredFeatures", "systemLanguage",
+    # how it looks
+    "alignment-baseline", "baseline-shift", "clip", "clip-path", "clip-rule", "color",
+    "color-interpolation", "color-interpolation-filters", "color-rendering", "cursor",
+    "direction", "display", "dominant-baseline", "enable-background", "fill", "fill-opacity",
+    "fill-rule", "filter", "flood-color", "flood-opacity", "font", "font-family", "font-size",
+    "font-size-adjust", "font-stretch", "font-style", "font-variant", "font-weight",
+    "image-rendering", "kerning", "letter-spacing", "lighting-color", "marker", "marker-end",
+    "marker-mid", "marker-start", "mask", "mask-type", "mix-blend-mode", "opacity", "overflow",
+    "paint-order", "pointer-events", "shape-rendering", "stop-color", "stop-opacity", "stroke",
+    "stroke-dasharray", "stroke-dashoffset", "stroke-linecap", "stroke-linejoin",
+    "stroke-miterlimit", "stroke-opacity", "stroke-width", "text-anchor", "text-decoration",
+    "text-overflow", "text-rendering", "transform-box", "transform-origin", "unicode-bidi",
+    "vector-effect", "visibility", "white-space", "word-spacing", "writing-mode",
+    # filters
+    "in", "in2", "result", "stdDeviation", "mode", "type", "values", "operator", "k1", "k2", "k3",
+    "k4", "order", "kernelMatrix", "divisor", "bias", "targetX", "targetY", "edgeMode",
+    "preserveAlpha", "surfaceScale", "diffuseConstant", "specularConstant", "specularExponent",
+    "kernelUnitLength", "scale", "xChannelSelector", "yChannelSelector", "azimuth", "elevation",
+    "z", "pointsAtX", "pointsAtY", "pointsAtZ", "limitingConeAngle", "radius", "baseFrequency",
+    "numOctaves", "seed", "stitchTiles", "tableValues", "slope", "intercept", "amplitude",
+    "exponent",
+    # of a style sheet
+    "media",
+))  # fmt: skip
+_OF_WORDS = frozenset(("aria-label", "aria-roledescription", "class"))
+_FUNCTIONS = frozenset((
+    "",  # brackets within `calc`, say
+    "rgb", "rgba", "hsl", "hsla", "hwb", "lab", "lch", "oklab", "oklch", "color", "color-mix",
+    "matrix", "matrix3d", "translate", "translatex", "translatey", "scale", "scalex", "scaley",
+    "rotate", "skew", "skewx", "skewy", "calc", "min", "max", "clamp", "var", "blur", "brightness",
+    "contrast", "drop-shadow", "grayscale", "hue-rotate", "invert", "opacity", "saturate", "sepia",
+    "inset", "circle", "ellipse", "polygon", "path", "rect", "not", "is", "where", "nth-child",
+    "nth-last-child", "nth-of-type", "nth-last-of-type", "lang",
+))  # fmt: skip
+"""The functions of CSS that may stand in a value or a selector: none of them loads anything."""
+_PIXELS_INLINE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*", re.I)
 _LENGTH = re.compile(r"\s*\+?(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*(px|pt|pc|mm|cm|in|)\s*$")
 _PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96}
 _DEFAULT_SIZE = (300.0, 150.0)  # of an SVG that does not say, by the CSS standard
-_LOCAL_URL = re.compile(r"""url\(\s*['"]?#([^'")]+)['"]?\s*\)""")
+_LOCAL_URL = re.compile(r"""url\(\s*['"]?#([^'"()\\\s<>]+)['"]?\s*\)""", re.IGNORECASE)
+_CALLED = re.compile(r"([\w-]*)\s*\(")
+_TEXT = re.compile(r""""[^"\n]*"|'[^'\n]*'""")
 _AT_BLOCK = re.compile(r"@[^{};]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 
@@ -44,8 +91,9 @@ class NotSvgError(ValueError):
 def embedded(svg: object, prefix: str) -> Drawing:
     """Somebody's SVG, as a drawing that can stand beside others.
 
-    Scripts, handlers, links, animations, other documents' elements and all that would be loaded
-    from elsewhere are left out. Identifiers get a prefix, and style sheets hold within it.
+    What is on no list is left out: scripts, handlers, links, animations, other documents'
+    elements, and functions of CSS that could load something. Identifiers get a prefix, and style
+    sheets hold within it.
 
     Args:
       svg: the text of a whole document.
@@ -192,36 +240,38 @@ def _text(text: str | None) -> str | None:
 
 def _attribute(tag: str, name: str, value: str, prefix: str) -> tuple[str, str] | None:
     namespace, _, local = name.rpartition("}")
-    if namespace and not (namespace == "{" + _XLINK and local == "href"):
-        return None
-    if local.lower().startswith("on") or local.lower() in _NOT_KEPT or ":" in local:
-        return None
     value = clean(value)
-    if local == "href":
+    if local == "href" and namespace in ("", "{" + _XLINK):
         if value.startswith("#"):
             return "href", f"#{prefix}-{value[1:]}"
-        inline = value.lower().startswith(("data:image/png", "data:image/jpeg", "data:image/gif"))
-        return ("href", value) if tag == "image" and inline else None
+        return ("href", value) if tag == "image" and _PIXELS_INLINE.fullmatch(value) else None
+    if namespace or local not in _ATTRIBUTES:
+        return None
     if local == "id":
         return "id", f"{prefix}-{value}"
     if local in ("aria-labelledby", "aria-describedby"):
         return local, " ".join(f"{prefix}-{part}" for part in value.split())
+    if local in _OF_WORDS:
+        return local, value
     declared = _declarations(value, prefix)
     return None if declared is None else (local, declared)
 
 
 def _declarations(value: str, prefix: str) -> str | None:
-    """CSS, or an attribute that can hold some: None where it reaches out."""
-    value = _LOCAL_URL.sub(rf"url(#{prefix}-\1)", value)
-    rest = value.replace(f"url(#{prefix}-", "").lower()
-    # A backslash can spell any of these in CSS.
-    if any(
-        word in rest for word in ("url(", "image(", "src(", "@import", "script:", "expression(")
-    ):
+    """CSS, or an attribute that can hold some: None where it has a function that is not known."""
+    if not _is_plain(_LOCAL_URL.sub("", value)):
         return None
-    if "\\" in rest:
-        return None
-    return value
+    return _LOCAL_URL.sub(rf"url(#{prefix}-\1)", value)
+
+
+def _is_plain(css: str) -> bool:
+    """Whether CSS has known functions alone, and texts that end where they seem to."""
+    # A backslash can spell anything, and a comment stands where a reader sees no function.
+    if "\\" in css or "@" in css or "/*" in css:
+        return False
+    if any(mark in _TEXT.sub("", css) for mark in "\"'"):
+        return False
+    return all(name.lower() in _FUNCTIONS for name in _CALLED.findall(css))
 
 
 def _style_sheet(css: str, prefix: str) -> str:
@@ -233,10 +283,33 @@ def _style_sheet(css: str, prefix: str) -> str:
         # What comes before a rule and belongs to none: `@import "a.css";`
         selectors = selectors.rpartition(";")[2].strip()
         safe = _declarations(declarations, prefix)
-        if "@" in selectors or "\\" in selectors or "<" in selectors or safe is None:
+        if not _is_plain(selectors) or "<" in selectors or safe is None:
             continue
         bound = re.sub(r"#(?=[A-Za-z_])", f"#{prefix}-", selectors)
         names = ", ".join(f"#{prefix} {name.strip()}" for name in bound.split(",") if name.strip())
         if names:
             rules.append(f"{names} {{{safe.strip()}}}")
     return "\n".join(rules)
+
+
+def is_own(svg: str) -> bool:
+    """Whether a text is a picture as jaxlog draws it: it does not act, nor reach out."""
+    if not svg.startswith(START):
+        return False
+    try:
+        root = parse(svg)
+    except NotSvgError:
+        return False
+    return all(map(_is_of_ours, root.iter()))
+
+
+def _is_of_ours(element: ElementTree.Element) -> bool:
+    namespace, _, tag = element.tag.rpartition("}")
+    if namespace != "{" + SVG or tag not in (*_ELEMENTS, "metadata"):
+        return False
+    if tag == "style" and not _is_plain(_LOCAL_URL.sub("", element.text or "")):
+        return False
+    return all(
+        name == "data-title" or _attribute(tag, name, value, "") is not None
+        for name, value in element.attrib.items()
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from jaxlog.render import Style, picture, sheet
 from jaxlog.render.choose import load
-from jaxlog.render.foreign import NotSvgError, embedded
+from jaxlog.render.foreign import NotSvgError, embedded, is_own
 from tests.render.pictures import SVG, episode, root_of, words_of
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
@@ -105,6 +106,23 @@ def test_what_is_no_svg_is_told_in_its_place(result: Any, why: str) -> None:
         '<g xml:base="http://evil/"/>',
         "<?xml-stylesheet href='http://evil'?>",
         "<!-- evil alert( -->",
+        '<rect fill="URL(http://evil)"/>',
+        "<rect style=\"background: image-set('http://evil' 1x)\"/>",
+        '<rect style="background: -webkit-image-set(evil)"/>',
+        '<rect style="background: cross-fade(evil)"/>',
+        '<rect style="background: paint(evil)"/>',
+        '<rect style="width: evil(3)"/>',
+        '<rect fill="url/**/(evil)"/>',
+        '<rect style="fill: url (evil)"/>',
+        '<rect style="fill: url(#a)url(//evil)"/>',
+        '<rect xmlns:e="http://evil" e:fill="evil"/>',
+        '<rect data-evil="1" evil="1"/>',
+        '<image href="data:image/png+xml,evil"/>',
+        '<image href="data:image/png;base64,%3Cevil%3E"/>',
+        "<style>rect { content: '} evil { fill: url(http://evil) }</style>",
+        "<style>rect:evil(3) { fill: red }</style>",
+        "<style>rect['{fill:url(evil)}</style>",
+        "<style>rect { fill: red } @media print { rect { fill: url(evil) } }</style>",
     ],
 )
 def test_what_acts_or_reaches_out_is_left_out(harmful: str) -> None:
@@ -144,6 +162,56 @@ def test_identifiers_and_style_sheets_hold_within_one_drawing() -> None:
     for state in root_of(page).iter(f"{SVG}svg"):
         for use in state.findall(f"{SVG}use"):
             assert use.get("href", "")[1:] in {e.get("id") for e in state}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("fill", "rgb(10, 20, 30)"),
+        ("fill", "hsl(10deg 20% 30%)"),
+        ("transform", "translate(1,2) rotate(30) scale(1.5) matrix(1 0 0 1 0 0) skewX(3)"),
+        ("style", "transform: translateX(calc((1px + 2px) * 3)); fill: var(--c, red)"),
+        ("style", "filter: blur(2px) drop-shadow(0 0 1px black)"),
+        ("style", "clip-path: inset(1px); font-family: 'DejaVu Sans', sans-serif"),
+        ("font-family", "'Segoe UI', sans-serif"),
+        ("d", "M 0 0 C 1 2 3 4 5 6 z"),
+        ("points", "0,0 1,1"),
+        ("aria-label", "loss (mean), it's fine"),
+        ("stroke-dasharray", "3 2"),
+        ("preserveAspectRatio", "xMidYMid meet"),
+    ],
+)
+def test_what_drawings_are_made_of_stays(name: str, value: str) -> None:
+    body = embedded(own(f'<g {name}="{value}"/>'), "p").body
+    shown = next(ElementTree.fromstring(body).iter("g"))
+    assert shown.get(name) == value
+
+
+def test_a_picture_of_jaxlogs_is_known_from_another() -> None:
+    drawn = {
+        "arrays": picture(episode(tree={"initial_state": np.eye(3), "final_state": np.eye(3)})),
+        "an image": picture(episode(tree={"final_state": np.full((9, 9, 3), 200, np.uint8)})),
+        "numbers": picture(episode()),
+        "somebody's": drawn_by(
+            lambda _: own('<style>rect{fill:url(#g)}</style><rect id="g" transform="scale(2)"/>')
+        )[0],
+        "a problem": drawn_by(broken)[0],
+    }
+    for kind, svg in drawn.items():
+        assert is_own(svg), kind
+    svg = drawn["somebody's"]
+    changes = {
+        "another start": svg.replace("jaxlog ", "other ", 1),
+        "cut": svg[:-10],
+        "a script": svg.replace("</svg>", "<script>1</script></svg>"),
+        "a handler": svg.replace("<rect ", '<rect onload="1" ', 1),
+        "an address": svg.replace("<rect ", '<rect fill="url(//other)" ', 1),
+        "a style sheet": svg.replace("</svg>", "<style>@import 'a'</style></svg>", 1),
+        "another namespace": svg.replace("</svg>", '<p xmlns="http://p"/></svg>', 1),
+    }
+    for kind, changed in changes.items():
+        assert changed != svg
+        assert not is_own(changed), kind
 
 
 @pytest.mark.parametrize(
