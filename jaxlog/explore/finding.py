@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxlog._format.lines import START
+from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
 from jaxlog.host.directory import RUN_FILE
-from jaxlog.sinks.jsonl import line_files
+from jaxlog.sinks.jsonl import line_files, named_like_lines
 
 _NAMED = 5
 """So many runs an error names."""
@@ -26,6 +27,13 @@ Where = str | os.PathLike[str]
 def run_files(directory: Path) -> list[Path]:
     """The files of a directory that hold lines of a run."""
     return [path for path in line_files(directory) if _has_lines(path)]
+
+
+def not_read(directory: Path) -> list[str]:
+    """Which files of a run are not read, since they are links, pipes or too large, and why."""
+    found = [why_not(directory / RUN_FILE, LONGEST)]
+    found += [why_not(path) for path in named_like_lines(directory)]
+    return [why for why in found if why is not None]
 
 
 def check_run(path: Path) -> None:
@@ -49,6 +57,8 @@ def check_run(path: Path) -> None:
             f"{path}: holds {len(inside)} runs and is none, {expected}: {_names(inside)}; "
             "jaxlog.read_runs reads all of them"
         )
+    if left_out := not_read(path):
+        raise FileNotFoundError("; ".join(left_out))
     raise FileNotFoundError(
         f"{path}: has neither {RUN_FILE} nor lines of a run, {expected}{_near(path)}"
     )
@@ -108,16 +118,16 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
 
 def is_run(path: Path) -> bool:
     """Whether a directory is that of a run; one whose run.json is lost still has its lines."""
-    return path.is_dir() and ((path / RUN_FILE).is_file() or bool(run_files(path)))
+    return path.is_dir() and (is_regular(path / RUN_FILE) or bool(run_files(path)))
 
 
 def _has_lines(path: Path) -> bool:
     """Whether lines are a run's: other programs may have files of such names, too."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         start = file.read(len(START))
         if start == START[: len(start)]:
             return True
-        return any(line.startswith(START) for line in file)  # of one that is damaged
+        return any(line.startswith(START) for _, line in lines_from(file, 0))  # of a damaged one
 
 
 def children(path: Path) -> list[Path]:

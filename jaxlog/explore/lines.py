@@ -17,6 +17,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
+from jaxlog._run_files import has_too_deep, read_lines
 from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, LineKind, empty
 from jaxlog.explore.mending import of_one_kind, whole_lines
 from jaxlog.explore.parsing import read_frame
@@ -48,7 +49,7 @@ def read_metrics(path: Path) -> tuple[Lines, Lines]:
     return lanes, over_lanes
 
 
-def read_lines(path: Path, layout: LineKind) -> Lines:
+def read_kind(path: Path, layout: LineKind) -> Lines:
     """The lines of a file that has one kind of them.
 
     Warns:
@@ -59,11 +60,12 @@ def read_lines(path: Path, layout: LineKind) -> Lines:
 
 
 def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
-    data = path.read_bytes()
+    data = read_lines(path)
     data = data[: data.rfind(b"\n") + 1]  # what is behind is still being written, or torn
     pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
-    with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
-        return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
+    if not has_too_deep(data):  # polars is given only what it can build types of
+        with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
+            return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
     pieces = whole_lines(path, data, layouts)
     with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
         return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from jaxlog._run_files import loads
 from jaxlog.caller import warn_caller
 from jaxlog.explore.kinds import ANYTHING, NOTHING, Kind, fitted, kind_of, merged
 from jaxlog.explore.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, LineKind
@@ -33,8 +34,8 @@ def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[by
         if not line or line.isspace():
             continue
         try:
-            fields = orjson.loads(line)
-        except orjson.JSONDecodeError:
+            fields = loads(line)
+        except ValueError:
             fields = None
         over = isinstance(fields, dict) and OVER_LANES in layouts and "over_lanes" in fields
         place = layouts.index(OVER_LANES) if over else 0

@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._run_files import read_small_below
 from jaxlog.events import EpisodeEvent
 from jaxlog.explore.columns import RUN
 from jaxlog.explore.run_data import RunData
 from jaxlog.render import picture
+from jaxlog.render.foreign import is_own
 from jaxlog.sinks.svg import episode_paths
 
 _FIELDS = ("timestamp", "step", "env_step", "name", "lane", "lane_position", RUN)
 _BRIGHT = 32
 """Of integers from 0 to 255 that reach this far, an image is likelier than a grid of symbols."""
+
+
+MOST_BYTES = 2**23
+"""Of a picture that was drawn before: twice what two states may have that users draw."""
 
 
 class Pictures:
@@ -40,9 +46,11 @@ class Pictures:
         if self._times_of(name)[paths] == 1:
             for path in paths:
                 try:
-                    return (self._runs[name].path / path).read_text("utf-8")
+                    svg = read_small_below(self._runs[name].path, path, MOST_BYTES).decode()
                 except (OSError, UnicodeDecodeError):  # not drawn, or no longer there
                     continue
+                if is_own(svg):
+                    return svg
         return picture(event)
 
     def _times_of(self, name: str) -> Counter[tuple[str, ...]]:

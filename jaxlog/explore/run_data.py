@@ -10,7 +10,7 @@ from jaxlog._format.lines import METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
-from jaxlog.explore.finding import Where, check_run, run_files
+from jaxlog.explore.finding import Where, check_run, not_read, run_files
 from jaxlog.explore.views import Views
 from jaxlog.host.status import observe
 
@@ -56,6 +56,8 @@ class RunData(Views):
         if newer := newer_format(self.info):
             warn_caller(f"{path}: {newer}")
         self._files = {file.stem: file for file in run_files(path)}
+        for why in not_read(path):
+            warn_caller(why)
         self._tables: dict[str, tuple[Table, Table | None]] = {}
         self._places: dict[str, Places] = {}
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]

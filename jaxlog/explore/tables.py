@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxlog.explore.columns import Table, flat
 from jaxlog.explore.layouts import KINDS, LANES, OVER_LANES, empty
-from jaxlog.explore.lines import Lines, read_lines, read_metrics
+from jaxlog.explore.lines import Lines, read_kind, read_metrics
 
 
 def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
@@ -18,7 +18,7 @@ def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
     """
     if stem in KINDS:
         layout = KINDS[stem]
-        lines = Lines(empty(layout)) if path is None else read_lines(path, layout)
+        lines = Lines(empty(layout)) if path is None else read_kind(path, layout)
         return flat(lines, layout), None
     if path is None:
         return Table(empty(LANES)), Table(empty(OVER_LANES))

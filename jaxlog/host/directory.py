@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import socket
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
+from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
 
 try:
@@ -73,7 +74,7 @@ class Directory:
         if if_exists == "replace":
             return
         try:
-            found = orjson.loads(file.read_bytes())
+            found = _run_files.loads(_run_files.read_small(file))
             int(found["id"], 16)
             with_nonfinite(found, found.get("nonfinite"))
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -91,9 +92,12 @@ class Directory:
           mark: from which it goes on; None, where it goes on at its end, or begins.
         """
         try:
-            before = (self.path / RUN_FILE).read_bytes()
-        except FileNotFoundError:
+            before = _run_files.read_small(self.path / RUN_FILE)
+        except (FileNotFoundError, _run_files.NotReadError):
             before = None
+        for draft in _run_files.drafts_of(self.path / RUN_FILE):  # of a process that was killed
+            with contextlib.suppress(OSError):
+                draft.unlink()
         self.save(facts)
         try:
             if self.previous is None:
@@ -118,10 +122,9 @@ class Directory:
         self._write(orjson.dumps(finite, option=orjson.OPT_INDENT_2))
 
     def _write(self, data: bytes) -> None:
-        # Of a random name, and made anew: nobody else's file or link is written to.
-        draft = self.path / f".{RUN_FILE}.{secrets.token_hex(8)}.draft"
+        draft, file = _run_files.replacement(self.path / RUN_FILE)
         try:
-            with draft.open("xb") as file:
+            with file:
                 file.write(data)
             draft.replace(self.path / RUN_FILE)
         except BaseException:
@@ -143,7 +146,7 @@ class Directory:
             on: what was marked after it is gone.
         """
         self._check()
-        with (self.path / MARKS_FILE).open("a+b", buffering=0) as file:
+        with _appended(self.path / MARKS_FILE) as file:
             size = file.seek(0, os.SEEK_END)
             line = orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE)
             if size:
@@ -160,15 +163,15 @@ class Directory:
     def marks(self) -> tuple[dict[int, dict[str, Any]], int]:
         """The marks from which the run can go on, by number, and the highest number ever given."""
         try:
-            lines = (self.path / MARKS_FILE).read_bytes().split(b"\n")
+            lines = _run_files.read_lines(self.path / MARKS_FILE).split(b"\n")
         except FileNotFoundError:
             return {}, 0
         found: dict[int, dict[str, Any]] = {}
         highest = 0
         for line in lines:
             try:
-                mark = orjson.loads(line)
-            except orjson.JSONDecodeError:  # torn, by a kill
+                mark = _run_files.loads(line)
+            except ValueError:  # torn, by a kill
                 continue
             if "resumed" in mark:
                 found = {number: m for number, m in found.items() if number <= mark["resumed"]}
@@ -243,6 +246,17 @@ def is_held(path: Path) -> bool | None:
     return False
 
 
+def _appended(path: Path) -> FileIO:
+    """A file to read and to append to; never through a link.
+
+    Raises:
+      OSError: it cannot be opened, or is a link.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return FileIO(os.open(path, flags, 0o666), "r+b")
+
+
 def _make(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -291,7 +305,7 @@ def _locked(path: Path, kind: int) -> int | None:
 
 def _holder(path: Path) -> str:
     try:
-        facts = orjson.loads((path / RUN_FILE).read_bytes())
+        facts = _run_files.loads(_run_files.read_small(path / RUN_FILE))
         pid, host = facts["pid"], facts["host"]
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

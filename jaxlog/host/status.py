@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite
 from jaxlog.host.directory import RUN_FILE, is_held
 
@@ -20,8 +19,8 @@ ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
 def facts_of(directory: Path) -> dict[str, Any]:
     """What run.json says; nothing where there is none, or none that can be read."""
     try:
-        found = orjson.loads((directory / RUN_FILE).read_bytes())
-    except (OSError, orjson.JSONDecodeError):
+        found = _run_files.loads(_run_files.read_small(directory / RUN_FILE))
+    except (OSError, ValueError):
         return {}
     return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}
 

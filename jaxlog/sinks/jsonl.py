@@ -10,6 +10,7 @@ import contextlib
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxlog import _run_files
 from jaxlog._format.lines import METRICS, NAMES, START, file_of, lines_of
 from jaxlog.events import (
     EpisodeEvent,
@@ -124,8 +125,12 @@ class JsonlSink(Sink):
 
 def line_files(directory: Path) -> list[Path]:
     """The files of a directory that are called as those with lines are, and may have some."""
-    named = {*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)}
-    return sorted(path for path in named if path.is_file())
+    return [path for path in named_like_lines(directory) if _run_files.is_regular(path)]
+
+
+def named_like_lines(directory: Path) -> list[Path]:
+    """What is called as a file with lines is: links, pipes and directories, too."""
+    return sorted({*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)})
 
 
 def _files(directory: Path) -> list[Path]:

@@ -17,6 +17,7 @@ import pytest
 
 import jaxlog
 from jaxlog.explore.gallery import Gallery
+from jaxlog.explore.pictures import MOST_BYTES
 from jaxlog.sinks.svg import SvgSettings, SvgSink
 from tests.explore.files import write
 
@@ -261,3 +262,42 @@ def test_episodes_of_a_single_environment(tmp_path: Path) -> None:
     assert pictures(page) == [path.read_text() for path in drawn]
     saved = page.save(tmp_path / "page.html")
     assert saved.read_text("utf-8") == page.html
+
+
+@pytest.mark.parametrize("change", ["text", "script", "link", "folder", "bytes", "large"])
+def test_a_picture_that_is_not_the_sinks_is_drawn_anew(change: str, tmp_path: Path) -> None:
+    events = [event(0, details={"final_state": np.eye(3)})]
+    run = tmp_path / "run"
+    write(run_directory(run), events)
+    draw(run, *events)
+    path = next(run.glob("svg/batch/*/lane_0000*.svg"))
+    svg = path.read_text()
+    text = svg.replace("return", "changed")
+    assert text != svg
+    match change:
+        case "text":
+            path.write_text(text)
+        case "script":
+            path.write_text(text.replace("</svg>", "<script>1</script></svg>"))
+        case "link":
+            path.rename(tmp_path / "elsewhere.svg")
+            (tmp_path / "elsewhere.svg").write_text(text)
+            path.symlink_to(tmp_path / "elsewhere.svg")
+        case "folder":
+            path.write_text(text)
+            (run / "svg").rename(tmp_path / "elsewhere")
+            (run / "svg").symlink_to(tmp_path / "elsewhere")
+        case "bytes":
+            path.write_bytes(text.encode() + b"\xff")
+        case _:
+            path.write_text(text + " " * MOST_BYTES)
+    (found,) = pictures(jaxlog.read_run(run).view_episodes())
+    # What a picture says is its own affair: another text is no danger.
+    assert ("changed" in found) == (change == "text")
+    assert "<script" not in found
+    assert "data-title" in found
+
+
+def run_directory(path: Path) -> Path:
+    path.mkdir()
+    return path

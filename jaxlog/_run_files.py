@@ -1,0 +1,333 @@
+"""How the files of a run are opened: regular files of its directory, bounded in size and nesting.
+
+A run's directory may come from anywhere. A link in it could lead to any file of the reader's, a
+pipe would never answer, and a sparse file has more bytes than any memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+LONGEST = 2**26
+"""The bytes of the longest line that is read, and of run.json."""
+LARGEST = 2**34
+"""The bytes of lines that are read from one file, not counting its holes."""
+DEEPEST = 64
+"""How deep a line's lists and objects may be nested; what jaxlog writes is half as deep."""
+
+DRAFT = ".draft"
+"""How the names of files end that are still being written."""
+
+_BLOCK = 2**20
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_NESTING = bytes(set(range(256)) - set(b"[]{}\n"))
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class NotReadError(OSError):
+    """A file of a run that is not read. Its text says which, and why."""
+
+
+def is_regular(path: Path) -> bool:
+    """Whether there is a regular file of this name, and no link to one.
+
+    Raises:
+      OSError: nobody may look.
+    """
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+
+
+def why_not(path: Path, most: int | None = None) -> str | None:
+    """Why a file of a run is not read; None for one that is, and where there is none.
+
+    Args:
+      path: the file.
+      most: so many bytes it may have, if any.
+    """
+    try:
+        found = path.lstat()
+    except (OSError, ValueError):
+        return None
+    if stat.S_ISDIR(found.st_mode):  # somebody's, and no file that is left out
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return (
+            f"{path}: is {_kind(found)}, expected a regular file, since a run is read only from "
+            "its own directory; left out: put the file itself there"
+        )
+    if most is not None and found.st_size > most:
+        return f"{path}: got {found.st_size:,} bytes, expected at most {most:,}; left out"
+    return None
+
+
+def open_file(path: Path) -> BinaryIO:
+    """Opens a regular file for reading; never waits, and never follows a link in its place.
+
+    Raises:
+      FileNotFoundError: it is not there.
+      NotReadError: it is a link, a directory, a pipe or a device.
+      OSError: it cannot be opened.
+    """
+    return _opened(path, None)
+
+
+def open_below(directory: Path, inside: str) -> BinaryIO:
+    """Opens a regular file below a directory; none of the folders on the way may be a link.
+
+    Args:
+      directory: may itself be reached by a link.
+      inside: where in it, with `/` between folders.
+
+    Raises:
+      OSError: as `open_file`; or a folder is a link.
+    """
+    *folders, name = inside.split("/")
+    if os.open not in os.supports_dir_fd:
+        for depth in range(1, len(folders) + 1):
+            if directory.joinpath(*folders[:depth]).is_symlink():
+                raise NotReadError(errno.ELOOP, os.strerror(errno.ELOOP), str(directory / inside))
+        return _opened(directory / inside, None)
+    at = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = inner
+        return _opened(Path(name), at)
+    finally:
+        os.close(at)
+
+
+def _opened(path: Path, at: int | None) -> BinaryIO:
+    # Before, since to open a device can do something; and after, since it may have changed.
+    before = os.stat(path, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISREG(before.st_mode):
+        raise _not_regular(path, before)
+    # A pipe is opened at once where nobody waits for its other end.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0)
+    try:
+        opened = os.open(path, flags, dir_fd=at)
+    except OSError as error:
+        raise (_not_regular(path, None) if error.errno == errno.ELOOP else error) from None
+    try:
+        after = os.fstat(opened)
+        if not stat.S_ISREG(after.st_mode):
+            raise _not_regular(path, after)
+        return os.fdopen(opened, "rb")
+    except BaseException:
+        os.close(opened)
+        raise
+
+
+def _not_regular(path: Path, found: os.stat_result | None) -> NotReadError:
+    kind = _KINDS[stat.S_IFLNK] if found is None else _kind(found)
+    return NotReadError(
+        f"{path}: is {kind}, expected a regular file, since a run is read only from its own "
+        "directory; put the file itself there"
+    )
+
+
+def _kind(found: os.stat_result) -> str:
+    return _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+
+
+def read_small(path: Path, most: int = LONGEST) -> bytes:
+    """All of a file that is to be small, like run.json.
+
+    Raises:
+      NotReadError: it is larger.
+      OSError: as `open_file`.
+    """
+    with open_file(path) as file:
+        return _all_of(file, path, most)
+
+
+def read_small_below(directory: Path, inside: str, most: int = LONGEST) -> bytes:
+    """As `read_small`, of a file below a directory.
+
+    Raises:
+      OSError: as `open_below`, or it is larger.
+    """
+    with open_below(directory, inside) as file:
+        return _all_of(file, directory / inside, most)
+
+
+def _all_of(file: BinaryIO, path: Path, most: int) -> bytes:
+    size = os.fstat(file.fileno()).st_size
+    data = file.read(most + 1) if size <= most else b""
+    if max(size, len(data)) > most:
+        raise NotReadError(f"{path}: got {max(size, len(data)):,} bytes, expected at most {most:,}")
+    return data
+
+
+def read_lines(path: Path) -> bytes:
+    """The bytes of a file of lines; a hole in it is one NUL, which is in no line.
+
+    Raises:
+      NotReadError: they are too many.
+      OSError: as `open_file`.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    with open_file(path) as file:
+        end = 0
+        for start, stop in _extents(file):
+            size += stop - start
+            if size > LARGEST:
+                raise NotReadError(
+                    f"{path}: got more than {LARGEST:,} bytes of lines, expected at most as many; "
+                    "read it in parts, with polars.scan_ndjson"
+                )
+            if start > end:
+                pieces.append(b"\0")
+            file.seek(start)
+            pieces.append(file.read(stop - start))
+            end = stop
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def count_lines(path: Path) -> int:
+    """How many line ends a file has."""
+    number = 0
+    with open_file(path) as file:
+        for start, stop in _extents(file):
+            file.seek(start)
+            while start < stop and (block := file.read(min(_BLOCK, stop - start))):
+                number += block.count(b"\n")
+                start += len(block)
+    return number
+
+
+def lines_from(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
+    """The lines of an open file from a place on, with their ends, each with where it begins.
+
+    The last may have no end. One that is longer than `LONGEST` is left out.
+
+    Args:
+      file: as `open_file` gives it.
+      start: the place, at which a line begins.
+    """
+    file.seek(start)
+    while line := file.readline(LONGEST):
+        if line.endswith(b"\n") or len(line) < LONGEST:
+            yield start, line
+            start += len(line)
+            continue
+        start = _behind(file, start + len(line))
+        file.seek(start)
+
+
+def _behind(file: BinaryIO, place: int) -> int:
+    """The place behind the next end of a line; that of the end of the file, if there is none."""
+    stop = place
+    for start, stop in _extents(file, place):
+        file.seek(start)
+        while start < stop and (block := file.read(min(_BLOCK, stop - start))):
+            if (found := block.find(b"\n")) >= 0:
+                return start + found + 1
+            start += len(block)
+    return max(stop, os.fstat(file.fileno()).st_size)
+
+
+def _extents(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
+    """From where to where a file has data: all of it, but for its holes."""
+    found = os.fstat(file.fileno())
+    end = found.st_size
+    if getattr(found, "st_blocks", end) * 512 >= end or not hasattr(os, "SEEK_DATA"):
+        if start < end:
+            yield start, end
+        return
+    while start < end:
+        before = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # what `file` takes it to be
+        try:
+            start = os.lseek(file.fileno(), start, os.SEEK_DATA)
+            stop = min(os.lseek(file.fileno(), start, os.SEEK_HOLE), end)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # a hole up to the end
+                return
+            stop = end  # a file system that knows of none
+        finally:
+            os.lseek(file.fileno(), before, os.SEEK_SET)
+        if stop <= start:  # it was cut meanwhile
+            return
+        yield start, stop
+        start = stop
+
+
+def loads(data: bytes) -> Any:
+    """The value that some JSON is of.
+
+    Raises:
+      ValueError: it is no JSON, or is nested more than `DEEPEST` deep.
+
+    >>> loads(b'{"a": [1]}')
+    {'a': [1]}
+    """
+    value = orjson.loads(data)
+    if _is_too_deep(data):
+        raise ValueError(f"got JSON nested more than {DEEPEST} deep, expected at most as deep")
+    return value
+
+
+def has_too_deep(data: bytes) -> bool:
+    """Whether one of some lines of JSON is nested more than `DEEPEST` deep."""
+    brackets = data.translate(_BRACKETS, _NOT_NESTING).split(b"\n")
+    suspects = [place for place, line in enumerate(brackets) if line.count(b"[") > DEEPEST]
+    if not suspects:
+        return False
+    lines = data.split(b"\n")
+    return any(_is_too_deep(lines[place]) for place in suspects)
+
+
+def _is_too_deep(line: bytes) -> bool:
+    brackets = _STRING.sub(b"", line).translate(_BRACKETS, _NOT_NESTING + b"\n")
+    for _ in range(DEEPEST):
+        brackets = brackets.replace(b"[]", b"")  # the innermost of each
+    return bool(brackets)
+
+
+def replacement(path: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside another, to be written and then renamed to it.
+
+    Its name is random, and it is made anew: nobody can have put a link there.
+
+    Returns:
+      Its path, and the file, opened for writing.
+
+    Raises:
+      OSError: it cannot be made.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return draft, os.fdopen(os.open(draft, flags, 0o666), "wb")
+
+
+def drafts_of(path: Path) -> list[Path]:
+    """What processes that were killed have left of `replacement` beside a file."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}{re.escape(DRAFT)}")
+    with contextlib.suppress(OSError):
+        return [found for found in path.parent.iterdir() if name.fullmatch(found.name)]
+    return []
