@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import warnings
 
+from jaxlog._terminal import clean
+
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
     """Warns as if the nearest line that is not jaxlog's did."""
@@ -14,4 +16,4 @@ def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
         and str(frame.f_globals.get("__name__")).partition(".")[0] == "jaxlog"
     ):
         frame, level = frame.f_back, level + 1
-    warnings.warn(text, category, stacklevel=level)
+    warnings.warn(clean(text), category, stacklevel=level)

@@ -10,6 +10,7 @@ import tyro
 
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.files import whole
+from jaxlog.cli.stream import out
 from jaxlog.explore.run_data import read_run
 
 if TYPE_CHECKING:
@@ -56,15 +57,15 @@ def export(
     directory.mkdir(parents=True, exist_ok=True)
     for file, frame in files.items():
         _write(frame, file)
-        print(f"{file}: {frame.height:,} rows, {frame.width:,} columns")
+        out(f"{file}: {frame.height:,} rows, {frame.width:,} columns")
     return 0
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
     import polars as pl
 
-    # Opened here: polars takes no path that is not UTF-8.
-    with whole(file) as draft, draft.open("wb") as opened:
+    # An open file: polars takes no path that is not UTF-8.
+    with whole(file) as opened:
         try:
             if file.suffix == ".csv":
                 _flat(frame).write_csv(opened)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from jaxlog._run_files import replacement
 from jaxlog.cli.errors import CommandError
 
 
 @contextlib.contextmanager
-def whole(file: Path) -> Iterator[Path]:
-    """Where to write, so that the file is whole or stays as it was.
+def whole(file: Path) -> Iterator[BinaryIO]:
+    """What to write to, so that the file is whole or stays as it was.
 
     Raises:
       CommandError: it cannot be written.
@@ -20,16 +22,19 @@ def whole(file: Path) -> Iterator[Path]:
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     file = Path(directory, "page.html")
     ...     with whole(file) as draft:
-    ...         _ = draft.write_text("all of it")
+    ...         _ = draft.write(b"all of it")
     ...     file.read_text()
     'all of it'
     """
-    draft = file.with_name(f".{file.name}.draft")
+    draft: Path | None = None
     try:
-        yield draft
+        draft, opened = replacement(file)
+        with opened:
+            yield opened
         draft.replace(file)
     except OSError as error:  # of polars, too, which gives it no strerror
         raise CommandError(f"{file}: cannot be written: {error.strerror or error}") from None
     finally:
-        with contextlib.suppress(OSError):  # its name may be too long
-            draft.unlink(missing_ok=True)
+        if draft is not None:
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)

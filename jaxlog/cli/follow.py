@@ -8,6 +8,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxlog._run_files import open_file
 from jaxlog.cli import lines
 from jaxlog.sinks.jsonl import line_files
 
@@ -121,5 +122,5 @@ class Follower:
 
 
 def _start(path: Path) -> bytes:
-    with path.open("rb", buffering=0) as file:
+    with open_file(path) as file:
         return file.read(_START)

@@ -7,10 +7,9 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from jaxlog._format.from_lines import events_from
 from jaxlog._format.lines import START, call_of
+from jaxlog._run_files import LONGEST, count_lines, lines_from, loads, open_file
 from jaxlog.events import Event
 
 BLOCK = 2**16
@@ -19,15 +18,15 @@ BLOCK = 2**16
 
 def count(path: Path) -> int:
     """How many whole lines a file has."""
-    with path.open("rb", buffering=0) as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(2**20), b""))
+    return count_lines(path)
 
 
 def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
     """The whole lines of a file, the last first, each with the place at which it begins."""
-    with path.open("rb", buffering=0) as file:
+    with open_file(path) as file:
         start = file.seek(0, 2)
         rest: list[bytes] = []  # of a line that begins further up, the last piece first
+        behind = start  # the end of that line
         end: int | None = None  # of that line; None before the last whole line was found
         while start:
             size = min(BLOCK, start)
@@ -40,6 +39,9 @@ def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
                     line = b"".join([block[found + 1 : stop], *reversed(rest)])
                     yield start + found + 1, line
                 rest, end, stop = [], start + found + 1, found
+                behind = start + found
+            if behind - start > LONGEST:  # no line is as long
+                return
             if end is not None:
                 rest.append(block[:stop])
         if end is not None:
@@ -48,14 +50,13 @@ def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """The whole lines of a file from a place on, each with the place at which it begins."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
+        found = lines_from(file, max(0, start - 1))
         if start:
-            file.seek(start - 1)
-            start += len(file.readline()) - 1  # nothing, at the beginning of a line
-        for line in file:
+            next(found, None)  # nothing but its end, at the beginning of a line
+        for place, line in found:
             if line.endswith(b"\n"):
-                yield start, line[:-1]
-            start += len(line)
+                yield place, line[:-1]
 
 
 def events_backwards(path: Path) -> Iterator[tuple[float, int]]:
@@ -108,7 +109,7 @@ def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Ev
 def read(line: bytes) -> dict[str, Any] | None:
     """What a line holds; None where it is broken."""
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        found = loads(line)
+    except ValueError:
         return None
     return found if isinstance(found, dict) else None

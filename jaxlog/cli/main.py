@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 import tyro
@@ -20,6 +21,7 @@ from jaxlog.cli.export import export
 from jaxlog.cli.report import report
 from jaxlog.cli.schema import schema
 from jaxlog.cli.show import show
+from jaxlog.cli.stream import flush, tell
 from jaxlog.cli.tail import tail
 from jaxlog.host.run import LoggingError
 from jaxlog.settings import ConfigError
@@ -48,6 +50,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):  # a stream that is no text file
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = _warned
+        code = _code(arguments)
+    try:
+        flush()
+    except OSError:
+        # Python tries again when it ends, and would say so.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _code(arguments: Sequence[str] | None) -> int:
     try:
         code = tyro.extras.subcommand_cli_from_dict(
             COMMANDS,
@@ -56,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=arguments,
             config=(tyro.conf.FlagCreatePairsOff,),
         )
-        _flush()
+        flush()
     except BrokenPipeError:
         code = 141
     except KeyboardInterrupt:
@@ -66,19 +82,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         code = _refuse(f"{where}{error.strerror}" if error.strerror else str(error))
-    try:
-        _flush()
-    except OSError:
-        # Python tries again when it ends, and would say so.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
-def _flush() -> None:
-    print(end="", flush=True)  # as print does: where nobody listens, there is no sys.stdout
-
-
 def _refuse(why: str) -> int:
-    print(f"jaxlog: {why}", file=sys.stderr)
+    tell(why)
     return 2
+
+
+def _warned(message: Warning | str, *_: object) -> None:
+    """A warning, in place of Python's own words, which have a line of the source."""
+    tell(" ".join(str(message).split()))

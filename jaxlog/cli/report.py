@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +16,8 @@ from jaxlog.cli.errors import CommandError
 from jaxlog.cli.facts import facts
 from jaxlog.cli.files import whole
 from jaxlog.cli.history import last_events, last_place, tally
-from jaxlog.explore.finding import run_files
+from jaxlog.cli.stream import out, tell
+from jaxlog.explore.finding import not_read, run_files
 from jaxlog.explore.run_data import RunData
 from jaxlog.explore.runs_data import read_runs
 from jaxlog.report.summary import Summary
@@ -57,8 +57,8 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
     found = read_runs(run)
     text = _page(list(found), found.names)
     with whole(output) as draft:
-        draft.write_text(text, "utf-8")
-    print(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
+        draft.write(text.encode())
+    out(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
     return 0
 
 
@@ -82,7 +82,8 @@ def _summary(one: RunData) -> Summary:
         _ = one.episodes, one.evaluations  # read once, here
     broken = [" ".join(str(warning.message).split()) for warning in caught]
     for text in broken:
-        print(f"jaxlog: {text}", file=sys.stderr)
+        tell(text)
+    broken += not_read(one.path)  # which the reader has warned of
     run = runs.Found(one.path, one.info, one.status)
     files = run_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Literal
 
+from jaxlog.cli.stream import out
 from jaxlog.settings.reference import json_schema, reference
 
 
@@ -17,5 +18,5 @@ def schema(*, to: Literal["json", "markdown"] = "json") -> int:
     Returns:
       0.
     """
-    print(json.dumps(json_schema(), indent=2) if to == "json" else reference().rstrip("\n"))
+    out(json.dumps(json_schema(), indent=2) if to == "json" else reference().rstrip("\n"))
     return 0

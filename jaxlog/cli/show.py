@@ -16,8 +16,9 @@ from jaxlog.cli import runs
 from jaxlog.cli.facts import Fact, facts
 from jaxlog.cli.history import last_events, last_place, logged_before, tally
 from jaxlog.cli.output import Output
+from jaxlog.cli.stream import tell
 from jaxlog.events import RunInfo
-from jaxlog.explore.finding import run_files
+from jaxlog.explore.finding import not_read, run_files
 from jaxlog.sinks.console.picture import Picture
 from jaxlog.sinks.console.values import clock, plain
 
@@ -51,6 +52,8 @@ def show(run: _Run = Path("runs")) -> int:
 
 
 def _show(run: runs.Found, output: Output) -> None:
+    for why in not_read(run.path):
+        tell(why)
     files = run_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = last_place(run)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,12 +11,14 @@ from typing import Annotated
 import tyro
 
 from jaxlog._format.run_file import newer_format
+from jaxlog._terminal import escaped
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.follow import Follower, Group
 from jaxlog.cli.history import last_place, tally
 from jaxlog.cli.lines import events, read
-from jaxlog.explore.finding import run_files
+from jaxlog.cli.stream import flush, out, tell
+from jaxlog.explore.finding import not_read, run_files
 from jaxlog.host.facts import loss
 from jaxlog.sinks.console.lines import line
 from jaxlog.sinks.console.values import clock, plain
@@ -48,25 +49,27 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
         raise CommandError(f"tail: --lines: got {lines}, takes 0 or more")
     directory = runs.named(run)[0]
     if directory != run:
-        print(f"jaxlog: the newest run is {directory}", file=sys.stderr)
+        tell(f"the newest run is {directory}")
     if newer := newer_format(runs.observed(directory).facts):
-        print(f"jaxlog: {directory}: {newer}", file=sys.stderr)
+        tell(f"{directory}: {newer}")
+    for why in not_read(directory):
+        tell(why)
     follower = Follower(directory, lines)
     while True:
         found = runs.observed(directory)  # before the look: it ends when all is written
         for group in follower.look(ended=not found.goes_on):
             for text in _raw(group) if json else _told(group, found):
-                print(text)
-        print(end="", flush=True)
+                out(text)
+        flush()
         if not found.goes_on:
             break
         time.sleep(PERIOD)
-    print(f"jaxlog: {_end(found)}", file=sys.stderr)
+    tell(_end(found))
     return 0
 
 
 def _raw(group: Group) -> Iterator[str]:
-    return (text.decode() for text in group.lines if read(text) is not None)
+    return (escaped(text.decode()) for text in group.lines if read(text) is not None)
 
 
 def _told(group: Group, run: runs.Found) -> Iterator[str]:

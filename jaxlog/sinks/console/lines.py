@@ -18,7 +18,7 @@ def line(event: Event, total_steps: int | None) -> str:
         case MetricsEvent():
             return metrics_line(event, total_steps)
         case EpisodeEvent(sampled=True):
-            of = f"{event.name} · update {event.step + 1}{_of(total_steps)}"
+            of = f"{plain(event.name)} · update {event.step + 1}{_of(total_steps)}"
             return f"{of}  episode of lane {event.lane}  {_pairs(event.episode)}"
         case TaskEvent():
             return f"task · step {event.step}  {_pairs(event.values)}"
@@ -39,7 +39,7 @@ def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
         if statistic in _SHOWN
         or (statistic == "nonfinite" and stem not in told_of and value.middle)
     ]
-    return f"{event.name} · update {event.step + 1}{_of(total_steps)}  {'  '.join(shown)}"
+    return f"{plain(event.name)} · update {event.step + 1}{_of(total_steps)}  {'  '.join(shown)}"
 
 
 def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
@@ -48,7 +48,7 @@ def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
         name, values = event.name, event.episode
     else:
         name, values = "evaluation", event.values
-    return f"{name} · step {event.step}  {_pairs(values)}"
+    return f"{plain(name)} · step {event.step}  {_pairs(values)}"
 
 
 def _of(total_steps: int | None) -> str:

@@ -231,10 +231,10 @@ class Picture:
 
 def _title(name: str, last: Event) -> list[str]:
     if isinstance(last, EvaluationEvent):
-        return [f"{name} · step {last.step}"]
+        return [f"{plain(name)} · step {last.step}"]
     if isinstance(last, EpisodeEvent):
-        return [f"{name} · step {last.step}", *_pairs(last.labels)]
-    title = [f"{name} · update {last.step + 1}"]
+        return [f"{plain(name)} · step {last.step}", *_pairs(last.labels)]
+    title = [f"{plain(name)} · update {last.step + 1}"]
     if last.env_step is not None:
         title.append(f"{last.env_step:,} environment steps")
     lanes = len(last.lanes)
@@ -252,7 +252,7 @@ def _sampled(event: EpisodeEvent) -> list[str]:
     lane = [f"lane {event.lane}"] if event.num_lanes > 1 or event.lane else []
     said = told(event.episode)
     shown = [f"{word} {text(said[key])}" for key, word in _SHOWN_OF_EPISODE.items() if key in said]
-    return [*shown, *lane, f"{event.name} · update {event.step + 1}"]
+    return [*shown, *lane, f"{plain(event.name)} · update {event.step + 1}"]
 
 
 def _sinks(accounts: Sequence[Account], width: int, *, ended: bool) -> Text:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxlog._format.across_lanes import values_across_lanes
+from jaxlog._terminal import plain as plain
 from jaxlog.events import MetricsEvent
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 COUNTS = ("count", "nonfinite")
 """The statistics that values that are not finite do not change, or are."""
 
@@ -105,15 +104,6 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
 def text(value: float | str) -> str:
     """A number or a text, on one line."""
     return plain(value) if isinstance(value, str) else number(value)
-
-
-def plain(text: str) -> str:
-    r"""A text on one line, without what would steer a terminal: names and labels may be anyone's.
-
-    >>> plain("two\nlines, \x1b[31mred")
-    'two lines, �[31mred'
-    """
-    return _CONTROL.sub("�", " ".join(text.split()))
 
 
 def clock(seconds: float) -> str:
