@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from jaxlog.cli.errors import CommandError
+from jaxlog.cli.stream import out
 from jaxlog.settings import ConfigError, load_config
 
 _Files = Annotated[
@@ -44,10 +45,16 @@ def _of(path: Path) -> list[Path]:
         is_directory = False
     if not is_directory:
         return [path]  # if it is not there, that is its problem
-    found = sorted(file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
+    named = (file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
+    found = sorted(file for file in named if not _waits(file))
     if not found:
         raise CommandError(f"{path}: there is no *.yaml or *.yml in this directory")
     return found
+
+
+def _waits(file: Path) -> bool:
+    """Whether it is a pipe or a device, which may never end, and holds no settings."""
+    return file.exists() and not (file.is_file() or file.is_dir())
 
 
 def _problems(file: Path) -> tuple[bool, bool]:
@@ -60,9 +67,9 @@ def _problems(file: Path) -> tuple[bool, bool]:
         except ConfigError as error:
             errors = str(error).splitlines()
     for line in errors:
-        print(line)
+        out(line)
     for warning in caught:
-        print(f"warning: {' '.join(str(warning.message).split())}")
+        out(f"warning: {' '.join(str(warning.message).split())}")
     if not errors and not caught:
-        print(f"{file}: ok")
+        out(f"{file}: ok")
     return bool(errors), bool(caught)

@@ -82,7 +82,7 @@ def _given(source: Any) -> Source:
         return inherited(of_mapping(source, "settings"), Path())
     if isinstance(source, str | os.PathLike):
         path = Path(os.fspath(source))
-        return inherited(of_file(path), path.parent, (path,))
+        return inherited(of_file(path), path.parent, path)
     raise TypeError(
         f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig"
         + _what_else(source)

@@ -153,7 +153,8 @@ logger ({deprecated}) do nothing, and a `DeprecationWarning` names them.
 
 ## `extends`
 
-A file may begin with another's settings. Its own go before them:
+A file may begin with another's settings. Its own go before them. Up to 32 may each extend the
+next:
 
 ```yaml
 extends: batched.yaml       # relative to this file; or a list, of which later ones win

@@ -41,6 +41,7 @@ def _float(text: str) -> float:
     return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
 
 
+_MOST_BYTES = 2**24
 _MOST_VALUES = 100_000
 """An alias stands for all that its anchor has, so that a few lines could fill the memory."""
 
@@ -61,11 +62,21 @@ _DEEPEST = 100
 def read(path: Path, *, asked_by: Path | None = None) -> str:
     """The text of a file, which another may have asked for.
 
+    Args:
+      path: the file; where the user named it, a pipe will do.
+      asked_by: the file that extends it, if one does.
+
     Raises:
-      ConfigError: it is not there, or cannot be read as text.
+      ConfigError: it is not there, too large, or cannot be read as text.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")  # with the mark that Windows begins it with
+        if asked_by is not None and path.exists() and not (path.is_file() or path.is_dir()):
+            raise ConfigError(f"{path}: is a pipe or a device; give the path of a YAML file")
+        with path.open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        if len(data) > _MOST_BYTES:
+            raise ConfigError(f"{path}: is too large: it has more than {_MOST_BYTES:,} bytes")
+        return data.decode("utf-8-sig")  # with the mark that Windows begins it with
     except FileNotFoundError:
         if path.is_symlink():
             raise ConfigError(
@@ -76,6 +87,8 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not text (byte {error.start} is no UTF-8)") from None
+    except ConfigError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
 

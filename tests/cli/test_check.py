@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,9 @@ def test_the_schema_is_that_of_the_project(command: Command) -> None:
     assert (said.code, said.err) == (0, "")
     assert json.loads(said.out) == json.loads((ROOT / "configs" / "schema.json").read_text())
     assert command("schema", "--to", "markdown").out == reference().rstrip("\n") + "\n"
+
+
+def test_a_pipe_in_a_directory_is_not_waited_for(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "good.yaml").write_text("log_frequency: 1")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert command("check", tmp_path) == (0, f"{tmp_path}/good.yaml: ok\n", "")

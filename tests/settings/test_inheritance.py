@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import jaxlog
+from jaxlog.settings import yaml_source
 from tests.settings.bad_files import KEYS, STATISTICS
 
 
@@ -110,6 +112,59 @@ def test_what_a_file_makes_good_is_no_error() -> None:
     write(base="log_frequency: 0\nsinks: [{kind: josnl}]", child="extends: base.yaml\nsinks: []")
     assert errors_of("child.yaml").startswith("base.yaml:1:1: log_frequency: got 0")
     assert jaxlog.load_config("child.yaml", "log_frequency=3").sinks == ()
+
+
+def test_a_file_is_read_once_however_often_it_is_extended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write(f0=BASE)
+    for number in range(17):  # read each time, these would be 131 072 files
+        write(**{f"f{number + 1}": f"extends: [f{number}.yaml, ./f{number}.yaml]\n"})
+    write(f17="extends: [f16.yaml, f3.yaml, f16.yaml]\nnum_samples: 9")
+    read: list[str] = []
+    before = yaml_source.read
+
+    def counted(path: Path, **more: Any) -> str:
+        read.append(path.name)
+        return before(path, **more)
+
+    monkeypatch.setattr(yaml_source, "read", counted)
+    assert jaxlog.load_config("f17.yaml") == jaxlog.load_config("f0.yaml", num_samples=9)
+    assert sorted(read[:-1]) == sorted(f"f{number}.yaml" for number in range(18))
+
+
+@pytest.mark.parametrize("of_a_dict", [False, True])
+def test_files_extend_each_other_to_a_depth(of_a_dict: bool) -> None:
+    write(f0=BASE)
+    for number in range(34):
+        write(**{f"f{number + 1}": f"extends: f{number}.yaml\n"})
+
+    def loaded(name: str) -> Any:
+        return jaxlog.load_config({"extends": name} if of_a_dict else name)
+
+    assert loaded("f31.yaml" if of_a_dict else "f32.yaml") == jaxlog.load_config("f0.yaml")
+    said = (
+        "extends: got more than 32 files that each extend the next, expected at most 32; put some "
+        "of them into one"
+    )
+    # The one that goes too far: counted from the first.
+    name, place = ("f32.yaml", "f1.yaml:1:1") if of_a_dict else ("f33.yaml", "f1.yaml:1:1")
+    assert errors_of({"extends": name} if of_a_dict else name) == f"{place}: {said}"
+    # What was read before counts as deep as it is.
+    write(list=f"extends: [f20.yaml, {name}]")
+    assert said in errors_of("list.yaml")
+
+
+def test_what_is_extended_is_a_file_and_no_larger_than_settings_are() -> None:
+    os.mkfifo("pipe.yaml")
+    write(child="extends: pipe.yaml", large="extends: huge.yaml", huge="a: 1")
+    os.truncate("huge.yaml", 2**24 + 1)
+    assert errors_of("child.yaml") == (
+        "child.yaml:1:1: extends: pipe.yaml: is a pipe or a device; give the path of a YAML file"
+    )
+    assert errors_of("large.yaml") == (
+        "large.yaml:1:1: extends: huge.yaml: is too large: it has more than 16,777,216 bytes"
+    )
 
 
 def test_a_circle_is_refused_however_it_is_written() -> None:
