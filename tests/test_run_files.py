@@ -285,10 +285,13 @@ def test_marks_are_not_written_through_a_link(tmp_path: Path) -> None:
     assert elsewhere.read_text() == "as it was"
 
 
-def test_drafts_that_a_killed_process_left_are_removed(run: Path) -> None:
+def test_drafts_that_a_killed_process_left_are_removed(run: Path, make_logger: MakeLogger) -> None:
     draft, file = replacement(run / "run.json")
     file.close()
-    Directory(run, "replace").release()
+    with pytest.raises(FileExistsError):
+        make_logger().open(run)
+    assert draft.exists()  # nothing is changed by what is refused
+    make_logger().open(run, if_exists="replace").close()
     assert not draft.exists()
 
 

@@ -33,7 +33,7 @@ def run(make_logger: MakeLogger, tmp_path: Path) -> Path:
     """A failed run in which everything that anyone names has such characters."""
     directory = tmp_path / f"run{ACTS.replace(chr(0), '')}"
     logger = make_logger(sinks=[{"kind": "jsonl"}])
-    run = logger.open(directory, config={NAME: {NAME: NAME}}, tags=(NAME,))
+    run = logger.open(directory, config={NAME: {NAME: NAME}}, tags=(NAME,), lanes=[{}, {}])
     for step in range(3):
         run.log({NAME: [1.5, float("nan")]}, step=step, labels={NAME: NAME})
     run.close(ValueError(NAME))
