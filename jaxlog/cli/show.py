@@ -58,7 +58,7 @@ def _show(run: runs.Found, output: Output) -> None:
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = last_place(run)
     health = run.health(done, tally(run, files))
-    unsound = (" · ", (str(health), "red")) if health else ()
+    unsound = (" · ", (plain(str(health)), "red")) if health else ()
     output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
     output.print(_rows(facts(run, health, history, files)))
     output.print()
@@ -114,7 +114,7 @@ def _table(found: Sequence[runs.Found]) -> Table:
             "" if began is None else f"{_ago(now - began)} ago",
             "" if began is None or until is None else clock(max(0.0, until - began)),
             Text(f"{lost:,}" if lost else "", "red"),
-            Text(str(replace(run.health(done), lost=0)), "red"),
+            Text(plain(str(replace(run.health(done), lost=0))), "red"),
         )
     return table
 

@@ -152,7 +152,11 @@ class Picture:
         indent = max(map(len, labels), default=0) + 2
         lines = [one_line(parts, width - indent) for _, parts in said]
         lines += [_sinks(accounts, width - indent, ended=ended)] if accounts else []
-        lines += [one_line([str(health), health.why], width - indent, "red")] if health else []
+        lines += (
+            [one_line([plain(str(health)), plain(health.why)], width - indent, "red")]
+            if health
+            else []
+        )
         return [
             Text.assemble((label.ljust(indent), "cyan"), line, no_wrap=True, overflow="ellipsis")
             for label, line in zip(labels, lines, strict=True)
