@@ -127,3 +127,28 @@ def test_plots_say_what_died(month: Path) -> None:
             "lanes 17 have diverged, 16 are of runs that have not finished, 16 have no score"
         )
         plt.close("all")
+
+
+def test_the_health_of_the_runs(month: Path) -> None:
+    runs = jaxlog.read_runs(month)
+    assert repr(runs).splitlines() == [
+        "RunsData(7 runs)",
+        "run       status    health",
+        "ppo-0.01  finished",
+        "ppo-0.1   finished",
+        "ppo-1.0   finished  diverged (3 of 8 lanes, from update 30)",
+        "ppo-10.0  finished  diverged (8 of 8 lanes, from update 20)",
+        "sac-0.01  killed    unfinished (30 of 100 updates)",
+        "sac-0.1   finished  diverged (5 of 8 lanes, from update 50)",
+        "sac-1.0   failed    diverged (1 of 8 lanes, from update 15) · unfinished (70 of 100 "
+        "updates)",
+    ]
+    for name, run in zip(runs.names, runs, strict=True):
+        told = run.health.diverged
+        assert dict(told.since if told else {}) == RUNS[name].diverged
+        # A file that does not say it, of jaxlog 0.1, has the same.
+        run.info.pop("health", None)
+        assert run.health == jaxlog.read_run(month / name).health
+    assert repr(runs["ppo-1.0"]).endswith(
+        "ppo-1.0', finished, diverged (3 of 8 lanes, from update 30): batch_metrics, episodes)"
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jaxlog._format.health import Health, health_of
 from jaxlog._format.lines import METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog.caller import warn_caller
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from jaxlog.explore.columns import Table
     from jaxlog.explore.places import Places
 
+_LARGE = 2**24
+"""Files of so many bytes are not read to show a run's health."""
 _METRICS = Path(METRICS).stem
 DEFAULT_CALLS = ("batch", "train")
 """What `batch_step` and `log` are called where the user says nothing."""
@@ -47,6 +51,7 @@ class RunData(Views):
         `interrupted`, `exited`, `terminated`, or, where its process is gone without a word,
         `killed`; `unknown` where nothing tells: there is no run.json, or the process is one of
         another machine.
+      health: what is wrong with what it logged, beside the status, which says how it ended.
       calls: the names of the calls that logged metrics: `batch`, `eval`.
     """
 
@@ -142,14 +147,14 @@ class RunData(Views):
         >>> arrays["step"].tolist(), arrays["loss"].mean(axis=0).round(2).tolist()
         ([0, 1, 2], [0.38, 0.25, 0.21])
         """
-        places = self.places(call)
+        places = self._placed(call)
         from jaxlog.explore.arrays import arrays  # once it is known that polars is there
 
         for words in places.words():
             warn_caller(f"{self.path}: {words}")
         return arrays(places)
 
-    def places(self, call: str | None = None) -> Places:
+    def _placed(self, call: str | None = None) -> Places:
         """The metrics of a call by lane and step, as `arrays`, plots and comparisons take them.
 
         Args:
@@ -204,6 +209,40 @@ class RunData(Views):
         return found
 
     @property
+    def health(self) -> Health:
+        """What is wrong with what the run logged; false where nothing is, and text as `str`.
+
+        `diverged (3 of 8 lanes, from update 130)`: the last value of some metric of these lanes is
+        not finite. `unfinished (70 of 100 updates)`: it ended before its last update. `records lost
+        (12)`: by a sink. Where run.json does not say, the files are read.
+        """
+        if not self._is_told():
+            return self._read_health()
+        return health_of(self.info, self.status)
+
+    def _is_told(self) -> bool:
+        """Whether run.json says what is not finite; that of a killed run is behind its lines."""
+        return "health" in self.info and self.status != "killed"
+
+    def _read_health(self) -> Health:
+        places = {call: self._placed(call) for call in self.calls}
+        from jaxlog.explore.sound import tally_of  # once it is known that polars is there
+
+        frames = (self._table(stem).frame for stem in self._files)
+        steps = [frame["step"].max() for frame in frames if len(frame)]
+        done = max(steps, default=None)  # type: ignore[type-var]
+        done = None if done is None else int(done) + 1  # type: ignore[arg-type]
+        return health_of(self.info, self.status, done, tally_of(places))
+
+    def _brief_health(self) -> str:
+        """As `health`, in words, without reading files that are large."""
+        if not self._is_told():
+            with contextlib.suppress(ModuleNotFoundError, OSError):  # polars, or a file, is missing
+                if sum(path.stat().st_size for path in self._files.values()) <= _LARGE:
+                    return str(self._read_health())
+        return str(health_of(self.info, self.status))
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether the run has not come to its end: it is live, or was ended by something else.
 
@@ -219,7 +258,9 @@ class RunData(Views):
 
     def __repr__(self) -> str:
         files = ", ".join(self._files) or "no lines"
-        return f"RunData({str(self.path)!r}, {self.status}: {files})"
+        health = self._brief_health()
+        status = f"{self.status}, {health}" if health else self.status
+        return f"RunData({str(self.path)!r}, {status}: {files})"
 
     def _metrics(self, call: str | None) -> tuple[Table, Table | None]:
         return self._read(chosen_call(call, self.calls, str(self.path)) + _METRICS)

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_SHOWN = 40
+"""So many runs are listed where runs are shown."""
+
+
 class RunsData(Views):
     """What several runs have logged; made by `jaxlog.read_runs`.
 
@@ -101,7 +105,17 @@ class RunsData(Views):
         return self._runs
 
     def __repr__(self) -> str:
-        return f"RunsData({len(self)} runs: {', '.join(self.names)})"
+        shown = list(self._runs.items())[:_SHOWN]
+        rows = [("run", "status", "health")]
+        rows += [(name, run.status, run._brief_health()) for name, run in shown]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"RunsData({len(self)} runs)"]
+        for row in rows:
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            lines.append("  ".join(cells).rstrip())
+        if len(self) > _SHOWN:
+            lines.append(f"and {len(self) - _SHOWN} more")
+        return "\n".join(lines)
 
     def _chosen(self, call: str | None) -> str:
         return chosen_call(call, self.calls, f"{len(self)} runs")

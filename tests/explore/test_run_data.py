@@ -70,7 +70,8 @@ def test_a_run_that_has_ended(run: jaxlog.RunData) -> None:
     assert run.calls == ("batch", "eval")
     assert list(run.frames()) == ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
     assert repr(run) == (
-        f"RunData({str(run.path)!r}, finished: batch_metrics, episodes, eval_metrics)"
+        f"RunData({str(run.path)!r}, finished, diverged (2 of 3 lanes, from update 0): "
+        "batch_metrics, episodes, eval_metrics)"
     )
     frame = run.metrics
     assert frame.columns[:6] == ["timestamp", "step", "env_step", "lane", "env", "seed"]
@@ -272,3 +273,34 @@ for ask in (lambda: run.metrics, run.arrays, run.frames):
     )
     said = "the frames of a run need polars, which is not installed; pip install 'jaxlog[explore]'"
     assert done.stdout.splitlines() == [said] * 3
+
+
+def test_health_is_that_of_the_lines_where_nothing_else_tells(tmp_path: Path) -> None:
+    nan = float("nan")
+    events = [
+        metrics(0, ({}, {"a": 1.0, "b": nan}), ({}, {"a": 1.0, "n": 3})),
+        metrics(1, ({}, {"a": nan, "b": 1.0}), ({}, {"a": np.inf})),
+        metrics(2, ({}, {}), ({}, {"a": 2.0})),
+        metrics(7, ({}, {"loss": nan}), name="eval"),
+    ]
+    run = jaxlog.read_run(write(tmp_path, events))
+    told = run.health.diverged
+    assert told is not None
+    # `b` is finite again, and of the second lane so is `a`; a missing value changes nothing.
+    assert (dict(told.since), told.lanes, told.keys) == ({0: 1}, 2, ("a", "loss"))
+    assert str(run.health) == "diverged (1 of 2 lanes, from update 1)"
+    assert repr(run).startswith(f"RunData({str(run.path)!r}, unknown, {run.health}: batch_metrics")
+    directory = tmp_path / "sound"
+    directory.mkdir()
+    sound = jaxlog.read_run(write(directory, [metrics(0, ({}, {"a": 1.0}))]))
+    assert not sound.health
+    assert repr(sound) == f"RunData({str(sound.path)!r}, unknown: batch_metrics)"
+
+
+def test_large_files_are_not_read_to_show_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jaxlog.explore.run_data._LARGE", 10)
+    run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"a": float("nan")}))]))
+    assert repr(run) == f"RunData({str(run.path)!r}, unknown: batch_metrics)"
+    assert run.health.diverged

@@ -35,7 +35,13 @@ def test_runs_of_a_directory_or_a_pattern(runs: Path) -> None:
             (f"seed_{i}", 0, 0, 1, float(i)) for i in (1, 2, 10)
         ]
         assert found["seed_2"].metrics["loss"].to_list() == [2.0]
-    assert repr(found) == "RunsData(3 runs: seed_1, seed_2, seed_10)"
+    assert repr(found).splitlines() == [
+        "RunsData(3 runs)",
+        "run      status   health",
+        "seed_1   unknown",
+        "seed_2   unknown",
+        "seed_10  unknown",
+    ]
     with pytest.raises(KeyError, match=r"got 'seed_3', expected one of 'seed_1', 'seed_2'"):
         found["seed_3"]
 
