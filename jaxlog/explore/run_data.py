@@ -232,7 +232,7 @@ class RunData(Views):
         steps = [frame["step"].max() for frame in frames if len(frame)]
         done = max(steps, default=None)  # type: ignore[type-var]
         done = None if done is None else int(done) + 1  # type: ignore[arg-type]
-        return health_of(self.info, self.status, done, tally_of(places))
+        return health_of(self.info, self.status, done, tally_of(places, self.info.get("calls")))
 
     def _brief_health(self) -> str:
         """As `health`, in words, without reading files that are large."""

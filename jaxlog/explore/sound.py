@@ -12,13 +12,14 @@ from jaxlog.explore.layouts import LANES
 from jaxlog.explore.places import Places
 
 
-def tally_of(calls: Mapping[str, Places]) -> Tally:
+def tally_of(calls: Mapping[str, Places], described: Any = None) -> Tally:
     """What is not finite, and which lanes have diverged.
 
     Args:
       calls: the metrics of each call, by its name.
+      described: what run.json has under `calls`.
     """
-    return Tally({name: _of_call(places) for name, places in calls.items()})
+    return Tally({name: _of_call(places) for name, places in calls.items()}, described)
 
 
 def _of_call(places: Places) -> dict[str, Any]:

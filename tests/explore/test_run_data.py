@@ -287,7 +287,7 @@ def test_health_is_that_of_the_lines_where_nothing_else_tells(tmp_path: Path) ->
     told = run.health.diverged
     assert told is not None
     # `b` is finite again, and of the second lane so is `a`; a missing value changes nothing.
-    assert (dict(told.since), told.lanes, told.keys) == ({0: 1}, 2, ("a", "loss"))
+    assert (dict(told.since), told.lanes, told.metrics) == ({0: 1}, 2, ("a", "loss"))
     assert str(run.health) == "diverged (1 of 2 lanes, from update 1)"
     assert repr(run).startswith(f"RunData({str(run.path)!r}, unknown, {run.health}: batch_metrics")
     directory = tmp_path / "sound"
