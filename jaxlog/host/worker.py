@@ -247,8 +247,9 @@ class Worker:
                     self._changed.notify_all()
                     if self._closing and not self._queue:
                         break
-            if opened and self._try("close", self.sink.close, delays=()):
-                self._count_as_written()
+            if opened:
+                closed = self._try("close", self.sink.close, delays=())
+                self._count_as_written(all_of_it=closed)
         finally:
             self._opened.set()
             self._ended.set()
@@ -293,8 +294,7 @@ class Worker:
 
     def _flush(self) -> bool:
         done = self._try("flush", self.sink.flush, delays=(*RETRY_DELAYS, *OUTAGE_DELAYS))
-        if done:
-            self._count_as_written()
+        self._count_as_written(all_of_it=done)
         return done
 
     def _events(self, batch: Sequence[Arrival]) -> list[tuple[int, list[Event]]]:
@@ -323,9 +323,17 @@ class Worker:
                 found[place] = item.num_records, [item.numbered()]
         return [found[place] for place in sorted(found)]
 
-    def _count_as_written(self) -> None:
-        self.written += self._unflushed
-        self._unflushed = 0
+    def _count_as_written(self, *, all_of_it: bool) -> None:
+        """Counts what is written: all that is not flushed yet, or what the sink says it is."""
+        left = 0
+        if not all_of_it:
+            try:
+                pending = self.sink.pending()
+            except Exception:  # of a sink that fails
+                pending = None
+            left = self._unflushed if pending is None else min(pending, self._unflushed)
+        self.written += self._unflushed - left
+        self._unflushed = left
 
     def _write_event(self, event: Event) -> bool:
         self._note(event)

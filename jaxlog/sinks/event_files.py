@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxlog.sinks.growing import GrowingFile
+from jaxlog.sinks.growing import GrowingFile, OpenFiles
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -44,13 +44,14 @@ class EventFile:
 
     Args:
       path: of the file.
+      files: those of the sink.
       resumes_at: the first step that comes again, where the run goes on. A TensorBoard that has
         read later ones forgets them.
     """
 
-    def __init__(self, path: Path, resumes_at: int | None) -> None:
+    def __init__(self, path: Path, files: OpenFiles, resumes_at: int | None) -> None:
         protos = _protos()
-        self._file = GrowingFile(path)
+        self._file = GrowingFile(path, files)
         now = time.time()
         first = protos.Event(wall_time=now, file_version="brain.Event:2")
         self.add(first.SerializeToString())
@@ -59,13 +60,18 @@ class EventFile:
             again = protos.Event(wall_time=now, step=resumes_at, session_log=start)
             self.add(again.SerializeToString())
 
-    def add(self, event: bytes) -> None:
-        """Keeps an event until the next flush."""
+    @property
+    def pending(self) -> int:
+        """How many records wait for a flush."""
+        return self._file.pending
+
+    def add(self, event: bytes, num_records: int = 0) -> None:
+        """Keeps an event, which has some records, until the next flush."""
         from tensorboardX.record_writer import masked_crc32c
 
         size = struct.pack("<Q", len(event))
         size_sum, event_sum = (struct.pack("<I", masked_crc32c(part)) for part in (size, event))
-        self._file.add(size + size_sum + event + event_sum)
+        self._file.add(size + size_sum + event + event_sum, num_records)
 
     def flush(self) -> None:
         """Writes what was added."""

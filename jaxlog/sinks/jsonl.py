@@ -21,7 +21,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.sinks.growing import GrowingFile, cut
+from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 
@@ -43,6 +43,7 @@ class JsonlSink(Sink):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self._files: dict[str, GrowingFile] = {}
+        self._open_files = OpenFiles()
 
     def check(self, run: RunInfo) -> None:
         """Checks that the directory's lines are of this run, and as many as its state knows of.
@@ -101,12 +102,17 @@ class JsonlSink(Sink):
         self._write(event)
 
     def _write(self, event: Event) -> None:
-        self._file(file_of(event)).add(lines_of(event))
+        num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
+        self._file(file_of(event)).add(lines_of(event), num_records)
 
     def flush(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:  # one file that fails does not keep the others
             for file in self._files.values():
                 every.callback(file.flush)
+
+    def pending(self) -> int:
+        """The records that are not in a file yet."""
+        return sum(file.pending for file in self._files.values())
 
     def position(self) -> dict[str, int]:
         """The size of each file."""
@@ -119,7 +125,7 @@ class JsonlSink(Sink):
 
     def _file(self, name: str) -> GrowingFile:
         if name not in self._files:
-            self._files[name] = GrowingFile(self._directory / name)
+            self._files[name] = GrowingFile(self._directory / name, self._open_files)
         return self._files[name]
 
 

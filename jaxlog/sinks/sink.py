@@ -73,6 +73,14 @@ class Sink:
         An event may be kept until then. After a flush that raised it is called again.
         """
 
+    def pending(self) -> int | None:
+        """How many records it was given and has not made lasting: asked after a flush that raised.
+
+        What is not among them counts as written. None, which a sink says unless it knows: all that
+        it was given since the last flush that did not raise.
+        """
+        return None
+
     def position(self) -> Mapping[str, int]:
         """How far it is: called after a flush, when the user takes the run's state.
 

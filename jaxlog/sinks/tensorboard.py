@@ -24,7 +24,7 @@ from jaxlog.events import (
 from jaxlog.sinks import summaries
 from jaxlog.sinks.arrangement import Lanes, arranged, folder_name
 from jaxlog.sinks.event_files import EventFile, encoded, new_name, own_files
-from jaxlog.sinks.growing import cut
+from jaxlog.sinks.growing import OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 MOST_RUNS = 256
-"""The lanes that get a run each: TensorBoard cannot show more, and each holds a file open."""
+"""The lanes that get a run each: TensorBoard cannot show more."""
 MOST_ROWS = 100
 """The sampled episodes of a step that are shown."""
 
@@ -102,6 +102,7 @@ class TensorboardSink(Sink):
                     path.parent.rmdir()
         self._name = new_name(files)
         self._files: dict[Hashable, EventFile] = {}
+        self._open_files = OpenFiles()
         self._samples: dict[tuple[str, int], list[EpisodeEvent]] = {}
         self._compared = False
         self._said_many = False
@@ -122,9 +123,12 @@ class TensorboardSink(Sink):
                 if env_step and "env_step" in values:  # a metric of the user's own
                     values["env_step_value"] = values.pop("env_step")
                 data = self._event(event, event.name, env_step | values)
-                written.append((self._file(lane), data))
-        for file, data in written:
-            file.add(data)
+                # Over all lanes, beside those of a lane each, it is no record.
+                of_lanes = 1 if lane is not None else len(event.lanes)
+                own = lane is not None or alone or lanes != "runs"
+                written.append((self._file(lane), data, of_lanes if own else 0))
+        for file, data, num_records in written:
+            file.add(data, num_records)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if event.sampled:  # to be written with the others of its step
@@ -150,6 +154,10 @@ class TensorboardSink(Sink):
         with contextlib.ExitStack() as every:  # one file that fails does not keep the others
             for file in self._files.values():
                 every.callback(file.flush)
+
+    def pending(self) -> int:
+        """The records that are not in a file yet."""
+        return sum(file.pending for file in self._files.values())
 
     def position(self) -> dict[str, int]:
         """The size of each file."""
@@ -217,7 +225,7 @@ class TensorboardSink(Sink):
                 if labels:
                     first.append(self._first(summaries.text("labels", _two_columns(labels))))
                 first += self._hyperparameters(labels)
-            file = EventFile(folder / self._name, self._run.resumes_at)
+            file = EventFile(folder / self._name, self._open_files, self._run.resumes_at)
             for data in first:
                 file.add(data)
             self._files[key] = file

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import html
 import math
+import shutil
 import struct
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -33,6 +35,7 @@ from jaxlog.events import (
     TaskEvent,
 )
 from jaxlog.sinks.event_files import own_files
+from jaxlog.sinks.growing import MAX_OPEN
 from jaxlog.sinks.tensorboard import MOST_RUNS, TensorboardSettings, TensorboardSink
 from tests.conftest import MakeLogger
 
@@ -360,11 +363,12 @@ def test_a_write_that_failed_is_tried_again_whole(
             real.write(data[:7])
             raise OSError(28, "no space left on device")
 
-    real = growing._file
-    growing._file = Full()
+    files = sink._open_files._files
+    real = files[growing]
+    files[growing] = Full()  # type: ignore[assignment]
     with pytest.raises(OSError, match="no space"):
         sink.flush()
-    growing._file = real
+    files[growing] = real
     sink.flush()
     sink.close()
     assert scalars(tmp_path / "tensorboard")["batch/a"] == [(0, 1.0)]
@@ -507,3 +511,62 @@ def test_settings_are_loaded_without_tensorboardx(monkeypatch: pytest.MonkeyPatc
     assert settings.sinks[0].lanes == "columns"  # type: ignore[attr-defined]
     with pytest.raises(jaxlog.ConfigError, match="lanes"):
         jaxlog.load_config({"sinks": [{"kind": "tensorboard", "lanes": "rows"}]})
+
+
+def test_many_lanes_hold_few_files_open(tmp_path: Path) -> None:
+    sink = opened(tmp_path)
+    for step in range(3):
+        sink.write_metrics(metrics(step, *[{"a": float(i)} for i in range(100)]))
+        sink.flush()
+        assert len(list(Path("/proc/self/fd").iterdir())) < 64
+    assert len(sink._open_files._files) == MAX_OPEN
+    sink.close()
+    for i in range(100):
+        folder = tmp_path / "tensorboard" / f"lane_{i:03d}-seed={i}"
+        assert scalars(folder)["batch/a"] == [(step, float(i)) for step in range(3)]
+
+
+FEW_FILES = """
+import resource
+import jax, jax.numpy as jnp, jaxlog
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+sinks = [{"kind": "tensorboard"}, {"kind": "jsonl"}]
+logger = jaxlog.Logger({"log_frequency": 1, "sinks": sinks})
+def train(seed):
+    def update(x, step):
+        return x, jaxlog.log(logger, step, {"v": x}, labels={"seed": seed}).due
+    return jax.lax.scan(update, 0.0, jnp.arange(5))[0]
+with logger.open(directory) as run:
+    jax.jit(jax.vmap(train))(jnp.arange(256))
+print([(a.arrived, a.written, a.failure) for a in run.accounts()])
+"""
+
+
+def test_where_few_files_may_be_open_all_lanes_are_written(tmp_path: Path) -> None:
+    code = f"directory = {str(tmp_path / 'run')!r}\n{FEW_FILES}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
+    )
+    assert done.stdout == "[(1280, 1280, None), (1280, 1280, None)]\n", done.stderr
+    assert not done.stderr
+    for i in range(0, 256, 51):
+        folder = tmp_path / "run" / "tensorboard" / f"lane_{i:03d}-seed={i}"
+        assert scalars(folder)["train/v"] == [(step, 0.0) for step in range(5)]
+
+
+@pytest.mark.parametrize("ends", ["flush", "close"])
+def test_lost_is_what_is_lost(ends: str, make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(log_frequency=1, sinks=[{"kind": "tensorboard"}])
+    with logger.open(tmp_path, lanes=[{"seed": i} for i in range(3)]) as run:
+        run.log({"a": [1.0, 2.0, 3.0]}, step=0)
+        run.flush()
+        shutil.rmtree(tmp_path / "tensorboard" / "lane_001-seed=1")
+        run.log({"a": [4.0, 5.0, 6.0]}, step=1)
+        if ends == "flush":
+            run.flush()
+    (account,) = run.accounts()
+    # What lane 1 had logged was there when it was counted.
+    assert (account.arrived, account.written) == (6, 5)
+    for i, values in ((0, [1.0, 4.0]), (2, [3.0, 6.0])):
+        found = scalars(tmp_path / "tensorboard" / f"lane_00{i}-seed={i}")["eval/a"]
+        assert [value for _, value in found] == values
