@@ -152,13 +152,15 @@ def record(
     # Numbers that the program has already are joined outside the gate: as operands of the branch,
     # XLA would put each into a buffer of its own, which costs more than joining all of them.
     words = head_words = packing.pack(head)
+    rest = schema.num_words - head_words.size
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
     bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     if metrics_fields:
         words = lax.cond(
             bits != 0,
             lambda: jnp.concatenate([head_words, metrics(), samples()]),
-            lambda: jnp.zeros(schema.num_words, np.uint32),
+            # A lane that does not log beside others that do still says where it is.
+            lambda: jnp.concatenate([head_words, jnp.zeros(rest, np.uint32)]),
         )
     made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
     return made, None if window is None else window.emptied_where(metrics_due)

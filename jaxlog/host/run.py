@@ -164,10 +164,11 @@ class Run:
 
     @property
     def replayed(self) -> int:
-        """How many records came twice; the second was dropped.
+        """How many records were dropped because JAX repeated them: a record is that of one lane.
 
-        Only what repeats, bit for bit, the record before it of the same call and lane: JAX may run
-        a part of a program twice. A step that is logged anew, with other values, is kept.
+        A `while_loop` under `vmap` goes on running lanes that have ended. Only a record that is
+        equal, bit for bit, to the one before it of the same call and lane is dropped, and only
+        where another lane has advanced; an evaluation that is repeated is kept.
         """
         return self._replays.count
 

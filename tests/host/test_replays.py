@@ -1,4 +1,4 @@
-"""A record that repeats the one before it is dropped and counted; any other is kept."""
+"""What a lane repeats that has ended is dropped and counted; any other record is kept."""
 
 from __future__ import annotations
 
@@ -35,18 +35,25 @@ ROW = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1))
         )
     )
 )
-def test_each_lane_of_each_site_drops_what_repeats_its_last(
+def test_a_lane_that_repeats_its_last_record_while_another_advances_is_dropped(
     calls: list[tuple[int, list[tuple[int, int, int]]]],
 ) -> None:
-    replays, last, dropped = Replays(), {}, 0
+    replays, last, steps, dropped = Replays(), {}, {}, 0
     for site, rows in calls:
+        advanced = [
+            lane
+            for lane, (_, step, _) in enumerate(rows)
+            if (site, lane) in steps and step > steps[site, lane]
+        ]
         expected = []
         for lane, row in enumerate(rows):
             repeats = row[0] != 0 and last.get((site, lane)) == row
-            dropped += repeats
-            expected.append(0 if repeats else row[0])
+            ended = repeats and lane not in advanced and bool(advanced)
+            dropped += ended
+            expected.append(0 if ended else row[0])
             if row[0]:
                 last[site, lane] = row
+            steps[site, lane] = row[1]
         got = delivery(rows, site)
         words = got.words.copy()
         left = replays.take_out(got)
@@ -57,7 +64,7 @@ def test_each_lane_of_each_site_drops_what_repeats_its_last(
     assert replays.count == dropped
 
 
-def test_a_step_that_is_logged_anew_is_kept(make_logger: MakeLogger, tmp_path: Path) -> None:
+def test_what_separate_executions_log_is_kept(make_logger: MakeLogger, tmp_path: Path) -> None:
     logger = make_logger(log_frequency=1)
 
     def log(step: int, value: float, **how: Any) -> None:
@@ -65,22 +72,60 @@ def test_a_step_that_is_logged_anew_is_kept(make_logger: MakeLogger, tmp_path: P
 
     with logger.open(tmp_path / "run") as run:
         log(0, 1.0)
-        log(0, 1.0)  # a replay
+        log(0, 1.0)  # the same again
         log(0, 1.0, name="eval")  # another call
         log(0, 2.0)
-        log(0, 1.0)  # not the one before it
         log(0, float("nan"))
-        log(0, float("nan"))  # a replay, too: bit for bit
+        log(0, float("nan"))
         log(0, -0.0)
         log(0, 0.0)
         jax.effects_barrier()
     events = [e for e in run.sink("memory").metrics if e.name == "batch"]
-    assert len(events) == 6
-    assert run.replayed == 2
-    assert run.arrived == 9
+    assert len(events) == 7
+    assert run.replayed == 0
+    assert run.arrived == 8
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert (facts["arrived"], facts["replayed"]) == (9, 2)
-    assert facts["sinks"][0]["written"] == 7
+    assert (facts["arrived"], facts["replayed"]) == (8, 0)
+    assert facts["sinks"][0]["written"] == 8
+
+
+def test_equal_evaluations_of_lanes_are_kept(make_logger: MakeLogger) -> None:
+    """As long as no lane has advanced: some may give the same, and others not."""
+    logger = make_logger(log_frequency=1)
+
+    @jax.jit
+    @jax.vmap
+    def evaluate(value: jax.Array) -> None:
+        jaxlog.batch_step(logger, 0, {"x": value}, name="eval")
+
+    with logger.open() as run:
+        evaluate(jnp.array([1.0, 2.0]))
+        evaluate(jnp.array([1.0, 2.0]))
+        evaluate(jnp.array([1.0, 3.0]))
+        jax.effects_barrier()
+    values = [[float(lane.metrics["x"]) for lane in e.lanes] for e in run.sink("memory").metrics]
+    assert values == [[1.0, 2.0], [1.0, 2.0], [1.0, 3.0]]
+    assert run.replayed == 0
+
+
+def test_equal_executions_of_a_loop_are_kept(make_logger: MakeLogger) -> None:
+    """Steps begin anew: a lane that logged one record only logs it again, and none has advanced."""
+    logger = make_logger(log_frequency=1)
+
+    def lane(length: jax.Array) -> Any:
+        def body(step: jax.Array) -> jax.Array:
+            jaxlog.batch_step(logger, step, {"x": step}, when=step < length)
+            return step + 1
+
+        return jax.lax.while_loop(lambda step: step < length, body, 0)
+
+    program = jax.jit(jax.vmap(lane))
+    with logger.open() as run:
+        for _ in range(2):
+            jax.block_until_ready(program(jnp.array([1, 3])))
+    steps = [(e.step, lane.index) for e in run.sink("memory").metrics for lane in e.lanes]
+    assert sorted(steps) == sorted(2 * [(0, 0), (0, 1), (1, 1), (2, 1)])
+    assert run.replayed == 0
 
 
 def test_a_new_run_knows_nothing_of_the_one_before(make_logger: MakeLogger) -> None:
@@ -112,3 +157,24 @@ def test_lanes_of_a_while_loop_that_have_ended_repeat_themselves(make_logger: Ma
         [(step, 1) for step in range(4)] + [(0, 0), (1, 0)] + [(0, 2), (1, 2), (2, 2)]
     )
     assert run.replayed == 3
+
+
+def test_lanes_that_have_ended_are_recognized_where_the_others_are_not_due(
+    make_logger: MakeLogger,
+) -> None:
+    """Lane 0 has ended at a step that is due, and is sent for as long as lane 1 runs."""
+    logger = make_logger(log_frequency=4)
+
+    def lane(length: jax.Array) -> Any:
+        def body(step: jax.Array) -> jax.Array:
+            returns = step + jnp.arange(3.0)
+            jaxlog.batch_step(logger, step, {"episode_returns": returns})
+            return step + 1
+
+        return jax.lax.while_loop(lambda step: step < length, body, 0)
+
+    with logger.open() as run:
+        jax.block_until_ready(jax.jit(jax.vmap(lane))(jnp.array([4, 11])))
+    steps = [(e.step, lane.index) for e in run.sink("memory").metrics for lane in e.lanes]
+    assert sorted(steps) == [(0, 0), (0, 1), (4, 0), (4, 1), (8, 1)]
+    assert run.replayed == 6
