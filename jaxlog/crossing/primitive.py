@@ -9,7 +9,8 @@ JAX publishes only one of them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from jax._src import (
     core,  # whether JAX is tracing has no public name
     effects,  # nor have the sets of allowed effects
 )
+from jax._src.interpreters import partial_eval  # nor the rules that split a program in two
 from jax.core import ShapedArray
 from jax.experimental import io_callback
 from jax.extend.core import Primitive
@@ -106,12 +108,27 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
     return [], []
 
 
-def _transpose(*_: Any, **__: Any) -> Any:
+def _transpose(_: Any, *operands: Any, **__: Any) -> Any:
+    if _in_linear_transpose():
+        return [None] * len(operands)  # another function, which has no such value
     raise NotImplementedError(
         "a call of jaxlog logs a value that JAX transposes, so that there is none. In a rule of "
         "jax.custom_jvp, which grad turns around, log the gradient instead, in the backward pass "
-        "of a jax.custom_vjp; under jax.linear_transpose, log outside of it"
+        "of a jax.custom_vjp"
     )
+
+
+def _in_linear_transpose() -> bool:
+    """Whether `jax.linear_transpose` calls, and not `grad`: the solvers of linear systems do it.
+
+    Both turn a program around in the same way: only who began it tells them apart.
+    """
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_qualname == "linear_transpose.<locals>.transposed_fun":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: bool) -> list[Any]:
@@ -174,6 +191,142 @@ ad.primitive_jvps[emit_p] = _jvp
 ad.primitive_transposes[emit_p] = _transpose
 batching.fancy_primitive_batchers[emit_p] = _batch
 mlir.register_lowering(emit_p, _lower_emit)
+
+
+# To differentiate a program, JAX splits it: in what is computed at once, and what a backward pass
+# or the function of `jax.linearize` computes later. A `while_loop` cannot keep what its steps
+# computed, so that the later half has a copy of the whole loop. That would log each step again; and
+# for its effect JAX would keep a copy that nothing uses, which `grad` cannot transpose.
+_Split = Callable[..., Any]
+
+
+def _jaxprs(params: Any) -> Iterator[Any]:
+    """The programs in the parameters of an equation."""
+    for value in params if isinstance(params, tuple | list) else params.values():
+        if _is_jaxpr(value):
+            yield value
+        elif isinstance(value, tuple | list):
+            yield from _jaxprs(value)
+
+
+def _is_jaxpr(value: Any) -> bool:
+    return hasattr(value, "eqns") and hasattr(value, "effects")
+
+
+def _replace(jaxpr: Any, **changed: Any) -> Any:
+    """A changed program. Before JAX 0.12 the constants of one stand in a box around it."""
+    bare = getattr(jaxpr, "jaxpr", jaxpr)
+    if bare is jaxpr:
+        return jaxpr.replace(**changed)
+    return jaxpr.replace(jaxpr=bare.replace(**changed))
+
+
+def _emits(params: Any) -> bool:
+    return any(_EFFECT in jaxpr.effects for jaxpr in _jaxprs(params))
+
+
+def _num_emissions(params: Any) -> int:
+    found = 0
+    for jaxpr in _jaxprs(params):
+        for eqn in jaxpr.eqns:
+            found += eqn.primitive is emit_p
+            found += _num_emissions(eqn.params) if _EFFECT in eqn.effects else 0
+    return found
+
+
+def _silent(value: Any) -> Any:
+    """A program, or several, without its emissions; anything else as it is."""
+    if _is_jaxpr(value):
+        if _EFFECT not in value.effects:
+            return value
+        eqns = [
+            _silent_equation(eqn) if _EFFECT in eqn.effects else eqn
+            for eqn in value.eqns
+            if eqn.primitive is not emit_p
+        ]
+        return _replace(value, eqns=eqns, effects=value.effects - {_EFFECT})
+    if isinstance(value, tuple | list) and any(True for _ in _jaxprs(value)):
+        return jax.tree.map(_silent, value, is_leaf=_is_jaxpr)
+    return value
+
+
+def _silent_equation(eqn: Any) -> Any:
+    """An equation, or what is to become one, without the emissions in its programs."""
+    params = {key: _silent(value) for key, value in eqn.params.items()}
+    changed = {"params": params, "effects": eqn.effects - {_EFFECT}}
+    return eqn._replace(**changed) if hasattr(eqn, "_replace") else eqn.replace(**changed)
+
+
+def _emitting_half(
+    params: dict[str, Any], unknown: Sequence[bool], unknown_carry: Sequence[bool]
+) -> dict[str, Any] | None:
+    """The loop that is computed at once; None where it does not log all that the loop logs."""
+    in_cond, in_body = params["cond_nconsts"], params["body_nconsts"]
+    of_cond, of_body = list(unknown[:in_cond]), list(unknown[in_cond : in_cond + in_body])
+    carry = list(unknown_carry)
+    split = partial_eval.partial_eval_jaxpr_nounits
+    cond, *_ = split(params["cond_jaxpr"], of_cond + carry, instantiate=False)
+    body, *_ = split(params["body_jaxpr"], of_body + carry, instantiate=carry)
+    if _num_emissions([cond, body]) < _num_emissions(params):
+        return None
+    outputs = getattr(body, "jaxpr", body).outvars[: carry.count(False)]
+    return {
+        "cond_jaxpr": cond,
+        "body_jaxpr": _replace(body, outvars=outputs),  # the later half is given nothing
+        "cond_nconsts": of_cond.count(False),
+        "body_nconsts": of_body.count(False),
+    }
+
+
+def _split_loop(rule: _Split, trace: Any, *tracers: Any, **params: Any) -> Any:
+    """JAX's rule for a `while_loop` that is traced, with a later half that does not log."""
+    outputs = rule(trace, *tracers, **params)
+    if not _emits(params):
+        return outputs
+
+    def later(value: Any) -> bool:
+        mine = isinstance(value, partial_eval.JaxprTracer) and value._trace is trace
+        return mine and not value.is_known()
+
+    carry = [later(output) for output in outputs]
+    if all(carry) or not any(carry):
+        return outputs  # there is one half only
+    if _emitting_half(params, [later(tracer) for tracer in tracers], carry) is None:
+        return outputs
+    staged = [output for output in outputs if later(output)]
+    loop = staged[0].recipe
+    silent = _silent_equation(loop)
+    for output in staged:
+        assert output.recipe is loop
+        output.recipe = silent
+    kept = effects.partial_eval_kept_effects.filter_in(silent.effects)
+    trace.effect_handles[:] = [
+        partial_eval.EffectHandle(handle.parents, silent) if handle.recipe is loop else handle
+        for handle in trace.effect_handles
+        if handle.recipe is not loop or kept
+    ]
+    return outputs
+
+
+def _split_loop_of_jaxpr(rule: _Split, saveable: Any, unknown: Any, inst: Any, eqn: Any) -> Any:
+    """JAX's rule for a `while_loop` under `jax.checkpoint`, with a later half that does not log."""
+    if not _emits(eqn.params):
+        return rule(saveable, unknown, inst, eqn)
+    # JAX splits the loop without its emissions: it fails at effects in some of what they may be in.
+    split = rule(saveable, unknown, inst, _silent_equation(eqn))
+    at_once, later, unknown_carry, *rest = split
+    half = None if at_once is None else _emitting_half(eqn.params, unknown, unknown_carry)
+    if at_once is None or half is None:
+        return rule(saveable, unknown, inst, eqn)
+    at_once = at_once.replace(params=half, effects=at_once.effects | {_EFFECT})
+    return at_once, later, unknown_carry, *rest
+
+
+for _rules, _rule in (
+    (partial_eval.custom_partial_eval_rules, _split_loop),
+    (partial_eval.partial_eval_jaxpr_custom_rules, _split_loop_of_jaxpr),
+):
+    _rules[lax.while_p] = partial(_rule, _rules[lax.while_p])
 
 
 # Which lane is this? Nothing but a batching rule can know.

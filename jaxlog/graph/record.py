@@ -104,8 +104,9 @@ class Inputs(Generic[Leaf]):
     indices: Leaf | None = None
 
 
-# Inlined, it leaves no mark in a program; outside of one, it is what is compiled once.
-@functools.partial(jax.jit, static_argnums=0, inline=True)
+# Outside of a program it is what is compiled once. In one it stays a call, which XLA inlines: what
+# turns the program around (`jax.linear_transpose`) passes it by, since nothing flows back into it.
+@functools.partial(jax.jit, static_argnums=0)
 def record(
     plan: Plan, given: Inputs[ArrayLike], window: Window | None = None
 ) -> tuple[Record, Window | None]:

@@ -61,17 +61,30 @@ def looped(log: Log) -> Any:
     return jax.lax.fori_loop(0, 3, lambda step, total: _body(log, total, step)[0], 0.0)
 
 
-def _while(log: Log, length: Any, **how: Any) -> Any:
+def _while(log: Log, length: Any, start: Any = 0.0, **how: Any) -> Any:
     def body(state: State) -> State:
         step, total = state
         log(step, total, **{key: value(step) for key, value in how.items()})
         return step + 1, total + 2.0
 
-    return jax.lax.while_loop(lambda state: state[0] < length, body, (0, 0.0))
+    return jax.lax.while_loop(lambda state: state[0] < length, body, (0, start))
 
 
 def looped_while(log: Log) -> Any:
     return _while(log, 3)
+
+
+def looped_while_that_logs_in_its_condition(log: Log) -> Any:
+    """Where the bound is a constant of the program, XLA needs no condition, and drops it."""
+    return jax.jit(partial(_while_by_condition, log))(0.0, 2)
+
+
+def _while_by_condition(log: Log, start: Any, length: Any) -> Any:
+    def condition(state: State) -> jax.Array:
+        log(*state)
+        return state[0] < length
+
+    return jax.lax.while_loop(condition, lambda state: (state[0] + 1, state[1] + 2.0), (0, start))
 
 
 def branched(log: Log) -> Any:
@@ -234,6 +247,223 @@ def rematerialised_scan(log: Log) -> Any:
 
 def rematerialised_around_a_scan(log: Log) -> Any:
     return jax.grad(jax.checkpoint(lambda x: jnp.sin(scanned(log, x))))(0.0)
+
+
+# A loop whose end is not known cannot keep what its steps computed, and JAX runs it once more where
+# that is needed: the steps are still logged once.
+
+
+def _beside(x: jax.Array, loop: Callable[[jax.Array], Any]) -> jax.Array:
+    """Something to differentiate that needs what a loop computed, but not its derivative."""
+    return jnp.cos(x) * loop(jax.lax.stop_gradient(x))[1]
+
+
+def rematerialised_while(log: Log) -> Any:
+    return jax.grad(jax.checkpoint(partial(_beside, loop=partial(_while, log, 3))))(0.0)
+
+
+def rematerialised_while_of_lanes(log: Log) -> Any:
+    gradient = jax.grad(jax.checkpoint(partial(_beside, loop=partial(_while, log, 3))))
+    return jax.vmap(gradient)(jnp.arange(4.0))
+
+
+def rematerialised_while_with_a_policy(log: Log) -> Any:
+    policy = jax.checkpoint_policies.dots_saveable
+    loss = partial(_beside, loop=partial(_while, log, 3))
+    return jax.grad(jax.checkpoint(loss, policy=policy))(0.0)
+
+
+def rematerialised_while_twice(log: Log) -> Any:
+    inner = jax.checkpoint(partial(_beside, loop=partial(_while, log, 3)))
+    return jax.grad(jax.checkpoint(lambda x: jnp.sin(inner(x))))(0.0)
+
+
+def rematerialised_while_by_condition(log: Log) -> Any:
+    @jax.checkpoint
+    def loss(x: jax.Array, length: int) -> jax.Array:
+        return _beside(x, lambda start: _while_by_condition(log, start, length))
+
+    return jax.jit(jax.grad(loss))(0.0, 2)
+
+
+def rematerialised_count(log: Log) -> Any:
+    """A `fori_loop` whose bounds the program is given."""
+
+    @jax.checkpoint
+    def loss(x: jax.Array, length: int) -> jax.Array:
+        def loop(start: jax.Array) -> State:
+            body = lambda step, total: _body(log, total, step)[0]  # noqa: E731
+            return start, jax.lax.fori_loop(0, length, body, start)
+
+        return _beside(x, loop)
+
+    return jax.grad(loss)(0.0, 3)
+
+
+def rematerialised_scan_of_whiles(log: Log) -> Any:
+    @jax.checkpoint
+    def body(x: jax.Array, epoch: jax.Array) -> tuple[jax.Array, None]:
+        def log_inner(step: Any, total: Any) -> None:
+            log(3 * epoch + step, 6.0 * epoch.astype(np.float32) + total)
+
+        return x + _beside(x, lambda start: _while(log_inner, 3, 0.0 * start)), None
+
+    return jax.grad(lambda x: jax.lax.scan(body, x, jnp.arange(2))[0])(0.0)
+
+
+def rematerialised_while_of_custom_derivatives(log: Log) -> Any:
+    @jax.custom_jvp
+    def add(step: jax.Array, total: jax.Array) -> jax.Array:
+        log(step, total)
+        return total + 2.0
+
+    @add.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        return add(*primals), tangents[1]
+
+    def loop(start: jax.Array) -> State:
+        body = lambda state: (state[0] + 1, add(*state))  # noqa: E731
+        return jax.lax.while_loop(lambda state: state[0] < 3, body, (0, start))
+
+    return jax.grad(jax.checkpoint(partial(_beside, loop=loop)))(0.0)
+
+
+def rematerialised_while_in_a_sharded_map(log: Log) -> Any:
+    mesh, spec = _mesh(AxisType.Auto, "devices"), PartitionSpec("devices")
+
+    @jax.checkpoint
+    def share(x: jax.Array) -> jax.Array:
+        loop = partial(_while, partial(log, axis_name="devices"), 3)
+        return _beside(x.sum(), loop)[None]
+
+    program = jax.shard_map(share, mesh=mesh, in_specs=spec, out_specs=spec)
+    return jax.grad(lambda shares: program(shares).sum())(SHARES)
+
+
+def rematerialised_while_turned_around_twice(log: Log) -> Any:
+    loss = jax.checkpoint(partial(_beside, loop=partial(_while, log, 3)))
+    value, backward = jax.vjp(loss, 0.0)
+    return value, backward(1.0), backward(2.0)
+
+
+def rematerialised_while_differentiated_twice(log: Log) -> Any:
+    return jax.hessian(jax.checkpoint(partial(_beside, loop=partial(_while, log, 3))))(0.0)
+
+
+def linearized_while(log: Log) -> Any:
+    value, linear = jax.linearize(lambda x: _while(log, 3, x), 0.0)
+    return value, linear(1.0), linear(2.0)
+
+
+def linearized_while_differentiated(log: Log) -> Any:
+    _, linear = jax.linearize(lambda x: _while(log, 3, x), 0.0)
+    return jax.jvp(linear, (1.0,), (1.0,))
+
+
+def linearized_while_of_lanes(log: Log) -> Any:
+    def lane(x: jax.Array) -> Any:
+        value, linear = jax.linearize(lambda x: _while(log, 3, x), x)
+        return value, linear(1.0)
+
+    return jax.vmap(lane)(jnp.arange(4.0))
+
+
+def linearized_while_of_scans(log: Log) -> Any:
+    def loop(x: jax.Array) -> jax.Array:
+        def body(state: State) -> State:
+            steps = 3 * state[0] + jnp.arange(3)
+            return state[0] + 1, jax.lax.scan(partial(_body, log), state[1], steps)[0]
+
+        return jax.lax.while_loop(lambda state: state[0] < 2, body, (0, x))[1]
+
+    value, linear = jax.linearize(loop, 0.0)
+    return value, linear(1.0)
+
+
+def linearized_while_of_whiles(log: Log) -> Any:
+    def loop(x: jax.Array) -> jax.Array:
+        def body(state: State) -> State:
+            def log_inner(step: Any, total: Any) -> None:
+                jax.lax.cond(step >= 0, lambda: log(3 * state[0] + step, total), lambda: None)
+
+            return state[0] + 1, _while(log_inner, 3, state[1])[1]
+
+        return jax.lax.while_loop(lambda state: state[0] < 2, body, (0, x))[1]
+
+    value, linear = jax.linearize(loop, 0.0)
+    return value, linear(1.0)
+
+
+def linearized_while_of_solutions(log: Log) -> Any:
+    def loop(x: jax.Array) -> jax.Array:
+        def body(state: State) -> State:
+            log(*state)
+            solved = jax.scipy.sparse.linalg.cg(lambda x: 2.0 * x, 2.0 * state[1])[0]
+            return state[0] + 1, solved + 2.0
+
+        return jax.lax.while_loop(lambda state: state[0] < 3, body, (0, x))[1]
+
+    value, linear = jax.linearize(loop, 0.0)
+    return value, linear(1.0)
+
+
+# Nor can such a loop be differentiated backwards, but a program may have one beside what is.
+
+
+def while_beside_a_loss(log: Log) -> Any:
+    return jax.grad(lambda x: (x**2, _while(log, 3, x)), has_aux=True)(0.0)
+
+
+def while_beside_a_loss_stopped(log: Log) -> Any:
+    return jax.grad(lambda x: jnp.cos(x) * jax.lax.stop_gradient(_while(log, 3, x)[1]))(0.0)
+
+
+def while_beside_a_loss_counted(log: Log) -> Any:
+    """Only the number of steps is used."""
+    return jax.grad(lambda x: jnp.sin(x) * _while(log, 3, x)[0])(0.0)
+
+
+def while_beside_a_loss_by_condition(log: Log) -> Any:
+    def loss(x: jax.Array, length: int) -> Any:
+        return jnp.cos(x), _while_by_condition(log, x, length)
+
+    return jax.jit(jax.grad(loss, has_aux=True))(0.0, 2)
+
+
+def while_beside_a_loss_of_lanes(log: Log) -> Any:
+    gradient = jax.grad(lambda x: (x**2, _while(log, 3, x)), has_aux=True)
+    return jax.vmap(gradient)(jnp.arange(4.0))
+
+
+def whiles_in_a_scan_beside_a_loss(log: Log) -> Any:
+    def loss(x: jax.Array) -> Any:
+        def body(x: jax.Array, epoch: jax.Array) -> tuple[jax.Array, jax.Array]:
+            def log_inner(step: Any, total: Any) -> None:
+                log(3 * epoch + step, 6.0 * epoch.astype(np.float32) + total)
+
+            return jnp.cos(x), _while(log_inner, 3, 0.0 * x)[1]
+
+        return jax.lax.scan(body, x, jnp.arange(2))
+
+    return jax.grad(loss, has_aux=True)(0.0)
+
+
+def while_with_derivatives_of_its_own(log: Log) -> Any:
+    @jax.custom_vjp
+    def loop(x: jax.Array) -> jax.Array:
+        return _while(log, 3, x)[1]
+
+    loop.defvjp(lambda x: (loop(x), None), lambda _, gradient: (gradient,))
+    return jax.grad(jax.checkpoint(lambda x: jnp.sin(loop(x))))(0.0)
+
+
+def while_with_a_tangent_of_its_own(log: Log) -> Any:
+    @jax.custom_jvp
+    def loop(x: jax.Array) -> jax.Array:
+        return _while(log, 3, x)[1]
+
+    loop.defjvp(lambda primals, tangents: (loop(*primals), tangents[0]))
+    return jax.grad(jax.checkpoint(lambda x: jnp.sin(loop(x))))(0.0)
 
 
 def custom_derivatives(log: Log) -> Any:

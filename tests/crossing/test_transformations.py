@@ -1,4 +1,4 @@
-"""What the host sees, and how often it is called, under each transformation."""
+"""What the host sees, how often, and what the program returns, under each transformation."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ Event = tuple[int, list[float]]
 """A step, and a value for each lane."""
 
 ONE_BY_ONE: list[list[Event]] = [[(step, [step * 2.0])] for step in range(3)]
+SIX: list[list[Event]] = [[(step, [step * 2.0])] for step in range(6)]
 FOUR_LANES: list[list[Event]] = [
     [(step, [lane + 2.0 * step for lane in range(4)])] for step in range(3)
 ]
@@ -50,9 +51,10 @@ CASES = [
     Case(programs.without_jit, ONE_BY_ONE, jit=False),
     Case(programs.scanned, ONE_BY_ONE),
     Case(programs.unrolled, [[(step, [step * 2.0])] for step in range(9)]),
-    Case(programs.scanned_in_a_scan, [[(step, [step * 2.0])] for step in range(6)]),
+    Case(programs.scanned_in_a_scan, SIX),
     Case(programs.looped, ONE_BY_ONE),
     Case(programs.looped_while, ONE_BY_ONE),
+    Case(programs.looped_while_that_logs_in_its_condition, ONE_BY_ONE, jit=False),
     Case(programs.branched, ONE_BY_ONE),
     Case(programs.switched, ONE_BY_ONE),
     Case(programs.vmapped, FOUR_LANES),
@@ -81,6 +83,31 @@ CASES = [
     Case(programs.rematerialised_with_a_policy, ONE_BY_ONE),
     Case(programs.rematerialised_scan, ONE_BY_ONE),
     Case(programs.rematerialised_around_a_scan, ONE_BY_ONE),
+    Case(programs.rematerialised_while, ONE_BY_ONE),
+    Case(programs.rematerialised_while_of_lanes, FOUR_LANES),
+    Case(programs.rematerialised_while_with_a_policy, ONE_BY_ONE),
+    Case(programs.rematerialised_while_twice, ONE_BY_ONE),
+    Case(programs.rematerialised_while_by_condition, ONE_BY_ONE, jit=False),
+    Case(programs.rematerialised_count, ONE_BY_ONE),
+    Case(programs.rematerialised_scan_of_whiles, SIX),
+    Case(programs.rematerialised_while_of_custom_derivatives, ONE_BY_ONE),
+    Case(programs.rematerialised_while_in_a_sharded_map, ONE_BY_ONE),
+    Case(programs.rematerialised_while_turned_around_twice, ONE_BY_ONE),
+    Case(programs.rematerialised_while_differentiated_twice, ONE_BY_ONE),
+    Case(programs.linearized_while, ONE_BY_ONE),
+    Case(programs.linearized_while_differentiated, ONE_BY_ONE),
+    Case(programs.linearized_while_of_lanes, FOUR_LANES),
+    Case(programs.linearized_while_of_scans, SIX),
+    Case(programs.linearized_while_of_whiles, SIX),
+    Case(programs.linearized_while_of_solutions, ONE_BY_ONE),
+    Case(programs.while_beside_a_loss, ONE_BY_ONE),
+    Case(programs.while_beside_a_loss_stopped, ONE_BY_ONE),
+    Case(programs.while_beside_a_loss_counted, ONE_BY_ONE),
+    Case(programs.while_beside_a_loss_by_condition, ONE_BY_ONE, jit=False),
+    Case(programs.while_beside_a_loss_of_lanes, FOUR_LANES),
+    Case(programs.whiles_in_a_scan_beside_a_loss, SIX),
+    Case(programs.while_with_derivatives_of_its_own, ONE_BY_ONE),
+    Case(programs.while_with_a_tangent_of_its_own, ONE_BY_ONE),
     Case(programs.custom_derivatives, ONE_BY_ONE[:2]),
     Case(programs.custom_derivatives_rematerialised, ONE_BY_ONE[:1]),
     Case(programs.cotangent, [[(0, [3.0])]]),
@@ -119,6 +146,7 @@ CASES = [
 def test_the_host_is_called_once_for_each_step(
     case: Case, jit: bool, make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And what the program returns is, bit for bit, what it returns without the call."""
     calls: list[Any] = []
     receive = delivery.receive
 
@@ -140,7 +168,7 @@ def test_the_host_is_called_once_for_each_step(
 
     program = functools.partial(case.program, log)
     with logger.open() as run:
-        jax.block_until_ready((jax.jit(program) if jit else program)())
+        results = jax.block_until_ready((jax.jit(program) if jit else program)())
     events = run.sink("memory").metrics
     got = [(e.step, [float(lane.metrics["value"]) for lane in e.lanes]) for e in events]
     assert got == [event for call in case.calls for event in call]
@@ -158,6 +186,11 @@ def test_the_host_is_called_once_for_each_step(
     assert len(calls) == len(case.calls)
     assert run.arrived == sum(len(event.lanes) for event in events)
     assert run.replayed == logger.dropped == 0
+    program = functools.partial(case.program, lambda *_, **__: None)
+    without = jax.block_until_ready((jax.jit(program) if jit else program)())
+    assert [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(results)] == [
+        np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(without)
+    ]
 
 
 def test_seeds_cross_together_and_only_when_due(make_logger: MakeLogger) -> None:
@@ -206,15 +239,51 @@ def test_results_and_gradients_are_those_without_logging(
     assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
 
 
-def test_a_value_that_linear_transpose_turns_around_is_refused(make_logger: MakeLogger) -> None:
+def test_a_transposed_function_logs_nothing(make_logger: MakeLogger) -> None:
+    """It does not compute the value: what is turned around is logged by the function itself."""
     logger = make_logger()
 
     def linear(x: jax.Array) -> jax.Array:
         jaxlog.batch_step(logger, 0, {"x": x})
         return 2.0 * x
 
-    with pytest.raises(NotImplementedError, match="logs a value that JAX transposes"):
-        jax.linear_transpose(linear, 1.0)(1.0)
+    with logger.open() as run:
+        assert jax.linear_transpose(linear, 1.0)(1.0) == (2.0,)
+        assert jax.linear_transpose(jax.jit(linear), 1.0)(1.0) == (2.0,)
+    assert run.arrived == 0
+
+
+@pytest.mark.parametrize(
+    ("solver", "transform"),
+    [
+        ("bicgstab", lambda f: f),
+        ("bicgstab", jax.grad),
+        ("gmres", lambda f: jax.jit(jax.grad(f))),
+        ("cg", lambda f: jax.jit(jax.grad(f))),
+    ],
+)
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
+def test_a_linear_solver_logs_its_products(
+    solver: str, transform: Callable[..., Any], wrap: Callable[..., Any], make_logger: MakeLogger
+) -> None:
+    """Those of the solution; of the transposed system only where it is the same one."""
+    logger = make_logger(log_frequency=1)
+    matrix = jnp.array([[4.0, 1.0], [1.0 if solver == "cg" else 0.5, 3.0]])
+
+    def loss(b: jax.Array, *, log: bool) -> jax.Array:
+        def product(x: jax.Array) -> jax.Array:
+            if log:
+                jaxlog.log(logger, 0, {"x": x.sum()})
+            return matrix @ x
+
+        return getattr(jax.scipy.sparse.linalg, solver)(wrap(product), b)[0].sum()
+
+    right = jnp.array([1.0, 2.0])
+    with logger.open() as run:
+        got = transform(functools.partial(loss, log=True))(right)
+    expected = transform(functools.partial(loss, log=False))(right)
+    assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+    assert len(run.sink("memory").metrics) == run.arrived > 1
 
 
 @pytest.mark.parametrize(
