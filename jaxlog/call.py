@@ -67,20 +67,28 @@ def send(
     window: Window | None = None,
     *,
     details: Any = None,
-) -> tuple[Record, Window | None]:
-    """The record of a call, which has left the program if it is to leave by itself.
+) -> tuple[Record | None, Window | None]:
+    """The record of a call, if it is to be returned; else it has left the program by itself.
 
     The details are given as they were, too: the host makes such a pytree of each episode's.
     """
+    if not tracing():
+        inputs, window = devices.together((inputs, window))
     made, window = devices.with_automatic_axes(partial(_record, plan))((inputs, window))
     assert made.due is not None
     assert made.words is not None
     assert made.schema is not None
     logger.learn(made.schema, checks.rebuild(details))
-    if logger.settings.delivery == "live":
-        due = devices.only_first(made.due)
-        emit(due, made.words, handle=logger.handle, site=made.schema.site)
-    return made, window
+    if logger.settings.delivery == "return":
+        return made, window
+    due = devices.only_first(made.due)
+    emit(due, made.words, handle=logger.handle, site=made.schema.site)
+    return None, window
+
+
+def nothing(logger: Logger) -> Record | None:
+    """What a call returns that logs nothing: a record without leaves, if a record is returned."""
+    return Record() if logger.settings.delivery == "return" else None
 
 
 def due_by_hand(logger: Logger, step: Any, when: Any) -> bool | None:

@@ -253,7 +253,8 @@ class Logger(SingleEnvironmentLog):
             pytree of several such. Without leaves, where logging is off, it writes nothing.
 
         Raises:
-          RuntimeError: no run is open, or these settings let records leave by themselves.
+          RuntimeError: no run is open, or these settings let records leave by themselves
+            (`delivery: live`).
           TypeError: there is something else than records, or it is called inside a program.
           ValueError: the arrays of a record do not belong together.
 
@@ -274,6 +275,11 @@ class Logger(SingleEnvironmentLog):
         >>> [event.step for event in run.sink("memory").metrics]
         [0, 10]
         """
+        if self.settings.delivery == "live" and switched_on():
+            raise RuntimeError(
+                "write: records leave the program by themselves; set `delivery: return` in the "
+                "settings to write them, or leave the call out"
+            )
         sites = []
         for record in jax.tree.leaves(records, is_leaf=lambda leaf: isinstance(leaf, Record)):
             if not isinstance(record, Record):
@@ -283,11 +289,7 @@ class Logger(SingleEnvironmentLog):
                 )
             if record.schema is None:
                 continue
-            if record.lane is None:
-                raise RuntimeError(
-                    "write: these records have left the program by themselves; set `delivery: "
-                    "return` in the settings to write them, or leave the call out"
-                )
+            assert record.lane is not None
             arrays = (record.due, record.words, record.lane)
             if any(isinstance(array, Tracer) for array in arrays):
                 raise TypeError(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from jaxlog.call import due_by_hand, inputs_of, plan_of, send, tell
+from jaxlog.call import due_by_hand, inputs_of, nothing, plan_of, send, tell
 from jaxlog.graph import checks
 from jaxlog.graph.record import Record
 from jaxlog.logger import Logger
@@ -27,7 +27,7 @@ def batch_step(
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
     name: str = "batch",
-) -> Record:
+) -> Record | None:
     """Logs the episodes of one update: their aggregates, and now and then a few of them whole.
 
     Aggregates are logged when `step` is a multiple of `log_frequency`, episodes are picked when it
@@ -60,14 +60,16 @@ def batch_step(
       axis_name: the axes of `shard_map`, `pmap` or `vmap` along which the batch is divided. What is
         logged is then that of the whole batch, once: aggregates and picks are those of all shares
         side by side along the batch's last axis, scalars their mean, and `step`, `when` and
-        `labels` those of the first share.
+        `labels` those of the first share. All devices have to reach the call equally often: they
+        wait for each other there. In a loop or branch that some leave or skip, log outside of it.
       name: sets apart the calls of one program: the prefix of keys, the name of the file. Two
         calls of one name and the same metrics count as one, so give each its own.
 
     Returns:
-      The record. There is no need to use it, but with `delivery: return` in the settings: then
-      nothing leaves the program by itself, and the records that it returns, stacked by `scan` and
-      `vmap` as they are, are written by `Logger.write`.
+      None, so that a branch that logs fits one that does not: `lax.cond(due, lambda:
+      batch_step(...), lambda: None)`. With `delivery: return` in the settings, the record: nothing
+      leaves the program by itself, and the records that it returns, stacked by `scan` and `vmap`
+      as they are, are written by `Logger.write`.
 
     Raises:
       TypeError: an argument has a dtype or type that cannot be logged.
@@ -103,7 +105,7 @@ def batch_step(
     )
     plan = plan_of(logger, name, inputs, axis_names)
     if not logger.logs_batches():
-        return Record()
+        return nothing(logger)
     return send(logger, plan, inputs, details=details)[0]
 
 
@@ -116,7 +118,7 @@ def log(
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
     name: str = "train",
-) -> Record:
+) -> Record | None:
     """Logs plain values: a loss and a learning rate, in a compiled program or in a Python loop.
 
     Inside of a program it does what `batch_step` does with scalars. In a Python loop, where `step`
@@ -136,7 +138,7 @@ def log(
       name: stands before the keys, and in the file's name.
 
     Returns:
-      The record, as of `batch_step`; without leaves where nothing had to leave a program.
+      None, or with `delivery: return` the record, as `batch_step`.
 
     Raises:
       TypeError: as `batch_step`.
@@ -145,15 +147,17 @@ def log(
     >>> logger = Logger({"log_frequency": 2, "sinks": [{"kind": "memory"}]})
     >>> with logger.open() as run:
     ...     for step in range(5):
-    ...         _ = log(logger, step, {"loss": 1.0 / (step + 1)})
+    ...         log(logger, step, {"loss": 1.0 / (step + 1)})
     >>> [event.lanes[0].metrics["loss"].item() for event in run.sink("memory").metrics]
     [1.0, 0.3333333333333333, 0.2]
     """
     due = due_by_hand(logger, step, when)
-    if due is False or not switched_on():
-        return Record()
+    if due is False:
+        return None
+    if isinstance(logger, Logger) and not switched_on():
+        return nothing(logger)
     if due and axis_name is None and tell(logger, name, step, values, labels):
-        return Record()
+        return None
     axis_names, inputs = inputs_of(
         logger,
         "log(logger, step, values)",

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxlog.call import inputs_of, plan_of, plan_of_rest, send
+from jaxlog.call import inputs_of, nothing, plan_of, plan_of_rest, send
 from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Record, update_window
 from jaxlog.graph.window import Window
@@ -79,7 +79,7 @@ def window_step(
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
-) -> tuple[Record, Window]:
+) -> tuple[Record | None, Window]:
     """Logs as `batch_step` does, but each line speaks of all updates since the last one.
 
     Every update is merged into the window, due or not; where a line is due, it is of the window,
@@ -103,7 +103,7 @@ def window_step(
       axis_name: see `batch_step`. The window is that of each share; they are merged when it is due.
 
     Returns:
-      The record, as of `batch_step`, and the window for the next call.
+      What `batch_step` returns, and the window for the next call.
 
     Raises:
       TypeError: as `batch_step`, or `window` is no window.
@@ -141,7 +141,7 @@ def window_step(
     )
     plan = plan_of(logger, window.name, inputs, axis_names)
     if not logger.logs_batches():
-        return Record(), window
+        return nothing(logger), window
     mine, its = plan.told, dict(window.told)
     differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
     if (plan.batch_shape is None) != (window.count is None):
@@ -164,7 +164,7 @@ def log_window(
     *,
     labels: Mapping[str, ArrayLike] | None = None,
     axis_name: str | Sequence[str] | None = None,
-) -> Record:
+) -> Record | None:
     """Logs what is left in a window, if there is anything: at the end of a run of unknown length.
 
     It may stand in the program, behind the scan, or in plain Python, given what the program
@@ -178,7 +178,7 @@ def log_window(
       axis_name: as for `batch_step`.
 
     Returns:
-      The record, as of `batch_step`.
+      What `batch_step` returns.
 
     Raises:
       TypeError: as `batch_step`, or `window` is no window.
@@ -190,7 +190,7 @@ def log_window(
     ...     return window, None
     >>> with logger.open() as run:
     ...     window, _ = jax.lax.scan(update, empty_window(logger, {"loss": 0.0}), jnp.arange(5))
-    ...     _ = log_window(logger, window, 4)
+    ...     log_window(logger, window, 4)
     >>> [(e.step, e.lanes[0].metrics["loss"].item()) for e in run.sink("memory").metrics]
     [(0, 0.0), (4, 2.5)]
     """
@@ -209,7 +209,7 @@ def log_window(
         name=window.name,
     )
     if not logger.logs_batches():
-        return Record()
+        return nothing(logger)
     plan = plan_of_rest(logger, window, inputs, axis_names)
     return send(logger, plan, inputs, window)[0]
 

@@ -756,3 +756,27 @@ def test_details_of_64_bits(make_logger: MakeLogger) -> None:
     episodes = run.sink("memory").episodes
     assert [int(e.episode["id"]) for e in episodes] == large.tolist()
     assert [complex(e.episode["z"]) for e in episodes] == [1 - 2j, -3j]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [jax.jit, jax.vmap, jax.grad, lambda f: lambda x: jax.linearize(f, x)],
+)
+@pytest.mark.parametrize("argument", ["metrics", "labels", "details"])
+def test_a_name_with_a_traced_value_is_refused(
+    argument: str, transform: Any, make_logger: MakeLogger
+) -> None:
+    logger = make_logger()
+
+    def program(x: jax.Array) -> jax.Array:
+        given: dict[str, Any] = {"metrics": {"episode_returns": jnp.ones(3)}}
+        value = jnp.ones(3) if argument == "details" else x
+        given[argument] = given.get(argument, {}) | {f"loss_{x}": value}
+        jaxlog.batch_step(logger, 0, **given)
+        return x
+
+    start = jnp.ones(2) if transform is jax.vmap else 1.0
+    with pytest.raises(
+        TypeError, match=rf"^{argument}: got the name 'loss_\w*Tr.* has a traced val"
+    ):
+        transform(program)(start)

@@ -6,6 +6,7 @@ Every error says what it got, what was expected and what to do. Nothing here add
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -157,6 +158,7 @@ def details(tree: Any) -> dict[str, ArrayLike]:
     for path, leaf in leaves:
         key = leaf_name(path)
         check_name("details", key)
+        _refuse_traced_name("details", key)
         if not _is_array(leaf):
             raise TypeError(
                 f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
@@ -260,11 +262,25 @@ def mapping(argument: str, values: Any) -> Mapping[Any, Any]:
     return values
 
 
+# As JAX writes a traced value in a text.
+_TRACER = re.compile(r"\w*Tracer[(<]|Traced<")
+
+
+def _refuse_traced_name(argument: str, name: str) -> None:
+    if found := _TRACER.search(name):
+        raise TypeError(
+            f"{argument}: got the name {name!r}, which has a traced value in it "
+            f"({found.group()}...); a name is fixed while the program is traced: make it of a "
+            "Python number, or log the value under a name of its own"
+        )
+
+
 def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
     checked: dict[str, ArrayLike] = {}
     for key, value in mapping(argument, values).items():
         path = f"{argument}[{key!r}]"
         check_name(argument, key)
+        _refuse_traced_name(argument, key)
         if not _is_array(value):
             raise TypeError(
                 f"{path}: got {_told(value)}, expected an array or a number{_remedy(value)}"

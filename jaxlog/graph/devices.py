@@ -136,6 +136,32 @@ def _mesh_of(tree: Any) -> tuple[Any, Callable[[Any], contextlib.AbstractContext
     return mesh, contextlib.nullcontext
 
 
+def together(tree: Tree) -> Tree:
+    """Outside of a program: arrays that lie on different devices, on those of the largest.
+
+    A compiled function takes them only so; a step that counts on another device than the batch is
+    no reason to end the training.
+    """
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+    if any(isinstance(leaf, Tracer) for leaf in leaves):
+        return tree
+    placed = [leaf for leaf in leaves if leaf.committed]
+    if len({frozenset(leaf.sharding.device_set) for leaf in placed}) < 2:
+        return tree
+    largest: Any = max(placed, key=lambda leaf: leaf.size).sharding
+    if isinstance(largest, NamedSharding):
+        there: Any = NamedSharding(largest.mesh, PartitionSpec())
+    else:
+        there = jax.sharding.SingleDeviceSharding(min(largest.device_set, key=lambda d: d.id))
+
+    def brought(leaf: Any) -> Any:
+        moves = isinstance(leaf, jax.Array) and leaf.committed
+        moves = moves and leaf.sharding.device_set != there.device_set
+        return jax.device_put(leaf, there) if moves else leaf
+
+    return jax.tree.map(brought, tree)
+
+
 def only_first(due: jax.Array) -> jax.Array:
     """What is due, on the one device that speaks for all; on the others nothing is."""
     axes = jax.sharding.get_abstract_mesh().manual_axes

@@ -29,7 +29,7 @@ from jaxlog.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Record:
-    """What `batch_step` logged. Unused, it costs nothing; with logging off it has no leaves.
+    """What `batch_step` returns with `delivery: return`; with logging off it has no leaves.
 
     Attributes:
       due: `uint32[]`, bits that say what is filled in; 0 where nothing was due.

@@ -371,7 +371,7 @@ def test_lanes_that_only_some_devices_have_are_refused(
 def test_records_can_be_returned_where_no_callback_is_allowed(make_logger: MakeLogger) -> None:
     logger = make_logger(delivery="return")
 
-    def log(x: jax.Array) -> jaxlog.Record:
+    def log(x: jax.Array) -> jaxlog.Record | None:
         return jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name="a")
 
     program = jax.shard_map(
@@ -419,3 +419,34 @@ def test_a_process_without_a_cpu_device_is_told_of_before_the_program_runs(
     monkeypatch.setattr(jax, "local_devices", no_cpu)
     with pytest.raises(RuntimeError, match=r"needs a CPU device; got .* JAX_PLATFORMS=.*,cpu"):
         sharded(logger)
+
+
+@pytest.mark.parametrize("largest", ["one device", "all devices"])
+def test_what_lies_on_different_devices_is_logged_outside_of_a_program(
+    largest: str, make_logger: MakeLogger
+) -> None:
+    """A compiled function refuses it, and would end the training with a ValueError."""
+    logger = make_logger(log_frequency=1)
+    first, second, *_ = jax.devices()
+    where: Any = second
+    if largest == "all devices":
+        mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+        where = NamedSharding(mesh, PartitionSpec("devices"))
+    step = jax.device_put(jnp.int32(3), first)
+    returns = jax.device_put(jnp.arange(8.0), where)
+    seed, loss = jax.device_put(jnp.int32(7), jax.devices()[2]), jnp.float32(0.5)
+    with logger.open() as run:
+        jaxlog.batch_step(
+            logger, step, {"episode_returns": returns, "loss": loss}, labels={"seed": seed}
+        )
+        jaxlog.log(logger, step, {"loss": jax.device_put(loss, second)})
+        window = jaxlog.empty_window(logger, {"loss": jax.device_put(loss, second)}, name="window")
+        jaxlog.window_step(logger, window, step, {"loss": loss})
+        jax.effects_barrier()
+    batch, train, window = sorted(run.sink("memory").metrics, key=lambda event: event.name)
+    assert (batch.step, train.step, window.step) == (3, 3, 3)
+    (lane,) = batch.lanes
+    assert lane.metrics["episode_return_mean"] == 3.5
+    assert lane.metrics["loss"] == train.lanes[0].metrics["loss"] == 0.5
+    assert lane.labels["seed"] == 7
+    assert step.devices() == {first}
