@@ -340,9 +340,7 @@ def test_what_is_left_of_named_lanes_is_one_line(make_logger: MakeLogger) -> Non
 
     with logger.open() as run:
         windows = jax.vmap(update, axis_name="i")(windows, jnp.arange(8.0).reshape(2, 4))
-        jax.vmap(lambda w: jaxlog.log_window(logger, w, 2, axis_name="i").due, axis_name="i")(
-            windows
-        )
+        jax.vmap(lambda w: jaxlog.log_window(logger, w, 2, axis_name="i"), axis_name="i")(windows)
     (event,) = run.sink("memory").metrics
     assert [int(lane.metrics["episode_count"]) for lane in event.lanes] == [8]
 

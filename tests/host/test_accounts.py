@@ -113,17 +113,19 @@ class Accounts(RuleBasedStateMachine):
     @precondition(lambda self: self.run is not None)
     @rule(due=st.lists(st.booleans(), min_size=1, max_size=3), times=st.integers(1, 3))
     def emit(self, due: list[bool], times: int) -> None:
+        """Lanes that have ended, and are sent again for as long as one runs that does not log."""
         if not any(due):
             return
-        bits = np.where(due, METRICS_DUE, 0).astype(np.uint32)
-        words = np.array([[self.step, lane] for lane in range(len(due))], np.uint32)
+        bits = np.where([*due, False], METRICS_DUE, 0).astype(np.uint32)
+        words = np.array([[self.step, lane] for lane in range(len(due) + 1)], np.uint32)
         for turn in range(times):
-            head = header(self.logger.handle, SCHEMA.site, (len(due),))
+            head = header(self.logger.handle, SCHEMA.site, (len(due) + 1,))
+            words[-1, 0] = self.step + turn
             self.logger.receive(Delivery(np.concatenate([head, bits, words.reshape(-1)])))
             self.arrived += sum(due)
             self.replayed += sum(due) if turn else 0
         self.emitted += [(self.step, lane) for lane, is_due in enumerate(due) if is_due]
-        self.step += 1
+        self.step += times
 
     @rule(what=st.sampled_from(["open", "write", "flush", "close"]), times=st.integers(1, 10))
     def fail(self, what: str, times: int) -> None:

@@ -28,7 +28,7 @@ PROGRAM = """
 import jax, jax.numpy as jnp, jaxlog
 logger = jaxlog.Logger("settings.yaml")
 with logger.open("run"):
-    jax.vmap(lambda x: jaxlog.batch_step(logger, 0, {"x": x}).due)(jnp.array([0.5, 1.5]))
+    jax.vmap(lambda x: jaxlog.batch_step(logger, 0, {"x": x}))(jnp.array([0.5, 1.5]))
 try:
     jaxlog.load_config({"sinks": [{"kind": "csv", "delimiter": "long"}]})
 except jaxlog.ConfigError as error:

@@ -328,9 +328,7 @@ def test_too_many_lanes_are_aggregated(
     logger = make_logger(sinks=[sink()], sampling_enabled=False)
     with caplog.at_level(logging.WARNING, "jaxlog"), logger.open(tmp_path / "run"):
         for step in (0, 10):
-            jax.vmap(lambda x, s=step: jaxlog.batch_step(logger, s, {"x": x}).due)(
-                jnp.arange(300.0)
-            )
+            jax.vmap(lambda x, s=step: jaxlog.batch_step(logger, s, {"x": x}))(jnp.arange(300.0))
     (run,) = wandb_files.read_all(tmp_path)
     assert values(run, "batch/x") == [149.5, 149.5]
     assert caplog.text.count("aggregates over 300 lanes") == 1
