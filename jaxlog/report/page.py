@@ -22,6 +22,8 @@ from jaxlog.report.summary import Summary, summarised
 _SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
 """One after the other they are the page's script."""
 
+_NOTES = 4
+"""So many notes a section has."""
 _OPEN = 2
 """Of so many runs the summaries are open; of more, their names stand below each other."""
 
@@ -136,6 +138,7 @@ def _curves(number: int, site: Site) -> _Section:
         f"curves-{number}",
         f"Curves · {site.name}",
         tag("p", " ".join(notes), class_="note"),
+        *(tag("p", tag("bdi", note), class_="note") for note in site.notes[:_NOTES]),
         without_script(site),
         tag(
             "div",

@@ -107,6 +107,7 @@ class Site:
       lines: how many lines there are.
       num_lanes: how many lanes there are, in all runs.
       num_groups: how many groups there are.
+      notes: what a reader has to know about its lines, a sentence for each.
     """
 
     name: str
@@ -117,6 +118,7 @@ class Site:
     lines: int
     num_lanes: int
     num_groups: int
+    notes: Sequence[str] = ()
 
 
 class _Logged(NamedTuple):
@@ -125,10 +127,14 @@ class _Logged(NamedTuple):
     Attributes:
       frame: a row per step and lane.
       labels: which of its columns are labels.
+      lines: how many lines there are in the file.
+      notes: what a reader has to know about them.
     """
 
     frame: pl.DataFrame
     labels: Sequence[str]
+    lines: int
+    notes: Sequence[str] = ()
 
 
 def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[Site]:
@@ -144,8 +150,8 @@ def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[
     found = []
     for call in [*usual, *sorted(calls.difference(usual))]:
         logged = [
-            _Logged(run.metrics_of(call), run.labels_of(call)) if call in run.calls else None
-            for run in runs
+            _metrics(run, name, call) if call in run.calls else None
+            for run, name in zip(runs, names, strict=True)
         ]
         found.append(_site(call, logged, names, key_of))
     for name, logged in (
@@ -157,15 +163,22 @@ def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[
     return found
 
 
+def _metrics(run: RunData, name: str, call: str) -> _Logged:
+    """Those of a call, a row per lane and step, as plots and comparisons take them."""
+    placed = run._placed(call)
+    notes = tuple(f"{brief(name)}: {words}." for words in placed.words())
+    return _Logged(placed.frame, placed.labels, len(run.metrics_of(call)), notes)
+
+
 def _episodes(run: RunData) -> _Logged | None:
     """Those of a single environment: sampled ones are no curve."""
     frame = run.episodes.filter(pl.col("name") == EPISODE)
-    return _Logged(frame, run.labels_of_episodes()) if len(frame) else None
+    return _Logged(frame, run.labels_of_episodes(), len(frame)) if len(frame) else None
 
 
 def _evaluations(run: RunData) -> _Logged | None:
     frame = run.evaluations.with_columns(lane=pl.lit(0))
-    return _Logged(frame, ()) if len(frame) else None
+    return _Logged(frame, (), len(frame)) if len(frame) else None
 
 
 def _key_of_summary(key: str, /, *, of_episodes: bool) -> Key:
@@ -218,9 +231,10 @@ def _site(call: str, logged: Sequence[_Logged | None], names: Sequence[str], key
         chosen,
         lanes,
         ranked,
-        lines=sum(map(len, present)),
+        lines=sum(one.lines for one in logged if one is not None),
         num_lanes=sum(len(place.lanes) for place in places if place is not None),
         num_groups=len(every),
+        notes=[note for one in logged if one is not None for note in one.notes],
     )
 
 
@@ -232,7 +246,7 @@ def _groups(
     run: int, logged: _Logged, places: Places, prefix: str
 ) -> list[tuple[Group, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
-    frame, labels = logged
+    frame, labels = logged.frame, logged.labels
     # One that changes along a lane, as the task of a single environment may, does not name it.
     values = (pl.col(label).drop_nulls() for label in labels)
     named = frame.group_by("lane").agg(
@@ -269,7 +283,7 @@ def _add(
     key_of: KeyOf,
 ) -> None:
     """Adds what one run logged."""
-    frame, labels = logged
+    frame, labels = logged.frame, logged.labels
     fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
     of_episodes = "episode_count" in frame.columns
     for name, kind in frame.schema.items():
