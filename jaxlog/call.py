@@ -12,12 +12,13 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxlog.crossing.primitive import emit, tracing
+from jaxlog.crossing.primitive import emit, in_branch, tracing
 from jaxlog.graph import checks, devices
 from jaxlog.graph.record import Inputs, Plan, Record, record
 from jaxlog.graph.statistics import accumulator
 from jaxlog.graph.summary import Told
 from jaxlog.graph.window import Window
+from jaxlog.host.watch import Traced
 from jaxlog.logger import Logger
 from jaxlog.names import KNOWN, check_call, look_up
 from jaxlog.settings import LoggingConfig
@@ -78,7 +79,8 @@ def send(
     assert made.due is not None
     assert made.words is not None
     assert made.schema is not None
-    logger.learn(made.schema, checks.rebuild(details))
+    traced = Traced(plan.name, plan.log_frequency, inputs.when is not None, in_branch(), plan.rest)
+    logger.learn(made.schema, checks.rebuild(details), traced)
     if logger.settings.delivery == "return":
         return made, window
     due = devices.only_first(made.due)
@@ -91,17 +93,21 @@ def nothing(logger: Logger) -> Record | None:
     return Record() if logger.settings.delivery == "return" else None
 
 
-def due_by_hand(logger: Logger, step: Any, when: Any) -> bool | None:
+def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
     """Whether a step is due that Python itself counts; None where only a program knows."""
     if not isinstance(logger, Logger) or logger.settings.delivery != "live":
         return None
     if isinstance(step, bool) or not isinstance(step, int | np.integer):
         return None
-    if not isinstance(when, bool | np.bool_):
+    if not isinstance(when, bool | np.bool_) or step < 0:
         return None
+    if not when:
+        return False
     last = logger.total_steps
-    at_end = last is not None and step == last - 1
-    return bool(when) and (at_end or step % logger.settings.log_frequency == 0)
+    at_end = last is not None and last - 1 <= step <= last
+    due = at_end or step % logger.settings.log_frequency == 0
+    logger.called(name, int(step), due=bool(due))
+    return bool(due)
 
 
 def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:

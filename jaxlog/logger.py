@@ -26,6 +26,7 @@ from jaxlog.host.progress import State
 from jaxlog.host.redaction import without_secrets
 from jaxlog.host.returned import deliveries, merged
 from jaxlog.host.run import Run
+from jaxlog.host.watch import Traced, Watch
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
 from jaxlog.single_environment import SingleEnvironmentLog
@@ -73,6 +74,8 @@ class Logger(SingleEnvironmentLog):
         self.name = name
         self.handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
+        self._traced: set[Traced] = set()
+        self._watch: Watch | None = None  # of the run that is open
         self.enabled = self.settings.batched_logging_enabled and switched_on()
         self._run: Run | None = None
         self._lock = threading.Lock()  # held while a run is opened, which may take long
@@ -198,6 +201,14 @@ class Logger(SingleEnvironmentLog):
                         label,
                         path,
                     )
+                watch = Watch(
+                    info.name,
+                    self._traced,
+                    total_steps=self.total_steps,
+                    frequency=self.settings.log_frequency,
+                    env_steps_per_update=self.settings.env_steps_per_update,
+                    resumed=place is not None and place.previous is not None,
+                )
                 self._run = Run(
                     info,
                     sinks,
@@ -210,12 +221,14 @@ class Logger(SingleEnvironmentLog):
                     env_steps_per_update=self.settings.env_steps_per_update,
                     strict=self.settings.strict,
                     writes=writes,
+                    watch=watch,
                 )
             except BaseException:
                 if place is not None:
                     place.leave()
                 raise
             self._wrote = False
+            self._watch = watch if writes else None
         if secrets and writes:
             shown = ", ".join(secrets[:20]) + (", …" if len(secrets) > 20 else "")
             _log.warning(
@@ -232,6 +245,7 @@ class Logger(SingleEnvironmentLog):
     def _detach(self) -> None:
         """The run that was open takes no records any more."""
         run, self._run = self._run, None
+        self._watch = None
         if run is None or not run.writes or self.settings.delivery == "live":
             return
         if self._wrote or not self._decoders:
@@ -368,10 +382,24 @@ class Logger(SingleEnvironmentLog):
             )
         return False
 
+    def called(self, name: str, step: int, *, due: bool) -> None:
+        """Notes a call of `jaxlog.log` in a Python loop, with a step that is due or not."""
+        watch = self._watch
+        if watch is not None:
+            watch.called(name, step, due=due)
+
     def learn(
-        self, schema: Schema, rebuild: Callable[[Mapping[str, Any]], Any] | None = None
+        self,
+        schema: Schema,
+        rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
+        traced: Traced | None = None,
     ) -> None:
         """Remembers, while a program is traced, how its records are to be read."""
+        if traced is not None:
+            self._traced.add(traced)
+            live = self.settings.delivery == "live"  # else `write` says what is logged
+            if live and (watch := self._watch) is not None:
+                watch.traced(traced)
         known = self._decoders.get(schema.site)
         if known is None:
             settings = self.settings

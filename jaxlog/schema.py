@@ -22,6 +22,8 @@ METRICS_DUE = 1
 """The bit of a record's `due` that says its aggregates and scalars are filled in."""
 SAMPLES_DUE = 2
 """The bit of a record's `due` that says its sampled episodes are filled in."""
+OWN_GATES = 1 << 16
+"""Added to the number of lane axes in a delivery where each lane has due bits of its own."""
 MAX_LANE_AXES = 6
 """How many lane axes a record can tell of that a program returns."""
 
@@ -172,8 +174,8 @@ class Delivery:
     """The lanes of one record, as they crossed: one buffer, parsed when it is read.
 
     Attributes:
-      buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes and their
-        sizes, the due bits of each lane, the words of each lane.
+      buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes (plus
+        `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
       found: what the host found its lanes to be, for all sinks; empty until the first asks.
     """
 
@@ -193,7 +195,15 @@ class Delivery:
     @property
     def lanes(self) -> tuple[int, ...]:
         """The sizes of the lane axes, outermost first; empty without `vmap`."""
-        return tuple(self.buffer[3 : 3 + self.buffer[2]].tolist())
+        return tuple(self.buffer[3 : 3 + self.buffer[2] % OWN_GATES].tolist())
+
+    @property
+    def own_gates(self) -> bool:
+        """Whether each lane decides for itself whether it logs, even if all decide alike.
+
+        Then `vmap` maps over what the step or `when` is computed from.
+        """
+        return bool(self.buffer[2] >= OWN_GATES)
 
     @property
     def due(self) -> np.ndarray:
@@ -218,6 +228,9 @@ class Delivery:
         return self.buffer.nbytes + 256
 
 
-def header(handle: int, site: int, lanes: tuple[int, ...]) -> np.ndarray:
+def header(
+    handle: int, site: int, lanes: tuple[int, ...], *, own_gates: bool = False
+) -> np.ndarray:
     """What stands before the due bits in a `Delivery`'s buffer."""
-    return np.array([handle, site, len(lanes), *lanes], np.uint32)
+    num_axes = len(lanes) + OWN_GATES * own_gates
+    return np.array([handle, site, num_axes, *lanes], np.uint32)

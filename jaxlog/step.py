@@ -151,7 +151,7 @@ def log(
     >>> [event.lanes[0].metrics["loss"].item() for event in run.sink("memory").metrics]
     [1.0, 0.3333333333333333, 0.2]
     """
-    due = due_by_hand(logger, step, when)
+    due = due_by_hand(logger, name, step, when)
     if due is False:
         return None
     if isinstance(logger, Logger) and not switched_on():

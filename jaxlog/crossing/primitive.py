@@ -23,6 +23,7 @@ from jax._src import (
     effects,  # nor have the sets of allowed effects
 )
 from jax._src.interpreters import partial_eval  # nor the rules that split a program in two
+from jax._src.lax.control_flow import conditionals  # nor whether it is tracing a branch
 from jax.core import ShapedArray
 from jax.experimental import io_callback
 from jax.extend.core import Primitive
@@ -53,6 +54,19 @@ for _allowed in (
 def tracing() -> bool:
     """Whether what is called now becomes part of a program, even if it has no operands."""
     return not core.trace_state_clean()
+
+
+def in_branch() -> bool:
+    """Whether this call becomes part of a branch of a `cond` or `switch`.
+
+    A tracer does not know: a function that is compiled within the branch is traced by itself.
+    """
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == conditionals.__name__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 emit_p = Primitive("jaxlog_emit")
@@ -136,9 +150,10 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: 
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
         return []
+    own_gates = due.size > 1
 
     def cross(due: jax.Array, words: jax.Array) -> None:
-        head = header(handle, site, lanes)
+        head = header(handle, site, lanes, own_gates=own_gates)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
         parts = (head, due, words)

@@ -78,6 +78,11 @@ def step(value: Any) -> ArrayLike:
             f"step: got {_told(value)}, {expected}; count updates with jnp.arange(num_updates), "
             "or cast it with .astype(jnp.int32)"
         )
+    known = isinstance(value, int | np.ndarray | np.generic)
+    if known and not 0 <= int(value) < 2**63:
+        raise ValueError(
+            f"step: got {int(value)}, expected 0 to 2**63 - 1, the index of the update"
+        )
     return _fitting("step", value, "switch on jax_enable_x64")
 
 

@@ -122,7 +122,7 @@ def record(
         shared = (inputs.step, inputs.when, inputs.labels)
         step, when, labels = devices.of_first(plan.axis_names, shared)
         inputs = dataclasses.replace(inputs, step=step, when=when, labels=labels)
-    step = inputs.step.astype(_step_dtype(inputs.step.dtype))
+    step = _counted(inputs.step)
     due = functools.partial(_due, plan.last_step, step, inputs.when)
     metrics_due = due(plan.log_frequency)
     samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
@@ -167,9 +167,15 @@ def record(
     return made, None if window is None else window.emptied_where(metrics_due)
 
 
-def _step_dtype(dtype: np.dtype) -> np.dtype:
-    """The dtype in which a step is counted: int32, or its own where that would not hold it."""
-    return dtype if np.iinfo(dtype).max > np.iinfo(np.int32).max else np.dtype(np.int32)
+def _counted(step: jax.Array) -> jax.Array:
+    """A step as int32; as its own dtype where that would not hold it, but not beyond int64.
+
+    Files and readers hold no more: what is larger is the largest of int64, which the host says.
+    """
+    if step.dtype == np.uint64:
+        return lax.min(step, np.uint64(np.iinfo(np.int64).max)).astype(np.int64)
+    wider = np.iinfo(step.dtype).max > np.iinfo(np.int32).max
+    return step if wider else step.astype(np.int32)
 
 
 def _due(
@@ -178,6 +184,7 @@ def _due(
     due = lax.rem(step, np.array(frequency, step.dtype)) == 0
     if last_step is not None:
         due |= step == last_step
+        due |= step == last_step + 1  # the last of a counter from 1: the host says so, if it comes
     return due if when is None else due & when
 
 

@@ -152,8 +152,7 @@ class Decoder:
         )
 
     def _env_step(self, step: int) -> int | None:
-        per_update = self._env_steps_per_update
-        return None if per_update is None else (step + 1) * per_update
+        return env_step(step, self._env_steps_per_update)
 
     def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool]:
         """The values of some records by key, and whether all of them are finite."""
@@ -239,6 +238,12 @@ class Decoder:
             return self._rebuild(leaves)
         except Exception:  # a node of the user's own, that takes no NumPy arrays
             return None
+
+
+def env_step(step: int, per_update: int | None) -> int | None:
+    """The environment steps at the end of an update; None where files cannot hold it."""
+    taken = None if per_update is None else (step + 1) * per_update
+    return taken if taken is not None and taken < 2**63 else None
 
 
 def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:

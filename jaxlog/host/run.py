@@ -21,7 +21,7 @@ from jaxlog._format.run_file import FORMAT
 from jaxlog._say import log as _log
 from jaxlog.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog.host import signals
-from jaxlog.host.decode import Decoder
+from jaxlog.host.decode import Decoder, env_step
 from jaxlog.host.directory import RUN_FILE, Directory
 from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
@@ -30,6 +30,7 @@ from jaxlog.host.progress import LANE_LABELS, Positions, Progress, State, nowher
 from jaxlog.host.redaction import redacted
 from jaxlog.host.replays import Replays
 from jaxlog.host.single import SingleEnvironment
+from jaxlog.host.watch import Watch
 from jaxlog.host.worker import STEPS, Arrival, Ready, Worker
 from jaxlog.names import check_call
 from jaxlog.schema import Delivery
@@ -62,6 +63,7 @@ class Run:
       env_steps_per_update: for `env_step`; None leaves it out.
       strict: whether to raise, at the end, what went wrong.
       writes: False for a run that leaves no trace: its sinks are not opened.
+      watch: says what is logged that can hardly be meant.
 
     Attributes:
       info: as given.
@@ -83,6 +85,7 @@ class Run:
         env_steps_per_update: int | None = None,
         strict: bool = False,
         writes: bool = True,
+        watch: Watch | None = None,
     ) -> None:
         self.info = info
         self.writes = writes
@@ -103,6 +106,7 @@ class Run:
         self._replays = Replays()
         self._progress = Progress(info.name)
         self._logged = Logged({})
+        self._watch = Watch(info.name) if watch is None else watch
         self._said_lanes = False
         self._lanes: set[tuple[int, ...]] = set()  # the lanes of the deliveries that came
         self._status = "running"
@@ -272,10 +276,9 @@ class Run:
             raise RuntimeError("log: the run is closed; log inside of its `with` block")
         check_call(name)
         step = self.last_step() if step is None else checked_step(step)
-        per_update = self._env_steps_per_update
-        env_step = None if per_update is None else (step + 1) * per_update
+        taken = env_step(step, self._env_steps_per_update)
         lanes, counts = self.info.lanes, self._lane_counts
-        self.take(metrics_event(name, step, env_step, values, labels, lanes, counts))
+        self.take(metrics_event(name, step, taken, values, labels, lanes, counts))
 
     def _lane_counts(self, wanted: int) -> set[int]:
         """How many lanes the run has, by `open(lanes=)` and by its calls; waits for more of these.
@@ -408,6 +411,8 @@ class Run:
         finally:
             if self.writes:
                 self._conclude(status, error)
+                if status == "finished" and not any(w.is_off for w in self._workers):
+                    self._watch.close()
                 signals.unwatch(self)
             with contextlib.suppress(ValueError):
                 _open_runs.remove(self)
@@ -517,6 +522,8 @@ class Run:
                     len(labels),
                 )
             labels = ()
+        if arrivals[0][1].own_gates:
+            self._watch.own_gates(decoder.schema.name, math.prod(lanes))
         table = self._progress.lanes
         events = decoder.events(arrivals, labels, table)
         if self._directory is not None and not self._closed and table.has_changed():
@@ -535,6 +542,7 @@ class Run:
             return
         if any(not worker.is_off for worker in self._workers[:number]):
             return
+        self._watch.saw(event, number)
         if self._logged.add(event):
             with contextlib.suppress(OSError):  # tried again when the run is closed
                 self._save()

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -482,8 +483,8 @@ def test_labels_for_other_lanes_are_left_out_and_told_of(
 ) -> None:
     logger = make_logger(log_frequency=1)
 
-    def log(x: jax.Array, **how: Any) -> None:
-        jaxlog.batch_step(logger, 0, {"x": x}, **how)
+    def log(x: jax.Array, step: int = 0, **how: Any) -> None:
+        jaxlog.batch_step(logger, step, {"x": x}, **how)
 
     with logger.open(lanes=[{"env": "a"}, {"env": "b"}]) as run:
         jax.vmap(log)(jnp.arange(2))
@@ -495,7 +496,7 @@ def test_labels_for_other_lanes_are_left_out_and_told_of(
     assert caplog.messages == []
     with logger.open(lanes=[{"env": "a"}, {"env": "b"}]) as run:
         jax.vmap(log)(jnp.arange(3))
-        jax.vmap(log)(jnp.arange(3) + 1)
+        jax.vmap(partial(log, step=1))(jnp.arange(3))
     (said,) = caplog.messages
     assert "the call 'batch' logs 3 lanes, but open(lanes=...) got labels for 2" in said
     assert [lane.labels for lane in run.sink("memory").metrics[0].lanes] == [{}, {}, {}]
