@@ -10,7 +10,6 @@ from typing import Annotated
 
 import tyro
 
-from jaxlog._format.keys import key_from_name
 from jaxlog.cli import runs
 from jaxlog.cli.errors import CommandError
 from jaxlog.cli.facts import facts
@@ -70,7 +69,7 @@ def _page(found: Sequence[RunData], names: Sequence[str]) -> str:
         raise CommandError(
             f"report: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
         ) from None
-    return page(found, names, summaries, key_from_name, datetime.now().astimezone())
+    return page(found, names, summaries, datetime.now().astimezone())
 
 
 def _summary(one: RunData) -> Summary:
@@ -92,7 +91,7 @@ def _summary(one: RunData) -> Summary:
     told = facts(run, health, history, files)
     rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
     rows += [("broken", text, True) for text in broken]
-    return Summary(run.name, run.status, run.said, str(health), rows)
+    return Summary(run.name, run.status, run.said, health, rows)
 
 
 def _size(file: Path) -> str:

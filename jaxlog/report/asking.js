@@ -31,7 +31,9 @@ function tell(figure, pixel) {
       add(cross, "circle", { class: `dot c${line.entry.colour % COLOURS}`, cx: line.px[i], cy: line.py[i], r: 3 });
     }
     const spread = line.band ? (line.band.high[i] - line.band.low[i]) / 2 : 0;
-    const value = number(line.y[i]) + (spread > 0 ? " ± " + +spread.toPrecision(2) : "");
+    let value = number(line.y[i]) + (spread > 0 ? " ± " + +spread.toPrecision(2) : "");
+    const { lanes } = line.entry;
+    if (lanes > 1 && died(line, i)) value += ` (${line.alive[i]} of ${lanes} lanes)`;
     return row(line.entry, value);
   });
   const more = document.createElement("div");
@@ -53,7 +55,7 @@ function row(entry, value) {
   const swatch = document.createElement("span");
   swatch.className = `swatch c${entry.colour % COLOURS}`;
   const name = document.createElement("bdi");
-  name.textContent = entry.name;
+  name.textContent = entry.lanes > 1 ? `${entry.name} · ${entry.lanes} lanes` : entry.name;
   const shown = document.createElement("span");
   shown.className = "value";
   shown.textContent = value;
@@ -145,7 +147,7 @@ function controls(place) {
     swatch.className = `swatch c${entry.colour % COLOURS}`;
     const name = document.createElement("bdi");
     name.textContent = entry.name;
-    one.append(swatch, name);
+    one.append(swatch, name, entry.beside.map((words) => ` · ${words}`).join(""));
     one.title = "only this, or one more; again to let it go";
     item.append(one);
     legend.append(item);
@@ -179,16 +181,17 @@ function refresh() {
 for (const site of sites) {
   Object.assign(site, { x: "step", log: false, byLane: false, selected: new Set(), version: 0 });
   site.entries = new Map();
-  site.groups.forEach(({ run, name, lanes }, i) => {
-    const told = lanes > 1 ? `${name} · ${lanes} lanes` : name;
-    site.entries.set("g" + i, { run, name: told, colour: i, shown: (byLane) => !byLane || lanes === 1 });
+  site.groups.forEach(({ run, name, lanes, beside }, i) => {
+    const shown = (byLane) => !byLane || lanes === 1;
+    site.entries.set("g" + i, { run, name, beside, lanes, colour: i, shown });
   });
   const several = site.groups.length > 1 && site.lanes.length > COLOURS;
-  site.lanes.forEach(({ group, name }, i) => {
+  site.lanes.forEach(({ group, name, dead }, i) => {
     const { run, lanes } = site.groups[group];
+    const beside = dead ? ["diverged"] : [];
     // Lanes of many groups have their group's colour: no palette tells dozens apart.
     const colour = several ? group : i;
-    site.entries.set("l" + i, { run, name, colour, shown: (byLane) => byLane && lanes > 1 });
+    site.entries.set("l" + i, { run, name, beside, lanes: 1, colour, shown: (byLane) => byLane && lanes > 1 });
   });
 }
 

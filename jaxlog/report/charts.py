@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxlog._format.across_lanes import across_lanes
 from jaxlog.render.markup import number as coordinate
 from jaxlog.report.curves import Curve, limits, spread_evenly
 from jaxlog.report.html import Html, brief, joined, tag
@@ -39,6 +40,8 @@ def figure(site: int, number: int, chart: Chart, of: Site) -> Html:
     """
     last = [values for values in chart.last.values() if len(of.groups) == 1]  # else see the table
     odd = f" {chart.odd:,} not finite" if chart.odd else ""
+    if chart.left_out:
+        odd += f" {chart.left_out:,} {'of episodes' if chart.odd else 'not finite'} left out"
     return tag(
         "figure",
         tag(
@@ -55,12 +58,14 @@ def figure(site: int, number: int, chart: Chart, of: Site) -> Html:
 
 
 def value(values: np.ndarray) -> str:
-    """Some values as one: their mean, and how far they are from it."""
-    if len(values) == 1 or np.all(values == values[0]):
-        return number(float(values[0]))
-    with np.errstate(all="ignore"):
-        mean, spread = float(values.mean()), float(values.std())
-    return number(mean) + (f" ± {spread:.2g}" if math.isfinite(spread) else "")
+    """The values of some lanes as one: the mean of those that are alive, and their spread.
+
+    >>> value(np.array([98.0, np.nan, 102.0])), value(np.array([np.nan, np.nan]))
+    ('100 ± 2 (2 of 3 lanes)', 'NaN (0 of 2 lanes)')
+    """
+    found = across_lanes(values)
+    shown = console.Shown(*(part.item() for part in found))
+    return number(shown.middle) + shown.beside
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -101,7 +106,15 @@ def _drawing(chart: Chart, site: Site) -> Html:
             band = _band(x, up(curve.low), up(curve.high))
             parts.append(tag("path", class_=f"band {looks}", d=band))
         looks += " alone" if len(x) == 1 else ""
-        parts.append(tag("path", class_=f"line {looks}", d=_path(x, up(curve.values))))
+        y = up(curve.values)
+        died = curve.died
+        parts.append(tag("path", class_=f"line {looks}", d=_path(x, np.where(died, np.nan, y))))
+        if died.any():
+            # With the points beside them, so that the line does not end there.
+            near = died | np.append(died[1:], False) | np.insert(died[:-1], 0, False)
+            dashed = _path(x, np.where(near, y, np.nan))
+            if dashed:
+                parts.append(tag("path", class_=f"line {looks} died", d=dashed))
     return tag("svg", *parts, **frame)
 
 
@@ -182,10 +195,21 @@ def legend(site: Site) -> Sequence[Html]:
             "li",
             tag("span", class_=f"swatch c{i % COLOURS}"),
             tag("bdi", group.name),
-            f" · {len(group.lanes)} lanes" if len(group.lanes) > 1 else "",
+            "".join(f" · {words}" for words in beside(site, i)),
         )
         for i, group in enumerate(site.groups)
     ]
+
+
+def beside(site: Site, number: int) -> Sequence[str]:
+    """What the legend says beside the name of a group: how many lanes, alive, and how far."""
+    group, alive = site.groups[number], site.alive(number)
+    lanes = len(group.lanes)
+    if lanes == 1:
+        count = "" if alive else "diverged"
+    else:
+        count = f"{lanes} lanes" if alive == lanes else f"{alive} of {lanes} lanes alive"
+    return [words for words in (count, group.unfinished) if words]
 
 
 def without_script(site: Site) -> Html:

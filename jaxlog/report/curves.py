@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxlog._format.across_lanes import EXTREMES, across_lanes
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -21,21 +23,36 @@ class Curve:
       values: float64, at each of them.
       low: where the band around them begins; None where there is none.
       high: where it ends.
+      lanes: how many lanes they are of.
+      alive: how many of these have not diverged by then; None where none ever has.
     """
 
     at: np.ndarray
     values: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    lanes: int = 1
+    alive: np.ndarray | None = None
+
+    @property
+    def died(self) -> np.ndarray:
+        """Where a lane has diverged, by place."""
+        return np.zeros(len(self.at), bool) if self.alive is None else self.alive < self.lanes
 
     def thinned(self, most: int) -> Curve:
-        """With at most about so many values: of each stretch, the lowest and the highest."""
+        """With at most about so many values: of each stretch, the lowest and the highest.
+
+        The place where the first lane died stays, too.
+        """
         if len(self.at) <= most:
             return self
-        kept = extremes(self.values, most // 2)
-        low = None if self.low is None else self.low[kept]
-        high = None if self.high is None else self.high[kept]
-        return Curve(self.at[kept], self.values[kept], low, high)
+        kept = np.union1d(extremes(self.values, most // 2), np.flatnonzero(self.died)[:1])
+
+        def part(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[kept]
+
+        low, high, alive = part(self.low), part(self.high), part(self.alive)
+        return Curve(self.at[kept], self.values[kept], low, high, self.lanes, alive)
 
 
 class Places:
@@ -88,8 +105,8 @@ def of_lane(values: np.ndarray, there: np.ndarray) -> Curve:
 def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> Curve:
     """The curve of several lanes: their mean, and the standard deviation around it.
 
-    At each step the lanes count that have a finite value there, as in `RunData.plot`: one that has
-    diverged does not hide the others. Where none has, the curve is not finite either.
+    At each step the lanes count that have a finite value there, as `across_lanes` says: one that
+    has diverged does not hide the others. Where none has, the curve is not finite either.
 
     Args:
       values: by lane and step.
@@ -98,18 +115,27 @@ def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> 
     """
     (at,) = np.nonzero(there.any(0))
     values, there = values[:, at], there[:, at]
+    dead = diverged(values, there)
+    alive = len(values) - dead.sum(0) if dead.any() else None
     if len(values) == 1:
-        return Curve(at, values[0])
-    finite = there & np.isfinite(values)
-    there = np.where(finite.any(0), finite, there)
-    count = there.sum(0)
-    with np.errstate(all="ignore"):  # inf - inf is NaN, and told
-        if statistic in ("min", "max"):
-            worst, pick = (np.inf, np.min) if statistic == "min" else (-np.inf, np.max)
-            return Curve(at, pick(np.where(there, values, worst), axis=0))
-        mean = np.where(there, values, 0.0).sum(0) / count
-        spread = np.sqrt((np.where(there, values - mean, 0.0) ** 2).sum(0) / count)
-    return Curve(at, mean, mean - spread, mean + spread)
+        return Curve(at, values[0], alive=alive)
+    found = across_lanes(values, there, statistic)
+    if statistic in EXTREMES:
+        return Curve(at, found.middle, lanes=len(values), alive=alive)
+    low, high = found.middle - found.spread, found.middle + found.spread
+    return Curve(at, found.middle, low, high, len(values), alive)
+
+
+def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Where the last value that a lane has had is not finite, by lane and step.
+
+    Args:
+      values: by lane and step.
+      there: where there is one.
+    """
+    last = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
+    odd = np.take_along_axis(~np.isfinite(values), np.maximum(last, 0), axis=1)
+    return odd & (last >= 0)
 
 
 def extremes(values: np.ndarray, stretches: int) -> np.ndarray:

@@ -35,7 +35,8 @@ function curves(site, chart) {
     const at = data.at && decoded(data.at);
     const x = at ? Float64Array.from(at, (place) => all[place]) : all;
     const band = data.low && { low: decoded(data.low), high: decoded(data.high) };
-    return { id, entry, x, y: decoded(data.y), band };
+    const alive = data.alive && decoded(data.alive);
+    return { id, entry, x, y: decoded(data.y), band, alive };
   }).filter(Boolean);
 }
 
@@ -59,6 +60,11 @@ function path(x, y) {
     }
   });
   return words;
+}
+
+// Where lanes of a curve have diverged.
+function died({ alive, entry }, i) {
+  return Boolean(alive) && i >= 0 && i < alive.length && alive[i] < entry.lanes;
 }
 
 function bandPath(x, low, high) {
@@ -136,7 +142,15 @@ function draw(figure) {
         add(inside, "path", { class: `band ${looks}`, d });
       }
       const many = (shown.length > 12 ? " many" : "") + (x.length === 1 ? " alone" : "");
-      add(inside, "path", { class: `line ${looks}${faint ? " faint" : many}`, d: path(x, y) });
+      const style = `line ${looks}${faint ? " faint" : many}`;
+      const whole = y.map((value, i) => (died(curve, i) ? NaN : value));
+      add(inside, "path", { class: style, d: path(x, whole) });
+      if (curve.alive) {
+        // With the points beside them, so that the line does not end there.
+        const near = (i) => died(curve, i - 1) || died(curve, i) || died(curve, i + 1);
+        const dashed = y.map((value, i) => (near(i) ? value : NaN));
+        add(inside, "path", { class: `${style} died`, d: path(x, dashed) });
+      }
       if (!faint) lines.push({ ...curve, px: x, py: y });
     }
   }

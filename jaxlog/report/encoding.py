@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog.report.charts import beside
 from jaxlog.report.curves import Curve
 from jaxlog.report.html import brief
 from jaxlog.report.sites import Site
@@ -24,10 +25,18 @@ def _site(site: Site) -> dict[str, Any]:
     return {
         "runs": {str(run): _axes(site, run, kept[run]) for run in sorted(runs)},
         "groups": [
-            {"run": group.run, "name": group.name, "lanes": len(group.lanes)}
-            for group in site.groups
+            {
+                "run": group.run,
+                "name": group.name,
+                "lanes": len(group.lanes),
+                "beside": beside(site, number),
+            }
+            for number, group in enumerate(site.groups)
         ],
-        "lanes": [{"group": lane.group, "name": lane.name} for lane in site.lanes],
+        "lanes": [
+            {"group": lane.group, "name": lane.name, "dead": site.is_dead(lane)}
+            for lane in site.lanes
+        ],
         "charts": [
             {
                 "key": brief(chart.key),
@@ -79,6 +88,8 @@ def _curve(curve: Curve, kept: np.ndarray) -> dict[str, str]:
         found["at"] = _array(at.astype(np.uint16 if len(kept) < 2**16 else np.uint32))
     if curve.low is not None and curve.high is not None:
         found |= {"low": _array(_narrow(curve.low)), "high": _array(_narrow(curve.high))}
+    if curve.alive is not None:
+        found["alive"] = _array(curve.alive.astype(np.uint32))
     return found
 
 

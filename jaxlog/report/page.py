@@ -16,7 +16,7 @@ from jaxlog.report.comparison import comparison
 from jaxlog.report.encoding import encoded
 from jaxlog.report.html import Html, brief, hash_of, joined, json_block, tag
 from jaxlog.report.pictures import gallery, pictures
-from jaxlog.report.sites import KeyOf, Site, sites, thinned
+from jaxlog.report.sites import Site, sites, thinned
 from jaxlog.report.summary import Summary, summarised
 
 _SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
@@ -32,7 +32,6 @@ def page(
     runs: Sequence[RunData],
     names: Sequence[str],
     summaries: Sequence[Summary],
-    key_of: KeyOf,
     made: datetime,
 ) -> str:
     """The whole page.
@@ -41,11 +40,10 @@ def page(
       runs: at least one.
       names: what tells them from each other.
       summaries: of each run.
-      key_of: tells what the column of a metric is of.
       made: when.
     """
     style, script = _packaged("report.css"), "\n".join(map(_packaged, _SCRIPTS))
-    found = sites(runs, names, key_of)
+    found = sites(runs, names, [summary.unfinished for summary in summaries])
     thinned(found)
     title = brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs"
     policy = (
@@ -115,7 +113,8 @@ def _curves(number: int, site: Site) -> _Section:
     notes = [sized + "."]
     if any(len(group.lanes) > 1 for group in site.groups):
         notes.append(
-            "Of a group, lines are means over its lanes, and bands one standard deviation."
+            "Of a group, lines are means over its lanes that are alive, and bands one standard "
+            "deviation. A line is dashed where lanes of its group have diverged."
         )
     if len(site.groups) < site.num_groups:
         notes.append(f"{len(site.groups)} of {site.num_groups:,} groups are shown, spread evenly.")
@@ -125,7 +124,7 @@ def _curves(number: int, site: Site) -> _Section:
     behind = [i for i, chart in enumerate(site.charts) if chart.beside]
     parts: list[Html] = []
     for category in CATEGORIES:
-        of = [i for i in front if site.charts[i].category == category]
+        of = [i for i in front if site.charts[i].info.category == category]
         if of:
             parts += [] if len(of) == len(front) else [tag("h3", category)]
             parts.append(_grid(number, of, site))

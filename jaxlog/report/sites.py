@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import polars as pl
 
+from jaxlog._format.keys import Keys
 from jaxlog._format.lines import EPISODE
 from jaxlog.events import Key
 from jaxlog.explore.groups import is_seed
 from jaxlog.explore.run_data import DEFAULT_CALLS, RunData
-from jaxlog.names import CATEGORIES
-from jaxlog.report.curves import Curve, Places, of_lane, spread_evenly, together
+from jaxlog.names import CATEGORIES, EPISODE_COUNT
+from jaxlog.report.curves import Curve, Places, diverged, of_lane, spread_evenly, together
 from jaxlog.report.html import brief
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
@@ -32,14 +33,6 @@ BESIDE = ("std", "min", "max")
 """Statistics that stand behind the others of their metric, where it has a mean."""
 
 
-class KeyOf(Protocol):
-    """What the name of a column means."""
-
-    def __call__(self, name: str, /, *, of_episodes: bool) -> Key:
-        """Of a line that has aggregates of episodes, or has none."""
-        ...
-
-
 @dataclass(frozen=True)
 class Group:
     """Lanes of a run that differ in nothing but their seed.
@@ -48,11 +41,13 @@ class Group:
       run: which run, counted from 0.
       name: what tells it from the others.
       lanes: their places in the run's `Places.lanes`.
+      unfinished: how far the run came, where it has not finished; else empty.
     """
 
     run: int
     name: str
     lanes: Sequence[int]
+    unfinished: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,22 +71,25 @@ class Chart:
 
     Attributes:
       key: its name on the lines.
-      category: one of `names.CATEGORIES`.
+      info: what it means.
       beside: whether it stands behind the others.
       groups: the curve of each group that has one, by the group's number.
       lanes: the curve of each lane that has one, by the lane's; lanes that are a group of their own
         have that group's.
       last: what each group's lanes had last, finite or not, by the group's number.
       odd: how many values are not finite.
+      left_out: how many values of single episodes are not in those that are finite, since they were
+        not.
     """
 
     key: str
-    category: str
-    beside: bool
+    info: Key
+    beside: bool = False
     groups: dict[int, Curve] = field(default_factory=dict)
     lanes: dict[int, Curve] = field(default_factory=dict)
     last: dict[int, np.ndarray] = field(default_factory=dict)
     odd: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,8 @@ class Site:
       lines: how many lines there are.
       num_lanes: how many lanes there are, in all runs.
       num_groups: how many groups there are.
-      notes: what a reader has to know about its lines, a sentence for each.
+      dead: the places of the lanes that have diverged, by run.
+      notes: what a reader has to know about the lines, a sentence for each.
     """
 
     name: str
@@ -118,7 +117,25 @@ class Site:
     lines: int
     num_lanes: int
     num_groups: int
+    dead: Mapping[int, frozenset[int]] = field(default_factory=dict)
     notes: Sequence[str] = ()
+
+    def alive(self, number: int) -> int:
+        """How many lanes of a group have not diverged: all their metrics ended finite."""
+        group = self.groups[number]
+        return len(group.lanes) - len(
+            self.dead.get(group.run, frozenset()).intersection(group.lanes)
+        )
+
+    def is_dead(self, lane: LaneOf) -> bool:
+        """Whether a lane has diverged."""
+        return lane.place in self.dead.get(self.groups[lane.group].run, ())
+
+
+class _Meanings(Protocol):
+    """What the name of a column means."""
+
+    def __getitem__(self, name: str, /) -> Key: ...
 
 
 class _Logged(NamedTuple):
@@ -127,24 +144,30 @@ class _Logged(NamedTuple):
     Attributes:
       frame: a row per step and lane.
       labels: which of its columns are labels.
+      keys: what the others mean.
       lines: how many lines there are in the file.
       notes: what a reader has to know about them.
     """
 
     frame: pl.DataFrame
     labels: Sequence[str]
+    keys: _Meanings
     lines: int
     notes: Sequence[str] = ()
 
 
-def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[Site]:
+def sites(
+    runs: Sequence[RunData], names: Sequence[str], unfinished: Sequence[str] | None = None
+) -> list[Site]:
     """The call sites of some runs; then episodes of single environments, and evaluations.
 
     Args:
       runs: what they logged.
       names: what they are called.
-      key_of: tells what a column is of.
+      unfinished: of each run, how far it came, where it has not finished; else empty. None stands
+        for runs that all have finished.
     """
+    unfinished = unfinished or [""] * len(runs)
     calls = {call for run in runs for call in run.calls}
     usual = [call for call in DEFAULT_CALLS if call in calls]
     found = []
@@ -153,37 +176,43 @@ def sites(runs: Sequence[RunData], names: Sequence[str], key_of: KeyOf) -> list[
             _metrics(run, name, call) if call in run.calls else None
             for run, name in zip(runs, names, strict=True)
         ]
-        found.append(_site(call, logged, names, key_of))
+        found.append(_site(call, logged, names, unfinished))
     for name, logged in (
         ("episodes", [_episodes(run) for run in runs]),
         ("evaluations", [_evaluations(run) for run in runs]),
     ):
         if any(one is not None for one in logged):
-            found.append(_site(name, logged, names, _key_of_summary))
+            found.append(_site(name, logged, names, unfinished))
     return found
 
 
 def _metrics(run: RunData, name: str, call: str) -> _Logged:
     """Those of a call, a row per lane and step, as plots and comparisons take them."""
+    calls = run.info.get("calls")
+    described = calls.get(call) if isinstance(calls, Mapping) else None
     placed = run._placed(call)
+    keys = Keys(described, of_episodes=EPISODE_COUNT in placed.frame.columns)
     notes = tuple(f"{brief(name)}: {words}." for words in placed.words())
-    return _Logged(placed.frame, placed.labels, len(run.metrics_of(call)), notes)
+    return _Logged(placed.frame, placed.labels, keys, len(run.metrics_of(call)), notes)
 
 
 def _episodes(run: RunData) -> _Logged | None:
     """Those of a single environment: sampled ones are no curve."""
     frame = run.episodes.filter(pl.col("name") == EPISODE)
-    return _Logged(frame, run.labels_of_episodes(), len(frame)) if len(frame) else None
+    labels = run.labels_of_episodes()
+    return _Logged(frame, labels, _Summary(), len(frame)) if len(frame) else None
 
 
 def _evaluations(run: RunData) -> _Logged | None:
     frame = run.evaluations.with_columns(lane=pl.lit(0))
-    return _Logged(frame, (), len(frame)) if len(frame) else None
+    return _Logged(frame, (), _Summary(), len(frame)) if len(frame) else None
 
 
-def _key_of_summary(key: str, /, *, of_episodes: bool) -> Key:
-    del of_episodes
-    return Key(CATEGORY_OF_SUMMARY.get(key, "other"), key, "")
+class _Summary:
+    """What the values of a summary mean: each is one of its own."""
+
+    def __getitem__(self, name: str) -> Key:
+        return Key(CATEGORY_OF_SUMMARY.get(name, "other"), name, "")
 
 
 def thinned(found: Sequence[Site]) -> None:
@@ -197,13 +226,18 @@ def thinned(found: Sequence[Site]) -> None:
                 of[number] = curve.thinned(most)
 
 
-def _site(call: str, logged: Sequence[_Logged | None], names: Sequence[str], key_of: KeyOf) -> Site:
+def _site(
+    call: str,
+    logged: Sequence[_Logged | None],
+    names: Sequence[str],
+    unfinished: Sequence[str],
+) -> Site:
     places = [None if one is None else Places(one.frame) for one in logged]
     every: list[tuple[Group, list[str]]] = []
     for number, (one, place) in enumerate(zip(logged, places, strict=True)):
         if one is not None and place is not None and len(one.frame):
             prefix = names[number] if len(logged) > 1 else ""
-            every += _groups(number, one, place, prefix)
+            every += _groups(number, one, place, prefix, unfinished[number])
     present = [one.frame for one in logged if one is not None]
     columns = {name for frame in present for name, kind in frame.schema.items() if _is_number(kind)}
     room = max(8, CURVES // max(1, len(columns)))
@@ -216,15 +250,15 @@ def _site(call: str, logged: Sequence[_Logged | None], names: Sequence[str], key
     lanes = [lanes[i] for i in spread_evenly(len(lanes), min(room, MOST_LANES))]
     chosen = [group for group, _ in groups]
     charts: dict[str, Chart] = {}
+    dead: dict[int, frozenset[int]] = {}
     for number, (one, place) in enumerate(zip(logged, places, strict=True)):
         if one is not None and place is not None:
             of_run = {i: group for i, group in enumerate(chosen) if group.run == number}
-            _add(charts, one, place, of_run, lanes, key_of)
-    means = {key.removesuffix("_mean") for key in charts if key.endswith("_mean")}
+            dead[number] = _add(charts, one, place, of_run, lanes)
+    means = {chart.info.stem for chart in charts.values() if chart.info.statistic == "mean"}
     for chart in charts.values():
-        stem, _, statistic = chart.key.rpartition("_")
-        chart.beside = statistic in BESIDE and stem in means
-    ranked = sorted(charts.values(), key=lambda chart: CATEGORIES.index(chart.category))
+        chart.beside = chart.info.statistic in BESIDE and chart.info.stem in means
+    ranked = sorted(charts.values(), key=lambda chart: CATEGORIES.index(chart.info.category))
     return Site(
         call,
         places,
@@ -234,6 +268,7 @@ def _site(call: str, logged: Sequence[_Logged | None], names: Sequence[str], key
         lines=sum(one.lines for one in logged if one is not None),
         num_lanes=sum(len(place.lanes) for place in places if place is not None),
         num_groups=len(every),
+        dead=dead,
         notes=[note for one in logged if one is not None for note in one.notes],
     )
 
@@ -243,7 +278,7 @@ def _is_number(kind: pl.DataType) -> bool:
 
 
 def _groups(
-    run: int, logged: _Logged, places: Places, prefix: str
+    run: int, logged: _Logged, places: Places, prefix: str, unfinished: str
 ) -> list[tuple[Group, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
     frame, labels = logged.frame, logged.labels
@@ -262,9 +297,13 @@ def _groups(
         of[0].append(place)
         of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
     return [
-        (Group(run, brief(name or ("all lanes" if len(own) > 1 else own[0])), lanes), own)
+        (Group(run, brief(name or _unnamed(own)), lanes, unfinished), own)
         for name, (lanes, own) in found.items()
     ]
+
+
+def _unnamed(lanes: Sequence[str]) -> str:
+    return "all lanes" if len(lanes) > 1 else lanes[0]
 
 
 def _named(labels: Mapping[str, Any]) -> str:
@@ -280,24 +319,29 @@ def _add(
     places: Places,
     groups: Mapping[int, Group],
     lanes: Sequence[LaneOf],
-    key_of: KeyOf,
-) -> None:
-    """Adds what one run logged."""
-    frame, labels = logged.frame, logged.labels
+) -> frozenset[int]:
+    """Adds what one run logged; the places of its lanes that have diverged."""
+    frame, labels, keys = logged.frame, logged.labels, logged.keys
     fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
-    of_episodes = "episode_count" in frame.columns
-    for name, kind in frame.schema.items():
-        if name in fields or not _is_number(kind):
-            continue
+    columns = [name for name, kind in frame.schema.items() if _is_number(kind)]
+    infos = {name: keys[name] for name in columns if name not in fields}
+    counts = {info.stem: name for name, info in infos.items() if info.statistic == "nonfinite"}
+    dead = np.zeros(len(places.lanes), bool)
+    for name, info in infos.items():
         values, there = places.values(frame[name])
         if not there.any():
             continue
-        key = key_of(name, of_episodes=of_episodes)
-        chart = charts.setdefault(name, Chart(name, key.category, beside=False))
-        chart.odd += int((there & ~np.isfinite(values)).sum())
+        chart = charts.setdefault(name, Chart(name, info))
+        odd = there & ~np.isfinite(values)
+        chart.odd += int(odd.sum())
+        if odd.any():
+            dead |= diverged(values, there)[:, -1]
+        if info.stem in counts and info.kind == "statistic":
+            left_out, counted = places.values(frame[counts[info.stem]])
+            chart.left_out += int(left_out[counted & there & ~odd].sum())
         for number, group in groups.items():
             rows = np.array(group.lanes)
-            curve = together(values[rows], there[rows], key.statistic)
+            curve = together(values[rows], there[rows], info.statistic)
             if len(curve.at):
                 chart.groups[number] = curve
                 chart.last[number] = _last(values[rows], there[rows])
@@ -306,6 +350,7 @@ def _add(
                 curve = of_lane(values[lane.place], there[lane.place])
                 if len(curve.at):
                     chart.lanes[number] = curve
+    return frozenset(np.flatnonzero(dead).tolist())
 
 
 def _last(values: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jaxlog._format.health import Health
 from jaxlog.report.html import Html, brief, tag
 
 _LONGEST = 2_000
@@ -19,19 +20,28 @@ class Summary:
       name: what it is called.
       status: a word: `finished`, `killed`.
       said: the same in words.
-      health: what is wrong with what it logged, in words; empty where nothing is.
+      health: what is wrong with what it logged.
       facts: names and values, in rows; the third is whether it is bad news.
     """
 
     name: str
     status: str
     said: str
-    health: str
+    health: Health
     facts: Sequence[tuple[str, str, bool]]
+
+    @property
+    def unfinished(self) -> str:
+        """How far the run came, where it has not finished; else empty."""
+        how_far = self.health.unfinished
+        if how_far:
+            return how_far if how_far.startswith(self.status) else f"{self.status}: {how_far}"
+        return {"running": "still running", "unknown": "status unknown"}.get(self.status, "")
 
 
 def summarised(summary: Summary, *, is_open: bool) -> Html:
     """A summary that opens and closes."""
+    health = summary.health
     said = {"class_": f"status {summary.status}", "title": brief(summary.said)}
     rows = [
         tag(
@@ -50,7 +60,7 @@ def summarised(summary: Summary, *, is_open: bool) -> Html:
             tag("bdi", brief(summary.name), class_="name"),
             " ",
             tag("span", summary.status, **said),
-            tag("span", summary.health, class_="status failed") if summary.health else "",
+            tag("span", str(health), class_="status failed", title=health.why) if health else "",
         ),
         tag("dl", *rows),
         class_="run",
