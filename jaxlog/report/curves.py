@@ -64,11 +64,14 @@ class Places:
       env_steps: the environment steps taken by then, NaN where not known; None where they never
         are.
       seconds: when each step was logged, after the first.
+      logged: where there is a line, by lane and step.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
         self.lanes, self._lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
         self.steps, self._step = np.unique(frame["step"].to_numpy(), return_inverse=True)
+        self.logged = np.zeros((len(self.lanes), len(self.steps)), bool)
+        self.logged[self._lane, self._step] = True
         self.seconds = self._by_step(frame["timestamp"])
         self.seconds -= self.seconds.min(initial=np.inf) if len(self.seconds) else 0.0
         known = "env_step" in frame.columns and frame["env_step"].null_count() < len(frame)

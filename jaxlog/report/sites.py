@@ -331,6 +331,8 @@ def _add(
         values, there = places.values(frame[name])
         if not there.any():
             continue
+        if info.statistic == "nonfinite":  # a line on which there were none does not have it
+            values, there = np.where(there, values, 0.0), places.logged
         chart = charts.setdefault(name, Chart(name, info))
         odd = there & ~np.isfinite(values)
         chart.odd += int(odd.sum())
