@@ -154,8 +154,8 @@ def test_texts_of_users_are_texts(tmp_path: Path) -> None:
     assert [tag for tag, _ in page.tags].count("script") == 2
     images = [attributes for tag, attributes in page.tags if tag == "img"]
     assert [set(attributes) for attributes in images] == [{"src", "alt", "decoding"}]
-    # In a line of facts control characters are shown, and white space is one space.
-    shown = KNOWN_AT_ALL.replace("\u2028", " ")
+    # In a line of facts control and format characters are shown, and white space is one space.
+    shown = KNOWN_AT_ALL.replace("\u2028", " ").replace("\u202e", "\ufffd")
     assert f"|{shown}|" in page.words()
     (site,) = page.data()
     assert site["charts"][0]["key"] == HOSTILE
