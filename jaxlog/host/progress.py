@@ -15,6 +15,7 @@ from jaxlog.events import RunInfo
 from jaxlog.host.directory import Directory
 from jaxlog.host.facts import iso, session
 from jaxlog.host.lane_identity import LaneTable
+from jaxlog.host.outage import waited_out
 from jaxlog.host.single import SingleEnvironment
 
 LANE_LABELS = "lane_labels"
@@ -158,7 +159,7 @@ class Progress:
             del facts[LANE_LABELS]
         mark = {"mark": number, "time": iso(time.time()), **facts, "sinks": positions}
         try:
-            directory.add_mark(mark)
+            waited_out(lambda: directory.add_mark(mark))
         except OSError as error:
             _log.warning(
                 "jaxlog: run %s: its state could not be kept, and a run that goes on from it will "

@@ -26,6 +26,7 @@ from jaxlog.host.directory import RUN_FILE, Directory
 from jaxlog.host.facts import account, iso, loss, status, text
 from jaxlog.host.given import checked_step, metrics_event
 from jaxlog.host.logged import Logged
+from jaxlog.host.outage import waited_out
 from jaxlog.host.progress import LANE_LABELS, Positions, Progress, State, nowhere
 from jaxlog.host.redaction import redacted
 from jaxlog.host.replays import Replays
@@ -490,7 +491,7 @@ class Run:
             if error is not None:
                 self._facts["error"] = redacted(text(f"{type(error).__name__}: {error}"))
             try:
-                self._save(last=True)
+                waited_out(lambda: self._save(last=True))
             except OSError as failed:
                 _log.warning("jaxlog: %s could not be written: %s", RUN_FILE, failed)
         if self._directory is not None:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from types import CodeType, FrameType
 from typing import Any, Literal, Protocol
 
+from jaxlog._say import log as _log
+
 HEARD_WITHIN = 0.1
 """Seconds in which the main thread hears of Ctrl-C, unless it is in a compiled program."""
 TERMINATED_WITHIN = 10.0
@@ -42,6 +44,7 @@ class Interruptible(Protocol):
         """Ends, since the process will; waits no longer for that."""
 
 
+_said: list[Exception] = []  # why signals are not watched
 _runs: list[Interruptible] = []
 _leaving: set[CodeType] = set()
 _lock = threading.Lock()
@@ -63,8 +66,18 @@ def watch(run: Interruptible, leaving: CodeType) -> None:
         _runs.append(run)
         _leaving.add(leaving)
         if _watch is None and threading.current_thread() is threading.main_thread():
-            with contextlib.suppress(ValueError):  # an interpreter that gets no signals
+            try:
                 _watch = _Watch()
+            except ValueError:  # an interpreter that gets no signals
+                pass
+            except (RuntimeError, OSError, MemoryError) as error:  # no thread, no descriptors
+                if not _said:
+                    _said.append(error)
+                    _log.warning(
+                        "jaxlog: signals are not watched: %s. Ctrl-C and SIGTERM do what they do "
+                        "without jaxlog: what has not been written then may be lost. Said once.",
+                        error,
+                    )
 
 
 def unwatch(run: Interruptible) -> None:
@@ -107,10 +120,25 @@ class _Watch:
 
     def __init__(self) -> None:
         self.heard = 0.0  # when Python last did
-        self._reads, self._writes = socket.socketpair()
-        self._writes.setblocking(False)
-        self._before = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
         self._handlers: dict[int, tuple[Any, int | None]] = {}
+        self._reads, self._writes = socket.socketpair()
+        try:
+            self._writes.setblocking(False)
+            self._before = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
+        except BaseException:
+            self._reads.close()
+            self._writes.close()
+            raise
+        try:
+            self._install()
+            thread = threading.Thread(target=self._listen, name="jaxlog-signals", daemon=True)
+            thread.start()
+        except BaseException:  # the system has no thread left
+            self.abandon()
+            raise
+
+    def _install(self) -> None:
+        """Puts its handlers in the place of Python's defaults."""
         for number, default, handler in (
             (signal.SIGINT, signal.default_int_handler, _handle_interrupt),
             (signal.SIGTERM, signal.SIG_DFL, _handle_termination),
@@ -121,8 +149,6 @@ class _Watch:
             if signal.getsignal(number) == default and known:
                 before = signal.signal(number, handler)
                 self._handlers[number] = before, _of_the_system(number)
-        self._thread = threading.Thread(target=self._listen, name="jaxlog-signals", daemon=True)
-        self._thread.start()
 
     def end(self) -> None:
         """Puts back what was there before."""
@@ -143,7 +169,7 @@ class _Watch:
                 signal.signal(number, handler)
 
     def abandon(self) -> None:
-        """Undoes all in the child of a fork: the sockets are the parent's, too."""
+        """Undoes all, where no thread listens: in the child of a fork, say."""
         self.restore()
         self._reads.close()
         self._writes.close()
@@ -184,9 +210,14 @@ class _Watch:
             )
             for run in list(_runs)
         ]
+        started = []
         for thread in threads:
-            thread.start()
-        for thread in threads:
+            try:
+                thread.start()
+                started.append(thread)
+            except (RuntimeError, MemoryError):  # the system has no thread left
+                thread.run()
+        for thread in started:
             thread.join(TERMINATED_WITHIN + 1)
         if ends:
             _end_process()

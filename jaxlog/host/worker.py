@@ -27,6 +27,7 @@ from jaxlog.events import (
 )
 from jaxlog.host.decode import in_order
 from jaxlog.host.lane_identity import LaneTable
+from jaxlog.host.outage import is_outage
 from jaxlog.schema import Delivery
 from jaxlog.sinks.sink import Sink
 
@@ -42,6 +43,8 @@ RETRY_DELAYS = (0.05, 0.5)
 """Seconds to wait before what a sink failed to do is tried again."""
 OUTAGE_DELAYS = (1.0, 2.0, 4.0, 8.0, 15.0)
 """And then, where nothing else can be done meanwhile: the disk is full, or not there."""
+SHORT_OUTAGE = 3
+"""How many of these are waited for where a run opens or closes, and the program waits too."""
 PATIENCE = 30.0
 """Seconds for which a run may wait, all in all, before it tries to write one event again."""
 MAX_FAILURES = 3
@@ -139,6 +142,7 @@ class Worker:
         self._said = False
         self._patience = PATIENCE
         self._off = False
+        self._gave_up = False  # on an outage, while the run was closed
         self._hangs = False
         self._closing = False
         self._asked = 0  # questions in the queue
@@ -146,7 +150,14 @@ class Worker:
         self._ended = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._work, name=f"jaxlog-{self.kind}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:  # the system has no thread left
+            self.errors["start its thread"] = error
+            with self._changed:
+                self._switch_off(f"its thread could not be started: {error}")
+            self._opened.set()
+            self._ended.set()
 
     @property
     def account(self) -> Account:
@@ -231,7 +242,7 @@ class Worker:
 
     def _work(self) -> None:
         try:
-            opened = self._try("open", self.sink.open, self._info, delays=RETRY_DELAYS)
+            opened = self._try("open", self.sink.open, self._info)
             if not opened:
                 with self._changed:
                     self._switch_off("it did not open")
@@ -248,7 +259,7 @@ class Worker:
                     if self._closing and not self._queue:
                         break
             if opened:
-                closed = self._try("close", self.sink.close, delays=())
+                closed = self._try("close", self.sink.close)
                 self._count_as_written(all_of_it=closed)
         finally:
             self._opened.set()
@@ -273,11 +284,11 @@ class Worker:
         return batch, size, None
 
     def _answer(self, question: Question) -> None:
+        def position() -> None:
+            question.position = dict(self.sink.position())
+
         if self._flush():
-            try:
-                question.position = dict(self.sink.position())
-            except Exception as error:
-                self._mention("tell its position", error)
+            self._try("tell its position", position)
         question.answered.set()
 
     def _in_haste(self) -> bool:
@@ -293,7 +304,7 @@ class Worker:
             self._flush()
 
     def _flush(self) -> bool:
-        done = self._try("flush", self.sink.flush, delays=(*RETRY_DELAYS, *OUTAGE_DELAYS))
+        done = self._try("flush", self.sink.flush, patient=True)
         self._count_as_written(all_of_it=done)
         return done
 
@@ -356,46 +367,61 @@ class Worker:
         self.steps[name] = max(step, self.steps.get(name, 0))
 
     def _try(
-        self,
-        what: str,
-        method: Callable[..., None],
-        *arguments: Any,
-        delays: tuple[float, ...] | None = None,
+        self, what: str, method: Callable[..., None], *arguments: Any, patient: bool = False
     ) -> bool:
         """Calls a method of the sink, again if need be; whether it did what it should.
 
-        Without `delays`, for one event of many, it is patient only as long as `PATIENCE` lasts:
-        what fails now and then must not hold up the rest.
+        What fails because the disk, descriptors or a network are out is tried for half a minute,
+        and everything else three times; but one event of many only as long as `PATIENCE` lasts:
+        what fails now and then must not hold up the rest. `close` is called once.
+
+        Args:
+          what: it is to do.
+          method: of the sink.
+          *arguments: of the method.
+          patient: whether it is tried for half a minute, whatever it raises.
         """
-        for delay in (*(RETRY_DELAYS if delays is None else delays), None):
+        of_many = what.startswith("write")
+        delays = [*RETRY_DELAYS, *OUTAGE_DELAYS] if what != "close" else []
+        spent = 0.0
+        for number, delay in enumerate([*delays, None]):
             if self._off and what != "close":
                 return False
             self._moves += 1
             try:
                 method(*arguments)
             except BaseException as error:  # SystemExit too: Rich raises it for a closed pipe
-                if delays is None and delay is not None:
+                waits = number - len(RETRY_DELAYS)  # so often it has waited for an outage to end
+                short = waits < SHORT_OUTAGE and not self._gave_up
+                if is_outage(error):
+                    waits_on = short or not (self._closing or what == "open")
+                else:
+                    waits_on = patient and not self._closing
+                gives_up = waits >= 0 and not waits_on
+                if gives_up and self._closing and is_outage(error):
+                    self._gave_up = True
+                if of_many and delay is not None:
                     self._patience -= delay
-                hurried = delays is None and self._patience < 0
-                if delay in OUTAGE_DELAYS:
-                    self._say_once(f"cannot {what}, and tries again: {error!r}", error)
-                    hurried = self._closing
-                if delay is None or hurried:
+                    spent += delay if waits >= 0 else 0.0
+                    gives_up |= self._patience < 0
+                if delay is None or gives_up:
                     self._mention(what, error)
-                    self._failed_in_a_row[what] += 1
+                    self._failed_in_a_row[what] += what != "tell its position"
                     if self._failed_in_a_row[what] >= MAX_FAILURES:
                         with self._changed:
                             self._switch_off(f"it failed {MAX_FAILURES} times in a row")
                     return False
-                self._pause(delay)
+                if waits >= 0:
+                    self._say_once(f"cannot {what}, and tries again: {error!r}", error)
+                self._pause(delay, short=short)
             else:
                 self._failed_in_a_row[what] = 0
+                self._patience += spent  # an outage is over, and was none of the sink's faults
                 return True
         return False
 
-    def _pause(self, seconds: float) -> None:
+    def _pause(self, seconds: float, *, short: bool) -> None:
         """Waits before something is tried again; not long where the run is to be closed."""
-        short = seconds in RETRY_DELAYS
         with self._changed:
             self._changed.wait_for(lambda: self._off or (self._closing and not short), seconds)
 

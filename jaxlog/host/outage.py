@@ -1,0 +1,45 @@
+"""A short outage, of a disk, of descriptors or of a network: what tells it, and waiting it out."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable, Sequence
+
+ERRORS = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM,
+        errno.EAGAIN, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT, errno.ENETUNREACH,
+        errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ECONNRESET,
+    }
+)  # fmt: skip
+"""What the system says while one lasts."""
+DELAYS = (0.05, 0.5, 1.0, 2.0)
+"""Seconds to wait before what failed in one is tried again, where the program waits too."""
+
+
+def is_outage(error: BaseException | None) -> bool:
+    """Whether the system says so: by an error, or by what it was raised from."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, OSError) and error.errno in ERRORS:
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def waited_out(function: Callable[[], None], delays: Sequence[float] | None = None) -> None:
+    """Calls a function, again where it fails in an outage.
+
+    Raises:
+      Exception: what it raised at last.
+    """
+    for delay in DELAYS if delays is None else delays:
+        try:
+            return function()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+        time.sleep(delay)
+    return function()
