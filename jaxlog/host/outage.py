@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections.abc import Callable, Sequence
+from time import sleep
 
 ERRORS = frozenset(
     {
@@ -41,5 +41,5 @@ def waited_out(function: Callable[[], None], delays: Sequence[float] | None = No
         except Exception as error:
             if not is_outage(error):
                 raise
-        time.sleep(delay)
+        sleep(delay)
     return function()

@@ -94,6 +94,7 @@ def test_it_ends_with_a_run_that_is_killed(writer: subprocess.Popen[str], tmp_pa
         assert err == f"jaxlog: {tmp_path / 'run'}: {said}\n"
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_ctrl_c_and_a_closed_pipe_end_it_quietly(
     writer: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -391,6 +391,7 @@ def test_lanes_may_differ_from_call_to_call(make_logger: MakeLogger) -> None:
     assert [len(event.lanes) for event in run.sink("memory").metrics] == [2, 4, 2, 1]
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_while_it_is_waited_for_closes_the_run(
     make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -410,6 +411,7 @@ def test_an_interrupt_while_it_is_waited_for_closes_the_run(
         pass
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupt_while_a_sink_closes_lets_the_others_close(
     make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

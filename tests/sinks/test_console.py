@@ -186,6 +186,7 @@ def _split(text: str, *marks: str) -> list[str]:
     return [*parts, text]
 
 
+@pytest.mark.usefixtures("interrupts")
 def test_signals_leave_a_terminal_in_order() -> None:
     sent: list[int] = []
 
