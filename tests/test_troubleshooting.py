@@ -37,6 +37,7 @@ LETTERS = 15
 TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "tell", "say"}
 """The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
 TOLD_BY = {
+    "_format/run_file.py": {"newer_format"},
     "cli/runs.py": {"said"},
     "explore/comparing.py": {"_notes"},
     "explore/places.py": {"words"},
