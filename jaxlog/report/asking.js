@@ -186,9 +186,8 @@ for (const site of sites) {
     site.entries.set("g" + i, { run, name, beside, lanes, colour: i, shown });
   });
   const several = site.groups.length > 1 && site.lanes.length > COLOURS;
-  site.lanes.forEach(({ group, name, dead }, i) => {
+  site.lanes.forEach(({ group, name, beside }, i) => {
     const { run, lanes } = site.groups[group];
-    const beside = dead ? ["diverged"] : [];
     // Lanes of many groups have their group's colour: no palette tells dozens apart.
     const colour = several ? group : i;
     site.entries.set("l" + i, { run, name, beside, lanes: 1, colour, shown: (byLane) => byLane && lanes > 1 });

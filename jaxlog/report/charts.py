@@ -15,7 +15,7 @@ from jaxlog._format.across_lanes import across_lanes
 from jaxlog.render.markup import number as coordinate
 from jaxlog.report.curves import Curve, limits, spread_evenly
 from jaxlog.report.html import Html, brief, joined, tag
-from jaxlog.report.sites import Chart, Places, Site
+from jaxlog.report.sites import Chart, LaneOf, Places, Site
 from jaxlog.sinks.console import values as console
 
 WIDTH, HEIGHT = 360, 190
@@ -210,6 +210,12 @@ def beside(site: Site, number: int) -> Sequence[str]:
     else:
         count = f"{lanes} lanes" if alive == lanes else f"{alive} of {lanes} lanes alive"
     return [words for words in (count, group.unfinished) if words]
+
+
+def beside_lane(site: Site, lane: LaneOf) -> Sequence[str]:
+    """What the legend says beside the name of a lane: that it has diverged, and how far it came."""
+    diverged = "diverged" if site.is_dead(lane) else ""
+    return [words for words in (diverged, site.groups[lane.group].unfinished) if words]
 
 
 def without_script(site: Site) -> Html:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog.report.charts import beside
+from jaxlog.report.charts import beside, beside_lane
 from jaxlog.report.curves import Curve
 from jaxlog.report.html import brief
 from jaxlog.report.sites import Site
@@ -34,7 +34,7 @@ def _site(site: Site) -> dict[str, Any]:
             for number, group in enumerate(site.groups)
         ],
         "lanes": [
-            {"group": lane.group, "name": lane.name, "dead": site.is_dead(lane)}
+            {"group": lane.group, "name": lane.name, "beside": beside_lane(site, lane)}
             for lane in site.lanes
         ],
         "charts": [

@@ -103,6 +103,10 @@ def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None
         "sac-0.1": ["3 of 8 lanes alive"],
         "sac-1.0": ["7 of 8 lanes alive", "failed: 70 of 100 updates"],
     }
+    lanes = {lane["name"]: lane["beside"] for lane in site["lanes"]}
+    assert lanes["ppo-1.0 · seed 0"] == []
+    assert lanes["ppo-1.0 · seed 1"] == ["diverged"]
+    assert lanes["sac-1.0 · seed 2"] == ["diverged", "failed: 70 of 100 updates"]
     words = Parsed(page.read_text("utf-8")).words()
     for said in (
         "| · 3 of 8 lanes alive|",
