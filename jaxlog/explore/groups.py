@@ -126,7 +126,11 @@ def values_of(
         others.add(called[name])
         columns.append(column.alias(called[name]))
     axes = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
-    told = pl.DataFrame([*axes, *columns, frame[metric].cast(pl.Float64).alias(VALUE)])
+    statistic = _statistic(metric, runs, places, chosen)
+    values = frame[metric].cast(pl.Float64).alias(VALUE)
+    if statistic == "nonfinite":  # its key is left out where there were none
+        values = values.fill_null(0.0)
+    told = pl.DataFrame([*axes, *columns, values])
     count = count_column(metric, frame.columns)
     left_out = pl.lit(0) if count is None else frame[count].fill_null(0)
     told = told.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
@@ -135,7 +139,7 @@ def values_of(
         told,
         tuple(called[n] for n in names),
         tuple(called[n] for n in extra),
-        _statistic(metric, runs, places, chosen),
+        statistic,
         frozenset(name for name, run in runs.items() if run.is_unfinished),
         _brief(notes),
     )
