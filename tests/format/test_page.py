@@ -24,8 +24,10 @@ def test_it_names_every_field_of_a_line() -> None:
 
 def test_it_names_every_field_of_run_json(make_logger: MakeLogger, tmp_path: Path) -> None:
     logger = make_logger(1, sinks=[{"kind": "jsonl"}])
-    with logger.open(tmp_path) as run:
+    with logger.open(tmp_path, config={"clip": math.inf}) as run:
         run.log({"loss": math.nan}, step=0)
+        for seed in range(2):
+            jaxlog.log(logger, jnp.int32(0), {"loss": 1.0}, labels={"seed": seed})
         state = run.state()
     try:
         with logger.open(tmp_path, if_exists="resume", state=state) as run:
@@ -34,7 +36,8 @@ def test_it_names_every_field_of_run_json(make_logger: MakeLogger, tmp_path: Pat
     except RuntimeError:
         pass
     facts = json.loads((tmp_path / "run.json").read_text())
-    assert not set(facts) - NAMED
+    assert set(facts) - NAMED == set()
+    assert {"nonfinite", "lane_labels"} <= set(facts)
     assert not {field for call in facts["health"].values() for field in call} - NAMED
     keys = facts["calls"]["eval"]["keys"]["loss"]
     assert not set(keys) - NAMED
