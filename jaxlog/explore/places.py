@@ -123,18 +123,18 @@ def _one_row_each(frame: pl.DataFrame, labels: Sequence[str]) -> tuple[pl.DataFr
     values = [name for name in frame.columns if name not in others]
     group = frame.select(pl.struct("lane", "step").rank("dense").cast(pl.Int64) - 1)
     group = group.to_series().to_numpy()
-    order = np.argsort(group, kind="stable")
-    begins = np.flatnonzero(np.diff(group[order], prepend=-1))
-    turn = np.empty_like(order)
-    turn[order] = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
     has = np.stack([frame[name].is_not_null().to_numpy() for name in frame.columns], axis=1)
     is_value = np.array([name in values for name in frame.columns])
+    order = np.argsort(group, kind="stable")
+    first_lines = order[_begins(group[order])]
+    order = _from_the_last_pass(order, group, has & is_value)
+    replaced = len(group) - len(order)
+    begins = _begins(group[order])
+    turn = np.arange(len(order)) - np.repeat(begins, np.diff(begins, append=len(order)))
     picked = np.full((len(begins), len(frame.columns)), len(frame))  # from which row; none yet
     lines = np.zeros(len(begins), np.int64)
-    replaced = 0
     by_turn = np.argsort(turn, kind="stable")
-    ends = np.flatnonzero(np.diff(turn[by_turn], append=len(turn)))
-    for rows in np.split(by_turn, ends[:-1] + 1):
+    for rows in np.split(order[by_turn], _begins(turn[by_turn])[1:]):
         places = group[rows]
         again = ((picked[places] < len(frame)) & has[rows] & is_value).any(axis=1)
         replaced += int(lines[places[again]].sum())
@@ -142,10 +142,35 @@ def _one_row_each(frame: pl.DataFrame, labels: Sequence[str]) -> tuple[pl.DataFr
         picked[places[again]] = len(frame)
         picked[places] = np.where(has[rows], rows[:, None], picked[places])
         lines[places] += 1
-    picked = picked[np.argsort(order[begins])]  # as the lines come
+    picked = picked[np.argsort(first_lines)]  # as the lines come
     with_none = frame.clear(1)
     columns = [
         pl.concat([frame[name], with_none[name]]).gather(rows)
         for name, rows in zip(frame.columns, picked.T, strict=True)
     ]
     return pl.DataFrame(columns), replaced
+
+
+def _begins(numbers: np.ndarray) -> np.ndarray:
+    """Where each stretch of equal numbers begins."""
+    return np.flatnonzero(np.diff(numbers, prepend=-1))
+
+
+def _from_the_last_pass(order: np.ndarray, group: np.ndarray, has: np.ndarray) -> np.ndarray:
+    """Rows by group, without those before a row that replaces the row before it.
+
+    Such a row replaces all before it, since what a group has by then is of one pass. This is what
+    mostly happens, and it takes no loop over the rows of a group.
+
+    Args:
+      order: the rows, by group, in the order of their lines.
+      group: of each row.
+      has: of each row, which values it has.
+    """
+    ordered, groups = has[order], group[order]
+    again = np.zeros(len(order), bool)
+    again[1:] = (ordered[1:] & ordered[:-1]).any(axis=1) & (groups[1:] == groups[:-1])
+    begins = _begins(groups)
+    last = np.maximum.reduceat(np.where(again, np.arange(len(order)), 0), begins)
+    start = np.repeat(np.maximum(last, begins), np.diff(begins, append=len(order)))
+    return order[np.arange(len(order)) >= start]

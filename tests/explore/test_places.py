@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog.events import Lane, MetricsEvent
+from jaxlog.explore.columns import Table
+from jaxlog.explore.places import places_of
 from tests.explore.files import metrics, write
 
 NAN = float("nan")
@@ -161,3 +166,40 @@ def test_lines_without_a_label_are_of_the_lane_that_has_it(tmp_path: Path) -> No
 def test_many_lines_of_one_step(tmp_path: Path) -> None:
     run = read(tmp_path, *(line(0, {"x": float(i)}) for i in range(2000)))
     assert said(run, REPLACED.format(1999))["x"].tolist() == [[1999.0]]
+
+
+def one_by_one(lines: list[set[str]]) -> tuple[dict[str, int], int]:
+    """Which line each metric of a place is of, and how many were replaced: a line at a time."""
+    found: dict[str, int] = {}
+    merged = replaced = 0
+    for number, keys in enumerate(lines):
+        if keys & set(found):
+            found, replaced, merged = {}, replaced + merged, 0
+        found |= dict.fromkeys(keys, number)
+        merged += 1
+    return found, replaced
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sets(st.sampled_from("abc"), max_size=2)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_it_is_what_a_line_at_a_time_gives(lines: list[tuple[int, set[str]]]) -> None:
+    rows = [
+        {"lane": 0, "step": step} | {key: float(i) if key in keys else None for key in "abc"}
+        for i, (step, keys) in enumerate(lines)
+    ]
+    schema = {"lane": pl.Int64} | {"step": pl.Int64} | dict.fromkeys("abc", pl.Float64)
+    placed = places_of(Table(pl.DataFrame(rows, schema=schema)))
+    total = 0
+    for row in placed.frame.iter_rows(named=True):
+        of = [(i, keys) for i, (step, keys) in enumerate(lines) if step == row["step"]]
+        expected, replaced = one_by_one([keys for _, keys in of])
+        total += replaced
+        numbers = {key: float(of[place][0]) for key, place in expected.items()}
+        assert {key: row[key] for key in "abc" if row[key] is not None} == numbers
+    assert placed.replaced == total
+    assert placed.frame["step"].to_list() == list(dict.fromkeys(step for step, _ in lines))
