@@ -370,3 +370,20 @@ def test_a_mask_that_comes_or_goes_is_refused(make_logger: MakeLogger) -> None:
         jaxlog.window_step(logger, with_mask, 0, {"loss": 0.0})
     with pytest.raises(ValueError, match="these differ: where"):
         jaxlog.window_step(logger, without, 0, {"loss": 0.0}, where=where)
+
+
+@pytest.mark.parametrize("value", [0.3, -7.7, 1234.5, 3e-7])
+def test_a_quantile_is_between_the_least_and_the_most(
+    value: float, make_logger: MakeLogger
+) -> None:
+    """The sketch knows values to one percent, which may lie outside of all of them."""
+    logger = make_logger(log_frequency=1, statistics=["min", "max", "p0", "p50", "p100"])
+    metrics = {"bonus": jnp.full((4,), value)}
+    with logger.open() as run:
+        where = jnp.ones(4, bool)
+        window = jaxlog.empty_window(logger, metrics, where=where)
+        jax.jit(lambda window: jaxlog.window_step(logger, window, 0, metrics, where=where))(window)
+    (event,) = run.sink("memory").metrics
+    found = event.lanes[0].metrics
+    for key in ("bonus_min", "bonus_p0", "bonus_p50", "bonus_p100", "bonus_max"):
+        assert float(found[key]) == float(np.float32(value)), key

@@ -220,3 +220,20 @@ def test_a_slow_sink_is_not_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
     fed(sink, 40)  # 0.8 s of work in one batch, four times the stall's time
     assert len(sink.steps) == 40
     assert sink.closed
+
+
+@pytest.mark.parametrize(("failing", "off"), [(2, False), (3, True)])
+def test_it_is_the_third_failure_in_a_row_that_ends_a_sink(
+    failing: int, off: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(event: MetricsEvent) -> None:
+        # Twice as many as may fail, never all of them in a row.
+        if event.step % (failing + 1) < failing and event.step < 2 * (failing + 1):
+            raise ValueError("no")
+
+    sink = Odd(fail)
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        running = fed(sink, 10)
+    assert ("it failed 3 times in a row" in caplog.text) is off
+    written = [] if off else [2, 5, 6, 7, 8, 9]
+    assert (sink.steps, running.lost) == (written, 10 - len(written))

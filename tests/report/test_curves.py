@@ -90,3 +90,11 @@ def test_what_is_chosen_is_spread_over_all(number: int, most: int) -> None:
     assert len(found) == len(set(found)) == min(number, most)
     assert found[0] == 0
     assert most == 1 or found[-1] == number - 1
+
+
+@pytest.mark.parametrize("most", [4, 10, 100, 500])
+def test_a_curve_has_about_as_many_points_as_it_may(most: int) -> None:
+    """Two of each of most / 2 stretches, and the ends."""
+    values = np.random.default_rng(0).normal(size=20_000)
+    kept = len(Curve(np.arange(20_000), values).thinned(most).at)
+    assert most - 2 <= kept <= most + 2

@@ -196,3 +196,23 @@ def test_other_than_text_is_a_type_error() -> None:
     assert str(caught.value) == (
         "override: log_frequency: got 0, takes an integer, 1 or more, less than 2147483648"
     )
+
+
+@pytest.mark.parametrize(
+    ("part", "edges"),
+    [
+        ("low=-1", (-1.0, 1.5, 4.0)),
+        ("high=2", (0.0, 1.0, 2.0)),
+        ("bins=4", (0.0, 1.0, 2.0, 3.0, 4.0)),
+    ],
+)
+@pytest.mark.parametrize("metric", ["loss", "a.b"])
+def test_each_part_of_a_histogram_is_a_key(
+    part: str, edges: tuple[float, ...], metric: str
+) -> None:
+    given = {
+        "batched_logging_enabled": True,
+        "histograms": {metric: {"low": 0, "high": 4, "bins": 2}},
+    }
+    config = jaxlog.load_config(given, f"histograms.{metric}.{part}")
+    assert config.histograms == {metric: edges}
