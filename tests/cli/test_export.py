@@ -102,3 +102,64 @@ def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Pat
 
 def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
     refused_without_polars("export", logged.directory, "--to", "csv", "-o", tmp_path)
+
+
+TEXTS = ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "-1.5", "+2e3", "a=1", "", "'=a", "-", "日本"]
+SAFE = [
+    "'=1+1",
+    "'+a",
+    "'-a",
+    "'@a",
+    "'\ta",
+    "'\ra",
+    "-1.5",
+    "+2e3",
+    "a=1",
+    "",
+    "'=a",
+    "'-",
+    "日本",
+]
+
+
+@pytest.mark.parametrize("safe", [False, True])
+def test_csv_for_a_spreadsheet_has_no_formulas(
+    command: Command, tmp_path: Path, safe: bool
+) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with logger.open(tmp_path / "run") as run:
+        for step, text in enumerate(TEXTS):
+            run.log({"-loss": -0.5}, step=step, labels={"=note": text, "rate": -1.0})
+    flag = ["--safe-text"] if safe else []
+    code, _, err = command("export", tmp_path / "run", "--to", "csv", *flag)
+    assert code == 0
+    file = tmp_path / "run" / "export" / "eval_metrics.csv"
+    with file.open(newline="", encoding="utf-8") as opened:
+        names, *found = csv.reader(opened)
+    at = names.index("'=note" if safe else "=note")
+    assert ("'-loss" if safe else "-loss") in names
+    assert [row[at] for row in found] == (SAFE if safe else TEXTS)
+    numbers = names.index("rate"), names.index("'-loss" if safe else "-loss")
+    assert {(float(row[numbers[0]]), float(row[numbers[1]])) for row in found} == {(-1.0, -0.5)}
+    said = (
+        f"jaxlog: {file}: 9 texts begin as formulas of a spreadsheet do; give --safe-text before "
+        "you open it in one\n"
+    )
+    assert err == ("" if safe else said)
+
+
+def test_safe_texts_are_for_csv(command: Command, logged: Logged, tmp_path: Path) -> None:
+    said = command("export", logged.directory, "--to", "parquet", "-o", tmp_path, "--safe-text")
+    assert said == (2, "", "jaxlog: export: --safe-text: got --to parquet, is for --to csv alone\n")
+
+
+def test_an_export_does_not_leave_the_run_by_a_link(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(logged.directory, run)
+    (tmp_path / "elsewhere").mkdir()
+    (run / "export").symlink_to(tmp_path / "elsewhere")
+    code, _, err = command("export", run, "--to", "csv")
+    assert (code, list((tmp_path / "elsewhere").iterdir())) == (2, [])
+    assert err.startswith(f"jaxlog: {run}/export: is a symbolic link, and would lead out of the")
