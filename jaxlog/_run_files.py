@@ -209,15 +209,18 @@ def read_lines(path: Path) -> bytes:
 
 
 def count_lines(path: Path) -> int:
-    """How many line ends a file has."""
-    number = 0
+    """How many lines a file has; a last one that is torn is none."""
+    number, last = 0, b""
     with open_file(path) as file:
         for start, stop in _extents(file):
             file.seek(start)
             while start < stop and (block := file.read(min(_BLOCK, stop - start))):
                 number += block.count(b"\n")
                 start += len(block)
-    return number
+                # Of what stands behind the last line end, as much as a line may have.
+                ended = block.rfind(b"\n")
+                last = (last + block if ended < 0 else block[ended + 1 :])[: LONGEST + 1]
+    return number + is_whole(last)
 
 
 def lines_from(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
@@ -289,6 +292,22 @@ def loads(data: bytes) -> Any:
     if _is_too_deep(data):
         raise ValueError(f"got JSON nested more than {DEEPEST} deep, expected at most as deep")
     return value
+
+
+def is_whole(line: bytes) -> bool:
+    """Whether what stands behind the last line end is a whole line, that lacks its own.
+
+    No part of a JSON object is one: only its last brace ends it.
+
+    >>> is_whole(b'{"step": 1}'), is_whole(b'{"step": 1')
+    (True, False)
+    """
+    if not (line.startswith(b"{") and line.endswith(b"}")):
+        return False
+    try:
+        return isinstance(loads(line), dict)
+    except ValueError:
+        return False
 
 
 def has_too_deep(data: bytes) -> bool:

@@ -315,3 +315,62 @@ def test_a_file_is_no_longer_than_it_says(tmp_path: Path) -> None:
     assert read_lines(path) == b"0123456789"
     with pytest.raises(NotReadError, match="got 10 bytes, expected at most 9"):
         read_small(path, 9)
+
+
+def test_a_whole_last_line_without_its_end_is_read_and_kept(
+    run: Path, make_logger: MakeLogger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "eval_metrics.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.rstrip(b"\n"))
+    assert jaxlog.read_run(run).metrics_of("eval")["step"].to_list() == [0, 1, 2]
+    assert lines.count(path) == 3
+    assert [line for _, line in lines.forwards(path)] == whole.splitlines()
+    assert [line for _, line in lines.backwards(path)] == whole.splitlines()[::-1]
+    assert main(["tail", "-n", "1", str(run), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["step"] == 2
+    with make_logger(sinks=[{"kind": "jsonl"}]).open(run, if_exists="resume") as again:
+        again.log({"loss": 0.25}, step=3)
+    assert path.read_bytes().startswith(whole)
+    assert jaxlog.read_run(run).metrics_of("eval")["step"].to_list() == [0, 1, 2, 3]
+
+
+def test_the_only_line_may_lack_its_end(tmp_path: Path) -> None:
+    write(tmp_path, [episode(5, {"a": 1.0})])
+    path = tmp_path / "episodes.jsonl"
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    assert jaxlog.read_run(tmp_path).episodes["step"].to_list() == [5]
+    assert [start for start, _ in lines.backwards(path)] == [0]
+    assert lines.count(path) == 1
+
+
+def test_a_state_takes_a_file_that_lacks_its_last_end(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    directory = tmp_path / "run"
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(directory) as run:
+        run.log({"loss": 1.0}, step=0)
+        run.log({"loss": 0.5}, step=1)
+        state = run.state()
+    path = directory / "eval_metrics.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.rstrip(b"\n"))
+    with logger.open(directory, if_exists="resume", state=state):
+        pass
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-2])
+    with pytest.raises(Exception, match=rf"got {len(whole) - 2} bytes, expected the {len(whole)}"):
+        logger.open(directory, if_exists="resume", state=state)
+
+
+def test_a_follower_says_a_line_once_whose_end_comes_later(run: Path) -> None:
+    path = run / "eval_metrics.jsonl"
+    follower = Follower(run, 0)
+    line = path.read_bytes().splitlines()[-1]
+    said = []
+    for piece in (line[:30], line[30:], b"\n", line.replace(b'"step":2', b'"step":3') + b"\n"):
+        with path.open("ab") as file:
+            file.write(piece)
+        said.append([len(group.lines) for group in follower.look(ended=True)])
+    assert said == [[], [1], [], [1]]

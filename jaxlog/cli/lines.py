@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxlog._format.from_lines import events_from
 from jaxlog._format.lines import START, call_of
-from jaxlog._run_files import LONGEST, count_lines, lines_from, loads, open_file
+from jaxlog._run_files import LONGEST, count_lines, is_whole, lines_from, loads, open_file
 from jaxlog.events import Event
 
 BLOCK = 2**16
@@ -22,12 +22,15 @@ def count(path: Path) -> int:
 
 
 def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file, the last first, each with the place at which it begins."""
+    """The whole lines of a file, the last first, each with the place at which it begins.
+
+    The last may lack its end, where it is whole all the same.
+    """
     with open_file(path) as file:
         start = file.seek(0, 2)
         rest: list[bytes] = []  # of a line that begins further up, the last piece first
         behind = start  # the end of that line
-        end: int | None = None  # of that line; None before the last whole line was found
+        ended = False  # whether that line is: not yet before the last end of a line was found
         while start:
             size = min(BLOCK, start)
             start -= size
@@ -35,21 +38,24 @@ def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
             block = file.read(size)
             stop = len(block)
             while (found := block.rfind(b"\n", 0, stop)) >= 0:
-                if end is not None:
-                    line = b"".join([block[found + 1 : stop], *reversed(rest)])
+                line = b"".join([block[found + 1 : stop], *reversed(rest)])
+                if ended or is_whole(line):
                     yield start + found + 1, line
-                rest, end, stop = [], start + found + 1, found
+                rest, ended, stop = [], True, found
                 behind = start + found
             if behind - start > LONGEST:  # no line is as long
                 return
-            if end is not None:
-                rest.append(block[:stop])
-        if end is not None:
-            yield 0, b"".join(reversed(rest))
+            rest.append(block[:stop])
+        line = b"".join(reversed(rest))
+        if ended or is_whole(line):
+            yield 0, line
 
 
 def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file from a place on, each with the place at which it begins."""
+    """The whole lines of a file from a place on, each with the place at which it begins.
+
+    The last may lack its end, where it is whole all the same.
+    """
     with open_file(path) as file:
         found = lines_from(file, max(0, start - 1))
         if start:
@@ -57,6 +63,8 @@ def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
         for place, line in found:
             if line.endswith(b"\n"):
                 yield place, line[:-1]
+            elif is_whole(line):
+                yield place, line
 
 
 def events_backwards(path: Path) -> Iterator[tuple[float, int]]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from jaxlog._run_files import has_too_deep, read_lines
+from jaxlog._run_files import has_too_deep, is_whole, read_lines
 from jaxlog.explore.layouts import LANES, NONFINITE, OVER_LANES, TYPES, LineKind, empty
 from jaxlog.explore.mending import of_one_kind, whole_lines
 from jaxlog.explore.parsing import read_frame
@@ -61,7 +61,10 @@ def read_kind(path: Path, layout: LineKind) -> Lines:
 
 def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
     data = read_lines(path)
-    data = data[: data.rfind(b"\n") + 1]  # what is behind is still being written, or torn
+    end = data.rfind(b"\n") + 1
+    if is_whole(data[end:]):  # a line that lacks its end, of a file that an editor has written
+        data, end = data + b"\n", len(data) + 1
+    data = data[:end]  # what is behind is still being written, or torn
     pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
     if not has_too_deep(data):  # polars is given only what it can build types of
         with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):

@@ -63,6 +63,7 @@ class JsonlSink(Sink):
                     )
         for name, size in (run.position or {}).items():
             found = files[name].stat().st_size if name in files else 0
+            found += name in files and _lacks_its_end(files[name])
             if found < size:
                 raise ValueError(
                     f"{run.directory / name}: got {found} bytes, expected the {size} it had when "
@@ -74,14 +75,18 @@ class JsonlSink(Sink):
         """Brings the files to where the run begins, or goes on.
 
         Lines that were written after the state it goes on from are dropped; without a state, a last
-        line that is torn.
+        line that is torn. A last line that is whole and lacks its end gets it.
         """
         assert run.directory is not None
         self._directory = run.directory
         for path in _files(run.directory):
             if run.if_exists == "replace":
                 path.unlink()
-            elif run.position is not None:
+                continue
+            if _lacks_its_end(path):
+                with path.open("ab") as file:
+                    file.write(b"\n")
+            if run.position is not None:
                 cut(path, run.position.get(path.name, 0))
             else:
                 cut(path, _whole_lines(path))
@@ -148,6 +153,14 @@ def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(len(START))
     return start == START[: len(start)]
+
+
+def _lacks_its_end(path: Path) -> bool:
+    """Whether the last line is whole, but for its end: an editor may take that away."""
+    whole = _whole_lines(path)
+    with path.open("rb") as file:
+        file.seek(whole)
+        return _run_files.is_whole(file.read())
 
 
 def _whole_lines(path: Path) -> int:

@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog._format.lines import START
+from jaxlog.events import EpisodeEvent, RunInfo
 from jaxlog.host import worker
+from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 from tests.conftest import MakeLogger
 
 
@@ -222,3 +225,50 @@ def test_each_call_has_a_file_of_its_own(make_logger: MakeLogger, tmp_path: Path
     assert [line["metrics"] for line in read(tmp_path / "batch_metrics.jsonl")] == [{"x": 1.0}]
     lines = read(tmp_path / "eval_metrics.jsonl")
     assert [line["metrics"] for line in lines] == [{"x": 2.0}, {"x": True}]
+
+
+def resumed(path: Path, data: bytes) -> bytes:
+    """What is left of a file when its run goes on, at its end."""
+    path.write_bytes(data)
+    JsonlSink(JsonlSettings()).open(RunInfo("run", path.parent, if_exists="resume"))
+    return path.read_bytes() if path.exists() else b""
+
+
+@pytest.mark.parametrize("whole", [1, 2**16 - 1, 2**16, 2**16 + 1, 3 * 2**16 + 5])
+@pytest.mark.parametrize("torn", [0, 1, 2**16 - 1, 2**16, 2**16 + 1, 2 * 2**16 + 3])
+def test_a_run_that_goes_on_keeps_all_whole_lines(tmp_path: Path, whole: int, torn: int) -> None:
+    """Whatever the sizes are beside that of the blocks in which the end is looked for."""
+    line = b'{"timestamp":1.5,"step":0}\n'
+    lines = line * (whole // len(line)) + START + b"0" * (whole % len(line)) + b"}\n"
+    rest = (START + b"1" * torn)[:torn]
+    assert resumed(tmp_path / "eval_metrics.jsonl", lines + rest) == lines
+
+
+@pytest.mark.parametrize("size", range(1, len(START) + 3))
+def test_a_first_line_that_is_torn_anywhere_is_cut_off(tmp_path: Path, size: int) -> None:
+    assert resumed(tmp_path / "eval_metrics.jsonl", b'{"timestamp":1.5,"step":0}'[:size]) == b""
+
+
+def test_what_others_have_under_such_a_name_stays(tmp_path: Path) -> None:
+    for own in (b'{"time', b"x", b'{"timestamq":'):
+        kept = own + b"x" if own == b'{"time' else own
+        assert resumed(tmp_path / "my_metrics.jsonl", kept) == kept
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e5m2, np.float16])
+def test_a_half_that_is_not_finite_is_null_and_named(tmp_path: Path, dtype: Any) -> None:
+    sink = JsonlSink(JsonlSettings())
+    sink.open(RunInfo("run", tmp_path, if_exists="replace"))
+    board = np.array([[0.5, np.nan], [-np.inf, np.inf]], dtype)
+    sink.write_episode(
+        EpisodeEvent("batch", 0, None, 1.5, 0, {}, {"one": dtype("nan")}, {"b": board})
+    )
+    sink.close()
+    (line,) = read(tmp_path / "episodes.jsonl")
+    assert line["details"] == {"b": [[0.5, None], [None, None]]}
+    assert line["episode"] == {"one": None}
+    assert line["nonfinite"] == {
+        "one": "nan", "b[0, 1]": "nan", "b[1, 0]": "-inf", "b[1, 1]": "inf",
+    }  # fmt: skip
+    found = jaxlog.read_run(tmp_path).episodes.row(0, named=True)
+    assert repr(found["b"]) == "[[0.5, nan], [-inf, inf]]"
