@@ -8,6 +8,7 @@ JAX publishes only one of them.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +23,12 @@ from jax._src import (
     core,  # whether JAX is tracing has no public name
     effects,  # nor have the sets of allowed effects
 )
-from jax._src.interpreters import partial_eval  # nor the rules that split a program in two
+from jax._src.interpreters import (
+    mlir as lowering,  # nor the rules that lower loops and branches
+)
+from jax._src.interpreters import (
+    partial_eval,  # nor those that split a program in two
+)
 from jax._src.lax.control_flow import conditionals  # nor whether it is tracing a branch
 from jax.core import ShapedArray
 from jax.experimental import io_callback
@@ -342,6 +348,53 @@ for _rules, _rule in (
     (partial_eval.partial_eval_jaxpr_custom_rules, _split_loop_of_jaxpr),
 ):
     _rules[lax.while_p] = partial(_rule, _rules[lax.while_p])
+
+
+# Where the batch is divided, devices wait for each other at a call. Under a `shard_map` that checks
+# what varies, JAX knows which loops and branches each device decides for itself.
+def _own_decision(kind: Any) -> frozenset[str]:
+    """The axes along which devices may differ in a condition of this type."""
+    if hasattr(kind, "vma"):
+        return frozenset(kind.vma)  # JAX 0.9
+    return frozenset(getattr(getattr(kind, "mat", None), "varying", ()))
+
+
+def _waited_over(params: Any) -> set[str]:
+    """The axes over which something in the programs of an equation is summed."""
+    found: set[str] = set()
+    for jaxpr in _jaxprs(params):
+        for eqn in jaxpr.eqns:
+            if eqn.primitive.name.startswith("psum"):
+                found |= set(eqn.params["axes"])
+            found |= _waited_over(eqn.params)
+    return found
+
+
+def _lower_if_alike(rule: Any, ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any:
+    """JAX's rule for `cond` and `while_loop`, where no device leaves the others waiting."""
+    if _emits(params):
+        while_condition: Any = params.get("cond_jaxpr")
+        if while_condition is None:
+            condition: Any = ctx.avals_in[0]
+        else:
+            condition = while_condition.out_avals[0]
+        if axes := _own_decision(condition) & _waited_over(params):
+            names = ", ".join(sorted(axes))
+            raise ValueError(
+                "a call of jaxlog with axis_name= stands in a loop or branch whose condition each "
+                f"device decides for itself (it varies over {names}), and devices that do not come "
+                "to it would leave the others waiting; log outside of it, a branch with when=, or "
+                "make the condition the same everywhere, as in "
+                f"jax.lax.psum(condition.astype(int), {names!r}) > 0"
+            )
+    return rule(ctx, *args, **params)
+
+
+for _primitive in (lax.cond_p, lax.while_p):
+    _entry: Any = lowering._lowerings[_primitive]
+    lowering._lowerings[_primitive] = dataclasses.replace(
+        _entry, rule=partial(_lower_if_alike, _entry.rule)
+    )
 
 
 # Which lane is this? Nothing but a batching rule can know.

@@ -450,3 +450,47 @@ def test_what_lies_on_different_devices_is_logged_outside_of_a_program(
     assert lane.metrics["loss"] == train.lanes[0].metrics["loss"] == 0.5
     assert lane.labels["seed"] == 7
     assert step.devices() == {first}
+
+
+def _in_a_branch(log: Callable[[jax.Array], None], decide: Any, x: jax.Array) -> jax.Array:
+    jax.lax.cond(decide(x > 1.5), lambda: log(x), lambda: None)
+    return x
+
+
+def _in_a_loop(log: Callable[[jax.Array], None], decide: Any, x: jax.Array) -> jax.Array:
+    def body(x: jax.Array) -> jax.Array:
+        log(x)
+        return x + 1.0
+
+    return jax.lax.while_loop(lambda x: decide(x < 2.5), body, x)
+
+
+@pytest.mark.parametrize("place", [_in_a_branch, _in_a_loop])
+def test_a_call_that_not_all_devices_reach_alike_is_refused(
+    place: Callable[..., Any], make_logger: MakeLogger
+) -> None:
+    """They would wait for each other until XLA ends the process."""
+    logger = make_logger(log_frequency=1)
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+    spec = PartitionSpec("devices")
+
+    def log(x: jax.Array) -> None:
+        jaxlog.log(logger, 0, {"x": x}, axis_name="devices")
+
+    def program(decide: Any) -> Any:
+        share = lambda x: place(log, decide, x[0])[None]  # noqa: E731
+        return jax.jit(jax.shard_map(share, mesh=mesh, in_specs=spec, out_specs=spec))
+
+    shares = jnp.arange(4.0)
+    with pytest.raises(
+        ValueError, match=r"condition each device decides for itself \(it varies ov"
+    ):
+        program(lambda condition: condition).lower(shares)
+
+    def of_any(condition: jax.Array) -> jax.Array:
+        return jax.lax.psum(condition.astype(int), "devices") > 0
+
+    with logger.open() as run:
+        jax.block_until_ready(program(of_any)(shares))
+    values = [float(event.lanes[0].metrics["x"]) for event in run.sink("memory").metrics]
+    assert values == ([1.5] if place is _in_a_branch else [1.5, 2.5, 3.5])
