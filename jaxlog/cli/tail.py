@@ -86,5 +86,7 @@ def _end(run: runs.Found) -> str:
         parts.append(run.error)
     done, _ = last_place(run)
     health = replace(run.health(done, tally(run, run_files(run.path))), lost=0)
+    if health.unfinished == run.status:  # nothing but what stands there already
+        health = replace(health, unfinished="")
     parts += [str(health)] if health else []
     return "; ".join([*parts, *map(loss, run.lossy)])
