@@ -115,6 +115,8 @@ class MetricsEvent:
       num_lanes: how many lanes the program has, logging or not; 1 without `vmap`. It grows while
         lanes run one after another.
       finite: whether all values are known to be finite; False where nobody has looked.
+      exact: whether all numbers of the lanes, labels too, are known to be finite, and to be what
+        their shortest text says (`_format.numbers`); False where nobody has looked.
     """
 
     name: str
@@ -126,6 +128,7 @@ class MetricsEvent:
     over_lanes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     num_lanes: int = 1
     finite: bool = field(default=False, compare=False)
+    exact: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from jaxlog._format.numbers import with_whole
 from jaxlog.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -125,6 +126,7 @@ def lines_of(event: Event) -> bytes:
                     | _lane(lane.index, lane.position)
                     | {"labels": lane.labels, "metrics": lane.metrics},
                     LANES,
+                    exact=event.exact,
                 )
                 for lane in event.lanes
             ]
@@ -153,8 +155,13 @@ def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:
     return {"lane": index, "lane_position": position} if position else {"lane": index}
 
 
-def _dumps(line: dict[str, Any], kind: LineKind) -> bytes:
+def _dumps(line: dict[str, Any], kind: LineKind, *, exact: bool = False) -> bytes:
+    """A line; `exact` as `MetricsEvent.exact` says."""
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
+    if exact:
+        return orjson.dumps(line, _plain, options)
+    for part in kind.parts:
+        line[part] = {key: with_whole(value) for key, value in line[part].items()}
     text = orjson.dumps(line, _plain, options)
     if b"null" not in text:  # what orjson writes for NaN and infinities
         return text

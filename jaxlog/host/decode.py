@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.across_lanes import over_lanes
+from jaxlog._format.numbers import LARGE
 from jaxlog.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
 from jaxlog.host.lane_identity import Found, LaneTable, numbered
 from jaxlog.names import look_up
@@ -72,7 +73,10 @@ class Decoder:
         else:
             num_known = num_lanes
         logged = np.flatnonzero(due & METRICS_DUE)
-        rows_logged, finite = self._metric_rows(words[logged])
+        rows_logged, finite, exact = self._metric_rows(words[logged])
+        exact = exact and all(map(_is_exact, columns))
+        given = (value for own in lane_labels for value in own.values() if isinstance(value, float))
+        exact = exact and all(map(math.isfinite, given))
         metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
@@ -101,6 +105,7 @@ class Decoder:
                     over_lanes(self._over_lanes, at_step[step], self._keys),
                     num_known,
                     finite,
+                    exact,
                 )
                 for step in sorted(at_step)
             ]
@@ -154,14 +159,14 @@ class Decoder:
     def _env_step(self, step: int) -> int | None:
         return env_step(step, self._env_steps_per_update)
 
-    def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool]:
-        """The values of some records by key, and whether all of them are finite."""
+    def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool, bool]:
+        """The values of some records by key; whether all are finite, and whether all are exact."""
         read = functools.cache(lambda *path: self.schema.read(words, *path))
         columns = self.schema.columns
         keys = [column.key for column in columns]
         rows = _rows(keys, [read(*column.path) for column in columns], len(words))
         edges = dict(self.schema.edges)
-        finite = True
+        finite = exact = True
         for column in columns:
             values = read(*column.path)
             if column.info.statistic == "histogram":
@@ -169,7 +174,8 @@ class Decoder:
                     below, *counts, above = row[column.key].tolist()
                     bounds = edges[column.path[1]]
                     row[column.key] = Histogram(bounds, tuple(counts), below, above)
-            elif values.dtype.kind in "fV":
+            elif not _is_exact(values):
+                exact = False
                 sound = np.isfinite(values)
                 if column.presence is not None:
                     sound |= read(*column.presence) == 0
@@ -185,12 +191,12 @@ class Decoder:
                 diverged = absent & (read(*nonfinite) > 0)
                 absent &= ~diverged
                 if column.info.kind != "count" and diverged.any():  # a count of 0 is right
-                    finite = False
+                    finite = exact = False
                     for row in np.flatnonzero(diverged).tolist():
                         rows[row][column.key] = type(rows[row][column.key])(np.nan)
             for row in np.flatnonzero(absent).tolist():
                 del rows[row][column.key]
-        return rows, finite
+        return rows, finite, exact
 
     def _episodes(
         self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int
@@ -244,6 +250,11 @@ def env_step(step: int, per_update: int | None) -> int | None:
     """The environment steps at the end of an update; None where files cannot hold it."""
     taken = None if per_update is None else (step + 1) * per_update
     return taken if taken is not None and taken < 2**63 else None
+
+
+def _is_exact(values: np.ndarray) -> bool:
+    """Whether numbers are finite, and written whole where they are."""
+    return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
 
 
 def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
 from jaxlog.events import Labels, Lane, MetricsEvent
 
@@ -420,7 +421,7 @@ def _comparable(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A label's value in plain Python: a float32 of 0.1 is 0.1."""
     if isinstance(value, np.generic):
-        return float(str(value)) if value.dtype.kind in "fV" else value.item()
+        return as_written(value) if value.dtype.kind in "fV" else value.item()
     return value
 
 

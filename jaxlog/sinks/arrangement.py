@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
+from jaxlog._format.numbers import as_written
 from jaxlog.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
@@ -72,15 +73,6 @@ def lane_name(index: int, labels: Labels) -> str:
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
-def short(value: np.floating) -> float:
-    """A label as its lane's name has it, and not as its bits in float64.
-
-    >>> short(np.float32(0.1)), float(np.float32(0.1))
-    (0.1, 0.10000000149011612)
-    """
-    return float(str(value))
-
-
 def folder_name(index: int, labels: Labels) -> str:
     """The name of a lane's folder, its own whatever the labels are; in order of the lanes.
 
@@ -93,8 +85,8 @@ def folder_name(index: int, labels: Labels) -> str:
 
 def _word(value: Scalar | str) -> str:
     """A label's text without what means something in names and paths."""
-    # str gives a float32 as its shortest text; format would go through float.
-    return re.sub(r"[^\w.+-]", "_", str(value))
+    text = str(as_written(value) if isinstance(value, np.floating) else value)
+    return re.sub(r"[^\w.+-]", "_", text)
 
 
 def _over_lanes(event: MetricsEvent) -> Values:

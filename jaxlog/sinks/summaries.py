@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxlog._format.numbers import as_written
 from jaxlog.events import Histogram, Scalar
-from jaxlog.sinks.arrangement import short
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -123,7 +123,7 @@ def _hyperparameter(value: Any) -> bool | float | str:
     # One that is not finite has no JSON, and the whole tab would stay empty.
     if number is None or not math.isfinite(number):
         return printable(value)
-    return short(value) if isinstance(value, np.floating) else number
+    return as_written(value) if isinstance(value, np.floating) else number
 
 
 def as_number(value: Any) -> float | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
 from jaxlog.events import (
     EpisodeEvent,
@@ -28,7 +29,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.sinks.arrangement import Lanes, arranged, lane_name, short
+from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
 from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -411,7 +412,7 @@ def _summary(event: EpisodeEvent) -> dict[str, Any]:
 def _hyper_parameters(labels: Labels) -> dict[str, Any]:
     """Labels as a config has them."""
     return {
-        key: short(value) if isinstance(value, np.floating) else _plain(value)
+        key: as_written(value) if isinstance(value, np.floating) else _plain(value)
         for key, value in labels.items()
     }
 

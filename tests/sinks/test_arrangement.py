@@ -134,6 +134,8 @@ def test_what_the_settings_ask_for_over_lanes_is_there_in_each_mode(mode: Lanes)
         ({}, "lane_3"),
         ({"seed": np.int32(3)}, "seed=3"),
         ({"lr": np.float32(0.1), "on": True}, "lr=0.1,on=True"),
+        ({"size": np.float32(123456792), "clip": np.float32(np.nan)}, "size=123456792.0,clip=nan"),
+        ({"size": np.float16(65504)}, "size=65504.0"),
         ({"env": "../a b/c,d=e\n"}, "env=.._a_b_c_d_e_"),
         ({"größe": "ü"}, "größe=ü"),
     ],

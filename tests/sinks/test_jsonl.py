@@ -15,10 +15,13 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jaxlog
-from jaxlog._format.lines import START
-from jaxlog.events import EpisodeEvent, RunInfo
+from jaxlog._format.lines import START, lines_of
+from jaxlog.events import EpisodeEvent, EvaluationEvent, RunInfo
 from jaxlog.host import worker
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 from tests.conftest import MakeLogger
@@ -272,3 +275,56 @@ def test_a_half_that_is_not_finite_is_null_and_named(tmp_path: Path, dtype: Any)
     }  # fmt: skip
     found = jaxlog.read_run(tmp_path).episodes.row(0, named=True)
     assert repr(found["b"]) == "[[0.5, nan], [-inf, inf]]"
+
+
+WHOLE = [123456792.0, 2.0**24, 2.0**31, -(2.0**40), 1.0000000272564224e16, 3.0000000054977558e38]
+
+
+def test_whole_numbers_are_the_same_number_in_every_sink(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    sinks = [{"kind": kind} for kind in ("jsonl", "memory", "tensorboard")]
+    logger = make_logger(log_frequency=1, sinks=sinks, sample_frequency=1)
+
+    def program(big: jax.Array) -> None:
+        metrics = {"big": big[0], "small": jnp.float32(0.1), "returns": jnp.broadcast_to(big, 6)}
+        metrics |= {"half": jnp.float16(65504), "brain": jnp.bfloat16(3.3895e38)}
+        details = {"state": jnp.append(big, jnp.float32(0.1))[None].repeat(6, 0)}
+        jaxlog.batch_step(
+            logger, 0, metrics, where=jnp.ones(6, bool), details=details, labels={"scale": big[0]}
+        )
+
+    with logger.open(tmp_path) as run:
+        jax.jit(program)(jnp.array(WHOLE, jnp.float32))
+        run.log({"big": np.float32(WHOLE[0])}, step=0)
+    (line,) = read(tmp_path / "batch_metrics.jsonl")
+    found = line["metrics"]
+    (event,) = [e for e in run.sink("memory").metrics if e.name == "batch"]
+    assert found == {key: found[key] for key in event.lanes[0].metrics}
+    for key, value in event.lanes[0].metrics.items():
+        assert np.float32(found[key]) == np.float32(value)
+        assert found[key] == float(value) or not float(value).is_integer()
+    assert (found["big"], found["small"], line["labels"]) == (WHOLE[0], 0.1, {"scale": WHOLE[0]})
+    assert (found["half"], found["returns_max"]) == (65504.0, WHOLE[-1])
+    (of_run,) = read(tmp_path / "eval_metrics.jsonl")
+    assert of_run["metrics"] == {"big": WHOLE[0]}
+    for episode in read(tmp_path / "episodes.jsonl"):
+        assert episode["details"]["state"] == [*WHOLE, 0.1]
+        assert episode["episode"]["returns"] in WHOLE
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert events.Scalars("batch/big")[0].value == WHOLE[0]
+    assert jaxlog.read_run(tmp_path).arrays("eval")["big"].item() == WHOLE[0]
+
+
+@given(st.lists(st.floats(width=32), max_size=9))
+def test_a_float32_is_read_back_as_the_same(values: list[float]) -> None:
+    array = np.array(values, np.float32)
+    values_by_name = {f"{i}": value for i, value in enumerate(array)}
+    line = json.loads(lines_of(EvaluationEvent(0, 0.0, values_by_name, {"all": array})))
+    found = line["evaluation"].values(), line["details"]["all"]
+    for value, scalar, entry in zip(array, *found, strict=True):
+        if not np.isfinite(value):
+            assert scalar is entry is None
+            continue
+        assert np.float32(scalar) == np.float32(entry) == value
+        assert not float(value).is_integer() or scalar == entry == float(value)
