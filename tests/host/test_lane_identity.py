@@ -180,7 +180,7 @@ def test_a_call_outside_of_the_vmap_finds_its_lane(
     def program() -> None:
         jax.jit(jax.vmap(lambda seed: train(logger, seed=seed)))(jnp.array([5, 6, 7]))
         evaluate = jax.jit(
-            lambda seed: jaxlog.log(logger, 9, {"y": 1.0}, name="after", labels={"seed": seed}).due
+            lambda seed: jaxlog.log(logger, 9, {"y": 1.0}, name="after", labels={"seed": seed})
         )
         run = logger.writing_run()
         assert run is not None

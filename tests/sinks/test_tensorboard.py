@@ -534,7 +534,7 @@ sinks = [{"kind": "tensorboard"}, {"kind": "jsonl"}]
 logger = jaxlog.Logger({"log_frequency": 1, "sinks": sinks})
 def train(seed):
     def update(x, step):
-        return x, jaxlog.log(logger, step, {"v": x}, labels={"seed": seed}).due
+        return x, jaxlog.log(logger, step, {"v": x}, labels={"seed": seed})
     return jax.lax.scan(update, 0.0, jnp.arange(5))[0]
 with logger.open(directory) as run:
     jax.jit(jax.vmap(train))(jnp.arange(256))

@@ -274,7 +274,7 @@ lr = mine.config["lr"] if user_init else 0.25
 logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "wandb", "lanes": lanes}]})
 def train(seed):
     def update(x, step):
-        return x * lr, jaxlog.log(logger, step, {"x": x + seed}, labels={"seed": seed}).due
+        return x * lr, jaxlog.log(logger, step, {"x": x + seed}, labels={"seed": seed})
     return jax.lax.scan(update, 1.0, jnp.arange(3))[0]
 with logger.open(directory, config={"lr": 7.0, "gamma": 0.5}) as run:
     jax.jit(jax.vmap(train))(jnp.arange(3))
