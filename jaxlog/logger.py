@@ -16,6 +16,7 @@ from jax.core import Tracer
 from jaxlog._limits import check_name, check_text
 from jaxlog._say import log as _log
 from jaxlog.crossing.delivery import attach, barrier, devices, is_first_process
+from jaxlog.crossing.primitive import tracing
 from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
@@ -25,7 +26,7 @@ from jaxlog.host.plain import plain_dict, plain_label, plain_texts
 from jaxlog.host.progress import State
 from jaxlog.host.redaction import without_secrets
 from jaxlog.host.returned import deliveries, merged
-from jaxlog.host.run import Run
+from jaxlog.host.run import Run, names_of_open_runs
 from jaxlog.host.watch import Traced, Watch
 from jaxlog.schema import Delivery, Schema
 from jaxlog.settings import LoggingConfig, load_config, switched_on
@@ -47,6 +48,7 @@ class Logger(SingleEnvironmentLog):
 
     Raises:
       ConfigError: the settings cannot be used.
+      RuntimeError: it is made in a function that JAX traces.
       TypeError: `total_steps` is no int.
       ValueError: `total_steps` is below 1 or above 2^31 - 1.
 
@@ -69,6 +71,7 @@ class Logger(SingleEnvironmentLog):
                 raise TypeError(f"total_steps: got {total_steps!r}, expected a Python int or None")
             if not 1 <= total_steps < 2**31:
                 raise ValueError(f"total_steps: got {total_steps}, expected 1 to 2**31 - 1")
+        _refuse_tracing("Logger: is made")
         self.settings = load_config(config)
         self.total_steps = total_steps
         self.name = name
@@ -138,7 +141,8 @@ class Logger(SingleEnvironmentLog):
             it goes on at its end.
 
         Raises:
-          RuntimeError: this logger has a run open. For two at once, make two loggers.
+          RuntimeError: this logger has a run open (for two at once, make two loggers), or it is
+            called in a function that JAX traces.
           OSError: the directory holds a run already, or one that is still open, or cannot be
             written.
           TypeError: `config`, `tags` or `lanes` is something else. Nothing has been changed then,
@@ -148,6 +152,7 @@ class Logger(SingleEnvironmentLog):
             `lanes` have what no file can hold, such as an integer of more than 64 bits.
           LoggingError: with `strict: true`, a sink does not open.
         """
+        _refuse_tracing("open: is called")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name: got {name!r:.60}, expected a text")
         if name is not None:
@@ -336,7 +341,17 @@ class Logger(SingleEnvironmentLog):
             run.receive(delivery)
             return
         first = self._drop(delivery.num_records)
-        if run is None and first:
+        others = names_of_open_runs() if run is None and first else []
+        if others:
+            _log.warning(
+                "jaxlog: %r got a record, and no run of its own is open; the run %s, which is, is "
+                "of another Logger. A program logs to the Logger it was traced with: in a "
+                "notebook, run the cell that compiles it again, after the cell that makes the "
+                "Logger. Said once; logger.dropped counts.",
+                self,
+                ", ".join(map(repr, others)),
+            )
+        elif run is None and first:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
                 "Call the program inside `with logger.open(...)`, and do not leave the block from "
@@ -411,6 +426,14 @@ class Logger(SingleEnvironmentLog):
                 f"the calls {known.schema.name!r} and {schema.name!r} have one number by chance (a "
                 "hash of name and layout); give one of them another name="
             )
+
+
+def _refuse_tracing(what: str) -> None:
+    if tracing():
+        raise RuntimeError(
+            f"{what} in a function that JAX traces, which runs once, while it is compiled, and not "
+            "when the program does; do it before, outside of jit, vmap, grad and scan"
+        )
 
 
 def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:

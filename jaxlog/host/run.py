@@ -559,6 +559,11 @@ class Run:
 _open_runs: list[Run] = []
 
 
+def names_of_open_runs() -> list[str]:
+    """The names of the runs of this process that are open, of all loggers."""
+    return [run.info.name for run in list(_open_runs)]
+
+
 @atexit.register
 def _close_all() -> None:
     """Closes what nobody has closed when the program ends."""

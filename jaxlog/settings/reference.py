@@ -83,7 +83,7 @@ def _keys_of(kind: str) -> dict[str, Any]:
 
 def _of_sink(kind: str) -> str:
     """What a sink does, in its settings' own words."""
-    return " ".join(_keys_of(kind)["description"].split())
+    return " ".join(_keys_of(kind).get("description", "").split())
 
 
 def _without_titles(schema: Any) -> Any:

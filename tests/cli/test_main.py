@@ -144,3 +144,15 @@ def test_the_demo_without_its_extra(command: Command, monkeypatch: pytest.Monkey
         2,
         "jaxlog: demo: needs gymnax, which is not installed: pip install 'jaxlog[demo]'\n",
     )
+
+
+def test_the_settings_are_told_without_docstrings() -> None:
+    for arguments in (["schema"], ["schema", "--to", "markdown"]):
+        done = subprocess.run(
+            [sys.executable, "-OO", "-m", "jaxlog", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "log_frequency" in done.stdout

@@ -557,3 +557,49 @@ def test_the_environment_can_leave_it_on(
     monkeypatch.setenv("JAXLOG", "of")
     with pytest.raises(jaxlog.ConfigError, match="variable JAXLOG: got 'of', takes 'off' or 'on'"):
         make_logger()
+
+
+def test_a_program_of_another_logger_is_told_from_one_without_a_run(
+    make_logger: MakeLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A notebook: the cell of the logger is run again, and the one that compiles is not."""
+    old = make_logger()
+    train = jax.jit(lambda: jaxlog.batch_step(old, 0, {"loss": 1.0}))
+    with make_logger().open(name="second") as run:
+        for _ in range(2):
+            train()
+            jax.effects_barrier()
+    assert (run.arrived, old.dropped) == (0, 2)
+    assert caplog.messages == [
+        "jaxlog: <jaxlog.Logger 'jaxlog'> got a record, and no run of its own is open; the run "
+        "'second', which is, is of another Logger. A program logs to the Logger it was traced "
+        "with: in a notebook, run the cell that compiles it again, after the cell that makes the "
+        "Logger. Said once; logger.dropped counts."
+    ]
+
+
+@pytest.mark.parametrize("under", [jax.jit, jax.vmap, jax.grad])
+def test_a_logger_or_a_run_in_a_function_that_is_traced_is_refused(
+    under: Callable[..., Any], make_logger: MakeLogger
+) -> None:
+    logger = make_logger()
+
+    def makes(x: jax.Array) -> jax.Array:
+        make_logger()
+        return x
+
+    def opens(x: jax.Array) -> jax.Array:
+        with logger.open():
+            return x
+
+    given = jnp.ones(2) if under is jax.vmap else 1.0
+    with pytest.raises(
+        RuntimeError, match=r"^Logger: is made in a function that JAX traces, which"
+    ):
+        under(makes)(given)
+    with pytest.raises(
+        RuntimeError, match=r"^open: is called in a function that JAX traces, which"
+    ):
+        under(opens)(given)
+    with logger.open():
+        pass
