@@ -30,7 +30,7 @@ def with_whole(value: Any) -> Any:
 
     It is the value itself, if that is neither a float32 from `LARGE` on nor an array with such.
     """
-    if isinstance(value, np.float32):
+    if type(value) is np.float32:
         return float(value) if abs(value) >= LARGE else value
     if not isinstance(value, np.ndarray) or value.dtype != np.float32:
         return value

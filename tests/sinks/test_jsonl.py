@@ -301,7 +301,8 @@ def test_whole_numbers_are_the_same_number_in_every_sink(
     found = line["metrics"]
     (event,) = [e for e in run.sink("memory").metrics if e.name == "batch"]
     assert found == {key: found[key] for key in event.lanes[0].metrics}
-    for key, value in event.lanes[0].metrics.items():
+    kept: Any = event.lanes[0].metrics
+    for key, value in kept.items():
         assert np.float32(found[key]) == np.float32(value)
         assert found[key] == float(value) or not float(value).is_integer()
     assert (found["big"], found["small"], line["labels"]) == (WHOLE[0], 0.1, {"scale": WHOLE[0]})
