@@ -7,28 +7,26 @@ with 130 after Ctrl-C; and with 141 where nobody reads on, as tools of the shell
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import tyro
 
-from jaxlog.cli.check import check
-from jaxlog.cli.demo import demo
+from jaxlog._errors import LoggingError
 from jaxlog.cli.errors import CommandError
-from jaxlog.cli.export import export
-from jaxlog.cli.report import report
-from jaxlog.cli.schema import schema
-from jaxlog.cli.show import show
 from jaxlog.cli.stream import flush, tell
-from jaxlog.cli.tail import tail
-from jaxlog.host.run import LoggingError
 from jaxlog.settings import ConfigError
 
-COMMANDS = {
-    command.__name__: command for command in (show, tail, report, export, check, schema, demo)
-}
+COMMANDS = ("show", "tail", "report", "export", "check", "schema", "demo")
+"""The names of the commands; each is a function of its name in a module of its name."""
+
+
+def command_of(name: str) -> Callable[..., int]:
+    """A command, with what it imports: the others are not imported."""
+    return getattr(importlib.import_module(f"jaxlog.cli.{name}"), name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,9 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _code(arguments: Sequence[str] | None) -> int:
+    first = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+    wanted = [first] if first in COMMANDS else COMMANDS  # all of them, for their help
     try:
         code = tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
+            {name: command_of(name) for name in wanted},
             prog="jaxlog",
             description="Looks after jaxlog's settings and runs.",
             args=arguments,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
+from jaxlog._errors import LoggingError
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.run_file import FORMAT
 from jaxlog._say import log as _log
@@ -39,13 +40,6 @@ from jaxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     from jaxlog.sinks.memory import MemorySink
-
-
-class LoggingError(RuntimeError):
-    """What went wrong with logging, raised at the end of a run with `strict: true`.
-
-    Its `__cause__` is an `ExceptionGroup` of what the sinks raised.
-    """
 
 
 class Run:

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from jaxlog.cli.demo import demo
-from jaxlog.cli.main import COMMANDS
+from jaxlog.cli.main import COMMANDS, command_of
 from tests.cli.conftest import ROOT, Command, Logged, start
 
 
 def test_help_names_every_command_and_what_it_is_for(command: Command) -> None:
     code, out, err = command("--help")
     assert (code, err) == (0, "")
-    for name, function in COMMANDS.items():
+    for name in COMMANDS:
         assert f"• {name} " in out
-        first = (function.__doc__ or "").split()[:3]
+        first = (command_of(name).__doc__ or "").split()[:3]
         assert " ".join(first) in out
 
 
@@ -36,7 +36,7 @@ def test_help_of_a_command_explains_each_option(name: str, command: Command) -> 
     code, out, err = command(name, "--help")
     assert (code, err) == (0, "")
     assert f"usage: jaxlog {name} " in out
-    for option in inspect.signature(COMMANDS[name]).parameters:
+    for option in inspect.signature(command_of(name)).parameters:
         metavar = {"run": "RUN", "files": "FILE..."}.get(option, f"--{option.replace('_', '-')}")
         assert metavar in out
 
@@ -156,3 +156,32 @@ def test_the_settings_are_told_without_docstrings() -> None:
         )
         assert (done.returncode, done.stderr) == (0, "")
         assert "log_frequency" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "never"),
+    [
+        (("check", "configs/full.yaml"), ("jax", "polars", "rich.live", "wandb", "tensorboardX")),
+        (("schema",), ("jax", "polars", "wandb", "tensorboardX")),
+        (("show", "RUN"), ("jax", "polars", "wandb")),
+        (("tail", "RUN"), ("jax", "polars", "wandb")),
+        (("export", "RUN", "--to", "csv", "--force"), ("jax", "matplotlib", "wandb")),
+    ],
+    ids=lambda value: value[0],
+)
+def test_a_command_imports_what_it_needs(
+    arguments: tuple[str, ...], never: tuple[str, ...], logged: Logged
+) -> None:
+    own = [str(logged.directory) if word == "RUN" else word for word in arguments]
+    code = (
+        "import sys; from jaxlog.cli.main import main; assert main(sys.argv[1:]) == 0; "
+        f"print([name for name in {never} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *own],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (0, ["[]"]), done.stderr
