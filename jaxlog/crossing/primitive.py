@@ -8,6 +8,7 @@ JAX publishes only one of them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import sys
@@ -343,11 +344,13 @@ def _split_loop_of_jaxpr(rule: _Split, saveable: Any, unknown: Any, inst: Any, e
     return at_once, later, unknown_carry, *rest
 
 
-for _rules, _rule in (
-    (partial_eval.custom_partial_eval_rules, _split_loop),
-    (partial_eval.partial_eval_jaxpr_custom_rules, _split_loop_of_jaxpr),
-):
-    _rules[lax.while_p] = partial(_rule, _rules[lax.while_p])
+# Where a JAX to come keeps its rules elsewhere, such a loop logs twice, and jaxlog works.
+with contextlib.suppress(AttributeError, KeyError):
+    for _rules, _rule in (
+        (partial_eval.custom_partial_eval_rules, _split_loop),
+        (partial_eval.partial_eval_jaxpr_custom_rules, _split_loop_of_jaxpr),
+    ):
+        _rules[lax.while_p] = partial(_rule, _rules[lax.while_p])
 
 
 # Where the batch is divided, devices wait for each other at a call. Under a `shard_map` that checks
@@ -390,11 +393,12 @@ def _lower_if_alike(rule: Any, ctx: mlir.LoweringRuleContext, *args: Any, **para
     return rule(ctx, *args, **params)
 
 
-for _primitive in (lax.cond_p, lax.while_p):
-    _entry: Any = lowering._lowerings[_primitive]
-    lowering._lowerings[_primitive] = dataclasses.replace(
-        _entry, rule=partial(_lower_if_alike, _entry.rule)
-    )
+with contextlib.suppress(AttributeError, KeyError):  # there, the devices would wait
+    for _primitive in (lax.cond_p, lax.while_p):
+        _entry: Any = lowering._lowerings[_primitive]
+        lowering._lowerings[_primitive] = dataclasses.replace(
+            _entry, rule=partial(_lower_if_alike, _entry.rule)
+        )
 
 
 # Which lane is this? Nothing but a batching rule can know.

@@ -6,14 +6,12 @@ which calls of Python's were not due, and the events that arrive.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from jaxlog._say import log as _log
 from jaxlog.events import MetricsEvent
-
-_log = logging.getLogger("jaxlog")
 
 LARGEST_STEP = 2**63 - 1
 """What files and readers hold."""
