@@ -179,6 +179,8 @@ def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path)
         ("td_loss", {}, 4.0, "the greatest score, since lower is better"),
         ("td_loss", {"higher_is_better": True}, 1.0, "the least score, since higher is better"),
         ("td_loss", {"normalize": (5, 0)}, 0.2, "the least score, since higher is better"),
+        ("loss_mean", {}, 4.0, "the greatest score, since lower is better"),
+        ("mean", {}, 1.0, "the least score, since higher is better"),
     ],
 )
 def test_the_worst_is_known_by_its_name_or_said(
@@ -261,6 +263,21 @@ def test_a_run_that_has_not_finished_is_left_out_or_compared_at_a_common_step(
     assert jaxlog.compare(tmp_path, "score", at=1).frame["iqm"].to_list() == [2.5, 8.5]
 
 
+def test_of_many_that_died_or_did_not_finish_six_are_named(tmp_path: Path) -> None:
+    lanes = [(lr, score) for lr in range(8) for score in (1.0, NAN)]
+    make(tmp_path, [({"lr": lr, "seed": i % 2}, {"x": s}) for i, (lr, s) in enumerate(lanes)])
+    with pytest.warns(UserWarning, match="have diverged"):
+        (note,) = jaxlog.compare(tmp_path, "x").notes
+    assert note.startswith("8 of 16 lanes have diverged (lr 0: 1 of 2; lr 1: ")
+    assert "; lr 5: 1 of 2; 2 groups more); each counts" in note
+    ended(tmp_path / "runs" / "a", "finished", [1.0, 2.0])
+    for i in range(8):
+        ended(tmp_path / "runs" / f"b{i}", "failed", [1.0])
+    with pytest.warns(UserWarning, match="not finished"):
+        (note,) = jaxlog.compare(tmp_path / "runs", "score").notes
+    assert ", b5 (failed, last step 0) and 2 more; their lanes" in note
+
+
 def test_a_run_that_failed_after_its_last_step_is_compared(tmp_path: Path) -> None:
     ended(tmp_path / "a", "finished", [1.0, 2.0])
     ended(tmp_path / "b", "failed", [1.0, 3.0])
@@ -279,10 +296,11 @@ def test_where_no_run_has_finished_all_are_compared_at_a_common_step(tmp_path: P
 
 
 def test_values_left_out_of_a_mean_are_said(tmp_path: Path) -> None:
-    lane = {"score_mean": 1.0, "score_nonfinite": 3}
+    lane = {"score_mean": 1.0, "score_nonfinite": 1}
     make(tmp_path, [({"seed": 0}, lane), ({"seed": 1}, {"score_mean": 2.0})])
-    found = jaxlog.compare(tmp_path, "score_mean")
-    assert found.notes == ("values that are not finite are left out of the scores of 1 lanes",)
+    for at in ("last", 0, (0, 0)):
+        found = jaxlog.compare(tmp_path, "score_mean", at=at)
+        assert found.notes == ("values that are not finite are left out of the scores of 1 lanes",)
 
 
 def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path) -> None:
@@ -294,7 +312,8 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
     bounds = {"pole": (0, 500), "pong": (-21, 21)}
     found = jaxlog.compare(tmp_path, "score", task="env", normalize=bounds)
     strata = [pole / 500, (pong + 21) / 42]
-    assert (found.by, found.task) == (("algo",), "env")
+    assert (found.by, found.task, found.normalized) == (("algo",), "env", True)
+    assert not jaxlog.compare(tmp_path, "score", task="env").normalized
     assert found.frame["tasks"].to_list() == [2, 2]
     lower, upper = bootstrap_interval(strata)
     expected = (scipy.stats.trim_mean(np.concatenate(strata), 0.25), lower, upper)

@@ -90,6 +90,12 @@ def test_what_replaces_a_line_replaces_what_was_merged_with_it(tmp_path: Path) -
     np.testing.assert_array_equal((arrays["x"], arrays["y"]), [[[3.0]], [[NAN]]])
 
 
+def test_each_pass_of_merged_lines_is_counted(tmp_path: Path) -> None:
+    lines = [line(0, {name: float(i)}) for i, name in enumerate("xyxyxy")]
+    arrays = said(read(tmp_path, *lines), REPLACED.format(4))
+    np.testing.assert_array_equal((arrays["x"], arrays["y"]), [[[4.0]], [[5.0]]])
+
+
 def test_seeds_that_run_one_after_another_are_lanes_of_their_own(tmp_path: Path) -> None:
     run = read(
         tmp_path,

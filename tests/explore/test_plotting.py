@@ -232,6 +232,26 @@ def test_a_run_that_was_killed_ends_before_the_others(tmp_path: Path) -> None:
     assert ax.texts[0].get_text().splitlines()[1] == f"{words}, dashed where fewer are left"
 
 
+def test_a_run_that_failed_after_its_last_step_has_ended_with_the_others(tmp_path: Path) -> None:
+    for name, status in (("a", "finished"), ("b", "failed")):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, [metrics(step, ({}, {"x": 1.0})) for step in range(3)])
+        (tmp_path / name / "run.json").write_text(json.dumps({"status": status}))
+    ax = jaxlog.read_runs(tmp_path).plot("x")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert ax.texts[0].get_text() == "one lane each"
+
+
+def test_a_lane_that_is_dead_at_its_first_step_alone(tmp_path: Path) -> None:
+    nan = float("nan")
+    values = ((nan, 1.0), (2.0, 4.0))
+    events = [metrics(step, *(({}, {"x": x}) for x in row)) for step, row in enumerate(values)]
+    ax = jaxlog.read_run(write(tmp_path, events)).plot("x")
+    (line,), (dashed,) = lines(ax), of(ax, "fewer")
+    np.testing.assert_array_equal(line.get_ydata(), [nan, 3.0])
+    np.testing.assert_array_equal(dashed.get_ydata(), [1.0, 3.0])
+
+
 def test_a_group_that_never_lived_is_in_the_legend(tmp_path: Path) -> None:
     lanes = [({"rate": rate}, {"x": x}) for rate, x in ((0.1, 1.0), (0.2, float("nan")))]
     ax = jaxlog.read_run(write(tmp_path, [metrics(step, *lanes) for step in (0, 1)])).plot("x")
