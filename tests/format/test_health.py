@@ -38,15 +38,18 @@ def test_a_lane_has_diverged_if_its_last_value_is_not_finite(
     tally = Tally()
     for step, values in enumerate(table):
         tally.add(event(step, values))
-    expected = {}
+    expected, dead = {}, []
     for lane in range(3):
         own = [(step, row[lane]) for step, row in enumerate(table) if row[lane] is not None]
         for step, value in reversed(own):
             if math.isfinite(value):
                 break
             expected[lane] = step
+        dead += [step for step, value in own if not math.isfinite(value)]
     found = tally.diverged()
     assert (found.since if found else {}) == expected
+    steps = {"train": {"loss": (min(dead), max(dead))}} if dead else {}
+    assert tally.nonfinite() == steps
     again = Tally(json.loads(json.dumps(tally.to_json())))
     assert again.diverged() == found
     assert again.nonfinite() == tally.nonfinite()
@@ -79,11 +82,24 @@ def test_what_comes_again_after_a_resume_is_forgotten() -> None:
     found = tally.diverged()
     assert found is not None
     assert found.since == {1: 0}
+    assert tally.nonfinite() == {"train": {"loss": (0, 1)}}
     tally.add(event(2, [1.0, 1.0]))
     assert tally.diverged() is None
     tally.add(event(3, [math.nan, 1.0]))
     tally.cut({})
     assert (tally.diverged(), tally.nonfinite()) == (None, {})
+
+
+@pytest.mark.parametrize(("number", "why"), [(3, "c, b, a"), (5, "e, d, c and 2 more")])
+def test_what_went_wrong_first_is_named_first(number: int, why: str) -> None:
+    tally = Tally()
+    for step in range(number):  # the last of the alphabet first
+        name = "abcde"[number - 1 - step]
+        keys = {name: Key("training", name, "")}
+        lanes = (Lane(0, {}, {}), Lane(1, {}, {name: math.nan}))
+        tally.add(MetricsEvent("train", step, None, 0.0, lanes, keys, {}, 2))
+    assert Health(tally.diverged()).why == why
+    assert str(tally.diverged()) == "diverged (1 of 2 lanes, from update 0)"
 
 
 @pytest.mark.parametrize(
