@@ -145,5 +145,5 @@ def test_looking_at_what_has_not_changed_opens_no_file(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a file was opened")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert steps(follower) == []

@@ -62,7 +62,7 @@ def broken(
     request: pytest.FixtureRequest, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Clock:
     """Files below `tmp_path` can be neither opened to write nor written while it lasts."""
-    real_open, real_replace = io.open, os.replace
+    real_open, real_os_open, real_replace = io.open, os.open, os.replace
 
     class File(io.FileIO):
         def write(self, data: Any) -> int:
@@ -78,12 +78,21 @@ def broken(
             return File(file, mode.replace("b", ""))
         return real_open(file, mode, *arguments, **options)
 
+    def os_opens(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        ours = str(path).startswith(str(tmp_path))
+        if ours and flags & (os.O_WRONLY | os.O_RDWR):
+            clock.check(request.param)
+        return real_os_open(path, flags, *arguments, **options)
+
     def replaces(source: Any, target: Any) -> None:
         clock.check(request.param)
         real_replace(source, target)
 
     monkeypatch.setattr(io, "open", opens)
     monkeypatch.setattr(builtins, "open", opens)
+    monkeypatch.setattr("jaxlog.sinks.growing.FileIO", File)
+    monkeypatch.setattr("jaxlog.host.directory.FileIO", File)
+    monkeypatch.setattr(os, "open", os_opens)
     monkeypatch.setattr(os, "replace", replaces)
     return clock
 
