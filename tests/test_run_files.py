@@ -201,6 +201,22 @@ def test_a_longer_line_than_may_be_read_is_left_out(
     monkeypatch.setattr(_run_files, "LONGEST", 100)
     with open_file(path) as file:
         assert list(_run_files.lines_from(file, 0)) == [(0, b"a\n"), (303, b"c\n")]
+    path.write_bytes(b"a" * 99 + b"\n" + b"b" * 100 + b"\nc\n" + b"d" * 99)
+    with open_file(path) as file:
+        found = [(0, b"a" * 99 + b"\n"), (201, b"c\n"), (203, b"d" * 99)]
+        assert list(_run_files.lines_from(file, 0)) == found
+
+
+def test_a_file_may_be_as_long_as_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"a" * 100)
+    assert _run_files.read_small(path, 100) == b"a" * 100
+    with pytest.raises(OSError, match=r"file: got 100 bytes, expected at most 99$"):
+        _run_files.read_small(path, 99)
+    assert (_run_files.why_not(path, 100), _run_files.why_not(path)) == (None, None)
+    assert _run_files.why_not(path, 99) == (f"{path}: got 100 bytes, expected at most 99; left out")
+    monkeypatch.setattr(_run_files, "LARGEST", 100)
+    assert _run_files.read_lines(path) == b"a" * 100
 
 
 def nested(deep: int) -> Any:

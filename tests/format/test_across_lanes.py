@@ -102,3 +102,10 @@ def test_lines_over_lanes_say_where_no_lane_is_alive() -> None:
     assert math.isnan(found["mean"]["loss"])
     assert math.isnan(found["iqm"]["loss"])
     assert found["mean"]["loss_lanes"] == 0.0
+
+
+def test_lines_over_lanes_count_what_was_not_finite_as_zero_where_it_is_left_out() -> None:
+    key = {"loss_nonfinite": Key("training", "loss", "nonfinite")}
+    lanes = [Lane(0, {}, {"loss_nonfinite": 3}), Lane(1, {}, {}), Lane(2, {}, {})]
+    assert over_lanes(["mean"], lanes, key) == {"mean": {"loss_nonfinite": 1.0}}
+    assert over_lanes(["mean"], lanes[1:], key) == {"mean": {}}

@@ -96,6 +96,11 @@ def test_a_name_says_what_files_of_before_do_not() -> None:
         "scalar",
     )
     assert of_episodes["episode_return_nonfinite"].kind == "count"
+    assert [of_episodes[f"x_{name}"].statistic for name in ("p0", "p99.9", "p100", "p101")] == [
+        "p0", "p99.9", "p100", "",
+    ]  # fmt: skip
+    others = keys.Keys(None, of_episodes=False)
+    assert (others["loss_nonfinite"].kind, others["loss_max"].kind) == ("count", "scalar")
     described = keys.Keys({"keys": keys.to_json({"q_max": Key("other", "q_max", "")})},
                           of_episodes=True)  # fmt: skip
     assert described["q_max"].kind == "scalar"

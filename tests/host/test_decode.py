@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlog.events import MetricsEvent
-from jaxlog.host.decode import in_order
+from jaxlog.host.decode import env_step, in_order
 
 
 def record(step: int, mark: int = 0) -> tuple[int, list[Any]]:
@@ -38,3 +39,20 @@ def test_a_loop_that_begins_again_stays_behind_itself() -> None:
 
 def test_a_record_without_events_is_kept() -> None:
     assert in_order([record(1), (7, []), record(0)]) == [(7, []), record(0), record(1)]
+
+
+@pytest.mark.parametrize(
+    ("step", "per_update", "expected"),
+    [
+        (0, 8, 8),
+        (4, 8, 40),
+        (4, None, None),
+        (2**63 - 2, 1, 2**63 - 1),
+        (2**63 - 1, 1, None),
+        (2**60 - 1, 8, None),
+    ],
+)
+def test_environment_steps_are_those_at_the_end_of_the_update(
+    step: int, per_update: int | None, expected: int | None
+) -> None:
+    assert env_step(step, per_update) == expected

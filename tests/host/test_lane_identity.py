@@ -300,6 +300,22 @@ def test_a_run_that_goes_on_has_the_lanes_of_one_that_nobody_stopped(
     assert names == {i: {"seed": 3 + i, "lr": 0.5} for i in (0, 2, 3)}
 
 
+def test_a_state_with_many_lanes_goes_on_with_all_of_them(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    make = partial(make_logger, sinks=[{"kind": "jsonl"}, {"kind": "memory"}])
+    with make().open(tmp_path / "run") as run:
+        for seed in range(70):  # more than a mark keeps
+            run.log({"x": 1.0}, step=0, labels={"seed": seed})
+        state = run.state()
+    with make().open(tmp_path / "run", if_exists="resume", state=state) as run:
+        for seed in (69, 5):
+            run.log({"x": 1.0}, step=1, labels={"seed": seed})
+        run.flush()
+        lanes = [lane for event in run.sink("memory").metrics for lane in event.lanes]
+    assert [(lane.index, lane.labels["seed"]) for lane in lanes] == [(69, 69), (5, 5)]
+
+
 def test_seeds_of_a_later_session_are_other_lanes(make_logger: MakeLogger, tmp_path: Path) -> None:
     for session in range(2):
         logger = make_logger(log_frequency=1, sinks=[{"kind": "jsonl"}])

@@ -226,7 +226,12 @@ def test_what_was_taken_out_of_json_is_put_back(values: dict[str, Any]) -> None:
         {"a": "inf"},
         {"/a": 1},
         {"/a/b/c": "inf"},
+        {"/a": "inf"},
+        {"/l/0": "inf"},
+        {"/l/1": "inf"},
         {"/l/7": "inf"},
+        {"/l/1/c": "inf"},
+        {"/l/-1/c": "inf"},
         {"/x": "inf"},
     ],
 )

@@ -47,6 +47,7 @@ TEXTS = [
     ("postgres://me:abc@host/db", "postgres://me:(redacted)@host/db"),
     ("https://me:p@ss@h/x", "https://me:(redacted)@h/x"),
     ("git clone https://x0123456789abcdef@h/x", "git clone https://(redacted)@h/x"),
+    ("https://0123456789abcdef@h/x", "https://(redacted)@h/x"),
     ("Authorization: Bearer abc.def", "Authorization: (redacted)"),
     ("-H 'Authorization: Basic abc=' http://x", "-H 'Authorization: (redacted)' http://x"),
     ("sent Bearer abcdef.ghi to x", "sent Bearer (redacted) to x"),
@@ -62,7 +63,8 @@ TEXTS = [
 ]
 UNCHANGED = [
     "--max-tokens 5", "max_tokens=5 eos_token=</s>", "tokenizer: gpt2", "http://host:8080/u/@me",
-    "ssh://git@github.com/x", "Bearer of bad news", "author: Jane", "KeyError: 'token'",
+    "https://0123456789abcde@h/x", "ssh://git@github.com/x", "Bearer of bad news", "author: Jane",
+    "KeyError: 'token'",
     "unexpected token at 5", "tokens=512", "0.5", "", "a secret", "s3://bucket/tokens",
 ]  # fmt: skip
 

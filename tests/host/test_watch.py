@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog.events import Lane, MetricsEvent
+from jaxlog.host.watch import Watch
 from tests.conftest import MakeLogger
 
 Said = Callable[[], list[str]]
@@ -391,3 +393,23 @@ def test_a_python_loop_that_begins_anew_is_said(make_logger: MakeLogger, said: S
             for step in range(3):
                 jaxlog.log(logger, step, {"loss": 1.0})
     assert said() == [again(0)]
+
+
+@pytest.mark.parametrize(
+    ("per_update", "step", "fits"),
+    [
+        (None, 2**63 - 1, False),
+        (None, 2**63 - 2, True),
+        (8, 2**60 - 1, False),
+        (8, 2**60 - 2, True),
+    ],
+)
+def test_the_largest_step_that_files_hold_is_right(
+    per_update: int | None, step: int, fits: bool, said: Said
+) -> None:
+    lanes = (Lane(0, {}, {"x": 1.0}),)
+    watch = Watch("jaxlog", env_steps_per_update=per_update)
+    watch.saw(MetricsEvent("train", step, None, 0.0, lanes, {}, {}, 1))
+    assert [text.partition(" (")[0] for text in said()] == (
+        [] if fits else [f"the call 'train' logged step {step}"]
+    )
