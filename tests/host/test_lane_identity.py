@@ -355,6 +355,17 @@ def event(name: str, step: int, labels: dict[str, Any]) -> MetricsEvent:
     return MetricsEvent(name, step, None, 0.0, (lane,), {"x": Key("other", "x", "")})
 
 
+def test_lanes_side_by_side_are_counted_by_whole_passes() -> None:
+    table = LaneTable("run")
+    found = []
+    for seeds in ((0, 1), (2, 3), (4,), (5, 6)):
+        lanes = tuple(Lane(i, {"seed": seed}, {"x": 1.0}) for i, seed in enumerate(seeds))
+        one = MetricsEvent("eval", 0, None, 0.0, lanes, {}, num_lanes=2)
+        numbered = table.of_event(one, [])
+        found.append(([lane.index for lane in numbered.lanes], numbered.num_lanes))
+    assert found == [([0, 1], 2), ([2, 3], 4), ([4], 6), ([6, 5], 8)]
+
+
 @given(
     st.lists(st.integers(1, 5), min_size=1, max_size=5),
     st.booleans(),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog.host.directory import Directory
 from tests.conftest import MakeLogger
 
 NUM_STEPS = 40
@@ -371,3 +374,35 @@ def test_run_json_tells_where_it_ran_and_no_secrets(
     assert facts["devices"] == ["4 x cpu: cpu"]
     assert set(facts["git"].removesuffix("-dirty")) <= set("0123456789abcdef")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json"]
+
+
+def test_marks_after_the_one_a_run_goes_on_from_are_gone(tmp_path: Path) -> None:
+    held = Directory(tmp_path, "error")
+    for number in (1, 2, 3):
+        held.add_mark({"mark": number})
+    held.add_mark({"resumed": 2})
+    held.add_mark({"mark": 4})
+    with (tmp_path / "marks.jsonl").open("ab") as file:
+        file.write(b'{"mark":5')  # torn, by a kill
+    held.add_mark({"mark": 6})
+    assert held.marks() == ({number: {"mark": number} for number in (1, 2, 4, 6)}, 6)
+    held.add_mark({"resumed": 1})
+    assert held.marks() == ({1: {"mark": 1}}, 6)
+    held.release()
+
+
+@pytest.mark.parametrize(
+    ("facts", "holder"),
+    [
+        ({"pid": os.getpid(), "host": socket.gethostname()}, "this process"),
+        ({"pid": 1, "host": socket.gethostname()}, "process 1"),
+        ({"pid": os.getpid(), "host": "elsewhere"}, f"process {os.getpid()} on elsewhere"),
+        ({}, "another process"),
+    ],
+)
+def test_who_holds_a_directory_is_said(facts: dict[str, Any], holder: str, tmp_path: Path) -> None:
+    held = Directory(tmp_path, "error")
+    (tmp_path / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(FileExistsError, match=f": has a run that is open, of {holder}; choose"):
+        Directory(tmp_path, "resume")
+    held.release()

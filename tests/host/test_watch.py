@@ -13,7 +13,7 @@ import pytest
 
 import jaxlog
 from jaxlog.events import Lane, MetricsEvent
-from jaxlog.host.watch import Watch
+from jaxlog.host.watch import Traced, Watch
 from tests.conftest import MakeLogger
 
 Said = Callable[[], list[str]]
@@ -393,6 +393,48 @@ def test_a_python_loop_that_begins_anew_is_said(make_logger: MakeLogger, said: S
             for step in range(3):
                 jaxlog.log(logger, step, {"loss": 1.0})
     assert said() == [again(0)]
+
+
+def one(step: int, *lanes: int) -> MetricsEvent:
+    """An event of the call `eval`."""
+    found = tuple(Lane(lane, {}, {"x": 1.0}) for lane in lanes)
+    return MetricsEvent("eval", step, None, 0.0, found, {}, {}, 2)
+
+
+@pytest.mark.parametrize(
+    ("steps", "frequency", "is_said"),
+    [
+        ((0, 1, 2, 3), 1, True),
+        ((3, 1, 2, 0), 1, True),  # in the order XLA runs them
+        ((0, 1, 2, 4), 1, False),
+        ((0, 1, 2, 2), 1, False),
+        ((0, 10, 20, 30), 10, True),
+        ((0, 10, 20, 40), 10, False),
+    ],
+)
+def test_four_steps_in_a_row_are_every_step(
+    steps: tuple[int, ...], frequency: int, is_said: bool, said: Said
+) -> None:
+    traced = Traced("eval", frequency, in_branch=True)
+    watch = Watch("jaxlog", [traced], frequency=frequency)
+    watch.own_gates("eval", 2)
+    for step in steps:
+        watch.saw(one(step, 0, 1))
+    found = [text for text in said() if text.startswith("the call 'eval' is in a branch")]
+    assert len(found) == is_said
+
+
+def test_a_sink_that_is_behind_brings_no_step_again(said: Said) -> None:
+    watch = Watch("jaxlog", [Traced("eval", 1)])
+    for step in range(3):
+        watch.saw(one(step, 0, 1), worker=0)
+    for step in range(2, 5):
+        watch.saw(one(step, 0, 1), worker=1)
+    assert said() == []
+    watch.saw(one(4, 1), worker=1)
+    assert said()[0].startswith("the call 'eval' logged step 4 of lane 1 again. ")
+    watch.saw(one(4, 0), worker=1)
+    assert len(said()) == 1
 
 
 @pytest.mark.parametrize(
