@@ -34,7 +34,7 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("dev", "hypothesis", "pytest", "pytest-timeout"),
+    *needed("dev", "hypothesis", "omegaconf", "pytest", "pytest-timeout"),
 ]
 
 
