@@ -59,9 +59,10 @@ class OpenFiles:
 
 
 def _appending(path: Path, new: bool) -> FileIO:
-    made = os.O_CREAT if new else 0
+    """A file, and not what a link of its name leads to: readers do not follow links either."""
+    chosen = (os.O_CREAT if new else 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has none
     return FileIO(
-        path, "ab", opener=lambda path, flags: os.open(path, flags & ~os.O_CREAT | made, 0o666)
+        path, "ab", opener=lambda path, flags: os.open(path, flags & ~os.O_CREAT | chosen, 0o666)
     )
 
 

@@ -329,3 +329,17 @@ def test_a_float32_is_read_back_as_the_same(values: list[float]) -> None:
             continue
         assert np.float32(scalar) == np.float32(entry) == value
         assert not float(value).is_integer() or scalar == entry == float(value)
+
+
+def test_a_link_of_a_files_name_is_not_followed(make_logger: MakeLogger, tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("of somebody else")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "eval_metrics.jsonl").symlink_to(other)
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path / "run") as run:
+        run.log({"loss": 1.0}, step=0)
+    (account,) = run.accounts()
+    assert (account.written, other.read_text()) == (0, "of somebody else")
+    assert account.failure is not None
+    assert "symbolic link" in account.failure
