@@ -34,6 +34,8 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
+    *needed("explore", "polars", "matplotlib"),
+    *needed("tensorboard", "tensorboardX", "crc32c"),
     *needed("dev", "hypothesis", "omegaconf", "pytest", "pytest-timeout"),
 ]
 
@@ -41,8 +43,7 @@ REQUIREMENTS = [
 @nox.session(python="3.11")
 def oldest(session: nox.Session) -> None:
     """JAX 0.9, and everything else at its lower bound."""
-    requirements = [*REQUIREMENTS, *needed("explore", "polars", "matplotlib")]
-    session.install("-e", ".", *(r.replace(">=", "==") for r in requirements))
+    session.install("-e", ".", *(r.replace(">=", "==") for r in REQUIREMENTS))
     # Of the newest, reading and plotting are tried by `make test`: JAX has no part in them.
     test(session, "tests/explore")
 

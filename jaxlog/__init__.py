@@ -7,6 +7,7 @@ all seeds to the host, where sinks write them.
 from importlib import import_module as _import_module
 from importlib.metadata import version as _version
 from importlib.util import find_spec as _find_spec
+from sys import modules as _modules
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 __version__ = _version("jaxlog")
@@ -22,9 +23,7 @@ else:
         if not name.startswith("_"):
             public = _import_module("jaxlog._public")
             globals().update({own: getattr(public, own) for own in public.__all__})
-            if name in globals():
-                return globals()[name]
-        raise AttributeError(f"module 'jaxlog' has no attribute {name!r}")
+        return object.__getattribute__(_modules["jaxlog"], name)  # or Python's error
 
     def __dir__() -> list[str]:
         public = _import_module("jaxlog._public")
