@@ -165,8 +165,12 @@ Shown = Callable[[Path, Any, Any], dict[str, float]]
 @pytest.mark.parametrize("where", [console, show, tail, report, plot, sinks, reader])
 @pytest.mark.filterwarnings("ignore:.*have diverged:UserWarning")
 def test_all_of_them_show_the_same_number(
-    where: Shown, run: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+    where: Shown,
+    run: tuple[Path, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist tells how wide workers are
     found = where(*run, capsys)
     # A line of text has room for values, means and rates only.
     shown = (
