@@ -145,10 +145,13 @@ def test_curves_of_the_script_are_dashed_and_say_how_many_live(page: Path, open_
     assert (opened.said, opened.asked) == ([], [])
 
 
-def test_the_list_of_runs_says_what_died(
-    month: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist tells how wide workers are
+@pytest.fixture(autouse=True)
+def as_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest-xdist tells how wide its workers are."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+def test_the_list_of_runs_says_what_died(month: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(month)]) == 0
     found = {}
     for line in capsys.readouterr().out.splitlines()[1:]:
