@@ -244,7 +244,7 @@ class RunData(Views):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the run has not come to its end: it is live, or was ended by something else.
+        """Whether the run has not come to its end, because it is live or something else ended it.
 
         A run on another machine, which says that it is running, counts as unfinished: nobody here
         knows more.

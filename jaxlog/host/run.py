@@ -163,7 +163,7 @@ class Run:
 
     @property
     def replayed(self) -> int:
-        """How many records were dropped because JAX repeated them: a record is that of one lane.
+        """How many records, each that of one lane, were dropped because JAX repeated them.
 
         A `while_loop` under `vmap` goes on running lanes that have ended. Only a record that is
         equal, bit for bit, to the one before it of the same call and lane is dropped, and only
