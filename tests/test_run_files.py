@@ -78,7 +78,11 @@ def sparse(path: Path, size: int = HUGE) -> None:
 
 @pytest.mark.parametrize("kind", INSTEAD)
 def test_what_is_no_file_of_the_run_is_left_out_and_said(
-    kind: str, run: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    kind: str,
+    run: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     INSTEAD[kind](run / "eval_metrics.jsonl", tmp_path / "elsewhere")
     said = (
@@ -91,7 +95,7 @@ def test_what_is_no_file_of_the_run_is_left_out_and_said(
     assert found.calls == ("train",)
     assert found.metrics["return"].to_list() == [0.0, 5.0, 10.0]
     for command in (["show", str(run)], ["tail", str(run)], ["report", str(run), "-o", "r.html"]):
-        os.chdir(tmp_path)
+        monkeypatch.chdir(tmp_path)
         assert main(command) == 0
         out, err = capfd.readouterr()
         assert "eval" not in out
