@@ -399,6 +399,7 @@ def test_marks_after_the_one_a_run_goes_on_from_are_gone(tmp_path: Path) -> None
         ({"pid": os.getpid(), "host": "elsewhere"}, f"process {os.getpid()} on elsewhere"),
         ({}, "another process"),
     ],
+    ids=["own", "other", "elsewhere", "unknown"],  # each of pytest-xdist's workers has a pid
 )
 def test_who_holds_a_directory_is_said(facts: dict[str, Any], holder: str, tmp_path: Path) -> None:
     held = Directory(tmp_path, "error")
