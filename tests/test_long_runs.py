@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.timeout(600)  # programs are compiled, on a machine that may be busy
 
 
 def said(*command: str) -> str:
@@ -18,7 +19,7 @@ def said(*command: str) -> str:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=230,
+        timeout=590,
         env=os.environ | {"JAX_PLATFORMS": "cpu"},
     )
     assert done.returncode == 0, done.stderr
