@@ -28,6 +28,7 @@ from jaxlog.sinks.console.picture import Picture
 from jaxlog.sinks.console.values import number
 from tests.report.pages import Parsed, array
 
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 LANES, STEPS = 3, 2
 RETURNS = np.array([[1.0, 2.0, 4.0, 5.0], [3.0, 5.0, 7.0, 17.0], [np.nan] * 4])
 """The returns of the episodes of each lane at the last update; of the last, none is finite."""
@@ -83,7 +84,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 def of_words(words: str) -> dict[str, float]:
     """What a line of the console says, by key; of values over lanes, the first number."""
-    return {key: float(value) for key, value in re.findall(r"(\S+) (-?[\d.e+]+)", words)}
+    return {key: float(value) for key, value in re.findall(rf"(\S+) ({NUMBER})(?=\s|$)", words)}
 
 
 def of_table(text: str) -> dict[str, float]:
@@ -91,11 +92,11 @@ def of_table(text: str) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in text.splitlines():
         name, *rest = row.split()[:2] or [""]
-        if rest and re.fullmatch(r"-?[\d.e+]+", rest[0]):
+        if rest and re.fullmatch(NUMBER, rest[0]):
             found[name] = float(rest[0])
         if name == "episode_return":
             found["episode_return_mean"] = found.pop(name)
-            columns = re.findall(r"(-?[\d.e+]+)", row)[-3:]
+            columns = re.findall(NUMBER, row)[-3:]
             for key, value in zip(("std", "min", "max"), columns, strict=True):
                 found[f"episode_return_{key}"] = float(value)
     return found
