@@ -14,13 +14,14 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlog._limits import check_name, check_text
+from jaxlog._paths import local_path
 from jaxlog._say import log as _log
 from jaxlog.crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog.crossing.primitive import tracing
 from jaxlog.events import RunInfo, Scalar
 from jaxlog.graph.record import Record
 from jaxlog.host.decode import Decoder
-from jaxlog.host.directory import Directory, IfExists, path_of
+from jaxlog.host.directory import Directory, IfExists
 from jaxlog.host.facts import facts, new_id
 from jaxlog.host.plain import plain_dict, plain_label, plain_texts
 from jaxlog.host.progress import State
@@ -163,7 +164,8 @@ class Logger(SingleEnvironmentLog):
             raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
         _check_state(state, if_exists)
         lane_labels = _lane_labels(lanes)
-        path = None if directory is None else path_of(directory)
+        # Absolute: the program may change its working directory while it runs.
+        path = None if directory is None else local_path(directory, "directory").absolute()
         sinks = []
         for settings in self.settings.sinks:
             sink = sink_class(settings.kind)(settings)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxlog._format.lines import START
+from jaxlog._paths import local_path
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
 from jaxlog.host.directory import RUN_FILE
 from jaxlog.sinks.jsonl import line_files, named_like_lines
@@ -83,11 +84,11 @@ def find_runs(where: Where | Iterable[Where]) -> list[Path]:
 
 
 def _of(where: Where) -> list[Path]:
-    path = Path(where)
+    path = local_path(where, "path")
     if is_run(path):
         return [path]
-    if not path.exists() and glob.has_magic(os.fspath(where)):
-        matches = glob.glob(os.fspath(where), recursive=True)  # noqa: PTH207  absolute, too
+    if not path.exists() and glob.has_magic(os.fspath(path)):
+        matches = glob.glob(os.fspath(path), recursive=True)  # noqa: PTH207  absolute, too
         runs = sorted(filter(is_run, map(Path, matches)), key=_by_number)
         if not runs:
             raise FileNotFoundError(

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from jaxlog._paths import local_path
 from jaxlog.explore.columns import RUN
 from jaxlog.explore.pictures import Pictures
 from jaxlog.explore.run_data import RunData
@@ -44,7 +45,7 @@ class Gallery:
 
     def save(self, path: str | Path) -> Path:
         """Writes the page to a file, for a browser."""
-        path = Path(path)
+        path = local_path(path, "path")
         path.write_text(self.html, "utf-8")
         return path
 

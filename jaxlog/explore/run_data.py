@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jaxlog._format.health import Health, health_of
 from jaxlog._format.lines import METRICS
 from jaxlog._format.run_file import newer_format
+from jaxlog._paths import local_path
 from jaxlog.caller import warn_caller
 from jaxlog.explore.extra import needs_extra
 from jaxlog.explore.finding import Where, check_run, not_read, run_files
@@ -284,11 +285,12 @@ def read_run(path: Where) -> RunData:
     need the extra `explore`.
 
     Args:
-      path: the run's directory, as `Logger.open` was given it.
+      path: the run's directory, as `Logger.open` was given it; `~` is the home directory.
 
     Raises:
       FileNotFoundError: there is no run.
       NotADirectoryError: it is a file.
+      ValueError: it is an address like `gs://...`.
 
     >>> import tempfile
     >>> import jaxlog
@@ -302,7 +304,7 @@ def read_run(path: Where) -> RunData:
     >>> run.status, run.calls, run.metrics["return"].mean()
     ('finished', ('eval',), 493.5)
     """
-    directory = Path(path)
+    directory = local_path(path, "path")
     check_run(directory)
     return RunData(directory)
 

@@ -143,6 +143,7 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
     Raises:
       FileNotFoundError: a path is no run and holds none, or no match of a pattern is one.
       NotADirectoryError: a path is a file.
+      ValueError: a path is an address like `gs://...`.
 
     >>> import tempfile
     >>> import jaxlog

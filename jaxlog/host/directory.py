@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import socket
 from collections.abc import Mapping
 from io import FileIO
@@ -201,30 +200,6 @@ class Directory:
             held, found = os.fstat(self._lock), self.path.stat()
             if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
                 raise FileNotFoundError(f"{self.path}: was removed while the run is open")
-
-
-def path_of(directory: str | os.PathLike[str]) -> Path:
-    """The path of a directory that a user gave: absolute, with `~` expanded.
-
-    Raises:
-      ValueError: it is empty, or an address like `gs://bucket/run`.
-    """
-    given = os.fspath(directory)
-    given = os.fsdecode(given) if isinstance(given, bytes) else given
-    if not given:
-        raise ValueError("directory: got '', expected a path; '.' is the working directory")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", given):  # a drive of Windows has one letter
-        raise ValueError(
-            f"directory: got the address {given!r}, expected a local path; give the path where it "
-            "is mounted, or copy the directory there after the run"
-        )
-    try:
-        # Absolute: the program may change its working directory while it runs.
-        return Path(given).expanduser().absolute()
-    except RuntimeError:
-        raise ValueError(
-            f"directory: got {given!r}, and there is no such home directory; write the path in full"
-        ) from None
 
 
 def is_held(path: Path) -> bool | None:

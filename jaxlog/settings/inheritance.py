@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxlog._paths import local_path
 from jaxlog.settings import source, yaml_source
 from jaxlog.settings.problems import ConfigError, Place
 from jaxlog.settings.source import Source
@@ -93,4 +94,7 @@ def _paths(given: Source, directory: Path) -> Iterator[tuple[Path, Place]]:
                 f"{given.place(at)}: {KEY}: got {shown(name)}, takes the path of a file, or a list "
                 "of paths"
             )
-        yield directory / name, given.place(at)
+        try:
+            yield directory / local_path(name, KEY), given.place(at)
+        except ValueError as error:
+            raise ConfigError(f"{given.place(at)}: {error}") from None

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from jaxlog._paths import local_path
 from jaxlog.caller import warn_caller
 from jaxlog.settings import omegaconf_nodes
 from jaxlog.settings.advice import advice
@@ -81,7 +82,10 @@ def _given(source: Any) -> Source:
     if isinstance(source, Mapping):
         return inherited(of_mapping(source, "settings"), Path())
     if isinstance(source, str | os.PathLike):
-        path = Path(os.fspath(source))
+        try:
+            path = local_path(source, "config")
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
         return inherited(of_file(path), path.parent, path)
     raise TypeError(
         f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig"

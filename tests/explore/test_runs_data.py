@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,29 @@ def test_runs_of_a_directory_or_a_pattern(runs: Path) -> None:
     ]
     with pytest.raises(KeyError, match=r"got 'seed_3', expected one of 'seed_1', 'seed_2'"):
         found["seed_3"]
+
+
+def test_a_path_may_begin_at_the_home_directory(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(runs.parent))
+    for where in ("~/runs", "~/runs/*"):
+        assert jaxlog.read_runs(where).names == ("seed_1", "seed_2", "seed_10")
+    assert jaxlog.read_run("~/runs/seed_2").metrics["loss"].to_list() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("s3://bucket/run", "path: got the address 's3://bucket/run', expected a local path"),
+        ("", "path: got '', expected a path"),
+        ("~nobody-is-called-so/x", "path: got '~nobody-is-called-so/x', and there is no such home"),
+    ],
+)
+def test_an_address_is_no_path(path: str, text: str) -> None:
+    for read in (jaxlog.read_run, jaxlog.read_runs):
+        with pytest.raises(ValueError, match=f"^{re.escape(text)}"):
+            read(path)
 
 
 def test_one_run_and_one_named_twice(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

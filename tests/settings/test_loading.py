@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -140,6 +141,28 @@ def test_a_file_that_is_not_there_names_those_that_are(tmp_path: Path) -> None:
         with pytest.raises(jaxlog.ConfigError) as caught:
             jaxlog.load_config(path)
         assert str(caught.value) == f"{path}: there is no such file{text}"
+
+
+def test_a_path_may_begin_at_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text("log_frequency: 7")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert jaxlog.load_config("~/mine.yaml").log_frequency == 7
+    assert jaxlog.load_config({"extends": "~/mine.yaml"}).log_frequency == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("gs://bucket/x.yaml", "config: got the address 'gs://bucket/x.yaml', expected a local"),
+        ({"extends": "s3://x.yaml"}, "settings: extends: got the address 's3://x.yaml', expected"),
+        ("~nobody-is-called-so/x", "config: got '~nobody-is-called-so/x', and there is no such"),
+    ],
+)
+def test_an_address_is_no_path(given: Any, text: str) -> None:
+    with pytest.raises(jaxlog.ConfigError, match=f"^{re.escape(text)}"):
+        jaxlog.load_config(given)
 
 
 def test_a_link_to_nowhere_and_a_directory_are_not_what_was_meant(tmp_path: Path) -> None:
