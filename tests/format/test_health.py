@@ -102,6 +102,16 @@ def test_what_went_wrong_first_is_named_first(number: int, why: str) -> None:
     assert str(tally.diverged()) == "diverged (1 of 2 lanes, from update 0)"
 
 
+def test_a_metric_went_wrong_when_the_first_of_its_lanes_did() -> None:
+    tally = Tally()
+    for step, dead in {3: [("loss", 0)], 20: [("entropy", 0)], 50: [("loss", 1)]}.items():
+        for name, lane in dead:
+            lanes = tuple(Lane(i, {}, {name: math.nan} if i == lane else {}) for i in range(2))
+            keys = {name: Key("training", name, "")}
+            tally.add(MetricsEvent("train", step, None, 0.0, lanes, keys, {}, 2))
+    assert Health(tally.diverged()).why == "loss, entropy"
+
+
 @pytest.mark.parametrize(
     ("facts", "status", "done", "expected"),
     [

@@ -208,10 +208,8 @@ def test_sigterm_ends_the_process_when_all_that_arrived_is_written(
 ) -> None:
     child = start(ONE_DEVICE, tmp_path / "run")
     child.wait_for_lines(20)
-    began = time.monotonic()
     child.process.send_signal(signal.SIGTERM)
     status, _, _ = child.end()
-    assert time.monotonic() - began < 5
     assert status == -signal.SIGTERM
     facts = child.facts
     assert facts["status"] == "terminated"

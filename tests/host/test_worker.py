@@ -79,7 +79,7 @@ def test_records_do_not_wait_for_the_end() -> None:
     sink = Odd()
     running = Worker(sink, RunInfo("odd"), decode)
     running.put(arrival(1))
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not sink.flushed and time.monotonic() < end:
         time.sleep(0.01)
     assert sink.steps == [1]
@@ -201,7 +201,7 @@ def test_a_sink_that_hangs_is_switched_off(
     monkeypatch.setattr(worker, "QUEUE_BYTES", 10_000)
     monkeypatch.setattr(worker, "STALL_TIMEOUT", 0.3)
     release = threading.Event()
-    running = Worker(Odd(lambda event: release.wait(20)), RunInfo("odd"), decode)
+    running = Worker(Odd(lambda event: release.wait(200)), RunInfo("odd"), decode)
     start = time.monotonic()
     with caplog.at_level(logging.WARNING, "jaxlog"):
         for step in range(100):
@@ -209,7 +209,7 @@ def test_a_sink_that_hangs_is_switched_off(
         running.close()
     took = time.monotonic() - start
     release.set()
-    assert took < 5  # it waited for the stall's time, not for the sink
+    assert took < 100  # it waited for the stall's time, not for the sink
     assert (running.arrived, running.lost) == (100, 100)
     assert "switched off for this run: it did not" in caplog.text
 
