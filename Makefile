@@ -11,8 +11,11 @@ CONFIG := configs/batched.yaml
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
 	$(BIN)/jaxlog demo --config $(CONFIG)
 
+# Compiling is most of what the tests take: twice as quick so. `make versions` has XLA's own settings.
+QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+
 test: .venv/made chromium  ## all tests
-	$(BIN)/python -m pytest -n 2
+	$(QUICKLY) $(BIN)/python -m pytest -n 2
 
 chromium:  ## what some tests open pages in; they are skipped where it may not be installed
 	@tests/install_chromium.sh

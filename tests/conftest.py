@@ -45,6 +45,14 @@ def module_of(script: Path) -> Any:
     return module
 
 
+LONGEST = {"test_long_runs.py", "test_docs.py", "test_demo.py", "test_notebooks.py"}
+"""Files of tests that train: first, so that none of two processes waits for the other's."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture
 def interrupts() -> Iterator[None]:
     """SIGINT raises KeyboardInterrupt, here and in processes that a test starts.
