@@ -16,7 +16,7 @@ nox.options.reuse_venv = "yes"
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 TESTS = (
     "tests/crossing",
-    "tests/graph",
+    "tests/program",
     "tests/host",
     "tests/test_log.py",
     "tests/test_single_environment.py",
@@ -45,7 +45,7 @@ def oldest(session: nox.Session) -> None:
     """JAX 0.9, and everything else at its lower bound."""
     session.install("-e", ".", *(r.replace(">=", "==") for r in REQUIREMENTS))
     # Of the newest, reading and plotting are tried by `make test`: JAX has no part in them.
-    test(session, "tests/explore")
+    test(session, "tests/reading", "tests/analysis")
 
 
 @nox.session(python="3.13")

@@ -28,7 +28,7 @@ import jaxlog
 from benchmarks.timing import Program, Row, fastest, tell
 from examples import ppo_cartpole
 from jaxlog import Lane, MetricsEvent, RunInfo
-from jaxlog.schema import Delivery
+from jaxlog._format.schema import Delivery
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
 METRICS, RECORDS = 30, 2000

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from jaxlog.settings.reference import json_schema, reference
+from jaxlog._settings.reference import json_schema, reference
 
 DOCS = Path(__file__).parent
 

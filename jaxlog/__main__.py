@@ -2,6 +2,6 @@
 
 import sys
 
-from jaxlog.cli.main import main
+from jaxlog._cli.main import main
 
 sys.exit(main())

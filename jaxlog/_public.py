@@ -1,7 +1,12 @@
 """The public names, and where each is from."""
 
+from jaxlog._analysis.comparing import Comparison, compare
+from jaxlog._analysis.run_data import RunData, read_run
+from jaxlog._analysis.runs_data import RunsData, read_runs
+from jaxlog._calls.step import batch_step, from_info, log
+from jaxlog._calls.windows import empty_window, log_window, window_step
 from jaxlog._errors import LoggingError
-from jaxlog.events import (
+from jaxlog._format.events import (
     Account,
     EpisodeEvent,
     EvaluationEvent,
@@ -13,22 +18,17 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.explore.comparing import Comparison, compare
-from jaxlog.explore.run_data import RunData, read_run
-from jaxlog.explore.runs_data import RunsData, read_runs
-from jaxlog.graph.episodes import EpisodeTracker
-from jaxlog.graph.histogram import histogram
-from jaxlog.graph.quantiles import QuantileSketch
-from jaxlog.graph.record import Record
-from jaxlog.graph.sampling import sample_indices, sample_indices_where
-from jaxlog.graph.statistics import Moments
-from jaxlog.graph.window import Window
-from jaxlog.host.run import Run
-from jaxlog.logger import Logger
-from jaxlog.settings import ConfigError, ConfigWarning, LoggingConfig, load_config
+from jaxlog._host.run import Run
+from jaxlog._logger import Logger
+from jaxlog._program.episodes import EpisodeTracker
+from jaxlog._program.histogram import histogram
+from jaxlog._program.quantiles import QuantileSketch
+from jaxlog._program.record import Record
+from jaxlog._program.sampling import sample_indices, sample_indices_where
+from jaxlog._program.statistics import Moments
+from jaxlog._program.window import Window
+from jaxlog._settings import ConfigError, ConfigWarning, LoggingConfig, load_config
 from jaxlog.sinks.sink import Sink, SinkSettings
-from jaxlog.step import batch_step, from_info, log
-from jaxlog.windows import empty_window, log_window, window_step
 
 __all__ = [
     "Account",

@@ -11,8 +11,8 @@ import pytest
 
 import jaxlog
 from tests.browser import Open
-from tests.explore.files import write
-from tests.explore.test_gallery import HOSTILE, event
+from tests.reading.files import write
+from tests.reading.test_gallery import HOSTILE, event
 
 Show = Callable[..., Any]
 

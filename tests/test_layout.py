@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,8 @@ PUBLIC = [
 
 # What looks at runs from outside has no part in one, and needs no JAX.
 NOT_BESIDE_A_RUN = (
-    "jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host.run",
-    "jaxlog.host.worker", "jaxlog.logger",
+    "jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host.run",
+    "jaxlog._host.worker", "jaxlog._logger",
 )  # fmt: skip
 
 
@@ -40,14 +41,20 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def reached(part: str) -> set[str]:
-    """What the modules of a part import, and what these import, within jaxlog and out of it."""
+def modules_of_jaxlog() -> dict[str, Path]:
+    """The files of jaxlog's modules, by their names."""
     modules = {
         ".".join(("jaxlog", *file.relative_to(PACKAGE).with_suffix("").parts)): file
         for file in PACKAGE.rglob("*.py")
     }
     modules = {name.removesuffix(".__init__"): file for name, file in modules.items()}
     del modules["jaxlog"]  # it names everything
+    return modules
+
+
+def reached(part: str) -> set[str]:
+    """What the modules of a part import, and what these import, within jaxlog and out of it."""
+    modules = modules_of_jaxlog()
     waiting = [name for name in modules if name.startswith(f"jaxlog.{part}.")]
     assert waiting
     found: set[str] = set()
@@ -69,33 +76,38 @@ def reached(part: str) -> set[str]:
             (
                 "jax",
                 "polars",
-                "jaxlog.graph",
-                "jaxlog.crossing",
-                "jaxlog.settings",
-                "jaxlog.host",
+                "jaxlog._program",
+                "jaxlog._crossing",
+                "jaxlog._settings",
+                "jaxlog._host",
                 "jaxlog.sinks",
-                "jaxlog.explore",
+                "jaxlog._reading",
+                "jaxlog._analysis",
             ),
         ),
-        ("graph", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.logger")),
-        ("crossing", ("jaxlog.sinks", "jaxlog.host", "jaxlog.settings", "jaxlog.graph")),
-        ("host", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings")),
+        ("_program", ("jaxlog.sinks", "jaxlog._host", "jaxlog._settings", "jaxlog._logger")),
+        ("_crossing", ("jaxlog.sinks", "jaxlog._host", "jaxlog._settings", "jaxlog._program")),
+        ("_host", ("jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings")),
         (
-            "render",
+            "_render",
             (
                 "jax",
-                "jaxlog.graph",
-                "jaxlog.crossing",
-                "jaxlog.settings",
-                "jaxlog.host",
+                "jaxlog._program",
+                "jaxlog._crossing",
+                "jaxlog._settings",
+                "jaxlog._host",
                 "jaxlog.sinks",
-                "jaxlog.logger",
+                "jaxlog._logger",
             ),
         ),
-        ("explore", NOT_BESIDE_A_RUN),
-        ("report", NOT_BESIDE_A_RUN),
-        ("sinks", ("jax", "jaxlog.graph", "jaxlog.crossing", "jaxlog.settings", "jaxlog.host")),
-        ("settings", ("jaxlog.crossing", "jaxlog.host", "jaxlog.logger")),
+        ("_reading", NOT_BESIDE_A_RUN),
+        ("_analysis", NOT_BESIDE_A_RUN),
+        ("_report", NOT_BESIDE_A_RUN),
+        (
+            "sinks",
+            ("jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host"),
+        ),
+        ("_settings", ("jaxlog._crossing", "jaxlog._host", "jaxlog._logger")),
     ],
 )
 def test_data_flows_one_way(part: str, never: tuple[str, ...]) -> None:
@@ -103,10 +115,29 @@ def test_data_flows_one_way(part: str, never: tuple[str, ...]) -> None:
         assert not any(name == n or name.startswith(f"{n}.") for n in never), (part, name)
 
 
+def test_imports_make_no_circle() -> None:
+    modules = modules_of_jaxlog()
+    graph = {name: imports(file) & modules.keys() for name, file in modules.items()}
+    for name, found in graph.items():
+        # `from package import module` names the package, too, and means the module.
+        graph[name] = {n for n in found if not any(m.startswith(f"{n}.") for m in found)} - {name}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names it
+
+
+def test_no_private_name_is_imported_from_another_module() -> None:
+    modules = modules_of_jaxlog()
+    for file in modules.values():
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("jaxlog"):
+                names = {alias.name for alias in node.names if alias.name.startswith("_")}
+                private = {n for n in names if f"{node.module}.{n}" not in modules}
+                assert not private, (file, private)
+
+
 def test_only_the_command_knows_the_command() -> None:
     for file in PACKAGE.rglob("*.py"):
-        if "cli" not in file.parts and file.name != "__main__.py":
-            assert not any(n.startswith(("jaxlog.cli", "tyro")) for n in imports(file)), file
+        if "_cli" not in file.parts and file.name != "__main__.py":
+            assert not any(n.startswith(("jaxlog._cli", "tyro")) for n in imports(file)), file
 
 
 def test_only_one_module_touches_what_is_private_in_jax() -> None:
@@ -115,12 +146,12 @@ def test_only_one_module_touches_what_is_private_in_jax() -> None:
         for file in PACKAGE.rglob("*.py")
         if any(n.startswith(("jax._src", "jax.extend", "jax.interpreters")) for n in imports(file))
     }
-    assert users == {"crossing/primitive.py"}
+    assert users == {"_crossing/primitive.py"}
 
 
 def test_only_the_settings_read_yaml_and_the_environment() -> None:
     for file in PACKAGE.rglob("*.py"):
-        if "settings" not in file.parts:
+        if "_settings" not in file.parts:
             assert "yaml" not in imports(file), file
             assert "os.environ" not in file.read_text(), file
 
@@ -128,9 +159,7 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
 def test_the_public_names_are_these() -> None:
     public = [name for name in vars(jaxlog) if not name.startswith("_")]
     modules = [
-        "call", "caller", "cli", "crossing", "events", "explore", "graph", "host", "logger",
-        "names", "render", "report", "schema", "settings", "single_environment",
-        "sinks", "step", "windows",
+        "sinks",
     ]  # fmt: skip
     assert sorted(set(public) - set(modules)) == PUBLIC
     assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
@@ -139,7 +168,7 @@ def test_the_public_names_are_these() -> None:
 def test_importing_it_loads_nothing_heavy() -> None:
     heavy = ["wandb", "rich", "orbax", "flax", "optax", "polars", "pandas", "matplotlib", "chex"]
     heavy += ["tyro"]  # what the command needs
-    heavy += ["jaxlog.render", "xml.etree"]  # what one sink needs
+    heavy += ["jaxlog._render", "xml.etree"]  # what one sink needs
     code = (
         "import sys, jaxlog; jaxlog.load_config({'sinks': [{'kind': 'console'}]});"
         f"print([name for name in {heavy} if name in sys.modules])"

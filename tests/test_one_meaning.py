@@ -20,9 +20,9 @@ import pytest
 from rich.console import Console
 
 import jaxlog
+from jaxlog._cli.main import main
 from jaxlog._format.across_lanes import values_across_lanes
-from jaxlog.cli.main import main
-from jaxlog.events import RunInfo
+from jaxlog._format.events import RunInfo
 from jaxlog.sinks.arrangement import arranged
 from jaxlog.sinks.console.picture import Picture
 from jaxlog.sinks.console.values import number

@@ -12,6 +12,12 @@ import pytest
 
 import jaxlog
 from jaxlog import _run_files
+from jaxlog._cli import lines
+from jaxlog._cli.follow import Follower
+from jaxlog._cli.main import main
+from jaxlog._host.directory import Directory
+from jaxlog._host.status import facts_of
+from jaxlog._reading.finding import is_run, not_read
 from jaxlog._run_files import (
     NotReadError,
     drafts_of,
@@ -23,14 +29,8 @@ from jaxlog._run_files import (
     read_small,
     replacement,
 )
-from jaxlog.cli import lines
-from jaxlog.cli.follow import Follower
-from jaxlog.cli.main import main
-from jaxlog.explore.finding import is_run, not_read
-from jaxlog.host.directory import Directory
-from jaxlog.host.status import facts_of
 from tests.conftest import MakeLogger
-from tests.explore.files import episode, write
+from tests.reading.files import episode, write
 
 HUGE = 2**40
 """More bytes than any memory has; as a sparse file they take no space."""
@@ -274,7 +274,7 @@ def test_a_draft_has_a_random_name_and_is_made_anew(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("write", ["save", "whole"])
 def test_what_is_written_replaces_a_link_and_follows_none(write: str, tmp_path: Path) -> None:
-    from jaxlog.cli.files import whole
+    from jaxlog._cli.files import whole
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("as it was")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.names import look_up
+from jaxlog._format.names import look_up
 from tests.conftest import MakeLogger
 
 RETURNS = jnp.array([1.0, 2.0, 3.0, 6.0])

@@ -25,7 +25,7 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
-from jaxlog.crossing import delivery
+from jaxlog._crossing import delivery
 from tests.conftest import MakeLogger
 
 ROOT = Path(__file__).parent.parent
@@ -38,14 +38,14 @@ TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "tel
 """The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
 TOLD_BY = {
     "_format/run_file.py": {"newer_format"},
-    "cli/runs.py": {"said"},
-    "explore/comparing.py": {"_notes"},
-    "explore/places.py": {"words"},
-    "host/facts.py": {"loss"},
-    "render/image.py": {"_takes"},
-    "settings/advice.py": {"advice", "_of_samples", "_of_names"},
-    "settings/deprecated.py": {"without_deprecated"},
-    "settings/problems.py": {"_describe", "_unknown_key"},
+    "_cli/runs.py": {"said"},
+    "_analysis/comparing.py": {"_notes"},
+    "_reading/places.py": {"words"},
+    "_host/facts.py": {"loss"},
+    "_render/image.py": {"_takes"},
+    "_settings/advice.py": {"advice", "_of_samples", "_of_names"},
+    "_settings/deprecated.py": {"without_deprecated"},
+    "_settings/problems.py": {"_describe", "_unknown_key"},
 }
 """The functions that yield or return one, for others to tell."""
 NOT_SHOWN = {

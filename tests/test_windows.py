@@ -14,7 +14,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
 from jaxlog import MetricsEvent
-from jaxlog.graph.summary import STATISTICS
+from jaxlog._program.summary import STATISTICS
 from tests.conftest import MakeLogger
 
 UPDATES, ENVS = 10, 24

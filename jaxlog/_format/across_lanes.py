@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlog.events import Histogram, Key, Lane
+from jaxlog._format.events import Histogram, Key, Lane
 
 EXTREMES = ("min", "max")
 """The statistics of which all lanes together have the extreme, and no spread."""

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from jaxlog._format.keys import Keys
-from jaxlog._format.lines import EPISODE, call_of
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
@@ -17,7 +15,9 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.names import EPISODE_COUNT
+from jaxlog._format.keys import Keys
+from jaxlog._format.lines import EPISODE, call_of
+from jaxlog._format.names import EPISODE_COUNT
 
 Line = Mapping[str, Any]
 

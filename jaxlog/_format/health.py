@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.events import MetricsEvent
 from jaxlog._format.keys import Keys
-from jaxlog.events import MetricsEvent
 
 MOST_METRICS = 3
 """So many metrics a health names."""

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jaxlog.events import Key
-from jaxlog.names import CATEGORIES, EPISODE_COUNT, KNOWN, UPDATE_COUNT, look_up
+from jaxlog._format.events import Key
+from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, KNOWN, UPDATE_COUNT, look_up
 
 STATISTICS = ("mean", "std", "min", "max", "sum", "count")
 """The names of the statistics that the setting `statistics` chooses from, beside quantiles."""

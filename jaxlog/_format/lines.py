@@ -14,8 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from jaxlog._format.numbers import with_whole
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
@@ -23,6 +22,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.numbers import with_whole
 
 START = b'{"timestamp":'
 """How every line begins."""

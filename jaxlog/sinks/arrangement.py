@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
+from jaxlog._format.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
 from jaxlog._format.numbers import as_written
-from jaxlog.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
 
 Lanes = Literal["runs", "columns", "aggregate"]
 """`runs`: a run of the tool's for each lane. `columns`: one run, in which each metric has a column

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlog import _run_files
-from jaxlog._format.lines import METRICS, NAMES, START, file_of, lines_of
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
@@ -21,6 +20,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.lines import METRICS, NAMES, START, file_of, lines_of
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent, StepEvent, TaskEvent
+from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent, StepEvent, TaskEvent
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from jaxlog.render import RENDERERS, load
-from jaxlog.render.choose import OWN
+from jaxlog._render import RENDERERS, load
+from jaxlog._render.choose import OWN
 
 
 def _loadable(name: str) -> str:

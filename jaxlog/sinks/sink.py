@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     MetricsEvent,

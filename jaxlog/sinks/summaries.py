@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxlog._format.events import Histogram, Scalar
 from jaxlog._format.numbers import as_written
-from jaxlog.events import Histogram, Scalar
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

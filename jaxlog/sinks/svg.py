@@ -22,13 +22,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, WithJsonSchema
 
+from jaxlog._format.events import EpisodeEvent, RunInfo, StepEvent
+from jaxlog._render import Style, load, picture, sheet
+from jaxlog._render.markup import START
+from jaxlog._render.sheet import facts_of
+from jaxlog._render.states import states
+from jaxlog._render.style import ARC_COLOURS
 from jaxlog._say import log as _log
-from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
-from jaxlog.render import Style, load, picture, sheet
-from jaxlog.render.markup import START
-from jaxlog.render.sheet import facts_of
-from jaxlog.render.states import states
-from jaxlog.render.style import ARC_COLOURS
 from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from jaxlog._say import log as _log
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Labels,
@@ -21,6 +20,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
 from jaxlog.sinks.arrangement import Lanes, arranged, folder_name
 from jaxlog.sinks.event_files import EventFile, encoded, new_name, own_files

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from jaxlog._format.numbers import as_written
-from jaxlog._say import log as _log
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Histogram,
@@ -29,6 +27,8 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.numbers import as_written
+from jaxlog._say import log as _log
 from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
 from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
@@ -345,7 +345,7 @@ class WandbSink(Sink):
                 allow_mixed_types=True,
             )
         if self.settings.episodes in ("pictures", "both"):
-            from jaxlog import render
+            from jaxlog import _render as render
 
             style = render.Style(render.load(self.settings.renderer))
             html = render.sheet([render.picture(event, style) for event in events])

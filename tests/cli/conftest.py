@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxlog
-from jaxlog.cli.main import main
+from jaxlog._cli.main import main
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 3
@@ -108,7 +108,7 @@ def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
 def refused_without_polars(*arguments: object) -> None:
     """What the command says where polars is not installed: what to install, in one line."""
     code = (
-        "import sys; sys.modules['polars'] = None; from jaxlog.cli.main import main; "
+        "import sys; sys.modules['polars'] = None; from jaxlog._cli.main import main; "
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

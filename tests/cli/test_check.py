@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import jaxlog
-from jaxlog.settings.reference import reference
+from jaxlog._settings.reference import reference
 from tests.cli.conftest import ROOT, Command
 from tests.settings.test_loading import BAD_FILES
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from jaxlog.cli import lines
-from jaxlog.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog._cli import lines
+from jaxlog._format.events import EpisodeEvent, MetricsEvent, RunInfo
 from jaxlog.sinks.console.lines import line as console_line
 from jaxlog.sinks.console.picture import Picture
 from tests.cli.conftest import Logged

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from jaxlog.cli.demo import demo
-from jaxlog.cli.main import COMMANDS, command_of
+from jaxlog._cli.demo import demo
+from jaxlog._cli.main import COMMANDS, command_of
 from tests.cli.conftest import ROOT, Command, Logged, start
 
 
@@ -59,7 +59,7 @@ def test_a_directory_that_cannot_be_read_is_told(
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "batch_metrics.jsonl").touch()
-    monkeypatch.setattr("jaxlog.cli.lines.backwards", refuse)
+    monkeypatch.setattr("jaxlog._cli.lines.backwards", refuse)
     said = f"jaxlog: {tmp_path / 'batch_metrics.jsonl'}: Permission denied\n"
     code, _, err = command("show", tmp_path)
     assert (code, err) == (2, said)
@@ -174,7 +174,7 @@ def test_a_command_imports_what_it_needs(
 ) -> None:
     own = [str(logged.directory) if word == "RUN" else word for word in arguments]
     code = (
-        "import sys; from jaxlog.cli.main import main; assert main(sys.argv[1:]) == 0; "
+        "import sys; from jaxlog._cli.main import main; assert main(sys.argv[1:]) == 0; "
         f"print([name for name in {never} if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import jaxlog
-from jaxlog.cli import lines as cli_lines
-from jaxlog.cli.main import main
-from jaxlog.events import RunInfo
+from jaxlog._cli import lines as cli_lines
+from jaxlog._cli.main import main
+from jaxlog._format.events import RunInfo
 from jaxlog.sinks.console.picture import WIDEST, Picture
 from tests.cli.conftest import STEPS, Command, Logged
 

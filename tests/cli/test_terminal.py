@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import jaxlog
+from jaxlog._reading.finding import run_files
 from jaxlog._terminal import clean, escaped, plain
-from jaxlog.explore.finding import run_files
 from jaxlog.sinks.console.lines import line
 from tests.cli.conftest import Command
 from tests.conftest import MakeLogger
 
-CLI = Path(jaxlog.__file__).parent / "cli"
+CLI = Path(jaxlog.__file__).parent / "_cli"
 ACTS = "\x1b]0;\x07\x9b\x7f\u00ad\u061c\u200b\u200f\u202e\u2066\u2028\u2029\ufeff\U000e0041"
 """An escape, C1, bidirectional, invisible and line-ending characters."""
 NAME = f"a{ACTS}b"

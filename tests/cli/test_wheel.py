@@ -42,7 +42,7 @@ def test_every_module_is_in_it(site: Path) -> None:
             installed = file if part == "jaxlog" else Path("jaxlog", file)
             assert (site / installed).read_bytes() == (ROOT / file).read_bytes(), file
     (entry_points,) = site.glob("jaxlog-*/entry_points.txt")
-    assert "jaxlog = jaxlog.cli.main:main" in entry_points.read_text()
+    assert "jaxlog = jaxlog._cli.main:main" in entry_points.read_text()
 
 
 def test_the_demo_runs_from_it(site: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from jaxlog.crossing import packing
-from jaxlog.schema import Schema
+from jaxlog._crossing import packing
+from jaxlog._format.schema import Schema
 
 DTYPES = [
     np.bool_, np.uint8, np.int8, np.uint16, np.int16, np.uint32, np.int32, np.float16,

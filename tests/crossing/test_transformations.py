@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.crossing import delivery
-from jaxlog.host import worker
+from jaxlog._crossing import delivery
+from jaxlog._host import worker
 from tests.conftest import MakeLogger
 from tests.crossing import programs
 from tests.crossing.programs import Log

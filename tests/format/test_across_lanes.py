@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from jaxlog._format.across_lanes import across_lanes, over_lanes, values_across_lanes
-from jaxlog.events import Histogram, Key, Lane
+from jaxlog._format.events import Histogram, Key, Lane
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf]))
 TABLES = st.tuples(st.integers(1, 6), st.integers(1, 5)).flatmap(

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
+from jaxlog._format.events import Key, Lane, MetricsEvent
 from jaxlog._format.health import Health, Tally, health_of
-from jaxlog.events import Key, Lane, MetricsEvent
 from tests.conftest import MakeLogger
 
 

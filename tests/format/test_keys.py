@@ -10,11 +10,11 @@ import jax.numpy as jnp
 import pytest
 
 import jaxlog
+from jaxlog._cli.main import main
 from jaxlog._format import keys
+from jaxlog._format.events import Key
 from jaxlog._format.run_file import FORMAT, newer_format
-from jaxlog.cli.main import main
-from jaxlog.events import Key
-from jaxlog.graph import summary
+from jaxlog._program import summary
 from tests.conftest import MakeLogger
 
 

@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog.host import worker
-from jaxlog.schema import METRICS_DUE, Delivery, Field, Schema, header
+from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
+from jaxlog._host import worker
 from tests.conftest import MakeLogger
 
 SCHEMA = Schema(

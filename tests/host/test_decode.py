@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlog.events import MetricsEvent
-from jaxlog.host.decode import env_step, in_order
+from jaxlog._format.events import MetricsEvent
+from jaxlog._host.decode import env_step, in_order
 
 
 def record(step: int, mark: int = 0) -> tuple[int, list[Any]]:

@@ -17,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog.events import Key, Lane, MetricsEvent
-from jaxlog.host.lane_identity import MAX_KEPT, LaneTable
+from jaxlog._format.events import Key, Lane, MetricsEvent
+from jaxlog._host.lane_identity import MAX_KEPT, LaneTable
 from tests.conftest import MakeLogger
 
 Numbers = dict[str, set[tuple[Any, ...]]]
@@ -340,7 +340,7 @@ def test_what_a_run_keeps_of_its_lanes_is_bounded(make_logger: MakeLogger, tmp_p
 def test_a_label_that_differs_on_each_line_ends_somewhere(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("jaxlog.host.lane_identity.MAX_LANES", 3)
+    monkeypatch.setattr("jaxlog._host.lane_identity.MAX_LANES", 3)
     table = LaneTable("run")
     found = [
         table.of_event(event("eval", 0, {"time": float(i)}), []).lanes[0].index for i in range(6)

@@ -32,7 +32,7 @@ from omegaconf import OmegaConf
 
 import jaxlog
 from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
-from jaxlog.host.plain import MAX_VALUES, plain_dict
+from jaxlog._host.plain import MAX_VALUES, plain_dict
 from jaxlog.sinks.sink import Sink
 from tests.conftest import MakeLogger
 
@@ -441,7 +441,7 @@ def test_a_run_that_cannot_begin_leaves_the_old_one(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if at == "marks":
-        monkeypatch.setattr("jaxlog.host.directory.Directory.add_mark", full)
+        monkeypatch.setattr("jaxlog._host.directory.Directory.add_mark", full)
         monkeypatch.setattr("pathlib.Path.unlink", full)
     else:
         monkeypatch.setattr("pathlib.Path.replace", full)

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.host import outage, signals, worker
+from jaxlog._host import outage, signals, worker
 from tests.conftest import MakeLogger
 
 
@@ -92,7 +92,7 @@ def broken(
     monkeypatch.setattr(io, "open", opens)
     monkeypatch.setattr(builtins, "open", opens)
     monkeypatch.setattr("jaxlog.sinks.growing.FileIO", File)
-    monkeypatch.setattr("jaxlog.host.directory.FileIO", File)
+    monkeypatch.setattr("jaxlog._host.directory.FileIO", File)
     monkeypatch.setattr(os, "open", os_opens)
     monkeypatch.setattr(os, "replace", replaces)
     return clock

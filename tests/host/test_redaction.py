@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jaxlog.host.redaction import REDACTED, names_a_secret, redacted, without_secrets
+from jaxlog._host.redaction import REDACTED, names_a_secret, redacted, without_secrets
 from tests.conftest import MakeLogger
 
 SECRETS = """

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog.host.replays import Replays
-from jaxlog.schema import Delivery, header
+from jaxlog._format.schema import Delivery, header
+from jaxlog._host.replays import Replays
 from tests.conftest import MakeLogger
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.host.directory import Directory
+from jaxlog._host.directory import Directory
 from tests.conftest import MakeLogger
 
 NUM_STEPS = 40

@@ -20,7 +20,7 @@ import pytest
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog.host import worker
+from jaxlog._host import worker
 from tests.conftest import MakeLogger
 
 
@@ -206,7 +206,7 @@ def test_a_logger_that_is_gone_is_said_once(
 ) -> None:
     import itertools
 
-    from jaxlog.crossing import delivery
+    from jaxlog._crossing import delivery
 
     monkeypatch.setattr(delivery, "_unclaimed", itertools.count())
     held = [make_logger(log_frequency=1)]
@@ -400,7 +400,7 @@ def test_an_interrupt_while_it_is_waited_for_closes_the_run(
     def interrupted() -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(jaxlog.logger, "barrier", interrupted)
+    monkeypatch.setattr(jaxlog._logger, "barrier", interrupted)
     with pytest.raises(KeyboardInterrupt), logger.open(tmp_path / "first"):
         jax.block_until_ready(jaxlog.batch_step(logger, 0, {"x": 1.0}))
     facts = json.loads((tmp_path / "first" / "run.json").read_text())

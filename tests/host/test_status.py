@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from jaxlog.host import status
-from jaxlog.host.directory import Directory, is_held
-from jaxlog.host.status import facts_of, observe
+from jaxlog._host import status
+from jaxlog._host.directory import Directory, is_held
+from jaxlog._host.status import facts_of, observe
 from tests.conftest import MakeLogger
 
 ROOT = Path(__file__).parents[2]

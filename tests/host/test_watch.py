@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.events import Lane, MetricsEvent
-from jaxlog.host.watch import Traced, Watch
+from jaxlog._format.events import Lane, MetricsEvent
+from jaxlog._host.watch import Traced, Watch
 from tests.conftest import MakeLogger
 
 Said = Callable[[], list[str]]

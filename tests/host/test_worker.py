@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jaxlog.events import EpisodeEvent, Event, MetricsEvent, RunInfo
-from jaxlog.host import worker
-from jaxlog.host.worker import Arrival, Worker
-from jaxlog.schema import Delivery, header
+from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent, RunInfo
+from jaxlog._format.schema import Delivery, header
+from jaxlog._host import worker
+from jaxlog._host.worker import Arrival, Worker
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from jaxlog.events import EpisodeEvent
+from jaxlog._format.events import EpisodeEvent
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from jaxlog.render import Style, picture, sheet
-from jaxlog.render.choose import load
-from jaxlog.render.foreign import NotSvgError, embedded, is_own
+from jaxlog._render import Style, picture, sheet
+from jaxlog._render.choose import load
+from jaxlog._render.foreign import NotSvgError, embedded, is_own
 from tests.render.pictures import SVG, episode, root_of, words_of
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '

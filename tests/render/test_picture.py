@@ -14,13 +14,13 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from jaxlog.events import StepEvent
-from jaxlog.render import Style, picture, sheet
-from jaxlog.render.choose import RENDERERS
-from jaxlog.render.line import draw_line
-from jaxlog.render.markup import text_width
-from jaxlog.render.sheet import facts_of
-from jaxlog.render.style import ARC_COLOURS
+from jaxlog._format.events import StepEvent
+from jaxlog._render import Style, picture, sheet
+from jaxlog._render.choose import RENDERERS
+from jaxlog._render.line import draw_line
+from jaxlog._render.markup import text_width
+from jaxlog._render.sheet import facts_of
+from jaxlog._render.style import ARC_COLOURS
 from tests.render.pictures import (
     SVG,
     episode,

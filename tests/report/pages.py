@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog.cli.main import main
-from tests.explore.files import Event, write
+from jaxlog._cli.main import main
+from tests.reading.files import Event, write
 
 _VOID = {"meta", "img"}
 

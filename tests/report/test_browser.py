@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser import Open, Opened
-from tests.explore.files import metrics
+from tests.reading.files import metrics
 from tests.report.pages import page_of, run_of
 from tests.report.test_page import hostile
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jaxlog.report.curves import Curve, extremes, of_lane, spread_evenly, together
+from jaxlog._report.curves import Curve, extremes, of_lane, spread_evenly, together
 
 FLOATS = st.one_of(st.floats(-1e9, 1e9), st.sampled_from([np.nan, np.inf, -np.inf]))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.cli.main import main
+from jaxlog._cli.main import main
 from tests.browser import Open
 from tests.month import RUNS, SEEDS, UPDATES, alive, returns_at
 from tests.report.pages import Parsed, array, page_of

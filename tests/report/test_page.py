@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 import jaxlog
-from jaxlog.report.pictures import MOST_BYTES
-from jaxlog.report.sites import MOST_GROUPS, MOST_LANES
-from tests.explore.files import episode, metrics
+from jaxlog._report.pictures import MOST_BYTES
+from jaxlog._report.sites import MOST_GROUPS, MOST_LANES
+from tests.reading.files import episode, metrics
 from tests.report.pages import array, page_of, run_of
 
 HOSTILE = (

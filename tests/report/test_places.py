@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.explore.files import metrics
+from tests.reading.files import metrics
 from tests.report.pages import array, page_of, run_of
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import jaxlog
-from jaxlog import render, sinks
-from jaxlog.graph import summary
+from jaxlog import _render as render
+from jaxlog import sinks
+from jaxlog._program import summary
 
 KEYS = ", ".join(jaxlog.LoggingConfig.model_fields)
 KINDS = ", ".join(sinks.BUILT_IN)

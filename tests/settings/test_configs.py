@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.settings import yaml_source
-from jaxlog.settings.deprecated import KEYS as DEPRECATED
-from jaxlog.settings.reference import json_schema
+from jaxlog._settings import yaml_source
+from jaxlog._settings.deprecated import KEYS as DEPRECATED
+from jaxlog._settings.reference import json_schema
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILES = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}

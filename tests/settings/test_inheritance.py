@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import jaxlog
-from jaxlog.settings import yaml_source
+from jaxlog._settings import yaml_source
 from tests.settings.bad_files import KEYS, STATISTICS
 
 

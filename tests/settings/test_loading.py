@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog.settings import source, yaml_source
-from jaxlog.settings.problems import Place
+from jaxlog._settings import source, yaml_source
+from jaxlog._settings.problems import Place
 from tests.settings.bad_files import BAD_FILES
 
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog.settings import yaml_source
-from jaxlog.settings.deprecated import KEYS as DEPRECATED
-from jaxlog.settings.reference import json_schema, reference
+from jaxlog._settings import yaml_source
+from jaxlog._settings.deprecated import KEYS as DEPRECATED
+from jaxlog._settings.reference import json_schema, reference
 from jaxlog.sinks import BUILT_IN, sink_class
 from tests.settings.bad_files import BAD_FILES
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog.settings.deprecated import KEYS
+from jaxlog._settings.deprecated import KEYS
 
 BATCHES = "batched_logging_enabled: true\nsinks: [{kind: jsonl}]\n"
 UNSET = (

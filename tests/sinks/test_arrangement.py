@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlog.events import Histogram, Key, Lane, MetricsEvent
+from jaxlog._format.events import Histogram, Key, Lane, MetricsEvent
 from jaxlog.sinks.arrangement import Lanes, arranged, folder_name, lane_name
 
 STATISTICS = ("mean", "std", "min", "max", "count", "sum", "median", "nonfinite", "rate", "")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from jaxlog.events import (
+from jaxlog._format.events import (
     Account,
     EpisodeEvent,
     EvaluationEvent,

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jaxlog
+from jaxlog._format.events import EpisodeEvent, EvaluationEvent, RunInfo
 from jaxlog._format.lines import START, lines_of
-from jaxlog.events import EpisodeEvent, EvaluationEvent, RunInfo
-from jaxlog.host import worker
+from jaxlog._host import worker
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 from tests.conftest import MakeLogger
 

@@ -15,7 +15,7 @@ import pytest
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog.settings import ConfigError
+from jaxlog._settings import ConfigError
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_sink"
 SETTINGS = """

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.events import EpisodeEvent, RunInfo, StepEvent
+from jaxlog._format.events import EpisodeEvent, RunInfo, StepEvent
 from jaxlog.sinks import svg
 from jaxlog.sinks.svg import SvgSettings, SvgSink, safe_name
 from tests.conftest import MakeLogger

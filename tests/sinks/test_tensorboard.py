@@ -23,7 +23,7 @@ from tensorboard.context import RequestContext
 from tensorboard.plugins import base_plugin
 
 import jaxlog
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Histogram,
@@ -34,7 +34,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.host import worker
+from jaxlog._host import worker
 from jaxlog.sinks.event_files import own_files
 from jaxlog.sinks.growing import MAX_OPEN
 from jaxlog.sinks.tensorboard import MOST_RUNS, TensorboardSettings, TensorboardSink

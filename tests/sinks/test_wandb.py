@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog.settings import ConfigError
+from jaxlog._settings import ConfigError
 from tests.conftest import MakeLogger
 from tests.sinks import wandb_files
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeGuard
 
-from jaxlog.events import EpisodeEvent, EvaluationEvent, MetricsEvent
-from jaxlog.names import CATEGORIES, KNOWN
+from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
+from jaxlog._format.names import CATEGORIES, KNOWN
 from jaxlog.sinks.console.values import Shown, over_lanes, told
 
 LENGTH = 20

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from jaxlog.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent, StepEvent, TaskEvent
+from jaxlog._format.events import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Event,
+    MetricsEvent,
+    StepEvent,
+    TaskEvent,
+)
 from jaxlog.sinks.console.values import over_lanes, plain, text, told
 
 _SHOWN = ("", "mean", "rate")

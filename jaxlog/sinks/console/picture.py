@@ -12,8 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from jaxlog._format.health import Health, Tally, health_of
-from jaxlog.events import (
+from jaxlog._format.events import (
     Account,
     EpisodeEvent,
     EvaluationEvent,
@@ -22,6 +21,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.health import Health, Tally, health_of
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import Site, one_line, tables

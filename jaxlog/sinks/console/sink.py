@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from jaxlog._say import log as _log
-from jaxlog.events import (
+from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     MetricsEvent,
@@ -17,6 +16,7 @@ from jaxlog.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._say import log as _log
 from jaxlog.sinks.console.lines import metrics_line, summary_line
 from jaxlog.sinks.sink import Sink, SinkSettings
 

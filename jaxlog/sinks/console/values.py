@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxlog._format.across_lanes import values_across_lanes
+from jaxlog._format.events import MetricsEvent
 from jaxlog._terminal import plain as plain
-from jaxlog.events import MetricsEvent
 
 COUNTS = ("count", "nonfinite")
 """The statistics that values that are not finite do not change, or are."""

@@ -1,0 +1,9 @@
+"""What a user may choose of a comparison."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+At = Literal["last"] | int | tuple[int, int]
+Diverged = Literal["worst", "leave_out", "keep_last"]
+Unfinished = Literal["leave_out", "common_step", "keep_last"]

@@ -1,0 +1,90 @@
+"""The plot of a comparison: a row for each group, a dot for each score."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import matplotlib.pyplot as plt
+import numpy as np
+import polars as pl
+
+from jaxlog._analysis.axes import LINE, colours, plain, tidy
+from jaxlog._analysis.groups import Values, named
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LETTERS_OF_ROWS = 64
+"""The same, where names stand beside the axes."""
+
+
+def plot_comparison(
+    frame: pl.DataFrame,
+    scores: pl.DataFrame,
+    ax: Axes | None,
+    *,
+    metric: str,
+    by: tuple[str, ...],
+    normalized: bool,
+    confidence: float,
+    notes: tuple[str, ...],
+) -> Axes:
+    """As `Comparison.plot`, of the attributes of a comparison."""
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7, 1.2 + 0.42 * len(frame)), layout="constrained")
+    groups = dict(Values(scores, by).groups())
+    rows = zip(groups.items(), frame.iter_rows(named=True), colours(len(frame)), strict=True)
+    for place, ((_, found), row, colour) in enumerate(rows):
+        dots, dead = found["score"].cast(pl.Float64).to_numpy(), found["diverged"].to_numpy()
+        level = np.full(len(dots), place + 0.24)
+        alive = ~dead
+        ax.plot(dots[alive], level[alive], ".", color=colour, alpha=0.6, ms=5, mew=0)
+        if dead.any():
+            ax.plot(dots[dead], level[dead], "x", color=colour, alpha=0.8, ms=4, gid="dead")
+        if row["iqm"] is None:
+            continue
+        if row["lower"] is not None:
+            ax.hlines(place, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
+        ax.plot(row["iqm"], place, "|", color=colour, markersize=15, markeredgewidth=2.5)
+    words = [
+        (plain(named(by, key)) or "all lanes") + _fates(found) for key, found in groups.items()
+    ]
+    ax.set_yticks(range(len(words)), words)
+    ax.set_ylim(len(words) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    ax.set_xlabel("normalized score" if normalized else "score")
+    caption = f"interquartile mean, {100 * confidence:.4g} % interval, each score a dot"
+    lines = [caption, *_of_the_lanes(frame, len(scores), notes)]
+    if scores["diverged"].any():
+        lines[0] += ", a cross: it has diverged"
+    caption = "\n".join(lines)
+    ax.set_title(plain(metric), loc="left", pad=20 + LINE * caption.count("\n"))
+    ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
+    tidy(ax)
+    ax.spines["left"].set_visible(False)
+    return ax
+
+
+def _of_the_lanes(frame: pl.DataFrame, lanes: int, notes: tuple[str, ...]) -> Iterator[str]:
+    """What became of the lanes of a comparison; nothing where all are alive."""
+    texts = {
+        "diverged": "have diverged",
+        "unfinished": "are of runs that have not finished",
+        "left_out": "have no score",
+    }
+    counts = {name: frame[name].sum() for name in texts}
+    words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
+    if words:
+        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), _LETTERS_OF_ROWS)
+    yield from (note for note in notes if note.startswith("values that are not finite"))
+
+
+def _fates(lanes: pl.DataFrame) -> str:
+    """What became of a group's lanes, for its name; nothing where all are alive."""
+    words = [f"{lanes['alive'].sum()} of {len(lanes)} alive"] if not lanes["alive"].all() else []
+    late = lanes["unfinished"].sum()
+    if late:
+        words.append("unfinished" if late == len(lanes) else f"{late} unfinished")
+    return f"\n({', '.join(words)})" if words else ""

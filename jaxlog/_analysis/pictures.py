@@ -1,0 +1,107 @@
+"""The picture of a row of `episodes`: that of the svg sink, or one drawn of what the row tells."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxlog._format.events import EpisodeEvent
+from jaxlog._reading.columns import RUN
+from jaxlog._reading.run_frames import RunFrames
+from jaxlog._render import picture
+from jaxlog._render.foreign import is_own
+from jaxlog._run_files import read_small_below
+from jaxlog.sinks.svg import episode_paths
+
+_FIELDS = ("timestamp", "step", "env_step", "name", "lane", "lane_position", RUN)
+_BRIGHT = 32
+"""Of integers from 0 to 255 that reach this far, an image is likelier than a grid of symbols."""
+
+
+MOST_BYTES = 2**23
+"""Of a picture that was drawn before: twice what two states may have that users draw."""
+
+
+class Pictures:
+    """Pictures of the episodes of some runs.
+
+    Args:
+      runs: by their names.
+      labels: the columns that are labels.
+    """
+
+    def __init__(self, runs: Mapping[str, RunFrames], labels: Iterable[str]) -> None:
+        self._runs = runs
+        self._labels = tuple(labels)
+        self._times: dict[str, Counter[tuple[str, ...]]] = {}
+
+    def of(self, row: Mapping[str, Any]) -> str:
+        """The SVG of a row: the sink's where it is certain which that is, else drawn anew."""
+        name = row[RUN] if len(self._runs) > 1 else next(iter(self._runs))
+        event = self._event(row)
+        paths = episode_paths(event.name, event.step, event.lane, event.episode)
+        if self._times_of(name)[paths] == 1:
+            for path in paths:
+                try:
+                    svg = read_small_below(self._runs[name].path, path, MOST_BYTES).decode()
+                except (OSError, UnicodeDecodeError):  # not drawn, or no longer there
+                    continue
+                if is_own(svg):
+                    return svg
+        return picture(event)
+
+    def _times_of(self, name: str) -> Counter[tuple[str, ...]]:
+        """How often a run has each place: where a loop came by again, files have other names."""
+        if name not in self._times:
+            frame = self._runs[name].episodes
+            where = [
+                key
+                for key in ("name", "step", "lane", "batch_index", "environment_id")
+                if key in frame.columns
+            ]
+            self._times[name] = Counter(
+                episode_paths(row["name"], row["step"], row["lane"], _without_none(row))
+                for row in frame.select(where).iter_rows(named=True)
+            )
+        return self._times[name]
+
+    def _event(self, row: Mapping[str, Any]) -> EpisodeEvent:
+        values = _without_none({key: v for key, v in row.items() if key not in _FIELDS})
+        labels = {key: values.pop(key) for key in self._labels if key in values}
+        details = {
+            key: _array(values.pop(key))
+            for key, value in list(values.items())
+            if isinstance(value, list) and key != "batch_index"
+        }
+        return EpisodeEvent(
+            row["name"],
+            row["step"],
+            row.get("env_step"),
+            row.get("timestamp") or 0.0,
+            row["lane"],
+            labels,
+            values,
+            details,
+            tuple(row.get("lane_position") or ()),
+            num_lanes=row["lane"] + 1,
+        )
+
+
+def _without_none(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def _array(value: list[Any]) -> Any:
+    """What was an array before it was JSON; bytes of an image are these again."""
+    try:
+        array = np.asarray(value)
+        array = array.astype(np.float64) if array.dtype == object else array  # None: not finite
+    except (TypeError, ValueError):  # rows of different lengths
+        return value
+    channels = array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype.kind == "i"
+    if channels and array.size and array.min() >= 0 and _BRIGHT <= array.max() < 256:
+        return array.astype(np.uint8)
+    return array

@@ -1,0 +1,305 @@
+"""Plots of metrics over the steps, with matplotlib."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.ticker import EngFormatter, MaxNLocator
+
+from jaxlog._analysis.axes import LINE, colours, plain, tidy
+from jaxlog._analysis.curves import SPREADS, Curve, Spread, curve_of
+from jaxlog._analysis.groups import By, Values, named, values_of
+from jaxlog._caller import warn_caller
+from jaxlog._format.across_lanes import EXTREMES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.legend import Legend
+
+    from jaxlog._reading.run_frames import RunFrames
+
+_MOST_ENTRIES = 16
+"""Of a legend."""
+_ACROSS = 3
+"""Small multiples in a row, at most."""
+_LETTERS = 90
+"""So many letters of a caption stand on one line."""
+_LONGEST = 34
+"""So many letters of an entry of a legend stand on one line."""
+_DASHES = (0, (2.2, 1.4))
+_LONG = 10_000
+"""From here on, steps are told as 10k, and not in full."""
+_AXES = {"step": "update", "env_step": "environment steps"}
+
+
+def plot(
+    runs: Mapping[str, RunFrames],
+    names: str | Sequence[str],
+    *,
+    call: str | None,
+    by: By,
+    x: str,
+    spread: Spread,
+    ax: Axes | None,
+) -> Axes | list[Axes]:
+    """As `RunData.plot`, of runs by their names."""
+    if x not in _AXES:
+        raise ValueError(f"x: got {x!r}, expected 'step' or 'env_step'")
+    if spread not in SPREADS:
+        raise ValueError(f"spread: got {spread!r}, expected one of {', '.join(map(repr, SPREADS))}")
+    metrics = [names] if isinstance(names, str) else list(names)
+    if not metrics:
+        raise ValueError("got no name of a metric, expected one at least")
+    if ax is not None and not isinstance(names, str):
+        raise ValueError("ax: got one with several names, expected a single name, or no ax")
+    found = [values_of(runs, metric, call, by) for metric in metrics]
+    for metric, values in zip(metrics, found, strict=True):
+        if x not in values.frame.columns or values.frame[x].null_count() == len(values.frame):
+            raise LookupError(
+                f"{metric!r}: has no {x}; set env_steps_per_update, or plot over x='step'"
+            )
+    for note in dict.fromkeys(note for own in found for note in own.notes):
+        warn_caller(f"{', '.join(metrics)}: {note}")
+    curves = [_curves(values, x, spread) for values in found]
+    for metric, groups in zip(metrics, curves, strict=True):
+        if not any(len(curve.x) for curve in groups.values()):
+            raise LookupError(f"{metric!r}: has no finite value yet, and nothing to plot")
+    caption = _caption(curves, found, spread)
+    if isinstance(names, str):
+        own = ax is None
+        if ax is None:
+            _, ax = plt.subplots(figsize=(_width(curves[0], found[0].by), 4), layout="constrained")
+        _draw(ax, curves[0], found[0].by, x, spread)
+        ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
+        pad = 20 + LINE * caption.count("\n")
+        ax.set_title(plain(names), loc="left", pad=pad)
+        _say_not_finite(ax, curves[0], pad)
+        if found[0].by:
+            _legend(ax, beside=own)
+        return ax
+    return _multiples(metrics, curves, found, caption, x, spread)
+
+
+def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], Curve]:
+    end = values.frame[x].max()
+    return {
+        key: curve_of(frame, x, spread, values.statistic, values.late, end)  # type: ignore[arg-type]
+        for key, frame in values.groups()
+    }
+
+
+def _multiples(
+    metrics: Sequence[str],
+    curves: Sequence[Mapping[tuple[Any, ...], Curve]],
+    found: Sequence[Values],
+    caption: str,
+    x: str,
+    spread: Spread,
+) -> list[Axes]:
+    across = min(len(metrics), _ACROSS)
+    down = math.ceil(len(metrics) / across)
+    figure, grid = plt.subplots(
+        down,
+        across,
+        figsize=(3.6 * across + 1, 2.7 * down + 0.4),
+        layout="constrained",
+        squeeze=False,
+        sharex=True,
+    )
+    places = list(grid.flat)
+    for ax, metric, groups, values in zip(places, metrics, curves, found, strict=False):
+        _draw(ax, groups, values.by, x, spread)
+        ax.set_title(plain(metric), loc="left", fontsize="medium")
+        _say_not_finite(ax, groups)
+        ax.set_xlabel("")
+    for ax in places[len(metrics) :]:
+        ax.remove()
+    for ax in places[max(0, len(metrics) - across) : len(metrics)]:  # each column's lowest
+        ax.tick_params(labelbottom=True)
+        ax.set_xlabel(_AXES[x])
+    figure.suptitle(caption, fontsize="small", alpha=0.75, x=0.01, ha="left")
+    if found[0].by:
+        fullest = max(places[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
+        _legend(fullest, figure=figure)
+    return places[: len(metrics)]
+
+
+def _draw(
+    ax: Axes,
+    groups: Mapping[tuple[Any, ...], Curve],
+    by: Sequence[str],
+    x: str,
+    spread: Spread,
+) -> None:
+    for (key, curve), colour in zip(groups.items(), colours(len(groups)), strict=True):
+        label = _label(named(by, key), curve)
+        if not len(curve.x):
+            if len(curve.dead):  # none ever lived
+                ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label if by else None)
+            continue
+        alone = len(curve.x) == 1  # a line needs two points
+        if spread == "lanes" and len(curve.lanes) > 1:
+            for lane, dead in zip(curve.lanes, curve.dead, strict=True):
+                there = np.isfinite(lane)
+                ax.plot(curve.x[there], lane[there], color=colour, lw=0.7, alpha=0.35)
+                if dead and there.any() and curve.alive:
+                    _cross(ax, curve.x[there][-1], lane[there][-1], colour, small=True)
+        elif len(curve.lanes) > 1 and np.isfinite(curve.lower).any():
+            for part, alpha in ((~curve.fewer, 0.2), (_with_neighbours(curve.fewer), 0.1)):
+                if part.any():
+                    band = (curve.x, curve.lower, curve.upper, part)
+                    ax.fill_between(*band, color=colour, alpha=alpha, lw=0)
+            if alone:
+                ax.vlines(curve.x, curve.lower, curve.upper, color=colour, alpha=0.5)
+        ax.plot(
+            curve.x,
+            np.where(curve.fewer, np.nan, curve.middle),
+            color=colour,
+            lw=1.8,
+            marker="o" if alone else None,
+            label=label if by else None,
+            gid="middle",
+        )
+        if curve.fewer.any():
+            dashed = np.where(_with_neighbours(curve.fewer), curve.middle, np.nan)
+            ax.plot(
+                curve.x,
+                dashed,
+                color=colour,
+                lw=1.8,
+                ls=_DASHES,
+                marker="o" if alone else None,
+                gid="fewer",
+            )
+        if not curve.alive:
+            _cross(ax, curve.x[-1], curve.middle[-1], colour)
+    ax.set_xlabel(_AXES[x])
+    if max((curve.x[-1] for curve in groups.values() if len(curve.x)), default=0) >= _LONG:
+        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    tidy(ax)
+
+
+def _with_neighbours(where: np.ndarray) -> np.ndarray:
+    """These points and those beside them, to which a line from them leads."""
+    return where | np.append(where[1:], values=False) | np.append(False, where[:-1])
+
+
+def _cross(ax: Axes, x: float, y: float, colour: Any, *, small: bool = False) -> None:
+    size, width = (5, 1) if small else (9, 2.2)
+    ax.plot(x, y, "x", color=colour, ms=size, mew=width, gid="dead", zorder=3)
+
+
+def _label(words: str, curve: Curve) -> str:
+    """A group's entry in the legend, with how many lanes live, unless all do."""
+    words = plain(words)
+    # What begins with `_` matplotlib keeps out of legends.
+    words = f" {words}" if words.startswith("_") else words
+    lives = _lives(curve)
+    return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
+
+
+def _lives(curve: Curve) -> str:
+    lanes = len(curve.lanes)
+    words = [] if curve.alive == lanes else [f"{curve.alive} of {lanes} alive"]
+    if curve.unfinished:
+        of = "" if curve.unfinished == lanes else f"{curve.unfinished} "
+        words.append(f"{of}unfinished")
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _say_not_finite(
+    ax: Axes, groups: Mapping[tuple[Any, ...], Curve], pad: float | None = None
+) -> None:
+    words = _not_finite(groups.values())
+    if words:
+        ax.set_title(words, loc="right", pad=pad, fontsize="x-small", alpha=0.75)
+
+
+def _width(groups: Mapping[tuple[Any, ...], Curve], by: Sequence[str]) -> float:
+    """Of a figure whose legend stands beside it, in inches."""
+    labels = [_label(named(by, key), curve) for key, curve in groups.items()] if by else []
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    return max(7.0, 5.0 + 0.075 * longest)
+
+
+def _not_finite(curves: Iterable[Curve]) -> str:
+    """What was not finite, for a corner of the axes; empty where all was."""
+    curves = list(curves)
+    values = sum(curve.nonfinite for curve in curves)
+    parts = sum(curve.partial for curve in curves)
+    words = [f"{values:,} values not finite"] if values else []
+    words += [f"{parts:,} partly"] if parts else []
+    return ", ".join(words)
+
+
+def _caption(
+    plots: Sequence[Mapping[tuple[Any, ...], Curve]], found: Sequence[Values], spread: Spread
+) -> str:
+    drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
+    counts = [len(curve.lanes) for curve in drawn]
+    fewest, most = min(counts), max(counts)
+    each = " each" if max(map(len, plots)) > 1 else ""
+    if most == 1:
+        first = f"one lane{each}"
+    else:
+        lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
+        first = f"{_spread_words(found, spread)}, {lanes} lanes{each}"
+    return "\n".join((first, *_of_the_dead(plots, drawn)))
+
+
+def _spread_words(found: Sequence[Values], spread: Spread) -> str:
+    """What line and band are. Over minima and maxima the line is the extreme."""
+    extremes = {values.statistic if values.statistic in EXTREMES else "" for values in found}
+    words = SPREADS[spread]
+    if spread == "ci" or extremes == {""}:
+        return words
+    names = {"min": "least of the lanes", "max": "greatest of the lanes"}
+    lines = ", or ".join(names[of] for of in EXTREMES if of in extremes)
+    if "" in extremes:
+        return f"{words} (of minima and maxima the {lines})"
+    return f"{lines}{words.removeprefix('mean').removeprefix(' ± std')}"
+
+
+def _of_the_dead(
+    plots: Sequence[Mapping[tuple[Any, ...], Curve]], drawn: Sequence[Curve]
+) -> Iterator[str]:
+    """What died, and how it is drawn."""
+    lanes = max(sum(len(curve.lanes) for curve in groups.values()) for groups in plots)
+    dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
+    late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
+    words = []
+    if dead:
+        words.append(f"{dead} of {lanes} lanes have diverged")
+    if late:
+        words.append(f"{late} of {lanes} are of runs that have not finished")
+    if any(curve.fewer.any() for curve in drawn):
+        words.append("dashed where fewer are left")
+    if any(not curve.alive for curve in drawn):
+        words.append("a cross where none is")
+    if words:
+        yield textwrap.fill(", ".join(words), _LETTERS)
+
+
+def _legend(ax: Axes, *, beside: bool = True, figure: Figure | None = None) -> Legend:
+    """One entry for each group; of many, evenly spaced ones."""
+    handles, words = ax.get_legend_handles_labels()
+    if len(handles) > _MOST_ENTRIES:
+        kept = np.linspace(0, len(handles) - 1, _MOST_ENTRIES - 1).round().astype(int)
+        more = len(handles) - len(kept)
+        handles, words = [handles[i] for i in kept], [words[i] for i in kept]
+        handles.append(Line2D([], [], linestyle="none"))
+        words.append(f"and {more} between")
+    options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+    if figure is not None:
+        return figure.legend(handles, words, loc="outside right upper", **options)
+    if beside:
+        options |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+    return ax.legend(handles, words, **options)

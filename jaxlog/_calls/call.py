@@ -1,0 +1,245 @@
+"""What all calls in a program have in common: from its arguments to a record on its way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from jaxlog._crossing.primitive import emit, in_branch, tracing
+from jaxlog._format.names import KNOWN, check_call, look_up
+from jaxlog._host.watch import Traced
+from jaxlog._logger import Logger
+from jaxlog._program import checks, devices
+from jaxlog._program.record import Inputs, Plan, Record, record
+from jaxlog._program.statistics import accumulator
+from jaxlog._program.summary import Told
+from jaxlog._program.window import Window
+from jaxlog._settings import LoggingConfig
+from jaxlog._settings.wording import suggestion
+
+
+def inputs_of(
+    logger: Logger,
+    call: str,
+    step: ArrayLike,
+    metrics: Mapping[str, ArrayLike] | None,
+    *,
+    where: ArrayLike | None,
+    details: Any,
+    indices: ArrayLike | None,
+    labels: Mapping[str, ArrayLike] | None,
+    when: ArrayLike,
+    axis_name: str | Sequence[str] | None,
+    name: str,
+) -> tuple[tuple[str, ...], Inputs[ArrayLike]]:
+    """The arguments of a call, if they can be logged: its axes, and what it is given."""
+    if not isinstance(logger, Logger):
+        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    if metrics is None:
+        raise TypeError(
+            f"step: is missing; call {call}, with the index of the update, an integer, as step"
+        )
+    check_call(name)
+    function = call.partition("(")[0]
+    axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
+    inputs = Inputs(
+        step=checks.step(step),
+        when=checks.condition(when),
+        metrics=checks.metrics(metrics),
+        where=checks.mask(where),
+        details=checks.details(details),
+        labels=checks.labels(labels),
+        indices=checks.indices(indices, axis_names),
+    )
+    return axis_names, inputs
+
+
+def send(
+    logger: Logger,
+    plan: Plan,
+    inputs: Inputs[ArrayLike],
+    window: Window | None = None,
+    *,
+    details: Any = None,
+) -> tuple[Record | None, Window | None]:
+    """The record of a call, if it is to be returned; else it has left the program by itself.
+
+    The details are given as they were, too: the host makes such a pytree of each episode's.
+    """
+    if not tracing():
+        inputs, window = devices.together((inputs, window))
+    made, window = devices.with_automatic_axes(partial(_record, plan))((inputs, window))
+    assert made.due is not None
+    assert made.words is not None
+    assert made.schema is not None
+    traced = Traced(plan.name, plan.log_frequency, inputs.when is not None, in_branch(), plan.rest)
+    logger.learn(made.schema, checks.rebuild(details), traced)
+    if logger.settings.delivery == "return":
+        return made, window
+    due = devices.only_first(made.due)
+    emit(due, made.words, handle=logger.handle, site=made.schema.site)
+    return None, window
+
+
+def nothing(logger: Logger) -> Record | None:
+    """What a call returns that logs nothing: a record without leaves, if a record is returned."""
+    return Record() if logger.settings.delivery == "return" else None
+
+
+def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
+    """Whether a step is due that Python itself counts; None where only a program knows."""
+    if not isinstance(logger, Logger) or logger.settings.delivery != "live":
+        return None
+    if isinstance(step, bool) or not isinstance(step, int | np.integer):
+        return None
+    if not isinstance(when, bool | np.bool_) or step < 0:
+        return None
+    if not when:
+        return False
+    last = logger.total_steps
+    at_end = last is not None and last - 1 <= step <= last
+    due = at_end or step % logger.settings.log_frequency == 0
+    logger.called(name, int(step), due=bool(due))
+    return bool(due)
+
+
+def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
+    """Logs scalars that Python has, without a program; whether there is none around the call."""
+    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((values, labels))):
+        return False
+    if not isinstance(values, Mapping):
+        return False
+    check_call(name)
+    checks.scalars(values)
+    if (run := logger.writing_run()) is None:
+        return True
+    names = tuple(values)
+    logged = _logged(logger.settings, _kept(logger.settings, names, name))
+    run.log({key: values[key] for key in logged}, step=step, labels=labels, name=name)
+    return True
+
+
+def _record(
+    plan: Plan, given: tuple[Inputs[ArrayLike], Window | None]
+) -> tuple[Record, Window | None]:
+    return record(plan, *given)
+
+
+def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[str, ...]) -> Plan:
+    """What the settings make of one call."""
+    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
+    settings, metrics = logger.settings, tuple(inputs.metrics)
+    kept = _kept(settings, metrics, name)
+    logged = _logged(settings, kept)  # an episode's summary keeps what is not on the lines
+    if isinstance(settings.statistics, Mapping):
+        named = [key for key in settings.statistics if key != "default"]
+        _named_in("statistics", named, metrics, name)
+    _named_in("histograms", settings.histograms, metrics, name)
+    samples = settings.num_samples if inputs.indices is None else np.size(inputs.indices)
+    if not (settings.sampling_enabled and batch_shape):
+        samples = 0
+    return Plan(
+        name=name,
+        batch_shape=batch_shape,
+        log_frequency=settings.log_frequency,
+        sample_frequency=settings.sample_frequency,
+        last_step=None if logger.total_steps is None else logger.total_steps - 1,
+        num_samples=samples,
+        sample_seed=settings.sample_seed,
+        logged=tuple((key, _told(logger, name, key, inputs.metrics[key])) for key in logged),
+        sampled=tuple(kept),
+        labels=tuple(inputs.labels),
+        axis_names=axis_names,
+        returned=settings.delivery == "return",
+    )
+
+
+def _kept(settings: LoggingConfig, metrics: tuple[str, ...], call: str) -> list[str]:
+    """The metrics of a call that the settings do not leave out by name."""
+    include = _named_in("include", settings.include, metrics, call)
+    exclude = _named_in("exclude", settings.exclude, metrics, call)
+    return [m for m in metrics if (m in include or not settings.include) and m not in exclude]
+
+
+def _logged(settings: LoggingConfig, metrics: list[str]) -> list[str]:
+    """Those whose kind is to be on the lines."""
+    return [m for m in metrics if getattr(settings, look_up(m).setting or "", True)]
+
+
+def plan_of_rest(
+    logger: Logger, window: Window, inputs: Inputs[Any], axis_names: tuple[str, ...]
+) -> Plan:
+    """How to log what is left in a window: what is told of it, it knows."""
+    return Plan(
+        name=window.name,
+        batch_shape=None,
+        log_frequency=1,
+        sample_frequency=1,
+        last_step=None,
+        num_samples=0,
+        sample_seed=0,
+        logged=window.told,
+        sampled=(),
+        labels=tuple(inputs.labels),
+        axis_names=axis_names,
+        returned=logger.settings.delivery == "return",
+        rest=True,
+    )
+
+
+def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
+    """What the settings tell of one metric."""
+    dtype, settings = jnp.result_type(value), logger.settings
+    statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
+    per_episode = bool(np.ndim(value))
+    if not per_episode or look_up(metric).rate or dtype == np.bool_:
+        fixed = "rate" if per_episode else ""
+        by_name = settings.statistics if isinstance(settings.statistics, Mapping) else {}
+        for setting, names in (("statistics", by_name), ("histograms", settings.histograms)):
+            if metric in names or f"{name}/{metric}" in names:
+                raise ValueError(
+                    f"settings: {setting}: names {metric!r}, which is "
+                    f"{'an array of bools' if per_episode else 'a scalar'}, and of which "
+                    f"{'its rate' if per_episode else 'its value'} alone is logged; leave it out"
+                )
+        statistics, edges = (fixed,), ()
+    return Told(
+        statistics,
+        edges,
+        per_episode=per_episode,
+        floating=bool(jnp.issubdtype(dtype, np.floating)),
+        accumulator=accumulator(dtype).name,
+    )
+
+
+def _named_in(
+    setting: str, entries: Iterable[str], metrics: tuple[str, ...], call: str
+) -> set[str]:
+    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
+    found = set()
+    for entry in entries:
+        prefix, slash, bare = entry.partition("/")  # a call's name has no slash, a metric's may
+        if not slash:
+            prefix, bare = "", entry
+        of_a_metric = any(metric.startswith(f"{prefix}/") for metric in metrics)
+        if entry in metrics:
+            found.add(entry)
+        elif prefix == call and bare in metrics:
+            found.add(bare)
+        elif (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
+            continue  # it speaks of another call, or of what only another call may have
+        else:
+            raise ValueError(
+                f"settings: {setting}: got {entry!r}, which is no metric of the call "
+                f"{call!r}{suggestion(bare, [*metrics, *KNOWN])} "
+                f"(its metrics are: {', '.join(metrics)}; for one of another call write "
+                f"NAME_OF_THE_CALL/{bare})"
+            )
+    return found

@@ -1,0 +1,131 @@
+"""`jaxlog show`: a run's last values, or the runs there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.table import Table
+from rich.text import Text
+
+from jaxlog._cli import runs
+from jaxlog._cli.facts import Fact, facts
+from jaxlog._cli.history import last_events, last_place, logged_before, tally
+from jaxlog._cli.output import Output
+from jaxlog._cli.stream import tell
+from jaxlog._format.events import RunInfo
+from jaxlog._reading.finding import not_read, run_files
+from jaxlog.sinks.console.picture import Picture
+from jaxlog.sinks.console.values import clock, plain
+
+LONGEST_ROW = 1000
+"""The columns of the list of runs, in a pipe: paths in it are not cut."""
+
+STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
+"""The colours of a status; what the user or the system ended is yellow."""
+
+_Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+def show(run: _Run = Path("runs")) -> int:
+    """Show a run: how it is, its last values, and what was lost. Or the runs in a directory.
+
+    Args:
+      run: The run's directory, or a directory of runs.
+
+    Returns:
+      0.
+
+    Raises:
+      OSError: there is no run, or it cannot be read.
+    """
+    found = [runs.observed(path) for path in runs.named(run)]
+    if found[0].path == run:
+        _show(found[0], Output())
+    else:
+        Output(LONGEST_ROW).print(_table(found))
+    return 0
+
+
+def _show(run: runs.Found, output: Output) -> None:
+    for why in not_read(run.path):
+        tell(why)
+    files = run_files(run.path)
+    history = list(last_events(files, run.facts.get("calls")))
+    done, _ = last_place(run)
+    health = run.health(done, tally(run, files))
+    unsound = (" · ", (plain(str(health)), "red")) if health else ()
+    output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
+    output.print(_rows(facts(run, health, history, files)))
+    output.print()
+    if not history:
+        output.say("Nothing to show: the run has no sink jsonl, or has logged nothing yet.")
+        return
+    last = history[-1].timestamp
+    began = run.started or history[0].timestamp
+    now = time.time() if run.status == "running" else run.ended or last
+    picture = Picture(_info(run), began, logged_before(files, history), health)
+    for event in history:
+        picture.add(event)
+    output.print(picture.draw(output.width, None, now, ended=run.status != "running"))
+
+
+def _info(run: runs.Found) -> RunInfo:
+    return RunInfo(run.name, total_steps=run.total_steps, status=lambda: run.status)
+
+
+def _status(run: runs.Found) -> Text:
+    ago = "" if run.ended is None else f" {_ago(time.time() - run.ended)} ago"
+    return Text(f"{run.said}{ago}", STYLES.get(run.status, "yellow"))
+
+
+def _rows(told: Sequence[Fact]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for fact in told:
+        table.add_row(fact.label, Text(fact.text, fact.style))
+    return table
+
+
+def _table(found: Sequence[runs.Found]) -> Table:
+    """A row for each run."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("run", overflow="fold")
+    table.add_column("status", no_wrap=True)
+    for heading in ("done", "began", "took", "lost"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("health", overflow="fold")
+    now = time.time()
+    for run in found:
+        done, until = last_place(run)
+        until = now if run.status == "running" else run.ended or until
+        total = "" if run.total_steps is None else f"/{run.total_steps:,}"
+        lost = sum(account["lost"] for account in run.lossy)
+        began = run.started
+        table.add_row(
+            Text(plain(str(run.path))),
+            Text(run.status, STYLES.get(run.status, "yellow")),
+            "" if done is None else f"{done:,}{total}",
+            "" if began is None else f"{_ago(now - began)} ago",
+            "" if began is None or until is None else clock(max(0.0, until - began)),
+            Text(f"{lost:,}" if lost else "", "red"),
+            Text(plain(str(replace(run.health(done), lost=0))), "red"),
+        )
+    return table
+
+
+def _ago(seconds: float) -> str:
+    """A time that has passed, roughly.
+
+    >>> _ago(75), _ago(7300), _ago(90000)
+    ('1 min', '2 h', '1 d')
+    """
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

@@ -1,0 +1,137 @@
+"""Arrays as `uint32` words: everything that crosses, crosses as one buffer.
+
+A callback costs by the argument, not by the byte, so each array is bit-cast and all are joined.
+`jaxlog._format.schema.Schema.read` is the other half, in NumPy.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxlog._format.schema import Field, Path
+
+Words = Callable[[], jax.Array]
+"""Computes the words of some fields."""
+
+
+Paths = Path | tuple[Path, ...]
+"""Of one field, or of several, for which an array has an axis."""
+Values = Mapping[Paths, ArrayLike]
+"""Arrays, by the paths of their fields."""
+
+
+def fields(values: Values) -> list[Field]:
+    """The fields in which arrays arrive.
+
+    A field has its array's dtype and shape, but for values narrower than a byte, which NumPy cannot
+    lay out densely and which arrive widened, and for PRNG keys, which arrive as `uint32` data.
+    """
+    found = []
+    for path, value in values.items():
+        array = host_array(value)
+        dtype = np.dtype(array.dtype)
+        several = tuple(own for own in path if isinstance(own, tuple))
+        if several:
+            assert dtype.itemsize >= 4  # each fills whole words
+            found += [Field(own, dtype, array.shape[1:]) for own in several]
+        else:
+            found.append(Field(cast("Path", path), dtype, array.shape))
+    return found
+
+
+def packed(values: Callable[[], Values]) -> tuple[list[Field], Words]:
+    """The fields of what a function computes, and the function that computes and packs it.
+
+    It is traced here, and not run; under `jit`, what is returned does not trace it again.
+    """
+    found: list[Field] = []
+
+    @functools.partial(jax.jit, inline=True)
+    def words() -> jax.Array:
+        arrays = values()
+        found[:] = fields(arrays)
+        return pack(arrays)
+
+    jax.eval_shape(words)
+    return found, words
+
+
+def host_array(array: ArrayLike) -> jax.Array:
+    """An array of the dtype in which NumPy can hold it, as `fields` says."""
+    array = jnp.asarray(array)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        return jax.random.key_data(array)
+    if jnp.issubdtype(array.dtype, np.integer) and jnp.iinfo(array.dtype).bits < 8:
+        signed = jnp.issubdtype(array.dtype, np.signedinteger)
+        return array.astype(np.int8 if signed else np.uint8)
+    if jnp.issubdtype(array.dtype, np.floating) and jnp.finfo(array.dtype).bits < 8:
+        return array.astype(np.float32)
+    return array
+
+
+def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
+    """Some entries of an array along its first axes, bit for bit, as `host_array` has them.
+
+    The indices lie within the array.
+
+    Floats are taken as integers: XLA may move them by arithmetic, by way of float32, or as a sum
+    over devices, which changes the bits of a NaN or the sign of a zero.
+    """
+    array = host_array(array)
+    if jnp.issubdtype(array.dtype, np.complexfloating):
+        return lax.complex(rows(array.real, index), rows(array.imag, index))
+    bits = array
+    if jnp.issubdtype(array.dtype, np.floating):
+        bits = lax.bitcast_convert_type(array, np.dtype(f"uint{8 * array.dtype.itemsize}"))
+    taken = bits.at[index].get(mode="promise_in_bounds")
+    return taken if bits is array else lax.bitcast_convert_type(taken, array.dtype)
+
+
+def _dense(array: jax.Array) -> jax.Array:
+    """A vector that fills whole words; of unsigned integers, where a value is narrower than one.
+
+    On the CPU, XLA joins bfloat16 by way of float32, which changes the bits of a NaN.
+    """
+    vector = array.reshape(-1)
+    if vector.dtype == np.bool_:
+        vector = vector.astype(np.uint8)
+    size = vector.dtype.itemsize
+    if size < 4:
+        vector = lax.bitcast_convert_type(vector, np.dtype(f"uint{8 * size}"))
+    missing = -vector.size * size % 4 // size
+    return jnp.pad(vector, (0, missing)) if missing else vector
+
+
+def _words(vector: jax.Array) -> jax.Array:
+    """A vector of whole words, bit for bit, as `uint32`."""
+    if jnp.issubdtype(vector.dtype, np.complexfloating):
+        vector = jnp.stack([vector.real, vector.imag], axis=-1).reshape(-1)
+    if vector.dtype.itemsize < 4:
+        vector = vector.reshape(-1, 4 // vector.dtype.itemsize)
+    return lax.bitcast_convert_type(vector, np.uint32).reshape(-1)
+
+
+def _concatenate(vectors: list[jax.Array]) -> jax.Array:
+    return jnp.concatenate(vectors) if len(vectors) > 1 else vectors[0]
+
+
+def pack(values: Values) -> jax.Array:
+    """Joins the arrays of one record, in their order.
+
+    Returns:
+      `uint32[n]`, with as many words as their `fields` have.
+    """
+    vectors = [_dense(host_array(value)) for value in values.values()]
+    # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.
+    alike = itertools.groupby(vectors, key=lambda vector: vector.dtype)
+    parts = [_words(_concatenate(list(group))) for _, group in alike]
+    return _concatenate(parts) if parts else jnp.zeros(0, np.uint32)

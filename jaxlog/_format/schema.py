@@ -1,0 +1,236 @@
+"""What one call site sends: the layout of its words, known to both sides.
+
+The graph side packs by it, the host side unpacks by it with NumPy alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jaxlog._format.events import Key
+from jaxlog._format.keys import key_name
+from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT, look_up
+
+METRICS_DUE = 1
+"""The bit of a record's `due` that says its aggregates and scalars are filled in."""
+SAMPLES_DUE = 2
+"""The bit of a record's `due` that says its sampled episodes are filled in."""
+OWN_GATES = 1 << 16
+"""Added to the number of lane axes in a delivery where each lane has due bits of its own."""
+MAX_LANE_AXES = 6
+"""How many lane axes a record can tell of that a program returns."""
+
+
+Path = tuple[str, ...]
+"""Where a field stands in a record: its section, then its name in there."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a record.
+
+    Attributes:
+      path: where it stands.
+      dtype: the NumPy dtype the host sees.
+      shape: its shape, without lane axes.
+    """
+
+    path: Path
+    dtype: np.dtype
+    shape: tuple[int, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def num_words(self) -> int:
+        """The number of `uint32` words it takes; values narrower than a word are padded to one."""
+        return -(-self.size * self.dtype.itemsize // 4)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One key of a line.
+
+    Attributes:
+      info: what it is.
+      path: of the field with its value.
+      presence: of the field that is 0 where there is no value; None where there always is one.
+    """
+
+    info: Key
+    path: Path
+    presence: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """As sinks write it."""
+        return key_name(self.info)
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The fields of one call site's records, in the order they are packed.
+
+    Attributes:
+      name: the call site's name, `batch` or `eval`, say.
+      fields: what every record holds. The sections are `step`, `labels`, `count`, `updates`,
+        `aggregates`, `scalars` and `samples`.
+      batch_shape: the shape of the batch that sampled indices point into.
+      edges: those of each metric that has a histogram.
+    """
+
+    name: str
+    fields: tuple[Field, ...]
+    batch_shape: tuple[int, ...] = ()
+    edges: tuple[tuple[str, tuple[float, ...]], ...] = ()
+
+    @functools.cached_property
+    def offsets(self) -> dict[Path, tuple[Field, int]]:
+        """Each field by its path, with the index of its first word."""
+        offsets, position = {}, 0
+        for field in self.fields:
+            offsets[field.path] = (field, position)
+            position += field.num_words
+        return offsets
+
+    @functools.cached_property
+    def num_words(self) -> int:
+        """The number of words of one record of one lane."""
+        return sum(field.num_words for field in self.fields)
+
+    @functools.cached_property
+    def site(self) -> int:
+        """A number for this schema, the same in every process that traces the same call."""
+        parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
+        static = [self.name, str(self.batch_shape), str(self.edges)]
+        return zlib.crc32("|".join([*static, *parts]).encode())
+
+    @functools.cached_property
+    def columns(self) -> list[Column]:
+        """The keys of a line, in the order they are written."""
+        columns = [
+            Column(Key("other", key, ""), field.path)
+            for key, section in ((EPISODE_COUNT, "count"), (UPDATE_COUNT, "updates"))
+            for field in self.section(section)
+        ]
+        for field in sorted(self.section("aggregates"), key=self._place_on_a_line):
+            _, metric, statistic = field.path
+            if statistic == "present":
+                continue
+            name = look_up(metric)
+            # No value: nothing was counted, or, for what was not finite, there is nothing to tell.
+            present = ("aggregates", metric, "present")
+            presence = field.path if statistic == "nonfinite" else present
+            stem = name.stem if statistic else metric
+            columns.append(
+                Column(Key(name.category, stem, statistic, metric), field.path, presence)
+            )
+        for field in self.section("scalars"):
+            metric = field.path[1]
+            columns.append(Column(Key(look_up(metric).category, metric, "", metric), field.path))
+        return columns
+
+    def _place_on_a_line(self, field: Field) -> tuple[int, bool]:
+        """What is told of one metric stands together, its statistics first."""
+        _, metric, statistic = field.path
+        present = ("aggregates", metric, "present")
+        return self.offsets[present][1], statistic in ("nonfinite", "histogram")
+
+    def section(self, *prefix: str) -> list[Field]:
+        """The fields whose path begins with `prefix`."""
+        return [field for field in self.fields if field.path[: len(prefix)] == prefix]
+
+    def read(self, words: np.ndarray, *path: str) -> np.ndarray:
+        """The field at `path` of many records.
+
+        Args:
+          words: `uint32[records, num_words]`, a record a row.
+          *path: the field's path.
+
+        Returns:
+          `dtype[records, *shape]`.
+        """
+        field, start = self.offsets[path]
+        if field.dtype.itemsize == 4 and field.num_words == 1:
+            return words[:, start].view(field.dtype).reshape(-1, *field.shape)
+        rows = len(words)
+        raw = np.ascontiguousarray(words[:, start : start + field.num_words]).view(np.uint8)
+        values = raw[:, : field.size * field.dtype.itemsize]
+        return np.ascontiguousarray(values).view(field.dtype).reshape(rows, *field.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """The lanes of one record, as they crossed: one buffer, parsed when it is read.
+
+    Attributes:
+      buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes (plus
+        `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
+      found: what the host found its lanes to be, for all sinks; empty until the first asks.
+    """
+
+    buffer: np.ndarray
+    found: list[Any] = dataclasses.field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def handle(self) -> int:
+        """The number of the logger it is for."""
+        return int(self.buffer[0])
+
+    @property
+    def site(self) -> int:
+        """The number of the schema that tells how to read `words`."""
+        return int(self.buffer[1])
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """The sizes of the lane axes, outermost first; empty without `vmap`."""
+        return tuple(self.buffer[3 : 3 + self.buffer[2] % OWN_GATES].tolist())
+
+    @property
+    def own_gates(self) -> bool:
+        """Whether each lane decides for itself whether it logs, even if all decide alike.
+
+        Then `vmap` maps over what the step or `when` is computed from.
+        """
+        return bool(self.buffer[2] >= OWN_GATES)
+
+    @property
+    def due(self) -> np.ndarray:
+        """`uint32[lanes]`, the due bits of each lane."""
+        start, num_lanes = 3 + len(self.lanes), math.prod(self.lanes)
+        return self.buffer[start : start + num_lanes]
+
+    @property
+    def num_records(self) -> int:
+        """How many lanes log: a record is that of one lane."""
+        return int(np.count_nonzero(self.due))
+
+    @property
+    def words(self) -> np.ndarray:
+        """`uint32[lanes, num_words]`, the record of each lane."""
+        num_lanes = math.prod(self.lanes)
+        return self.buffer[3 + len(self.lanes) + num_lanes :].reshape(num_lanes, -1)
+
+    @property
+    def num_bytes(self) -> int:
+        """What it holds in memory, with what Python and NumPy add (240 bytes, measured)."""
+        return self.buffer.nbytes + 256
+
+
+def header(
+    handle: int, site: int, lanes: tuple[int, ...], *, own_gates: bool = False
+) -> np.ndarray:
+    """What stands before the due bits in a `Delivery`'s buffer."""
+    num_axes = len(lanes) + OWN_GATES * own_gates
+    return np.array([handle, site, num_axes, *lanes], np.uint32)

@@ -1,0 +1,287 @@
+"""From words to events: for many records at a time, in NumPy."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlog._format.across_lanes import over_lanes
+from jaxlog._format.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
+from jaxlog._format.names import look_up
+from jaxlog._format.numbers import LARGE
+from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
+from jaxlog._host.lane_identity import Found, LaneTable, numbered
+
+
+class Decoder:
+    """Reads the records of one call site.
+
+    Args:
+      schema: the layout of its records.
+      env_steps_per_update: for `env_step`; None leaves it out.
+      statistics_over_lanes: names in `_format.across_lanes.OVER_LANES`.
+      rebuild: makes the pytree that `details` was, of leaves by their paths.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        env_steps_per_update: int | None,
+        statistics_over_lanes: Sequence[str] = (),
+        rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
+    ) -> None:
+        self.schema = schema
+        self._over_lanes = statistics_over_lanes
+        self._rebuild = rebuild
+        self._env_steps_per_update = env_steps_per_update
+        self._label_paths = [field.path for field in schema.section("labels")]
+        self._labels = [path[1] for path in self._label_paths]
+        self._keys = {column.key: column.info for column in schema.columns}
+
+    def events(
+        self,
+        arrivals: Sequence[tuple[float, Delivery]],
+        lane_labels: Sequence[Mapping[str, Any]] = (),
+        table: LaneTable | None = None,
+    ) -> list[list[Event]]:
+        """The events of each of some deliveries of this call site.
+
+        Args:
+          arrivals: each with the time it came, all with the same lanes.
+          lane_labels: more labels, for each lane, or for none.
+          table: the lanes of the run; without one, those of each delivery are numbered from 0.
+        """
+        lanes = arrivals[0][1].lanes
+        num_lanes = math.prod(lanes)
+        positions = list(np.ndindex(lanes)) if len(lanes) > 1 else [()] * num_lanes
+        due = np.concatenate([delivery.due for _, delivery in arrivals])
+        words = np.concatenate([delivery.words for _, delivery in arrivals])
+        at = self.schema.read(words, "step")
+        steps = at.tolist()
+        columns = [self.schema.read(words, "labels", key) for key in self._labels]
+        labels = _rows(self._labels, columns, len(words))
+        if lane_labels:
+            labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
+        identities: Sequence[Sequence[Found | None]] = ()
+        if self._labels and table is not None:
+            identities = self._identities(arrivals, table, at, due, words, labels)
+            num_known = table.num_lanes(lanes)
+        else:
+            num_known = num_lanes
+        logged = np.flatnonzero(due & METRICS_DUE)
+        rows_logged, finite, exact = self._metric_rows(words[logged])
+        exact = exact and all(map(_is_exact, columns))
+        given = (value for own in lane_labels for value in own.values() if isinstance(value, float))
+        exact = exact and all(map(math.isfinite, given))
+        metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
+        sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
+
+        records: list[list[Event]] = []
+        for number, (timestamp, _) in enumerate(arrivals):
+            start = number * num_lanes
+            rows = range(start, start + num_lanes)
+            found = identities[number] if identities else ()
+            # Lanes with a step counter of their own can be at different steps.
+            at_step: dict[int, list[Lane]] = {}
+            for row in rows:
+                if row in metrics:
+                    index = row - start
+                    lane = Lane(index, labels[row], metrics[row], positions[index])
+                    if found and (identity := found[index]) is not None:
+                        lane = numbered(lane, identity)
+                    at_step.setdefault(steps[row], []).append(lane)
+            events: list[Event] = [
+                MetricsEvent(
+                    self.schema.name,
+                    step,
+                    self._env_step(step),
+                    timestamp,
+                    tuple(at_step[step]),
+                    self._keys,
+                    over_lanes(self._over_lanes, at_step[step], self._keys),
+                    num_known,
+                    finite,
+                    exact,
+                )
+                for step in sorted(at_step)
+            ]
+            for row in rows if sampled else ():
+                if row in sampled:
+                    index = row - start
+                    lane = Lane(index, labels[row], {}, positions[index])
+                    if found and (identity := found[index]) is not None:
+                        lane = numbered(lane, identity)
+                    words_of_lane = words[row : row + 1]
+                    events += self._episodes(words_of_lane, steps[row], timestamp, lane, num_known)
+            records.append(events)
+        return records
+
+    def _identities(
+        self,
+        arrivals: Sequence[tuple[float, Delivery]],
+        table: LaneTable,
+        steps: np.ndarray,
+        due: np.ndarray,
+        words: np.ndarray,
+        labels: Sequence[Mapping[str, Any]],
+    ) -> list[tuple[Found | None, ...]]:
+        """What identifies the lanes of each delivery."""
+        deliveries = [delivery for _, delivery in arrivals]
+        of_labels = np.concatenate(
+            [
+                words[:, start : start + field.num_words]
+                for field, start in (self.schema.offsets[path] for path in self._label_paths)
+            ],
+            axis=1,
+        )
+        shape = len(deliveries), -1
+        if steps.dtype == np.uint64:
+            steps = np.minimum(steps, np.uint64(np.iinfo(np.int64).max))
+        at = steps.astype(np.int64).reshape(shape)
+        is_due = due.reshape(shape) != 0
+        first = np.where(is_due, at, np.iinfo(np.int64).max).min(axis=1).tolist()
+        return table.of_records(
+            self.schema.name,
+            self.schema.site,
+            deliveries[0].lanes,
+            [delivery.found for delivery in deliveries],
+            at,
+            is_due,
+            of_labels.reshape(*shape, of_labels.shape[1]),
+            labels,
+            _order(first),
+        )
+
+    def _env_step(self, step: int) -> int | None:
+        return env_step(step, self._env_steps_per_update)
+
+    def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool, bool]:
+        """The values of some records by key; whether all are finite, and whether all are exact."""
+        read = functools.cache(lambda *path: self.schema.read(words, *path))
+        columns = self.schema.columns
+        keys = [column.key for column in columns]
+        rows = _rows(keys, [read(*column.path) for column in columns], len(words))
+        edges = dict(self.schema.edges)
+        finite = exact = True
+        for column in columns:
+            values = read(*column.path)
+            if column.info.statistic == "histogram":
+                for row in rows:
+                    below, *counts, above = row[column.key].tolist()
+                    bounds = edges[column.path[1]]
+                    row[column.key] = Histogram(bounds, tuple(counts), below, above)
+            elif not _is_exact(values):
+                exact = False
+                sound = np.isfinite(values)
+                if column.presence is not None:
+                    sound |= read(*column.presence) == 0
+                finite = finite and bool(sound.all())
+        for column in columns:
+            if column.presence is None:
+                continue
+            # No episode, no value: never a zero in its place.
+            absent = read(*column.presence) == 0
+            # Where there were values and none was finite, it is NaN: that is not the same.
+            nonfinite = ("aggregates", column.path[1], "nonfinite")
+            if nonfinite in self.schema.offsets and column.info.kind != "histogram":
+                diverged = absent & (read(*nonfinite) > 0)
+                absent &= ~diverged
+                if column.info.kind != "count" and diverged.any():  # a count of 0 is right
+                    finite = exact = False
+                    for row in np.flatnonzero(diverged).tolist():
+                        rows[row][column.key] = type(rows[row][column.key])(np.nan)
+            for row in np.flatnonzero(absent).tolist():
+                del rows[row][column.key]
+        return rows, finite, exact
+
+    def _episodes(
+        self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int
+    ) -> Iterator[EpisodeEvent]:
+        schema = self.schema
+        (valid,) = schema.read(words, "samples", "valid")
+        (indices,) = schema.read(words, "samples", "index")
+        summary = {
+            look_up(field.path[2]).episode_key: schema.read(words, *field.path)[0]
+            for field in schema.section("samples", "summary")
+        }
+        details = {
+            field.path[2]: schema.read(words, *field.path)[0]
+            for field in schema.section("samples", "details")
+        }
+        for i in [i for i in np.argsort(indices, kind="stable").tolist() if valid[i]]:
+            batch_index = [int(k) for k in np.unravel_index(indices[i], schema.batch_shape)]
+            episode: dict[str, Any] = {"environment_id": batch_index[-1]}
+            if len(batch_index) > 1:
+                episode["batch_index"] = batch_index
+            episode |= {key: values[i] for key, values in summary.items()}
+            # A detail that is one number of the episode (its task, say) belongs to the summary.
+            episode |= {key: values[i] for key, values in details.items() if values.ndim == 1}
+            yield EpisodeEvent(
+                schema.name,
+                step,
+                self._env_step(step),
+                timestamp,
+                lane.index,
+                lane.labels,
+                episode,
+                {key: values[i] for key, values in details.items() if values.ndim > 1},
+                lane.position,
+                self._tree({key: values[i] for key, values in details.items()}),
+                num_lanes=num_lanes,
+                lane_alone=lane.alone,
+                lane_first_labels=lane.first_labels,
+            )
+
+    def _tree(self, leaves: Mapping[str, Any]) -> Any:
+        """The details as the program gave them."""
+        if self._rebuild is None or not leaves:
+            return None
+        try:
+            return self._rebuild(leaves)
+        except Exception:  # a node of the user's own, that takes no NumPy arrays
+            return None
+
+
+def env_step(step: int, per_update: int | None) -> int | None:
+    """The environment steps at the end of an update; None where files cannot hold it."""
+    taken = None if per_update is None else (step + 1) * per_update
+    return taken if taken is not None and taken < 2**63 else None
+
+
+def _is_exact(values: np.ndarray) -> bool:
+    """Whether numbers are finite, and written whole where they are."""
+    return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
+
+
+def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:
+    """Deliveries of one call site in the order of their steps, each with what it counts.
+
+    XLA runs emissions that do not wait for each other in any order. A step that comes again is
+    another pass through a loop, and stays behind the pass before it.
+    """
+    return [records[i] for i in _order([e[0].step if e else -1 for _, e in records])]
+
+
+def _order(steps: Sequence[int]) -> list[int]:
+    """The places of some steps in the order that `in_order` gives them."""
+    ordered: list[int] = []
+    one_pass: dict[int, int] = {}
+    for place, step in enumerate(steps):
+        if step in one_pass:
+            ordered += [one_pass[step] for step in sorted(one_pass)]
+            one_pass = {}
+        one_pass[step] = place
+    return ordered + [one_pass[step] for step in sorted(one_pass)]
+
+
+def _rows(
+    keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int
+) -> list[dict[str, Any]]:
+    """A dict for each row of some columns."""
+    if not keys:
+        return [{} for _ in range(num_rows)]
+    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,0 +1,440 @@
+"""What identifies a lane of a run: its number, which its labels decide where programs run in turn.
+
+The lanes of a `vmap` are numbered by their place. A program that runs again in the same run, for
+the next seed of a `lax.map` or of a Python loop, has the same places, and other labels. So the
+labels decide:
+
+- Labels that a lane had before are that lane's, whichever call logs them.
+- Other labels at a step that the lane has logged already are another lane: the next seed, or the
+  next layer of a scan over layers.
+- Other labels at a later step are the same lane, whose labels have changed, as in population-based
+  training. This is said once for each label.
+
+Numbers are decided once for all sinks, and kept in run.json for a run that goes on.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxlog._format.events import Labels, Lane, MetricsEvent
+from jaxlog._format.numbers import as_written
+from jaxlog._say import log as _log
+
+MAX_LANES = 2**16
+"""How many lanes that run in turn are told apart."""
+MAX_KEPT = 1024
+"""How many lanes run.json keeps: of a run with more, none, and a run that goes on numbers anew."""
+_MAX_CACHED = 2**16
+"""For how many labels of a call's lanes it is remembered which lane they mean."""
+_MAX_VALUES = 64
+"""How many values of each label are remembered for one lane, the newest."""
+
+Axes = tuple[int, ...]
+"""The sizes of the lane axes of a call, the outermost first; empty without `vmap`."""
+
+
+class Found(NamedTuple):
+    """What identifies the lane of one record.
+
+    Attributes:
+      number: of the lane.
+      series: how many lanes before it had the same place in the program.
+      alone: as `Lane.alone`.
+      first_labels: as `Lane.first_labels`.
+    """
+
+    number: int
+    series: int
+    alone: bool
+    first_labels: Labels | None
+
+
+@dataclass(slots=True)
+class _Known:
+    """One lane.
+
+    Attributes:
+      number: its own.
+      series: as in `Found`.
+      axes: those of the call that logged it first.
+      place: its index over all these axes.
+      first: its labels, as they were first.
+      now: its labels, as they were last, comparable.
+      values: the values that each label had, comparable.
+      steps: its last step in each call.
+    """
+
+    number: int
+    series: int
+    axes: Axes
+    place: int
+    first: dict[str, Any] = field(default_factory=dict)
+    now: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, dict[Any, None]] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:
+        """As `Lane.alone`."""
+        return not self.axes and self.series == 0
+
+    def shares(self, labels: Mapping[str, Any]) -> bool:
+        """Whether it has some of these labels, with these values or with others."""
+        return not self.now.keys().isdisjoint(labels)
+
+    def last(self, call: str) -> int:
+        """The last step a call logged for it; of a call that logged none, that of all calls."""
+        return self.steps.get(call, max(self.steps.values(), default=-1))
+
+    def agreement(self, labels: Mapping[str, Any]) -> int:
+        """How many labels agree with some that it had; 0 where one does not."""
+        shared = self.values.keys() & labels.keys()
+        return len(shared) if all(labels[key] in self.values[key] for key in shared) else 0
+
+    def name(self, labels: Labels, comparable: Mapping[str, Any]) -> None:
+        """Takes the labels that it has now."""
+        for key, value in comparable.items():
+            self.first.setdefault(key, labels[key])
+            self.now[key] = value
+            values = self.values.setdefault(key, {})
+            values[value] = None
+            if len(values) > _MAX_VALUES:
+                del values[next(iter(values))]
+
+    def first_of(self, labels: Labels) -> Labels | None:
+        """The first values of some labels; None where all of them are as they were first."""
+        first = {key: self.first[key] for key in labels}
+        same = all(_comparable(first[key]) == _comparable(labels[key]) for key in labels)
+        return None if same else first
+
+
+class _Block:
+    """What the lanes of one call site had last: `found` for each, and the words of their labels."""
+
+    def __init__(self, num_lanes: int, num_words: int) -> None:
+        self.words = np.zeros((num_lanes, num_words), np.uint32)
+        self.seen = np.zeros(num_lanes, bool)
+        self.found: tuple[Found | None, ...] = (None,) * num_lanes
+        self.known: list[_Known | None] = [None] * num_lanes
+        self.cache: dict[tuple[int, bytes], tuple[_Known, Found]] = {}
+
+
+class LaneTable:
+    """The lanes of a run.
+
+    Args:
+      run: its name, for messages.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._lanes: list[_Known] = []
+        self._numbers: set[int] = set()
+        self._highest: dict[Axes, int] = {}
+        # Those that a place of a program had, one after another.
+        self._at: dict[tuple[Axes, int], list[_Known]] = {}
+        self._blocks: dict[tuple[int, Axes], _Block] = {}
+        self._labels_said: set[str] = set()
+        self._said_many = False
+        self._changed = False
+
+    def take_up(self, kept: Iterable[Mapping[str, Any]], reached: Mapping[str, int]) -> None:
+        """Takes up the lanes of the run that goes on.
+
+        Args:
+          kept: as `facts` gave them.
+          reached: the last step of each call where the run goes on.
+        """
+        for one in kept:
+            known = _Known(one["lane"], one["series"], tuple(one["axes"]), one["place"])
+            for labels in (one["labels"], one.get("now", {})):
+                labels = {key: math.nan if v is None else v for key, v in labels.items()}
+                known.name(labels, {key: _comparable(value) for key, value in labels.items()})
+            known.steps = {
+                call: min(step, reached.get(call, step)) for call, step in one["steps"].items()
+            }
+            self._lanes.append(known)
+            self._numbers.add(known.number)
+            for axes, place in one.get("places", [(known.axes, known.place)]):
+                self._put(known, tuple(axes), place)
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What run.json keeps of the lanes with labels, in plain JSON values."""
+        with self._lock:
+            if len(self._lanes) > MAX_KEPT:
+                return []
+            places: dict[int, list[Any]] = {}
+            for (axes, place), lanes in self._at.items():
+                for known in lanes:
+                    places.setdefault(id(known), []).append([axes, place])
+            return [
+                {
+                    "lane": known.number,
+                    "series": known.series,
+                    "axes": known.axes,
+                    "place": known.place,
+                    "labels": {key: _plain(value) for key, value in known.first.items()},
+                    "steps": dict(known.steps),
+                }
+                | _unless_same("now", known.now, known.first)
+                | _unless_alone("places", places[id(known)])
+                for known in sorted(self._lanes, key=lambda known: known.number)
+            ]
+
+    def has_changed(self) -> bool:
+        """Whether there are lanes or labels that `facts` did not have when this was asked last."""
+        changed, self._changed = self._changed, False
+        return changed
+
+    def num_lanes(self, axes: Axes) -> int:
+        """How many lanes the calls with such axes have, as far as is known."""
+        side_by_side = math.prod(axes)
+        highest = self._highest.get(axes, side_by_side - 1)
+        return -(-(highest + 1) // side_by_side) * side_by_side
+
+    def of_records(
+        self,
+        call: str,
+        site: int,
+        axes: Axes,
+        found: Sequence[list[Any]],
+        steps: np.ndarray,
+        due: np.ndarray,
+        words: np.ndarray,
+        labels: Sequence[Labels],
+        order: Sequence[int],
+    ) -> list[tuple[Found | None, ...]]:
+        """The lanes of some deliveries of one call site; None for those that log nothing.
+
+        Args:
+          call: its name.
+          site: its number.
+          axes: those of its lanes.
+          found: of each delivery, where what was found is kept for the other sinks.
+          steps: `int64[deliveries, lanes]`.
+          due: `bool[deliveries, lanes]`.
+          words: `uint32[deliveries, lanes, k]`, those of the labels.
+          labels: of each record, the lanes of a delivery after those of the one before.
+          order: the deliveries' numbers in the order of their steps.
+        """
+        with self._lock:
+            num_lanes, num_words = words.shape[1:]
+            block = self._blocks.get((site, axes))
+            if block is None:
+                block = self._blocks[site, axes] = _Block(num_lanes, num_words)
+            todo = [number for number in order if not found[number]]
+            own = words[todo]
+            changed = due[todo] & ~(block.seen & (own == block.words).all(axis=2))
+            if not changed.any():
+                last = np.where(due[todo], steps[todo], -1).max(axis=0, initial=-1)
+                for known, step in zip(block.known, last.tolist(), strict=True):
+                    if known is not None and step >= 0:
+                        known.steps[call] = max(step, known.steps.get(call, -1))
+                for number in todo:
+                    found[number].append(block.found)
+            else:
+                for number in todo:
+                    rows = np.flatnonzero(
+                        due[number] & ~(block.seen & (words[number] == block.words).all(axis=1))
+                    ).tolist()
+                    new = list(block.found)
+                    for row in rows:
+                        key = row, words[number, row].tobytes()
+                        if key not in block.cache:
+                            given = labels[number * num_lanes + row]
+                            known = self._find(call, axes, row, given, int(steps[number, row]))
+                            if len(block.cache) >= _MAX_CACHED:
+                                block.cache.clear()
+                            block.cache[key] = known, _found(known, given)
+                        block.known[row], new[row] = block.cache[key]
+                    block.found = tuple(new)
+                    block.words[rows] = words[number, rows]
+                    block.seen[rows] = True
+                    for row in np.flatnonzero(due[number]).tolist():
+                        known = block.known[row]
+                        assert known is not None
+                        step = int(steps[number, row])
+                        known.steps[call] = max(step, known.steps.get(call, -1))
+                    found[number].append(block.found)
+            return [one[0] for one in found]
+
+    def of_event(self, event: MetricsEvent, found: list[Any]) -> MetricsEvent:
+        """An event that was made on the host, with its lanes' own numbers.
+
+        Args:
+          event: whose lanes are numbered by their places.
+          found: where what was found is kept for the other sinks.
+        """
+        if not any(lane.labels for lane in event.lanes):
+            return event
+        axes = (event.num_lanes,) if event.num_lanes > 1 else ()
+        with self._lock:
+            if not found:
+                own = []
+                for lane in event.lanes:
+                    known = self._find(event.name, axes, lane.index, lane.labels, event.step)
+                    own.append(_found(known, lane.labels))
+                    known.steps[event.name] = max(event.step, known.steps.get(event.name, -1))
+                found.append(own)
+        lanes = tuple(numbered(lane, one) for lane, one in zip(event.lanes, found[0], strict=True))
+        return MetricsEvent(
+            **{name: getattr(event, name) for name in event.__dataclass_fields__}
+            | {"lanes": lanes, "num_lanes": self.num_lanes(axes)}
+        )
+
+    def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> _Known:
+        """The lane of a record, which is a new one where it is none of those before it."""
+        own = {key: _comparable(value) for key, value in labels.items()}
+        here = self._at.setdefault((axes, place), [])
+        known = _most(here, own)
+        if known is None and not axes:
+            known = self._elsewhere(own)
+            if known is not None:
+                self._put(known, axes, place)
+        if known is None and here and not any(known.shares(own) for known in here):
+            known = here[0]  # another call, whose labels say nothing of those of the others
+        if known is None:
+            known = self._changes(call, here, own, step)
+        if known is None:
+            known = self._new(axes, place, here, own)
+        if known.now | own != known.now:
+            self._changed = True
+        known.name(labels, own)
+        return known
+
+    def _elsewhere(self, labels: Mapping[str, Any]) -> _Known | None:
+        """The lane of a `vmap` that a call outside of it means."""
+        agree = [known for known in self._lanes if known.agreement(labels)]
+        return agree[0] if len(agree) == 1 else None
+
+    def _put(self, known: _Known, axes: Axes, place: int) -> None:
+        """Notes that a place of a program has had a lane."""
+        self._at.setdefault((axes, place), []).append(known)
+        highest = max(known.number, math.prod(known.axes) - 1, math.prod(axes) - 1)
+        self._highest[axes] = max(highest, self._highest.get(axes, 0))
+
+    def _changes(
+        self, call: str, here: Sequence[_Known], labels: Mapping[str, Any], step: int
+    ) -> _Known | None:
+        """The lane whose labels have changed to these, where there is one; says so."""
+
+        def changes(known: _Known) -> list[str]:
+            return [key for key in labels if known.now.get(key) != labels[key]]
+
+        goes_on = [known for known in here if known.shares(labels) and known.last(call) < step]
+        if not goes_on and len(self._lanes) >= MAX_LANES and here:
+            if not self._said_many:
+                self._said_many = True
+                _log.warning(
+                    "jaxlog: run %s: the call %r logs more than %d lanes in turn, told apart by "
+                    "their labels; the rest are logged as one. A label that differs on each line "
+                    "belongs among the metrics. Said once.",
+                    self._run,
+                    call,
+                    MAX_LANES,
+                )
+            return here[-1]
+        if not goes_on:
+            return None
+        known = min(goes_on, key=lambda known: (len(changes(known)), -known.last(call)))
+        changed = [key for key in changes(known) if key in known.now]
+        for key in set(changed) - self._labels_said:
+            self._labels_said.add(key)
+            _log.warning(
+                "jaxlog: run %s: the call %r: the label %r of lane %d changes along the lane, from "
+                "%s to %s at step %d. It stays one lane. If another program begins there, count "
+                "its steps from 0 again, or log it in a run of its own. Said once for each label.",
+                self._run,
+                call,
+                key,
+                known.number,
+                known.now[key],
+                labels[key],
+                step,
+            )
+        return known
+
+    def _new(
+        self, axes: Axes, place: int, here: Sequence[_Known], labels: Mapping[str, Any]
+    ) -> _Known:
+        side_by_side = math.prod(axes)
+        number = place
+        taken = [known for known in self._lanes if known.number == place and known.shares(labels)]
+        if axes and not here and taken and taken[0].agreement(labels):
+            known = taken[0]  # of a call outside of this vmap
+        else:
+            # The lanes of a vmap have the numbers of their places, as long as it runs once.
+            series = sum(known.axes == axes for known in here)
+            if here or (taken and not axes):
+                number += series * side_by_side
+                while number in self._numbers:
+                    number += side_by_side
+            known = _Known(number, series, axes, place)
+            self._lanes.append(known)
+            self._numbers.add(number)
+            self._changed = True
+        self._put(known, axes, place)
+        return known
+
+
+def numbered(lane: Lane, found: Found) -> Lane:
+    """A lane of an event with what identifies it."""
+    return Lane(
+        found.number,
+        lane.labels,
+        lane.metrics,
+        lane.position,
+        found.series,
+        found.alone,
+        found.first_labels,
+    )
+
+
+def _found(known: _Known, labels: Labels) -> Found:
+    return Found(known.number, known.series, known.alone, known.first_of(labels))
+
+
+def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:
+    """The lane that agrees in most labels, the newest of several; None where none agrees."""
+    best, most = None, 0
+    for known in lanes:
+        agreement = known.agreement(labels)
+        if agreement and agreement >= most:
+            best, most = known, agreement
+    return best
+
+
+def _comparable(value: Any) -> Any:
+    """A label's value as it is in all calls, whatever their dtypes; NaN is like itself."""
+    plain = _plain(value)
+    return "NaN" if isinstance(plain, float) and math.isnan(plain) else plain
+
+
+def _plain(value: Any) -> Any:
+    """A label's value in plain Python: a float32 of 0.1 is 0.1."""
+    if isinstance(value, np.generic):
+        return as_written(value) if value.dtype.kind in "fV" else value.item()
+    return value
+
+
+def _unless_same(
+    name: str, now: Mapping[str, Any], first: Mapping[str, Any]
+) -> dict[str, Mapping[str, Any]]:
+    changed = {
+        key: None if value == "NaN" else value
+        for key, value in now.items()
+        if _comparable(first[key]) != value
+    }
+    return {name: changed} if changed else {}
+
+
+def _unless_alone(name: str, places: list[Any]) -> dict[str, list[Any]]:
+    return {name: places} if len(places) > 1 else {}

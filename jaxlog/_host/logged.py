@@ -1,0 +1,64 @@
+"""What run.json says about what was logged: the keys of each call, and what was not finite."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from jaxlog._format import keys
+from jaxlog._format.events import Key, MetricsEvent
+from jaxlog._format.health import Tally
+
+SPACING = 1.0
+"""Seconds between two times that run.json is written anew because a lane has died or recovered."""
+
+
+class Logged:
+    """Sees each event of metrics once, on the thread of a sink.
+
+    Args:
+      previous: what run.json says of the run that goes on; empty for a new one.
+    """
+
+    def __init__(self, previous: Mapping[str, Any]) -> None:
+        calls = previous.get("calls")
+        self._calls: dict[str, dict[str, Key]] = {
+            name: keys.from_json(call.get("keys"))
+            for name, call in (calls.items() if isinstance(calls, Mapping) else ())
+            if isinstance(call, Mapping)
+        }
+        self.tally = Tally(previous.get("health"), calls)
+        self._seen: dict[str, Mapping[str, Key]] = {}
+        self._saved = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, event: MetricsEvent) -> bool:
+        """Takes one event; whether run.json should be written anew."""
+        with self._lock:
+            return self._add(event)
+
+    def _add(self, event: MetricsEvent) -> bool:
+        self.tally.add(event)
+        if self._seen.get(event.name) is not event.keys:  # else, nothing can be new
+            self._seen[event.name] = event.keys
+            known = self._calls.setdefault(event.name, {})
+            if any(known.get(key) != info for key, info in event.keys.items()):
+                self._calls[event.name] = {**known, **event.keys}
+                return True
+        if not self.tally.changed or time.monotonic() < self._saved + SPACING:
+            return False
+        self._saved = time.monotonic()
+        self.tally.changed = False
+        return True
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json says."""
+        with self._lock:
+            return {
+                "calls": {
+                    name: {"keys": keys.to_json(known)} for name, known in self._calls.items()
+                },
+                "health": self.tally.to_json(),
+            }

@@ -1,0 +1,102 @@
+"""Records that a program returned, as the deliveries they would have been."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from jaxlog._format.schema import Delivery, Schema, header
+
+Step = tuple[int, Delivery]
+
+
+def deliveries(
+    handle: int, schema: Schema, due: np.ndarray, words: np.ndarray, lane: np.ndarray
+) -> Iterator[Step]:
+    """The deliveries of one call site, in the order in which the program made them.
+
+    Args:
+      handle: the logger's.
+      schema: of the call site.
+      due: `uint32[...]`; the axes are those of loops and of lanes, in any order.
+      words: `uint32[..., num_words]`.
+      lane: `uint32[..., k]`, as `crossing.primitive.lane` tells.
+
+    Returns:
+      Each with its step. What is not due anywhere is left out.
+
+    Raises:
+      ValueError: the arrays do not belong together.
+    """
+    shape = due.shape
+    if words.shape != (*shape, schema.num_words) or lane.shape[:-1] != shape:
+        raise ValueError(
+            f"records: got due {shape}, words {words.shape} and lane {lane.shape}, expected "
+            f"{shape}, {(*shape, schema.num_words)} and {(*shape, lane.shape[-1])}; give whole "
+            "records, as the program returned them"
+        )
+    if not due.size:
+        return
+    due, words, lane = _without_copies(due, words, lane)
+    due, words = due.reshape(-1), words.reshape(-1, schema.num_words)
+    lane = lane.reshape(due.size, -1)
+    # `lax.map` with a batch_size that leaves a rest has records of two numbers of lanes.
+    different, first = np.unique(lane[:, 1:], axis=0, return_index=True)
+    for axes in different[np.argsort(first)]:
+        own = (lane[:, 1:] == axes).all(axis=1)
+        lanes = tuple(axes[1 : 1 + axes[0]].tolist())
+        yield from _of_lanes(handle, schema, due[own], words[own], lane[own, 0], lanes)
+
+
+def _of_lanes(
+    handle: int,
+    schema: Schema,
+    due: np.ndarray,
+    words: np.ndarray,
+    numbers: np.ndarray,
+    lanes: tuple[int, ...],
+) -> Iterator[Step]:
+    """The deliveries of records `[records, ...]` of the same lanes, each with its lane's number."""
+    numbers, num_lanes = numbers.astype(np.int64), math.prod(lanes)
+    if (numbers >= num_lanes).any():
+        raise ValueError(
+            f"records: got the lane {numbers.max()} of {num_lanes}; give whole records, as the "
+            "program returned them"
+        )
+    # The first record of each lane makes up the first delivery, the second the second, ...
+    order = np.argsort(numbers, kind="stable")
+    counts = np.bincount(numbers, minlength=num_lanes)
+    begins = np.cumsum(counts) - counts
+    turn = np.empty_like(order)
+    turn[order] = np.arange(order.size) - np.repeat(begins, counts)
+
+    place = turn * num_lanes + numbers
+    due_by_turn = np.zeros((counts.max(), num_lanes), np.uint32)
+    words_by_turn = np.zeros((counts.max(), num_lanes, schema.num_words), np.uint32)
+    due_by_turn.reshape(-1)[place] = due
+    words_by_turn.reshape(-1, schema.num_words)[place] = words
+    head = header(handle, schema.site, lanes)
+    for number in np.flatnonzero(due_by_turn.any(axis=1)).tolist():
+        rows, bits = words_by_turn[number], due_by_turn[number]
+        step = schema.read(rows[np.flatnonzero(bits)[:1]], "step").item()
+        yield step, Delivery(np.concatenate([head, bits, rows.reshape(-1)]))
+
+
+def _without_copies(
+    due: np.ndarray, words: np.ndarray, lane: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `vmap` returns of a record that does not differ between lanes is a copy for each."""
+    for axis in range(due.ndim):
+        arrays = [np.moveaxis(array, axis, 0) for array in (due, words, lane)]
+        if all((array[1:2] == array[:1]).all() and (array == array[:1]).all() for array in arrays):
+            due, words, lane = (np.moveaxis(array[:1], 0, axis) for array in arrays)
+    return due, words, lane
+
+
+def merged(sites: Iterable[Iterable[Step]]) -> Iterator[Delivery]:
+    """The deliveries of several call sites, by their steps, as one program makes them."""
+    for _, delivery in heapq.merge(*sites, key=lambda step: step[0]):
+        yield delivery

@@ -1,0 +1,365 @@
+"""What may be logged: the arguments of a call, checked while the program is traced.
+
+Every error says what it got, what was expected and what to do. Nothing here adds to the program.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.typing import ArrayLike
+
+from jaxlog._format.names import KNOWN
+from jaxlog._limits import check_depth, check_name
+from jaxlog._program import devices
+
+Shape = tuple[int, ...]
+
+
+def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
+    """The named axes along which a batch is divided: all those along which the program is."""
+    names = (axis_name,) if isinstance(axis_name, str) else axis_name
+    if axis_name is None:
+        names = ()
+    elif not isinstance(names, tuple | list) or not all(isinstance(n, str) for n in names):
+        raise TypeError(f"axis_name: got {axis_name!r}, expected the name of an axis, or several")
+    for name in names:
+        try:
+            jax.lax.axis_size(name)
+        except NameError:
+            raise ValueError(
+                f"axis_name: got {name!r}, which no shard_map, pmap or vmap around this call has; "
+                "give them an axis of this name, or leave it out"
+            ) from None
+    mesh = jax.sharding.get_abstract_mesh()
+    of_vmap = [name for name in names if name not in mesh.manual_axes]
+    if of_vmap and devices.tracked():
+        raise ValueError(
+            f"axis_name: got {of_vmap[0]!r}, the axis of a vmap, under a shard_map that checks "
+            "what varies over its devices, where JAX has no collectives over both; give that "
+            "shard_map check_vma=False"
+        )
+    missing = [axis for axis in mesh.manual_axes if axis not in names]
+    if missing:
+        raise ValueError(
+            f"{call}: stands under shard_map or pmap over {', '.join(map(str, missing))}, "
+            "where every device would write its own lines; name all such axes, as in "
+            "axis_name='devices' (for pmap too), to log the batch of all of them; or call it "
+            "outside, on what comes out of there"
+        )
+    if live and mesh.manual_axes and len(mesh.manual_axes) < len(mesh.axis_names):
+        raise ValueError(
+            f"{call}: stands under a shard_map over only {', '.join(mesh.manual_axes)} of the "
+            f"mesh's axes {', '.join(mesh.axis_names)}, where JAX allows no callback; take all of "
+            "them into shard_map(axis_names=...), call it outside, or set `delivery: return`"
+        )
+    return tuple(dict.fromkeys(names))
+
+
+def step(value: Any) -> ArrayLike:
+    """The update's index: an integer scalar."""
+    expected = "expected an integer scalar, the index of the update"
+    if isinstance(value, bool) or not _is_array(value):
+        raise TypeError(f"step: got {_told(value)}, {expected}")
+    value = _array(value)
+    if np.shape(value):
+        raise TypeError(
+            f"step: got {_told(value)}, {expected}; under vmap give each lane its own, and a "
+            "scan's counter as it is"
+        )
+    if not jnp.issubdtype(jnp.result_type(value), np.integer):
+        raise TypeError(
+            f"step: got {_told(value)}, {expected}; count updates with jnp.arange(num_updates), "
+            "or cast it with .astype(jnp.int32)"
+        )
+    known = isinstance(value, int | np.ndarray | np.generic)
+    if known and not 0 <= int(value) < 2**63:
+        raise ValueError(
+            f"step: got {int(value)}, expected 0 to 2**63 - 1, the index of the update"
+        )
+    return _fitting("step", value, "switch on jax_enable_x64")
+
+
+def condition(value: Any) -> ArrayLike | None:
+    """Whether to log: one bool; None where it is True, and there is nothing to decide."""
+    if value is True:
+        return None
+    one = _is_array(value) and not np.shape(_array(value))
+    if not one or jnp.result_type(_array(value)) != np.bool_:
+        raise TypeError(f"when: got {_told(value)}, expected one bool, like `loss < 1`")
+    return _array(value)
+
+
+def mask(value: Any) -> ArrayLike | None:
+    """Which entries count: bool of the batch's shape; None for all."""
+    if value is None:
+        return None
+    if not _is_array(value) or jnp.result_type(_array(value)) != np.bool_:
+        raise TypeError(
+            f"where: got {_told(value)}, expected bool of the batch's shape, like `done > 0`"
+        )
+    if not np.shape(_array(value)):
+        raise ValueError(
+            f"where: got {_told(value)}, expected the batch's shape, with one axis at least; "
+            "to log or not to log a whole step, use when="
+        )
+    return _array(value)
+
+
+def metrics(values: Any) -> dict[str, ArrayLike]:
+    """Arrays by name, of real numbers or bools."""
+    checked = _named("metrics", values)
+    for key, value in checked.items():
+        known = KNOWN.get(key)
+        if known and known.rate and jnp.result_type(value) != np.bool_:
+            raise TypeError(
+                f"metrics[{key!r}]: got {_told(value)}, expected bool; compare with something, "
+                "like `returns > 200`"
+            )
+        if known and known.category == "training" and np.shape(value):
+            raise ValueError(
+                f"metrics[{key!r}]: got {_told(value)}, expected a scalar; for values over epochs "
+                "and minibatches log one number, like .mean()"
+            )
+    return checked
+
+
+def scalars(values: Mapping[str, ArrayLike]) -> None:
+    """Whether all values are scalars."""
+    for key, value in values.items():
+        if np.shape(value):
+            raise ValueError(
+                f"values[{key!r}]: got {_told(value)}, expected a scalar; log one number, like "
+                ".mean(), or a batch of episodes with batch_step"
+            )
+
+
+def labels(values: Any) -> dict[str, ArrayLike]:
+    """Scalars by name."""
+    checked = _named("labels", {} if values is None else values)
+    for key, value in checked.items():
+        if np.shape(value):
+            raise ValueError(
+                f"labels[{key!r}]: got {_told(value)}, expected a scalar; a lane has one value for "
+                "each label, and vmap makes the lanes"
+            )
+    return checked
+
+
+def details(tree: Any) -> dict[str, ArrayLike]:
+    """The leaves of a pytree, each by its path in it."""
+    flat: dict[str, ArrayLike] = {}
+    check_depth("details", tree)
+    try:
+        leaves = jax.tree_util.tree_leaves_with_path(tree)
+    except ValueError as error:
+        raise TypeError(f"details: is no pytree: {error}; name its parts by text alone") from None
+    for path, leaf in leaves:
+        key = leaf_name(path)
+        check_name("details", key)
+        _refuse_traced_name("details", key)
+        if not _is_array(leaf):
+            raise TypeError(
+                f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
+            )
+        if key in flat:
+            raise ValueError(f"details: two leaves are called {key!r}; rename one")
+        flat[key] = _fitting(f"details[{key!r}]", _array(leaf), "switch on jax_enable_x64")
+    return flat
+
+
+def rebuild(tree: Any) -> Callable[[Mapping[str, Any]], Any] | None:
+    """How to make a pytree like `tree` again of leaves by their paths; None where it has none."""
+    paths, structure = jax.tree_util.tree_flatten_with_path(tree)
+    keys = [leaf_name(path) for path, _ in paths]
+    return (lambda leaves: structure.unflatten([leaves[key] for key in keys])) if keys else None
+
+
+def leaf_name(path: Any) -> str:
+    """What a leaf of a pytree is called, by its path."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or "details"
+
+
+def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:
+    """Environments chosen before a rollout: integers along one axis."""
+    if value is None:
+        return None
+    expected = "expected int[k], as sample_indices returns"
+    if not _is_array(value) or np.ndim(_array(value)) != 1 or not np.size(_array(value)):
+        raise ValueError(f"indices: got {_told(value)}, {expected}")
+    if not jnp.issubdtype(jnp.result_type(_array(value)), np.integer):
+        raise TypeError(f"indices: got {_told(value)}, {expected}")
+    if axis_names:
+        raise ValueError(
+            f"indices: cannot be given with axis_name={axis_names}, where each device has "
+            "environments of its own; leave them out, and give details of the whole batch"
+        )
+    return _array(value)
+
+
+def batch_shape(
+    metrics: Mapping[str, ArrayLike],
+    where: ArrayLike | None,
+    details: Mapping[str, ArrayLike],
+    indices: ArrayLike | None,
+) -> Shape | None:
+    """The shape of the batch, which every array agrees with; None where all are scalars."""
+    source, shape = _source(metrics, where)
+    arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if np.shape(value)}
+    if shape is None:
+        arrays |= {f"details[{key!r}]": value for key, value in details.items()}
+        if arrays:
+            path, value = next(iter(arrays.items()))
+            raise ValueError(
+                f"{path}: got {_told(value)}, but nothing says what the batch is; give where=, "
+                "bool of the batch's shape (jnp.ones(shape, bool) for all of it), or one of "
+                f"{', '.join(n for n in KNOWN if KNOWN[n].per_episode)}; or log one number, like "
+                ".mean()"
+            )
+        return None
+    if math.prod(shape) == 0:
+        raise ValueError(f"{source}: got shape {shape}, expected a batch with at least one entry")
+    for path, value in arrays.items():
+        if np.shape(value) != shape:
+            raise ValueError(
+                f"{path}: got {_told(value)}, expected a scalar or the shape {shape} of {source}, "
+                "the batch; give all that is one value per episode one shape, and of the rest log "
+                "one number, like .mean()"
+            )
+    for key, value in details.items():
+        if indices is not None:
+            if np.shape(value)[:1] != np.shape(indices):
+                raise ValueError(
+                    f"details[{key!r}]: got {_told(value)}, expected a shape that begins with "
+                    f"{np.shape(indices)}, that of indices: a row for each"
+                )
+        elif np.shape(value)[: len(shape)] != shape:
+            raise ValueError(
+                f"details[{key!r}]: got {_told(value)}, expected a shape that begins with {shape}, "
+                f"that of {source}, the batch"
+            )
+    return shape
+
+
+def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[str, Shape | None]:
+    """What says the batch's shape, and that shape."""
+    if where is not None:
+        return "where", np.shape(where)
+    for key, value in metrics.items():
+        if key in KNOWN and KNOWN[key].per_episode and np.shape(value):
+            return key, np.shape(value)
+    return "", None
+
+
+def mapping(argument: str, values: Any) -> Mapping[Any, Any]:
+    """Something by name."""
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{argument}: got {_told(values)}, expected a dict by name, like "
+            "{'learning_rate': 3e-4}"
+        )
+    return values
+
+
+# As JAX writes a traced value in a text.
+_TRACER = re.compile(r"\w*Tracer[(<]|Traced<")
+
+
+def _refuse_traced_name(argument: str, name: str) -> None:
+    if found := _TRACER.search(name):
+        raise TypeError(
+            f"{argument}: got the name {name!r}, which has a traced value in it "
+            f"({found.group()}...); a name is fixed while the program is traced: make it of a "
+            "Python number, or log the value under a name of its own"
+        )
+
+
+def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
+    checked: dict[str, ArrayLike] = {}
+    for key, value in mapping(argument, values).items():
+        path = f"{argument}[{key!r}]"
+        check_name(argument, key)
+        _refuse_traced_name(argument, key)
+        if not _is_array(value):
+            raise TypeError(
+                f"{path}: got {_told(value)}, expected an array or a number{_remedy(value)}"
+            )
+        value = _array(value)
+        if not _is_numeric(value):
+            raise TypeError(f"{path}: got {_told(value)}, expected bool, integers or real numbers")
+        checked[key] = _fitting(path, value)
+    return checked
+
+
+def _remedy(value: Any) -> str:
+    """What to do with something that is no array."""
+    match value:
+        case Mapping():
+            return "; take its values out, each under a name of its own"
+        case list() | tuple():
+            return "; make it one with jnp.asarray"
+        case str():
+            return "; what is text and does not change belongs in logger.open(config=...)"
+        case None:
+            return "; leave it out where there is none"
+        case _:
+            return ""
+
+
+def _is_numeric(value: Any) -> bool:
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "OUSM":
+        return False
+    dtype = jnp.result_type(value)
+    real = jnp.issubdtype(dtype, np.number) and not jnp.issubdtype(dtype, np.complexfloating)
+    return real or dtype == np.bool_
+
+
+def _fitting(
+    path: str, value: Any, remedy: str = "give a float, or switch on jax_enable_x64"
+) -> Any:
+    """A value that JAX will take as it is: NumPy's 64 bits become 32 without a word, unless x64."""
+    if isinstance(value, jax.Array | bool):
+        return value
+    array = np.asarray(value)
+    dtype = jnp.result_type(value)
+    if array.dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        low, high = int(array.min()), int(array.max())
+        if low < limits.min or high > limits.max:
+            raise ValueError(
+                f"{path}: got {low if low < limits.min else high}, expected what fits into "
+                f"{dtype.name}; {remedy}"
+            )
+    return value
+
+
+_ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, _ARRAYS) or hasattr(value, "__jax_array__")
+
+
+def _array(value: Any) -> Any:
+    """An array as it is; the array in a box that has one, like those of flax NNX."""
+    return value if isinstance(value, _ARRAYS) else value.__jax_array__()
+
+
+def _told(value: Any) -> str:
+    """A value as an error tells of it: its dtype and shape, or its type."""
+    if value is None:
+        return "None"
+    if not _is_array(value):
+        return type(value).__name__
+    value = _array(value)
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "OUSM":
+        return f"{value.dtype.name}{list(value.shape)}"
+    return jax.typeof(value).str_short()

@@ -1,0 +1,357 @@
+"""A record: what one call logs at one step, computed where it is due, and packed."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.typing import ArrayLike
+
+from jaxlog._crossing import packing
+from jaxlog._crossing.packing import Paths, Values, Words
+from jaxlog._crossing.primitive import lane
+from jaxlog._format.names import look_up
+from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
+from jaxlog._program import devices
+from jaxlog._program.sampling import sample_indices, sample_indices_where
+from jaxlog._program.summary import Told
+from jaxlog._program.window import Window
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Record:
+    """What `batch_step` returns with `delivery: return`; with logging off it has no leaves.
+
+    Attributes:
+      due: `uint32[]`, bits that say what is filled in; 0 where nothing was due.
+      words: `uint32[num_words]`, the fields of `schema`, bit for bit.
+      lane: `uint32[k]`, where it stands among lanes; only with `delivery: return`.
+      schema: how to read `words`.
+    """
+
+    due: jax.Array | None = None
+    words: jax.Array | None = None
+    lane: jax.Array | None = None
+    schema: Schema | None = field(default=None, metadata={"static": True})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What of a call is known before the program runs; equal plans trace to equal records.
+
+    Attributes:
+      name: the call site's.
+      batch_shape: of this device's share; None where the call has scalars only.
+      log_frequency: aggregates and scalars are due every so many steps.
+      sample_frequency: episodes are due every so many steps.
+      last_step: everything is due there; None where it is not known.
+      num_samples: how many episodes to pick, if there are as many; 0 for none.
+      sample_seed: with the step, decides which.
+      logged: the metrics that are on the lines, in their order, and what is told of each.
+      sampled: the metrics that are part of a sampled episode, in their order.
+      labels: the labels, in their order.
+      axis_names: the named axes along which the batch is divided.
+      returned: whether the record is to tell which lane it is of.
+      rest: whether it is of what is left in a window, and of no update.
+    """
+
+    name: str
+    batch_shape: tuple[int, ...] | None
+    log_frequency: int
+    sample_frequency: int
+    last_step: int | None
+    num_samples: int
+    sample_seed: int
+    logged: tuple[tuple[str, Told], ...]
+    sampled: tuple[str, ...]
+    labels: tuple[str, ...]
+    axis_names: tuple[str, ...]
+    returned: bool
+    rest: bool = False
+
+    @property
+    def told(self) -> dict[str, Told]:
+        """What is told of each metric that is on the lines."""
+        return dict(self.logged)
+
+
+Leaf = TypeVar("Leaf")
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Inputs(Generic[Leaf]):
+    """What a call is given, as `batch_step` says; the details by their paths.
+
+    `when` is None where it is True, which then takes no operand.
+    """
+
+    step: Leaf
+    when: Leaf | None
+    metrics: Mapping[str, Leaf]
+    where: Leaf | None
+    details: Mapping[str, Leaf]
+    labels: Mapping[str, Leaf]
+    indices: Leaf | None = None
+
+
+# Outside of a program it is what is compiled once. In one it stays a call, which XLA inlines: what
+# turns the program around (`jax.linear_transpose`) passes it by, since nothing flows back into it.
+@functools.partial(jax.jit, static_argnums=0)
+def record(
+    plan: Plan, given: Inputs[ArrayLike], window: Window | None = None
+) -> tuple[Record, Window | None]:
+    """The record of one call, with all that is computed behind the gate.
+
+    With a window, the record is of all that has come into it, and it is emptied where that is due.
+    """
+    # Gradients are those of the program without the call.
+    arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
+    inputs = cast("Inputs[jax.Array]", arrays)
+    if plan.axis_names:
+        # One gate for all: behind it they wait for each other.
+        shared = (inputs.step, inputs.when, inputs.labels)
+        step, when, labels = devices.of_first(plan.axis_names, shared)
+        inputs = dataclasses.replace(inputs, step=step, when=when, labels=labels)
+    step = _counted(inputs.step)
+    due = functools.partial(_due, plan.last_step, step, inputs.when)
+    metrics_due = due(plan.log_frequency)
+    samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
+    if plan.rest:
+        assert window is not None
+        assert window.updates is not None
+        metrics_due = devices.of_first(plan.axis_names, window.updates) > 0
+    elif window is not None:
+        window = window.merge(update_window(plan, inputs, with_scalars=True))
+
+    batch_axes, batch_shape = _whole_batch(plan, inputs, window)
+    head = _head(plan, step, inputs, with_scalars=not plan.axis_names and window is None)
+    head_fields = packing.fields(head)
+    metrics_fields, metrics = _metrics(plan, inputs, batch_axes, window)
+    samples_fields, samples = _samples(plan, step, inputs, batch_axes, batch_shape)
+    schema = Schema(
+        plan.name,
+        (*head_fields, *metrics_fields, *samples_fields),
+        batch_shape,
+        tuple((key, told.edges) for key, told in plan.logged if told.edges),
+    )
+    _refuse_repeated_keys(schema)
+
+    # Where samples come with metrics only, these have no second gate to pass.
+    if samples_fields and plan.sample_frequency % plan.log_frequency:
+        metrics = _if(metrics_due, metrics_fields, metrics)
+    samples = _if(samples_due, samples_fields, samples)
+    # Numbers that the program has already are joined outside the gate: as operands of the branch,
+    # XLA would put each into a buffer of its own, which costs more than joining all of them.
+    words = head_words = packing.pack(head)
+    rest = schema.num_words - head_words.size
+    bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
+    bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
+    if metrics_fields:
+        words = lax.cond(
+            bits != 0,
+            lambda: jnp.concatenate([head_words, metrics(), samples()]),
+            # A lane that does not log beside others that do still says where it is.
+            lambda: jnp.concatenate([head_words, jnp.zeros(rest, np.uint32)]),
+        )
+    made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
+    return made, None if window is None else window.emptied_where(metrics_due)
+
+
+def _counted(step: jax.Array) -> jax.Array:
+    """A step as int32; as its own dtype where that would not hold it, but not beyond int64.
+
+    Files and readers hold no more: what is larger is the largest of int64, which the host says.
+    """
+    if step.dtype == np.uint64:
+        return lax.min(step, np.uint64(np.iinfo(np.int64).max)).astype(np.int64)
+    wider = np.iinfo(step.dtype).max > np.iinfo(np.int32).max
+    return step if wider else step.astype(np.int32)
+
+
+def _due(
+    last_step: int | None, step: jax.Array, when: jax.Array | None, frequency: int
+) -> jax.Array:
+    due = lax.rem(step, np.array(frequency, step.dtype)) == 0
+    if last_step is not None:
+        due |= step == last_step
+        due |= step == last_step + 1  # the last of a counter from 1: the host says so, if it comes
+    return due if when is None else due & when
+
+
+def _whole_batch(
+    plan: Plan, inputs: Inputs[jax.Array], window: Window | None
+) -> tuple[devices.Axes, tuple[int, ...]]:
+    """The axes along which the batch is divided, and the shape of all of it."""
+    if plan.rest:
+        return devices.varying(plan.axis_names, window), ()
+    if plan.batch_shape is None:
+        return (), ()
+    arrays = [array for array in inputs.metrics.values() if np.ndim(array)]
+    axes = devices.varying(plan.axis_names, (arrays, inputs.where, inputs.details))
+    *outer, num_envs = plan.batch_shape
+    return axes, (*outer, num_envs * devices.size(axes))
+
+
+def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> Words:
+    """Computes some fields where they are due, and as many zeros where not."""
+    num_words = sum(field.num_words for field in fields)
+    if not num_words:
+        return words
+    return lambda: lax.cond(due, words, lambda: jnp.zeros(num_words, np.uint32))
+
+
+def _head(
+    plan: Plan, step: jax.Array, inputs: Inputs[jax.Array], *, with_scalars: bool
+) -> dict[Paths, ArrayLike]:
+    """What a record has that needs no computing."""
+    head: dict[Paths, ArrayLike] = {("step",): step}
+    for key in plan.labels:
+        head["labels", key] = inputs.labels[key]
+    return head | _scalars(plan, inputs) if with_scalars else head
+
+
+def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Paths, ArrayLike]:
+    scalars: dict[Paths, ArrayLike] = {}
+    for key in plan.told:
+        value = inputs.metrics[key]
+        if not np.ndim(value):
+            value = devices.mean(plan.axis_names, value)
+            halves = jnp.issubdtype(value.dtype, np.floating) and value.dtype.itemsize < 4
+            scalars["scalars", key] = value.astype(np.float32) if halves else value
+    return scalars
+
+
+def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
+    """What one update has to tell."""
+    metrics = inputs.metrics
+    if not with_scalars:
+        metrics = {key: array for key, array in metrics.items() if np.ndim(array)}
+    size = None if plan.batch_shape is None else math.prod(plan.batch_shape)
+    return Window.of(plan.name, plan.logged, metrics, inputs.where, size)
+
+
+def _metrics(
+    plan: Plan, inputs: Inputs[jax.Array], axes: devices.Axes, window: Window | None
+) -> tuple[list[Field], Words]:
+    """The fields of what is computed of a record, and the function that computes them."""
+
+    def values() -> Values:
+        # Means over devices are computed, too: they wait behind the gate.
+        found: dict[Paths, ArrayLike] = {}
+        if plan.axis_names and window is None:
+            found |= _scalars(plan, inputs)
+        if window is None and plan.batch_shape is None:
+            return found
+        of_update = update_window(plan, inputs, with_scalars=False) if window is None else window
+        whole = of_update.across(axes, plan.axis_names)
+        if whole.count is not None:
+            found["count",] = whole.count
+        if window is not None:
+            assert whole.updates is not None
+            found["updates",] = whole.updates
+        for (metrics, name), array in whole.values().items():
+            found[tuple(("aggregates", metric, name) for metric in metrics)] = array
+        return found
+
+    return packing.packed(values)
+
+
+def _samples(
+    plan: Plan,
+    step: jax.Array,
+    inputs: Inputs[jax.Array],
+    axes: devices.Axes,
+    batch_shape: tuple[int, ...],
+) -> tuple[list[Field], Words]:
+    """The fields of sampled episodes, and the function that picks and gathers them."""
+    if not plan.num_samples or plan.batch_shape is None:
+        return [], lambda: jnp.zeros(0, np.uint32)
+    seed, num_envs = np.uint32(plan.sample_seed), plan.batch_shape[-1]
+
+    def values() -> Values:
+        if inputs.indices is not None:
+            indices, valid = _last_of(inputs.indices, inputs.where, batch_shape)
+        elif inputs.where is None:
+            indices = sample_indices(step, math.prod(batch_shape), plan.num_samples, seed)
+            valid = jnp.ones(indices.shape, bool)
+        else:
+            indices, valid = sample_indices_where(
+                step, inputs.where, plan.num_samples, seed, axis_name=axes
+            )
+        # One index for each axis: flattening a batch that lies on several devices would gather it.
+        *outer, env = _unravel(indices, batch_shape)
+        mine = None
+        if axes:
+            mine = lax.div(env, np.uint32(num_envs)) == devices.index(axes)
+            env = lax.rem(env, np.uint32(num_envs))
+
+        def share(array: jax.Array, mine: jax.Array | None) -> jax.Array:
+            """Zero where another device has the value; the sum over all devices is then it."""
+            if mine is None:
+                return array
+            mine = mine.reshape(mine.shape + (1,) * (array.ndim - mine.ndim))
+            return jnp.where(mine, array, jnp.zeros_like(array))
+
+        def pick(array: jax.Array) -> jax.Array:
+            return share(packing.rows(array, (*outer, env)), mine)
+
+        first = devices.is_first(axes) if axes else None
+        found: dict[Paths, ArrayLike] = {
+            ("samples", "valid"): share(valid, first),
+            ("samples", "index"): share(indices, first),
+        }
+        for key in plan.sampled:
+            if np.ndim(inputs.metrics[key]):
+                found["samples", "summary", key] = pick(inputs.metrics[key])
+        for key, array in inputs.details.items():
+            found["samples", "details", key] = pick(array) if inputs.indices is None else array
+        return found
+
+    fields, words = packing.packed(values)
+    return fields, lambda: lax.psum(words(), axes) if axes else words()
+
+
+def _last_of(
+    environments: jax.Array, where: jax.Array | None, shape: tuple[int, ...]
+) -> tuple[jax.Array, jax.Array]:
+    """The last episode of each of some environments, and whether it has one."""
+    width = shape[-1]
+    env = jnp.clip(environments, 0, width - 1).astype(np.int32)
+    marked = jnp.ones(shape, bool) if where is None else where
+    marked = marked.reshape(-1, width)[:, env]
+    row = lax.broadcasted_iota(np.int32, marked.shape, 0)
+    last = jnp.max(jnp.where(marked, row, -1), axis=0)
+    valid = (last >= 0) & (environments == env.astype(environments.dtype))
+    return jnp.where(valid, last * np.int32(width) + env, 0), valid
+
+
+def _unravel(indices: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
+    """`jnp.unravel_index`, in unsigned integers, which need no care for what is negative."""
+    rest, found = indices.astype(np.uint32), []
+    for size in reversed(shape):
+        found.append(lax.rem(rest, np.uint32(size)))
+        rest = lax.div(rest, np.uint32(size))
+    return found[::-1]
+
+
+def _refuse_repeated_keys(schema: Schema) -> None:
+    lines = [column.key for column in schema.columns]
+    episodes = ["environment_id", "batch_index"]
+    episodes += [look_up(f.path[2]).episode_key for f in schema.section("samples", "summary")]
+    episodes += [f.path[2] for f in schema.section("samples", "details")]
+    for keys in (lines, episodes):
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(
+                    f"two values would be written as {key!r}; give one of them another name"
+                )

@@ -1,0 +1,31 @@
+"""From the rows of lanes to arrays shaped (lane, step)."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+
+from jaxlog._reading.places import Places
+
+
+def arrays(places: Places) -> dict[str, np.ndarray]:
+    """Each number of a call's lines by lane and step, and the axes."""
+    frame = places.frame
+    lanes, lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
+    steps, step = np.unique(frame["step"].to_numpy(), return_inverse=True)
+    found: dict[str, np.ndarray] = {"lane": lanes, "step": steps}
+    if "env_step" in frame.columns:
+        known = frame["env_step"].is_not_null().to_numpy()
+        found["env_step"] = np.full(len(steps), np.nan)
+        found["env_step"][step[known]] = frame["env_step"].cast(pl.Float64).to_numpy()[known]
+    for name in places.labels:
+        column = frame[name]
+        values = column.to_numpy()
+        found[name] = np.empty(len(lanes), values.dtype)
+        # Of several rows of a lane the last stays: so does NumPy assign.
+        found[name][lane] = values
+    for name, kind in frame.schema.items():
+        if name not in found and (kind.is_numeric() or kind == pl.Boolean):
+            found[name] = np.full((len(lanes), len(steps)), np.nan)
+            found[name][lane, step] = frame[name].cast(pl.Float64).to_numpy()
+    return found

@@ -1,0 +1,160 @@
+"""From the fields of lines to flat columns, with the numbers back that JSON cannot write."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from jaxlog._reading.all_nonfinite import with_nan
+from jaxlog._reading.layouts import LineKind
+from jaxlog._reading.lines import Lines
+
+RUN = "run"
+"""The column that says which run a line is of, in a frame of several."""
+
+_PLACE = re.compile(r"(?P<key>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a file says.
+
+    Attributes:
+      frame: a row for each line.
+      labels: which of its columns are labels.
+    """
+
+    frame: pl.DataFrame
+    labels: tuple[str, ...] = ()
+
+
+def flat(lines: Lines, layout: LineKind) -> Table:
+    """A column for each value, whatever part of the line it is in.
+
+    A value has its own name. Where another has that, the label, or else the detail, has its part's
+    before it: `labels.seed`.
+    """
+    frame = lines.frame
+    parts = {
+        part: frame[part].struct.unnest()
+        for part in layout.parts
+        if part in frame.columns and frame[part].struct.fields
+    }
+    names = _names({part: values.columns for part, values in parts.items()}, layout)
+    columns = [frame[name] for name in layout.own if name in frame.columns]
+    columns += [
+        _narrow(values[key]).alias(names[part, key])
+        for part, values in parts.items()
+        for key in values.columns
+    ]
+    found = _restored(pl.DataFrame(columns), names, lines)
+    if "metrics" in layout.parts:
+        found = with_nan(
+            found, {key: name for (part, key), name in names.items() if part == "metrics"}
+        )
+    labels = tuple(name for (part, _), name in names.items() if part == "labels")
+    return Table(found, labels)
+
+
+def _names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[str, str], str]:
+    """The column of each key of each part, in the order of the columns."""
+    chosen: dict[tuple[str, str], str] = {}
+    taken = {*layout.own, RUN}
+    last = [part for part in ("details", "labels") if part in layout.parts]  # they give way
+    for part in (*layout.needed, *last):
+        for key in keys.get(part, ()):
+            name = key
+            while name in taken:
+                name = f"{part}.{name}"
+            taken.add(name)
+            chosen[part, key] = name
+    return {(part, key): chosen[part, key] for part in layout.parts for key in keys.get(part, ())}
+
+
+def _narrow(column: pl.Series) -> pl.Series:
+    """As unsigned integers of 64 bits, where those suffice and signed ones do not."""
+    if column.dtype == pl.Int128:
+        narrow = column.cast(pl.UInt64, strict=False)
+        return narrow if narrow.null_count() == column.null_count() else column
+    return column
+
+
+def _restored(
+    frame: pl.DataFrame, names: Mapping[tuple[str, str], str], lines: Lines
+) -> pl.DataFrame:
+    """With NaN and infinities where lines say that they were.
+
+    Args:
+      frame: in which they are null.
+      names: the column of each key of each part.
+      lines: what says so.
+    """
+    columns: dict[str, list[str]] = {}
+    for (_, key), name in names.items():
+        columns.setdefault(key, []).append(name)
+    whole: dict[str, list[tuple[np.ndarray, str]]] = {}
+    inside: dict[str, list[tuple[int, list[int], str]]] = {}
+    for said, rows in lines.nonfinite:
+        for place, text in said.items():
+            index = _PLACE.fullmatch(place)
+            if place in columns:
+                for name in columns[place]:
+                    whole.setdefault(name, []).append((np.array(rows), text))
+            elif index is not None:
+                at = [int(i) for i in index["index"].split(", ")]
+                for name in columns.get(index["key"], ()):
+                    inside.setdefault(name, []).extend((row, at, text) for row in rows)
+    for name, found in whole.items():
+        frame = frame.with_columns(_with_values(frame[name], found))
+    for name, found in inside.items():
+        frame = frame.with_columns(_with_elements(frame[name], found))
+    return frame
+
+
+def _with_values(column: pl.Series, found: list[tuple[np.ndarray, str]]) -> pl.Series:
+    """A column with values in rows where it has none."""
+    if column.dtype.is_nested():  # of another part, of the same name
+        return column
+    rows = np.concatenate([rows for rows, _ in found])
+    texts = np.repeat([text for _, text in found], [len(rows) for rows, _ in found])
+    missing = column.is_null().to_numpy()[rows]
+    rows, texts = rows[missing], texts[missing]
+    if column.dtype == pl.String:  # other rows have texts
+        return _replaced(column, rows, pl.Series(texts.tolist(), dtype=pl.String))
+    return _replaced(column.cast(pl.Float64), rows, pl.Series(texts.astype(np.float64)))
+
+
+def _with_elements(column: pl.Series, found: list[tuple[int, list[int], str]]) -> pl.Series:
+    """A column of lists, with values in places of these where there are none."""
+    depth, leaf = 0, column.dtype
+    while isinstance(leaf, pl.List):
+        depth, leaf = depth + 1, leaf.inner
+    if not depth or not (leaf.is_numeric() or leaf in (pl.Null, pl.Boolean)):
+        return (
+            column  # of another part, of the same name; or of texts, since others have other axes
+        )
+    of_floats: pl.DataType = pl.Float64()
+    for _ in range(depth):
+        of_floats = pl.List(of_floats)
+    column = column.cast(of_floats)
+    rows = sorted({row for row, _, _ in found})
+    lists = dict(zip(rows, column.gather(rows).to_list(), strict=True))
+    for row, (*outer, last), text in found:
+        inner = lists[row]
+        with contextlib.suppress(IndexError, TypeError):  # of another part, of the same name
+            for i in outer:
+                inner = inner[i]
+            inner[last] = float(text) if inner[last] is None else inner[last]
+    return _replaced(column, np.array(rows), pl.Series(list(lists.values()), dtype=of_floats))
+
+
+def _replaced(column: pl.Series, rows: np.ndarray, by: pl.Series) -> pl.Series:
+    """A column with other values in some rows."""
+    places = np.arange(len(column))
+    places[rows] = len(column) + np.arange(len(rows))
+    return pl.concat([column, by.alias(column.name)]).gather(places)

@@ -1,0 +1,167 @@
+"""From the bytes of a JSONL file to a frame with a column for each field of its lines.
+
+polars reads what the sink writes. It refuses a whole file for one line that is broken, or for a
+value that is an array on one line and a number on the next: such files are mended first, in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import orjson
+import polars as pl
+
+from jaxlog._reading.layouts import LANES, NONFINITE, OVER_LANES, TYPES, LineKind, empty
+from jaxlog._reading.mending import of_one_kind, whole_lines
+from jaxlog._reading.parsing import read_frame
+from jaxlog._run_files import has_too_deep, is_whole, read_lines
+
+_OVER_LANES = re.compile(rb'\{"timestamp":[^,]+,"step":[^,]+,(?:"env_step":[^,]+,)?"over_lanes":')
+_MARK = b',"nonfinite":'
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of one layout.
+
+    Attributes:
+      frame: a row for each: a column for each field, structs for parts.
+      nonfinite: what was not finite, by name or place, and on which rows; it is null in `frame`.
+    """
+
+    frame: pl.DataFrame
+    nonfinite: Sequence[tuple[Mapping[str, str], Sequence[int]]] = ()
+
+
+def read_metrics(path: Path) -> tuple[Lines, Lines]:
+    """The lines of a file of metrics: those of lanes, and those over all lanes.
+
+    Warns:
+      UserWarning: there are lines that cannot be read.
+    """
+    lanes, over_lanes = _read(path, (LANES, OVER_LANES))
+    return lanes, over_lanes
+
+
+def read_kind(path: Path, layout: LineKind) -> Lines:
+    """The lines of a file that has one kind of them.
+
+    Warns:
+      UserWarning: there are lines that cannot be read.
+    """
+    (lines,) = _read(path, (layout,))
+    return lines
+
+
+def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
+    data = read_lines(path)
+    end = data.rfind(b"\n") + 1
+    if is_whole(data[end:]):  # a line that lacks its end, of a file that an editor has written
+        data, end = data + b"\n", len(data) + 1
+    data = data[:end]  # what is behind is still being written, or torn
+    pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
+    if not has_too_deep(data):  # polars is given only what it can build types of
+        with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
+            return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
+    pieces = whole_lines(path, data, layouts)
+    with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
+        return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
+    return [_parsed(of_one_kind(*piece), piece[1]) for piece in zip(pieces, layouts, strict=True)]
+
+
+def _without_and_with_over_lanes(data: bytes) -> list[bytes]:
+    if b',"over_lanes":' not in data:
+        return [data, b""]
+    found: tuple[list[bytes], list[bytes]] = [], []
+    for line in io.BytesIO(data):
+        found[_OVER_LANES.match(line) is not None].append(line)
+    return [b"".join(lines) for lines in found]
+
+
+class _UnlikeError(Exception):
+    """A line is JSON, but not such a line, or not as the sink writes it."""
+
+
+def _parsed(data: bytes, layout: LineKind) -> Lines:
+    rows = _Rows(data)
+    if rows.first is None:
+        return Lines(empty(layout))
+    frame = read_frame(data, rows.nonfinite)
+    for name in (*layout.fields, *layout.needed):
+        if name not in frame.columns or frame[name].null_count():
+            raise _UnlikeError
+    types = {name: TYPES[name] for name in layout.own if name in frame.columns}
+    if not all(_is_like(frame.schema[name], expected) for name, expected in types.items()):
+        raise _UnlikeError
+    parts = [frame[name] for name in layout.parts if name in frame.columns]
+    if not all(isinstance(part.dtype, pl.Struct) for part in parts):
+        raise _UnlikeError
+    told = len(frame) - frame["nonfinite"].null_count() if "nonfinite" in frame.columns else 0
+    if told != sum(len(found) for _, found in rows.nonfinite):
+        raise _UnlikeError
+    columns = [frame[name].cast(expected) for name, expected in types.items()]
+    columns += [_in_order(part, rows) for part in parts]
+    return Lines(pl.DataFrame(columns), rows.nonfinite)
+
+
+def _is_like(found: pl.DataType, expected: pl.DataType) -> bool:
+    return found.is_numeric() if isinstance(expected, pl.Float64) else found == expected
+
+
+class _Rows:
+    """The lines of some data, by the row of the frame that each becomes."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    @cached_property
+    def first(self) -> bytes | None:
+        """The first; None where there is none."""
+        return next((line for line in io.BytesIO(self._data) if not line.isspace()), None)
+
+    @cached_property
+    def all(self) -> list[bytes]:
+        """All of them."""
+        return [line for line in self._data.split(b"\n") if line and not line.isspace()]
+
+    @cached_property
+    def nonfinite(self) -> list[tuple[dict[str, str], list[int]]]:
+        """What lines say under `nonfinite`, which they end with, and which rows say so."""
+        if _MARK not in self._data:
+            return []
+        found: dict[bytes, list[int]] = {}
+        for row, line in enumerate(self.all):
+            _, name, said = line.rpartition(_MARK)
+            if name and said.startswith(b"{"):
+                found.setdefault(said[:-1], []).append(row)
+        try:
+            told = [(orjson.loads(said), rows) for said, rows in found.items()]
+        except orjson.JSONDecodeError:  # it does not stand at the end
+            raise _UnlikeError from None
+        if not all(text in NONFINITE for said, _ in told for text in said.values()):
+            raise _UnlikeError
+        return told
+
+    def keys(self, line: bytes, part: str) -> Iterable[str]:
+        """The keys of a part of a line, in their order."""
+        try:
+            return orjson.loads(line).get(part, ())
+        except orjson.JSONDecodeError:  # half of a surrogate pair: polars takes it
+            raise _UnlikeError from None
+
+
+def _in_order(part: pl.Series, rows: _Rows) -> pl.Series:
+    """With its keys in the order the file has them: those of large objects polars hashes."""
+    fields = part.struct.unnest()
+    keys = dict.fromkeys(rows.keys(rows.first or b"", part.name))
+    late = [name for name in fields.columns if name not in keys]
+    for row in sorted({fields[name].is_not_null().arg_max() or 0 for name in late}):
+        keys |= dict.fromkeys(rows.keys(rows.all[row], part.name))
+    keys |= dict.fromkeys(sorted(late))  # of what has no value on any line
+    return pl.DataFrame([fields[key] for key in keys]).to_struct(part.name) if keys else part

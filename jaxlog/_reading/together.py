@@ -1,0 +1,52 @@
+"""Frames of several runs as one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+import polars as pl
+
+from jaxlog._reading.columns import RUN
+
+
+def together(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The rows of all frames, with the name of its run in front of each.
+
+    A column that is missing is null; one of several types has the type that can hold all, or else
+    their JSON.
+    """
+    if not frames:
+        return pl.DataFrame(schema={RUN: pl.String()})
+    several = _without_a_common_type(list(frames.values()))
+    named = [
+        frame.select(
+            pl.lit(name, pl.String()).alias(RUN),
+            *(_as_json(frame[key]) if key in several else frame[key] for key in frame.columns),
+        )
+        for name, frame in frames.items()
+    ]
+    return pl.concat(named, how="diagonal_relaxed")
+
+
+def _without_a_common_type(frames: list[pl.DataFrame]) -> set[str]:
+    """The columns that have types which polars cannot bring together."""
+    types: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, kind in frame.schema.items():
+            types.setdefault(name, set()).add(kind)
+    found: set[str] = set()
+    for name, kinds in types.items():
+        try:
+            pl.concat([pl.DataFrame(schema={name: kind}) for kind in kinds], how="vertical_relaxed")
+        except pl.exceptions.PolarsError:
+            found.add(name)
+    return found
+
+
+def _as_json(column: pl.Series) -> pl.Series:
+    """What is no text as JSON."""
+    if column.dtype == pl.String:
+        return column
+    texts = [None if value is None else orjson.dumps(value).decode() for value in column.to_list()]
+    return pl.Series(column.name, texts, dtype=pl.String)

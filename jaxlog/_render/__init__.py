@@ -1,0 +1,7 @@
+"""From states to SVG: pictures of episodes and of steps, and sheets of many. NumPy, never jax."""
+
+from jaxlog._render.choose import RENDERERS as RENDERERS
+from jaxlog._render.choose import load as load
+from jaxlog._render.picture import picture as picture
+from jaxlog._render.sheet import sheet as sheet
+from jaxlog._render.style import Style as Style

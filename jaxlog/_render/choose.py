@@ -1,0 +1,180 @@
+"""Which renderer draws a state: the one that is named, the user's own, or what its arrays suit."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from jaxlog._render.card import draw_card, in_rows, worded
+from jaxlog._render.foreign import embedded
+from jaxlog._render.grid import as_planes, draw_grid
+from jaxlog._render.image import draw_image
+from jaxlog._render.line import draw_line
+from jaxlog._render.markup import Drawing, joined, placed
+from jaxlog._render.planes import beside, in_columns
+from jaxlog._render.style import Draws, Style
+from jaxlog._render.values import CannotDrawError, as_integers, is_array, kind, leaves
+
+_OF_ARRAYS: dict[str, Callable[[np.ndarray, Style], Drawing]] = {
+    "grid": draw_grid,
+    "image": draw_image,
+    "line": draw_line,
+}
+RENDERERS = ("auto", *_OF_ARRAYS, "card")
+"""The renderers that are known by name."""
+OWN = "package.module:function, a function of yours that takes a state and returns an SVG as text"
+
+_MOST_PARTS = 4
+_MOST_NUMBERS = 6
+_FEW_VALUES = 32
+"""Integers below this are names of things, and a grid; others are quantities, and a heat map."""
+
+
+def load(name: str) -> str | Draws:
+    """The renderer of a name: the name itself, or the user's function, imported.
+
+    Raises:
+      ValueError: there is none; the text says what there is.
+    """
+    if name in RENDERERS:
+        return name
+    module, colon, path = name.partition(":")
+    takes = f"one of {', '.join(RENDERERS)}, or {OWN}"
+    if not (colon and module and path):
+        raise ValueError(f"got {name!r}, takes {takes}")
+    try:
+        found: Any = importlib.import_module(module)
+        for part in path.split("."):
+            found = getattr(found, part)
+    except Exception as error:  # whatever the user's module raises
+        raise ValueError(
+            f"got {name!r}, which cannot be imported ({type(error).__name__}: {error}), takes "
+            f"{takes}"
+        ) from error
+    if not callable(found):
+        raise ValueError(f"got {name!r}, which is a {type(found).__name__}, takes {takes}")
+    return cast("Draws", found)
+
+
+def draw(state: Any, style: Style, prefix: str) -> Drawing:
+    """A state's drawing.
+
+    Args:
+      state: an array, a number, or anything whose parts are these.
+      style: names the renderer.
+      prefix: for the identifiers of an SVG that is the state's own, or the user's.
+
+    Raises:
+      Exception: the user's function or the state's own failed.
+      ValueError: the renderer takes no such state, or what it returned is no SVG.
+    """
+    if not isinstance(style.renderer, str):
+        return _fitted(embedded(style.renderer(state), prefix), style)
+    if style.renderer == "card":
+        return draw_card(state, style)
+    if style.renderer in _OF_ARRAYS:
+        return _of_first_array(_OF_ARRAYS[style.renderer], state, style)
+    for name in ("to_svg", "_repr_svg_"):
+        own = getattr(state, name, None)
+        if callable(own):
+            return _fitted(embedded(own(), prefix), style)
+    return _of_parts(state, style)
+
+
+def _fitted(drawing: Drawing, style: Style) -> Drawing:
+    """A drawing in the size asked for: somebody's own may have any."""
+    scale = style.size / max(drawing.width, drawing.height)
+    width, height = max(1.0, drawing.width * scale), max(1.0, drawing.height * scale)
+    return replace(drawing, width=width, height=height, body=placed(drawing, 0, 0, width, height))
+
+
+def _of_first_array(
+    renderer: Callable[[np.ndarray, Style], Drawing], state: Any, style: Style
+) -> Drawing:
+    """The first part of a state that a renderer takes."""
+    first: CannotDrawError | None = None
+    for _, value in leaves(state):
+        if is_array(value) or isinstance(value, bool | int | float):
+            try:
+                return renderer(np.asarray(value), style)
+            except CannotDrawError as error:
+                first = first or error
+    raise first or CannotDrawError(
+        f"{type(state).__name__}: has no arrays; draw it with the renderer card, or one of your own"
+    )
+
+
+def _of_parts(state: Any, style: Style) -> Drawing:
+    """The parts of a state, each as what it suits: drawings first, numbers under them."""
+    drawn: list[tuple[str, Drawing]] = []
+    told: list[tuple[str, str]] = []
+    parts = list(leaves(state))
+    arrays = [value for _, value in parts if is_array(value) and _suits(value) is not None]
+    columns = 1 if len(arrays) < 2 else 2
+    smaller = replace(style, size=style.size if columns == 1 else (style.size - 10) // 2)
+    for name, value in parts:
+        suits = _suits(value) if is_array(value) and len(drawn) < _MOST_PARTS else None
+        if suits is None:
+            told.append((name or "state", worded(value)))
+        else:
+            drawn.append((name, suits(value, smaller)))
+    if not drawn:
+        return in_rows(told, style.size * 1.2 if len(parts) > 1 else style.size * 0.7)
+    if len(drawn) == 1 and not told:
+        return drawn[0][1]
+    pictures = in_columns(drawn, columns)
+    if not told:
+        return pictures
+    rows = in_rows(told[:_MOST_NUMBERS], max(pictures.width, style.size * 0.8))
+    more = len(told) - _MOST_NUMBERS
+    body = joined(
+        (
+            placed(pictures, 0, 0, pictures.width, pictures.height),
+            placed(rows, 0, pictures.height + 10, rows.width, rows.height),
+        )
+    )
+    return Drawing(
+        max(pictures.width, rows.width),
+        pictures.height + 10 + rows.height,
+        body,
+        (*pictures.notes, *((f"and {more} more parts",) if more > 0 else ())),
+    )
+
+
+def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
+    """What draws an array best; None for what is told in words."""
+    array = np.asarray(value)
+    values = kind(array)
+    if values == "other" or not array.size:
+        return None
+    if array.ndim == 1:
+        return draw_line if array.size > 1 else None
+    numbers = as_integers(array) if values == "int" else np.zeros(1, int)
+    few = values != "float" and -_FEW_VALUES < numbers.min() <= numbers.max() < _FEW_VALUES
+    if array.ndim == 2:
+        return draw_grid if few else draw_image
+    if array.ndim != 3:
+        return None
+    channels = array.shape[2]
+    if channels == 1:
+        return _squeezed
+    if channels in (3, 4):
+        # What a grid world calls an observation: small, and of a few names of things.
+        symbols = few and numbers.max() < _FEW_VALUES // 2 and max(array.shape[:2]) <= 32
+        if (array.dtype == np.uint8 and not symbols) or (values == "float" and channels == 3):
+            return draw_image
+    return draw_grid if few else _heat_maps
+
+
+def _squeezed(array: np.ndarray, style: Style) -> Drawing:
+    renderer = _suits(array[:, :, 0])
+    assert renderer is not None
+    return renderer(array[:, :, 0], style)
+
+
+def _heat_maps(array: np.ndarray, style: Style) -> Drawing:
+    return beside(as_planes(array), draw_image, style)

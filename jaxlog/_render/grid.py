@@ -1,0 +1,121 @@
+"""Grids: 2-D arrays of integers or booleans, a colour for each value, as in ARC."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxlog._render.markup import Drawing, element, joined, rect
+from jaxlog._render.planes import beside
+from jaxlog._render.png import embedded, thinned
+from jaxlog._render.style import Style, colour_of
+from jaxlog._render.values import CannotDrawError, as_integers, described, kind
+
+_LARGEST_CELL = 32
+_MOST_CELLS = 64
+"""Along a side, as shapes; a larger grid is drawn as an image, a pixel for each cell."""
+_LINE = "#7d8896"
+_STRIKE = "#a3adba"
+
+
+def draw_grid(state: np.ndarray, style: Style) -> Drawing:
+    """A grid as coloured cells.
+
+    0 is the palette's first colour, False is, too. A value beyond the palette has a paler colour of
+    its own; a negative one is pale and struck through. Planes that are one-hot, `[height, width,
+    n]` or `[n, height, width]`, are drawn as the one grid they stand for, others beside each other.
+
+    Raises:
+      CannotDrawError: it is not of integers or booleans, not of two or three axes, or empty.
+    """
+    array = np.asarray(state)
+    if kind(array) not in ("int", "bool") or array.ndim not in (2, 3) or not array.size:
+        raise CannotDrawError(f"{described(array)}: grid takes integers [height, width]")
+    if array.ndim == 2:
+        return _one(as_integers(array), style)
+    planes = as_planes(as_integers(array))
+    if len(planes) == 1:
+        return _one(planes[0], style)
+    if len(planes) > 1 and (planes >= 0).all() and (planes.sum(0) == 1).all():
+        drawing = _one(planes.argmax(0), style)
+        note = f"one-hot of {len(planes)} values"
+        return Drawing(drawing.width, drawing.height, drawing.body, (note, *drawing.notes))
+    return beside(planes, _one, style)
+
+
+def as_planes(array: np.ndarray) -> np.ndarray:
+    """A stack `[n, height, width]`, from one whose planes lie along the first or the last axis.
+
+    A plane is square where one can be; else they lie along the shorter of the two axes, and along
+    the last where these are alike.
+    """
+    first, second, last = array.shape
+    along_first = first < last and (first != second or second == last)
+    along_first |= second == last != first
+    return array if along_first else np.moveaxis(array, 2, 0)
+
+
+def _one(grid: np.ndarray, style: Style) -> Drawing:
+    height, width = grid.shape
+    if max(height, width) > _MOST_CELLS:
+        return _as_image(grid, style)
+    cell = min(_LARGEST_CELL, style.size / max(height, width))
+    cell = int(cell) if cell >= 3 else cell  # whole pixels: edges that are sharp
+    values = np.unique(grid).tolist()
+    cells = [
+        element(
+            "path",
+            fill=colour_of(value, style.palette),
+            d=_squares(grid == value),
+            data_value=value,
+        )
+        for value in values
+    ]
+    lines = "".join(f"M{x} 0v{height}" for x in range(1, width))
+    lines += "".join(f"M0 {y}h{width}" for y in range(1, height))
+    struck = "".join(f"M{x} {y + 1}l1 -1" for y, x in np.argwhere(grid < 0).tolist())
+    thin = f"{1 / cell:.3f}"
+    body = element(
+        "g",
+        joined(
+            (
+                element("g", "".join(cells), class_="cells", shape_rendering="crispEdges"),
+                struck and element("path", d=struck, stroke=_STRIKE, stroke_width=thin),
+                lines and element("path", d=lines, stroke=_LINE, stroke_width=thin, opacity="0.55"),
+            )
+        ),
+        transform=f"scale({cell:g})",
+        fill="none",
+    )
+    frame = rect(0.5, 0.5, width * cell - 1, height * cell - 1, fill="none", stroke=_LINE)
+    return Drawing(width * cell, height * cell, joined((body, frame)), _notes(values, style))
+
+
+def _squares(mask: np.ndarray) -> str:
+    """A path around the cells of a mask, those that touch in a row as one."""
+    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    starts, ends = np.argwhere(edges == 1).tolist(), np.argwhere(edges == -1)[:, 1].tolist()
+    return "".join(
+        f"M{x} {y}h{end - x}v1h{x - end}z" for (y, x), end in zip(starts, ends, strict=True)
+    )
+
+
+def _as_image(grid: np.ndarray, style: Style) -> Drawing:
+    notes = _notes([int(grid.min()), int(grid.max())], style)
+    grid, thinning = thinned(grid)
+    values, places = np.unique(grid, return_inverse=True)
+    colours = [bytes.fromhex(colour_of(value, style.palette)[1:]) for value in values.tolist()]
+    table = np.frombuffer(b"".join(colours), np.uint8).reshape(-1, 3)
+    height, width = grid.shape
+    scale = style.size / max(height, width)
+    across, down = max(1.0, width * scale), max(1.0, height * scale)
+    body = embedded(table[places.reshape(grid.shape)], across, down)
+    return Drawing(across, down, body, (*thinning, *notes))
+
+
+def _notes(values: list[int], style: Style) -> tuple[str, ...]:
+    """What the colours do not tell: which values are outside the palette."""
+    low, high, largest = min(values), max(values), len(style.palette) - 1
+    return (
+        *((f"struck: negative, to {low}".replace("-", "\u2212"),) if low < 0 else ()),
+        *((f"paler: above {largest}, to {high}",) if high > largest >= 0 else ()),
+    )

@@ -1,0 +1,116 @@
+"""Images: arrays of pixels, and 2-D arrays of numbers as heat maps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from jaxlog._render.markup import EDGE, MUTED, Drawing, joined, placed, rect, text
+from jaxlog._render.png import embedded, thinned
+from jaxlog._render.style import Style
+from jaxlog._render.values import CannotDrawError, as_floats, described, kind, not_finite, shown
+
+_NOT_FINITE = (232, 62, 140)
+"""The colour of what is not finite: none of the heat map's is near it."""
+
+# Viridis at nine places, as published by its authors (CC0), from dark to bright.
+_VIRIDIS = np.array(
+    [
+        (68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
+        (40, 174, 128), (94, 201, 98), (173, 220, 48), (253, 231, 37),
+    ],
+    np.float64,
+)  # fmt: skip
+
+
+def draw_image(state: np.ndarray, style: Style) -> Drawing:
+    """An image, each pixel a sharp square.
+
+    uint8 `[height, width]` is grey, as is any array with one channel, `[height, width, 1]`; with
+    three or four channels it is RGB or RGBA. Floats are from 0 to 1, or, where a value is outside
+    of these, from the smallest to the largest; so are other integers. Other 2-D arrays are heat
+    maps, with a scale.
+
+    Raises:
+      CannotDrawError: it is not of numbers, has other axes, or is empty.
+    """
+    array = np.asarray(state)
+    channels = array.shape[2] if array.ndim == 3 else 0
+    if kind(array) == "other" or array.ndim not in (2, 3) or channels not in (0, 1, 3, 4):
+        raise CannotDrawError(_takes(array))
+    if not array.size:
+        raise CannotDrawError(_takes(array))
+    array, notes = thinned(array)
+    if array.ndim == 2 and array.dtype != np.uint8:
+        return _heat_map(array, notes, style)
+    pixels, more = _as_bytes(array.reshape(*array.shape[:2], -1))
+    return _shown(pixels, (*notes, *more), style)
+
+
+def _takes(array: np.ndarray) -> str:
+    return (
+        f"{described(array)}: image takes numbers [height, width], or with 1, 3 or 4 channels as a "
+        "third axis"
+    )
+
+
+def _as_bytes(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Pixels `[height, width, channels]` as uint8, and notes on how they came to be."""
+    if array.dtype == np.uint8:
+        return array, ()
+    values = as_floats(array)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
+    notes = not_finite(values)
+    if low < 0 or high > 1:
+        notes = (f"scaled from {shown(low)} \u2026 {shown(high)}", *notes)
+    else:
+        low, high = 0.0, 1.0
+    pixels = np.rint(255 * _scaled(values, low, high)).astype(np.uint8)
+    broken = ~np.isfinite(values).all(-1)
+    if broken.any():
+        if pixels.shape[2] == 1:
+            pixels = np.repeat(pixels, 3, axis=2)
+        pixels[broken, :3] = _NOT_FINITE
+        pixels[broken, 3:] = 255
+    return pixels, notes
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """The values from 0 (at `low`) to 1; 0 for those that are not finite."""
+    # Halved first: the range of float64 does not hold the difference of its ends.
+    span = high / 2 - low / 2
+    with np.errstate(all="ignore"):
+        part = (values / 2 - low / 2) / span if span > 0 else np.zeros_like(values)
+    return np.where(np.isfinite(values), part, 0.0).clip(0, 1)
+
+
+def heat(part: np.ndarray) -> np.ndarray:
+    """The heat map's colours, uint8 `[..., 3]`, of values from 0 to 1."""
+    places = np.linspace(0, 1, len(_VIRIDIS))
+    channels = [np.interp(part, places, _VIRIDIS[:, channel]) for channel in range(3)]
+    return np.rint(np.stack(channels, -1)).astype(np.uint8)
+
+
+def _heat_map(array: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawing:
+    values = as_floats(array)
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if finite.size else (np.nan, np.nan)
+    pixels = heat(_scaled(values, low, high))
+    pixels[~np.isfinite(values)] = _NOT_FINITE
+    image = _shown(pixels, (*notes, *not_finite(values)), style)
+    bar = embedded(heat(np.linspace(1, 0, 64)[:, None]), 8, image.height)
+    legend = (
+        placed(Drawing(8, image.height, bar), image.width + 8, 0, 8, image.height),
+        text(shown(high, 4), image.width + 20, 9, 10, fill=MUTED),
+        text(shown(low, 4), image.width + 20, image.height, 10, fill=MUTED) if high > low else "",
+    )
+    body = joined((image.body, *legend))
+    return Drawing(image.width + 66, max(image.height, 24), body, image.notes)
+
+
+def _shown(pixels: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawing:
+    height, width = pixels.shape[:2]
+    scale = min(style.size / max(height, width), 32)
+    width, height = max(1.0, width * scale), max(1.0, height * scale)
+    ground = rect(0, 0, width, height, fill=EDGE) if pixels.shape[2] == 4 else ""
+    return Drawing(width, height, joined((ground, embedded(pixels, width, height))), notes)

@@ -1,0 +1,111 @@
+"""From call sites to what the page's script reads: JSON, with arrays as base64."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxlog._report.charts import beside, beside_lane
+from jaxlog._report.curves import Curve
+from jaxlog._report.html import brief
+from jaxlog._report.sites import Site
+
+
+def encoded(sites: Sequence[Site]) -> list[dict[str, Any]]:
+    """What the script needs of each call site."""
+    return [_site(site) for site in sites]
+
+
+def _site(site: Site) -> dict[str, Any]:
+    runs = {group.run for group in site.groups}
+    kept = {run: _kept(site, run) for run in runs}
+    return {
+        "runs": {str(run): _axes(site, run, kept[run]) for run in sorted(runs)},
+        "groups": [
+            {
+                "run": group.run,
+                "name": group.name,
+                "lanes": len(group.lanes),
+                "beside": beside(site, number),
+            }
+            for number, group in enumerate(site.groups)
+        ],
+        "lanes": [
+            {"group": lane.group, "name": lane.name, "beside": beside_lane(site, lane)}
+            for lane in site.lanes
+        ],
+        "charts": [
+            {
+                "key": brief(chart.key),
+                "groups": {
+                    str(number): _curve(curve, kept[site.groups[number].run])
+                    for number, curve in chart.groups.items()
+                },
+                "lanes": {
+                    str(number): _curve(curve, kept[site.groups[site.lanes[number].group].run])
+                    for number, curve in chart.lanes.items()
+                },
+            }
+            for chart in site.charts
+        ],
+    }
+
+
+def _kept(site: Site, run: int) -> np.ndarray:
+    """The places of the steps of a run that curves have, ascending: only these are written."""
+    parts = [
+        curve.at
+        for chart in site.charts
+        for of, run_of in (
+            (chart.groups, {i: group.run for i, group in enumerate(site.groups)}),
+            (chart.lanes, {i: site.groups[lane.group].run for i, lane in enumerate(site.lanes)}),
+        )
+        for number, curve in of.items()
+        if run_of[number] == run
+    ]
+    return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
+
+
+def _axes(site: Site, run: int, kept: np.ndarray) -> Mapping[str, str]:
+    places = site.places[run]
+    assert places is not None
+    axes = {
+        "step": places.steps[kept].astype(np.float64),
+        "time": places.seconds[kept].astype(np.float32),
+    }
+    if places.env_steps is not None:
+        axes["env_step"] = places.env_steps[kept]
+    return {name: _array(values) for name, values in axes.items()}
+
+
+def _curve(curve: Curve, kept: np.ndarray) -> dict[str, str]:
+    found = {"y": _array(_narrow(curve.values))}
+    if len(curve.at) < len(kept):  # of a curve that has all of them nothing need be said
+        at = np.searchsorted(kept, curve.at)
+        found["at"] = _array(at.astype(np.uint16 if len(kept) < 2**16 else np.uint32))
+    if curve.low is not None and curve.high is not None:
+        found |= {"low": _array(_narrow(curve.low)), "high": _array(_narrow(curve.high))}
+    if curve.alive is not None:
+        found["alive"] = _array(curve.alive.astype(np.uint32))
+    return found
+
+
+def _narrow(values: np.ndarray) -> np.ndarray:
+    """As float32, where that is what they are but for what nobody can see."""
+    with np.errstate(over="ignore"):
+        narrow = values.astype(np.float32)
+    finite = np.isfinite(values)
+    size = np.ptp(values[finite]) or np.abs(values[finite]).max() if finite.any() else 0.0
+    with np.errstate(invalid="ignore"):
+        error = np.abs(narrow - values)[finite].max(initial=0.0)
+    return narrow if error <= 1e-5 * size else values
+
+
+def _array(values: np.ndarray) -> str:
+    """An array as `f4:` and its little-endian bytes in base64."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    kind = f"{values.dtype.kind}{values.dtype.itemsize}"
+    return f"{kind}:{base64.b64encode(values.tobytes()).decode()}"

@@ -1,0 +1,7 @@
+"""What a user may choose, and loading it. Nothing else in jaxlog reads YAML."""
+
+from jaxlog._settings.environment import switched_on as switched_on
+from jaxlog._settings.loading import load_config as load_config
+from jaxlog._settings.models import LoggingConfig as LoggingConfig
+from jaxlog._settings.problems import ConfigError as ConfigError
+from jaxlog._settings.problems import ConfigWarning as ConfigWarning

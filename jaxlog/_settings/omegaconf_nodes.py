@@ -1,0 +1,34 @@
+"""Nodes of OmegaConf, and so of Hydra, as plain values.
+
+OmegaConf is no dependency: where nobody has imported it, nothing can be a node of it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from jaxlog._settings.problems import ConfigError
+
+
+def is_node(value: object) -> bool:
+    """Whether a value is a `DictConfig` or a `ListConfig`."""
+    omegaconf = sys.modules.get("omegaconf")
+    return omegaconf is not None and isinstance(value, omegaconf.DictConfig | omegaconf.ListConfig)
+
+
+def plain(node: Any, name: str) -> Any:
+    """What a node holds, with its interpolations resolved.
+
+    Raises:
+      ConfigError: something in it is missing (`???`), or cannot be resolved.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True, enum_to_str=True)
+    except OmegaConfBaseException as error:
+        key = f"{name}: {error.full_key}" if error.full_key else name
+        reason = str(error).partition("\n")[0]
+        raise ConfigError(f"{key}: OmegaConf cannot resolve it: {reason}") from None

@@ -1,0 +1,130 @@
+"""`key=value`, as on a command line: one setting in place of what a source has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from jaxlog._settings import yaml_source
+from jaxlog._settings.inheritance import KEY as EXTENDS
+from jaxlog._settings.problems import ConfigError, Place
+from jaxlog._settings.source import Source, plain
+from jaxlog._settings.wording import Location, key_of, shown, suggestion
+from jaxlog.sinks.sink import SinkSettings
+
+_OF_BINS = ("low", "high", "bins")
+
+
+def overridden(given: Source, text: str) -> Source:
+    """Settings with one more override, `key=value`.
+
+    The value is read as YAML. Dots in the key lead into mappings. Of `statistics` and `histograms`
+    what follows the first dot is the name of a metric, which may have dots itself, and for
+    histograms an end like `.bins`. In `sinks`, a part is an index, or a kind that is there once.
+
+    Raises:
+      ConfigError: it is no such text, its value is not YAML, or there is no such sink.
+      TypeError: it is no text at all.
+    """
+    if not isinstance(text, str):
+        raise TypeError(
+            f"overrides: got {text!r}, expected texts like 'log_frequency=5'; or give "
+            "log_frequency=5 by name"
+        )
+    name = f"override {shown(text)}"
+    key, equals, value_text = text.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")) or not key.isprintable():
+        raise ConfigError(f"{name}: takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl")
+    value, _ = yaml_source.parse(value_text, name)
+    return _with(given, _location(given, key, name), value, name)
+
+
+def changed(given: Source, changes: Mapping[str, Any]) -> Source:
+    """Settings with other values of some keys, from Python.
+
+    Raises:
+      ConfigError: a value cannot be settings.
+    """
+    for key, value in changes.items():
+        given = _with(given, (key,), plain(value, "override", (key,)), "override")
+    return given
+
+
+def _with(given: Source, at: Location, value: Any, name: str) -> Source:
+    if at[0] == EXTENDS:
+        raise ConfigError(
+            f"{name}: {EXTENDS}: stands in a file or a dict; give load_config "
+            "{'extends': [FILE, OTHER]} instead of the file"
+        )
+    given, at = _opened(given, at, Place(name))
+    return given.with_value(at, value, Place(name))
+
+
+def _location(given: Source, key: str, name: str) -> Location:
+    """Where the key of an override points to."""
+    first, _, rest = key.partition(".")
+    if not rest:
+        return (first,)
+    if first == "statistics":
+        return (first, rest)
+    if first == "histograms":
+        metric, _, last = rest.rpartition(".")
+        return (first, metric, last) if metric and last in _OF_BINS else (first, rest)
+    if first == "sinks":
+        sink, *inner = rest.split(".")
+        return (first, _index(given.data.get("sinks", ()), sink, name), *inner)
+    return (first, *rest.split("."))
+
+
+def _index(sinks: Any, wanted: str, name: str) -> int:
+    """Which of the sinks is meant, by its index or its kind."""
+    if not isinstance(sinks, list | tuple):
+        raise ConfigError(f"{name}: sinks: got {shown(sinks)}, takes a list of sinks")
+    kinds = [_kind(sink) for sink in sinks]
+    there = ", ".join(f"{index} {kind}" for index, kind in enumerate(kinds)) or "none"
+    if wanted.isdecimal():
+        if int(wanted) < len(kinds):
+            return int(wanted)
+    elif kinds.count(wanted) == 1:
+        return kinds.index(wanted)
+    elif wanted in kinds:
+        raise ConfigError(
+            f"{name}: sinks.{wanted}: there are {kinds.count(wanted)} of this kind; name one by "
+            f"its index (the sinks are: {there})"
+        )
+    raise ConfigError(
+        f"{name}: sinks.{wanted}: there is no such sink{suggestion(wanted, kinds)} "
+        f"(the sinks are: {there})"
+    )
+
+
+def _kind(sink: Any) -> str:
+    if isinstance(sink, SinkSettings):
+        return sink.kind
+    return str(sink.get("kind")) if isinstance(sink, Mapping) else "?"
+
+
+def _opened(given: Source, at: Location, place: Place) -> tuple[Source, Location]:
+    """Settings with mappings and lists all the way to a location, and that as these count it."""
+    for end in range(1, len(at)):
+        around, part = at[:end], at[end]
+        here: Any = given.data
+        for step in around:
+            here = here.get(step) if isinstance(step, str) else here[step]
+        if isinstance(here, SinkSettings):
+            inner = {"kind": here.kind, **here.model_dump(exclude_unset=True)}
+            given = given.with_value(around, inner, given.place(around))
+        elif around == ("statistics",) and isinstance(here, list | tuple):
+            # A list for all metrics is that of those which have none of their own.
+            given = given.with_value(around, {"default": here}, given.place(around))
+        elif isinstance(here, list | tuple):
+            if not str(part).isdecimal() or int(part) >= len(here):
+                raise ConfigError(
+                    f"{place}: {key_of(around)}: has no {part}; it is {shown(here)}, and is to be "
+                    "given as a whole"
+                )
+            at = (*around, int(part), *at[end + 1 :])
+        elif not isinstance(here, dict):
+            given = given.with_value(around, {}, place)
+    return given, at

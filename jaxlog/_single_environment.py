@@ -1,0 +1,213 @@
+"""Logging of one environment, step by step, from plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+
+from jaxlog._format.events import Event
+from jaxlog._host.facts import text
+from jaxlog._host.given import checked_step
+from jaxlog._host.run import Run
+from jaxlog._host.single import Told
+from jaxlog._limits import check_depth, check_integer, check_name
+from jaxlog._program.checks import leaf_name
+
+
+class SingleEnvironmentLog:
+    """What a `Logger` offers to a loop in Python that steps a single environment.
+
+    None of it needs `batched_logging_enabled`, and `log_frequency` has no say: whatever is told is
+    logged. What is given is a mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They
+    are copied, which waits for those that JAX still computes.
+    """
+
+    _run: Run | None
+
+    def log_task_start(self, task: Mapping[str, Any]) -> None:
+        """Says which task begins; the steps and episodes that follow are of it.
+
+        Args:
+          task: what is to be known of it. Its `task_id`, a number or a text, names them.
+
+        Raises:
+          TypeError: `task` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_task_start({"task_id": "maze-7", "size": 5})
+        ...     logger.log_step({"reward": 1.0})
+        >>> run.sink("memory").steps[0].labels
+        {'task_id': 'maze-7'}
+        """
+        self._tell("task", task, lambda run, told: run.single.task(told))
+
+    def log_step(self, step: Mapping[str, Any]) -> None:
+        """Logs one step of the environment.
+
+        Args:
+          step: what is to be known of it: `reward`, `action`, and so on. Of `state`, or
+            `before_state` and `after_state`, the sink `svg` draws a picture.
+
+        Raises:
+          TypeError: `step` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     for reward in (0.0, 1.0):
+        ...         logger.log_step({"reward": reward, "state": np.zeros((2, 2))})
+        >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
+        [(0, 0.0), (1, 1.0)]
+        """
+        self._tell("step", step, lambda run, told: run.single.step(told))
+
+    def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
+        """Logs the end of an episode.
+
+        Args:
+          summary: what is to be known of it. Sinks know `total_reward`, `total_steps`,
+            `final_similarity` and `success`; of `initial_state` and `final_state`, the sink `svg`
+            draws a picture.
+
+        Raises:
+          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_episode_summary({"total_reward": 9.0, "total_steps": 20})
+        >>> run.sink("memory").episodes[0].step
+        19
+        """
+        self._tell("summary", summary, lambda run, told: run.single.episode(told))
+
+    def log_evaluation_summary(
+        self, summary: Mapping[str, Any], *, step: int | None = None
+    ) -> None:
+        """Logs what an evaluation has found.
+
+        Args:
+          summary: what is to be known of it: `success_rate`, `num_episodes`, and so on.
+          step: under which it is logged; if None, the last that was logged, which is waited for.
+
+        Raises:
+          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
+          ValueError: two values would have one name, or a name, an integer or the nesting is one
+            that no file can hold.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open() as run:
+        ...     logger.log_evaluation_summary({"success_rate": 0.9})
+        >>> run.sink("memory").evaluations[0].values
+        {'success_rate': 0.9}
+        """
+
+        def evaluation(run: Run, told: Told) -> Event:
+            at = run.last_step() if step is None else checked_step(step)
+            return run.single.evaluation(told, at)
+
+        self._tell("summary", summary, evaluation)
+
+    def _tell(self, argument: str, given: Any, event: Callable[[Run, Told], Event]) -> None:
+        """Hands the run that is open the event of what was given."""
+        if (run := self.writing_run()) is not None:
+            told = _told(argument, given)
+            run.take(event(run, told), told.num_bytes)
+
+    def writing_run(self) -> Run | None:
+        """The run that writes what is told; None where there is none."""
+        raise NotImplementedError
+
+
+def _told(argument: str, given: Any) -> Told:
+    """What a user gave, taken apart."""
+    if not isinstance(given, Mapping):
+        raise TypeError(
+            f"{argument}: got {type(given).__name__}, expected a dict by name, like "
+            "{'total_reward': 1.0}"
+        )
+    values: dict[str, Any] = {}
+    details: dict[str, np.ndarray] = {}
+    tree: dict[str, Any] = {}
+    for name, part in given.items():
+        check_name(argument, name)
+        check_depth(f"{argument}[{name!r}]", part)
+        if isinstance(part, _LEAVES):
+            leaves, rebuild = [(name, part)], None
+        else:
+            try:
+                paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_row)
+            except ValueError as error:
+                raise TypeError(f"{argument}[{name!r}]: is no pytree: {error}") from None
+            leaves, rebuild = [(leaf_name(path), leaf) for path, leaf in paths], structure.unflatten
+        plain = []
+        for key, leaf in leaves:
+            check_name(argument, key)
+            found = _plain(f"{argument}[{key!r}]", leaf)
+            plain.append(found)
+            if key in values or key in details:
+                raise ValueError(f"{argument}: two values are called {key!r}; rename one")
+            (details if isinstance(found, np.ndarray) else values)[key] = found
+        tree |= {name: plain[0]} if rebuild is None else rebuild(plain)
+    return Told(values, details, tree)
+
+
+_LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)
+
+
+def _row(part: Any) -> bool:
+    """Whether a list of numbers, or of lists of as many numbers each, is one array to NumPy."""
+    if not _of_numbers(part):
+        return False
+    try:
+        np.array(part)
+    except ValueError:  # of different lengths
+        return False
+    return True
+
+
+def _of_numbers(part: Any) -> bool:
+    if type(part) not in (list, tuple):
+        return False
+    return all(isinstance(x, bool | int | float) or _of_numbers(x) for x in part)
+
+
+def _plain(path: str, leaf: Any) -> Any:
+    """A number or a text of Python or NumPy, or an array of NumPy's that nobody else has."""
+    if isinstance(leaf, bool | float):
+        return leaf
+    if isinstance(leaf, str):
+        return text(leaf)
+    if isinstance(leaf, int):
+        check_integer(path, leaf)
+        return leaf
+    if isinstance(leaf, Tracer):
+        raise TypeError(f"{path}: is of a program that is being traced; use jaxlog.log in there")
+    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        leaf = jax.random.key_data(leaf)
+    array = np.array(leaf)
+    if array.dtype.kind == "U" and not array.ndim:
+        return text(str(array))
+    if array.dtype.kind not in "biufcV" or issubclass(array.dtype.type, np.void):
+        got = f"{array.dtype} array" if isinstance(leaf, np.ndarray) else type(leaf).__name__
+        raise TypeError(
+            f"{path}: got {got}, expected a number, a text, an array of numbers, or a pytree of "
+            "these"
+        )
+    if array.dtype.char in "gG":  # long doubles, which no file has
+        array = array.astype(np.float64 if array.dtype.char == "g" else np.complex128)
+    return array if array.ndim else array[()]

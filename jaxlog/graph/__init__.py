@@ -1,1 +1,0 @@
-"""Pure functions that run in the compiled program; they know no sink."""
