@@ -147,14 +147,6 @@ class Tally:
         metrics = sorted(stems, key=lambda stem: stems[stem])  # what went wrong first, first
         return Diverged(since, lanes, tuple(metrics))
 
-    def nonfinite(self) -> dict[str, dict[str, tuple[int, int]]]:
-        """By call and key: the first and the last step at which a lane was not finite."""
-        return {
-            name: {key: known.steps for key, known in keys.items()}
-            for name, keys in self._keys.items()
-            if keys
-        }
-
     def cut(self, resumes: Mapping[str, int]) -> None:
         """Forgets what was at a step that will be logged again.
 
