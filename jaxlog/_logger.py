@@ -14,7 +14,7 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
-from jaxlog._crossing.primitive import tracing
+from jaxlog._crossing.jax_private import tracing
 from jaxlog._format.events import RunInfo, Scalar
 from jaxlog._format.schema import Delivery, Schema
 from jaxlog._host.decode import Decoder

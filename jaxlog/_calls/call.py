@@ -12,7 +12,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxlog._crossing.primitive import emit, in_branch, tracing
+from jaxlog._crossing.jax_private import in_branch, tracing
+from jaxlog._crossing.primitive import emit
 from jaxlog._format.names import KNOWN, check_call, look_up
 from jaxlog._host.watch import Traced
 from jaxlog._logger import Logger
