@@ -11,7 +11,7 @@ CONFIG := configs/batched.yaml
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
 	$(BIN)/jaxlog demo --config $(CONFIG)
 
-# Compiling is most of what the tests take: twice as quick so. `make versions` has XLA's own settings.
+# Compiling is most of what the tests take: this halves it. `make versions` has numbers compiled as users have them.
 QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
 test: .venv/made chromium  ## all tests
