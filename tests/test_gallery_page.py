@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import jaxlog
+from tests.analysis.test_gallery import HOSTILE, event
 from tests.browser import Open
 from tests.reading.files import write
-from tests.reading.test_gallery import HOSTILE, event
 
 Show = Callable[..., Any]
 
