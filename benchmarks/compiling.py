@@ -27,7 +27,7 @@ def each_update(logger: jaxlog.Logger, window: Any, *arguments: Any, **how: Any)
 def compiled(*, log: bool, windows: bool) -> Program:
     """Compiles the training of a few updates, anew each time."""
     settings = ppo_cartpole.Settings(num_updates=3)
-    logger = jaxlog.Logger({"batched_logging_enabled": log}, total_steps=3)
+    logger = jaxlog.Logger({"batched_logging_enabled": log}, total_updates=3)
 
     def run() -> None:
         jax.clear_caches()

@@ -177,7 +177,7 @@ def of_ppo(turns: int) -> dict[str, float]:
     settings = ppo_cartpole.Settings(num_updates=60)
     sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "wandb", "mode": "offline"}]
     config = {"batched_logging_enabled": True, "sinks": sinks}
-    logger = jaxlog.Logger(config, total_steps=settings.num_updates)
+    logger = jaxlog.Logger(config, total_updates=settings.num_updates)
     seeds = jnp.arange(4)
 
     def train(seed: jax.Array, when: jax.Array) -> Any:

@@ -127,7 +127,7 @@ def main(
     jax.config.update("jax_num_cpu_devices", num_devices)  # before JAX looks for devices
     devices = jax.devices() if jax.device_count() >= num_devices else jax.devices("cpu")
     mesh = jax.make_mesh((num_devices,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-    logger = jaxlog.Logger(jaxlog.load_config(CONFIG), total_steps=num_updates)
+    logger = jaxlog.Logger(jaxlog.load_config(CONFIG), total_updates=num_updates)
     train = make_train(logger, mesh, num_updates)
     init_key, play_key = jax.random.split(jax.random.key(0))
     directory = directory or Path("runs") / time.strftime("multi_device-%Y%m%d-%H%M%S")

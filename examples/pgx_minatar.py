@@ -219,7 +219,7 @@ def main(
     config: dict[str, Any] = CONFIG | {
         "env_steps_per_update": settings.num_envs * settings.rollout_length
     }
-    logger = jaxlog.Logger(config, total_steps=settings.num_updates)
+    logger = jaxlog.Logger(config, total_updates=settings.num_updates)
     directory = directory or Path("runs") / time.strftime("pgx_minatar-%Y%m%d-%H%M%S")
     train = jax.jit(jax.vmap(make_train(settings, logger)))
     with logger.open(directory, config=dataclasses.asdict(settings)):

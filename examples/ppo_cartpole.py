@@ -270,7 +270,7 @@ def make_logger(settings: Settings, config: Path) -> jaxlog.Logger:
     env_steps = settings.num_envs * settings.rollout_length
     return jaxlog.Logger(
         jaxlog.load_config(config, env_steps_per_update=env_steps),
-        total_steps=settings.num_updates,
+        total_updates=settings.num_updates,
     )
 
 

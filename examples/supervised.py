@@ -168,7 +168,7 @@ def main(directory: Path | None = None, epochs: int = Settings.epochs) -> Classi
       epochs: How often it sees all training digits.
     """
     settings = Settings(epochs=epochs)
-    logger = jaxlog.Logger(CONFIG, total_steps=settings.num_steps)
+    logger = jaxlog.Logger(CONFIG, total_updates=settings.num_steps)
     training, test = make_data(settings)
     model = Classifier(settings.features, nnx.Rngs(settings.seed))
     directory = directory or Path("runs") / time.strftime("supervised-%Y%m%d-%H%M%S")

@@ -61,7 +61,7 @@ def main(
         env_steps_per_update=settings.num_envs * settings.rollout_length,
         exclude=["learning_rate"],  # the metric, annealed; the label says how it began
     )
-    logger = jaxlog.Logger(config, total_steps=num_updates)
+    logger = jaxlog.Logger(config, total_updates=num_updates)
 
     def train(learning_rate: jax.Array, seed: jax.Array) -> ppo.Params:
         own = dataclasses.replace(settings, learning_rate=learning_rate)

@@ -17,6 +17,7 @@ from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import tracing
 from jaxlog._format.events import RunInfo, Scalar
 from jaxlog._format.schema import Delivery, Schema
+from jaxlog._former_names import former_argument, warn_former_name
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists
 from jaxlog._host.facts import facts, new_id
@@ -43,15 +44,16 @@ class Logger(SingleEnvironmentLog):
 
     Args:
       config: settings: what `load_config` returns, or what it takes.
-      total_steps: how many updates a run makes, where known. The last of them is then always
+      total_updates: how many updates a run makes, where known. The last of them is then always
         logged, and displays can tell how far a run is.
       name: sets apart loggers whose programs are to be told apart.
+      total_steps: the former name of `total_updates`; it works for one more release.
 
     Raises:
       ConfigError: the settings cannot be used.
       RuntimeError: it is made in a function that JAX traces.
-      TypeError: `total_steps` is no int.
-      ValueError: `total_steps` is below 1 or above 2^31 - 1.
+      TypeError: `total_updates` is no int, or is given by its former name, too.
+      ValueError: `total_updates` is below 1 or above 2^31 - 1.
 
     >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
     >>> with logger.open() as run:
@@ -64,17 +66,23 @@ class Logger(SingleEnvironmentLog):
         self,
         config: LoggingConfig | str | os.PathLike[str] | Mapping[str, Any],
         *,
-        total_steps: int | None = None,
+        total_updates: int | None = None,
         name: str = "jaxlog",
+        total_steps: int | None = None,
     ) -> None:
-        if total_steps is not None:
-            if isinstance(total_steps, bool) or not isinstance(total_steps, int):
-                raise TypeError(f"total_steps: got {total_steps!r}, expected a Python int or None")
-            if not 1 <= total_steps < 2**31:
-                raise ValueError(f"total_steps: got {total_steps}, expected 1 to 2**31 - 1")
+        total_updates = former_argument(
+            "Logger", "total_steps", "total_updates", total_steps, total_updates
+        )
+        if total_updates is not None:
+            if isinstance(total_updates, bool) or not isinstance(total_updates, int):
+                raise TypeError(
+                    f"total_updates: got {total_updates!r}, expected a Python int or None"
+                )
+            if not 1 <= total_updates < 2**31:
+                raise ValueError(f"total_updates: got {total_updates}, expected 1 to 2**31 - 1")
         _refuse_tracing("Logger: is made")
         self.settings = load_config(config)
-        self.total_steps = total_steps
+        self.total_updates = total_updates
         self.name = name
         self.handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
@@ -88,6 +96,12 @@ class Logger(SingleEnvironmentLog):
         self._wrote = False
         self._said_off = False
 
+    @property
+    def total_steps(self) -> int | None:
+        """The former name of `total_updates`, with a `DeprecationWarning`."""
+        warn_former_name("Logger.total_steps", "Logger.total_updates")
+        return self.total_updates
+
     def __copy__(self) -> Logger:
         return self  # compiled programs know it, and a copy they would not
 
@@ -95,7 +109,7 @@ class Logger(SingleEnvironmentLog):
         return self
 
     def __reduce__(self) -> Any:
-        return partial(Logger, total_steps=self.total_steps, name=self.name), (self.settings,)
+        return partial(Logger, total_updates=self.total_updates, name=self.name), (self.settings,)
 
     def __repr__(self) -> str:
         return f"<jaxlog.Logger {self.name!r}>"
@@ -183,7 +197,7 @@ class Logger(SingleEnvironmentLog):
         info = RunInfo(
             label,
             path,
-            self.total_steps,
+            self.total_updates,
             given,
             tuple(words),
             tuple(lane_labels),
@@ -211,7 +225,7 @@ class Logger(SingleEnvironmentLog):
                 watch = Watch(
                     info.name,
                     self._traced,
-                    total_steps=self.total_steps,
+                    total_updates=self.total_updates,
                     frequency=self.settings.log_frequency,
                     env_steps_per_update=self.settings.env_steps_per_update,
                     resumed=place is not None and place.previous is not None,

@@ -25,7 +25,7 @@ logger = jaxlog.Logger(
         "env_steps_per_update": NUM_ENVS * ROLLOUT,
         "sinks": [{"kind": "jsonl"}],
     },
-    total_steps=UPDATES,
+    total_updates=UPDATES,
 )
 
 # %% [markdown]

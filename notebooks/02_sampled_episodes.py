@@ -24,7 +24,7 @@ logger = jaxlog.Logger(
         "num_samples": 6,
         "sinks": [{"kind": "jsonl"}, {"kind": "svg", "size": 160}],
     },
-    total_steps=UPDATES,
+    total_updates=UPDATES,
 )
 
 # %% [markdown]

@@ -17,7 +17,7 @@ RATES = (0.02, 0.1, 0.5, 1.0)
 
 logger = jaxlog.Logger(
     {"batched_logging_enabled": True, "log_frequency": 10, "sinks": [{"kind": "jsonl"}]},
-    total_steps=UPDATES,
+    total_updates=UPDATES,
 )
 
 # %% [markdown]

@@ -68,9 +68,9 @@ def interrupts() -> Iterator[None]:
 def make_logger() -> MakeLogger:
     """A logger whose runs keep their events in memory; any setting can be given."""
 
-    def make(total_steps: int | None = None, **settings: Any) -> jaxlog.Logger:
+    def make(total_updates: int | None = None, **settings: Any) -> jaxlog.Logger:
         defaults = {"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]}
-        return jaxlog.Logger(defaults | settings, total_steps=total_steps)
+        return jaxlog.Logger(defaults | settings, total_updates=total_updates)
 
     return make
 

@@ -26,7 +26,7 @@ def log_five_updates(directory: Path) -> str:
         "log_frequency": 1,
         "sinks": [{"kind": "jsonl"}, {"kind": "console"}],
     }
-    logger = jaxlog.Logger(settings, total_steps=5)
+    logger = jaxlog.Logger(settings, total_updates=5)
 
     def update(returns: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
         jaxlog.batch_step(logger, step, {"episode_returns": returns})

@@ -106,7 +106,7 @@ def train(directory: Path, name: str) -> None:
     planned = RUNS[name]
     logger = jaxlog.Logger(
         {"batched_logging_enabled": True, "log_frequency": 1, "sinks": [{"kind": "jsonl"}]},
-        total_steps=UPDATES,
+        total_updates=UPDATES,
     )
     dies = jnp.array([planned.diverged.get(seed, UPDATES) for seed in range(SEEDS)])
 

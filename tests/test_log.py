@@ -29,7 +29,7 @@ def as_numbers(events: list[Any]) -> list[Any]:
 
 def a_logger(**settings: Any) -> jaxlog.Logger:
     defaults = {"log_frequency": 3, "env_steps_per_update": 7, "sinks": [{"kind": "memory"}]}
-    return jaxlog.Logger(defaults | settings, total_steps=8)
+    return jaxlog.Logger(defaults | settings, total_updates=8)
 
 
 def one(logger: jaxlog.Logger, step: Any) -> None:

@@ -63,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
         "statistics": ["mean", "std", "min", "max", "sum", "count"],
         "sinks": [{"kind": "jsonl"}, {"kind": "memory"}],
     }
-    logger = jaxlog.Logger(settings, total_steps=STEPS)
+    logger = jaxlog.Logger(settings, total_updates=STEPS)
     scalars = {key: jnp.array(values) for key, values in SCALARS.items()}
 
     @jax.jit
@@ -103,7 +103,7 @@ def of_table(text: str) -> dict[str, float]:
 
 
 def console(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
-    picture = Picture(RunInfo("run", total_steps=STEPS), 0.0)
+    picture = Picture(RunInfo("run", total_updates=STEPS), 0.0)
     picture.add(event)
     out = io.StringIO()
     Console(file=out, width=120).print(picture.draw(120, None, 1.0, ended=True))

@@ -96,7 +96,7 @@ def assert_lines(events: list[MetricsEvent], given: dict[str, np.ndarray]) -> No
 
 @pytest.fixture
 def logger(make_logger: MakeLogger) -> jaxlog.Logger:
-    return make_logger(log_frequency=3, statistics=[*ORACLES, "p50"], total_steps=UPDATES)
+    return make_logger(log_frequency=3, statistics=[*ORACLES, "p50"], total_updates=UPDATES)
 
 
 def test_a_line_is_of_all_updates_since_the_last(logger: jaxlog.Logger) -> None:
@@ -112,7 +112,7 @@ def test_chunks_of_any_size_give_what_one_pass_gives(chunk: int, make_logger: Ma
     """Whether an update has many episodes, or many updates have few."""
     given = data()
     returns, ended = (given[key].reshape(UPDATES * 4, ENVS) for key in ("returns", "ended"))
-    logger = make_logger(log_frequency=2**30, total_steps=len(returns) // chunk)
+    logger = make_logger(log_frequency=2**30, total_updates=len(returns) // chunk)
     shape = (len(returns) // chunk, chunk * ENVS)
     arrays = (returns.reshape(shape), ended.reshape(shape))
 
@@ -249,7 +249,7 @@ def test_a_window_outlives_a_restart(logger: jaxlog.Logger, make_logger: MakeLog
 
 
 def test_a_loss_that_is_not_finite_is_counted(make_logger: MakeLogger) -> None:
-    logger = make_logger(log_frequency=3, total_steps=4)
+    logger = make_logger(log_frequency=3, total_updates=4)
     window = jaxlog.empty_window(logger, {"loss": 0.0})
     with logger.open() as run:
         for step, loss in enumerate([1.0, 2.0, float("nan"), 4.0]):

@@ -104,7 +104,7 @@ def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
         return None
     if not when:
         return False
-    last = logger.total_steps
+    last = logger.total_updates
     at_end = last is not None and last - 1 <= step <= last
     due = at_end or step % logger.settings.log_frequency == 0
     logger.called(name, int(step), due=bool(due))
@@ -151,7 +151,7 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
         batch_shape=batch_shape,
         log_frequency=settings.log_frequency,
         sample_frequency=settings.sample_frequency,
-        last_step=None if logger.total_steps is None else logger.total_steps - 1,
+        last_step=None if logger.total_updates is None else logger.total_updates - 1,
         num_samples=samples,
         sample_seed=settings.sample_seed,
         logged=tuple((key, _told(logger, name, key, inputs.metrics[key])) for key in logged),

@@ -31,7 +31,7 @@ def batch_step(
     """Logs the episodes of one update: their aggregates, and now and then a few of them whole.
 
     Aggregates are logged when `step` is a multiple of `log_frequency`, episodes are picked when it
-    is one of `sample_frequency`; both also at the last step, where the logger knows `total_steps`.
+    is one of `sample_frequency`; both also at the last step, if the logger has `total_updates`.
     A step at which nothing is due costs a branch; but where each lane of a `vmap` has a gate of its
     own (a `step` or `when` that differs between them), JAX computes both sides of the branch, at
     every step.
@@ -130,7 +130,7 @@ def log(
     Args:
       logger: made before the program is traced.
       step: `int[]`, the update's index, from 0. Values are logged where it is a multiple of
-        `log_frequency`, and at the last step, where the logger knows `total_steps`.
+        `log_frequency`, and at the last step, where the logger knows `total_updates`.
       values: scalars by name.
       labels: as for `batch_step`.
       when: `bool[]`; False logs nothing at this step.

@@ -87,7 +87,7 @@ def window_step(
     finite counted and left out. Lines also have `update_count`. Sampled episodes are those of the
     update itself, as with `batch_step`.
 
-    Where the logger knows `total_steps`, the last line takes the rest; elsewhere `log_window` does.
+    If the logger has `total_updates`, the last line takes the rest; otherwise `log_window` does.
 
     Args:
       logger: as for `batch_step`.
@@ -111,7 +111,7 @@ def window_step(
 
     >>> logger = Logger(
     ...     {"batched_logging_enabled": True, "log_frequency": 5, "sinks": [{"kind": "memory"}]},
-    ...     total_steps=8,
+    ...     total_updates=8,
     ... )
     >>> def update(window, step):
     ...     _, window = window_step(logger, window, step, {"loss": step.astype(float)})

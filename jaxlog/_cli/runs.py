@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxlog._format.health import Health, Tally, health_of
+from jaxlog._format.run_file import total_updates
 from jaxlog._host.status import facts_of, observe
 from jaxlog._reading.finding import below, check_run, is_run
 from jaxlog.sinks.console.values import plain
@@ -99,10 +100,9 @@ class Found(NamedTuple):
         return None if self.status == "running" else time_of(self.facts, "ended")
 
     @property
-    def total_steps(self) -> int | None:
+    def total_updates(self) -> int | None:
         """How many updates it makes in all, where known."""
-        total = self.facts.get("total_steps")
-        return total if isinstance(total, int) and total > 0 else None
+        return total_updates(self.facts)
 
 
 def time_of(facts: dict[str, Any], key: str) -> float | None:

@@ -75,7 +75,7 @@ def _show(run: runs.Found, output: Output) -> None:
 
 
 def _info(run: runs.Found) -> RunInfo:
-    return RunInfo(run.name, total_steps=run.total_steps, status=lambda: run.status)
+    return RunInfo(run.name, total_updates=run.total_updates, status=lambda: run.status)
 
 
 def _status(run: runs.Found) -> Text:
@@ -104,7 +104,7 @@ def _table(found: Sequence[runs.Found]) -> Table:
     for run in found:
         done, until = last_place(run)
         until = now if run.status == "running" else run.ended or until
-        total = "" if run.total_steps is None else f"/{run.total_steps:,}"
+        total = "" if run.total_updates is None else f"/{run.total_updates:,}"
         lost = sum(account["lost"] for account in run.lossy)
         began = run.started
         table.add_row(

@@ -74,7 +74,7 @@ def _raw(group: Group) -> Iterator[str]:
 
 def _told(group: Group, run: runs.Found) -> Iterator[str]:
     found = events(group.path, group.lines, run.facts.get("calls"))
-    return (line(event, run.total_steps) for event in found)
+    return (line(event, run.total_updates) for event in found)
 
 
 def _end(run: runs.Found) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT
+from jaxlog._former_names import former_keyword, warn_former_name
 
 Scalar = bool | int | float | np.generic
 """A value of a metric or a label. A float32 of the program stays `np.float32`."""
@@ -252,6 +253,7 @@ class Account:
     off: bool = False
 
 
+@former_keyword("total_steps", "total_updates")
 @dataclass(frozen=True)
 class RunInfo:
     """What a sink knows of the run it opens for.
@@ -259,7 +261,7 @@ class RunInfo:
     Attributes:
       name: the run's name.
       directory: where its files go; None for a run without files.
-      total_steps: how many updates it will make, where known.
+      total_updates: how many updates it will make, where known.
       config: the user's own hyper-parameters.
       tags: the user's own words for it.
       lanes: labels of each lane, beside those of the program; empty for none.
@@ -281,7 +283,7 @@ class RunInfo:
 
     name: str
     directory: Path | None = None
-    total_steps: int | None = None
+    total_updates: int | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     lanes: tuple[Labels, ...] = ()
@@ -294,3 +296,9 @@ class RunInfo:
     sink_number: int = 0
     accounts: Callable[[], Sequence[Account]] = tuple
     status: Callable[[], str] = lambda: "running"
+
+    @property
+    def total_steps(self) -> int | None:
+        """The former name of `total_updates`, with a `DeprecationWarning`."""
+        warn_former_name("RunInfo.total_steps", "RunInfo.total_updates")
+        return self.total_updates

@@ -16,6 +16,7 @@ import numpy as np
 
 from jaxlog._format.events import MetricsEvent
 from jaxlog._format.keys import Keys
+from jaxlog._format.run_file import total_updates
 
 MOST_METRICS = 3
 """So many metrics a health names."""
@@ -256,8 +257,7 @@ def health_of(
 def _unfinished(facts: Mapping[str, Any], status: str, done: int | None) -> str:
     if status in GOING_ON:
         return ""
-    total = facts.get("total_steps")
-    total = total if isinstance(total, int) and total > 0 else None
+    total = total_updates(facts)
     if done is None:
         steps = facts.get("steps")
         reached = (

@@ -1,4 +1,4 @@
-"""The format's number, and what a reader says of files that have a newer one."""
+"""The format's number and the fields of run.json whose names changed, for every reader."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ FORMAT = 1
 
 It grows when a reader of before would read something wrong; a new field alone does not change it.
 """
+
+
+def total_updates(facts: Mapping[str, Any]) -> int | None:
+    """The number of updates that a run makes, from its run.json; None where it does not say so.
+
+    Files written before 0.2 have it under `total_steps`.
+
+    >>> total_updates({"total_updates": 300}), total_updates({"total_steps": 300})
+    (300, 300)
+    """
+    total = facts.get("total_updates", facts.get("total_steps"))
+    known = isinstance(total, int) and not isinstance(total, bool) and total > 0
+    return total if known else None
 
 
 def newer_format(facts: Mapping[str, Any]) -> str:

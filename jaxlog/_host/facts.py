@@ -36,7 +36,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "config": dict(info.config),
         "lanes": [dict(labels) for labels in info.lanes],
         "settings": without_secrets("settings", settings)[0],
-        "total_steps": info.total_steps,
+        "total_updates": info.total_updates,
         "host": socket.gethostname(),
         "versions": versions(),
         "git": _git(),

@@ -84,7 +84,7 @@ class Watch:
     Args:
       run: its name, for messages.
       traced: how the calls of the program were traced before the run was opened.
-      total_steps: how many updates it makes, where known.
+      total_updates: how many updates it makes, where known.
       frequency: the settings' `log_frequency`.
       env_steps_per_update: for `env_step`; None where lines have none.
       resumed: whether it goes on with a run, so that its first steps are not the program's first.
@@ -95,13 +95,13 @@ class Watch:
         run: str,
         traced: Iterable[Traced] = (),
         *,
-        total_steps: int | None = None,
+        total_updates: int | None = None,
         frequency: int = 1,
         env_steps_per_update: int | None = None,
         resumed: bool = False,
     ) -> None:
         self._run = run
-        self._total_steps = total_steps
+        self._total_updates = total_updates
         self._frequency = frequency
         self._per_update = env_steps_per_update
         self._resumed = resumed
@@ -157,8 +157,8 @@ class Watch:
                 self._say_negative(call, event)
             elif (step + 1) * (self._per_update or 1) > LARGEST_STEP:
                 self._say_largest(call, event)
-            elif self._total_steps is not None and step >= self._total_steps:
-                self._say_beyond(call, event, self._total_steps)
+            elif self._total_updates is not None and step >= self._total_updates:
+                self._say_beyond(call, event, self._total_updates)
             if call.own_gates:
                 self._look_for_every_step(call, event)
             if "again" not in call.said and call.counts:
@@ -253,19 +253,19 @@ class Watch:
                 event.lanes[0].index,
             )
 
-    def _say_beyond(self, call: _Call, event: MetricsEvent, total_steps: int) -> None:
+    def _say_beyond(self, call: _Call, event: MetricsEvent, total_updates: int) -> None:
         if call.counts and self._first(call, "beyond"):
             _log.warning(
                 "jaxlog: run %s: the call %r logged step %d (lane %d), but steps count from 0, so "
-                "that the last of total_steps=%d is %d. If its counter begins at 1, as "
+                "that the last of total_updates=%d is %d. If its counter begins at 1, as "
                 "TrainState.step does after apply_gradients, pass step - 1: env_step is that of "
-                "one update too many. Else total_steps is too small. Said once.",
+                "one update too many. Else total_updates is too small. Said once.",
                 self._run,
                 event.name,
                 event.step,
                 event.lanes[0].index,
-                total_steps,
-                total_steps - 1,
+                total_updates,
+                total_updates - 1,
             )
 
     def _say_from_one(self, call: _Call, name: str) -> None:
@@ -285,7 +285,7 @@ class Watch:
             return  # every step is due: it was not run, or `when` said no
         _log.warning(
             "jaxlog: run %s: the call %r was traced, and logged nothing. log_frequency is %d: it "
-            "logs at steps that are multiples of %d, and at the last of total_steps. If it is to "
+            "logs at steps that are multiples of %d, and at the last of total_updates. If it is to "
             "log whenever it runs, set log_frequency to 1, and give the other calls "
             "when=step %% %d == 0.",
             self._run,

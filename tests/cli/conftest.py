@@ -52,7 +52,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
         "env_steps_per_update": 64,
         "sinks": [{"kind": "jsonl"}, {"kind": "memory"}],
     }
-    logger = jaxlog.Logger(settings, total_steps=STEPS)
+    logger = jaxlog.Logger(settings, total_updates=STEPS)
 
     def update(seed: jax.Array, step: jax.Array) -> None:
         returns = jnp.arange(8.0) + step + seed

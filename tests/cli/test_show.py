@@ -46,7 +46,7 @@ def rows(out: str) -> dict[str, str]:
 def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -> None:
     code, out, err = command("show", logged.directory)
     assert (code, err) == (0, "")
-    picture = Picture(RunInfo("first", total_steps=STEPS), 0.0)
+    picture = Picture(RunInfo("first", total_updates=STEPS), 0.0)
     for event in (*logged.memory.metrics, *logged.memory.episodes):
         picture.add(event)
     console = Console(width=WIDEST)
@@ -121,7 +121,7 @@ def test_the_health_of_a_run_of_before_is_counted_in_its_lines(
 ) -> None:
     path = tmp_path / "old"
     path.mkdir()
-    facts = {"status": "failed", "total_steps": 90, "pid": 1, "host": "here"}
+    facts = {"status": "failed", "total_updates": 90, "pid": 1, "host": "here"}
     (path / "run.json").write_text(json.dumps(facts))
     with (path / "train_metrics.jsonl").open("w") as file:
         for step in range(60):
@@ -168,7 +168,7 @@ def test_a_pass_that_begins_anew_is_shown(command: Command, tmp_path: Path) -> N
 
 
 def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
-    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_steps=9)
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_updates=9)
     with logger.open(tmp_path / "live") as run:
         assert "Nothing to show: " in command("show", tmp_path / "live").out
         run.log({"loss": 0.5}, step=2)
@@ -180,6 +180,21 @@ def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
         (row,) = command("show", tmp_path).out.splitlines()[1:]
         assert "running" in row
         assert "3/9" in row
+
+
+def test_a_run_of_an_older_jaxlog_has_its_total(command: Command, tmp_path: Path) -> None:
+    """Before 0.2 run.json had it as total_steps."""
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_updates=9).open(
+        tmp_path / "old"
+    ) as run:
+        run.log({"loss": 0.5}, step=2)
+    file = tmp_path / "old" / "run.json"
+    facts = json.loads(file.read_text())
+    facts["total_steps"] = facts.pop("total_updates")
+    file.write_text(json.dumps(facts))
+    (row,) = command("show", tmp_path).out.splitlines()[1:]
+    assert "3/9" in row
+    assert "unfinished (3 of 9 updates)" in command("show", tmp_path / "old").out
 
 
 def test_a_run_that_logged_nothing_says_so(command: Command, tmp_path: Path) -> None:
@@ -226,7 +241,7 @@ JSON = st.recursive(
     max_leaves=5,
 )  # fmt: skip
 FACTS = (
-    "name", "tags", "config", "settings", "total_steps", "host", "versions", "git", "devices",
+    "name", "tags", "config", "settings", "total_updates", "host", "versions", "git", "devices",
     "started", "ended", "status", "error", "pid", "arrived", "sinks", "sessions",
 )  # fmt: skip
 

@@ -20,7 +20,7 @@ from tests.cli.conftest import ROOT, STEPS, Command, Logged, start
 PROGRAM = """
 import sys, jax, jax.numpy as jnp, jaxlog
 settings = {"batched_logging_enabled": True, "log_frequency": 1, "sinks": [{"kind": "jsonl"}]}
-logger = jaxlog.Logger(settings | {"sampling_enabled": False}, total_steps=1000)
+logger = jaxlog.Logger(settings | {"sampling_enabled": False}, total_updates=1000)
 
 with logger.open(sys.argv[1]):
     for word in sys.stdin:

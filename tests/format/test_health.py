@@ -125,16 +125,17 @@ def test_a_metric_went_wrong_when_the_first_of_its_lanes_did() -> None:
     ("facts", "status", "done", "expected"),
     [
         ({}, "finished", None, ""),
-        ({"total_steps": 100}, "finished", 100, ""),
-        ({"total_steps": 100}, "finished", 60, "unfinished (60 of 100 updates)"),
-        ({"total_steps": 100}, "killed", 60, "unfinished (60 of 100 updates)"),
-        ({"total_steps": 100}, "killed", 100, ""),
-        ({"total_steps": 100, "steps": {"batch": 59}}, "failed", None,
+        ({"total_updates": 100}, "finished", 100, ""),
+        ({"total_updates": 100}, "finished", 60, "unfinished (60 of 100 updates)"),
+        ({"total_steps": 100}, "finished", 60, "unfinished (60 of 100 updates)"),  # before 0.2
+        ({"total_updates": 100}, "killed", 60, "unfinished (60 of 100 updates)"),
+        ({"total_updates": 100}, "killed", 100, ""),
+        ({"total_updates": 100, "steps": {"batch": 59}}, "failed", None,
          "unfinished (60 of 100 updates)"),
         ({}, "failed", None, "unfinished (failed)"),
         ({}, "interrupted", 1200, "unfinished (interrupted after 1,200 updates)"),
-        ({"total_steps": 100}, "running", 60, ""),
-        ({"total_steps": 100}, "unknown", 60, ""),
+        ({"total_updates": 100}, "running", 60, ""),
+        ({"total_updates": 100}, "unknown", 60, ""),
         ({"sinks": [{"kind": "jsonl", "lost": 3}, {"lost": "x"}, 3]}, "finished", None,
          "records lost (3)"),
         ({"sinks": 3, "health": {"a": 1, "b": {"lanes": "x"}}}, "finished", None, ""),
@@ -150,7 +151,7 @@ def test_in_words(facts: Mapping[str, Any], status: str, done: int | None, expec
 def test_run_json_has_it_after_a_run_and_after_a_kill(
     make_logger: MakeLogger, tmp_path: Path
 ) -> None:
-    logger = make_logger(total_steps=8, log_frequency=1, sinks=[{"kind": "jsonl"}])
+    logger = make_logger(total_updates=8, log_frequency=1, sinks=[{"kind": "jsonl"}])
 
     def train(seed: jax.Array) -> None:
         def update(carry: None, step: jax.Array) -> tuple[None, None]:

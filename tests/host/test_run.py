@@ -293,7 +293,7 @@ def test_a_run_tells_of_itself(make_logger: MakeLogger, tmp_path: Path) -> None:
     assert facts["name"] == "run"
     assert facts["config"] == {"lr": 0.1, "path": "x"}
     assert facts["tags"] == ["t"]
-    assert facts["total_steps"] == 5
+    assert facts["total_updates"] == 5
     assert facts["arrived"] == 5
     assert facts["sinks"] == [{"kind": "memory", "written": 5, "lost": 0, "failure": None}]
     assert "error" not in facts
@@ -440,7 +440,7 @@ def test_a_copy_of_a_logger(make_logger: MakeLogger) -> None:
     logger = make_logger(7)
     assert copy.deepcopy(logger) is copy.copy(logger) is logger
     other = pickle.loads(pickle.dumps(logger))
-    assert (other.settings, other.total_steps) == (logger.settings, 7)
+    assert (other.settings, other.total_updates) == (logger.settings, 7)
     assert other.handle != logger.handle
 
 
@@ -450,9 +450,9 @@ def test_an_unknown_sink_of_a_run(make_logger: MakeLogger) -> None:
 
 
 @pytest.mark.parametrize(("total", "error"), [(0, ValueError), (2.0, TypeError), (True, TypeError)])
-def test_total_steps_is_a_number_of_updates(total: Any, error: type[Exception]) -> None:
-    with pytest.raises(error, match=f"total_steps: got {total}"):
-        jaxlog.Logger({}, total_steps=total)
+def test_total_updates_is_a_number_of_updates(total: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=f"total_updates: got {total}"):
+        jaxlog.Logger({}, total_updates=total)
 
 
 def test_lanes_are_named_by_the_program_and_by_the_run(

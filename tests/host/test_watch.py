@@ -132,21 +132,21 @@ def counting(logger: jaxlog.Logger, first: int, length: int) -> Callable[..., An
 def test_a_counter_from_1_has_its_last_update_logged_and_is_said(
     make_logger: MakeLogger, said: Said
 ) -> None:
-    logger = make_logger(total_steps=63, env_steps_per_update=128)
+    logger = make_logger(total_updates=63, env_steps_per_update=128)
     run = run_it(logger, counting(logger, 1, 63))
     assert steps_of(run) == [10, 20, 30, 40, 50, 60, 62, 63]
     assert said() == [
         "the call 'train' logged step 63 (lane 0), but steps count from 0, so that the last of "
-        "total_steps=63 is 62. If its counter begins at 1, as TrainState.step does after "
+        "total_updates=63 is 62. If its counter begins at 1, as TrainState.step does after "
         "apply_gradients, pass step - 1: env_step is that of one update too many. Else "
-        "total_steps is too small. Said once."
+        "total_updates is too small. Said once."
     ]
 
 
 def test_a_python_loop_from_1_has_its_last_update_logged_and_is_said(
     make_logger: MakeLogger, said: Said
 ) -> None:
-    logger = make_logger(total_steps=63)
+    logger = make_logger(total_updates=63)
     with logger.open() as run:
         for step in range(1, 64):
             jaxlog.log(logger, step, {"loss": 1.0})
@@ -155,7 +155,7 @@ def test_a_python_loop_from_1_has_its_last_update_logged_and_is_said(
 
 
 def test_a_counter_from_0_is_right(make_logger: MakeLogger, said: Said) -> None:
-    logger = make_logger(total_steps=63, env_steps_per_update=128)
+    logger = make_logger(total_updates=63, env_steps_per_update=128)
     run = run_it(logger, counting(logger, 0, 63))
     assert run.sink("memory").metrics[-1].env_step == 8064
     assert steps_of(run)[-2:] == [60, 62]
@@ -184,7 +184,7 @@ def test_a_run_that_goes_on_may_begin_anywhere(
 
 
 def test_a_line_of_run_log_may_be_at_any_step(make_logger: MakeLogger, said: Said) -> None:
-    with make_logger(total_steps=10).open() as run:
+    with make_logger(total_updates=10).open() as run:
         for _ in range(2):
             run.log({"return": 1.0}, step=10)
     assert said() == []
@@ -268,7 +268,7 @@ def test_a_call_that_was_traced_and_never_due_is_said_at_the_end(
     run_it(logger, in_a_cond(logger, 9))
     assert said() == [
         "the call 'eval' was traced, and logged nothing. log_frequency is 10: it logs at steps "
-        "that are multiples of 10, and at the last of total_steps. If it is to log whenever it "
+        "that are multiples of 10, and at the last of total_updates. If it is to log whenever it "
         "runs, set log_frequency to 1, and give the other calls when=step % 10 == 0."
     ]
 

@@ -24,7 +24,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "env_steps_per_update": 64,
         "sinks": [{"kind": "jsonl"}, {"kind": "svg"}],
     }
-    logger = jaxlog.Logger(settings, total_steps=STEPS)
+    logger = jaxlog.Logger(settings, total_updates=STEPS)
 
     def update(seed: jax.Array, rate: jax.Array, step: jax.Array) -> None:
         returns = 10.0 * rate * step + seed + jnp.arange(8.0)

@@ -133,7 +133,7 @@ LINES = {
 @pytest.mark.parametrize("name", FILES)
 def test_it_runs(name: str, tmp_path: Path) -> None:
     config = jaxlog.load_config(FILES[name], *OFFLINE.get(name, ()))
-    logger = jaxlog.Logger(config, total_steps=None if name == "basic" else STEPS)
+    logger = jaxlog.Logger(config, total_updates=None if name == "basic" else STEPS)
     with logger.open(tmp_path / "run") as run:
         PROGRAMS[name](logger)
     assert run.directory is not None

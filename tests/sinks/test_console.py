@@ -22,7 +22,7 @@ from tests.conftest import MakeLogger
 SET_UP = """
 import os, sys, jax, jax.numpy as jnp, jaxlog
 config = {"batched_logging_enabled": True, "sinks": [{"kind": "console"}]}
-logger = jaxlog.Logger(config | {"env_steps_per_update": 1000}, total_steps=30)
+logger = jaxlog.Logger(config | {"env_steps_per_update": 1000}, total_updates=30)
 
 def train(seed):
     def update(_, step):

@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 RUN = """
 import jax, jax.numpy as jnp, jaxlog
 sink = {"kind": "console", "refresh_per_second": 60.0, "live": True}
-logger = jaxlog.Logger({"batched_logging_enabled": True, "sinks": [sink]}, total_steps=300)
+logger = jaxlog.Logger({"batched_logging_enabled": True, "sinks": [sink]}, total_updates=300)
 
 def update(x, step):
     # Some work, so that there are many pictures of it.

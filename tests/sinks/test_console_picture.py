@@ -118,7 +118,7 @@ def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_a_cross() -> Non
 
 def test_the_health_of_the_run_is_said_while_it_runs_and_at_its_end() -> None:
     status = "running"
-    picture = a_picture(total_steps=9, status=lambda: status)
+    picture = a_picture(total_updates=9, status=lambda: status)
     picture.add(event(0, [{"loss": 1.0}] * 3))
     assert "health" not in drawn(picture)
     for step in range(1, 4):
@@ -190,7 +190,7 @@ def test_a_line_that_comes_late_stands_at_its_place() -> None:
     assert trend([3, 2, 1, 0, 7, 6, 5, 4]) == [0, 1, 2, 3, 4, 5, 6, 7]
     # It is older than all that are kept.
     assert trend([*range(10, 1000, 10), 0]) == list(range(800, 1000, 10))
-    picture = a_picture(total_steps=5)
+    picture = a_picture(total_updates=5)
     for step in (1, 2, 3, 4, 0):
         picture.add(event(step, {"a": float(step)}, seconds=step))
     shown = drawn(picture)
@@ -245,7 +245,7 @@ def test_two_lines_of_one_step_with_other_metrics_are_one() -> None:
 def test_a_run_that_was_ended_early_says_how_and_where_and_has_no_bar(
     status: str, done: int, total: int | None, said: str
 ) -> None:
-    picture = a_picture(total_steps=total, status=lambda: status)
+    picture = a_picture(total_updates=total, status=lambda: status)
     for step in range(done):
         picture.add(event(step, {"a": 1.0}))
     *_, line, speed = drawn(picture, ended=True).splitlines()
@@ -259,7 +259,7 @@ def test_a_run_that_was_ended_early_says_how_and_where_and_has_no_bar(
 @pytest.mark.parametrize("height", [1, 3, 6, 10, 14, 24, 50])
 def test_it_is_never_larger_than_the_terminal(width: int, height: int) -> None:
     accounts = [Account("jsonl", 3, 2), Account("svg", 1, 0, "could not\nopen: " + "x" * 99, True)]
-    picture = a_picture(total_steps=300, accounts=lambda: accounts)
+    picture = a_picture(total_updates=300, accounts=lambda: accounts)
     opposite = [{"a": np.float32(np.inf)}, {"a": np.float32(-np.inf)}]  # NumPy would warn
     picture.add(event(0, opposite))
     names = ["x" * 90, "a\nb\tc", "温度" * 30, *(f"metric_{i}" for i in range(40))]
@@ -300,7 +300,7 @@ def test_a_narrow_terminal_has_fewer_columns() -> None:
 
 
 def test_a_run_that_goes_on_begins_there_and_its_speed_is_that_of_this_session() -> None:
-    picture = a_picture(total_steps=300, resumes_at=100)
+    picture = a_picture(total_updates=300, resumes_at=100)
     assert "100/300  33%" in drawn(picture, seconds=7)
     assert "compiling… 0:00:07" in drawn(picture, seconds=7)
     for i in range(11):  # from 20 s on, two a second
@@ -372,7 +372,7 @@ def test_what_has_nothing_to_show_in_a_table_has_its_title() -> None:
 
 
 def test_a_single_environment() -> None:
-    picture = a_picture(total_steps=100)
+    picture = a_picture(total_updates=100)
     picture.add(TaskEvent(0, BEGAN, {"task_id": 7, "name": "maze [red]"}, {}))
     for episode in range(3):
         step = episode * 5 + 4

@@ -19,13 +19,13 @@ _SHOWN = ("", "mean", "rate")
 """The statistics that a line has room for."""
 
 
-def line(event: Event, total_steps: int | None) -> str:
+def line(event: Event, total_updates: int | None) -> str:
     """One line of any event."""
     match event:
         case MetricsEvent():
-            return metrics_line(event, total_steps)
+            return metrics_line(event, total_updates)
         case EpisodeEvent(sampled=True):
-            of = f"{plain(event.name)} · update {event.step + 1}{_of(total_steps)}"
+            of = f"{plain(event.name)} · update {event.step + 1}{_of(total_updates)}"
             return f"{of}  episode of lane {event.lane}  {_pairs(event.episode)}"
         case TaskEvent():
             return f"task · step {event.step}  {_pairs(event.values)}"
@@ -35,7 +35,7 @@ def line(event: Event, total_steps: int | None) -> str:
             return summary_line(event)
 
 
-def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
+def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
     """One line of a call site: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
     values = over_lanes(event)
     told_of = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
@@ -46,7 +46,7 @@ def metrics_line(event: MetricsEvent, total_steps: int | None) -> str:
         if statistic in _SHOWN
         or (statistic == "nonfinite" and stem not in told_of and value.middle)
     ]
-    return f"{plain(event.name)} · update {event.step + 1}{_of(total_steps)}  {'  '.join(shown)}"
+    return f"{plain(event.name)} · update {event.step + 1}{_of(total_updates)}  {'  '.join(shown)}"
 
 
 def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
@@ -58,8 +58,8 @@ def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
     return f"{plain(name)} · step {event.step}  {_pairs(values)}"
 
 
-def _of(total_steps: int | None) -> str:
-    return "" if total_steps is None else f"/{total_steps}"
+def _of(total_updates: int | None) -> str:
+    return "" if total_updates is None else f"/{total_updates}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -69,7 +69,7 @@ class Picture:
         self._known_health = health
         self._tally = Tally()
         self._lock = threading.Lock()  # of the tally
-        self._pace = Pace(run.total_steps, run.resumes_at or 0, began)
+        self._pace = Pace(run.total_updates, run.resumes_at or 0, began)
         self._unit = "update"
         self._histories: dict[str, History] = {}
         self._evaluations = History()
@@ -168,7 +168,7 @@ class Picture:
         status = self._run.status() if ended else "running"
         done = self._pace.done if self._pace.begun else None
         with self._lock:
-            return health_of({"total_steps": self._run.total_steps}, status, done, self._tally)
+            return health_of({"total_updates": self._run.total_updates}, status, done, self._tally)
 
     def _accounts(self) -> Sequence[Account]:
         try:

@@ -74,7 +74,7 @@ class ConsoleSink(Sink):
         if self._picture is not None:
             self._picture.add(event)
         else:
-            self._print(metrics_line(event, self._run.total_steps))
+            self._print(metrics_line(event, self._run.total_updates))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if self._picture is not None:
