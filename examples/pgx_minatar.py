@@ -33,7 +33,6 @@ import jaxlog
 Params = optax.Params
 
 CONFIG = {
-    "batched_logging_enabled": True,
     "log_frequency": 50,
     "sample_frequency": 500,
     "num_samples": 4,

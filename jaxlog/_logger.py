@@ -55,7 +55,7 @@ class Logger(SingleEnvironmentLog):
       TypeError: `total_updates` is no int, or is given by its former name, too.
       ValueError: `total_updates` is below 1 or above 2^31 - 1.
 
-    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> logger = Logger({"sinks": [{"kind": "memory"}]})
     >>> with logger.open() as run:
     ...     pass
     >>> run.sink("memory").metrics
@@ -94,7 +94,6 @@ class Logger(SingleEnvironmentLog):
         self._dropping = threading.Lock()
         self._dropped = 0
         self._wrote = False
-        self._said_off = False
 
     @property
     def total_steps(self) -> int | None:
@@ -295,13 +294,7 @@ class Logger(SingleEnvironmentLog):
 
         >>> import jax.numpy as jnp
         >>> from jaxlog import batch_step
-        >>> logger = Logger(
-        ...     {
-        ...         "batched_logging_enabled": True,
-        ...         "delivery": "return",
-        ...         "sinks": [{"kind": "memory"}],
-        ...     }
-        ... )
+        >>> logger = Logger({"delivery": "return", "sinks": [{"kind": "memory"}]})
         >>> def update(total, step):
         ...     return total + 1.0, batch_step(logger, step, {"total": total})
         >>> with logger.open() as run:
@@ -399,19 +392,6 @@ class Logger(SingleEnvironmentLog):
                 self,
             )
         return run if run is not None and run.writes else None
-
-    def logs_batches(self) -> bool:
-        """Whether `batch_step` logs; where it does not, and nobody decided so, says it once."""
-        if self.enabled:
-            return True
-        said = "batched_logging_enabled" in self.settings.model_fields_set or not switched_on()
-        if not said and not self._said_off:
-            self._said_off = True
-            _log.warning(
-                "jaxlog: batch_step logs nothing, because batched_logging_enabled is false unless "
-                "it is set; set it to true in the settings, or to false to log nothing in silence."
-            )
-        return False
 
     def called(self, name: str, step: int, *, due: bool) -> None:
         """Notes a call of `jaxlog.log` in a Python loop, with a step that is due or not."""

@@ -22,9 +22,9 @@ from jaxlog._program.checks import leaf_name
 class SingleEnvironmentLog:
     """What a `Logger` offers to a loop in Python that steps a single environment.
 
-    None of it needs `batched_logging_enabled`, and `log_frequency` has no say: whatever is told is
-    logged. What is given is a mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They
-    are copied, which waits for those that JAX still computes.
+    Every call is logged, whatever `log_frequency` and `batched_logging_enabled` say. Each takes a
+    mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They are copied, which waits
+    for those that JAX still computes.
     """
 
     _run: Run | None

@@ -20,7 +20,6 @@ NUM_ENVS, ROLLOUT, UPDATES = 32, 64, 200
 
 logger = jaxlog.Logger(
     {
-        "batched_logging_enabled": True,
         "log_frequency": 5,
         "env_steps_per_update": NUM_ENVS * ROLLOUT,
         "sinks": [{"kind": "jsonl"}],

@@ -18,7 +18,6 @@ EMPTY, WALL, LAVA, GOAL, AGENT = 0, 5, 2, 3, 4
 
 logger = jaxlog.Logger(
     {
-        "batched_logging_enabled": True,
         "log_frequency": 10,
         "sample_frequency": 20,
         "num_samples": 6,

@@ -16,7 +16,7 @@ UPDATES, SEEDS = 300, 16
 RATES = (0.02, 0.1, 0.5, 1.0)
 
 logger = jaxlog.Logger(
-    {"batched_logging_enabled": True, "log_frequency": 10, "sinks": [{"kind": "jsonl"}]},
+    {"log_frequency": 10, "sinks": [{"kind": "jsonl"}]},
     total_updates=UPDATES,
 )
 

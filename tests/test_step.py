@@ -263,14 +263,35 @@ def test_switched_off_it_adds_nothing_to_the_program(make_logger: MakeLogger) ->
         jaxlog.batch_step(logger, 0, {"episode_returns": jnp.ones(3), "x": jnp.ones(2)})
 
 
-def test_what_nobody_switched_on_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    silent = jaxlog.Logger({"batched_logging_enabled": False})
-    forgotten = jaxlog.Logger({"log_frequency": 1})
-    for _ in range(2):
-        jaxlog.batch_step(silent, 0, GOOD)
-        jaxlog.batch_step(forgotten, 0, GOOD)
-    (said,) = caplog.messages
-    assert "batched_logging_enabled is false unless it is set" in said
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ({}, [0, 10]),
+        ({"batched_logging_enabled": True}, [0, 10]),
+        ({"batched_logging_enabled": False}, []),
+    ],
+)
+def test_it_logs_unless_it_is_switched_off(
+    settings: dict[str, Any], steps: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = jaxlog.Logger({**settings, "sinks": [{"kind": "memory"}]})
+
+    def update(window: Any, step: jax.Array) -> tuple[Any, None]:
+        jaxlog.batch_step(logger, step, {"x": step})
+        _, window = jaxlog.window_step(logger, window, step, {"x": step})
+        return window, None
+
+    @jax.jit
+    def train() -> None:
+        window = jaxlog.empty_window(logger, {"x": 0}, name="window")
+        window, _ = jax.lax.scan(update, window, jnp.arange(11))
+        jaxlog.log_window(logger, window, 11)
+
+    with logger.open() as run:
+        jax.block_until_ready(train())
+    for name in ("batch", "window"):
+        assert [e.step for e in run.sink("memory").metrics if e.name == name] == steps
+    assert caplog.messages == []
 
 
 def test_calls_are_told_apart_by_name(make_logger: MakeLogger, logged: Any) -> None:

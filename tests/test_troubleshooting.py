@@ -202,10 +202,6 @@ def log(make: Callable[..., jaxlog.Logger], metrics: Any, step: Any = 0, **setti
     jaxlog.batch_step(make(**settings), step, metrics)
 
 
-def without_settings() -> jaxlog.Logger:
-    return jaxlog.Logger({})
-
-
 def over_devices(make: MakeLogger) -> None:
     logger = make()
 
@@ -263,7 +259,6 @@ def in_a_directory_that_is_taken(make: MakeLogger) -> None:
 
 
 CAUSES: list[Callable[[MakeLogger], Any]] = [
-    lambda _: log(without_settings, {"loss": 1.0}),
     without_a_run,
     with_a_logger_that_is_gone,
     without_writing,

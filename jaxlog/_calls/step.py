@@ -78,7 +78,7 @@ def batch_step(
         raised while the program is traced.
 
     >>> import jax.numpy as jnp
-    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> logger = Logger({"sinks": [{"kind": "memory"}]})
     >>> def update(skill, step):
     ...     returns = skill + jnp.arange(4.0)
     ...     batch_step(logger, step, {"episode_returns": returns, "policy_loss": 0.5})
@@ -104,7 +104,7 @@ def batch_step(
         name=name,
     )
     plan = plan_of(logger, name, inputs, axis_names)
-    if not logger.logs_batches():
+    if not logger.enabled:
         return nothing(logger)
     return send(logger, plan, inputs, details=details)[0]
 
@@ -125,7 +125,7 @@ def log(
     is an int of Python's, nothing is compiled and no callback is made: a step that is not due costs
     a microsecond, and one that is waits for its values.
 
-    It needs no `batched_logging_enabled`, which speaks of batches of episodes.
+    `batched_logging_enabled: false` switches off `batch_step`, and not this.
 
     Args:
       logger: made before the program is traced.

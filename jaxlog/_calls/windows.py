@@ -40,7 +40,7 @@ def empty_window(
       TypeError: as `batch_step`.
       ValueError: as `batch_step`.
 
-    >>> logger = Logger({"batched_logging_enabled": True})
+    >>> logger = Logger({})
     >>> int(empty_window(logger, {"loss": 0.0}).updates)
     0
     """
@@ -110,7 +110,7 @@ def window_step(
       ValueError: as `batch_step`, or the window was made for other metrics.
 
     >>> logger = Logger(
-    ...     {"batched_logging_enabled": True, "log_frequency": 5, "sinks": [{"kind": "memory"}]},
+    ...     {"log_frequency": 5, "sinks": [{"kind": "memory"}]},
     ...     total_updates=8,
     ... )
     >>> def update(window, step):
@@ -140,7 +140,7 @@ def window_step(
         name=window.name,
     )
     plan = plan_of(logger, window.name, inputs, axis_names)
-    if not logger.logs_batches():
+    if not logger.enabled:
         return nothing(logger), window
     mine, its = plan.told, dict(window.told)
     differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
@@ -184,7 +184,7 @@ def log_window(
       TypeError: as `batch_step`, or `window` is no window.
       ValueError: as `batch_step`.
 
-    >>> logger = Logger({"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]})
+    >>> logger = Logger({"sinks": [{"kind": "memory"}]})
     >>> def update(window, step):
     ...     _, window = window_step(logger, window, step, {"loss": step.astype(float)})
     ...     return window, None
@@ -208,7 +208,7 @@ def log_window(
         axis_name=axis_name,
         name=window.name,
     )
-    if not logger.logs_batches():
+    if not logger.enabled:
         return nothing(logger)
     plan = plan_of_rest(logger, window, inputs, axis_names)
     return send(logger, plan, inputs, window)[0]

@@ -14,19 +14,15 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 MANY_SAMPLES = 1000
 """Above so many sampled episodes, a step's are more than anybody looks at."""
 
-_OF_BATCHES = (
-    "statistics",
-    "histograms",
+_ASKS_FOR_SAMPLES = (
+    "batched_logging_enabled",
     "sampling_enabled",
     "sample_frequency",
     "num_samples",
     "sample_seed",
-    "log_aggregated_rewards",
-    "log_aggregated_similarity",
-    "log_episode_lengths",
-    "log_success_rates",
 )
-"""The keys that do nothing without `batched_logging_enabled`: `jaxlog.log` reads the others."""
+"""Keys by which a user says that episodes are to be sampled: by default they are, so settings that
+say nothing about it are also those of a program that only calls `jaxlog.log`."""
 
 
 _PlaceOf = Callable[[Location], Place]
@@ -41,16 +37,10 @@ def advice(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, s
         that extends it, or by an override: names contradict each other only within one source.
     """
     given = config.model_fields_set
-    if "batched_logging_enabled" not in given and (idle := given & set(_OF_BATCHES)):
-        key = next(key for key in _OF_BATCHES if key in idle)
-        yield (
-            (key,),
-            "does nothing, because batched_logging_enabled is not set; set it to true, or to false "
-            "if batches are not to be logged",
-        )
     on: Location = ("batched_logging_enabled",)
     # In a program, settings without sinks are those of a test.
-    if config.batched_logging_enabled and "sinks" not in given and place(on).line:
+    on_by_name = on[0] in given and config.batched_logging_enabled
+    if on_by_name and "sinks" not in given and place(on).line:
         yield (
             on,
             "is true, and there are no sinks, so that nothing is written; add some, like "
@@ -76,7 +66,8 @@ def _of_samples(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
             "looks at, and each is copied out of the program; a few show as much, and `histograms` "
             "tells of all",
         )
-    if config.sinks and not any(map(_takes_episodes, config.sinks)):
+    asked = not config.model_fields_set.isdisjoint(_ASKS_FOR_SAMPLES)
+    if asked and config.sinks and not any(map(_takes_episodes, config.sinks)):
         kinds = ", ".join(sink.kind for sink in config.sinks)
         yield (
             ("sampling_enabled",) if "sampling_enabled" in config.model_fields_set else ("sinks",),

@@ -146,9 +146,9 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     """The settings of one logger. Frozen and hashable; an unknown key is refused."""
 
     batched_logging_enabled: bool = Field(
-        False,
-        description="Whether `batch_step` and `window_step` log at all. Off, they add nothing to "
-        "the program. `jaxlog.log`, and what a single environment logs, do not need it.",
+        True,
+        description="`false` switches off `batch_step`, `window_step` and `log_window`: they then "
+        "add nothing to the program. `jaxlog.log`, and what a single environment logs, go on.",
     )
     log_frequency: int = Field(
         10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."

@@ -22,10 +22,6 @@ from jaxlog import sinks
 from jaxlog._settings.deprecated import KEYS
 
 BATCHES = "batched_logging_enabled: true\nsinks: [{kind: jsonl}]\n"
-UNSET = (
-    "does nothing, because batched_logging_enabled is not set; set it to true, or to false if "
-    "batches are not to be logged"
-)
 
 
 class MetricsOnly(jaxlog.Sink):
@@ -54,8 +50,6 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("num_samples: 3", f"1:1: num_samples: {UNSET}"),
-        ("strict: true\nlog_success_rates: false", f"2:1: log_success_rates: {UNSET}"),
         (
             "batched_logging_enabled: true",
             "1:1: batched_logging_enabled: is true, and there are no sinks, so that nothing is "
@@ -69,6 +63,11 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
         ),
         (
             "batched_logging_enabled: true\nsinks: [{kind: metrics_only}]",
+            "2:1: sinks: episodes are sampled, and no sink takes them (there is: metrics_only); "
+            "set sampling_enabled to false, or add a sink like jsonl",
+        ),
+        (
+            "num_samples: 2\nsinks: [{kind: metrics_only}]",
             "2:1: sinks: episodes are sampled, and no sink takes them (there is: metrics_only); "
             "set sampling_enabled to false, or add a sink like jsonl",
         ),
@@ -128,6 +127,8 @@ def test_what_makes_no_sense_is_told_of_with_its_place(
         "",
         "log_frequency: 3\nstrict: true\nexclude: [loss]",  # jaxlog.log reads these
         "sinks: [{kind: jsonl}]",
+        "num_samples: 3\nlog_success_rates: false\nstatistics: [max]",
+        "sinks: [{kind: metrics_only}]",  # of jaxlog.log alone, perhaps
         "batched_logging_enabled: false\nnum_samples: 5000",  # switched off, for now
         "batched_logging_enabled: true\nsinks: []",  # said, so meant
         f"{BATCHES}sampling_enabled: false\nnum_samples: 5000",
@@ -147,13 +148,13 @@ def test_what_makes_sense_is_not(text: str, plug_in: None, tmp_path: Path) -> No
 
 def test_overrides_are_told_of_and_can_make_it_good(tmp_path: Path) -> None:
     path = tmp_path / "some.yaml"
-    assert load("num_samples: 3", path, "batched_logging_enabled=false") == []
+    assert load("num_samples: 5000", path, "batched_logging_enabled=false") == []
     (told,) = load(BATCHES, path, "num_samples=5000")
     assert told.startswith("ConfigWarning: override 'num_samples=5000': num_samples: 5000 episodes")
-    path.write_text("num_samples: 3")
+    path.write_text("num_samples: 5000")
     assert load("extends: some.yaml\nbatched_logging_enabled: false", tmp_path / "child.yaml") == []
     (told,) = load("extends: some.yaml", tmp_path / "child.yaml")
-    assert told.startswith(f"ConfigWarning: {path}:1:1: num_samples: does nothing")
+    assert told.startswith(f"ConfigWarning: {path}:1:1: num_samples: 5000 episodes")
 
 
 def test_names_contradict_each_other_only_within_one_file(tmp_path: Path) -> None:
@@ -172,8 +173,8 @@ def test_a_program_hears_of_it_once(tmp_path: Path) -> None:
         config = jaxlog.load_config(path)
     jaxlog.Logger(config)
     jaxlog.Logger(jaxlog.load_config(config, log_frequency=5), name="other")
-    with pytest.warns(jaxlog.ConfigWarning, match="override: num_samples: does nothing"):
-        jaxlog.load_config(config, num_samples=2)  # that is new
+    with pytest.warns(jaxlog.ConfigWarning, match="override: num_samples: 5000 episodes"):
+        jaxlog.load_config(config, num_samples=5000)  # that is new
 
 
 def test_a_dict_without_sinks_is_that_of_a_test() -> None:
@@ -183,7 +184,7 @@ def test_a_dict_without_sinks_is_that_of_a_test() -> None:
 @pytest.mark.parametrize("call", [jaxlog.load_config, jaxlog.Logger])
 def test_a_warning_points_at_the_users_line(call: Callable[[Any], Any], tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
-    path.write_text("num_samples: 3\nqueue_size: 5\n")
+    path.write_text("num_samples: 5000\nqueue_size: 5\n")
     with pytest.warns() as caught:
         call(path)
     line = inspect.getsource(test_a_warning_points_at_the_users_line).splitlines()
@@ -194,13 +195,13 @@ def test_a_warning_points_at_the_users_line(call: Callable[[Any], Any], tmp_path
 
 
 def test_python_shows_them_where_nobody_asks(tmp_path: Path) -> None:
-    (tmp_path / "old.yaml").write_text("num_samples: 3\nqueue_size: 5\n")
+    (tmp_path / "old.yaml").write_text("num_samples: 5000\nqueue_size: 5\n")
     (tmp_path / "main.py").write_text("import jaxlog\n\njaxlog.Logger('old.yaml')\n")
     done = subprocess.run(
         [sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert "main.py:3: DeprecationWarning: old.yaml:2:1: queue_size: of an" in done.stderr
-    assert "main.py:3: ConfigWarning: old.yaml:1:1: num_samples: does" in done.stderr
+    assert "main.py:3: ConfigWarning: old.yaml:1:1: num_samples: 5000 ep" in done.stderr
 
 
 def test_keys_of_the_older_design_are_named_together(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_one_that_is_misspelt_or_in_a_model_is_an_unknown_key() -> None:
         jaxlog.LoggingConfig(queue_size=3)  # pyright: ignore[reportCallIssue]
 
 
-def test_a_file_without_batched_settings_works_as_it_did(tmp_path: Path) -> None:
+def test_a_file_of_the_older_design_loads_and_logs_all_calls(tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
     path.write_text(
         textwrap.dedent("""\
@@ -251,19 +252,14 @@ def test_a_file_without_batched_settings_works_as_it_did(tmp_path: Path) -> None
     )
     with pytest.warns(DeprecationWarning, match="queue_size"):
         logger = jaxlog.Logger(path)
-    assert not logger.settings.batched_logging_enabled
 
+    @jax.jit
     def program(x: jax.Array) -> jax.Array:
-        return jnp.where(x > 0, x, 0.0)
+        jaxlog.batch_step(logger, 0, {"episode_returns": x}, where=x > 0)
+        return x
 
-    def logging_program(x: jax.Array) -> jax.Array:
-        finished = x > 0
-        jaxlog.batch_step(logger, 0, {"episode_returns": x}, where=finished)
-        return jnp.where(finished, x, 0.0)
-
-    x = jnp.ones(4)
-    assert str(jax.make_jaxpr(logging_program)(x)) == str(jax.make_jaxpr(program)(x))
     with logger.open() as run:
+        jax.block_until_ready(program(jnp.ones(4)))
         logger.log_task_start({"task_id": "maze"})
         for reward in (0.0, 1.0, 2.0):
             logger.log_step({"reward": reward})
@@ -273,7 +269,10 @@ def test_a_file_without_batched_settings_works_as_it_did(tmp_path: Path) -> None
             jaxlog.log(logger, step, {"loss": 0.5})
     memory = run.sink("memory")
     assert [step.values["reward"] for step in memory.steps] == [0.0, 1.0, 2.0]
-    assert [len(events) for events in (memory.tasks, memory.episodes, memory.evaluations)] == [
-        1
-    ] * 3
-    assert [event.step for event in memory.metrics] == [0, 2]
+    counts = [len(events) for events in (memory.tasks, memory.episodes, memory.evaluations)]
+    assert counts == [1, 3 + 1, 1]  # three episodes of the batch are sampled
+    assert sorted((event.name, event.step) for event in memory.metrics) == [
+        ("batch", 0),
+        ("train", 0),
+        ("train", 2),
+    ]

@@ -160,8 +160,6 @@ CONFIG = {
 
 if __name__ == "__main__":
     rngs = jax.random.split(jax.random.PRNGKey(30), 4)
-    logger = jaxlog.Logger(
-        {"batched_logging_enabled": True, "sinks": [{"kind": "jsonl"}, {"kind": "console"}]}
-    )
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}, {"kind": "console"}]})
     with logger.open("runs/purejaxrl", config=CONFIG):
         out = jax.block_until_ready(jax.jit(jax.vmap(make_train(CONFIG, logger)))(rngs))
