@@ -7,16 +7,19 @@ with 130 after Ctrl-C; and with 141 where nobody reads on, as tools of the shell
 from __future__ import annotations
 
 import contextlib
+import difflib
 import importlib
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 
 import tyro
 
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.stream import flush, tell
+from jaxlog._cli.overview import overview
+from jaxlog._cli.stream import flush, out, tell
 from jaxlog._errors import LoggingError
 from jaxlog._settings import ConfigError
 
@@ -62,16 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _code(arguments: Sequence[str] | None) -> int:
-    first = next(iter(sys.argv[1:] if arguments is None else arguments), "")
-    wanted = [first] if first in COMMANDS else COMMANDS  # all of them, for their help
+    words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
-            {name: command_of(name) for name in wanted},
-            prog="jaxlog",
-            description="Looks after jaxlog's settings and runs.",
-            args=arguments,
-            config=(tyro.conf.FlagCreatePairsOff,),
-        )
+        code = _answer(words)
         flush()
     except BrokenPipeError:
         code = 141
@@ -83,6 +79,37 @@ def _code(arguments: Sequence[str] | None) -> int:
         where = "" if error.filename is None else f"{error.filename}: "
         code = _refuse(f"{where}{error.strerror}" if error.strerror else str(error))
     return code
+
+
+def _answer(words: Sequence[str]) -> int:
+    """Runs what the words ask for, and imports no more than that needs."""
+    if not words:
+        return overview({name: _purpose(name) for name in COMMANDS})
+    first = words[0]
+    if first == "--version":
+        out(f"jaxlog {version('jaxlog')}")
+        return 0
+    if first not in COMMANDS and not first.startswith("-"):
+        near = difflib.get_close_matches(first, COMMANDS, 1)
+        suggestion = f"; did you mean {near[0]}?" if near else ""
+        raise CommandError(
+            f"{first}: there is no such command{suggestion} (the commands are: "
+            f"{', '.join(COMMANDS)})"
+        )
+    wanted = [first] if first in COMMANDS else COMMANDS  # all of them, for their help
+    return tyro.extras.subcommand_cli_from_dict(
+        {name: command_of(name) for name in wanted},
+        prog="jaxlog",
+        description="Inspect, follow and export jaxlog runs; validate settings files. "
+        "`jaxlog --version` prints the version.",
+        args=words,
+        config=(tyro.conf.FlagCreatePairsOff,),
+    )
+
+
+def _purpose(name: str) -> str:
+    """What a command does: the first line of its docstring, which `-OO` removes."""
+    return (command_of(name).__doc__ or "").partition("\n")[0]
 
 
 def _refuse(why: str) -> int:

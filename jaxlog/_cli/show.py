@@ -47,7 +47,7 @@ def show(run: _Run = Path("runs")) -> int:
     if found[0].path == run:
         _show(found[0], Output())
     else:
-        Output(LONGEST_ROW).print(_table(found))
+        Output(LONGEST_ROW).print(table(found))
     return 0
 
 
@@ -92,14 +92,14 @@ def _rows(told: Sequence[Fact]) -> Table:
     return table
 
 
-def _table(found: Sequence[runs.Found]) -> Table:
+def table(found: Sequence[runs.Found]) -> Table:
     """A row for each run."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("run", overflow="fold")
-    table.add_column("status", no_wrap=True)
+    rows = Table(box=None, pad_edge=False, header_style="dim")
+    rows.add_column("run", overflow="fold")
+    rows.add_column("status", no_wrap=True)
     for heading in ("done", "began", "took", "lost"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("health", overflow="fold")
+        rows.add_column(heading, justify="right", no_wrap=True)
+    rows.add_column("health", overflow="fold")
     now = time.time()
     for run in found:
         done, until = last_place(run)
@@ -107,7 +107,7 @@ def _table(found: Sequence[runs.Found]) -> Table:
         total = "" if run.total_updates is None else f"/{run.total_updates:,}"
         lost = sum(account["lost"] for account in run.lossy)
         began = run.started
-        table.add_row(
+        rows.add_row(
             Text(plain(str(run.path))),
             Text(run.status, STYLES.get(run.status, "yellow")),
             "" if done is None else f"{done:,}{total}",
@@ -116,7 +116,7 @@ def _table(found: Sequence[runs.Found]) -> Table:
             Text(f"{lost:,}" if lost else "", "red"),
             Text(plain(str(replace(run.health(done), lost=0))), "red"),
         )
-    return table
+    return rows
 
 
 def _ago(seconds: float) -> str:

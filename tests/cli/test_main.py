@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import runpy
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -43,13 +45,67 @@ def test_help_of_a_command_explains_each_option(name: str, command: Command) -> 
 
 @pytest.mark.parametrize(
     "arguments",
-    [(), ("chek",), ("show", "a", "b"), ("tail", "--linse", "3"), ("tail", "-n", "x"), ("export",)],
+    [
+        ("--verbose",),
+        ("show", "a", "b"),
+        ("tail", "--linse", "3"),
+        ("tail", "-n", "x"),
+        ("export",),
+    ],
     ids=" ".join,
 )
 def test_wrong_usage_is_2_and_says_so(command: Command, arguments: tuple[str, ...]) -> None:
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert "jaxlog" in err
+
+
+@pytest.mark.parametrize(
+    ("word", "suggestion"),
+    [("shwo", "; did you mean show?"), ("exprot", "; did you mean export?"), ("zzz", ""), ("", "")],
+)
+def test_a_mistyped_command_is_answered_with_the_nearest(
+    command: Command, word: str, suggestion: str
+) -> None:
+    assert command(word, "runs/first", "--help") == (
+        2,
+        "",
+        f"jaxlog: {word}: there is no such command{suggestion} (the commands are: "
+        f"{', '.join(COMMANDS)})\n",
+    )
+
+
+def test_it_prints_its_version(command: Command) -> None:
+    assert command("--version") == (0, f"jaxlog {version('jaxlog')}\n", "")
+
+
+def test_alone_it_lists_the_commands(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = command()
+    assert (code, err) == (0, "")
+    lines = [line.rstrip() for line in out.splitlines() if line][1:]
+    assert [line.split()[0] for line in lines] == list(COMMANDS)  # a line each, and no more
+    for name, line in zip(COMMANDS, lines, strict=True):
+        assert line.endswith((command_of(name).__doc__ or "").splitlines()[0])
+
+
+def test_alone_it_lists_the_newest_runs(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number in range(7):
+        run = tmp_path / "runs" / f"run_{number}"
+        run.mkdir(parents=True)
+        facts = {"name": run.name, "started": f"2026-01-0{number + 1}T00:00:00+00:00"}
+        (run / "run.json").write_text(json.dumps(facts | {"status": "finished"}))
+    code, out, err = command()
+    assert (code, err) == (0, "")
+    _, _, below = out.partition("runs in runs, newest 5 of 7:\n")
+    heading, *rows = below.splitlines()
+    assert heading.split()[:2] == ["run", "status"]
+    assert [row.split()[0] for row in rows] == [f"runs/run_{n}" for n in (6, 5, 4, 3, 2)]
 
 
 def test_a_directory_that_cannot_be_read_is_told(
@@ -163,11 +219,13 @@ def test_the_settings_are_told_without_docstrings() -> None:
     [
         (("check", "configs/full.yaml"), ("jax", "polars", "rich.live", "wandb", "tensorboardX")),
         (("schema",), ("jax", "polars", "wandb", "tensorboardX")),
+        (("--version",), ("jax", "polars", "wandb", "tensorboardX")),
+        ((), ("jax", "polars", "wandb")),
         (("show", "RUN"), ("jax", "polars", "wandb")),
         (("tail", "RUN"), ("jax", "polars", "wandb")),
         (("export", "RUN", "--to", "csv", "--force"), ("jax", "matplotlib", "wandb")),
     ],
-    ids=lambda value: value[0],
+    ids=lambda value: " ".join(value[:1]),
 )
 def test_a_command_imports_what_it_needs(
     arguments: tuple[str, ...], never: tuple[str, ...], logged: Logged
