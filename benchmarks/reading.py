@@ -17,7 +17,7 @@ import polars as pl
 
 import jaxlog
 from benchmarks.timing import Program, Row, fastest, tell
-from jaxlog import Lane, MetricsEvent, RunInfo
+from jaxlog.sinks import Lane, MetricsEvent, RunInfo
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
 LINES, METRICS, LANES = 200_000, 29, 16

@@ -27,8 +27,8 @@ import numpy as np
 import jaxlog
 from benchmarks.timing import Program, Row, fastest, tell
 from examples import ppo_cartpole
-from jaxlog import Lane, MetricsEvent, RunInfo
 from jaxlog._format.schema import Delivery
+from jaxlog.sinks import Lane, MetricsEvent, RunInfo
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
 METRICS, RECORDS = 30, 2000

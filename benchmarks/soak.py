@@ -28,13 +28,13 @@ MOST = 64.0
 CHUNK = 10_000
 
 
-class SlowSettings(jaxlog.SinkSettings, frozen=True):
+class SlowSettings(jaxlog.sinks.SinkSettings, frozen=True):
     """Counts, and takes its time."""
 
     kind: Literal["slow"] = "slow"
 
 
-class Slow(jaxlog.Sink):
+class Slow(jaxlog.sinks.Sink):
     """Keeps nothing but the number of events, and that they came in order."""
 
     Settings = SlowSettings
@@ -43,7 +43,7 @@ class Slow(jaxlog.Sink):
         super().__init__(settings)
         self.events = 0
 
-    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:  # noqa: D102  as Sink says
+    def write_metrics(self, event: jaxlog.sinks.MetricsEvent) -> None:  # noqa: D102  as Sink says
         assert event.step == self.events, f"got {event.step}, expected {self.events}"
         self.events += 1
         if self.events % EVERY == 0:

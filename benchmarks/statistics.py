@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.timing import Program, Row, fastest, tell
-from jaxlog import Moments, QuantileSketch, sample_indices, sample_indices_where
+from jaxlog import sample_indices, sample_indices_where
+from jaxlog.statistics import Moments, QuantileSketch
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
 NUM_SAMPLES = 3

@@ -55,11 +55,10 @@ nitpick_ignore_regex += [
     ("py:class", r"[A-Z]\w*|jaxlog\._format\.schema\.Schema|jaxlog\._program\.summary\.Told")
 ]
 
-PUBLIC = {
-    name: value
-    for name, value in vars(jaxlog).items()
-    if not name.startswith("_") and not inspect.ismodule(value)
-}
+PUBLIC: dict[str, tuple[str, Any]] = {}
+"""Each public name, with the module whose page it is on, and its value."""
+for module in (jaxlog.statistics, jaxlog.sinks, jaxlog):  # of two homes, the last is shown
+    PUBLIC |= {name: (module.__name__, getattr(module, name)) for name in module.__all__}
 
 
 def returns_in_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, str, list[str]]]:
@@ -109,13 +108,13 @@ def types_in_short(
 def at_its_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement
 ) -> nodes.Element | None:
-    """Links a name of the module that defines it to its public one, `jaxlog.Record`."""
+    """Links a name to where it is public: `jaxlog._program.record.Record` to `jaxlog.Record`."""
     name = node.get("reftarget", "").rpartition(".")[2]
     if node.get("refdomain") != "py" or name not in PUBLIC:
         return None
     python = env.domains.python_domain
     return python.resolve_xref(
-        env, node["refdoc"], app.builder, "obj", f"jaxlog.{name}", node, text
+        env, node["refdoc"], app.builder, "obj", f"{PUBLIC[name][0]}.{name}", node, text
     )
 
 
@@ -136,9 +135,10 @@ def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
     """Warns, and so fails, of a public name that is on no page, or that nothing is said of."""
     warn = logging.getLogger(__name__).warning
     shown = {entry[0] for entry in env.domains.python_domain.get_objects()}
-    for name, value in PUBLIC.items():
-        if f"jaxlog.{name}" not in shown:
-            warn("jaxlog.%s is public, and on no page of docs/reference", name)
+    for short, (module, value) in PUBLIC.items():
+        name = f"{module}.{short}"
+        if name not in shown:
+            warn("%s is public, and on no page of docs/reference", name)
         if not inspect.isclass(value):
             continue
         fields = getattr(value, "__dataclass_fields__", {})
@@ -146,11 +146,11 @@ def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
             own = getattr(what, "fget", None) or getattr(what, "__func__", what)
             ours = inspect.isfunction(own) and own.__module__.startswith("jaxlog.")
             if ours and not (member.startswith("_") or member in fields or inspect.getdoc(own)):
-                warn("jaxlog.%s.%s is public, and has no docstring", name, member)
+                warn("%s.%s is public, and has no docstring", name, member)
         told = inspect.getdoc(value) or ""
         for field in fields:
             if not field.startswith("_") and not re.search(rf"^ +{field}: ", told, re.MULTILINE):
-                warn("jaxlog.%s says nothing of its field %s", name, field)
+                warn("%s says nothing of its field %s", name, field)
 
 
 def setup(app: Sphinx) -> None:

@@ -13,18 +13,26 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 __version__ = _version("jaxlog")
 
 if _TYPE_CHECKING:
+    from jaxlog import sinks as sinks
+    from jaxlog import statistics as statistics
     from jaxlog._public import *  # noqa: F403
+
+    # Names of 0.1 that have moved: checkers know them as long as they work.
+    from jaxlog.sinks import *  # noqa: F403
+    from jaxlog.statistics import *  # noqa: F403
 else:
 
     def __getattr__(name: str) -> object:
         """Imports what is public when one of it is asked for: what reads runs needs no JAX."""
         if _find_spec(f"jaxlog.{name}") is not None:
             return _import_module(f"jaxlog.{name}")
-        if not name.startswith("_"):
+        if name in (old := _import_module("jaxlog._moved")).MOVED:
+            return old.moved(name)
+        if name == "__all__" or not name.startswith("_"):
             public = _import_module("jaxlog._public")
-            globals().update({own: getattr(public, own) for own in public.__all__})
+            globals().update({own: getattr(public, own) for own in (*public.__all__, "__all__")})
         return object.__getattribute__(_modules["jaxlog"], name)  # or Python's error
 
     def __dir__() -> list[str]:
         public = _import_module("jaxlog._public")
-        return sorted({*globals(), *public.__all__})
+        return sorted({*globals(), *public.__all__, "sinks", "statistics"})

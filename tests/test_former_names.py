@@ -26,9 +26,9 @@ def test_what_a_sink_knows_of_a_run_takes_and_has_total_steps() -> None:
     with pytest.warns(
         DeprecationWarning, match=r"^RunInfo\(total_steps=\): .* total_updates=$"
     ) as c:
-        info = jaxlog.RunInfo("run", total_steps=7)  # pyright: ignore[reportCallIssue]
+        info = jaxlog.sinks.RunInfo("run", total_steps=7)  # pyright: ignore[reportCallIssue]
     assert c[0].filename == __file__
-    assert info == jaxlog.RunInfo("run", total_updates=7)
+    assert info == jaxlog.sinks.RunInfo("run", total_updates=7)
     with pytest.warns(
         DeprecationWarning, match=r"^RunInfo\.total_steps: .* RunInfo.total_updates$"
     ):
@@ -39,7 +39,7 @@ def test_a_name_and_its_former_name_are_not_given_together() -> None:
     with pytest.raises(TypeError, match=r"^Logger: got total_steps= and total_updates=, which is"):
         jaxlog.Logger({}, total_steps=7, total_updates=7)
     with pytest.raises(TypeError, match=r"^RunInfo: got total_steps= and total_updates=, which is"):
-        jaxlog.RunInfo("run", total_steps=7, total_updates=7)  # pyright: ignore[reportCallIssue]
+        jaxlog.sinks.RunInfo("run", total_steps=7, total_updates=7)  # pyright: ignore[reportCallIssue]
 
 
 def test_a_value_is_checked_under_the_new_name() -> None:

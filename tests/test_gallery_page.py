@@ -21,7 +21,7 @@ Show = Callable[..., Any]
 def show(tmp_path: Path, open_page: Open) -> Show:
     """Opens a page with what a notebook shows of some episodes, and gives its frame."""
 
-    def show(*events: jaxlog.EpisodeEvent, **options: Any) -> tuple[Any, Any]:
+    def show(*events: jaxlog.sinks.EpisodeEvent, **options: Any) -> tuple[Any, Any]:
         (tmp_path / "run.json").write_text("{}")
         page = jaxlog.read_run(write(tmp_path, events)).view_episodes()
         file = tmp_path / "notebook.html"
@@ -32,7 +32,7 @@ def show(tmp_path: Path, open_page: Open) -> Show:
     return show
 
 
-def grids(number: int) -> list[jaxlog.EpisodeEvent]:
+def grids(number: int) -> list[jaxlog.sinks.EpisodeEvent]:
     """Episodes with states, ten of each step, of two lanes."""
     state = np.arange(64, dtype=np.int32).reshape(8, 8) % 10
     details = {"initial_state": state, "final_state": state[::-1].copy()}

@@ -6,21 +6,32 @@ import ast
 import graphlib
 import subprocess
 import sys
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import jaxlog
+from jaxlog._moved import MOVED
 
 PACKAGE = Path(jaxlog.__file__).parent
-PUBLIC = [
-    "Account", "Comparison", "ConfigError", "ConfigWarning", "EpisodeEvent", "EpisodeTracker",
-    "EvaluationEvent", "Histogram", "Key", "Lane", "Logger", "LoggingConfig", "LoggingError",
-    "MetricsEvent", "Moments", "QuantileSketch", "Record", "Run", "RunData", "RunInfo",
-    "RunsData", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Window", "batch_step",
-    "compare", "empty_window", "from_info", "histogram", "load_config", "log", "log_window",
-    "read_run", "read_runs", "sample_indices", "sample_indices_where", "window_step",
-]  # fmt: skip
+PUBLIC = {
+    jaxlog: [
+        "Comparison", "ConfigError", "ConfigWarning", "EpisodeTracker", "Logger", "LoggingConfig",
+        "LoggingError", "Record", "Run", "RunData", "RunsData", "Window", "batch_step", "compare",
+        "empty_window", "from_info", "load_config", "log", "log_window", "read_run", "read_runs",
+        "sample_indices", "sample_indices_where", "window_step",
+    ],
+    jaxlog.sinks: [
+        "Account", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane", "MetricsEvent",
+        "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent",
+    ],
+    jaxlog.statistics: [
+        "EpisodeTracker", "Moments", "QuantileSketch", "histogram", "sample_indices",
+        "sample_indices_where",
+    ],
+}  # fmt: skip
 
 
 # What looks at runs from outside has no part in one, and needs no JAX.
@@ -163,13 +174,50 @@ def test_only_the_settings_read_yaml_and_the_environment() -> None:
             assert "os.environ" not in file.read_text(), file
 
 
-def test_the_public_names_are_these() -> None:
-    public = [name for name in vars(jaxlog) if not name.startswith("_")]
-    modules = [
-        "sinks",
-    ]  # fmt: skip
-    assert sorted(set(public) - set(modules)) == PUBLIC
-    assert all(getattr(jaxlog, name).__doc__ for name in PUBLIC)
+@pytest.mark.parametrize("module", PUBLIC)
+def test_the_public_names_are_these(module: ModuleType) -> None:
+    names = PUBLIC[module]
+    assert module.__all__ == names
+    assert all(getattr(module, name).__doc__ for name in names)
+
+
+def test_a_completion_offers_the_public_names() -> None:
+    offered = [name for name in dir(jaxlog) if not name.startswith("_")]
+    assert offered == sorted([*PUBLIC[jaxlog], "sinks", "statistics"])
+    assert dir(jaxlog.sinks) == PUBLIC[jaxlog.sinks]
+    starred: dict[str, object] = {}
+    exec("from jaxlog import *", starred)
+    assert sorted(starred.keys() - {"__builtins__"}) == PUBLIC[jaxlog]
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_a_moved_name_works_and_names_its_new_module(name: str) -> None:
+    module = sys.modules[MOVED[name]]
+    assert name in PUBLIC[module]
+    assert name not in PUBLIC[jaxlog]
+    text = f"jaxlog.{name}: this name works for one more release; the new one is "
+    text += f"{module.__name__}.{name}"
+    imported: dict[str, object] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert getattr(jaxlog, name) is getattr(module, name)
+        exec(compile(f"from jaxlog import {name}", "theirs.py", "exec"), imported)
+    assert imported[name] is getattr(module, name)
+    assert {(warning.category, str(warning.message)) for warning in caught} == {
+        (DeprecationWarning, text)
+    }
+    # At the line of the user's that has the name.
+    assert {warning.filename for warning in caught} == {__file__, "theirs.py"}
+
+
+def test_the_sinks_are_imported_when_one_is_asked_for() -> None:
+    code = (
+        "import sys, jaxlog.sinks;"
+        "print([name for name in ('numpy', 'pydantic', 'jax') if name in sys.modules]);"
+        "from jaxlog.sinks import Sink, MetricsEvent; print('jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n") == ["[]", "False", ""]
 
 
 def test_importing_it_loads_nothing_heavy() -> None:

@@ -154,7 +154,7 @@ def reader(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
     """The lines, read by polars, with the keys as `run.json` describes them."""
     frame = jaxlog.read_run(directory).metrics.filter(step=STEPS - 1)
     lanes = [
-        jaxlog.Lane(row["lane"], {}, {k: row[k] for k in EXPECTED if row[k] is not None})
+        jaxlog.sinks.Lane(row["lane"], {}, {k: row[k] for k in EXPECTED if row[k] is not None})
         for row in frame.iter_rows(named=True)
     ]
     return {key: value.middle for key, value in values_across_lanes(lanes, event.keys).items()}

@@ -34,7 +34,7 @@ def metrics_of(sink: Any) -> dict[str, Any]:
     (event,) = sink.metrics
     (lane,) = event.lanes
     return {
-        key: value if isinstance(value, jaxlog.Histogram) else value.item()
+        key: value if isinstance(value, jaxlog.sinks.Histogram) else value.item()
         for key, value in lane.metrics.items()
     }
 
@@ -711,7 +711,7 @@ def test_statistics_and_histograms_by_name(make_logger: MakeLogger) -> None:
     assert set(train) == {
         "episode_count", "episode_return_p50", "episode_return_histogram", "score_mean"
     }  # fmt: skip
-    assert train["episode_return_histogram"] == jaxlog.Histogram(
+    assert train["episode_return_histogram"] == jaxlog.sinks.Histogram(
         (0.0, 2.0, 4.0, 6.0, 8.0, 10.0), (2, 0, 1, 0, 1), 1, 1
     )
     assert float(train["episode_return_p50"]) == pytest.approx(1.0, rel=0.01)

@@ -13,8 +13,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
-from jaxlog import MetricsEvent
 from jaxlog._program.summary import STATISTICS
+from jaxlog.sinks import MetricsEvent
 from tests.conftest import MakeLogger
 
 UPDATES, ENVS = 10, 24
@@ -355,8 +355,8 @@ def test_a_window_begins_on_explicit_mesh_axes(make_logger: MakeLogger) -> None:
         returns = jax.device_put(jnp.arange(8.0), sharding)
         window = jaxlog.empty_window(logger, {"episode_returns": returns})
         jaxlog.window_step(logger, window, 0, {"episode_returns": returns})
-        assert jaxlog.histogram(returns, (0.0, 9.0)).tolist() == [0, 8, 0]
-        assert int(jaxlog.QuantileSketch.of(returns).counts.sum()) == 8
+        assert jaxlog.statistics.histogram(returns, (0.0, 9.0)).tolist() == [0, 8, 0]
+        assert int(jaxlog.statistics.QuantileSketch.of(returns).counts.sum()) == 8
     metrics = run.sink("memory").metrics[0].lanes[0].metrics
     assert metrics["episode_return_histogram"].counts == (4, 4)
 

@@ -15,7 +15,7 @@ from typing import Any, Literal, TextIO
 
 from pydantic import Field
 
-from jaxlog import Histogram, MetricsEvent, RunInfo, Sink, SinkSettings
+from jaxlog.sinks import Histogram, MetricsEvent, RunInfo, Sink, SinkSettings
 
 
 class CsvSettings(SinkSettings, frozen=True):

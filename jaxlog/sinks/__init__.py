@@ -1,14 +1,45 @@
-"""Where records go: one file a sink, known by its `kind`. Other packages may bring their own."""
+"""What the author of a sink needs, and the sinks that come with jaxlog, one module each.
+
+A sink is chosen by its `kind`. Other packages may bring their own.
+"""
 
 from __future__ import annotations
 
 import functools
 import importlib
+import sys
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxlog.sinks.sink import Sink
+    from jaxlog._format.events import (
+        Account,
+        EpisodeEvent,
+        EvaluationEvent,
+        Histogram,
+        Key,
+        Lane,
+        MetricsEvent,
+        RunInfo,
+        StepEvent,
+        TaskEvent,
+    )
+    from jaxlog.sinks.sink import Sink, SinkSettings
+
+__all__ = [
+    "Account",
+    "EpisodeEvent",
+    "EvaluationEvent",
+    "Histogram",
+    "Key",
+    "Lane",
+    "MetricsEvent",
+    "RunInfo",
+    "Sink",
+    "SinkSettings",
+    "StepEvent",
+    "TaskEvent",
+]
 
 GROUP = "jaxlog.sinks"
 """The entry points by which another package makes its sinks known: their names are kinds."""
@@ -23,6 +54,21 @@ _SINKS = {
 }
 BUILT_IN = tuple(_SINKS)
 """The kinds that jaxlog brings itself."""
+
+
+def __getattr__(name: str) -> object:
+    """Imports the names above when one is asked for: this module is imported with any sink."""
+    if name not in __all__:
+        return object.__getattribute__(sys.modules[__name__], name)  # raises Python's error
+    found = importlib.import_module("jaxlog._format.events")
+    if not hasattr(found, name):
+        found = importlib.import_module("jaxlog.sinks.sink")
+    globals()[name] = value = getattr(found, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
 
 
 def kinds() -> list[str]:
@@ -70,6 +116,6 @@ def _load(point: EntryPoint) -> type[Sink]:
             what = "its Settings are" if base is SinkSettings else "it is"
             raise LookupError(
                 f"got {point.name!r}, which is {where}, and {what} no subclass of "
-                f"jaxlog.{base.__name__}"
+                f"jaxlog.sinks.{base.__name__}"
             )
     return found

@@ -24,18 +24,20 @@ from tests.reading.files import write
 HOSTILE = "</script><script>alert(1)</script>\"'&amp; ü 日本 \u2028 __DATA__"
 
 
-def event(step: int, lane: int = 0, env: int = 0, **more: Any) -> jaxlog.EpisodeEvent:
+def event(step: int, lane: int = 0, env: int = 0, **more: Any) -> jaxlog.sinks.EpisodeEvent:
     values = {"environment_id": env, "total_reward": float(step + lane), "success": env > 0}
     values |= more.pop("values", {})
     details = more.pop("details", {})
     labels = more.pop("labels", {"seed": lane})
-    return jaxlog.EpisodeEvent("batch", step, None, 1.5, lane, labels, values, details, **more)
+    return jaxlog.sinks.EpisodeEvent(
+        "batch", step, None, 1.5, lane, labels, values, details, **more
+    )
 
 
-def draw(directory: Path, *events: jaxlog.EpisodeEvent) -> None:
+def draw(directory: Path, *events: jaxlog.sinks.EpisodeEvent) -> None:
     """What the svg sink makes of some episodes."""
     sink = SvgSink(SvgSettings())
-    sink.open(jaxlog.RunInfo("run", directory, if_exists="replace"))
+    sink.open(jaxlog.sinks.RunInfo("run", directory, if_exists="replace"))
     for one in events:
         sink.write_episode(one)
     sink.close()

@@ -365,7 +365,7 @@ def test_environment_steps_have_to_be_known(tmp_path: Path) -> None:
 
 
 def test_a_histogram_is_no_number(tmp_path: Path) -> None:
-    histogram = jaxlog.Histogram((0.0, 1.0), (3,), 0, 0)
+    histogram = jaxlog.sinks.Histogram((0.0, 1.0), (3,), 0, 0)
     run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"h": histogram, "x": 1.0}))]))
     with pytest.raises(TypeError, match="got 'h', which is a histogram, expected one of 'x'"):
         run.plot("h")

@@ -98,7 +98,7 @@ def test_the_lines_of_tail_mean_the_same(run: Path, command: Command) -> None:
 
 
 def test_a_line_of_the_console_has_the_call_cleaned() -> None:
-    event = jaxlog.MetricsEvent(NAME, 0, None, 1.5, (jaxlog.Lane(0, {}, {}),), {})
+    event = jaxlog.sinks.MetricsEvent(NAME, 0, None, 1.5, (jaxlog.sinks.Lane(0, {}, {}),), {})
     assert acting(line(event, None)) == set()
 
 

@@ -30,11 +30,11 @@ SCHEMA = Schema(
 )
 
 
-class MoodySettings(jaxlog.SinkSettings, frozen=True):
+class MoodySettings(jaxlog.sinks.SinkSettings, frozen=True):
     kind: Literal["moody"] = "moody"
 
 
-class Moody(jaxlog.Sink):
+class Moody(jaxlog.sinks.Sink):
     """Fails as often as it is told to; what it has flushed lasts."""
 
     Settings = MoodySettings
@@ -50,13 +50,13 @@ class Moody(jaxlog.Sink):
             self.failures[what] -= 1
             raise OSError(f"{what}: in a mood")
 
-    def open(self, run: jaxlog.RunInfo) -> None:
+    def open(self, run: jaxlog.sinks.RunInfo) -> None:
         self._may_fail("open")
         del self.lasting[
             (run.position or {}).get("lasting", 0) if run.if_exists == "resume" else 0 :
         ]
 
-    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:
+    def write_metrics(self, event: jaxlog.sinks.MetricsEvent) -> None:
         self._may_fail("write")
         self.kept += [(event.step, lane.index) for lane in event.lanes]
 
@@ -296,7 +296,7 @@ def test_who_closes_second_waits_for_the_first(
 
 
 class Odd(Moody):
-    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:
+    def write_metrics(self, event: jaxlog.sinks.MetricsEvent) -> None:
         if event.step % 2:
             raise ValueError("odd")
 
@@ -304,7 +304,7 @@ class Odd(Moody):
 class Sleepy(Moody):
     awake = threading.Event()
 
-    def open(self, run: jaxlog.RunInfo) -> None:
+    def open(self, run: jaxlog.sinks.RunInfo) -> None:
         self.awake.wait(200)
 
 

@@ -33,25 +33,25 @@ def program(logger: jaxlog.Logger, num_steps: int = 5) -> Callable[[], Any]:
     return lambda: jax.block_until_ready(compiled())
 
 
-class BrokenSettings(jaxlog.SinkSettings, frozen=True):
+class BrokenSettings(jaxlog.sinks.SinkSettings, frozen=True):
     kind: Literal["broken"] = "broken"
     at: str = "write"
 
 
-class Broken(jaxlog.Sink):
+class Broken(jaxlog.sinks.Sink):
     """A sink that raises at one of its methods."""
 
     Settings = BrokenSettings
 
-    def check(self, run: jaxlog.RunInfo) -> None:
+    def check(self, run: jaxlog.sinks.RunInfo) -> None:
         if self.settings.at == "check":
             raise RuntimeError("not installed")
 
-    def open(self, run: jaxlog.RunInfo) -> None:
+    def open(self, run: jaxlog.sinks.RunInfo) -> None:
         if self.settings.at == "open":
             raise RuntimeError("no connection")
 
-    def write_metrics(self, event: jaxlog.MetricsEvent) -> None:
+    def write_metrics(self, event: jaxlog.sinks.MetricsEvent) -> None:
         if self.settings.at == "write":
             raise RuntimeError("no connection")
 

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxlog import EpisodeTracker, Moments
+from jaxlog import EpisodeTracker
+from jaxlog.statistics import Moments
 
 
 def test_a_truncated_episode_has_ended() -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlog import Moments
 from jaxlog._program import devices
 from jaxlog._program.statistics import stacked_moments
+from jaxlog.statistics import Moments
 
 DTYPES = [np.float16, ml_dtypes.bfloat16, np.float32, np.int8, np.int32, np.uint8, np.bool_]
 SHAPES = [(1,), (2,), (50,), (4, 9), (2, 3, 5)]  # few, since each is compiled

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jaxlog
-from jaxlog import EpisodeEvent, EvaluationEvent, Lane, MetricsEvent, StepEvent, TaskEvent
+from jaxlog.sinks import EpisodeEvent, EvaluationEvent, Lane, MetricsEvent, StepEvent, TaskEvent
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
 Event = MetricsEvent | EpisodeEvent | StepEvent | TaskEvent | EvaluationEvent
@@ -18,7 +18,7 @@ Event = MetricsEvent | EpisodeEvent | StepEvent | TaskEvent | EvaluationEvent
 def write(directory: Path, events: Iterable[Event]) -> Path:
     """A directory with the lines of some events, and no run.json."""
     sink = JsonlSink(JsonlSettings())
-    sink.open(jaxlog.RunInfo("run", directory, if_exists="replace"))
+    sink.open(jaxlog.sinks.RunInfo("run", directory, if_exists="replace"))
     for event in events:
         match event:
             case MetricsEvent():

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog import (
+from jaxlog.sinks import (
     EpisodeEvent,
     EvaluationEvent,
     Histogram,

@@ -108,7 +108,7 @@ def test_a_run_with_everything_in_it_is_read_alike(tmp_path: Path) -> None:
     """Histograms, arrays, labels that are texts, and values that are not finite."""
 
     def events() -> list[Any]:
-        histogram = jaxlog.Histogram((0.0, 1.0), (3,), 1, 0)
+        histogram = jaxlog.sinks.Histogram((0.0, 1.0), (3,), 1, 0)
         of_metrics = [
             metrics(
                 step,

@@ -30,7 +30,7 @@ def test_a_model_or_a_dict_will_do_as_well() -> None:
 
 def test_a_sinks_settings_have_to_be_of_a_kind_there_is() -> None:
     with pytest.raises(jaxlog.ConfigError, match=r"sinks\.0\.kind: got 'nope', takes one of"):
-        jaxlog.load_config({"sinks": [jaxlog.SinkSettings(kind="nope")]})
+        jaxlog.load_config({"sinks": [jaxlog.sinks.SinkSettings(kind="nope")]})
     with pytest.raises(jaxlog.ConfigError, match="settings: got the key 1, takes text"):
         jaxlog.load_config({1: 2})  # pyright: ignore
 
@@ -245,7 +245,7 @@ def test_whatever_is_written_is_loaded_or_a_config_error(text: str, override: st
                     assert line.startswith(("bad.yaml:", "override ", "settings: ")), line
 
 
-class OddSettings(jaxlog.SinkSettings, frozen=True):
+class OddSettings(jaxlog.sinks.SinkSettings, frozen=True):
     kind: Literal["odd"] = "odd"
     low: int = 0
     high: int = pydantic.Field(1, multiple_of=2, validate_default=False)
@@ -265,7 +265,7 @@ class OddSettings(jaxlog.SinkSettings, frozen=True):
         return self
 
 
-class OddSink(jaxlog.Sink):
+class OddSink(jaxlog.sinks.Sink):
     Settings = OddSettings
 
 

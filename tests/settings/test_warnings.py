@@ -24,10 +24,10 @@ from jaxlog._settings.deprecated import KEYS
 BATCHES = "batched_logging_enabled: true\nsinks: [{kind: jsonl}]\n"
 
 
-class MetricsOnly(jaxlog.Sink):
+class MetricsOnly(jaxlog.sinks.Sink):
     """Takes no episodes."""
 
-    Settings = jaxlog.SinkSettings
+    Settings = jaxlog.sinks.SinkSettings
 
 
 @pytest.fixture

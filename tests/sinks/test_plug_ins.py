@@ -66,8 +66,11 @@ def test_the_example_is_installed_and_chosen_in_a_settings_file(tmp_path: Path) 
     ("value", "text"),
     [
         ("not_there:Sink", r"got 'odd', which is not_there:Sink of .* cannot be imported: "),
-        ("os.path:join", r"got 'odd', .* it is no subclass of jaxlog.Sink"),
-        ("jaxlog.sinks.sink:Sink", r"got 'odd', .* its Settings are no subclass of jaxlog.SinkS"),
+        ("os.path:join", r"got 'odd', .* it is no subclass of jaxlog.sinks.Sink"),
+        (
+            "jaxlog.sinks.sink:Sink",
+            r"got 'odd', .* its Settings are no subclass of jaxlog.sinks.Si",
+        ),
     ],
 )
 def test_what_is_no_sink_is_refused(value: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
