@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import jax
 import numpy as np
@@ -15,6 +15,7 @@ from jax.core import Tracer
 
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import tracing
+from jaxlog._elsewhere import OF_LOGGER, refuse_foreign
 from jaxlog._format.events import RunInfo, Scalar
 from jaxlog._format.schema import Delivery, Schema
 from jaxlog._former_names import former_argument, warn_former_name
@@ -100,6 +101,12 @@ class Logger(SingleEnvironmentLog):
         """The former name of `total_updates`, with a `DeprecationWarning`."""
         warn_former_name("Logger.total_steps", "Logger.total_updates")
         return self.total_updates
+
+    if not TYPE_CHECKING:  # type checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_foreign("a Logger", name, OF_LOGGER)
+            return object.__getattribute__(self, name)  # Python's error
 
     def __copy__(self) -> Logger:
         return self  # compiled programs know it, and a copy they would not

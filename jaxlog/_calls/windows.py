@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.typing import ArrayLike
 
 from jaxlog._calls.call import inputs_of, nothing, plan_of, plan_of_rest, send
+from jaxlog._calls.order import refuse_swapped
 from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
@@ -44,6 +45,7 @@ def empty_window(
     >>> int(empty_window(logger, {"loss": 0.0}).updates)
     0
     """
+    refuse_swapped("empty_window(logger, metrics)", logger, metrics)
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     check_call(name)
@@ -125,6 +127,7 @@ def window_step(
     5 5 3.0
     7 2 6.5
     """
+    refuse_swapped("window_step(logger, window, step, metrics)", logger, window, step, metrics)
     _check(window)
     axis_names, inputs = inputs_of(
         logger,
@@ -194,6 +197,7 @@ def log_window(
     >>> [(e.step, e.lanes[0].metrics["loss"].item()) for e in run.sink("memory").metrics]
     [(0, 0.0), (4, 2.5)]
     """
+    refuse_swapped("log_window(logger, window, step)", logger, window, step)
     _check(window)
     axis_names, inputs = inputs_of(
         logger,

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
+from jaxlog._elsewhere import OF_RUN, refuse_foreign
 from jaxlog._errors import LoggingError
 from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
@@ -175,6 +176,12 @@ class Run:
     def single(self) -> SingleEnvironment:
         """What a single environment has told."""
         return self._progress.single
+
+    if not TYPE_CHECKING:  # type checkers would take any name
+
+        def __getattr__(self, name: str) -> Any:
+            refuse_foreign("a Run", name, OF_RUN)
+            return object.__getattribute__(self, name)  # Python's error
 
     @property
     def directory(self) -> Path | None:
