@@ -35,6 +35,7 @@ from jaxlog._say import log as _log
 from jaxlog._settings import LoggingConfig, load_config, switched_on
 from jaxlog._single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
+from jaxlog.sinks.sink import ObjectSettings
 
 
 class Logger(SingleEnvironmentLog):
@@ -188,7 +189,10 @@ class Logger(SingleEnvironmentLog):
         path = None if directory is None else local_path(directory, "directory").absolute()
         sinks = []
         for settings in self.settings.sinks:
-            sink = sink_class(settings.kind)(settings)
+            if isinstance(settings, ObjectSettings):
+                sink = settings.sink
+            else:
+                sink = sink_class(settings.kind)(settings)
             if sink.needs_directory and path is None:
                 raise ValueError(
                     f"directory: is missing, and the sink {settings.kind!r} of the settings writes "

@@ -37,7 +37,7 @@ from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS, Arrival, Ready, Worker
 from jaxlog._say import log as _log
-from jaxlog.sinks.sink import Sink
+from jaxlog.sinks.sink import Sink, kind_of
 
 if TYPE_CHECKING:
     from jaxlog.sinks.memory import MemorySink
@@ -199,11 +199,11 @@ class Run:
           LookupError: the run has no such sink.
         """
         for sink in self._sinks:
-            if sink.settings.kind == kind:
+            if kind_of(sink) == kind:
                 return sink
         raise LookupError(
             f"got {kind!r}, but this run's sinks are: "
-            f"{', '.join(sink.settings.kind for sink in self._sinks) or 'none'}"
+            f"{', '.join(map(kind_of, self._sinks)) or 'none'}"
         )
 
     def receive(self, delivery: Delivery) -> None:
@@ -589,10 +589,10 @@ if hasattr(os, "register_at_fork"):
 def _key(sinks: Sequence[Sink], sink: Sink) -> str:
     """A sink's name among those of a run, the same when the run goes on: `jsonl`, `jsonl.1`, ..."""
     number = _number(sinks, sink)
-    return f"{sink.settings.kind}.{number}" if number else sink.settings.kind
+    return f"{kind_of(sink)}.{number}" if number else kind_of(sink)
 
 
 def _number(sinks: Sequence[Sink], sink: Sink) -> int:
     """How many sinks of its kind a run has before it."""
-    alike = [other for other in sinks if other.settings.kind == sink.settings.kind]
-    return alike.index(sink)
+    alike = [other for other in sinks if kind_of(other) == kind_of(sink)]
+    return next(number for number, other in enumerate(alike) if other is sink)

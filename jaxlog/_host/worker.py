@@ -29,7 +29,7 @@ from jaxlog._host.decode import in_order
 from jaxlog._host.lane_identity import LaneTable
 from jaxlog._host.outage import is_outage
 from jaxlog._say import log as _log
-from jaxlog.sinks.sink import Sink
+from jaxlog.sinks.sink import Sink, kind_of
 
 QUEUE_BYTES = 16 * 2**20
 """How much may wait for one sink before the program does."""
@@ -124,7 +124,7 @@ class Worker:
         decode: Decode,
         note: Callable[[Event], None] = lambda _: None,
     ) -> None:
-        self.kind: str = sink.settings.kind
+        self.kind = kind_of(sink)
         self.sink = sink
         self.arrived = 0
         self.written = 0

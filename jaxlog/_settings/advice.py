@@ -9,7 +9,7 @@ from jaxlog._settings.models import LoggingConfig
 from jaxlog._settings.problems import Place
 from jaxlog._settings.wording import Location, key_of
 from jaxlog.sinks import sink_class
-from jaxlog.sinks.sink import Sink, SinkSettings
+from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings
 
 MANY_SAMPLES = 1000
 """Above so many sampled episodes, a step's are more than anybody looks at."""
@@ -77,7 +77,8 @@ def _of_samples(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
 
 
 def _takes_episodes(sink: SinkSettings) -> bool:
-    can = sink_class(sink.kind).write_episode is not Sink.write_episode
+    made = type(sink.sink) if isinstance(sink, ObjectSettings) else sink_class(sink.kind)
+    can = made.write_episode is not Sink.write_episode
     return can and getattr(sink, "episodes", "") != "off"
 
 

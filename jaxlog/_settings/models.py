@@ -23,7 +23,7 @@ from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._settings.environment import in_ci
 from jaxlog._settings.wording import key_of, shown
 from jaxlog.sinks import kinds, sink_class
-from jaxlog.sinks.sink import SinkSettings
+from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings, kind_of
 
 
 def _known_statistic(name: str) -> str:
@@ -43,6 +43,27 @@ def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
     """A sink's settings, as the model of the sink that its `kind` names."""
+    if isinstance(value, ObjectSettings):
+        return value
+    if isinstance(value, Sink):
+        return ObjectSettings(kind=kind_of(value), sink=value)
+    if isinstance(value, type) and issubclass(value, Sink):
+        raise PydanticCustomError(
+            "sink",
+            "got the class {name}, takes an object of it, like {name}()",
+            {"name": value.__name__},
+        )
+    if any(callable(getattr(value, name, None)) for name in ("open", "write_metrics", "close")):
+        raise PydanticCustomError(
+            "sink",
+            "got {name}, which is no jaxlog.sinks.Sink; make it a subclass, which has every method "
+            "of a sink",
+            {
+                "name": "the class " + value.__name__
+                if isinstance(value, type)
+                else "an object of " + type(value).__name__
+            },
+        )
     if not isinstance(value, dict | SinkSettings):
         return handler(value)
     kind = value.kind if isinstance(value, SinkSettings) else value.get("kind")
@@ -232,7 +253,9 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "then has `env_step` too, the steps taken when its update was done.",
     )
     sinks: _Distinct[_Sink] = Field(
-        (), description="Where records go; each has its `kind`, and the keys of that kind."
+        (),
+        description="Where records go; each has its `kind`, and the keys of that kind. In Python, "
+        "an object of a subclass of `jaxlog.sinks.Sink` may stand among them.",
     )
 
     def __hash__(self) -> int:

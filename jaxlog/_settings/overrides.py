@@ -10,7 +10,7 @@ from jaxlog._settings.inheritance import KEY as EXTENDS
 from jaxlog._settings.problems import ConfigError, Place
 from jaxlog._settings.source import Source, plain
 from jaxlog._settings.wording import Location, key_of, shown, suggestion
-from jaxlog.sinks.sink import SinkSettings
+from jaxlog.sinks.sink import Sink, SinkSettings, kind_of
 
 _OF_BINS = ("low", "high", "bins")
 
@@ -102,6 +102,8 @@ def _index(sinks: Any, wanted: str, name: str) -> int:
 def _kind(sink: Any) -> str:
     if isinstance(sink, SinkSettings):
         return sink.kind
+    if isinstance(sink, Sink):
+        return kind_of(sink)
     return str(sink.get("kind")) if isinstance(sink, Mapping) else "?"
 
 

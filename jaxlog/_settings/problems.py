@@ -78,7 +78,7 @@ def _describe(
                 yield place, f"{error['msg']}{meant(got, wanted)}"
             case "repeated":
                 yield (*place, context["index"]), error["msg"]
-            case "ascending":
+            case "ascending" | "sink":
                 yield place, error["msg"]
             case "too_short" if len(got or ()) >= context["min_length"]:
                 continue  # pydantic counts only the items that are right; the others have a line

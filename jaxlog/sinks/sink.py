@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from jaxlog._format.events import (
     EpisodeEvent,
@@ -31,7 +31,8 @@ class Sink:
     method that writes should write all of its event or nothing.
 
     Attributes:
-      Settings: the model of its settings.
+      Settings: the model of its settings, for a sink that is chosen by its kind. An object that is
+        given to `Logger` needs none.
       needs_directory: whether a run has to have a directory.
       close_timeout: how many seconds it may take to finish, where that is longer than usual.
     """
@@ -40,7 +41,7 @@ class Sink:
     needs_directory: ClassVar[bool] = False
     close_timeout: ClassVar[float | None] = None
 
-    def __init__(self, settings: Any) -> None:
+    def __init__(self, settings: Any = None) -> None:
         self.settings = settings
 
     def check(self, run: RunInfo) -> None:
@@ -91,3 +92,21 @@ class Sink:
 
     def close(self) -> None:
         """Called once, at the end of the run or when the sink is switched off; it flushes too."""
+
+
+class ObjectSettings(SinkSettings, frozen=True, arbitrary_types_allowed=True):
+    """A sink that was given as an object; what writes settings out names it by its kind alone."""
+
+    sink: Sink = Field(exclude=True, repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ObjectSettings) and other.sink is self.sink
+
+    def __hash__(self) -> int:
+        return id(self.sink)
+
+
+def kind_of(sink: Sink) -> str:
+    """The kind of a sink: what its settings say, else the name of its class."""
+    settings = getattr(sink, "settings", None)  # an object may not have called Sink.__init__
+    return settings.kind if isinstance(settings, SinkSettings) else type(sink).__name__
