@@ -38,7 +38,7 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("explore", "polars", "matplotlib"),
+    *needed("explore", "polars", "matplotlib", "scipy"),
     *needed("tensorboard", "tensorboardX", "crc32c"),
     *needed("dev", "hypothesis", "omegaconf", "pytest", "pytest-timeout"),
 ]

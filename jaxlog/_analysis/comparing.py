@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxlog._analysis.scores import Scores
 
 _NUMBERS = ("iqm", "lower", "upper")
+_METHOD = "interval"
 _COUNTS = ("scores", "tasks", "alive", "diverged", "unfinished", "left_out")
 _OF_LANES = ("score", "partial")
 _NAMED = 6
@@ -39,6 +40,7 @@ class Comparison:
     Attributes:
       frame: a row per group: the columns of `by`; `iqm`, the interquartile mean of its
         scores; `lower` and `upper`, the ends of its interval, null where no task has two scores;
+        `interval`, the bootstrap method they come from: `BCa`, or `percentile` where BCa has none;
         `scores` and `tasks`, how many; and counts of lanes: `alive`, whose value is finite;
         `diverged`, whose value is not; `unfinished`, whose run has not finished and ends before the
         others; `left_out`, which have no score.
@@ -119,7 +121,10 @@ def compare(
     Few seeds make unsure means; intervals that overlap widely tell no winner. As R. Agarwal et al.,
     Deep Reinforcement Learning at the Edge of the Statistical Precipice (NeurIPS 2021), propose,
     the mean leaves out the lowest and the highest quarter of all scores of a group, and the
-    interval comes from drawing its runs anew, within each task by itself (`docs/explore.md`).
+    interval comes from drawing its runs anew, within each task by itself. It is the bias-corrected
+    and accelerated interval (BCa) of `scipy.stats.bootstrap`, or, where few scores differ and BCa
+    has none, the percentile interval. With few seeds it is too narrow: of five normal scores, a
+    95 % interval contains the true mean in 89 of 100 experiments (`docs/explore.md`).
 
     Args:
       runs: what was read, or what `read_runs` takes.
@@ -148,7 +153,7 @@ def compare(
         a statistic, and there is no `normalize`.
       normalize: brings them there: for each task, what counts as 0 and what as 1; or the same for
         all.
-      confidence: how often the interval is to hold the true value.
+      confidence: how often the interval is meant to contain the true value.
       resamples: how often runs are drawn anew.
       seed: of these draws; the same seed gives the same intervals.
 
@@ -185,7 +190,7 @@ def compare(
     _check_choice("unfinished", unfinished, Unfinished)
     read = runs if isinstance(runs, RunData | RunsData) else read_runs(runs)
     by_name = read.by_name()
-    taken = (*_NUMBERS, *_COUNTS, *_OF_LANES)
+    taken = (*_NUMBERS, _METHOD, *_COUNTS, *_OF_LANES)
     values = values_of(by_name, metric, call, by, () if task is None else (task,), taken)
     task = next(iter(values.extra), None)
     columns = [*values.by, *values.extra]
@@ -208,20 +213,23 @@ def compare(
         finite = every.filter(pl.col("score").is_finite())
         parts = [finite] if task is None else finite.partition_by(task, maintain_order=True)
         strata = [part["score"].to_numpy() for part in parts if len(part)]
-        middle, ends = None, (None, None)
+        middle, ends, method = None, (None, None), None
         if strata:
             middle = float(interquartile_mean(np.concatenate(strata)))
-            lower, upper = bootstrap_interval(
+            lower, upper, percentile = bootstrap_interval(
                 strata, confidence=confidence, resamples=resamples, seed=seed
             )
-            ends = (float(lower), float(upper)) if np.isfinite(lower) else ends
+            if np.isfinite(lower):
+                ends = (float(lower), float(upper))
+                method = "percentile" if percentile else "BCa"
         of_lanes = (every[name].sum() for name in ("alive", "diverged", "unfinished"))
         left_out = len(every) - len(finite)
-        rows.append((*key, middle, *ends, len(finite), len(strata), *of_lanes, left_out))
+        rows.append((*key, middle, *ends, method, len(finite), len(strata), *of_lanes, left_out))
     types = {name: scores.schema[name] for name in values.by}
     numbers = dict.fromkeys(_NUMBERS, pl.Float64())
     counts = dict.fromkeys(_COUNTS, pl.Int64())
-    frame = pl.DataFrame(rows, schema=types | numbers | counts, orient="row")
+    schema = types | numbers | {_METHOD: pl.String()} | counts
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
     if frame["iqm"].null_count() == len(frame):
         raise LookupError(f"{metric!r}: got no finite score of any lane, expected one at least")
     partial = scores["partial"].sum()

@@ -152,5 +152,5 @@ def _interquartile(lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
         here = which == place
         values = lanes[np.ix_(has, here)]
         ends[0, here] = interquartile_mean(values.T)
-        ends[1:, here] = bootstrap_interval([values])
+        ends[1:, here] = bootstrap_interval([values])[:2]
     return ends[0], ends[1], ends[2]

@@ -1,8 +1,10 @@
-"""How sure a mean over runs is: the interquartile mean's bootstrap interval."""
+"""The bootstrap interval of an interquartile mean over runs."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,40 +16,55 @@ _MOST_VALUES = 2**22
 """So many values are resampled at a time: 32 MiB of them."""
 
 
+class Interval(NamedTuple):
+    """Intervals of interquartile means.
+
+    Attributes:
+      lower: float64, the lower ends; NaN where there is no interval.
+      upper: float64, the upper ends.
+      percentile: bool, where the percentile method is used, because BCa has no interval.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    percentile: np.ndarray
+
+
 def bootstrap_interval(
     strata: Sequence[np.ndarray],
     *,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Between what the interquartile mean of all scores lies, by the stratified bootstrap.
+) -> Interval:
+    """The interval of the interquartile mean of all scores, by SciPy's stratified bootstrap.
 
-    Scores are drawn with replacement within each stratum by itself, so that each keeps its share;
-    the interquartile mean is taken of all that was drawn. The interval lies between the quantiles
-    (1 - confidence) / 2 and (1 + confidence) / 2 of what `resamples` such draws give: the
-    percentile bootstrap, as R. Agarwal et al., Deep Reinforcement Learning at the Edge of the
-    Statistical Precipice (NeurIPS 2021), section 4, propose. With few scores it is too narrow: of
-    five normal ones, 95 % intervals hold the true mean nine times of ten; of twenty, 94 of 100.
+    It is the bias-corrected and accelerated interval (BCa) of `scipy.stats.bootstrap`. Scores are
+    drawn with replacement within each stratum, so each stratum keeps its share; the mean is that
+    of all strata together. BCa has no interval where the mean stays the same whichever score is
+    left out, as when one of five seeds solves a task. There the interval is that of the percentile
+    method, from the same draws.
+
+    With few scores the interval is too narrow. A 95 % interval of normal scores contains the true
+    mean in 89 % of experiments with 5 scores, in 93 % with 10, and in 95 % with 20.
 
     Args:
-      strata: finite scores of the runs of each task, each shaped (runs, ...). Axes behind the first
-        are the same in all, and each place on them has an interval, from the same draws.
-      confidence: how often the interval is to hold the true value, between 0 and 1.
-      resamples: how many draws.
+      strata: finite scores of the runs of each task, each shaped (runs, ...). The axes after the
+        first are the same in all strata, and each place on them has an interval of its own.
+      confidence: how often the interval is meant to contain the true value, between 0 and 1.
+      resamples: the number of draws.
       seed: of the draws. The same seed gives the same interval.
 
     Returns:
-      The lower and the upper ends, each shaped (...); NaN where no stratum has two scores, since
-      one tells nothing of how others would be.
+      The intervals, each array shaped (...); NaN where no stratum has two scores.
 
     Raises:
       ValueError: there is no score, or `confidence` or `resamples` is out of range.
 
     >>> import numpy as np
-    >>> lower, upper = bootstrap_interval([np.arange(10.0), np.arange(10.0) + 1])
-    >>> bool(lower < 5.0 < upper)
-    True
+    >>> lower, upper, percentile = bootstrap_interval([np.arange(10.0), np.arange(10.0) + 1])
+    >>> bool(lower < 5.0 < upper), bool(percentile)
+    (True, False)
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence: got {confidence!r}, expected a number between 0 and 1")
@@ -58,22 +75,68 @@ def bootstrap_interval(
         raise ValueError("got no scores, expected one at least")
     shape = strata[0].shape[1:]
     if all(len(scores) == 1 for scores in strata):
-        return np.full(shape, np.nan), np.full(shape, np.nan)
-    # The runs last: they are drawn and sorted.
-    flat = np.concatenate([s.reshape(len(s), -1) for s in strata]).T
-    random = np.random.default_rng(seed)
-    starts = np.cumsum([0, *(len(scores) for scores in strata[:-1])])
-    draws = np.concatenate(
-        [
-            start + random.integers(0, len(s), (resamples, len(s)))
-            for start, s in zip(starts, strata, strict=True)
-        ],
-        axis=1,
-    )
-    ends = np.empty((2, len(flat)))
-    together = max(1, _MOST_VALUES // draws.size)
-    for first in range(0, len(flat), together):
+        return Interval(np.full(shape, np.nan), np.full(shape, np.nan), np.zeros(shape, bool))
+    flat = [scores.reshape(len(scores), -1) for scores in strata]
+    lower, upper = np.empty((2, flat[0].shape[1]))
+    percentile = np.empty(len(lower), bool)
+    scores = sum(map(len, flat))
+    together = max(1, _MOST_VALUES // (scores * resamples))
+    for first in range(0, len(lower), together):
         part = slice(first, first + together)
-        means = interquartile_mean(flat[part][:, draws])
-        ends[:, part] = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2], axis=-1)
-    return ends[0].reshape(shape), ends[1].reshape(shape)
+        batch = max(1, _MOST_VALUES // (scores * together))
+        lower[part], upper[part], percentile[part] = _intervals(
+            [s[:, part] for s in flat], confidence, resamples, seed, batch
+        )
+    return Interval(lower.reshape(shape), upper.reshape(shape), percentile.reshape(shape))
+
+
+@np.errstate(all="ignore")  # scores may be as large as floats are, and BCa divides 0 by 0
+def _intervals(
+    strata: Sequence[np.ndarray], confidence: float, resamples: int, seed: int, batch: int
+) -> Interval:
+    """The intervals at places, of strata shaped (runs, places)."""
+    # This import takes as long as that of JAX, and most readers of runs need no interval.
+    from scipy.stats import bootstrap
+
+    # Around zero, the mean of equal scores is exactly theirs. The mean of ten times 0.1 is not 0.1,
+    # and BCa would take that rounding error for the influence of a score.
+    middle = np.median(np.concatenate(strata), axis=0)
+    samples = [(scores - middle).T for scores in strata]
+    drawn = [scores for scores in samples if scores.shape[1] > 1]
+    # SciPy refuses samples of one score, which cannot be drawn otherwise.
+    single = [scores for scores in samples if scores.shape[1] == 1]
+
+    def statistic(*several: np.ndarray, axis: int) -> np.ndarray:
+        lead = several[0].shape[:-1]  # (places,), or (places, draws)
+        one = [s.reshape(-1, *[1] * len(lead)) for s in single]
+        every = [*several, *(np.broadcast_to(s, (*lead, 1)) for s in one)]
+        return interquartile_mean(np.concatenate(every, axis=axis))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that BCa has no interval
+        found = bootstrap(
+            drawn,
+            statistic,
+            method="BCa",
+            axis=-1,
+            vectorized=True,
+            confidence_level=confidence,
+            n_resamples=resamples,
+            batch=batch,
+            rng=np.random.default_rng(seed),
+        )
+        lower, upper = found.confidence_interval
+        none = ~(lower <= upper)  # NaN; or turned about, by a great acceleration
+        if none.any():
+            instead = bootstrap(
+                drawn,
+                statistic,
+                method="percentile",
+                axis=-1,
+                vectorized=True,
+                confidence_level=confidence,
+                n_resamples=0,
+                bootstrap_result=found,
+            )
+            lower, upper = np.where(none, instead.confidence_interval, (lower, upper))
+    return Interval(middle + lower, middle + upper, none)

@@ -78,8 +78,9 @@ class Views(ABC):
           by: what tells groups apart, as in `jaxlog.compare`; `()` makes one group of all lanes.
           x: the horizontal axis: the updates, or the steps of environments, where they are known.
           spread: what the band tells: `std`, one standard deviation about the mean; `range`, the
-            least and the greatest value; `ci`, the 95 % bootstrap interval of the interquartile
-            mean, as in `jaxlog.compare`; `lanes`, a thin line for each lane; None, nothing.
+            least and the greatest value; `ci`, the 95 % bootstrap interval (BCa) of the
+            interquartile mean, as in `jaxlog.compare`; `lanes`, a thin line for each lane; None,
+            nothing.
           ax: where to draw a single metric; None makes a figure.
 
         Returns:

@@ -59,7 +59,8 @@ def comparison(site: Site) -> Html:
     percent = f"{CONFIDENCE:.0%}"
     note = (
         "Of each lane's last value: mean ± standard deviation over the lanes that are alive, the "
-        f"interquartile mean (IQM), and its {percent} bootstrap interval. One lane has no interval."
+        f"interquartile mean (IQM), and its {percent} bootstrap interval (BCa; the percentile "
+        "interval where BCa has none, because few lanes differ). One lane has no interval."
     )
     if odd:
         note += (
@@ -130,7 +131,7 @@ def _intervals(rows: Sequence[Mapping[int, _Row]]) -> Mapping[tuple[int, int], I
         if count:
             scores = np.stack([scores for _, scores in members], axis=1)
             iqm = interquartile_mean(scores.T)
-            low, high = bootstrap_interval([scores])
+            low, high, _ = bootstrap_interval([scores])
             ends = zip(iqm.tolist(), low.tolist(), high.tolist(), strict=True)
         else:
             ends = iter([(np.nan, np.nan, np.nan)] * len(members))

@@ -40,11 +40,21 @@ def test_the_numbers_are_those_of_scipy(tmp_path: Path) -> None:
     assert (found.by, found.frame["rate"].to_list()) == (("rate",), [0.1, 0.2])
     for row, group in zip(found.frame.iter_rows(named=True), scores, strict=True):
         assert row["iqm"] == pytest.approx(scipy.stats.trim_mean(group, 0.25))
-        assert (row["lower"], row["upper"]) == tuple(bootstrap_interval([group]))
+        assert (row["lower"], row["upper"]) == bootstrap_interval([group])[:2]
+        assert row["interval"] == "BCa"
         assert (row["scores"], row["tasks"], row["left_out"]) == (11, 1, 0)
     assert jaxlog.compare(tmp_path, "score").frame.equals(found.frame)  # the same each time
     other = jaxlog.compare(tmp_path, "score", seed=1, confidence=0.5, resamples=300)
     assert (other.frame["upper"] < found.frame["upper"]).all()
+
+
+def test_each_interval_says_its_method(tmp_path: Path) -> None:
+    """BCa has none of most success rates."""
+    groups = [seeds([0, 0, 0, 0, 1], rate=0), seeds([0, 0.5, 1, 2, 4], rate=1), seeds([3], rate=2)]
+    found = jaxlog.compare(make(tmp_path, list(itertools.chain(*groups))), "score").frame
+    assert found["interval"].to_list() == ["percentile", "BCa", None]
+    assert found["lower"].is_null().to_list() == [False, False, True]
+    assert found["upper"][0] > 0.5
 
 
 @pytest.mark.parametrize(
@@ -315,7 +325,7 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
     assert (found.by, found.task, found.normalized) == (("algo",), "env", True)
     assert not jaxlog.compare(tmp_path, "score", task="env").normalized
     assert found.frame["tasks"].to_list() == [2, 2]
-    lower, upper = bootstrap_interval(strata)
+    lower, upper, _ = bootstrap_interval(strata)
     expected = (scipy.stats.trim_mean(np.concatenate(strata), 0.25), lower, upper)
     for row in found.frame.select("iqm", "lower", "upper").iter_rows():
         np.testing.assert_allclose(row, expected)
@@ -356,7 +366,7 @@ def test_labels_can_be_missing_or_not_finite(tmp_path: Path) -> None:
 
 
 OWN = ["iqm", "lower", "upper", "scores", "tasks", "left_out", "score", "step", "jaxlog.value"]
-OWN += ["alive", "diverged", "unfinished", "partial"]
+OWN += ["interval", "alive", "diverged", "unfinished", "partial"]
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -394,7 +404,7 @@ def test_a_config_that_is_none(tmp_path: Path, config: Any) -> None:
 
 def test_it_shows_itself(tmp_path: Path) -> None:
     found = jaxlog.compare(make(tmp_path, seeds([1.0, 2.0, 4.0], rate=0.1)), "score", by="rate")
-    assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 10)")
+    assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 11)")
     assert "<table" in found._repr_html_()
     ax = found.plot()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["rate 0.1"]

@@ -1,4 +1,4 @@
-"""Interquartile means and their intervals: as SciPy has them, and as often right as they say."""
+"""Interquartile means and their intervals: as SciPy has them, and as often right as is said."""
 
 from __future__ import annotations
 
@@ -13,10 +13,30 @@ from jaxlog._analysis import intervals
 from jaxlog._analysis.intervals import bootstrap_interval
 from jaxlog._format.across_lanes import interquartile_mean
 
-SCORES = st.integers(1, 12).flatmap(
-    lambda size: arrays(np.float64, size, elements=st.floats(-1e6, 1e6))
-)
-STRATA = st.lists(SCORES, min_size=1, max_size=4)
+# Whole eighths: moving them by whole numbers rounds nothing, so that ties stay ties.
+SCORES = st.lists(st.integers(-800, 800).map(lambda i: i / 8), min_size=1, max_size=12)
+STRATA = st.lists(SCORES.map(np.array), min_size=1, max_size=4)
+
+
+def of_scipy(
+    strata: list[np.ndarray], *, seed: int, method: str = "BCa", confidence: float = 0.95
+) -> tuple[float, float]:
+    """The interval by SciPy alone, of strata of two scores and more."""
+
+    def statistic(*samples: np.ndarray, axis: int) -> np.ndarray:
+        return scipy.stats.trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis)
+
+    found = scipy.stats.bootstrap(
+        strata,
+        statistic,
+        axis=-1,
+        vectorized=True,
+        method=method,
+        n_resamples=20_000,
+        confidence_level=confidence,
+        rng=np.random.default_rng(seed),
+    )
+    return found.confidence_interval
 
 
 @given(
@@ -29,82 +49,128 @@ def test_the_mean_is_that_of_scipy(values: np.ndarray) -> None:
     np.testing.assert_allclose(interquartile_mean(values), expected, rtol=1e-9, atol=1e-7)
 
 
-def test_the_interval_is_that_of_a_loop() -> None:
-    """One draw after the other, each stratum by itself, with another generator."""
-    random = np.random.default_rng(1)
-    strata = [random.normal(size=9), random.gamma(2.0, size=5) + 3]
+@pytest.mark.parametrize("sizes", [(20,), (9, 5), (3, 4, 30)])
+def test_the_interval_is_that_of_scipy(sizes: tuple[int, ...]) -> None:
+    """With BCa, of skewed scores, from other draws."""
+    random = np.random.default_rng(2)
+    strata = [random.gamma(2.0, size=size) + place for place, size in enumerate(sizes)]
+    found = bootstrap_interval(strata, resamples=20_000, confidence=0.8)
+    assert not found.percentile
+    expected = of_scipy(strata, seed=3, confidence=0.8)
+    np.testing.assert_allclose(found[:2], expected, atol=0.05)
+    apart = np.subtract(found[:2], of_scipy(strata, seed=3, method="percentile", confidence=0.8))
+    assert np.abs(apart).max() > 0.01  # of another method it is not
+
+
+def test_a_stratum_of_one_score_keeps_it() -> None:
+    scores = np.random.default_rng(4).gamma(2.0, size=8)
+    found = bootstrap_interval([scores, np.array([1.0]), np.array([9.0])], resamples=20_000)
+
+    def statistic(x: np.ndarray, axis: int) -> np.ndarray:
+        lead = (*x.shape[:-1], 1)
+        every = [np.full(lead, 9.0), x, np.full(lead, 1.0)]
+        return scipy.stats.trim_mean(np.concatenate(every, axis=-1), 0.25, axis=-1)
+
+    expected = scipy.stats.bootstrap((scores,), statistic, n_resamples=20_000, rng=5, axis=-1)
+    np.testing.assert_allclose(found[:2], expected.confidence_interval, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [0.0, 0, 0, 0, 1],
+        [1.0, 1, 1, 1, 1, 1, 1, 1, 0, 0],
+        [0.5, 0.5, 0.5],
+        # Here rounding errors of the mean give BCa an interval, of width 0 for the second.
+        [0.3] * 8 + [0.9, 0.95],
+        [0.7] * 18 + [0.9, 0.95],
+    ],
+)
+def test_where_few_scores_differ_the_interval_is_of_percentiles(scores: list[float]) -> None:
+    """As a loop has them, one draw after the other, with another generator."""
     other = np.random.RandomState(7)
-    means = [
-        scipy.stats.trim_mean(np.concatenate([other.choice(s, len(s)) for s in strata]), 0.25)
-        for _ in range(20_000)
-    ]
-    expected = np.percentile(means, [2.5, 97.5])
-    found = bootstrap_interval(strata, resamples=20_000)
-    np.testing.assert_allclose(found, expected, atol=0.03)
+    means = [scipy.stats.trim_mean(other.choice(scores, len(scores)), 0.25) for _ in range(4000)]
+    found = bootstrap_interval([np.array(scores)], resamples=20_000)
+    assert found.percentile
+    np.testing.assert_allclose(found[:2], np.percentile(means, [2.5, 97.5]), atol=0.04)
 
 
-def test_the_interval_of_one_stratum_is_that_of_scipy() -> None:
-    scores = np.random.default_rng(2).normal(size=20)
-    expected = scipy.stats.bootstrap(
-        (scores,),
-        lambda x, axis: scipy.stats.trim_mean(x, 0.25, axis=axis),
-        method="percentile",
-        n_resamples=20_000,
-        confidence_level=0.8,
-        rng=np.random.default_rng(3),
-    ).confidence_interval
-    found = bootstrap_interval([scores], resamples=20_000, confidence=0.8)
-    np.testing.assert_allclose(found, expected, atol=0.02)
+def test_each_place_has_its_own_method() -> None:
+    random = np.random.default_rng(0)
+    solved, returned = np.array([0.0, 0, 0, 0, 1]), random.normal(size=5)
+    both = bootstrap_interval([np.stack([solved, returned], axis=1)])
+    assert both.percentile.tolist() == [True, False]
+    for place, scores in enumerate((solved, returned)):
+        np.testing.assert_array_equal(
+            [part[place] for part in both[:2]], bootstrap_interval([scores])[:2]
+        )
 
 
 def test_strata_are_drawn_by_themselves() -> None:
     """Tasks of other scales add nothing to the spread, as they would if all were drawn together."""
     random = np.random.default_rng(0)
     easy, hard = random.normal(0, 1, 10), random.normal(100, 1, 10)
-    apart = np.subtract(*bootstrap_interval([hard, easy])[::-1])
-    together = np.subtract(*bootstrap_interval([np.concatenate([hard, easy])])[::-1])
+    apart = np.ptp(bootstrap_interval([hard, easy])[:2])
+    together = np.ptp(bootstrap_interval([np.concatenate([hard, easy])])[:2])
     assert apart < 30 < together
 
 
-@pytest.mark.parametrize(("strata", "scores"), [(1, 30), (4, 10)])
-def test_the_interval_holds_as_often_as_it_says(strata: int, scores: int) -> None:
-    """Of 600 experiments on normal data; the percentile bootstrap is a little too narrow."""
-    random = np.random.default_rng(0)
-    experiments = random.normal(size=(strata, scores, 600))
-    lower, upper = bootstrap_interval(list(experiments), confidence=0.9, resamples=500)
-    held = np.mean((lower <= 0) & (upper >= 0))
-    assert 0.84 < held < 0.93, held
-
-
-@given(STRATA, st.floats(-1e3, 1e3), st.sampled_from([0.5, 2.0, 8.0]))
-def test_it_moves_and_grows_with_the_scores(
-    strata: list[np.ndarray], shift: float, scale: float
+@pytest.mark.parametrize(
+    ("strata", "scores", "confidence", "least", "most"),
+    [
+        # What docs/explore.md says of few seeds: too narrow, and by how much.
+        (1, 3, 0.95, 0.68, 0.77),
+        (1, 5, 0.95, 0.86, 0.92),
+        (1, 10, 0.95, 0.90, 0.95),
+        (1, 20, 0.95, 0.925, 0.97),
+        (1, 30, 0.9, 0.86, 0.93),
+        (4, 10, 0.9, 0.86, 0.93),
+    ],
+)
+def test_the_interval_holds_as_often_as_the_page_says(
+    strata: int, scores: int, confidence: float, least: float, most: float
 ) -> None:
-    plain = np.array(bootstrap_interval(strata, resamples=50))
-    moved = bootstrap_interval([scale * s + shift for s in strata], resamples=50)
-    np.testing.assert_allclose(moved, scale * plain + shift, rtol=1e-6, atol=1e-5)
+    """Of 800 experiments on normal data."""
+    random = np.random.default_rng(0)
+    experiments = random.normal(size=(strata, scores, 800))
+    lower, upper, _ = bootstrap_interval(list(experiments), confidence=confidence, resamples=500)
+    held = np.mean((lower <= 0) & (upper >= 0))
+    assert least < held < most, held
+
+
+@given(STRATA, st.integers(-1000, 1000), st.sampled_from([0.5, 2.0, 8.0]))
+def test_it_moves_and_grows_with_the_scores(
+    strata: list[np.ndarray], shift: int, scale: float
+) -> None:
+    plain = np.array(bootstrap_interval(strata, resamples=50)[:2])
+    moved = bootstrap_interval([scale * s + shift for s in strata], resamples=50)[:2]
+    np.testing.assert_allclose(moved, scale * plain + shift, rtol=1e-9, atol=1e-9)
 
 
 @given(STRATA)
 def test_it_lies_within_the_scores_and_grows_with_confidence(strata: list[np.ndarray]) -> None:
-    lower, upper = bootstrap_interval(strata, resamples=50)
+    lower, upper, percentile = bootstrap_interval(strata, resamples=50)
     wider = bootstrap_interval(strata, resamples=50, confidence=0.99)
     if all(len(scores) == 1 for scores in strata):
         assert np.isnan([lower, upper]).all()
         return
     every, room = np.concatenate(strata), 1e-6
-    assert every.min() - room <= wider[0] <= lower <= upper <= wider[1] <= every.max() + room
+    assert every.min() - room <= lower <= upper <= every.max() + room
+    if wider.percentile == percentile:
+        assert wider.lower <= lower + room
+        assert wider.upper >= upper - room
 
 
 def test_places_have_intervals_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are computed at a time."""
     scores = np.random.default_rng(0).normal(size=(6, 3, 5))
-    lower, upper = bootstrap_interval([scores])
+    lower, upper, _ = bootstrap_interval([scores])
     assert lower.shape == upper.shape == (3, 5)
     one = bootstrap_interval([scores[:, 1, 2]])
-    np.testing.assert_allclose((lower[1, 2], upper[1, 2]), one)
+    np.testing.assert_allclose((lower[1, 2], upper[1, 2]), one[:2])
     monkeypatch.setattr(intervals, "_MOST_VALUES", 1)
-    np.testing.assert_array_equal(bootstrap_interval([scores]), (lower, upper))
+    few = bootstrap_interval([scores])  # from other draws, since these are in batches, too
+    np.testing.assert_allclose(few[:2], (lower, upper), atol=0.2)
 
 
 def test_what_cannot_be_is_said() -> None:
