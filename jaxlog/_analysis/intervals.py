@@ -46,7 +46,7 @@ def bootstrap_interval(
     method, from the same draws.
 
     With few scores the interval is too narrow. A 95 % interval of normal scores contains the true
-    mean in 89 % of experiments with 5 scores, in 93 % with 10, and in 95 % with 20.
+    mean in 89 % of experiments with 5 scores, in 93 % with 10, and in 94 % with 20.
 
     Args:
       strata: finite scores of the runs of each task, each shaped (runs, ...). The axes after the
