@@ -59,7 +59,7 @@ def deliveries(logger: jaxlog.Logger, number: int, **given: Any) -> list[Deliver
         jaxlog.batch_step(logger, step, scalars, **given)
         return None, None
 
-    with mock.patch.object(logger, "receive", caught.append):
+    with mock.patch.object(logger, "_receive", caught.append):
         jax.block_until_ready(jax.jit(lambda: jax.lax.scan(update, None, jnp.arange(number)))())
         jax.effects_barrier()
     return caught
@@ -80,7 +80,7 @@ def of_kind(kind: str, turns: int) -> dict[str, Any]:
         with a_run(logger) as run, contextlib.redirect_stdout(io.StringIO()):
             start = time.perf_counter()
             for record in records:
-                run.receive(record)
+                run._receive(record)
             taken.append((time.perf_counter() - start) / len(records))
             run.flush()
             written.append(len(records) / (time.perf_counter() - start))

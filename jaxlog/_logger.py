@@ -86,7 +86,7 @@ class Logger(SingleEnvironmentLog):
         self.settings = load_config(config)
         self.total_updates = total_updates
         self.name = name
-        self.handle = attach(name, self)
+        self._handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
         self._traced: set[Traced] = set()
         self._watch: Watch | None = None  # of the run that is open
@@ -335,9 +335,9 @@ class Logger(SingleEnvironmentLog):
                     "write: is called inside of a program; return the records from it, and call "
                     "write on what comes out"
                 )
-            self.learn(record.schema)
+            self._learn(record.schema)
             sites.append(
-                deliveries(self.handle, record.schema, *(np.asarray(array) for array in arrays))
+                deliveries(self._handle, record.schema, *(np.asarray(array) for array in arrays))
             )
         run = self._run
         if run is None:
@@ -347,18 +347,18 @@ class Logger(SingleEnvironmentLog):
         self._wrote = True
         if run.writes:
             for delivery in merged(sites):
-                run.receive(delivery)
+                run._receive(delivery)
 
     @property
     def dropped(self) -> int:
         """How many records, each that of one lane, came while no run was open."""
         return self._dropped
 
-    def receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery) -> None:
         """Takes one delivery from the crossing, on XLA's thread."""
         run = self._run
         if run is not None and run.writes:
-            run.receive(delivery)
+            run._receive(delivery)
             return
         first = self._drop(delivery.num_records)
         others = names_of_open_runs() if run is None and first else []
@@ -393,7 +393,7 @@ class Logger(SingleEnvironmentLog):
             self._dropped += num_records
         return first
 
-    def writing_run(self) -> Run | None:
+    def _writing_run(self) -> Run | None:
         """The run that takes what plain Python logs; where none is open, that is told of once."""
         run = self._run
         if run is None and switched_on() and self._drop(1):
@@ -404,13 +404,13 @@ class Logger(SingleEnvironmentLog):
             )
         return run if run is not None and run.writes else None
 
-    def called(self, name: str, step: int, *, due: bool) -> None:
+    def _called(self, name: str, step: int, *, due: bool) -> None:
         """Notes a call of `jaxlog.log` in a Python loop, with a step that is due or not."""
         watch = self._watch
         if watch is not None:
             watch.called(name, step, due=due)
 
-    def learn(
+    def _learn(
         self,
         schema: Schema,
         rebuild: Callable[[Mapping[str, Any]], Any] | None = None,

@@ -48,7 +48,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").steps[0].labels
         {'task_id': 'maze-7'}
         """
-        self._tell("task", task, lambda run, told: run.single.task(told))
+        self._tell("task", task, lambda run, told: run._single.task(told))
 
     def log_step(self, step: Mapping[str, Any]) -> None:
         """Logs one step of the environment.
@@ -70,7 +70,7 @@ class SingleEnvironmentLog:
         >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
         [(0, 0.0), (1, 1.0)]
         """
-        self._tell("step", step, lambda run, told: run.single.step(told))
+        self._tell("step", step, lambda run, told: run._single.step(told))
 
     def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
         """Logs the end of an episode.
@@ -92,7 +92,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").episodes[0].step
         19
         """
-        self._tell("summary", summary, lambda run, told: run.single.episode(told))
+        self._tell("summary", summary, lambda run, told: run._single.episode(told))
 
     def log_evaluation_summary(
         self, summary: Mapping[str, Any], *, step: int | None = None
@@ -117,18 +117,18 @@ class SingleEnvironmentLog:
         """
 
         def evaluation(run: Run, told: Told) -> Event:
-            at = run.last_step() if step is None else checked_step(step)
-            return run.single.evaluation(told, at)
+            at = run._last_step() if step is None else checked_step(step)
+            return run._single.evaluation(told, at)
 
         self._tell("summary", summary, evaluation)
 
     def _tell(self, argument: str, given: Any, event: Callable[[Run, Told], Event]) -> None:
         """Hands the run that is open the event of what was given."""
-        if (run := self.writing_run()) is not None:
+        if (run := self._writing_run()) is not None:
             told = _told(argument, given)
-            run.take(event(run, told), told.num_bytes)
+            run._take(event(run, told), told.num_bytes)
 
-    def writing_run(self) -> Run | None:
+    def _writing_run(self) -> Run | None:
         """The run that writes what is told; None where there is none."""
         raise NotImplementedError
 

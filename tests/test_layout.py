@@ -181,6 +181,26 @@ def test_the_public_names_are_these(module: ModuleType) -> None:
     assert all(getattr(module, name).__doc__ for name in names)
 
 
+@pytest.mark.parametrize(
+    ("cls", "methods"),
+    [
+        (
+            jaxlog.Logger,
+            [
+                "dropped", "log_episode_summary", "log_evaluation_summary", "log_step",
+                "log_task_start", "open", "total_steps", "write",
+            ],
+        ),
+        (
+            jaxlog.Run,
+            ["accounts", "close", "directory", "flush", "log", "replayed", "sink", "state"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_public_methods_are_those_that_a_user_calls(cls: type, methods: list[str]) -> None:
+    assert [name for name in dir(cls) if not name.startswith("_")] == methods
+
+
 def test_a_completion_offers_the_public_names() -> None:
     offered = [name for name in dir(jaxlog) if not name.startswith("_")]
     assert offered == sorted([*PUBLIC[jaxlog], "sinks", "statistics"])

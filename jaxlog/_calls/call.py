@@ -84,11 +84,11 @@ def send(
     assert made.words is not None
     assert made.schema is not None
     traced = Traced(plan.name, plan.log_frequency, inputs.when is not None, in_branch(), plan.rest)
-    logger.learn(made.schema, checks.rebuild(details), traced)
+    logger._learn(made.schema, checks.rebuild(details), traced)
     if logger.settings.delivery == "return":
         return made, window
     due = devices.only_first(made.due)
-    emit(due, made.words, handle=logger.handle, site=made.schema.site)
+    emit(due, made.words, handle=logger._handle, site=made.schema.site)
     return None, window
 
 
@@ -110,7 +110,7 @@ def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
     last = logger.total_updates
     at_end = last is not None and last - 1 <= step <= last
     due = at_end or step % logger.settings.log_frequency == 0
-    logger.called(name, int(step), due=bool(due))
+    logger._called(name, int(step), due=bool(due))
     return bool(due)
 
 
@@ -122,7 +122,7 @@ def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool
         return False
     check_call(name)
     checks.scalars(values)
-    if (run := logger.writing_run()) is None:
+    if (run := logger._writing_run()) is None:
         return True
     names = tuple(values)
     logged = _logged(logger.settings, _kept(logger.settings, names, name))

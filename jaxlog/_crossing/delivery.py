@@ -22,7 +22,7 @@ from jaxlog._say import log as _log
 class Receiver(Protocol):
     """What takes deliveries: a logger."""
 
-    def receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery) -> None:
         """Takes one delivery, on a thread of XLA's."""
         ...
 
@@ -68,7 +68,7 @@ def receive(words: Any, *, may_stop: bool = True) -> None:
                     "Logger as long as the functions that log to it. Said once."
                 )
             return
-        receiver.receive(delivery)
+        receiver._receive(delivery)
     except KeyboardInterrupt:
         if may_stop:
             raise

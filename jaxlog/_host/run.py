@@ -173,7 +173,7 @@ class Run:
         return self._replays.count
 
     @property
-    def single(self) -> SingleEnvironment:
+    def _single(self) -> SingleEnvironment:
         """What a single environment has told."""
         return self._progress.single
 
@@ -206,7 +206,7 @@ class Run:
             f"{', '.join(map(kind_of, self._sinks)) or 'none'}"
         )
 
-    def receive(self, delivery: Delivery) -> None:
+    def _receive(self, delivery: Delivery) -> None:
         """Takes one delivery in, on XLA's thread.
 
         Raises:
@@ -227,7 +227,7 @@ class Run:
                 self._stopping = False  # it is this program's, and nobody else will know
             raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
 
-    def take(self, event: Event, num_bytes: int = 512) -> None:
+    def _take(self, event: Event, num_bytes: int = 512) -> None:
         """Takes in one event that was made on the host, on the thread that made it."""
         num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
         with self._lock:
@@ -277,10 +277,10 @@ class Run:
         if self._closed and self.writes:
             raise RuntimeError("log: the run is closed; log inside of its `with` block")
         check_call(name)
-        step = self.last_step() if step is None else checked_step(step)
+        step = self._last_step() if step is None else checked_step(step)
         taken = env_step(step, self._env_steps_per_update)
         lanes, counts = self.info.lanes, self._lane_counts
-        self.take(metrics_event(name, step, taken, values, labels, lanes, counts))
+        self._take(metrics_event(name, step, taken, values, labels, lanes, counts))
 
     def _lane_counts(self, wanted: int) -> set[int]:
         """How many lanes the run has, by `open(lanes=)` and by its calls; waits for more of these.
@@ -299,11 +299,11 @@ class Run:
             self.flush()  # what was dispatched may have told
         return known()
 
-    def last_step(self) -> int:
+    def _last_step(self) -> int:
         """The last that was logged, of a program or of a single environment; waits for it."""
         self.flush()
         of_programs = [s for name, s in self._reached().items() if name not in (STEPS, EPISODE)]
-        return max(self.single.last_step if not of_programs else max(of_programs), 0)
+        return max(self._single.last_step if not of_programs else max(of_programs), 0)
 
     def _reached(self) -> dict[str, int]:
         """The last step of each call."""
@@ -420,22 +420,22 @@ class Run:
                 _open_runs.remove(self)
             self._ended = True
 
-    def interrupt(self) -> None:
+    def _interrupt(self) -> None:
         """Lets the next record stop the program, on the thread that is told of signals."""
         self._stopping = True
 
-    def forget_interrupt(self, *, leaving: bool) -> None:
+    def _forget_interrupt(self, *, leaving: bool) -> None:
         """Python itself has seen the interrupt."""
         self._stopping = False
         self._stopped = leaving
 
-    def hurry(self, seconds: float) -> None:
+    def _hurry(self, seconds: float) -> None:
         """Writes all that arrived, but waits no longer for it."""
         end = time.monotonic() + seconds
         for question in [worker.ask() for worker in self._workers]:
             question.answered.wait(max(0.0, end - time.monotonic()))
 
-    def terminate(self, seconds: float) -> None:
+    def _terminate(self, seconds: float) -> None:
         """Ends the run, since the process ends; waits no longer for it."""
         end = time.monotonic() + seconds
         with self._lock:
@@ -452,7 +452,7 @@ class Run:
             worker.wait(max(0.0, end - time.monotonic()))
         self._conclude("terminated", None)
 
-    def abandon(self) -> None:
+    def _abandon(self) -> None:
         """Forgets all, in the child of a fork: the run is its parent's."""
         self._closed = self._ended = True
         self.writes = False
@@ -578,7 +578,7 @@ def _close_all() -> None:
 
 def _abandon_all() -> None:
     for run in list(_open_runs):
-        run.abandon()
+        run._abandon()
     _open_runs.clear()
 
 

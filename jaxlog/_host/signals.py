@@ -31,16 +31,16 @@ _TERMINATE = 255  # to the thread: end the process, whoever handles SIGTERM
 class Interruptible(Protocol):
     """What signals are for: a run."""
 
-    def interrupt(self) -> None:
+    def _interrupt(self) -> None:
         """Lets the next record stop the program."""
 
-    def forget_interrupt(self, *, leaving: bool) -> None:
+    def _forget_interrupt(self, *, leaving: bool) -> None:
         """Ctrl-C has reached the program in another way, or will when it leaves the block."""
 
-    def hurry(self, seconds: float) -> None:
+    def _hurry(self, seconds: float) -> None:
         """Writes all that arrived, but waits no longer for that."""
 
-    def terminate(self, seconds: float) -> None:
+    def _terminate(self, seconds: float) -> None:
         """Ends, since the process will; waits no longer for that."""
 
 
@@ -201,12 +201,14 @@ class _Watch:
                 return  # the main thread was in Python
             time.sleep(0.005)
         for run in list(_runs):
-            run.interrupt()
+            run._interrupt()
 
     def _see_to_termination(self, ends: bool) -> None:
         threads = [
             threading.Thread(
-                target=run.terminate if ends else run.hurry, args=(TERMINATED_WITHIN,), daemon=True
+                target=run._terminate if ends else run._hurry,
+                args=(TERMINATED_WITHIN,),
+                daemon=True,
             )
             for run in list(_runs)
         ]
@@ -232,7 +234,7 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
         if callback == "ours":
             # The program runs on this very thread: its record stops it.
             for run in list(_runs):
-                run.interrupt()
+                run._interrupt()
             return
     waits = bool(_busy and not _waiting)
     left = _closing if waits else None
@@ -240,7 +242,7 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
         waits, left = True, frame.f_locals["self"]
     for run in list(_runs):
         # From a callback, JAX makes an error of its own of this one.
-        run.forget_interrupt(leaving=run is left or callback is not None)
+        run._forget_interrupt(leaving=run is left or callback is not None)
     if not waits:
         _waiting = 0
         signal.default_int_handler(number, frame)

@@ -349,7 +349,7 @@ def test_a_record_that_cannot_be_taken_in_does_not_end_the_program(
     def broken(self: Any, delivery: Any) -> None:
         raise MemoryError("for the test")
 
-    monkeypatch.setattr(jaxlog.Logger, "receive", broken)
+    monkeypatch.setattr(jaxlog.Logger, "_receive", broken)
 
     def body(total: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
         jaxlog.batch_step(logger, step, {"total": total})
@@ -375,7 +375,7 @@ def test_two_calls_of_one_number_are_told_apart(make_logger: MakeLogger) -> None
     assert other is not None
     vars(other)["site"] = schema.site
     with pytest.raises(RuntimeError, match="the calls 'batch' and 'eval' have one number"):
-        logger.learn(other)
+        logger._learn(other)
 
 
 def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) -> None:

@@ -87,7 +87,7 @@ class Accounts(RuleBasedStateMachine):
         self.logger = jaxlog.Logger(
             {"batched_logging_enabled": True, "sinks": [{"kind": "moody"}, {"kind": "jsonl"}]}
         )
-        self.logger.learn(SCHEMA)
+        self.logger._learn(SCHEMA)
         Moody.failures = {}
         Moody.lasting = []
         self.step = 0
@@ -119,9 +119,9 @@ class Accounts(RuleBasedStateMachine):
         bits = np.where([*due, False], METRICS_DUE, 0).astype(np.uint32)
         words = np.array([[self.step, lane] for lane in range(len(due) + 1)], np.uint32)
         for turn in range(times):
-            head = header(self.logger.handle, SCHEMA.site, (len(due) + 1,))
+            head = header(self.logger._handle, SCHEMA.site, (len(due) + 1,))
             words[-1, 0] = self.step + turn
-            self.logger.receive(Delivery(np.concatenate([head, bits, words.reshape(-1)])))
+            self.logger._receive(Delivery(np.concatenate([head, bits, words.reshape(-1)])))
             self.arrived += sum(due)
             self.replayed += sum(due) if turn else 0
         self.emitted += [(self.step, lane) for lane, is_due in enumerate(due) if is_due]

@@ -441,7 +441,7 @@ def test_a_copy_of_a_logger(make_logger: MakeLogger) -> None:
     assert copy.deepcopy(logger) is copy.copy(logger) is logger
     other = pickle.loads(pickle.dumps(logger))
     assert (other.settings, other.total_updates) == (logger.settings, 7)
-    assert other.handle != logger.handle
+    assert other._handle != logger._handle
 
 
 def test_an_unknown_sink_of_a_run(make_logger: MakeLogger) -> None:
