@@ -24,3 +24,23 @@ def test_the_changelog_the_citation_and_the_package_agree() -> None:
     assert citation["abstract"] == project["description"]
     assert citation["authors"] == project["authors"]
     assert set(citation["keywords"]) <= set(project["keywords"])
+
+
+def test_a_commit_is_formatted_by_the_ruff_of_make_lint() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    pinned = re.findall(r"^ruff==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert [repo["rev"] for repo in hooks["repos"]] == [f"v{version}" for version in pinned]
+
+
+def test_the_workflows_call_commands_of_the_makefile() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(" ".join(re.findall(r"^([a-z][a-z ]*):", makefile, re.MULTILINE)).split())
+    called: set[str] = set()
+    for file in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            runs = " ".join(step.get("run", "") for step in job["steps"])
+            for name in re.findall(r"make (\$\{\{ .+? \}\}|\S+)", runs):
+                is_matrix = name == "${{ matrix.jax }}"
+                called |= set(job["strategy"]["matrix"]["jax"]) if is_matrix else {name}
+    assert called == {"test", "oldest", "newest", "lint", "docs", "dist", "installed"}
+    assert called <= targets
