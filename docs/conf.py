@@ -52,7 +52,10 @@ nitpick_ignore_regex = [
 ]
 # What modules call their types, and what is inside of a Record: words tell of them.
 nitpick_ignore_regex += [
-    ("py:class", r"[A-Z]\w*|jaxlog\._format\.schema\.Schema|jaxlog\._program\.summary\.Told")
+    (
+        "py:class",
+        r"[A-Z]\w*|jaxlog\._format\.schema\.Schema|jaxlog\._program\.summary\.MetricStatistics",
+    )
 ]
 
 PUBLIC: dict[str, tuple[str, Any]] = {}

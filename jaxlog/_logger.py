@@ -319,7 +319,7 @@ class Logger(SingleEnvironmentLog):
                 "write: records leave the program by themselves; set `delivery: return` in the "
                 "settings to write them, or leave the call out"
             )
-        sites = []
+        calls = []
         for record in jax.tree.leaves(records, is_leaf=lambda leaf: isinstance(leaf, Record)):
             if not isinstance(record, Record):
                 raise TypeError(
@@ -336,17 +336,17 @@ class Logger(SingleEnvironmentLog):
                     "write on what comes out"
                 )
             self._learn(record.schema)
-            sites.append(
+            calls.append(
                 deliveries(self._handle, record.schema, *(np.asarray(array) for array in arrays))
             )
         run = self._run
         if run is None:
-            if sites:
+            if calls:
                 raise RuntimeError("write: no run is open; call it inside `with logger.open(...)`")
             return
         self._wrote = True
         if run.writes:
-            for delivery in merged(sites):
+            for delivery in merged(calls):
                 run._receive(delivery)
 
     @property
@@ -422,10 +422,10 @@ class Logger(SingleEnvironmentLog):
             live = self.settings.delivery == "live"  # else `write` says what is logged
             if live and (watch := self._watch) is not None:
                 watch.traced(traced)
-        known = self._decoders.get(schema.site)
+        known = self._decoders.get(schema.call_number)
         if known is None:
             settings = self.settings
-            self._decoders[schema.site] = Decoder(
+            self._decoders[schema.call_number] = Decoder(
                 schema, settings.env_steps_per_update, settings.over_lanes, rebuild
             )
         elif known.schema != schema:
@@ -501,10 +501,10 @@ def _lane_labels(lanes: Any) -> tuple[Mapping[str, Scalar | str], ...]:
     return tuple(found)
 
 
-def _decoder_of(decoders: Mapping[int, Decoder], site: int) -> Decoder:
-    if site not in decoders:
+def _decoder_of(decoders: Mapping[int, Decoder], call_number: int) -> Decoder:
+    if call_number not in decoders:
         raise LookupError(
             "a program sent a record that this Logger was not traced with; trace the program anew, "
             "as jax.jit of a new function"
         )
-    return decoders[site]
+    return decoders[call_number]

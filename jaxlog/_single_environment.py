@@ -14,7 +14,7 @@ from jaxlog._format.events import Event
 from jaxlog._host.facts import text
 from jaxlog._host.given import checked_step
 from jaxlog._host.run import Run
-from jaxlog._host.single import Told
+from jaxlog._host.single import NamedValues
 from jaxlog._limits import check_depth, check_integer, check_name
 from jaxlog._program.checks import leaf_name
 
@@ -48,7 +48,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").steps[0].labels
         {'task_id': 'maze-7'}
         """
-        self._tell("task", task, lambda run, told: run._single.task(told))
+        self._tell("task", task, lambda run, values: run._single.task(values))
 
     def log_step(self, step: Mapping[str, Any]) -> None:
         """Logs one step of the environment.
@@ -70,7 +70,7 @@ class SingleEnvironmentLog:
         >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
         [(0, 0.0), (1, 1.0)]
         """
-        self._tell("step", step, lambda run, told: run._single.step(told))
+        self._tell("step", step, lambda run, values: run._single.step(values))
 
     def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
         """Logs the end of an episode.
@@ -92,7 +92,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").episodes[0].step
         19
         """
-        self._tell("summary", summary, lambda run, told: run._single.episode(told))
+        self._tell("summary", summary, lambda run, values: run._single.episode(values))
 
     def log_evaluation_summary(
         self, summary: Mapping[str, Any], *, step: int | None = None
@@ -116,25 +116,25 @@ class SingleEnvironmentLog:
         {'success_rate': 0.9}
         """
 
-        def evaluation(run: Run, told: Told) -> Event:
+        def evaluation(run: Run, values: NamedValues) -> Event:
             at = run._last_step() if step is None else checked_step(step)
-            return run._single.evaluation(told, at)
+            return run._single.evaluation(values, at)
 
         self._tell("summary", summary, evaluation)
 
-    def _tell(self, argument: str, given: Any, event: Callable[[Run, Told], Event]) -> None:
+    def _tell(self, argument: str, given: Any, event: Callable[[Run, NamedValues], Event]) -> None:
         """Hands the run that is open the event of what was given."""
         if (run := self._writing_run()) is not None:
-            told = _told(argument, given)
-            run._take(event(run, told), told.num_bytes)
+            values = _named_values(argument, given)
+            run._take(event(run, values), values.num_bytes)
 
     def _writing_run(self) -> Run | None:
         """The run that writes what is told; None where there is none."""
         raise NotImplementedError
 
 
-def _told(argument: str, given: Any) -> Told:
-    """What a user gave, taken apart."""
+def _named_values(argument: str, given: Any) -> NamedValues:
+    """The values of a dict that a user logged."""
     if not isinstance(given, Mapping):
         raise TypeError(
             f"{argument}: got {type(given).__name__}, expected a dict by name, like "
@@ -163,7 +163,7 @@ def _told(argument: str, given: Any) -> Told:
                 raise ValueError(f"{argument}: two values are called {key!r}; rename one")
             (details if isinstance(found, np.ndarray) else values)[key] = found
         tree |= {name: plain[0]} if rebuild is None else rebuild(plain)
-    return Told(values, details, tree)
+    return NamedValues(values, details, tree)
 
 
 _LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)

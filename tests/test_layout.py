@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import graphlib
 import subprocess
 import sys
@@ -143,6 +144,18 @@ def test_no_private_name_is_imported_from_another_module() -> None:
                 names = {alias.name for alias in node.names if alias.name.startswith("_")}
                 private = {n for n in names if f"{node.module}.{n}" not in modules}
                 assert not private, (file, private)
+
+
+def test_no_two_types_share_a_name() -> None:
+    found = collections.Counter(
+        node.name
+        for file in modules_of_jaxlog().values()
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, times in found.items() if times > 1] == []
+    ordinary = {"Curve", "Found", "Picture", "Place", "Places", "Site", "Told"}
+    assert not ordinary & found.keys(), "ordinary words: name a type for what it is"
 
 
 def test_only_the_command_knows_the_command() -> None:

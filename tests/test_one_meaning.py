@@ -24,7 +24,7 @@ from jaxlog._cli.main import main
 from jaxlog._format.across_lanes import values_across_lanes
 from jaxlog._format.events import RunInfo
 from jaxlog.sinks.arrangement import arranged
-from jaxlog.sinks.console.picture import Picture
+from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import number
 from tests.report.pages import Parsed, array
 
@@ -103,7 +103,7 @@ def of_table(text: str) -> dict[str, float]:
 
 
 def console(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
-    picture = Picture(RunInfo("run", total_updates=STEPS), 0.0)
+    picture = RunDisplay(RunInfo("run", total_updates=STEPS), 0.0)
     picture.add(event)
     out = io.StringIO()
     Console(file=out, width=120).print(picture.draw(120, None, 1.0, ended=True))
@@ -124,10 +124,10 @@ def report(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
     page = directory.parent / "report.html"
     assert main(["report", str(directory), "--output", str(page), "--force"]) == 0
     capsys.readouterr()
-    (site,) = Parsed(page.read_text("utf-8")).data()
+    (call,) = Parsed(page.read_text("utf-8")).data()
     return {
         chart["key"]: float(array(next(iter(chart["groups"].values()))["y"])[-1])
-        for chart in site["charts"]
+        for chart in call["charts"]
     }
 
 

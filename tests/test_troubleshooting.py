@@ -40,7 +40,7 @@ TOLD_BY = {
     "_format/run_file.py": {"newer_format"},
     "_cli/runs.py": {"said"},
     "_analysis/comparing.py": {"_notes"},
-    "_reading/places.py": {"words"},
+    "_reading/call_lines.py": {"words"},
     "_host/facts.py": {"loss"},
     "_render/image.py": {"_takes"},
     "_settings/advice.py": {"advice", "_of_samples", "_of_names"},

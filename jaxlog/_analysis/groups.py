@@ -14,9 +14,9 @@ import polars as pl
 from jaxlog._format.keys import Keys
 from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._reading.all_nonfinite import count_column
+from jaxlog._reading.call_lines import CallLines
 from jaxlog._reading.columns import RUN
 from jaxlog._reading.layouts import LANES
-from jaxlog._reading.places import Places
 from jaxlog._reading.run_frames import RunFrames, chosen_call
 from jaxlog._reading.together import together
 
@@ -146,7 +146,7 @@ def values_of(
 
 
 def _statistic(
-    metric: str, runs: Mapping[str, RunFrames], places: Mapping[str, Places], call: str
+    metric: str, runs: Mapping[str, RunFrames], places: Mapping[str, CallLines], call: str
 ) -> str:
     """What a metric is, as the first run says that has it."""
     name = next(name for name, own in places.items() if metric in own.frame.columns)

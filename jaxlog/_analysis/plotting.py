@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from jaxlog._analysis.axes import LINE, colours, plain, tidy
-from jaxlog._analysis.curves import SPREADS, Curve, Spread, curve_of
+from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import By, Values, named, values_of
 from jaxlog._caller import warn_caller
 from jaxlog._format.across_lanes import EXTREMES
@@ -87,7 +87,7 @@ def plot(
     return _multiples(metrics, curves, found, caption, x, spread)
 
 
-def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], Curve]:
+def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], GroupCurve]:
     end = values.frame[x].max()
     return {
         key: curve_of(frame, x, spread, values.statistic, values.late, end)  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], Cur
 
 def _multiples(
     metrics: Sequence[str],
-    curves: Sequence[Mapping[tuple[Any, ...], Curve]],
+    curves: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
     found: Sequence[Values],
     caption: str,
     x: str,
@@ -133,7 +133,7 @@ def _multiples(
 
 def _draw(
     ax: Axes,
-    groups: Mapping[tuple[Any, ...], Curve],
+    groups: Mapping[tuple[Any, ...], GroupCurve],
     by: Sequence[str],
     x: str,
     spread: Spread,
@@ -197,7 +197,7 @@ def _cross(ax: Axes, x: float, y: float, colour: Any, *, small: bool = False) ->
     ax.plot(x, y, "x", color=colour, ms=size, mew=width, gid="dead", zorder=3)
 
 
-def _label(words: str, curve: Curve) -> str:
+def _label(words: str, curve: GroupCurve) -> str:
     """A group's entry in the legend, with how many lanes live, unless all do."""
     words = plain(words)
     # What begins with `_` matplotlib keeps out of legends.
@@ -206,7 +206,7 @@ def _label(words: str, curve: Curve) -> str:
     return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
 
 
-def _lives(curve: Curve) -> str:
+def _lives(curve: GroupCurve) -> str:
     lanes = len(curve.lanes)
     words = [] if curve.alive == lanes else [f"{curve.alive} of {lanes} alive"]
     if curve.unfinished:
@@ -216,21 +216,21 @@ def _lives(curve: Curve) -> str:
 
 
 def _say_not_finite(
-    ax: Axes, groups: Mapping[tuple[Any, ...], Curve], pad: float | None = None
+    ax: Axes, groups: Mapping[tuple[Any, ...], GroupCurve], pad: float | None = None
 ) -> None:
     words = _not_finite(groups.values())
     if words:
         ax.set_title(words, loc="right", pad=pad, fontsize="x-small", alpha=0.75)
 
 
-def _width(groups: Mapping[tuple[Any, ...], Curve], by: Sequence[str]) -> float:
+def _width(groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str]) -> float:
     """Of a figure whose legend stands beside it, in inches."""
     labels = [_label(named(by, key), curve) for key, curve in groups.items()] if by else []
     longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
     return max(7.0, 5.0 + 0.075 * longest)
 
 
-def _not_finite(curves: Iterable[Curve]) -> str:
+def _not_finite(curves: Iterable[GroupCurve]) -> str:
     """What was not finite, for a corner of the axes; empty where all was."""
     curves = list(curves)
     values = sum(curve.nonfinite for curve in curves)
@@ -241,7 +241,7 @@ def _not_finite(curves: Iterable[Curve]) -> str:
 
 
 def _caption(
-    plots: Sequence[Mapping[tuple[Any, ...], Curve]], found: Sequence[Values], spread: Spread
+    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], found: Sequence[Values], spread: Spread
 ) -> str:
     drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
     counts = [len(curve.lanes) for curve in drawn]
@@ -269,7 +269,7 @@ def _spread_words(found: Sequence[Values], spread: Spread) -> str:
 
 
 def _of_the_dead(
-    plots: Sequence[Mapping[tuple[Any, ...], Curve]], drawn: Sequence[Curve]
+    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], drawn: Sequence[GroupCurve]
 ) -> Iterator[str]:
     """What died, and how it is drawn."""
     lanes = max(sum(len(curve.lanes) for curve in groups.values()) for groups in plots)

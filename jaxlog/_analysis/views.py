@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-    from jaxlog._analysis.curves import Spread
     from jaxlog._analysis.gallery import Gallery
+    from jaxlog._analysis.group_curves import Spread
     from jaxlog._analysis.groups import By
     from jaxlog._reading.run_frames import RunFrames
 

@@ -21,7 +21,7 @@ from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.record import Inputs, Plan, Record, record
 from jaxlog._program.statistics import accumulator
-from jaxlog._program.summary import Told
+from jaxlog._program.summary import MetricStatistics
 from jaxlog._program.window import Window
 from jaxlog._settings import LoggingConfig
 from jaxlog._settings.wording import suggestion
@@ -88,7 +88,7 @@ def send(
     if logger.settings.delivery == "return":
         return made, window
     due = devices.only_first(made.due)
-    emit(due, made.words, handle=logger._handle, site=made.schema.site)
+    emit(due, made.words, handle=logger._handle, call_number=made.schema.call_number)
     return None, window
 
 
@@ -157,7 +157,9 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
         last_step=None if logger.total_updates is None else logger.total_updates - 1,
         num_samples=samples,
         sample_seed=settings.sample_seed,
-        logged=tuple((key, _told(logger, name, key, inputs.metrics[key])) for key in logged),
+        logged=tuple(
+            (key, _statistics_of(logger, name, key, inputs.metrics[key])) for key in logged
+        ),
         sampled=tuple(kept),
         labels=tuple(inputs.labels),
         axis_names=axis_names,
@@ -198,7 +200,7 @@ def plan_of_rest(
     )
 
 
-def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
+def _statistics_of(logger: Logger, name: str, metric: str, value: ArrayLike) -> MetricStatistics:
     """What the settings tell of one metric."""
     dtype, settings = jnp.result_type(value), logger.settings
     statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
@@ -214,7 +216,7 @@ def _told(logger: Logger, name: str, metric: str, value: ArrayLike) -> Told:
                     f"{'its rate' if per_episode else 'its value'} alone is logged; leave it out"
                 )
         statistics, edges = (fixed,), ()
-    return Told(
+    return MetricStatistics(
         statistics,
         edges,
         per_episode=per_episode,

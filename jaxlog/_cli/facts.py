@@ -38,7 +38,7 @@ class Fact(NamedTuple):
 
 
 def facts(
-    run: runs.Found, health: Health, history: Sequence[Event], files: Sequence[Path]
+    run: runs.ObservedRun, health: Health, history: Sequence[Event], files: Sequence[Path]
 ) -> list[Fact]:
     """What is known of a run beside its values; what is not known is left out.
 
@@ -123,7 +123,7 @@ def _lanes(history: Sequence[Event]) -> str:
     return f"{len(lanes)}: {shown}" if shown else str(len(lanes))
 
 
-def _records(run: runs.Found) -> str:
+def _records(run: runs.ObservedRun) -> str:
     """How many came, and which sinks have all of them; the run says so at its end."""
     arrived = run.facts.get("arrived")
     if not isinstance(arrived, int):

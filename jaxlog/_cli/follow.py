@@ -13,7 +13,7 @@ from jaxlog._run_files import open_file
 from jaxlog.sinks.jsonl import line_files
 
 
-class Group(NamedTuple):
+class LineGroup(NamedTuple):
     """The lines of one event.
 
     Attributes:
@@ -73,7 +73,7 @@ class Follower:
             place = self._places[path]
             self._places[path] = place._replace(read=min(place.read, start))
 
-    def look(self, *, ended: bool = False) -> Iterator[Group]:
+    def look(self, *, ended: bool = False) -> Iterator[LineGroup]:
         """What is new, in the order it was logged.
 
         The lanes of a step have a line each, and a look may fall between them: the last event of a
@@ -93,7 +93,7 @@ class Follower:
             self._places[group.path] = self._places[group.path]._replace(read=group.end)
             yield group
 
-    def _new(self, path: Path, *, ended: bool) -> Iterator[Group]:
+    def _new(self, path: Path, *, ended: bool) -> Iterator[LineGroup]:
         place = self._places[path]
         try:
             now = path.stat()
@@ -107,7 +107,7 @@ class Follower:
         self._places[path] = _Place(start, read, state)
         if now.st_size == read:
             return
-        last: Group | None = None
+        last: LineGroup | None = None
         for _, found in groupby(
             lines.forwards(path, read), lambda found: lines.head(path, found[1])
         ):
@@ -115,7 +115,7 @@ class Follower:
                 yield last
             starts, own = zip(*found, strict=True)
             end = starts[-1] + len(own[-1]) + 1
-            last = Group(lines.timestamp(own[0]), path, own, end)
+            last = LineGroup(lines.timestamp(own[0]), path, own, end)
         if last is not None:
             settled = ended or state == place.state or lines.is_of_one_line(path)
             yield last._replace(may_grow=not settled)

@@ -41,7 +41,7 @@ def _last(path: Path, calls: Any) -> Iterator[Event]:
     return lines.events(path, (line for _, line in found), calls)
 
 
-def tally(run: runs.Found, files: Sequence[Path]) -> Tally | None:
+def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
     """What was not finite in a run's lines; None where run.json says it.
 
     That of a run which was killed is up to a second behind, and that of jaxlog 0.1 does not say.
@@ -58,7 +58,7 @@ def tally(run: runs.Found, files: Sequence[Path]) -> Tally | None:
     return found
 
 
-def last_place(run: runs.Found) -> tuple[int | None, float | None]:
+def last_place(run: runs.ObservedRun) -> tuple[int | None, float | None]:
     """The updates, or the steps of a single environment, that are done; and when the last was."""
     found: list[tuple[int, float]] = []
     try:

@@ -8,7 +8,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from jaxlog.sinks.console.picture import WIDEST
+from jaxlog.sinks.console.run_display import WIDEST
 
 
 class Output(Console):

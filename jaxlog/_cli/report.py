@@ -83,7 +83,7 @@ def _summary(one: RunData) -> Summary:
     for text in broken:
         tell(text)
     broken += not_read(one.path)  # which the reader has warned of
-    run = runs.Found(one.path, one.info, one.status)
+    run = runs.ObservedRun(one.path, one.info, one.status)
     files = run_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = last_place(run)

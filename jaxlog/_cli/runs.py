@@ -13,7 +13,7 @@ from jaxlog._reading.finding import below, check_run, is_run
 from jaxlog.sinks.console.values import plain
 
 
-class Found(NamedTuple):
+class ObservedRun(NamedTuple):
     """A run, as it is now.
 
     Attributes:
@@ -115,9 +115,9 @@ def time_of(facts: dict[str, Any], key: str) -> float | None:
     return seconds
 
 
-def observed(path: Path) -> Found:
+def observed(path: Path) -> ObservedRun:
     """The run in a directory."""
-    return Found(path, *observe(path))
+    return ObservedRun(path, *observe(path))
 
 
 def named(path: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from jaxlog._cli.output import Output
 from jaxlog._cli.stream import tell
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import not_read, run_files
-from jaxlog.sinks.console.picture import Picture
+from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock, plain
 
 LONGEST_ROW = 1000
@@ -51,7 +51,7 @@ def show(run: _Run = Path("runs")) -> int:
     return 0
 
 
-def _show(run: runs.Found, output: Output) -> None:
+def _show(run: runs.ObservedRun, output: Output) -> None:
     for why in not_read(run.path):
         tell(why)
     files = run_files(run.path)
@@ -68,17 +68,17 @@ def _show(run: runs.Found, output: Output) -> None:
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
-    picture = Picture(_info(run), began, logged_before(files, history), health)
+    display = RunDisplay(_info(run), began, logged_before(files, history), health)
     for event in history:
-        picture.add(event)
-    output.print(picture.draw(output.width, None, now, ended=run.status != "running"))
+        display.add(event)
+    output.print(display.draw(output.width, None, now, ended=run.status != "running"))
 
 
-def _info(run: runs.Found) -> RunInfo:
+def _info(run: runs.ObservedRun) -> RunInfo:
     return RunInfo(run.name, total_updates=run.total_updates, status=lambda: run.status)
 
 
-def _status(run: runs.Found) -> Text:
+def _status(run: runs.ObservedRun) -> Text:
     ago = "" if run.ended is None else f" {_ago(time.time() - run.ended)} ago"
     return Text(f"{run.said}{ago}", STYLES.get(run.status, "yellow"))
 
@@ -92,7 +92,7 @@ def _rows(told: Sequence[Fact]) -> Table:
     return table
 
 
-def table(found: Sequence[runs.Found]) -> Table:
+def table(found: Sequence[runs.ObservedRun]) -> Table:
     """A row for each run."""
     rows = Table(box=None, pad_edge=False, header_style="dim")
     rows.add_column("run", overflow="fold")

@@ -12,7 +12,7 @@ import tyro
 
 from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.follow import Follower, Group
+from jaxlog._cli.follow import Follower, LineGroup
 from jaxlog._cli.history import last_place, tally
 from jaxlog._cli.lines import events, read
 from jaxlog._cli.stream import flush, out, tell
@@ -68,16 +68,16 @@ def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) ->
     return 0
 
 
-def _raw(group: Group) -> Iterator[str]:
+def _raw(group: LineGroup) -> Iterator[str]:
     return (escaped(text.decode()) for text in group.lines if read(text) is not None)
 
 
-def _told(group: Group, run: runs.Found) -> Iterator[str]:
+def _told(group: LineGroup, run: runs.ObservedRun) -> Iterator[str]:
     found = events(group.path, group.lines, run.facts.get("calls"))
     return (line(event, run.total_updates) for event in found)
 
 
-def _end(run: runs.Found) -> str:
+def _end(run: runs.ObservedRun) -> str:
     """How a run has ended, in one sentence."""
     parts = [f"{plain(str(run.path))}: {run.said}"]
     if run.started is not None and run.ended is not None:

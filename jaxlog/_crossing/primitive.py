@@ -24,7 +24,7 @@ emit_p = Primitive("jaxlog_emit")
 emit_p.multiple_results = True
 
 
-def emit(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> None:
+def emit(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> None:
     """Sends one record to the host, where `due` is not zero.
 
     Under `vmap` the lanes of a record cross together, in one call. Differentiation passes through
@@ -34,9 +34,9 @@ def emit(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> None:
       due: `uint32[]`, bits that say what of the record is filled in; zero sends nothing.
       words: `uint32[num_words]`, the packed record.
       handle: the logger's number.
-      site: the schema's number.
+      call_number: the schema's number.
     """
-    emit_p.bind(due, words, handle=handle, site=site)
+    emit_p.bind(due, words, handle=handle, call_number=call_number)
 
 
 @emit_p.def_effectful_abstract_eval
@@ -83,7 +83,9 @@ def _transpose(_: Any, *operands: Any, **__: Any) -> Any:
     )
 
 
-def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: bool) -> list[Any]:
+def _gate(
+    due: jax.Array, words: jax.Array, *, handle: int, call_number: int, divided: bool
+) -> list[Any]:
     """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
@@ -91,7 +93,7 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: 
     own_gates = due.size > 1
 
     def cross(due: jax.Array, words: jax.Array) -> None:
-        head = header(handle, site, lanes, own_gates=own_gates)
+        head = header(handle, call_number, lanes, own_gates=own_gates)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
         parts = (head, due, words)
@@ -111,13 +113,13 @@ def _gate(due: jax.Array, words: jax.Array, *, handle: int, site: int, divided: 
     return []
 
 
-def _run(due: jax.Array, words: jax.Array, *, handle: int, site: int) -> list[Any]:
-    """Outside of jit: one function, compiled once for each site. Inside of `disable_jit`, too."""
+def _run(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> list[Any]:
+    """Outside of jit: one function, compiled once for each call. Inside of `disable_jit`, too."""
     with jax.disable_jit(False):
-        return _run_compiled(due, words, handle=handle, site=site)
+        return _run_compiled(due, words, handle=handle, call_number=call_number)
 
 
-_run_compiled = jax.jit(emit_p.bind, static_argnames=("handle", "site"))
+_run_compiled = jax.jit(emit_p.bind, static_argnames=("handle", "call_number"))
 
 
 def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any:

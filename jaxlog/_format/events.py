@@ -103,10 +103,10 @@ class Lane:
 
 @dataclass(frozen=True)
 class MetricsEvent:
-    """The aggregates and scalars of one call site at one step, of all lanes that logged.
+    """The aggregates and scalars of one call at one step, of all lanes that logged.
 
     Attributes:
-      name: the call site's name, `batch` or `eval`, say.
+      name: the call's name, `batch` or `eval`, say.
       step: the update's index.
       env_step: environment steps taken when this update was done; None where not configured.
       timestamp: when it reached the host, in seconds since 1970 (UTC).
@@ -137,7 +137,7 @@ class EpisodeEvent:
     """One episode: picked among many, or that of a single environment.
 
     Attributes:
-      name: the call site's name; `episode` where it is that of a single environment.
+      name: the call's name; `episode` where it is that of a single environment.
       step: the update's index.
       env_step: as in `MetricsEvent`.
       timestamp: as in `MetricsEvent`.

@@ -1,4 +1,4 @@
-"""What one call site sends: the layout of its words, known to both sides.
+"""What one call sends: the layout of its words, known to both sides.
 
 The graph side packs by it, the host side unpacks by it with NumPy alone.
 """
@@ -79,10 +79,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The fields of one call site's records, in the order they are packed.
+    """The fields of one call's records, in the order they are packed.
 
     Attributes:
-      name: the call site's name, `batch` or `eval`, say.
+      name: the call's name, `batch` or `eval`, say.
       fields: what every record holds. The sections are `step`, `labels`, `count`, `updates`,
         `aggregates`, `scalars` and `samples`.
       batch_shape: the shape of the batch that sampled indices point into.
@@ -109,7 +109,7 @@ class Schema:
         return sum(field.num_words for field in self.fields)
 
     @functools.cached_property
-    def site(self) -> int:
+    def call_number(self) -> int:
         """A number for this schema, the same in every process that traces the same call."""
         parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
         static = [self.name, str(self.batch_shape), str(self.edges)]
@@ -174,7 +174,7 @@ class Delivery:
     """The lanes of one record, as they crossed: one buffer, parsed when it is read.
 
     Attributes:
-      buffer: `uint32`: the logger's handle, the schema's site, the number of lane axes (plus
+      buffer: `uint32`: the logger's handle, the call's number, the number of lane axes (plus
         `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
       found: what the host found its lanes to be, for all sinks; empty until the first asks.
     """
@@ -188,7 +188,7 @@ class Delivery:
         return int(self.buffer[0])
 
     @property
-    def site(self) -> int:
+    def call_number(self) -> int:
         """The number of the schema that tells how to read `words`."""
         return int(self.buffer[1])
 
@@ -229,8 +229,8 @@ class Delivery:
 
 
 def header(
-    handle: int, site: int, lanes: tuple[int, ...], *, own_gates: bool = False
+    handle: int, call_number: int, lanes: tuple[int, ...], *, own_gates: bool = False
 ) -> np.ndarray:
     """What stands before the due bits in a `Delivery`'s buffer."""
     num_axes = len(lanes) + OWN_GATES * own_gates
-    return np.array([handle, site, num_axes, *lanes], np.uint32)
+    return np.array([handle, call_number, num_axes, *lanes], np.uint32)

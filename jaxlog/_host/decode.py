@@ -14,11 +14,11 @@ from jaxlog._format.events import EpisodeEvent, Event, Histogram, Lane, MetricsE
 from jaxlog._format.names import look_up
 from jaxlog._format.numbers import LARGE
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
-from jaxlog._host.lane_identity import Found, LaneTable, numbered
+from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
 
 
 class Decoder:
-    """Reads the records of one call site.
+    """Reads the records of one call.
 
     Args:
       schema: the layout of its records.
@@ -48,7 +48,7 @@ class Decoder:
         lane_labels: Sequence[Mapping[str, Any]] = (),
         table: LaneTable | None = None,
     ) -> list[list[Event]]:
-        """The events of each of some deliveries of this call site.
+        """The events of each of some deliveries of this call.
 
         Args:
           arrivals: each with the time it came, all with the same lanes.
@@ -66,7 +66,7 @@ class Decoder:
         labels = _rows(self._labels, columns, len(words))
         if lane_labels:
             labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
-        identities: Sequence[Sequence[Found | None]] = ()
+        identities: Sequence[Sequence[LaneIdentity | None]] = ()
         if self._labels and table is not None:
             identities = self._identities(arrivals, table, at, due, words, labels)
             num_known = table.num_lanes(lanes)
@@ -128,7 +128,7 @@ class Decoder:
         due: np.ndarray,
         words: np.ndarray,
         labels: Sequence[Mapping[str, Any]],
-    ) -> list[tuple[Found | None, ...]]:
+    ) -> list[tuple[LaneIdentity | None, ...]]:
         """What identifies the lanes of each delivery."""
         deliveries = [delivery for _, delivery in arrivals]
         of_labels = np.concatenate(
@@ -146,7 +146,7 @@ class Decoder:
         first = np.where(is_due, at, np.iinfo(np.int64).max).min(axis=1).tolist()
         return table.of_records(
             self.schema.name,
-            self.schema.site,
+            self.schema.call_number,
             deliveries[0].lanes,
             [delivery.found for delivery in deliveries],
             at,
@@ -258,7 +258,7 @@ def _is_exact(values: np.ndarray) -> bool:
 
 
 def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:
-    """Deliveries of one call site in the order of their steps, each with what it counts.
+    """Deliveries of one call in the order of their steps, each with what it counts.
 
     XLA runs emissions that do not wait for each other in any order. A step that comes again is
     another pass through a loop, and stays behind the pass before it.

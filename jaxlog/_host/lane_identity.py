@@ -40,7 +40,7 @@ Axes = tuple[int, ...]
 """The sizes of the lane axes of a call, the outermost first; empty without `vmap`."""
 
 
-class Found(NamedTuple):
+class LaneIdentity(NamedTuple):
     """What identifies the lane of one record.
 
     Attributes:
@@ -62,7 +62,7 @@ class _Known:
 
     Attributes:
       number: its own.
-      series: as in `Found`.
+      series: as in `LaneIdentity`.
       axes: those of the call that logged it first.
       place: its index over all these axes.
       first: its labels, as they were first.
@@ -116,14 +116,14 @@ class _Known:
 
 
 class _Block:
-    """What the lanes of one call site had last: `found` for each, and the words of their labels."""
+    """What the lanes of one call had last: `found` for each, and the words of their labels."""
 
     def __init__(self, num_lanes: int, num_words: int) -> None:
         self.words = np.zeros((num_lanes, num_words), np.uint32)
         self.seen = np.zeros(num_lanes, bool)
-        self.found: tuple[Found | None, ...] = (None,) * num_lanes
+        self.found: tuple[LaneIdentity | None, ...] = (None,) * num_lanes
         self.known: list[_Known | None] = [None] * num_lanes
-        self.cache: dict[tuple[int, bytes], tuple[_Known, Found]] = {}
+        self.cache: dict[tuple[int, bytes], tuple[_Known, LaneIdentity]] = {}
 
 
 class LaneTable:
@@ -203,7 +203,7 @@ class LaneTable:
     def of_records(
         self,
         call: str,
-        site: int,
+        call_number: int,
         axes: Axes,
         found: Sequence[list[Any]],
         steps: np.ndarray,
@@ -211,12 +211,12 @@ class LaneTable:
         words: np.ndarray,
         labels: Sequence[Labels],
         order: Sequence[int],
-    ) -> list[tuple[Found | None, ...]]:
-        """The lanes of some deliveries of one call site; None for those that log nothing.
+    ) -> list[tuple[LaneIdentity | None, ...]]:
+        """The lanes of some deliveries of one call; None for those that log nothing.
 
         Args:
           call: its name.
-          site: its number.
+          call_number: its number.
           axes: those of its lanes.
           found: of each delivery, where what was found is kept for the other sinks.
           steps: `int64[deliveries, lanes]`.
@@ -227,9 +227,9 @@ class LaneTable:
         """
         with self._lock:
             num_lanes, num_words = words.shape[1:]
-            block = self._blocks.get((site, axes))
+            block = self._blocks.get((call_number, axes))
             if block is None:
-                block = self._blocks[site, axes] = _Block(num_lanes, num_words)
+                block = self._blocks[call_number, axes] = _Block(num_lanes, num_words)
             todo = [number for number in order if not found[number]]
             own = words[todo]
             changed = due[todo] & ~(block.seen & (own == block.words).all(axis=2))
@@ -385,7 +385,7 @@ class LaneTable:
         return known
 
 
-def numbered(lane: Lane, found: Found) -> Lane:
+def numbered(lane: Lane, found: LaneIdentity) -> Lane:
     """A lane of an event with what identifies it."""
     return Lane(
         found.number,
@@ -398,8 +398,8 @@ def numbered(lane: Lane, found: Found) -> Lane:
     )
 
 
-def _found(known: _Known, labels: Labels) -> Found:
-    return Found(known.number, known.series, known.alone, known.first_of(labels))
+def _found(known: _Known, labels: Labels) -> LaneIdentity:
+    return LaneIdentity(known.number, known.series, known.alone, known.first_of(labels))
 
 
 def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:

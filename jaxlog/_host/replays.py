@@ -11,7 +11,7 @@ from jaxlog._format.schema import Delivery
 
 @dataclass
 class _Last:
-    """What a call site's last delivery left behind.
+    """What a call's last delivery left behind.
 
     Attributes:
       lanes: the sizes of its lane axes.
@@ -47,13 +47,18 @@ class Replays:
 
     def take_out(self, delivery: Delivery) -> bool:
         """Clears the due bits of the lanes that are replays; whether any lane is left."""
-        due, words, site, lanes = delivery.due, delivery.words, delivery.site, delivery.lanes
+        due, words, call_number, lanes = (
+            delivery.due,
+            delivery.words,
+            delivery.call_number,
+            delivery.lanes,
+        )
         if not lanes:
             return True  # there are no others that could go on
         steps = words[:, 0]  # the first word is of the step, in lanes that do not log, too
-        last = self._last.get(site)
+        last = self._last.get(call_number)
         if last is None or last.lanes != lanes:
-            self._last[site] = _Last(lanes, due.copy(), words, steps)
+            self._last[call_number] = _Last(lanes, due.copy(), words, steps)
             return True
         advanced, last.steps = steps > last.steps, steps
         # Where the step differs, nothing else has to be compared.

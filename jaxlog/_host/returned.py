@@ -16,11 +16,11 @@ Step = tuple[int, Delivery]
 def deliveries(
     handle: int, schema: Schema, due: np.ndarray, words: np.ndarray, lane: np.ndarray
 ) -> Iterator[Step]:
-    """The deliveries of one call site, in the order in which the program made them.
+    """The deliveries of one call, in the order in which the program made them.
 
     Args:
       handle: the logger's.
-      schema: of the call site.
+      schema: of the call.
       due: `uint32[...]`; the axes are those of loops and of lanes, in any order.
       words: `uint32[..., num_words]`.
       lane: `uint32[..., k]`, as `crossing.primitive.lane` tells.
@@ -78,7 +78,7 @@ def _of_lanes(
     words_by_turn = np.zeros((counts.max(), num_lanes, schema.num_words), np.uint32)
     due_by_turn.reshape(-1)[place] = due
     words_by_turn.reshape(-1, schema.num_words)[place] = words
-    head = header(handle, schema.site, lanes)
+    head = header(handle, schema.call_number, lanes)
     for number in np.flatnonzero(due_by_turn.any(axis=1)).tolist():
         rows, bits = words_by_turn[number], due_by_turn[number]
         step = schema.read(rows[np.flatnonzero(bits)[:1]], "step").item()
@@ -96,7 +96,7 @@ def _without_copies(
     return due, words, lane
 
 
-def merged(sites: Iterable[Iterable[Step]]) -> Iterator[Delivery]:
-    """The deliveries of several call sites, by their steps, as one program makes them."""
-    for _, delivery in heapq.merge(*sites, key=lambda step: step[0]):
+def merged(calls: Iterable[Iterable[Step]]) -> Iterator[Delivery]:
+    """The deliveries of several calls, by their steps, as one program makes them."""
+    for _, delivery in heapq.merge(*calls, key=lambda step: step[0]):
         yield delivery

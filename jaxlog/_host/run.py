@@ -49,7 +49,7 @@ class Run:
     Args:
       info: what sinks are told.
       sinks: not opened yet.
-      decoder: the decoder for a site's number; raises LookupError for a site that the logger was
+      decoder: the decoder for a call's number; raises LookupError for a call that the logger was
         not traced with.
       barrier: waits until the callbacks of all that this thread has dispatched have run.
       detach: called when it takes no records any more.
@@ -510,7 +510,7 @@ class Run:
         return error
 
     def _decode(self, arrivals: Sequence[tuple[float, Delivery]]) -> list[list[Event]]:
-        decoder, labels = self._decoder(arrivals[0][1].site), self.info.lanes
+        decoder, labels = self._decoder(arrivals[0][1].call_number), self.info.lanes
         lanes = arrivals[0][1].lanes
         if labels and math.prod(lanes) != len(labels):
             if lanes and not self._said_lanes:  # a call outside of the vmap has no lanes

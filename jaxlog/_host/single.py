@@ -21,8 +21,8 @@ from jaxlog._format.lines import EPISODE
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a user gave, taken apart.
+class NamedValues:
+    """Values by name that a user logged: numbers and texts apart from arrays.
 
     Attributes:
       values: numbers and texts by name.
@@ -83,14 +83,14 @@ class SingleEnvironment:
         """The index of the last step; -1 before the first."""
         return self._steps - 1
 
-    def task(self, told: Told) -> TaskEvent:
+    def task(self, told: NamedValues) -> TaskEvent:
         """The beginning of a task; what follows is of it."""
         with self._lock:
             name = told.values.get("task_id")
             self._labels = {} if name is None else {"task_id": name}
             return TaskEvent(self._steps, time.time(), told.values, told.details, told.tree)
 
-    def step(self, told: Told) -> StepEvent:
+    def step(self, told: NamedValues) -> StepEvent:
         """One more step."""
         with self._lock:
             self._steps += 1
@@ -105,7 +105,7 @@ class SingleEnvironment:
                 told.tree,
             )
 
-    def episode(self, told: Told) -> EpisodeEvent:
+    def episode(self, told: NamedValues) -> EpisodeEvent:
         """The end of an episode. Steps that nobody told of one by one are counted here."""
         with self._lock:
             if not self._since_episode:
@@ -125,7 +125,7 @@ class SingleEnvironment:
                 sampled=False,
             )
 
-    def evaluation(self, told: Told, step: int) -> EvaluationEvent:
+    def evaluation(self, told: NamedValues, step: int) -> EvaluationEvent:
         """The summary of an evaluation."""
         return EvaluationEvent(step, time.time(), told.values, told.details)
 

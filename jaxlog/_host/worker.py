@@ -104,7 +104,7 @@ class Worker:
     Args:
       sink: not opened yet.
       info: what it is opened with.
-      decode: the events of each of some arrivals of one site and one number of lanes.
+      decode: the events of each of some arrivals of one call and one number of lanes.
       note: called with each event before it is written, on the sink's thread.
 
     Attributes:
@@ -309,16 +309,16 @@ class Worker:
         return done
 
     def _events(self, batch: Sequence[Arrival]) -> list[tuple[int, list[Event]]]:
-        """The events of each arrival that can be read; those of one site in order of steps.
+        """The events of each arrival that can be read; those of one call in order of steps.
 
         Each with the number of records they are made from.
         """
         found: dict[int, tuple[int, list[Event]]] = {}
-        # By site and lanes: these are read together.
+        # By call and lanes: these are read together.
         alike: dict[Any, dict[int, tuple[float, Delivery]]] = {}
         for place, (timestamp, item) in enumerate(batch):
             if not isinstance(item, Ready):
-                alike.setdefault((item.site, item.lanes), {})[place] = timestamp, item
+                alike.setdefault((item.call_number, item.lanes), {})[place] = timestamp, item
         for places in alike.values():
             try:
                 events = self._decode(list(places.values()))

@@ -22,7 +22,7 @@ from jaxlog._format.names import look_up
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
 from jaxlog._program.sampling import sample_indices, sample_indices_where
-from jaxlog._program.summary import Told
+from jaxlog._program.summary import MetricStatistics
 from jaxlog._program.window import Window
 
 
@@ -49,7 +49,7 @@ class Plan:
     """What of a call is known before the program runs; equal plans trace to equal records.
 
     Attributes:
-      name: the call site's.
+      name: the call's.
       batch_shape: of this device's share; None where the call has scalars only.
       log_frequency: aggregates and scalars are due every so many steps.
       sample_frequency: episodes are due every so many steps.
@@ -71,7 +71,7 @@ class Plan:
     last_step: int | None
     num_samples: int
     sample_seed: int
-    logged: tuple[tuple[str, Told], ...]
+    logged: tuple[tuple[str, MetricStatistics], ...]
     sampled: tuple[str, ...]
     labels: tuple[str, ...]
     axis_names: tuple[str, ...]
@@ -79,7 +79,7 @@ class Plan:
     rest: bool = False
 
     @property
-    def told(self) -> dict[str, Told]:
+    def told(self) -> dict[str, MetricStatistics]:
         """What is told of each metric that is on the lines."""
         return dict(self.logged)
 

@@ -1,4 +1,4 @@
-"""What is told of a metric: the statistics that settings choose from, and what they read."""
+"""The statistics of a metric: those that settings choose from, and what they are computed from."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from jaxlog._program.statistics import Moments
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is told of one metric, known before the program runs.
+class MetricStatistics:
+    """The statistics computed for one metric, known before the program runs.
 
     Attributes:
       statistics: names, as `statistic` and `quantile` take them.

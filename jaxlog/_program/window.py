@@ -20,7 +20,7 @@ from jaxlog._program import devices
 from jaxlog._program.histogram import histogram
 from jaxlog._program.quantiles import QuantileSketch
 from jaxlog._program.statistics import Moments, count_of, stacked_moments
-from jaxlog._program.summary import Told, statistic
+from jaxlog._program.summary import MetricStatistics, statistic
 
 
 @jax.tree_util.register_dataclass
@@ -49,12 +49,12 @@ class Window:
     sketches: Mapping[str, QuantileSketch] = field(default_factory=dict)
     bins: Mapping[str, jax.Array] = field(default_factory=dict)
     name: str = field(default="batch", metadata={"static": True})
-    told: tuple[tuple[str, Told], ...] = field(default=(), metadata={"static": True})
+    told: tuple[tuple[str, MetricStatistics], ...] = field(default=(), metadata={"static": True})
 
     @staticmethod
     def of(
         name: str,
-        told: tuple[tuple[str, Told], ...],
+        told: tuple[tuple[str, MetricStatistics], ...],
         metrics: Mapping[str, jax.Array],
         where: jax.Array | None,
         size: int | None,
@@ -142,7 +142,7 @@ class Window:
         """
         counts: dict[tuple[tuple[str, ...], str], jax.Array] = {}
         found: dict[tuple[tuple[str, ...], str], jax.Array] = {}
-        kinds: dict[tuple[bool, str], dict[str, Told]] = {}
+        kinds: dict[tuple[bool, str], dict[str, MetricStatistics]] = {}
         for key, told in self.told:
             kinds.setdefault((told.per_episode, told.accumulator), {})[key] = told
         for (per_episode, dtype), metrics in kinds.items():

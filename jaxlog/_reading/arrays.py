@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from jaxlog._reading.places import Places
+from jaxlog._reading.call_lines import CallLines
 
 
-def arrays(places: Places) -> dict[str, np.ndarray]:
+def arrays(places: CallLines) -> dict[str, np.ndarray]:
     """Each number of a call's lines by lane and step, and the axes."""
     frame = places.frame
     lanes, lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from jaxlog._reading.call_lines import CallLines
     from jaxlog._reading.columns import Table
-    from jaxlog._reading.places import Places
 
 _LARGE = 2**24
 """Files of so many bytes are not read to show a run's health."""
@@ -45,7 +45,7 @@ class RunFrames:
         for why in not_read(path):
             warn_caller(why)
         self._tables: dict[str, tuple[Table, Table | None]] = {}
-        self._places: dict[str, Places] = {}
+        self._places: dict[str, CallLines] = {}
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
 
@@ -135,7 +135,7 @@ class RunFrames:
             warn_caller(f"{self.path}: {words}")
         return arrays(places)
 
-    def _placed(self, call: str | None = None) -> Places:
+    def _placed(self, call: str | None = None) -> CallLines:
         """The metrics of a call by lane and step, as `arrays`, plots and comparisons take them.
 
         Args:
@@ -147,9 +147,10 @@ class RunFrames:
         name = chosen_call(call, self.calls, str(self.path))
         if name not in self._places:
             table = self._metrics(name)[0] if self.calls else self._metrics(call)[0]
-            from jaxlog._reading.places import places_of  # once it is known that polars is there
+            # Imported once it is known that polars is there.
+            from jaxlog._reading.call_lines import lines_of_call
 
-            self._places[name] = places_of(table)
+            self._places[name] = lines_of_call(table)
         return self._places[name]
 
     @property

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 
 from jaxlog._format.health import Tally
+from jaxlog._reading.call_lines import CallLines
 from jaxlog._reading.layouts import LANES
-from jaxlog._reading.places import Places
 
 
-def tally_of(calls: Mapping[str, Places], described: Any = None) -> Tally:
+def tally_of(calls: Mapping[str, CallLines], described: Any = None) -> Tally:
     """What is not finite, and which lanes have diverged.
 
     Args:
@@ -22,7 +22,7 @@ def tally_of(calls: Mapping[str, Places], described: Any = None) -> Tally:
     return Tally({name: _of_call(places) for name, places in calls.items()}, described)
 
 
-def _of_call(places: Places) -> dict[str, Any]:
+def _of_call(places: CallLines) -> dict[str, Any]:
     """As `Tally.to_json` has a call."""
     frame = places.frame
     others = {*LANES.own, *places.labels}

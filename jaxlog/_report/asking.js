@@ -13,7 +13,7 @@ function nearest(x, value) {
 function tell(figure, pixel) {
   const { lines, cross, width } = drawn.get(figure) || {};
   if (!lines || !lines.length) return;
-  const site = sites[figure.dataset.site];
+  const call = calls[figure.dataset.call];
   const found = lines.map((line) => ({ line, i: nearest(line.px, pixel) }));
   const close = found.reduce((a, b) =>
     Math.abs(a.line.px[a.i] - pixel) <= Math.abs(b.line.px[b.i] - pixel) ? a : b);
@@ -25,7 +25,7 @@ function tell(figure, pixel) {
   const box = tooltip(figure);
   const exact = close.line.x[close.i];
   const head = document.createElement("b");
-  head.textContent = site.x === "time" ? clock(exact) : `${AXES[site.x]} ${whole(exact)}`;
+  head.textContent = call.x === "time" ? clock(exact) : `${AXES[call.x]} ${whole(exact)}`;
   const rows = told.slice(0, TOLD).map(({ line, i }) => {
     if (Number.isFinite(line.py[i])) {
       add(cross, "circle", { class: `dot c${line.entry.colour % COLOURS}`, cx: line.px[i], cy: line.py[i], r: 3 });
@@ -113,32 +113,32 @@ function choice(title, values, now, act) {
 }
 
 function controls(place) {
-  const site = sites[place.dataset.site];
+  const call = calls[place.dataset.call];
   const change = (changes) => {
-    Object.assign(site, changes);
-    site.version += 1;
+    Object.assign(call, changes);
+    call.version += 1;
     controls(place);
     refresh();
   };
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.value : null;
-  const known = (axis) => Object.values(site.runs).some((run) => run[axis]);
+  const known = (axis) => Object.values(call.runs).some((run) => run[axis]);
   const bar = document.createElement("div");
   bar.className = "bar";
   const x = Object.entries(AXES).filter(([axis]) => known(axis));
-  bar.append(choice("x", x, site.x, (value) => change({ x: value })));
-  bar.append(choice("y", [["linear", "linear"], ["log", "log"]], site.log ? "log" : "linear",
+  bar.append(choice("x", x, call.x, (value) => change({ x: value })));
+  bar.append(choice("y", [["linear", "linear"], ["log", "log"]], call.log ? "log" : "linear",
     (value) => change({ log: value === "log" })));
-  if (site.lanes.some((lane) => site.groups[lane.group].lanes > 1)) {
-    bar.append(choice("lines", [["groups", "groups"], ["lanes", "lanes"]], site.byLane ? "lanes" : "groups",
+  if (call.lanes.some((lane) => call.groups[lane.group].lanes > 1)) {
+    bar.append(choice("lines", [["groups", "groups"], ["lanes", "lanes"]], call.byLane ? "lanes" : "groups",
       (value) => change({ byLane: value === "lanes", selected: new Set() })));
   }
   const legend = document.createElement("ul");
   legend.className = "legend";
-  const entries = [...site.entries].filter(([, entry]) => entry.shown(site.byLane));
+  const entries = [...call.entries].filter(([, entry]) => entry.shown(call.byLane));
   for (const [id, entry] of entries) {
     const item = document.createElement("li");
-    const one = button("", site.selected.has(id), () => {
-      const selected = new Set(site.selected);
+    const one = button("", call.selected.has(id), () => {
+      const selected = new Set(call.selected);
       if (!selected.delete(id)) selected.add(id);
       change({ selected });
     });
@@ -152,7 +152,7 @@ function controls(place) {
     item.append(one);
     legend.append(item);
   }
-  if (site.selected.size) {
+  if (call.selected.size) {
     const item = document.createElement("li");
     const all = button("show all", false, () => change({ selected: new Set() }));
     all.className = "all";
@@ -171,26 +171,26 @@ const seen = new Set();
 
 function update(figure) {
   const { version } = drawn.get(figure) || {};
-  if (version !== sites[figure.dataset.site].version) draw(figure);
+  if (version !== calls[figure.dataset.call].version) draw(figure);
 }
 
 function refresh() {
   seen.forEach(update);
 }
 
-for (const site of sites) {
-  Object.assign(site, { x: "step", log: false, byLane: false, selected: new Set(), version: 0 });
-  site.entries = new Map();
-  site.groups.forEach(({ run, name, lanes, beside }, i) => {
+for (const call of calls) {
+  Object.assign(call, { x: "step", log: false, byLane: false, selected: new Set(), version: 0 });
+  call.entries = new Map();
+  call.groups.forEach(({ run, name, lanes, beside }, i) => {
     const shown = (byLane) => !byLane || lanes === 1;
-    site.entries.set("g" + i, { run, name, beside, lanes, colour: i, shown });
+    call.entries.set("g" + i, { run, name, beside, lanes, colour: i, shown });
   });
-  const several = site.groups.length > 1 && site.lanes.length > COLOURS;
-  site.lanes.forEach(({ group, name, beside }, i) => {
-    const { run, lanes } = site.groups[group];
+  const several = call.groups.length > 1 && call.lanes.length > COLOURS;
+  call.lanes.forEach(({ group, name, beside }, i) => {
+    const { run, lanes } = call.groups[group];
     // Lanes of many groups have their group's colour: no palette tells dozens apart.
     const colour = several ? group : i;
-    site.entries.set("l" + i, { run, name, beside, lanes: 1, colour, shown: (byLane) => byLane && lanes > 1 });
+    call.entries.set("l" + i, { run, name, beside, lanes: 1, colour, shown: (byLane) => byLane && lanes > 1 });
   });
 }
 
@@ -230,7 +230,7 @@ let waiting = 0;
 addEventListener("resize", () => {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
-    for (const site of sites) site.version += 1;
+    for (const call of calls) call.version += 1;
     refresh();
   }, 100);
 });

@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxlog._format.across_lanes import across_lanes
 from jaxlog._render.markup import number as coordinate
-from jaxlog._report.curves import Curve, limits, spread_evenly
+from jaxlog._report.call_charts import CallCharts, Chart, LaneGrid, LaneOf
+from jaxlog._report.chart_curves import ChartCurve, limits, spread_evenly
 from jaxlog._report.html import Html, brief, joined, tag
-from jaxlog._report.sites import Chart, LaneOf, Places, Site
 from jaxlog.sinks.console import values as console
 
 WIDTH, HEIGHT = 360, 190
@@ -29,14 +29,14 @@ _BANDS = 4
 """Of more groups, bands would hide each other."""
 
 
-def figure(site: int, number: int, chart: Chart, of: Site) -> Html:
+def figure(call: int, number: int, chart: Chart, of: CallCharts) -> Html:
     """The figure of one metric.
 
     Args:
-      site: the number of its call site.
+      call: the number of its call.
       number: the number of its chart there.
       chart: what it shows.
-      of: the call site.
+      of: the call.
     """
     last = [values for values in chart.last.values() if len(of.groups) == 1]  # else see the table
     odd = f" {chart.odd:,} not finite" if chart.odd else ""
@@ -52,7 +52,7 @@ def figure(site: int, number: int, chart: Chart, of: Site) -> Html:
         ),
         _drawing(chart, of),
         class_="chart",
-        data_site=str(site),
+        data_call=str(call),
         data_chart=str(number),
     )
 
@@ -83,7 +83,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def _drawing(chart: Chart, site: Site) -> Html:
+def _drawing(chart: Chart, call: CallCharts) -> Html:
     shown = [list(chart.groups)[i] for i in spread_evenly(len(chart.groups), _DRAWN)]
     curves = {group: chart.groups[group].thinned(_POINTS) for group in shown}
     around = limits(curves.values())
@@ -92,7 +92,7 @@ def _drawing(chart: Chart, site: Site) -> Html:
     if around is None:
         nothing = tag("text", "no finite value", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
         return tag("svg", title, nothing, **frame)
-    steps = {group: _steps(site.places[site.groups[group].run], curves[group]) for group in shown}
+    steps = {group: _steps(call.places[call.groups[group].run], curves[group]) for group in shown}
     first = min(float(own[0]) for own in steps.values())
     last = max(float(own[-1]) for own in steps.values())
     low, high = _widened(*around)
@@ -118,7 +118,7 @@ def _drawing(chart: Chart, site: Site) -> Html:
     return tag("svg", *parts, **frame)
 
 
-def _steps(places: Places | None, curve: Curve) -> np.ndarray:
+def _steps(places: LaneGrid | None, curve: ChartCurve) -> np.ndarray:
     assert places is not None
     return places.steps[curve.at].astype(np.float64)
 
@@ -188,22 +188,22 @@ def number(value: float) -> str:
     return console.number(value).replace("inf", "∞").replace("nan", "NaN")
 
 
-def legend(site: Site) -> Sequence[Html]:
-    """The groups of a call site, each with its colour."""
+def legend(call: CallCharts) -> Sequence[Html]:
+    """The groups of a call, each with its colour."""
     return [
         tag(
             "li",
             tag("span", class_=f"swatch c{i % COLOURS}"),
             tag("bdi", group.name),
-            "".join(f" · {words}" for words in beside(site, i)),
+            "".join(f" · {words}" for words in beside(call, i)),
         )
-        for i, group in enumerate(site.groups)
+        for i, group in enumerate(call.groups)
     ]
 
 
-def beside(site: Site, number: int) -> Sequence[str]:
+def beside(call: CallCharts, number: int) -> Sequence[str]:
     """What the legend says beside the name of a group: how many lanes, alive, and how far."""
-    group, alive = site.groups[number], site.alive(number)
+    group, alive = call.groups[number], call.alive(number)
     lanes = len(group.lanes)
     if lanes == 1:
         count = "" if alive else "diverged"
@@ -212,15 +212,15 @@ def beside(site: Site, number: int) -> Sequence[str]:
     return [words for words in (count, group.unfinished) if words]
 
 
-def beside_lane(site: Site, lane: LaneOf) -> Sequence[str]:
+def beside_lane(call: CallCharts, lane: LaneOf) -> Sequence[str]:
     """What the legend says beside the name of a lane: that it has diverged, and how far it came."""
-    diverged = "diverged" if site.is_dead(lane) else ""
-    return [words for words in (diverged, site.groups[lane.group].unfinished) if words]
+    diverged = "diverged" if call.is_dead(lane) else ""
+    return [words for words in (diverged, call.groups[lane.group].unfinished) if words]
 
 
-def without_script(site: Site) -> Html:
+def without_script(call: CallCharts) -> Html:
     """What a reader is told where no script runs."""
-    if len(site.groups) <= _DRAWN:
+    if len(call.groups) <= _DRAWN:
         return Html("")
     return tag("noscript", f"Without its script the page shows {_DRAWN} groups in each chart.")
 

@@ -10,9 +10,9 @@ import numpy as np
 from jaxlog._analysis.intervals import CONFIDENCE, bootstrap_interval
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._format.across_lanes import interquartile_mean
+from jaxlog._report.call_charts import CallCharts, Chart
 from jaxlog._report.charts import COLOURS, number, value
 from jaxlog._report.html import Html, brief, joined, tag
-from jaxlog._report.sites import Chart, Site
 
 MOST_ROWS = 400
 _WIDTH, _HEIGHT = 140, 14
@@ -39,10 +39,10 @@ class _Row:
     scores: np.ndarray
 
 
-def comparison(site: Site) -> Html:
+def comparison(call: CallCharts) -> Html:
     """A table with rows for each metric, one for each group."""
-    charts = [chart for chart in site.charts if not chart.beside]
-    rows = [_compared(site, chart) for chart in charts]
+    charts = [chart for chart in call.charts if not chart.beside]
+    rows = [_compared(call, chart) for chart in charts]
     found = _intervals(rows)
     bodies: list[Html] = []
     number = 0
@@ -55,7 +55,7 @@ def comparison(site: Site) -> Html:
             continue
         number += len(rows[place])
         of_chart = {group: found[place, group] for group in rows[place]}
-        bodies.append(tag("tbody", *_rows(site, chart, rows[place], of_chart, odd, early)))
+        bodies.append(tag("tbody", *_rows(call, chart, rows[place], of_chart, odd, early)))
     percent = f"{CONFIDENCE:.0%}"
     note = (
         "Of each lane's last value: mean ± standard deviation over the lanes that are alive, the "
@@ -72,7 +72,7 @@ def comparison(site: Site) -> Html:
         note += " Groups of runs that ended before the others have no IQM: they are at other steps."
     if left_out:
         note += f" {left_out} metrics more are left out: the table would be too long."
-    several = len(site.groups) > 1
+    several = len(call.groups) > 1
     counts = ("lanes", *(["diverged"] if odd else []), *(["unfinished"] if early else []))
     numbers = (*counts, "last", "IQM", f"{percent} of IQM")
     heads = [
@@ -89,19 +89,19 @@ def comparison(site: Site) -> Html:
     )
 
 
-def _compared(site: Site, chart: Chart) -> Mapping[int, _Row]:
+def _compared(call: CallCharts, chart: Chart) -> Mapping[int, _Row]:
     """The row of each group that has values of a metric."""
     ends = {}
     for group in chart.last:
-        places = site.places[site.groups[group].run]
+        places = call.places[call.groups[group].run]
         assert places is not None
         ends[group] = int(places.steps[-1])
-    whole = [ends[group] for group in ends if not site.groups[group].unfinished]
+    whole = [ends[group] for group in ends if not call.groups[group].unfinished]
     # A run that failed after its training has all the steps that others have.
     early = {
         group
         for group, end in ends.items()
-        if site.groups[group].unfinished and whole and end < max(whole)
+        if call.groups[group].unfinished and whole and end < max(whole)
     }
     alive = [last[np.isfinite(last)] for group, last in chart.last.items() if group not in early]
     compared = np.concatenate([*alive, np.empty(0)])
@@ -140,7 +140,7 @@ def _intervals(rows: Sequence[Mapping[int, _Row]]) -> Mapping[tuple[int, int], I
 
 
 def _rows(
-    site: Site,
+    call: CallCharts,
     chart: Chart,
     rows: Mapping[int, _Row],
     intervals: Mapping[int, Interval],
@@ -155,18 +155,18 @@ def _rows(
         name = tag("bdi", brief(chart.key))
         first = tag("th", name, scope="rowgroup", rowspan=str(len(rows)))
         swatch = tag("span", class_=f"swatch c{group % COLOURS}")
-        early_words = site.groups[group].unfinished if row.unfinished else ""
+        early_words = call.groups[group].unfinished if row.unfinished else ""
         yield tag(
             "tr",
             first if not i else "",
-            tag("td", swatch, tag("bdi", site.groups[group].name)) if len(site.groups) > 1 else "",
+            tag("td", swatch, tag("bdi", call.groups[group].name)) if len(call.groups) > 1 else "",
             tag("td", str(len(row.last)), class_="number"),
             _count(row.diverged) if odd else "",
             _count(row.unfinished, early_words) if early else "",
             tag("td", value(row.last), class_="number"),
             tag("td", number(iqm) if np.isfinite(iqm) else "", class_="number"),
             tag("td", _between(lower, upper), class_="number"),
-            _mark(group, (iqm, lower, upper), low, high) if len(site.groups) > 1 else "",
+            _mark(group, (iqm, lower, upper), low, high) if len(call.groups) > 1 else "",
         )
 
 

@@ -1,4 +1,4 @@
-// Draws the curves, sharper than they stand in the page, as the state of their call site asks.
+// Draws the curves, sharper than they stand in the page, as the state of their call asks.
 
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = 8;
@@ -9,7 +9,7 @@ const MARGIN = { left: 52, right: 10, top: 8, bottom: 22 };
 const KINDS = { f4: Float32Array, f8: Float64Array, u2: Uint16Array, u4: Uint32Array };
 const AXES = { step: "step", env_step: "environment steps", time: "time" };
 
-const sites = JSON.parse(document.getElementById("data").textContent);
+const calls = JSON.parse(document.getElementById("data").textContent);
 const arrays = new Map();
 const drawn = new WeakMap(); // by figure: the state it was drawn with, and what hovering needs
 
@@ -22,14 +22,14 @@ function decoded(text) {
   return arrays.get(text);
 }
 
-// The curves of a chart as the state of its site asks for them.
-function curves(site, chart) {
+// The curves of a chart as the state of its call asks for them.
+function curves(call, chart) {
   const own = Object.entries(chart.groups).map(([i, data]) => ["g" + i, +i, data]);
-  const alone = own.filter(([, i]) => !site.byLane || site.groups[i].lanes === 1);
+  const alone = own.filter(([, i]) => !call.byLane || call.groups[i].lanes === 1);
   const lanes = Object.entries(chart.lanes).map(([i, data]) => ["l" + i, +i, data]);
-  return [...alone, ...(site.byLane ? lanes : [])].map(([id, , data]) => {
-    const entry = site.entries.get(id);
-    const axis = site.runs[entry.run][site.x];
+  return [...alone, ...(call.byLane ? lanes : [])].map(([id, , data]) => {
+    const entry = call.entries.get(id);
+    const axis = call.runs[entry.run][call.x];
     if (!axis) return null;
     const all = decoded(axis);
     const at = data.at && decoded(data.at);
@@ -96,17 +96,17 @@ function range(shown, log) {
 }
 
 function draw(figure) {
-  const site = sites[figure.dataset.site];
-  const chart = site.charts[figure.dataset.chart];
-  const every = curves(site, chart);
-  const chosen = every.filter((curve) => site.selected.has(curve.id));
+  const call = calls[figure.dataset.call];
+  const chart = call.charts[figure.dataset.chart];
+  const every = curves(call, chart);
+  const chosen = every.filter((curve) => call.selected.has(curve.id));
   const shown = chosen.length ? chosen : every;
   const width = Math.max(220, figure.clientWidth);
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   svg.setAttribute("role", "img");
-  add(svg, "title", {}, `${chart.key} by ${AXES[site.x]}`);
-  const around = range(shown, site.log);
+  add(svg, "title", {}, `${chart.key} by ${AXES[call.x]}`);
+  const around = range(shown, call.log);
   let [first, last] = [Infinity, -Infinity];
   for (const { x } of every) {
     x.forEach((value) => {
@@ -115,16 +115,16 @@ function draw(figure) {
     });
   }
   figure.querySelector("svg").replaceWith(svg);
-  drawn.set(figure, { version: site.version });
+  drawn.set(figure, { version: call.version });
   if (!around || first > last) {
-    const why = site.log && shown.length ? "no value above 0" : "no finite value";
+    const why = call.log && shown.length ? "no value above 0" : "no finite value";
     add(svg, "text", { x: width / 2, y: HEIGHT / 2, "text-anchor": "middle" }, why);
     return;
   }
   const right = width - MARGIN.right;
   const across = scale(first, last, MARGIN.left, right, false);
-  const up = scale(...around, HEIGHT - MARGIN.bottom, MARGIN.top, site.log);
-  axes(svg, site, [first, last], around, across, up, width);
+  const up = scale(...around, HEIGHT - MARGIN.bottom, MARGIN.top, call.log);
+  axes(svg, call, [first, last], around, across, up, width);
   const lines = [];
   const [left, top, high] = [MARGIN.left - 4, MARGIN.top - 6, HEIGHT - MARGIN.bottom - MARGIN.top + 10];
   // What is beyond the axes, of lines that are not chosen, is cut off.
@@ -132,10 +132,10 @@ function draw(figure) {
     viewBox: `${left} ${top} ${right - left + 6} ${high}` });
   for (const faint of chosen.length ? [true, false] : [false]) {
     for (const curve of faint ? every : shown) {
-      if (faint && site.selected.has(curve.id)) continue;
+      if (faint && call.selected.has(curve.id)) continue;
       const looks = `c${curve.entry.colour % COLOURS} d${Math.floor(curve.entry.colour / COLOURS) % 4}`;
       const x = Float64Array.from(curve.x, across);
-      const y = Float64Array.from(curve.y, (value) => (site.log && value <= 0 ? NaN : up(value)));
+      const y = Float64Array.from(curve.y, (value) => (call.log && value <= 0 ? NaN : up(value)));
       if (curve.band && !faint && shown.length <= BANDS) {
         const clip = (value) => up(Math.min(around[1], Math.max(around[0], value)));
         const d = bandPath(x, Float64Array.from(curve.band.low, clip), Float64Array.from(curve.band.high, clip));
@@ -155,17 +155,17 @@ function draw(figure) {
     }
   }
   const cross = add(svg, "g", { class: "cross" });
-  drawn.set(figure, { version: site.version, lines, cross, width });
+  drawn.set(figure, { version: call.version, lines, cross, width });
 }
 
-function axes(svg, site, [first, last], [low, high], across, up, width) {
-  const marks = site.log && high / low >= 10 ? powers(low, high) : ticks(low, high, 5);
-  for (const mark of marks.filter((value) => !site.log || value > 0)) {
+function axes(svg, call, [first, last], [low, high], across, up, width) {
+  const marks = call.log && high / low >= 10 ? powers(low, high) : ticks(low, high, 5);
+  for (const mark of marks.filter((value) => !call.log || value > 0)) {
     const y = up(mark);
     add(svg, "line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y, y2: y });
     add(svg, "text", { x: MARGIN.left - 6, y: y + 3.5, "text-anchor": "end" }, number(mark));
   }
-  const inTime = site.x === "time";
+  const inTime = call.x === "time";
   const steps = inTime ? timeTicks(first, last, width / 80) : ticks(first, last, width / 80);
   for (const mark of steps) {
     const x = across(mark);

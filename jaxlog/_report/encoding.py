@@ -1,4 +1,4 @@
-"""From call sites to what the page's script reads: JSON, with arrays as base64."""
+"""From calls to what the page's script reads: JSON, with arrays as base64."""
 
 from __future__ import annotations
 
@@ -8,60 +8,60 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._report.call_charts import CallCharts
+from jaxlog._report.chart_curves import ChartCurve
 from jaxlog._report.charts import beside, beside_lane
-from jaxlog._report.curves import Curve
 from jaxlog._report.html import brief
-from jaxlog._report.sites import Site
 
 
-def encoded(sites: Sequence[Site]) -> list[dict[str, Any]]:
-    """What the script needs of each call site."""
-    return [_site(site) for site in sites]
+def encoded(calls: Sequence[CallCharts]) -> list[dict[str, Any]]:
+    """What the script needs of each call."""
+    return [_call(call) for call in calls]
 
 
-def _site(site: Site) -> dict[str, Any]:
-    runs = {group.run for group in site.groups}
-    kept = {run: _kept(site, run) for run in runs}
+def _call(call: CallCharts) -> dict[str, Any]:
+    runs = {group.run for group in call.groups}
+    kept = {run: _kept(call, run) for run in runs}
     return {
-        "runs": {str(run): _axes(site, run, kept[run]) for run in sorted(runs)},
+        "runs": {str(run): _axes(call, run, kept[run]) for run in sorted(runs)},
         "groups": [
             {
                 "run": group.run,
                 "name": group.name,
                 "lanes": len(group.lanes),
-                "beside": beside(site, number),
+                "beside": beside(call, number),
             }
-            for number, group in enumerate(site.groups)
+            for number, group in enumerate(call.groups)
         ],
         "lanes": [
-            {"group": lane.group, "name": lane.name, "beside": beside_lane(site, lane)}
-            for lane in site.lanes
+            {"group": lane.group, "name": lane.name, "beside": beside_lane(call, lane)}
+            for lane in call.lanes
         ],
         "charts": [
             {
                 "key": brief(chart.key),
                 "groups": {
-                    str(number): _curve(curve, kept[site.groups[number].run])
+                    str(number): _curve(curve, kept[call.groups[number].run])
                     for number, curve in chart.groups.items()
                 },
                 "lanes": {
-                    str(number): _curve(curve, kept[site.groups[site.lanes[number].group].run])
+                    str(number): _curve(curve, kept[call.groups[call.lanes[number].group].run])
                     for number, curve in chart.lanes.items()
                 },
             }
-            for chart in site.charts
+            for chart in call.charts
         ],
     }
 
 
-def _kept(site: Site, run: int) -> np.ndarray:
+def _kept(call: CallCharts, run: int) -> np.ndarray:
     """The places of the steps of a run that curves have, ascending: only these are written."""
     parts = [
         curve.at
-        for chart in site.charts
+        for chart in call.charts
         for of, run_of in (
-            (chart.groups, {i: group.run for i, group in enumerate(site.groups)}),
-            (chart.lanes, {i: site.groups[lane.group].run for i, lane in enumerate(site.lanes)}),
+            (chart.groups, {i: group.run for i, group in enumerate(call.groups)}),
+            (chart.lanes, {i: call.groups[lane.group].run for i, lane in enumerate(call.lanes)}),
         )
         for number, curve in of.items()
         if run_of[number] == run
@@ -69,8 +69,8 @@ def _kept(site: Site, run: int) -> np.ndarray:
     return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
 
 
-def _axes(site: Site, run: int, kept: np.ndarray) -> Mapping[str, str]:
-    places = site.places[run]
+def _axes(call: CallCharts, run: int, kept: np.ndarray) -> Mapping[str, str]:
+    places = call.places[run]
     assert places is not None
     axes = {
         "step": places.steps[kept].astype(np.float64),
@@ -81,7 +81,7 @@ def _axes(site: Site, run: int, kept: np.ndarray) -> Mapping[str, str]:
     return {name: _array(values) for name, values in axes.items()}
 
 
-def _curve(curve: Curve, kept: np.ndarray) -> dict[str, str]:
+def _curve(curve: ChartCurve, kept: np.ndarray) -> dict[str, str]:
     found = {"y": _array(_narrow(curve.values))}
     if len(curve.at) < len(kept):  # of a curve that has all of them nothing need be said
         at = np.searchsorted(kept, curve.at)

@@ -11,12 +11,12 @@ import orjson
 
 from jaxlog._format.names import CATEGORIES
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._report.call_charts import CallCharts, charts_of_calls, thinned
 from jaxlog._report.charts import figure, legend, nothing, without_script
 from jaxlog._report.comparison import comparison
 from jaxlog._report.encoding import encoded
+from jaxlog._report.episode_images import gallery, pictures
 from jaxlog._report.html import Html, brief, hash_of, joined, json_block, tag
-from jaxlog._report.pictures import gallery, pictures
-from jaxlog._report.sites import Site, sites, thinned
 from jaxlog._report.summary import Summary, summarised
 
 _SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
@@ -43,7 +43,7 @@ def page(
       made: when.
     """
     style, script = _packaged("report.css"), "\n".join(map(_packaged, _SCRIPTS))
-    found = sites(runs, names, [summary.unfinished for summary in summaries])
+    found = charts_of_calls(runs, names, [summary.unfinished for summary in summaries])
     thinned(found)
     title = brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs"
     policy = (
@@ -65,11 +65,11 @@ def page(
             "Summary",
             *(summarised(one, is_open=len(runs) <= _OPEN) for one in summaries),
         ),
-        *(_curves(number, site) for number, site in enumerate(found)),
+        *(_curves(number, call) for number, call in enumerate(found)),
         *(
-            _section(f"comparison-{number}", f"Comparison · {site.name}", comparison(site))
-            for number, site in enumerate(found)
-            if site.charts
+            _section(f"comparison-{number}", f"Comparison · {call.name}", comparison(call))
+            for number, call in enumerate(found)
+            if call.charts
         ),
         *_episodes(runs, names),
         _section("settings", "Settings", *map(_settings, runs, names)),
@@ -106,51 +106,51 @@ def _section(name: str, title: str, *inside: str) -> _Section:
     return _Section(name, title, body)
 
 
-def _curves(number: int, site: Site) -> _Section:
+def _curves(number: int, call: CallCharts) -> _Section:
     sized = (
-        f"{site.lines:,} lines of {site.num_lanes:,} {'lane' if site.num_lanes == 1 else 'lanes'}"
+        f"{call.lines:,} lines of {call.num_lanes:,} {'lane' if call.num_lanes == 1 else 'lanes'}"
     )
     notes = [sized + "."]
-    if any(len(group.lanes) > 1 for group in site.groups):
+    if any(len(group.lanes) > 1 for group in call.groups):
         notes.append(
             "Of a group, lines are means over its lanes that are alive, and bands one standard "
             "deviation. A line is dashed where lanes of its group have diverged."
         )
-    if len(site.groups) < site.num_groups:
-        notes.append(f"{len(site.groups)} of {site.num_groups:,} groups are shown, spread evenly.")
-    if len(site.lanes) < sum(len(group.lanes) for group in site.groups):
-        notes.append(f"{len(site.lanes)} lanes have curves of their own, spread evenly.")
-    front = [i for i, chart in enumerate(site.charts) if not chart.beside]
-    behind = [i for i, chart in enumerate(site.charts) if chart.beside]
+    if len(call.groups) < call.num_groups:
+        notes.append(f"{len(call.groups)} of {call.num_groups:,} groups are shown, spread evenly.")
+    if len(call.lanes) < sum(len(group.lanes) for group in call.groups):
+        notes.append(f"{len(call.lanes)} lanes have curves of their own, spread evenly.")
+    front = [i for i, chart in enumerate(call.charts) if not chart.beside]
+    behind = [i for i, chart in enumerate(call.charts) if chart.beside]
     parts: list[Html] = []
     for category in CATEGORIES:
-        of = [i for i in front if site.charts[i].info.category == category]
+        of = [i for i in front if call.charts[i].info.category == category]
         if of:
             parts += [] if len(of) == len(front) else [tag("h3", category)]
-            parts.append(_grid(number, of, site))
+            parts.append(_grid(number, of, call))
     if behind:
         told = f"std, min and max of these ({len(behind)} charts)"
         parts.append(
-            tag("details", tag("summary", told), _grid(number, behind, site), class_="more")
+            tag("details", tag("summary", told), _grid(number, behind, call), class_="more")
         )
     return _section(
         f"curves-{number}",
-        f"Curves · {site.name}",
+        f"Curves · {call.name}",
         tag("p", " ".join(notes), class_="note"),
-        *(tag("p", tag("bdi", note), class_="note") for note in site.notes[:_NOTES]),
-        without_script(site),
+        *(tag("p", tag("bdi", note), class_="note") for note in call.notes[:_NOTES]),
+        without_script(call),
         tag(
             "div",
-            tag("ul", *legend(site), class_="legend"),
+            tag("ul", *legend(call), class_="legend"),
             class_="controls",
-            data_site=str(number),
+            data_call=str(number),
         ),
         *(parts or [nothing()]),
     )
 
 
-def _grid(number: int, charts: Sequence[int], site: Site) -> Html:
-    figures = (figure(number, i, site.charts[i], site) for i in charts)
+def _grid(number: int, charts: Sequence[int], call: CallCharts) -> Html:
+    figures = (figure(number, i, call.charts[i], call) for i in charts)
     return tag("div", *figures, class_="charts")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from jaxlog._format.names import look_up
 from jaxlog._settings.models import LoggingConfig
-from jaxlog._settings.problems import Place
+from jaxlog._settings.problems import SourcePosition
 from jaxlog._settings.wording import Location, key_of
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings
@@ -25,10 +25,10 @@ _ASKS_FOR_SAMPLES = (
 say nothing about it are also those of a program that only calls `jaxlog.log`."""
 
 
-_PlaceOf = Callable[[Location], Place]
+_PositionOf = Callable[[Location], SourcePosition]
 
 
-def advice(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, str]]:
+def advice(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location, str]]:
     """What does not make sense: where it stands, and a sentence about it.
 
     Args:
@@ -82,7 +82,7 @@ def _takes_episodes(sink: SinkSettings) -> bool:
     return can and getattr(sink, "episodes", "") != "off"
 
 
-def _of_names(config: LoggingConfig, place: _PlaceOf) -> Iterator[tuple[Location, str]]:
+def _of_names(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location, str]]:
     def in_one_source(*keys: str) -> bool:
         return len({place((key,)).source for key in keys}) == 1
 

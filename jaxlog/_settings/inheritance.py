@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxlog._paths import local_path
 from jaxlog._settings import source, yaml_source
-from jaxlog._settings.problems import ConfigError, Place
+from jaxlog._settings.problems import ConfigError, SourcePosition
 from jaxlog._settings.source import Source
 from jaxlog._settings.wording import Location, shown
 
@@ -74,9 +74,11 @@ def _inherited(
     return given.without(KEY).over(beneath), deepest
 
 
-def _last_of_each(paths: Iterator[tuple[Path, Place]]) -> dict[Path, tuple[Path, Place]]:
+def _last_of_each(
+    paths: Iterator[tuple[Path, SourcePosition]],
+) -> dict[Path, tuple[Path, SourcePosition]]:
     """The files in their order; of one that is named again, the last goes before all the others."""
-    found: dict[Path, tuple[Path, Place]] = {}
+    found: dict[Path, tuple[Path, SourcePosition]] = {}
     for path, place in paths:
         resolved = path.resolve()
         found.pop(resolved, None)
@@ -84,7 +86,7 @@ def _last_of_each(paths: Iterator[tuple[Path, Place]]) -> dict[Path, tuple[Path,
     return found
 
 
-def _paths(given: Source, directory: Path) -> Iterator[tuple[Path, Place]]:
+def _paths(given: Source, directory: Path) -> Iterator[tuple[Path, SourcePosition]]:
     extends = given.data[KEY]
     several = isinstance(extends, list | tuple)
     for index, name in enumerate(extends if several else [extends]):

@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxlog._settings import yaml_source
 from jaxlog._settings.inheritance import KEY as EXTENDS
-from jaxlog._settings.problems import ConfigError, Place
+from jaxlog._settings.problems import ConfigError, SourcePosition
 from jaxlog._settings.source import Source, plain
 from jaxlog._settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import Sink, SinkSettings, kind_of
@@ -57,8 +57,8 @@ def _with(given: Source, at: Location, value: Any, name: str) -> Source:
             f"{name}: {EXTENDS}: stands in a file or a dict; give load_config "
             "{'extends': [FILE, OTHER]} instead of the file"
         )
-    given, at = _opened(given, at, Place(name))
-    return given.with_value(at, value, Place(name))
+    given, at = _opened(given, at, SourcePosition(name))
+    return given.with_value(at, value, SourcePosition(name))
 
 
 def _location(given: Source, key: str, name: str) -> Location:
@@ -107,7 +107,7 @@ def _kind(sink: Any) -> str:
     return str(sink.get("kind")) if isinstance(sink, Mapping) else "?"
 
 
-def _opened(given: Source, at: Location, place: Place) -> tuple[Source, Location]:
+def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source, Location]:
     """Settings with mappings and lists all the way to a location, and that as these count it."""
     for end in range(1, len(at)):
         around, part = at[:end], at[end]

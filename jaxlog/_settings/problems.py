@@ -22,7 +22,7 @@ class ConfigWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class Place:
+class SourcePosition:
     """Where something was given.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog._settings import omegaconf_nodes, yaml_source
-from jaxlog._settings.problems import ConfigError, Place
+from jaxlog._settings.problems import ConfigError, SourcePosition
 from jaxlog._settings.wording import Location, key_of, shown
 
 
@@ -27,13 +27,13 @@ class Source:
 
     name: str
     data: dict[str, Any]
-    places: dict[Location, Place]
+    places: dict[Location, SourcePosition]
 
-    def place(self, at: Location) -> Place:
+    def place(self, at: Location) -> SourcePosition:
         """Where something stands: it, or the nearest thing around it that was given."""
         while at and at not in self.places:
             at = at[:-1]
-        return self.places.get(at, Place(self.name))
+        return self.places.get(at, SourcePosition(self.name))
 
     def over(self, base: Source) -> Source:
         """These settings, and beneath them those of another source.
@@ -49,7 +49,7 @@ class Source:
         data = {key: value for key, value in self.data.items() if key not in keys}
         return replace(self, data=data)
 
-    def with_value(self, at: Location, value: Any, place: Place) -> Source:
+    def with_value(self, at: Location, value: Any, place: SourcePosition) -> Source:
         """These settings with another value at a location: `data` has what lies around it."""
         data = _with_value(self.data, at, value)
         places = {here: found for here, found in self.places.items() if here[: len(at)] != at}
@@ -90,7 +90,7 @@ def of_mapping(given: Mapping[str, Any], name: str) -> Source:
     data = plain(given, name)
     if not isinstance(data, dict):  # a node of OmegaConf that is null
         raise ConfigError(f"{name}: got {shown(data)}, takes a mapping of settings")
-    place = Place(name)
+    place = SourcePosition(name)
     return Source(name, data, dict.fromkeys(_locations(data, ()), place))
 
 
@@ -146,8 +146,8 @@ def _merged(
     base: dict[str, Any],
     over: dict[str, Any],
     at: Location,
-    places: dict[Location, Place],
-    over_places: dict[Location, Place],
+    places: dict[Location, SourcePosition],
+    over_places: dict[Location, SourcePosition],
 ) -> dict[str, Any]:
     data = dict(base)
     for key, value in over.items():

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from jaxlog._settings.problems import ConfigError, Place
+from jaxlog._settings.problems import ConfigError, SourcePosition
 from jaxlog._settings.wording import Location, shown, suggestion
 
 _FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
@@ -93,7 +93,7 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
         raise ConfigError(f"{path}: cannot be read: {error}") from None
 
 
-def parse(text: str, name: str) -> tuple[Any, dict[Location, Place]]:
+def parse(text: str, name: str) -> tuple[Any, dict[Location, SourcePosition]]:
     """What YAML says, and where each key and item of it stands.
 
     Args:
@@ -103,19 +103,21 @@ def parse(text: str, name: str) -> tuple[Any, dict[Location, Place]]:
     Raises:
       ConfigError: it is not YAML, a key stands twice, or it is too large or deep.
     """
-    places: dict[Location, Place] = {}
+    places: dict[Location, SourcePosition] = {}
     try:
         loader = _Loader(text)
         return _build(loader, loader.get_single_node(), (), places, name), places
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        place = Place(name, mark.line + 1, mark.column + 1) if mark else Place(name)
+        place = (
+            SourcePosition(name, mark.line + 1, mark.column + 1) if mark else SourcePosition(name)
+        )
         raise ConfigError(
             f"{place}: is not YAML: {error.problem}{_remedy(str(error.problem))}"
         ) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]
-        place = Place(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        place = SourcePosition(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise ConfigError(f"{place}: is not YAML: {error.reason}") from None
     except RecursionError:
         raise ConfigError(f"{name}: is nested too deeply, or in itself") from None
@@ -138,12 +140,12 @@ def _remedy(problem: str) -> str:
     return next((remedy for part, remedy in _REMEDIES if part in problem), "")
 
 
-def _place(node: yaml.Node, name: str) -> Place:
-    return Place(name, node.start_mark.line + 1, node.start_mark.column + 1)
+def _place(node: yaml.Node, name: str) -> SourcePosition:
+    return SourcePosition(name, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _build(
-    loader: _Loader, node: Any, at: Location, places: dict[Location, Place], name: str
+    loader: _Loader, node: Any, at: Location, places: dict[Location, SourcePosition], name: str
 ) -> Any:
     if node is None:
         return None

@@ -142,7 +142,7 @@ def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
 
 
 def _added_up(histograms: list[Histogram]) -> Histogram:
-    """One histogram of the values of all: they are of one call site, and have the same edges."""
+    """One histogram of the values of all: they are of one call, and have the same edges."""
     return Histogram(
         histograms[0].edges,
         tuple(map(sum, zip(*(histogram.counts for histogram in histograms), strict=True))),

@@ -1,6 +1,6 @@
 """Pictures: one of each sampled episode, a sheet of each step, and those of single steps.
 
-In the run's directory, where NAME is the call site's:
+In the run's directory, where NAME is the call's:
 
     svg/NAME/step_0000000100/lane_0003_env_000019.svg    a sampled episode
     svg/NAME/step_0000000100/sheet.svg                   all of that step
@@ -80,7 +80,7 @@ class SvgSettings(SinkSettings, frozen=True):
     max_episodes_per_step: int = Field(
         100,
         ge=1,
-        description="How many episodes of one step and call site are drawn, of all lanes; each "
+        description="How many episodes of one step and call are drawn, of all lanes; each "
         "lane has its share. The sheet tells of the others.",
     )
     contact_sheet: bool = Field(

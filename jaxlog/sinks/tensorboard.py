@@ -212,7 +212,7 @@ class TensorboardSink(Sink):
     def _file(self, lane: Lane | None = None) -> EventFile:
         """The file of a lane, or that of the whole.
 
-        Call sites that name a lane by other labels have another file for it: which of them comes
+        Calls that name a lane by other labels have another file for it: which of them comes
         first is not always the same. Labels whose values change do not lead to new files.
         """
         labels = {} if lane is None else lane.named_by

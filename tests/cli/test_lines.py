@@ -16,7 +16,7 @@ from rich.console import Console
 from jaxlog._cli import lines
 from jaxlog._format.events import EpisodeEvent, MetricsEvent, RunInfo
 from jaxlog.sinks.console.lines import line as console_line
-from jaxlog.sinks.console.picture import Picture
+from jaxlog.sinks.console.run_display import RunDisplay
 from tests.cli.conftest import Logged
 
 
@@ -149,7 +149,7 @@ def test_whatever_a_line_holds_it_is_told_or_left_out(
     line = {"timestamp": 1.5, "step": 3, **GOOD[stem], "details": {}} | inside | odd
     path = tmp_path_factory.mktemp("run") / f"{stem}.jsonl"
     path.write_bytes(orjson.dumps(line) + b"\n")
-    picture = Picture(RunInfo("run"), 0.0)
+    picture = RunDisplay(RunInfo("run"), 0.0)
     for event in read(path):
         assert console_line(event, None)
         picture.add(event)

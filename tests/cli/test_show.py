@@ -22,7 +22,7 @@ import jaxlog
 from jaxlog._cli import lines as cli_lines
 from jaxlog._cli.main import main
 from jaxlog._format.events import RunInfo
-from jaxlog.sinks.console.picture import WIDEST, Picture
+from jaxlog.sinks.console.run_display import WIDEST, RunDisplay
 from tests.cli.conftest import STEPS, Command, Logged
 
 
@@ -46,7 +46,7 @@ def rows(out: str) -> dict[str, str]:
 def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -> None:
     code, out, err = command("show", logged.directory)
     assert (code, err) == (0, "")
-    picture = Picture(RunInfo("first", total_updates=STEPS), 0.0)
+    picture = RunDisplay(RunInfo("first", total_updates=STEPS), 0.0)
     for event in (*logged.memory.metrics, *logged.memory.episodes):
         picture.add(event)
     console = Console(width=WIDEST)

@@ -83,6 +83,6 @@ def test_a_site_is_known_by_what_it_sends() -> None:
     def schema(name: str, shape: tuple[int, ...]) -> Schema:
         return Schema(name, tuple(packing.fields({("x",): np.zeros(shape, np.float32)})))
 
-    assert schema("batch", (3,)).site == schema("batch", (3,)).site
-    assert schema("batch", (3,)).site != schema("eval", (3,)).site
-    assert schema("batch", (3,)).site != schema("batch", (4,)).site
+    assert schema("batch", (3,)).call_number == schema("batch", (3,)).call_number
+    assert schema("batch", (3,)).call_number != schema("eval", (3,)).call_number
+    assert schema("batch", (3,)).call_number != schema("batch", (4,)).call_number

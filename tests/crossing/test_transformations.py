@@ -373,7 +373,7 @@ def test_two_calls_of_one_number_are_told_apart(make_logger: MakeLogger) -> None
     schema, other = first.schema, second.schema
     assert schema is not None
     assert other is not None
-    vars(other)["site"] = schema.site
+    vars(other)["call_number"] = schema.call_number
     with pytest.raises(RuntimeError, match="the calls 'batch' and 'eval' have one number"):
         logger._learn(other)
 

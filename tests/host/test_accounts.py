@@ -119,7 +119,7 @@ class Accounts(RuleBasedStateMachine):
         bits = np.where([*due, False], METRICS_DUE, 0).astype(np.uint32)
         words = np.array([[self.step, lane] for lane in range(len(due) + 1)], np.uint32)
         for turn in range(times):
-            head = header(self.logger._handle, SCHEMA.site, (len(due) + 1,))
+            head = header(self.logger._handle, SCHEMA.call_number, (len(due) + 1,))
             words[-1, 0] = self.step + turn
             self.logger._receive(Delivery(np.concatenate([head, bits, words.reshape(-1)])))
             self.arrived += sum(due)

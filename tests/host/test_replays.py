@@ -18,11 +18,13 @@ from jaxlog._host.replays import Replays
 from tests.conftest import MakeLogger
 
 
-def delivery(rows: list[tuple[int, int, int]], site: int = 1) -> Delivery:
+def delivery(rows: list[tuple[int, int, int]], call_number: int = 1) -> Delivery:
     """Lanes, each with its due bits, its step and a value."""
     due, *words = np.array(rows, np.uint32).T
     lanes = (len(rows),)
-    return Delivery(np.concatenate([header(0, site, lanes), due, np.stack(words, 1).reshape(-1)]))
+    return Delivery(
+        np.concatenate([header(0, call_number, lanes), due, np.stack(words, 1).reshape(-1)])
+    )
 
 
 ROW = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1))
@@ -39,22 +41,22 @@ def test_a_lane_that_repeats_its_last_record_while_another_advances_is_dropped(
     calls: list[tuple[int, list[tuple[int, int, int]]]],
 ) -> None:
     replays, last, steps, dropped = Replays(), {}, {}, 0
-    for site, rows in calls:
+    for call_number, rows in calls:
         advanced = [
             lane
             for lane, (_, step, _) in enumerate(rows)
-            if (site, lane) in steps and step > steps[site, lane]
+            if (call_number, lane) in steps and step > steps[call_number, lane]
         ]
         expected = []
         for lane, row in enumerate(rows):
-            repeats = row[0] != 0 and last.get((site, lane)) == row
+            repeats = row[0] != 0 and last.get((call_number, lane)) == row
             ended = repeats and lane not in advanced and bool(advanced)
             dropped += ended
             expected.append(0 if ended else row[0])
             if row[0]:
-                last[site, lane] = row
-            steps[site, lane] = row[1]
-        got = delivery(rows, site)
+                last[call_number, lane] = row
+            steps[call_number, lane] = row[1]
+        got = delivery(rows, call_number)
         words = got.words.copy()
         left = replays.take_out(got)
         # The first is let through whatever it has: the program never sends one without a lane.

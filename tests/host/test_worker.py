@@ -42,9 +42,9 @@ class Odd(Sink):
         self.closed = True
 
 
-def arrival(step: int, num_words: int = 4, site: int = 1) -> Arrival:
+def arrival(step: int, num_words: int = 4, call_number: int = 1) -> Arrival:
     words = np.full(num_words, step, np.uint32)
-    return 0.0, Delivery(np.concatenate([header(0, site, ()), np.uint32([1]), words]))
+    return 0.0, Delivery(np.concatenate([header(0, call_number, ()), np.uint32([1]), words]))
 
 
 def decode(arrivals: Sequence[Arrival]) -> list[list[Event]]:
@@ -150,14 +150,14 @@ def test_what_is_not_flushed_is_not_written() -> None:
 
 def test_a_record_nobody_can_read_is_lost_alone(caplog: pytest.LogCaptureFixture) -> None:
     def decode_some(arrivals: Sequence[Arrival]) -> list[list[Event]]:
-        if arrivals[0][1].site == 7:
+        if arrivals[0][1].call_number == 7:
             raise LookupError("never heard of it")
         return decode(arrivals)
 
     sink = Odd()
     running = Worker(sink, RunInfo("odd"), decode_some)
     for step in range(20):
-        running.put(arrival(step, site=7 if step % 2 else 1))
+        running.put(arrival(step, call_number=7 if step % 2 else 1))
     running.close()
     assert sink.steps == list(range(0, 20, 2))
     assert (running.written, running.lost) == (10, 10)

@@ -78,11 +78,11 @@ def test_a_count_of_what_is_not_finite_is_0_where_the_lines_have_none(page: Path
 
 
 def test_curves_say_how_many_lanes_live(page: Path) -> None:
-    (site,) = Parsed(page.read_text("utf-8")).data()
-    (chart,) = [chart for chart in site["charts"] if chart["key"] == KEY]
-    for number, group in enumerate(site["groups"]):
+    (call,) = Parsed(page.read_text("utf-8")).data()
+    (chart,) = [chart for chart in call["charts"] if chart["key"] == KEY]
+    for number, group in enumerate(call["groups"]):
         curve, name = chart["groups"][str(number)], group["name"]
-        steps = array(site["runs"][str(group["run"])]["step"])
+        steps = array(call["runs"][str(group["run"])]["step"])
         steps = steps[array(curve["at"])] if "at" in curve else steps
         if not RUNS[name].diverged:
             assert "alive" not in curve
@@ -93,8 +93,8 @@ def test_curves_say_how_many_lanes_live(page: Path) -> None:
 
 
 def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None:
-    (site,) = Parsed(page.read_text("utf-8")).data()
-    assert {group["name"]: group["beside"] for group in site["groups"]} == {
+    (call,) = Parsed(page.read_text("utf-8")).data()
+    assert {group["name"]: group["beside"] for group in call["groups"]} == {
         "ppo-0.01": ["8 lanes"],
         "ppo-0.1": ["8 lanes"],
         "ppo-1.0": ["5 of 8 lanes alive"],
@@ -103,7 +103,7 @@ def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None
         "sac-0.1": ["3 of 8 lanes alive"],
         "sac-1.0": ["7 of 8 lanes alive", "failed: 70 of 100 updates"],
     }
-    lanes = {lane["name"]: lane["beside"] for lane in site["lanes"]}
+    lanes = {lane["name"]: lane["beside"] for lane in call["lanes"]}
     assert lanes["ppo-1.0 · seed 0"] == []
     assert lanes["ppo-1.0 · seed 1"] == ["diverged"]
     assert lanes["sac-1.0 · seed 2"] == ["diverged", "failed: 70 of 100 updates"]

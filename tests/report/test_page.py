@@ -16,8 +16,8 @@ import polars as pl
 import pytest
 
 import jaxlog
-from jaxlog._report.pictures import MOST_BYTES
-from jaxlog._report.sites import MOST_GROUPS, MOST_LANES
+from jaxlog._report.call_charts import MOST_GROUPS, MOST_LANES
+from jaxlog._report.episode_images import MOST_BYTES
 from tests.reading.files import episode, metrics
 from tests.report.pages import array, page_of, run_of
 
@@ -28,24 +28,24 @@ HOSTILE = (
 KNOWN_AT_ALL = HOSTILE.replace("\x00", "\ufffd")
 
 
-def numbers_of(site: dict[str, Any], chart: dict[str, Any], number: str) -> Any:
+def numbers_of(call: dict[str, Any], chart: dict[str, Any], number: str) -> Any:
     """A group's curve: at which steps, and the values."""
     curve = chart["groups"][number]
-    steps = array(site["runs"][str(site["groups"][int(number)]["run"])]["step"])
+    steps = array(call["runs"][str(call["groups"][int(number)]["run"])]["step"])
     if "at" in curve:
         steps = steps[array(curve["at"])]
     return steps, array(curve["y"])
 
 
 def test_the_numbers_are_those_of_the_lines(logged: Path, tmp_path: Path) -> None:
-    (site,) = page_of(tmp_path / "page.html", logged).data()
-    assert [group["name"] for group in site["groups"]] == ["learning_rate 0.5", "learning_rate 2"]
-    assert [lane["name"] for lane in site["lanes"]][:2] == [
+    (call,) = page_of(tmp_path / "page.html", logged).data()
+    assert [group["name"] for group in call["groups"]] == ["learning_rate 0.5", "learning_rate 2"]
+    assert [lane["name"] for lane in call["lanes"]][:2] == [
         "learning_rate 0.5 · seed 0",
         "learning_rate 0.5 · seed 1",
     ]
     frame = jaxlog.read_run(logged).metrics
-    keys = {chart["key"]: chart for chart in site["charts"]}
+    keys = {chart["key"]: chart for chart in call["charts"]}
     assert set(keys) == {
         *(f"episode_return_{statistic}" for statistic in ("mean", "std", "min", "max")),
         "episode_count",
@@ -57,14 +57,14 @@ def test_the_numbers_are_those_of_the_lines(logged: Path, tmp_path: Path) -> Non
             pl.col("episode_return_mean", "policy_loss").fill_nan(None).mean()
         )
         for key in ("episode_return_mean", "policy_loss"):
-            steps, values = numbers_of(site, keys[key], number)
+            steps, values = numbers_of(call, keys[key], number)
             assert steps.tolist() == by_step["step"].to_list()
             np.testing.assert_allclose(values, by_step[key].to_numpy(), rtol=1e-6)
     lane = keys["policy_loss"]["lanes"]["1"]
     seed = frame.filter((pl.col("learning_rate") == 0.5) & (pl.col("seed") == 1))
     np.testing.assert_array_equal(array(lane["y"]), seed["policy_loss"].to_numpy().astype("f4"))
     assert np.isnan(array(lane["y"])[5])
-    env_steps = array(site["runs"]["0"]["env_step"])
+    env_steps = array(call["runs"]["0"]["env_step"])
     assert env_steps.tolist() == by_step_of(frame, "env_step")
 
 
@@ -157,9 +157,9 @@ def test_texts_of_users_are_texts(tmp_path: Path) -> None:
     # In a line of facts control and format characters are shown, and white space is one space.
     shown = KNOWN_AT_ALL.replace("\u2028", " ").replace("\u202e", "\ufffd")
     assert f"|{shown}|" in page.words()
-    (site,) = page.data()
-    assert site["charts"][0]["key"] == HOSTILE
-    assert max(len(chart["key"]) for chart in site["charts"]) < 200
+    (call,) = page.data()
+    assert call["charts"][0]["key"] == HOSTILE
+    assert max(len(chart["key"]) for chart in call["charts"]) < 200
 
 
 def test_the_policy_stands_before_anything_of_a_user(tmp_path: Path) -> None:
@@ -174,8 +174,8 @@ def test_hardly_any_lines(lines: int, tmp_path: Path) -> None:
     (run / "run.json").write_text("{}")
     page = page_of(tmp_path / "page.html", run)
     if lines:
-        (site,) = page.data()
-        assert numbers_of(site, site["charts"][0], "0")[0].tolist() == [7.0]
+        (call,) = page.data()
+        assert numbers_of(call, call["charts"][0], "0")[0].tolist() == [7.0]
         assert "|1.25|" in page.words()
     else:
         assert "Curves" not in page.words()
@@ -190,9 +190,9 @@ def test_a_run_of_a_single_environment(tmp_path: Path) -> None:
     page = page_of(tmp_path / "page.html", tmp_path / "run")
     assert "3 in episodes.jsonl" in page.words()
     found = {
-        chart["key"]: numbers_of(site, chart, "0")[1].tolist()
-        for site in page.data()
-        for chart in site["charts"]
+        chart["key"]: numbers_of(call, chart, "0")[1].tolist()
+        for call in page.data()
+        for chart in call["charts"]
     }
     assert found["total_reward"] == [0.0, 1.5, 3.0]
     assert found["accuracy"] == [0.0, 0.25, 0.5]
@@ -205,8 +205,8 @@ def test_tasks_that_follow_each_other_are_one_curve_which_is_named_for_none(tmp_
             for task in tasks:
                 logger.log_task_start({"task_id": task})
                 logger.log_episode_summary({"total_reward": 1.0})
-        (site,) = page_of(tmp_path / "page.html", tmp_path / name).data()
-        (group,), (lane,) = site["groups"], site["lanes"]
+        (call,) = page_of(tmp_path / "page.html", tmp_path / name).data()
+        (group,), (lane,) = call["groups"], call["lanes"]
         expected = "task_id maze" if name == "one" else "the run"
         assert (group["name"], lane["name"]) == (expected, expected)
 
@@ -215,8 +215,8 @@ def test_values_that_are_extreme(tmp_path: Path) -> None:
     values = {"huge": 1.7e308, "tiny": 5e-324, "low": -1.7e308, "inf": float("inf")}
     whole = {"count": 2**53 - 1, "yes": True}
     run = run_of(tmp_path / "run", [metrics(step, ({}, values | whole)) for step in range(4)])
-    (site,) = page_of(tmp_path / "page.html", run).data()
-    found = {chart["key"]: numbers_of(site, chart, "0")[1].tolist() for chart in site["charts"]}
+    (call,) = page_of(tmp_path / "page.html", run).data()
+    found = {chart["key"]: numbers_of(call, chart, "0")[1].tolist() for chart in call["charts"]}
     assert found["huge"] == [1.7e308] * 4
     assert found["low"] == [-1.7e308] * 4
     assert found["inf"] == [float("inf")] * 4
@@ -228,16 +228,16 @@ def test_values_that_are_extreme(tmp_path: Path) -> None:
 
 def test_a_metric_may_be_called_name(tmp_path: Path) -> None:
     run = run_of(tmp_path / "run", [metrics(0, ({}, {"name": 1.0, "episode": 2.0}))])
-    (site,) = page_of(tmp_path / "page.html", run).data()
-    assert [chart["key"] for chart in site["charts"]] == ["name", "episode"]
+    (call,) = page_of(tmp_path / "page.html", run).data()
+    assert [chart["key"] for chart in call["charts"]] == ["name", "episode"]
 
 
 def test_a_metric_that_comes_late_begins_late(tmp_path: Path) -> None:
     late = (
         metrics(step, ({}, {"a": 1.0} | ({"b": 2.0} if step > 150 else {}))) for step in range(200)
     )
-    (site,) = page_of(tmp_path / "page.html", run_of(tmp_path / "run", late)).data()
-    steps, _ = numbers_of(site, site["charts"][1], "0")
+    (call,) = page_of(tmp_path / "page.html", run_of(tmp_path / "run", late)).data()
+    steps, _ = numbers_of(call, call["charts"][1], "0")
     assert (steps[0], steps[-1], len(steps)) == (151, 199, 49)
 
 
@@ -249,12 +249,12 @@ def test_many_lanes_and_metrics_make_no_large_file(tmp_path: Path) -> None:
         for s in range(8)
     )
     page = page_of(tmp_path / "page.html", run_of(tmp_path / "run", events))
-    (site,) = page.data()
-    assert 40 < len(site["groups"]) <= MOST_GROUPS
-    assert site["groups"][0]["name"] == "rate 0"
-    assert site["groups"][-1]["name"] == "rate 255"
-    assert len(site["lanes"]) <= MOST_LANES
-    assert f"{len(site['groups'])} of 256 groups are shown" in page.words()
+    (call,) = page.data()
+    assert 40 < len(call["groups"]) <= MOST_GROUPS
+    assert call["groups"][0]["name"] == "rate 0"
+    assert call["groups"][-1]["name"] == "rate 255"
+    assert len(call["lanes"]) <= MOST_LANES
+    assert f"{len(call['groups'])} of 256 groups are shown" in page.words()
     assert (tmp_path / "page.html").stat().st_size < 5e6
 
 
@@ -262,8 +262,8 @@ def test_a_long_run_is_thinned_and_keeps_its_extremes(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=20_000)
     values[12_345] = 99.0
     events = (metrics(step, ({}, {"loss": value})) for step, value in enumerate(values.tolist()))
-    (site,) = page_of(tmp_path / "page.html", run_of(tmp_path / "run", events)).data()
-    steps, found = numbers_of(site, site["charts"][0], "0")
+    (call,) = page_of(tmp_path / "page.html", run_of(tmp_path / "run", events)).data()
+    steps, found = numbers_of(call, call["charts"][0], "0")
     assert len(steps) <= 602
     assert found[steps.tolist().index(12_345)] == 99.0
     np.testing.assert_allclose(found, values[steps.astype(int)], rtol=1e-6)

@@ -18,8 +18,8 @@ def test_lines_of_one_step_are_merged_and_what_replaces_one_is_said(tmp_path: Pa
         metrics(1, ({}, {"loss": 7.0})),
     ]
     page = page_of(tmp_path / "page.html", run_of(tmp_path / "run", events))
-    (site,) = page.data()
-    found = {chart["key"]: array(chart["groups"]["0"]["y"]).tolist() for chart in site["charts"]}
+    (call,) = page.data()
+    found = {chart["key"]: array(chart["groups"]["0"]["y"]).tolist() for chart in call["charts"]}
     # The last line of step 1 replaces the pass before it, of which `eval` was a part.
     assert found == {"eval": [1.0], "loss": [5.0, 7.0]}
     words = page.words()
@@ -30,6 +30,6 @@ def test_lines_of_one_step_are_merged_and_what_replaces_one_is_said(tmp_path: Pa
 def test_seeds_one_after_another_are_lanes(tmp_path: Path) -> None:
     events = [metrics(s, ({"seed": i}, {"x": float(i)})) for i in (0, 1) for s in (0, 1)]
     page = page_of(tmp_path / "page.html", run_of(tmp_path / "run", events))
-    (site,) = page.data()
-    assert [lane["name"] for lane in site["lanes"]] == ["seed 0", "seed 1"]
+    (call,) = page.data()
+    assert [lane["name"] for lane in call["lanes"]] == ["seed 0", "seed 1"]
     assert "differ in the label 'seed'" in page.words()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import jaxlog
 from jaxlog import sinks
 from jaxlog._settings import source, yaml_source
-from jaxlog._settings.problems import Place
+from jaxlog._settings.problems import SourcePosition
 from tests.settings.bad_files import BAD_FILES
 
 
@@ -207,7 +207,7 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path: Path) -> None:
         "j": [1, -2.5],
         "k": [1, -2.5],
     }
-    assert places[("on",)] == Place("scalars.yaml", 10, 1)
+    assert places[("on",)] == SourcePosition("scalars.yaml", 10, 1)
     assert str(places[("j", 1)]) == "scalars.yaml:11:11"
 
 

@@ -57,14 +57,14 @@ print()
 assert (sys.stdout, sys.stderr) == streams
 print("second run")
 
-from jaxlog.sinks.console import picture
-draws = picture.Picture.draw
+from jaxlog.sinks.console import run_display
+draws = run_display.RunDisplay.draw
 def draw(*_, **__):
     raise ValueError("cannot draw")
-picture.Picture.draw = draw
+run_display.RunDisplay.draw = draw
 with logger.open():
     jax.block_until_ready(train(jnp.arange(2)))
-picture.Picture.draw = draws
+run_display.RunDisplay.draw = draws
 assert (sys.stdout, sys.stderr) == streams
 print("third run")
 try:

@@ -1,4 +1,4 @@
-"""The last lines of each call site, by step: what changed, and how it went."""
+"""The last lines of each call, by step: what changed, and how it went."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CATEGORY_OF_SUMMARY = {
 """The categories of what an episode's summary, or an evaluation's, can have."""
 
 
-class Told(NamedTuple):
+class LineValue(NamedTuple):
     """What one line says under one name.
 
     Attributes:
@@ -51,7 +51,7 @@ class Row(NamedTuple):
     Attributes:
       category: one of `names.CATEGORIES`.
       shown: what the last line says; None where it has no value: no episode ended.
-      beside: as in `Told`, of the last line.
+      beside: as in `LineValue`, of the last line.
       trend: the numbers of the last lines; None for a line without.
       before: what the last line but one with a finite number says; None where there is none.
     """
@@ -92,9 +92,9 @@ class _Line:
 
     place: tuple[int, int]
     event: Event
-    said: tuple[Event, dict[str, Told]] | None = None
+    said: tuple[Event, dict[str, LineValue]] | None = None
 
-    def read(self) -> dict[str, Told]:
+    def read(self) -> dict[str, LineValue]:
         event = self.event
         if self.said is None or self.said[0] is not event:
             said = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
@@ -103,7 +103,7 @@ class _Line:
 
 
 class History:
-    """The last lines of one call site, in the order of their steps.
+    """The last lines of one call, in the order of their steps.
 
     XLA may run a call late: an initial evaluation, say, when the training has ended. A step that
     has not come yet is such a late line, and stands at its place, or nowhere where that is before
@@ -229,7 +229,7 @@ def _rank(category: str) -> int:
     return CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
 
 
-def _of_metrics(event: MetricsEvent) -> dict[str, Told]:
+def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
     values = over_lanes(event)
     beside: dict[str, dict[str, float]] = {}
     for key, value in values.items():
@@ -239,24 +239,26 @@ def _of_metrics(event: MetricsEvent) -> dict[str, Told]:
     for key, value in values.items():
         info = event.keys[key]
         if info.statistic == "mean":
-            found[info.stem] = Told(info.category, value, value.middle, beside.pop(info.stem, {}))
+            found[info.stem] = LineValue(
+                info.category, value, value.middle, beside.pop(info.stem, {})
+            )
         elif info.statistic not in BESIDE:
-            found[key] = Told(info.category, value, value.middle)
+            found[key] = LineValue(info.category, value, value.middle)
     for key, value in values.items():  # a statistic whose metric has no mean to stand beside
         info = event.keys[key]
         if info.statistic in beside.get(info.stem, {}):
-            found[key] = Told(info.category, value, value.middle)
+            found[key] = LineValue(info.category, value, value.middle)
     return found
 
 
-def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, Told]:
+def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, LineValue]:
     values: Mapping[str, Any] = event.episode if isinstance(event, EpisodeEvent) else event.values
     found = {}
     for name, value in told(values).items():
         category = CATEGORY_OF_SUMMARY.get(name, "other")
         if isinstance(value, str):
             trend = {"yes": 1.0, "no": 0.0}.get(value)
-            found[name] = Told(category, value, trend)
+            found[name] = LineValue(category, value, trend)
         else:
-            found[name] = Told(category, Shown(value), value)
+            found[name] = LineValue(category, Shown(value), value)
     return found

@@ -36,7 +36,7 @@ def line(event: Event, total_updates: int | None) -> str:
 
 
 def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
-    """One line of a call site: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
+    """One line of a call: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
     values = over_lanes(event)
     told_of = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
     shown = [

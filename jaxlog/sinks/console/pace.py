@@ -52,7 +52,7 @@ class Pace:
             self._longest_gap = max(self._longest_gap, timestamp - self._heard)
         self._heard = max(self._heard, timestamp)
         if self._last is not None and step < self.done:
-            return  # of another call site, which is behind
+            return  # of another call, which is behind
         self.done = max(self.done, step + 1)
         self._last = _Mark(timestamp, self.done, env_step)
         if not self._marks or timestamp >= self._marks[-1].timestamp + SPACING:

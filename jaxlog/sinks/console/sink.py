@@ -23,7 +23,7 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from jaxlog.sinks.console.picture import Picture
+    from jaxlog.sinks.console.run_display import RunDisplay
     from jaxlog.sinks.console.screen import Display
 
 
@@ -50,7 +50,7 @@ class ConsoleSettings(SinkSettings, frozen=True):
 
 
 class ConsoleSink(Sink):
-    """Shows the last values of every call site, how they changed, and how far the run is.
+    """Shows the last values of every call, how they changed, and how far the run is.
 
     Values are those of all lanes: `mean ± standard deviation` over lanes where there are several,
     the smallest of the minima and the largest of the maxima.
@@ -64,40 +64,40 @@ class ConsoleSink(Sink):
 
         self._run = run
         self._console = rich.get_console()
-        self._picture: Picture | None = None
+        self._run_display: RunDisplay | None = None
         self._display: Display | None = None
         self._unread = False  # the reader of a pipe is gone
         if self.settings.live is not False:
             self._show()
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102
-        if self._picture is not None:
-            self._picture.add(event)
+        if self._run_display is not None:
+            self._run_display.add(event)
         else:
             self._print(metrics_line(event, self._run.total_updates))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        if self._picture is not None:
-            self._picture.add(event)
+        if self._run_display is not None:
+            self._run_display.add(event)
         elif not event.sampled:
             self._print(summary_line(event))
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
-        if self._picture is not None:
-            self._picture.add(event)
+        if self._run_display is not None:
+            self._run_display.add(event)
 
     def write_step(self, event: StepEvent) -> None:  # noqa: D102
-        if self._picture is not None:
-            self._picture.add(event)
+        if self._run_display is not None:
+            self._run_display.add(event)
 
     def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
-        if self._picture is not None:
-            self._picture.add(event)
+        if self._run_display is not None:
+            self._run_display.add(event)
         else:
             self._print(summary_line(event))
 
     def flush(self) -> None:  # noqa: D102
-        if self._picture is None and not self._unread:
+        if self._run_display is None and not self._unread:
             try:
                 self._console.file.flush()
             except BrokenPipeError:
@@ -112,7 +112,7 @@ class ConsoleSink(Sink):
         """Begins to show a picture, if there is a place for it."""
         from rich.errors import LiveError
 
-        from jaxlog.sinks.console.picture import Picture
+        from jaxlog.sinks.console.run_display import RunDisplay
         from jaxlog.sinks.console.screen import Display, Notebook, Terminal
 
         if self._console.is_jupyter:
@@ -124,12 +124,12 @@ class ConsoleSink(Sink):
                 return
         else:
             return
-        self._picture = Picture(self._run, time.time())
+        self._run_display = RunDisplay(self._run, time.time())
         self._display = Display(screen, self._draw, self.settings.refresh_per_second)
 
     def _draw(self, width: int, height: int | None, last: bool) -> RenderableType:
-        assert self._picture is not None
-        return self._picture.draw(width, height, time.time(), ended=last)
+        assert self._run_display is not None
+        return self._run_display.draw(width, height, time.time(), ended=last)
 
     def _print(self, line: str) -> None:
         if self._unread:

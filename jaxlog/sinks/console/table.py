@@ -1,4 +1,4 @@
-"""The tables of all call sites, as many columns and rows of them as there is room for."""
+"""The tables of all calls, as many columns and rows of them as there is room for."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _DROPPED = ((), ("min", "max"), BESIDE, (*BESIDE, "trend"), (*BESIDE, "trend", "
 
 
 @dataclass(frozen=True)
-class Site:
-    """What is to be shown of one call site.
+class CallTable:
+    """What is to be shown of one call.
 
     Attributes:
       title: its heading, in parts; where there is no room for all, the last are left out.
@@ -42,30 +42,30 @@ class Site:
     rows: Mapping[str, Row]
 
 
-def tables(sites: Sequence[Site], width: int, height: int | None) -> list[Text]:
-    """A table for each site, all with the same columns.
+def tables(calls: Sequence[CallTable], width: int, height: int | None) -> list[Text]:
+    """A table for each call, all with the same columns.
 
     Args:
-      sites: in the order they are shown.
+      calls: in the order they are shown.
       width: in columns of the terminal.
       height: in lines, which are not exceeded; None for all there is.
     """
-    if (height is not None and height < 3) or not sites:
+    if (height is not None and height < 3) or not calls:
         return []
-    shown = sites if height is None else sites[: max(1, (height - 1) // 3)]
+    shown = calls if height is None else calls[: max(1, (height - 1) // 3)]
     headings = height is None or _height(shown, headings=True) <= height
-    needed = [len(_lines(site, headings=headings)) for site in shown]
+    needed = [len(_lines(call, headings=headings)) for call in shown]
     room = math.inf if height is None else height - len(shown) - 1  # titles, and the header
-    if len(shown) < len(sites):
+    if len(shown) < len(calls):
         room -= 1
     blanks = sum(needed) + len(shown) - 1 <= room
     widths = _widths(shown, width)
     found: list[Text] = []
-    for i, (site, count) in enumerate(zip(shown, _shares(needed, room), strict=True)):
+    for i, (call, count) in enumerate(zip(shown, _shares(needed, room), strict=True)):
         if blanks and i:
             found.append(Text())
-        found.append(one_line(site.title, width, style="bold"))
-        rows = _lines(site, headings=headings)
+        found.append(one_line(call.title, width, style="bold"))
+        rows = _lines(call, headings=headings)
         cut = rows[: max(0, count - 1)] if len(rows) > count else rows
         if not i:
             found.append(_header(widths))
@@ -73,9 +73,9 @@ def tables(sites: Sequence[Site], width: int, height: int | None) -> list[Text]:
         if len(rows) > len(cut):
             left = sum(1 for _, row in rows[len(cut) :] if row is not None)
             found.append(one_line([f"  … {left} more metrics"], width, style="dim"))
-    if len(shown) < len(sites):
-        names = ", ".join(site.title[0].split(" · ")[0] for site in sites[len(shown) :])
-        found.append(one_line([f"… {len(sites) - len(shown)} more: {names}"], width, style="dim"))
+    if len(shown) < len(calls):
+        names = ", ".join(call.title[0].split(" · ")[0] for call in calls[len(shown) :])
+        found.append(one_line([f"… {len(calls) - len(shown)} more: {names}"], width, style="dim"))
     return found
 
 
@@ -110,19 +110,19 @@ def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
     return "".join(map(block, values))
 
 
-def _height(sites: Sequence[Site], *, headings: bool) -> int:
+def _height(calls: Sequence[CallTable], *, headings: bool) -> int:
     """Of all there is, with the titles and the header."""
-    return 1 + sum(1 + len(_lines(site, headings=headings)) for site in sites)
+    return 1 + sum(1 + len(_lines(call, headings=headings)) for call in calls)
 
 
-def _lines(site: Site, *, headings: bool) -> list[tuple[str, Row | None]]:
+def _lines(call: CallTable, *, headings: bool) -> list[tuple[str, Row | None]]:
     """The rows of a table, and the categories they are of, which have none."""
     lines: list[tuple[str, Row | None]] = []
-    categories = dict.fromkeys(row.category for row in site.rows.values())
+    categories = dict.fromkeys(row.category for row in call.rows.values())
     headings = headings and list(categories) != ["other"]
     for category in categories:
         lines += [(category, None)] if headings else []
-        lines += [(name, row) for name, row in site.rows.items() if row.category == category]
+        lines += [(name, row) for name, row in call.rows.items() if row.category == category]
     return lines
 
 
@@ -136,10 +136,10 @@ def _shares(needed: Sequence[int], room: float) -> list[int]:
     return shares
 
 
-def _widths(sites: Sequence[Site], width: int) -> dict[str, int]:
+def _widths(calls: Sequence[CallTable], width: int) -> dict[str, int]:
     """The columns there is room for, and how wide each is; `name`, `value` and `spread` too."""
-    rows = [row for site in sites for row in site.rows.values()]
-    names = [cell_len(name) + 2 for site in sites for name in site.rows] or [0]
+    rows = [row for call in calls for row in call.rows.values()]
+    names = [cell_len(name) + 2 for call in calls for name in call.rows] or [0]
     values = [_value(row) for row in rows]
     widths = {
         "value": max([cell_len(value) for value, _ in values], default=0),

@@ -11,7 +11,7 @@ import polars as pl
 from jaxlog._analysis.pictures import Pictures
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.states import is_of_a_state
-from jaxlog._report.curves import spread_evenly
+from jaxlog._report.chart_curves import spread_evenly
 from jaxlog._report.html import Html, brief, joined, tag
 
 MOST = 24
@@ -20,7 +20,7 @@ MOST_BYTES = 1_500_000
 """So large they may be together."""
 
 
-class Picture(NamedTuple):
+class EpisodeImage(NamedTuple):
     """A picture of an episode.
 
     Attributes:
@@ -32,24 +32,24 @@ class Picture(NamedTuple):
     svg: bytes
 
 
-def pictures(run: RunFrames) -> tuple[list[Picture], int]:
+def pictures(run: RunFrames) -> tuple[list[EpisodeImage], int]:
     """Pictures of episodes that have states, and how many episodes there are in all."""
     frame = run.episodes
     has_states = any(is_of_a_state(name.removeprefix("details.")) for name in frame.columns)
     if not has_states and not (run.path / "svg").is_dir():
         return [], 0
     drawn = Pictures({run.path.name: run}, run.labels_of_episodes())
-    found: list[Picture] = []
+    found: list[EpisodeImage] = []
     size = 0
     for row in frame[_across(frame)].iter_rows(named=True):
         svg = drawn.of(row).encode("utf-8", "replace")
         if size + len(svg) <= MOST_BYTES:
             size += len(svg)
-            found.append(Picture(_title(row), svg))
+            found.append(EpisodeImage(_title(row), svg))
     return found, frame.height
 
 
-def gallery(found: Sequence[Picture], there_are: int) -> Html:
+def gallery(found: Sequence[EpisodeImage], there_are: int) -> Html:
     """Pictures side by side, each as an image, so that nothing in it runs or is loaded."""
     shown = [
         tag(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Curve:
+class ChartCurve:
     """The values that a metric has at some of a run's steps.
 
     Attributes:
@@ -39,7 +39,7 @@ class Curve:
         """Where a lane has diverged, by place."""
         return np.zeros(len(self.at), bool) if self.alive is None else self.alive < self.lanes
 
-    def thinned(self, most: int) -> Curve:
+    def thinned(self, most: int) -> ChartCurve:
         """With at most about so many values: of each stretch, the lowest and the highest.
 
         The place where the first lane died stays, too.
@@ -52,10 +52,10 @@ class Curve:
             return None if values is None else values[kept]
 
         low, high, alive = part(self.low), part(self.high), part(self.alive)
-        return Curve(self.at[kept], self.values[kept], low, high, self.lanes, alive)
+        return ChartCurve(self.at[kept], self.values[kept], low, high, self.lanes, alive)
 
 
-class Places:
+class LaneGrid:
     """Where the rows of a frame stand: in which lane, at which step.
 
     Attributes:
@@ -94,7 +94,7 @@ class Places:
         return values, there
 
 
-def of_lane(values: np.ndarray, there: np.ndarray) -> Curve:
+def of_lane(values: np.ndarray, there: np.ndarray) -> ChartCurve:
     """The curve of one lane.
 
     Args:
@@ -102,10 +102,10 @@ def of_lane(values: np.ndarray, there: np.ndarray) -> Curve:
       there: whether the lane has a value there. One that it has may be NaN.
     """
     (at,) = np.nonzero(there)
-    return Curve(at, values[at])
+    return ChartCurve(at, values[at])
 
 
-def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> Curve:
+def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> ChartCurve:
     """The curve of several lanes: their mean, and the standard deviation around it.
 
     At each step the lanes count that have a finite value there, as `across_lanes` says: one that
@@ -121,12 +121,12 @@ def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> 
     dead = diverged(values, there)
     alive = len(values) - dead.sum(0) if dead.any() else None
     if len(values) == 1:
-        return Curve(at, values[0], alive=alive)
+        return ChartCurve(at, values[0], alive=alive)
     found = across_lanes(values, there, statistic)
     if statistic in EXTREMES:
-        return Curve(at, found.middle, lanes=len(values), alive=alive)
+        return ChartCurve(at, found.middle, lanes=len(values), alive=alive)
     low, high = found.middle - found.spread, found.middle + found.spread
-    return Curve(at, found.middle, low, high, len(values), alive)
+    return ChartCurve(at, found.middle, low, high, len(values), alive)
 
 
 def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -177,7 +177,7 @@ def spread_evenly(number: int, most: int) -> Sequence[int]:
     return np.linspace(0, number - 1, most).round().astype(int).tolist()
 
 
-def limits(curves: Iterable[Curve]) -> tuple[float, float] | None:
+def limits(curves: Iterable[ChartCurve]) -> tuple[float, float] | None:
     """The lowest and the highest finite value, bands included; None where there is none."""
     parts = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
     found = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])

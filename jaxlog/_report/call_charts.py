@@ -1,4 +1,4 @@
-"""What each call site logged, in all runs: its lanes, their groups, and a chart for each metric."""
+"""What each call logged, in all runs: its lanes, their groups, and a chart for each metric."""
 
 from __future__ import annotations
 
@@ -15,15 +15,22 @@ from jaxlog._format.keys import Keys
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT
 from jaxlog._reading.run_frames import DEFAULT_CALLS, RunFrames
-from jaxlog._report.curves import Curve, Places, diverged, of_lane, spread_evenly, together
+from jaxlog._report.chart_curves import (
+    ChartCurve,
+    LaneGrid,
+    diverged,
+    of_lane,
+    spread_evenly,
+    together,
+)
 from jaxlog._report.html import brief
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48
-"""So many lanes of a call site have curves of their own, and so many groups; a group's are of all
+"""So many lanes of a call have curves of their own, and so many groups; a group's are of all
 its lanes."""
 CURVES = 5_000
-"""About so many curves of either a call site has, so that with hundreds of metrics it has fewer."""
+"""About so many curves of either a call has, so that with hundreds of metrics it has fewer."""
 POINTS = 250_000
 """About so many points of curves a report has, so that its file stays small."""
 FEWEST, MOST = 24, 600
@@ -34,13 +41,13 @@ BESIDE = ("std", "min", "max")
 
 
 @dataclass(frozen=True)
-class Group:
+class LaneGroup:
     """Lanes of a run that differ in nothing but their seed.
 
     Attributes:
       run: which run, counted from 0.
       name: what tells it from the others.
-      lanes: their places in the run's `Places.lanes`.
+      lanes: their places in the run's `LaneGrid.lanes`.
       unfinished: how far the run came, where it has not finished; else empty.
     """
 
@@ -57,7 +64,7 @@ class LaneOf:
     Attributes:
       group: its group, counted from 0.
       name: its labels.
-      place: in the run's `Places.lanes`.
+      place: in the run's `LaneGrid.lanes`.
     """
 
     group: int
@@ -85,16 +92,16 @@ class Chart:
     key: str
     info: Key
     beside: bool = False
-    groups: dict[int, Curve] = field(default_factory=dict)
-    lanes: dict[int, Curve] = field(default_factory=dict)
+    groups: dict[int, ChartCurve] = field(default_factory=dict)
+    lanes: dict[int, ChartCurve] = field(default_factory=dict)
     last: dict[int, np.ndarray] = field(default_factory=dict)
     odd: int = 0
     left_out: int = 0
 
 
 @dataclass(frozen=True)
-class Site:
-    """What one call site logged.
+class CallCharts:
+    """What one call logged.
 
     Attributes:
       name: of the call.
@@ -110,8 +117,8 @@ class Site:
     """
 
     name: str
-    places: Sequence[Places | None]
-    groups: Sequence[Group]
+    places: Sequence[LaneGrid | None]
+    groups: Sequence[LaneGroup]
     lanes: Sequence[LaneOf]
     charts: Sequence[Chart]
     lines: int
@@ -139,7 +146,7 @@ class _Meanings(Protocol):
 
 
 class _Logged(NamedTuple):
-    """What a run logged at one call site.
+    """What a run logged at one call.
 
     Attributes:
       frame: a row per step and lane.
@@ -156,10 +163,10 @@ class _Logged(NamedTuple):
     notes: Sequence[str] = ()
 
 
-def sites(
+def charts_of_calls(
     runs: Sequence[RunFrames], names: Sequence[str], unfinished: Sequence[str] | None = None
-) -> list[Site]:
-    """The call sites of some runs; then episodes of single environments, and evaluations.
+) -> list[CallCharts]:
+    """The calls of some runs; then episodes of single environments, and evaluations.
 
     Args:
       runs: what they logged.
@@ -176,13 +183,13 @@ def sites(
             _metrics(run, name, call) if call in run.calls else None
             for run, name in zip(runs, names, strict=True)
         ]
-        found.append(_site(call, logged, names, unfinished))
+        found.append(_charts_of_call(call, logged, names, unfinished))
     for name, logged in (
         ("episodes", [_episodes(run) for run in runs]),
         ("evaluations", [_evaluations(run) for run in runs]),
     ):
         if any(one is not None for one in logged):
-            found.append(_site(name, logged, names, unfinished))
+            found.append(_charts_of_call(name, logged, names, unfinished))
     return found
 
 
@@ -215,9 +222,9 @@ class _Summary:
         return Key(CATEGORY_OF_SUMMARY.get(name, "other"), name, "")
 
 
-def thinned(found: Sequence[Site]) -> None:
+def thinned(found: Sequence[CallCharts]) -> None:
     """Leaves as many points of each curve as there is room for."""
-    charts = [chart for site in found for chart in site.charts]
+    charts = [chart for call in found for chart in call.charts]
     curves = sum(3 * len(chart.groups) + len(chart.lanes) for chart in charts)
     most = max(FEWEST, min(MOST, POINTS // max(1, curves)))
     for chart in charts:
@@ -226,14 +233,14 @@ def thinned(found: Sequence[Site]) -> None:
                 of[number] = curve.thinned(most)
 
 
-def _site(
+def _charts_of_call(
     call: str,
     logged: Sequence[_Logged | None],
     names: Sequence[str],
     unfinished: Sequence[str],
-) -> Site:
-    places = [None if one is None else Places(one.frame) for one in logged]
-    every: list[tuple[Group, list[str]]] = []
+) -> CallCharts:
+    places = [None if one is None else LaneGrid(one.frame) for one in logged]
+    every: list[tuple[LaneGroup, list[str]]] = []
     for number, (one, place) in enumerate(zip(logged, places, strict=True)):
         if one is not None and place is not None and len(one.frame):
             prefix = names[number] if len(logged) > 1 else ""
@@ -259,7 +266,7 @@ def _site(
     for chart in charts.values():
         chart.beside = chart.info.statistic in BESIDE and chart.info.stem in means
     ranked = sorted(charts.values(), key=lambda chart: CATEGORIES.index(chart.info.category))
-    return Site(
+    return CallCharts(
         call,
         places,
         chosen,
@@ -278,8 +285,8 @@ def _is_number(kind: pl.DataType) -> bool:
 
 
 def _groups(
-    run: int, logged: _Logged, places: Places, prefix: str, unfinished: str
-) -> list[tuple[Group, list[str]]]:
+    run: int, logged: _Logged, places: LaneGrid, prefix: str, unfinished: str
+) -> list[tuple[LaneGroup, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
     frame, labels = logged.frame, logged.labels
     # One that changes along a lane, as the task of a single environment may, does not name it.
@@ -297,7 +304,7 @@ def _groups(
         of[0].append(place)
         of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
     return [
-        (Group(run, brief(name or _unnamed(own)), lanes, unfinished), own)
+        (LaneGroup(run, brief(name or _unnamed(own)), lanes, unfinished), own)
         for name, (lanes, own) in found.items()
     ]
 
@@ -316,8 +323,8 @@ def _named(labels: Mapping[str, Any]) -> str:
 def _add(
     charts: dict[str, Chart],
     logged: _Logged,
-    places: Places,
-    groups: Mapping[int, Group],
+    places: LaneGrid,
+    groups: Mapping[int, LaneGroup],
     lanes: Sequence[LaneOf],
 ) -> frozenset[int]:
     """Adds what one run logged; the places of its lanes that have diverged."""

@@ -21,7 +21,7 @@ _MOST_LABELS = 6
 
 
 @dataclass(frozen=True)
-class Places:
+class CallLines:
     """The lines of a call, by lane and step.
 
     Attributes:
@@ -62,7 +62,7 @@ class Places:
             )
 
 
-def places_of(table: Table) -> Places:
+def lines_of_call(table: Table) -> CallLines:
     """The lines of a call, by lane and step.
 
     Args:
@@ -77,7 +77,7 @@ def places_of(table: Table) -> Places:
             frame = frame.with_columns(_numbers(frame, told_apart))
         frame, replaced = _one_row_each(frame, labels)
     changing = [label for label in labels if _varies(frame, label, "lane")]
-    return Places(frame, table.labels, replaced, told_apart, tuple(changing))
+    return CallLines(frame, table.labels, replaced, told_apart, tuple(changing))
 
 
 def _varies(frame: pl.DataFrame, label: str, *places: str) -> bool:

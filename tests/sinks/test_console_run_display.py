@@ -29,7 +29,7 @@ from jaxlog._format.events import (
 from jaxlog.sinks.console import ConsoleSettings, ConsoleSink
 from jaxlog.sinks.console.history import LENGTH, History, Steps
 from jaxlog.sinks.console.pace import SPAN, Pace
-from jaxlog.sinks.console.picture import Picture
+from jaxlog.sinks.console.run_display import RunDisplay
 
 BEGAN = 1_000_000.0
 RETURNS = ("mean", "std", "min", "max")
@@ -62,7 +62,7 @@ def event(
     )
 
 
-def drawn(picture: Picture, width: int = 100, height: int | None = None, **options: Any) -> str:
+def drawn(picture: RunDisplay, width: int = 100, height: int | None = None, **options: Any) -> str:
     console = Console(width=width, file=io.StringIO(), legacy_windows=False, _environ={})
     seconds = options.pop("seconds", 0.0)
     console.print(picture.draw(width, height, BEGAN + seconds, **options))
@@ -70,8 +70,8 @@ def drawn(picture: Picture, width: int = 100, height: int | None = None, **optio
     return "\n".join(line.rstrip() for line in shown.splitlines())
 
 
-def a_picture(**run: Any) -> Picture:
-    return Picture(RunInfo("first", **run), BEGAN)
+def a_picture(**run: Any) -> RunDisplay:
+    return RunDisplay(RunInfo("first", **run), BEGAN)
 
 
 def row(shown: str, name: str) -> list[str]:
@@ -321,7 +321,7 @@ def test_speed_is_that_of_the_last_minute_and_of_steps_with_gaps() -> None:
     assert (pace.updates_per_second(), pace.left(31.0)) == (None, None)
     for i in range(1, 61):  # every 10th update, one a second
         pace.saw(10 * i, None, 30.0 + i)
-        pace.saw(5, None, 30.0 + i)  # of another call site
+        pace.saw(5, None, 30.0 + i)  # of another call
     assert pace.updates_per_second() == pytest.approx(10)
     for i in range(1, 200):
         pace.saw(600 + i, None, 90.0 + i)

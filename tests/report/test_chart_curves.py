@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jaxlog._report.curves import Curve, extremes, of_lane, spread_evenly, together
+from jaxlog._report.chart_curves import ChartCurve, extremes, of_lane, spread_evenly, together
 
 FLOATS = st.one_of(st.floats(-1e9, 1e9), st.sampled_from([np.nan, np.inf, -np.inf]))
 
@@ -31,14 +31,14 @@ def test_what_is_left_has_the_extremes_of_each_stretch(values: np.ndarray, stret
 
 
 def test_a_short_curve_stays_as_it_is() -> None:
-    curve = Curve(np.arange(10), np.arange(10.0))
+    curve = ChartCurve(np.arange(10), np.arange(10.0))
     assert curve.thinned(10) is curve
     assert len(curve.thinned(4).at) < 10
 
 
 def test_a_band_is_thinned_with_its_line() -> None:
     values = np.random.default_rng(0).normal(size=1000)
-    thin = Curve(np.arange(1000), values, values - 1, values + 1).thinned(100)
+    thin = ChartCurve(np.arange(1000), values, values - 1, values + 1).thinned(100)
     assert thin.low is not None
     assert thin.high is not None
     np.testing.assert_array_equal(thin.values, values[thin.at])
@@ -96,5 +96,5 @@ def test_what_is_chosen_is_spread_over_all(number: int, most: int) -> None:
 def test_a_curve_has_about_as_many_points_as_it_may(most: int) -> None:
     """Two of each of most / 2 stretches, and the ends."""
     values = np.random.default_rng(0).normal(size=20_000)
-    kept = len(Curve(np.arange(20_000), values).thinned(most).at)
+    kept = len(ChartCurve(np.arange(20_000), values).thinned(most).at)
     assert most - 2 <= kept <= most + 2

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog._format.events import Lane, MetricsEvent
+from jaxlog._reading.call_lines import lines_of_call
 from jaxlog._reading.columns import Table
-from jaxlog._reading.places import places_of
 from tests.reading.files import metrics, write
 
 NAN = float("nan")
@@ -199,7 +199,7 @@ def test_it_is_what_a_line_at_a_time_gives(lines: list[tuple[int, set[str]]]) ->
         for i, (step, keys) in enumerate(lines)
     ]
     schema = {"lane": pl.Int64} | {"step": pl.Int64} | dict.fromkeys("abc", pl.Float64)
-    placed = places_of(Table(pl.DataFrame(rows, schema=schema)))
+    placed = lines_of_call(Table(pl.DataFrame(rows, schema=schema)))
     total = 0
     for row in placed.frame.iter_rows(named=True):
         of = [(i, keys) for i, (step, keys) in enumerate(lines) if step == row["step"]]

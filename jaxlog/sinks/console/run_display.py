@@ -1,4 +1,4 @@
-"""The whole picture: tables, episodes, what the sinks do, and how far the run is."""
+"""All that the console shows of a run: tables, episodes, sinks, and how far the run is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from jaxlog._format.events import (
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
-from jaxlog.sinks.console.table import Site, one_line, tables
+from jaxlog.sinks.console.table import CallTable, one_line, tables
 from jaxlog.sinks.console.values import clock, number, plain, text, told
 
 WIDEST = 120
@@ -44,7 +44,7 @@ _SHOWN_OF_EPISODE = {
 }
 
 
-class Picture:
+class RunDisplay:
     """What is known of a run, to be drawn at any time.
 
     What is added costs little; another thread may draw meanwhile.
@@ -115,7 +115,7 @@ class Picture:
             spared = max(0, len(notes) - max(0, height - len(progress)) // 3)
             notes = notes[spared:]
         room = None if height is None else height - len(progress) - len(notes) - 2
-        shown = tables(self._sites(), width, room)
+        shown = tables(self._call_tables(), width, room)
         blank = [Text()] if shown and (room is None or room > 0) else []
         return Group(*shown, *blank, *notes, *blank[: len(notes)], *progress)
 
@@ -127,12 +127,12 @@ class Picture:
             self._histories = self._histories | {name: history}
         return self._histories[name]
 
-    def _sites(self) -> list[Site]:
+    def _call_tables(self) -> list[CallTable]:
         found = []
         for name, history in [*self._histories.items(), ("evaluation", self._evaluations)]:
             rows = history.read()
             if history.last is not None:
-                found.append(Site(_title(name, history.last), rows))
+                found.append(CallTable(_title(name, history.last), rows))
         return found
 
     def _notes(self, width: int, *, ended: bool) -> list[RenderableType]:

@@ -26,7 +26,7 @@ SPREADS = {
 
 
 @dataclass(frozen=True)
-class Curve:
+class GroupCurve:
     """A group's lanes along the horizontal axis.
 
     Attributes:
@@ -67,7 +67,7 @@ def curve_of(
     statistic: str = "",
     late: Collection[str] = (),
     end: float = -np.inf,
-) -> Curve:
+) -> GroupCurve:
     """The curve of a group.
 
     Args:
@@ -112,7 +112,7 @@ def curve_of(
     shown = finite.any(axis=0)
     own = values[:, shown], logged[:, shown]
     middle, lower, upper = _middle_and_band(*own, spread, statistic)
-    return Curve(
+    return GroupCurve(
         along[shown],
         np.where(finite, values, np.nan)[:, shown],
         middle,
