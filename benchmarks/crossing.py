@@ -115,7 +115,7 @@ def drained(logger: jaxlog.Logger, program: Program) -> Program:
 
 
 def budgets(turns: int) -> list[Row]:
-    """The rows of DESIGN §8 that speak of the crossing."""
+    """The rows about the crossing."""
     bare, jsonl, one, many = (make_logger(*kinds) for kinds in ((), ("jsonl",), (), ()))
     programs = {
         "nothing": scan(nothing),

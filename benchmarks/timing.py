@@ -33,7 +33,7 @@ class Row:
       against: what.
       value: the figure.
       unit: of the figure and the budget.
-      budget: that of DESIGN §8.
+      budget: the most that the figure may be.
     """
 
     what: str
