@@ -227,7 +227,7 @@ def test_an_episode_without_states_is_a_card() -> None:
     svg = picture(
         episode(
             {"velocity": np.float32([1, -2])},
-            total_updates=12,
+            total_steps=12,
             success=np.bool_(False),
             note="<b> & \x00 \ud800 é ✓",
             labels={"seed": np.int32(3), "who": '"A" <script>'},
