@@ -1,4 +1,4 @@
-"""What all plots have in common: their colours, their captions, their axes."""
+"""Colours, captions and axes that all plots share."""
 
 from __future__ import annotations
 

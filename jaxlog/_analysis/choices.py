@@ -1,4 +1,4 @@
-"""What a user may choose of a comparison."""
+"""The choices that a comparison takes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a user calls in the program: from its arguments to a record on its way out."""
+"""The functions that a user calls in a program: `batch_step`, `log`, `window_step`."""

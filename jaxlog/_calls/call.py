@@ -12,7 +12,6 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from jaxlog._calls.order import refuse_swapped
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
 from jaxlog._format.names import KNOWN, check_call, look_up
@@ -42,8 +41,6 @@ def inputs_of(
     name: str,
 ) -> tuple[tuple[str, ...], Inputs[ArrayLike]]:
     """The arguments of a call, if they can be logged: its axes, and what it is given."""
-    if "window" not in call:  # where there is one, it is checked with the rest before
-        refuse_swapped(call, logger, step, metrics)
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     if metrics is None:

@@ -9,10 +9,14 @@ import jax
 from jax.typing import ArrayLike
 
 from jaxlog._calls.call import due_by_hand, inputs_of, nothing, plan_of, send, tell
+from jaxlog._calls.order import refuse_swapped
 from jaxlog._logger import Logger
 from jaxlog._program import checks
 from jaxlog._program.record import Record
 from jaxlog._settings import switched_on
+
+_BATCH_STEP = "batch_step(logger, step, metrics)"
+_LOG = "log(logger, step, values)"
 
 
 def batch_step(
@@ -90,9 +94,10 @@ def batch_step(
     >>> float(run.sink("memory").metrics[1].lanes[0].metrics["episode_return_mean"])
     11.5
     """
+    refuse_swapped(_BATCH_STEP, logger, step, metrics)
     axis_names, inputs = inputs_of(
         logger,
-        "batch_step(logger, step, metrics)",
+        _BATCH_STEP,
         step,
         metrics,
         where=where,
@@ -158,9 +163,10 @@ def log(
         return nothing(logger)
     if due and axis_name is None and tell(logger, name, step, values, labels):
         return None
+    refuse_swapped(_LOG, logger, step, values)
     axis_names, inputs = inputs_of(
         logger,
-        "log(logger, step, values)",
+        _LOG,
         step,
         values,
         where=None,

@@ -18,9 +18,6 @@ NEWEST = 5
 
 HELP = "jaxlog COMMAND --help explains its options"
 
-RUNS = Path("runs")
-"""The directory that `show` and `tail` look in, unless another is given."""
-
 
 def overview(commands: Mapping[str, str]) -> int:
     """Lists the commands and the newest runs.
@@ -42,10 +39,10 @@ def overview(commands: Mapping[str, str]) -> int:
     output.print(rows)
     found: list[Path] = []
     with contextlib.suppress(OSError):  # there are none, or nobody may look
-        found = runs.named(RUNS)
+        found = runs.named(runs.DIRECTORY)
     if found:
         output.print()
         more = f", newest {NEWEST} of {len(found)}" if len(found) > NEWEST else ", newest first"
-        output.print(Text(f"runs in {RUNS}{more}:", "bold"))
+        output.print(Text(f"runs in {runs.DIRECTORY}{more}:", "bold"))
         output.print(table([runs.observed(path) for path in found[:NEWEST]]))
     return 0

@@ -12,6 +12,9 @@ from jaxlog._host.status import facts_of, observe
 from jaxlog._reading.finding import below, check_run, is_run
 from jaxlog.sinks.console.values import plain
 
+DIRECTORY = Path("runs")
+"""Commands look here, unless another directory is given."""
+
 
 class ObservedRun(NamedTuple):
     """A run, as it is now.
@@ -19,7 +22,7 @@ class ObservedRun(NamedTuple):
     Attributes:
       path: its directory.
       facts: what run.json says; empty where there is none.
-      status: as `host.status.observe` tells it.
+      status: as `_host.status.observe` tells it.
     """
 
     path: Path

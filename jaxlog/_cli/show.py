@@ -31,7 +31,7 @@ STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "r
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
-def show(run: _Run = Path("runs")) -> int:
+def show(run: _Run = runs.DIRECTORY) -> int:
     """Show a run: how it is, its last values, and what was lost. Or the runs in a directory.
 
     Args:

@@ -30,7 +30,7 @@ _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 _Lines = Annotated[int, tyro.conf.arg(aliases=["-n"])]
 
 
-def tail(run: _Run = Path("runs"), *, lines: _Lines = 10, json: bool = False) -> int:
+def tail(run: _Run = runs.DIRECTORY, *, lines: _Lines = 10, json: bool = False) -> int:
     """Follow a run: print what it logs, until it ends.
 
     Args:

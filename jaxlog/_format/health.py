@@ -245,7 +245,7 @@ def health_of(
 
     Args:
       facts: what `run.json` says.
-      status: how the run ended, as `host.status.observe` says.
+      status: how the run ended, as `_host.status.observe` says.
       done: how many updates its lines have; None where that is not known.
       tally: what was counted in its lines, for runs whose `run.json` has no `health`.
     """

@@ -23,7 +23,7 @@ def deliveries(
       schema: of the call.
       due: `uint32[...]`; the axes are those of loops and of lanes, in any order.
       words: `uint32[..., num_words]`.
-      lane: `uint32[..., k]`, as `crossing.primitive.lane` tells.
+      lane: `uint32[..., k]`, as `_crossing.primitive.lane` tells.
 
     Returns:
       Each with its step. What is not due anywhere is left out.
