@@ -167,19 +167,19 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     """The settings of one logger. Frozen and hashable; an unknown key is refused."""
 
     batched_logging_enabled: bool = Field(
-        True,
+        default=True,
         description="`false` switches off `batch_step`, `window_step` and `log_window`: they then "
         "add nothing to the program. `jaxlog.log`, and what a single environment logs, go on.",
     )
     log_frequency: int = Field(
-        10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
+        default=10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
     )
     statistics: Annotated[
         tuple[str, ...] | Mapping[str, tuple[str, ...]],
         WrapValidator(_statistics),
         _either(_ForAll, _ByName),
     ] = Field(
-        _DEFAULT_STATISTICS,
+        default=_DEFAULT_STATISTICS,
         description="What is told of each metric that has a value per episode: a list for all, or "
         "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
         f"{_NAMES}, and quantiles: `median`, or `p0` to `p100`.",
@@ -188,72 +188,76 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         str,
         Annotated[tuple[float, ...], WrapValidator(_edges), _either(_GivenEdges, _Bins)],
     ] = Field(
-        {},
+        default={},
         description="Metrics of which a histogram is counted, each with the edges of its bins, "
         "or with `low`, `high` and `bins`.",
     )
 
     sampling_enabled: bool = Field(
-        True, description="Whether whole episodes are picked and logged."
+        default=True, description="Whether whole episodes are picked and logged."
     )
     sample_frequency: int = Field(
-        100, ge=1, lt=2**31, description="Episodes are picked every so many updates."
+        default=100, ge=1, lt=2**31, description="Episodes are picked every so many updates."
     )
-    num_samples: int = Field(3, ge=1, lt=2**31, description="How many episodes are picked.")
+    num_samples: int = Field(default=3, ge=1, lt=2**31, description="How many episodes are picked.")
     sample_seed: int = Field(
-        0,
+        default=0,
         ge=0,
         lt=2**32,
         description="With the update's index, decides which episodes are picked.",
     )
 
-    log_aggregated_rewards: bool = Field(True, description="Whether `episode_returns` are logged.")
-    log_aggregated_similarity: bool = Field(
-        True, description="Whether `similarity_scores` are logged."
+    log_aggregated_rewards: bool = Field(
+        default=True, description="Whether `episode_returns` are logged."
     )
-    log_episode_lengths: bool = Field(True, description="Whether `episode_lengths` are logged.")
-    log_success_rates: bool = Field(True, description="Whether `success_mask` is logged.")
+    log_aggregated_similarity: bool = Field(
+        default=True, description="Whether `similarity_scores` are logged."
+    )
+    log_episode_lengths: bool = Field(
+        default=True, description="Whether `episode_lengths` are logged."
+    )
+    log_success_rates: bool = Field(default=True, description="Whether `success_mask` is logged.")
     log_loss_metrics: bool = Field(
-        True, description="Whether `entropy`, `loss` and every `*_loss` are logged."
+        default=True, description="Whether `entropy`, `loss` and every `*_loss` are logged."
     )
     log_gradient_norms: bool = Field(
-        True,
+        default=True,
         description="Whether `gradient_norm`, `grad_norm` and what ends like these are logged.",
     )
     include: _Distinct[str] = Field(
-        (),
+        default=(),
         description=(
             "Only these metrics, by the names that `batch_step` is given; all, if empty. "
             "`eval/NAME` speaks of the call named `eval` alone."
         ),
     )
     exclude: _Distinct[str] = Field(
-        (), description="Not these metrics; as `include`, and before it."
+        default=(), description="Not these metrics; as `include`, and before it."
     )
 
     over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
-        (),
+        default=(),
         description="Where several lanes log, a line more for each of these: every metric's mean, "
         "standard deviation or interquartile mean over the lanes, over seeds, say.",
     )
     delivery: Literal["live", "return"] = Field(
-        "live",
+        default="live",
         description="`live`: records leave the running program, through a callback. `return`: the "
         "program has no callback; it returns its records, and `logger.write` writes them.",
     )
     strict: bool = Field(
-        False,
+        default=False,
         description="Whether what goes wrong with logging is raised: when a sink does not open, "
         "and, for all else, when the run is closed. Otherwise it is warned of.",
     )
     env_steps_per_update: int | None = Field(
-        None,
+        default=None,
         ge=1,
         description="Environment steps of one update (environments x rollout length): each line "
         "then has `env_step` too, the steps taken when its update was done.",
     )
     sinks: _Distinct[_Sink] = Field(
-        (),
+        default=(),
         description="Where records go; each has its `kind`, and the keys of that kind. In Python, "
         "an object of a subclass of `jaxlog.sinks.Sink` may stand among them.",
     )

@@ -62,32 +62,32 @@ class SvgSettings(SinkSettings, frozen=True):
 
     kind: Literal["svg"] = "svg"
     renderer: Renderer = Field(
-        "auto",
+        default="auto",
         description="How a state is drawn: auto (by its arrays, or as it draws itself), grid, "
         f"image, line, card, or {OWN}.",
     )
     palette: Annotated[tuple[_Colour, ...], Strict(False)] = Field(
-        ARC_COLOURS,
+        default=ARC_COLOURS,
         description="The colours of a grid's cells, each as '#rrggbb': of 0, of 1, and so on. "
         "Values beyond have paler ones.",
     )
     size: int = Field(
-        240,
+        default=240,
         ge=32,
         le=2000,
         description="The width and height that the drawing of a state is fitted into, in pixels.",
     )
     max_episodes_per_step: int = Field(
-        100,
+        default=100,
         ge=1,
         description="How many episodes of one step and call are drawn, of all lanes; each "
         "lane has its share. The sheet tells of the others.",
     )
     contact_sheet: bool = Field(
-        True, description="Whether the episodes of a step are drawn on one page, too."
+        default=True, description="Whether the episodes of a step are drawn on one page, too."
     )
     steps: bool = Field(
-        True,
+        default=True,
         description="Whether steps of a single environment are drawn, where they have states.",
     )
 

@@ -42,7 +42,7 @@ class TensorboardSettings(SinkSettings, frozen=True):
 
     kind: Literal["tensorboard"] = "tensorboard"
     lanes: Lanes = Field(
-        "runs",
+        default="runs",
         description="How lanes are shown: `runs`, each as a run of its own; `columns`, as tags "
         "`batch/loss/seed=3`; `aggregate`, as the mean over them and its spread. More than "
         f"{MOST_RUNS} lanes are not shown as runs, but as `aggregate`.",

@@ -53,38 +53,47 @@ class WandbSettings(SinkSettings, frozen=True):
     """Logs to Weights & Biases. The API key is not among these: it is where W&B keeps it."""
 
     kind: Literal["wandb"] = "wandb"
-    project: str | None = Field(None, description="The W&B project; W&B's own default, if null.")
-    entity: str | None = Field(None, description="The user or team; W&B's own default, if null.")
+    project: str | None = Field(
+        default=None, description="The W&B project; W&B's own default, if null."
+    )
+    entity: str | None = Field(
+        default=None, description="The user or team; W&B's own default, if null."
+    )
     group: str | None = Field(
-        None, description="The group of its runs; that of runs of lanes is the run's name, if null."
+        default=None,
+        description="The group of its runs; that of runs of lanes is the run's name, if null.",
     )
-    job_type: str | None = Field(None, description="What kind of run it is: train, or eval.")
+    job_type: str | None = Field(
+        default=None, description="What kind of run it is: train, or eval."
+    )
     tags: tuple[str, ...] = Field(
-        (), strict=False, description="Tags, beside those that Logger.open is given."
+        default=(), strict=False, description="Tags, beside those that Logger.open is given."
     )
-    notes: str | None = Field(None, description="A description of the run.")
+    notes: str | None = Field(default=None, description="A description of the run.")
     mode: Literal["online", "offline", "disabled"] | None = Field(
-        None,
+        default=None,
         description="Whether rows are sent, kept in files for `wandb sync`, or left alone; what "
         "W&B's own settings say, like the variable WANDB_MODE, if null.",
     )
     lanes: Lanes = Field(
-        "runs",
+        default="runs",
         description="What becomes of the lanes of a vmap. runs: a W&B run each, in one group, with "
         "the lane's labels in its config; beyond 256 lanes, aggregate. columns: one run, with a "
         "metric for each lane. aggregate: one run, with mean and standard deviation over lanes.",
     )
     x_axis: Literal["step", "env_step"] = Field(
-        "step", description="Charts over updates, or over environment steps, where they are known."
+        default="step",
+        description="Charts over updates, or over environment steps, where they are known.",
     )
     episodes: Literal["table", "pictures", "both", "off"] = Field(
-        "table", description="Sampled episodes as a table, as pictures (HTML), as both, or not."
+        default="table",
+        description="Sampled episodes as a table, as pictures (HTML), as both, or not.",
     )
     renderer: Renderer = Field(
-        "auto", description="How the states of episodes are drawn; as that of the sink svg."
+        default="auto", description="How the states of episodes are drawn; as that of the sink svg."
     )
     lean: bool = Field(
-        True,
+        default=True,
         description="Whether W&B leaves alone what jaxlog does not need: the console's output, "
         "system metrics, code, git.",
     )

@@ -32,10 +32,10 @@ class ConsoleSettings(SinkSettings, frozen=True):
 
     kind: Literal["console"] = "console"
     refresh_per_second: float = Field(
-        4.0, gt=0, le=60, description="How often the table is drawn anew."
+        default=4.0, gt=0, le=60, description="How often the table is drawn anew."
     )
     live: bool | None = Field(
-        None,
+        default=None,
         validate_default=True,
         description="Whether a terminal or a notebook shows a table that moves; otherwise there is "
         "a line for each log, as there always is in a pipe or a file. Where it is left out, it "
