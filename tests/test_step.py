@@ -35,7 +35,7 @@ def metrics_of(sink: Any) -> dict[str, Any]:
     (lane,) = event.lanes
     return {
         key: value if isinstance(value, jaxlog.sinks.Histogram) else value.item()
-        for key, value in lane.metrics.items()
+        for key, value in lane.values.items()
     }
 
 
@@ -707,7 +707,7 @@ def test_statistics_and_histograms_by_name(make_logger: MakeLogger) -> None:
         for name in ("batch", "eval"):
             metrics = {"episode_returns": returns, "score": returns}
             jaxlog.batch_step(logger, 0, metrics, name=name)
-    train, test = (event.lanes[0].metrics for event in run.sink("memory").metrics)
+    train, test = (event.lanes[0].values for event in run.sink("memory").metrics)
     assert set(train) == {
         "episode_count", "episode_return_p50", "episode_return_histogram", "score_mean"
     }  # fmt: skip

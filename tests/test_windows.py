@@ -357,8 +357,8 @@ def test_a_window_begins_on_explicit_mesh_axes(make_logger: MakeLogger) -> None:
         jaxlog.window_step(logger, window, 0, {"episode_returns": returns})
         assert jaxlog.statistics.histogram(returns, (0.0, 9.0)).tolist() == [0, 8, 0]
         assert int(jaxlog.statistics.QuantileSketch.of(returns).counts.sum()) == 8
-    metrics = run.sink("memory").metrics[0].lanes[0].metrics
-    assert metrics["episode_return_histogram"].counts == (4, 4)
+    lane = run.sink("memory").metrics[0].lanes[0]
+    assert lane.histograms["episode_return_histogram"].counts == (4, 4)
 
 
 def test_a_mask_that_comes_or_goes_is_refused(make_logger: MakeLogger) -> None:

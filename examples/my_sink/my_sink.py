@@ -15,14 +15,16 @@ from typing import Any, Literal, TextIO
 
 from pydantic import Field
 
-from jaxlog.sinks import Histogram, MetricsEvent, RunInfo, Sink, SinkSettings
+from jaxlog.sinks import MetricsEvent, RunInfo, Sink, SinkSettings
 
 
 class CsvSettings(SinkSettings, frozen=True):
     """Writes `metrics.csv` into the run's directory."""
 
     kind: Literal["csv"] = "csv"
-    delimiter: str = Field(",", min_length=1, max_length=1, description="Stands between values.")
+    delimiter: str = Field(
+        default=",", min_length=1, max_length=1, description="Stands between values."
+    )
 
 
 class CsvSink(Sink):
@@ -52,8 +54,7 @@ class CsvSink(Sink):
         """A step's aggregates and scalars, of all lanes that log."""
         for lane in event.lanes:
             for key, value in lane.metrics.items():
-                if not isinstance(value, Histogram):
-                    self._rows.writerow([event.name, event.step, lane.index, key, value])
+                self._rows.writerow([event.name, event.step, lane.index, key, value])
 
     def flush(self) -> None:
         """What is in the file now counts as written."""

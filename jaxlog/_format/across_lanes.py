@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlog._format.events import Histogram, Key, Lane
+from jaxlog._format.events import Key, Lane
 
 EXTREMES = ("min", "max")
 """The statistics of which all lanes together have the extreme, and no spread."""
@@ -111,7 +111,7 @@ def values_across_lanes(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> dict[
         rows = [[lane.metrics.get(key) for key in own] for lane in lanes]
         logged = np.array([[value is not None for value in row] for row in rows], bool)
         values = np.array(
-            [[np.nan if value is None else float(value) for value in row] for row in rows],  # type: ignore[arg-type]
+            [[np.nan if value is None else float(value) for value in row] for row in rows],
             np.float64,
         )
         result = across_lanes(values.reshape(-1, len(own)), logged.reshape(-1, len(own)), statistic)
@@ -160,7 +160,7 @@ def over_lanes(
         values = [lane.metrics.get(key) for lane in lanes]
         if info.statistic == "nonfinite" and any(value is not None for value in values):
             values = [0 if value is None else value for value in values]  # there were none
-        found = [float(v) for v in values if v is not None and not isinstance(v, Histogram)]
+        found = [float(value) for value in values if value is not None]
         if found:
             arrays[key] = np.array([value for value in found if np.isfinite(value)])
     fewer = {f"{key}_lanes": float(a.size) for key, a in arrays.items() if a.size < len(lanes)}

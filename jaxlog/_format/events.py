@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,20 @@ class Key:
         return "count" if self.stem in (EPISODE_COUNT, UPDATE_COUNT) else "scalar"
 
 
+class _Numbers(dict[str, Scalar]):
+    """The numbers of a lane. Its histograms can be looked up, too, for one more release."""
+
+    def __init__(self, values: Mapping[str, Scalar | Histogram]) -> None:
+        super().__init__({k: v for k, v in values.items() if not isinstance(v, Histogram)})
+        self._values = values
+
+    def __missing__(self, key: str) -> Any:
+        histogram = self._values[key]
+        warn_former_name(f"Lane.metrics[{key!r}], a histogram", f"Lane.histograms[{key!r}]")
+        return histogram
+
+
+@former_keyword("metrics", "values")
 @dataclass(frozen=True)
 class Lane:
     """What one lane of the program logged at one step.
@@ -77,8 +92,8 @@ class Lane:
       index: the lane's number, counted over all lane axes, the outermost slowest; 0 without `vmap`.
         Lanes that run one after another, told apart by their labels, have numbers of their own.
       labels: what this lane is named with.
-      metrics: the values by key. A metric that has no value here, because no episode ended, is not
-        in it.
+      values: numbers and histograms by key, in the order of `MetricsEvent.keys`. A metric that has
+        no value here, because no episode ended, is not in it.
       position: the lane's index along each lane axis, where there are several; else empty.
       series: how many lanes have had its place in the program before it, one after another: 2 for
         the third seed of a Python loop. Their numbers are higher than those of the lanes before.
@@ -89,11 +104,21 @@ class Lane:
 
     index: int
     labels: Labels
-    metrics: Mapping[str, Scalar | Histogram]
+    values: Mapping[str, Scalar | Histogram]
     position: tuple[int, ...] = ()
     series: int = 0
     alone: bool = False
     first_labels: Labels | None = None
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Scalar]:
+        """The numbers among `values`, by key."""
+        return _Numbers(self.values)
+
+    @cached_property
+    def histograms(self) -> Mapping[str, Histogram]:
+        """The histograms among `values`, by key."""
+        return {k: v for k, v in self.values.items() if isinstance(v, Histogram)}
 
     @property
     def named_by(self) -> Labels:

@@ -54,7 +54,7 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
     )
     if not lanes:
         return
-    keys = dict.fromkeys(key for lane in lanes for key in lane.metrics)
+    keys = dict.fromkeys(key for lane in lanes for key in lane.values)
     described = calls.get(call) if isinstance(calls, Mapping) else None
     meaning = Keys(described, of_episodes=EPISODE_COUNT in keys)
     yield MetricsEvent(

@@ -69,7 +69,7 @@ class Tally:
             return
         keys = self._keys.setdefault(name, {})
         for lane in event.lanes:
-            for key, value in lane.metrics.items():
+            for key, value in lane.values.items():
                 finite = _is_finite(value)
                 if finite is None or (finite and key not in keys):
                     continue

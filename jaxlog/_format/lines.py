@@ -124,7 +124,7 @@ def lines_of(event: Event) -> bytes:
                 _dumps(
                     head
                     | _lane(lane.index, lane.position)
-                    | {"labels": lane.labels, "metrics": lane.metrics},
+                    | {"labels": lane.labels, "metrics": lane.values},
                     LANES,
                     exact=event.exact,
                 )

@@ -390,7 +390,7 @@ def numbered(lane: Lane, found: LaneIdentity) -> Lane:
     return Lane(
         found.number,
         lane.labels,
-        lane.metrics,
+        lane.values,
         lane.position,
         found.series,
         found.alone,

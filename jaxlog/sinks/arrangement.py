@@ -43,11 +43,11 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
     None. Where `over_lanes` says of how many lanes that is, the key is `{key}_lanes`.
     """
     if event.num_lanes == 1:
-        return [(None, dict(lane.metrics)) for lane in event.lanes]
+        return [(None, dict(lane.values)) for lane in event.lanes]
     over_lanes = _suffixed(_over_lanes(event), event.lanes)
     if lanes == "runs":
         entries: list[tuple[Lane | None, Values]] = [
-            (None if lane.alone else lane, dict(lane.metrics)) for lane in event.lanes
+            (None if lane.alone else lane, dict(lane.values)) for lane in event.lanes
         ]
         return [*entries, (None, over_lanes)] if over_lanes else entries
     if lanes == "columns":
@@ -105,7 +105,7 @@ def _columns(event: MetricsEvent) -> Values:
         if lane.alone
         else f"{key}/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}": value
         for lane, name in zip(event.lanes, names, strict=True)
-        for key, value in lane.metrics.items()
+        for key, value in lane.values.items()
     }
 
 
@@ -135,8 +135,7 @@ def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
             if value.alive and keys[key].statistic not in EXTREMES:
                 found[f"{key}_lanes_std"] = value.spread or 0.0
             continue
-        values = [lane.metrics[key] for lane in lanes if key in lane.metrics]
-        if histograms := [value for value in values if isinstance(value, Histogram)]:
+        if histograms := [lane.histograms[key] for lane in lanes if key in lane.histograms]:
             found[key] = _added_up(histograms)
     return found
 

@@ -20,7 +20,7 @@ MODES: tuple[Lanes, ...] = ("runs", "columns", "aggregate")
 def event_of(
     lanes: list[Lane], statistic: str = "mean", num_lanes: int | None = None, **more: object
 ) -> MetricsEvent:
-    keys = {key: Key("other", key, statistic) for lane in lanes for key in lane.metrics}
+    keys = {key: Key("other", key, statistic) for lane in lanes for key in lane.values}
     number = len(lanes) if num_lanes is None else num_lanes
     return MetricsEvent("batch", 5, None, 0.0, tuple(lanes), keys, num_lanes=number, **more)  # type: ignore[arg-type]
 

@@ -209,9 +209,9 @@ def _joined(one: Event, other: Event) -> MetricsEvent | None:
     for lane in other.lanes:
         own = lanes.get(lane.index)
         if own is not None:
-            if own.metrics.keys() & lane.metrics.keys():
+            if own.values.keys() & lane.values.keys():
                 return None
-            lane = replace(lane, metrics={**own.metrics, **lane.metrics})
+            lane = replace(lane, values={**own.values, **lane.values})
         lanes[lane.index] = lane
     return replace(
         other,

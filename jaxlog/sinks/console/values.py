@@ -61,7 +61,7 @@ def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
     for key, info in event.keys.items():
         if info.statistic == "nonfinite":
             counts = [lane.metrics.get(key, 0) for lane in event.lanes]
-            odd[info.stem] = sum(int(count) for count in counts)  # pyright: ignore[reportArgumentType]
+            odd[info.stem] = sum(int(count) for count in counts)
     return {
         key: Shown(*value, odd.get(info.stem, 0) if info.statistic not in COUNTS else 0)
         for key, value in values_across_lanes(event.lanes, event.keys).items()
