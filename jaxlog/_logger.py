@@ -32,7 +32,7 @@ from jaxlog._limits import check_name, check_text
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log
-from jaxlog._settings import LoggingConfig, load_config, switched_on
+from jaxlog._settings import LoggingConfig, SettingsDict, load_config, switched_on
 from jaxlog._single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings
@@ -66,7 +66,7 @@ class Logger(SingleEnvironmentLog):
 
     def __init__(
         self,
-        config: LoggingConfig | str | os.PathLike[str] | Mapping[str, Any],
+        config: LoggingConfig | str | os.PathLike[str] | SettingsDict | Mapping[str, Any],
         *,
         total_updates: int | None = None,
         name: str = "jaxlog",

@@ -12,7 +12,7 @@ from jaxlog._program.episodes import EpisodeTracker
 from jaxlog._program.record import Record
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.window import Window
-from jaxlog._settings import ConfigError, ConfigWarning, LoggingConfig, load_config
+from jaxlog._settings import ConfigError, ConfigWarning, LoggingConfig, SettingsDict, load_config
 
 __all__ = [
     "Comparison",
@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "RunData",
     "RunsData",
+    "SettingsDict",
     "Window",
     "batch_step",
     "compare",

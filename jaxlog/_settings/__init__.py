@@ -5,3 +5,4 @@ from jaxlog._settings.loading import load_config as load_config
 from jaxlog._settings.models import LoggingConfig as LoggingConfig
 from jaxlog._settings.problems import ConfigError as ConfigError
 from jaxlog._settings.problems import ConfigWarning as ConfigWarning
+from jaxlog._settings.typed import SettingsDict as SettingsDict

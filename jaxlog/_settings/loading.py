@@ -19,11 +19,12 @@ from jaxlog._settings.models import LoggingConfig
 from jaxlog._settings.overrides import changed, overridden
 from jaxlog._settings.problems import ConfigError, ConfigWarning, describe
 from jaxlog._settings.source import Source, of_file, of_mapping
+from jaxlog._settings.typed import SettingsDict
 from jaxlog._settings.wording import key_of
 
 
 def load_config(
-    source: str | os.PathLike[str] | Mapping[str, Any] | LoggingConfig,
+    source: str | os.PathLike[str] | SettingsDict | Mapping[str, Any] | LoggingConfig,
     *overrides: str,
     **changes: Any,
 ) -> LoggingConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Unpack
 
 import numpy as np
 from pydantic import (
@@ -21,6 +21,7 @@ from pydantic_core import PydanticCustomError
 
 from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._settings.environment import in_ci
+from jaxlog._settings.typed import GivenSettings
 from jaxlog._settings.wording import key_of, shown
 from jaxlog.sinks import kinds, sink_class
 from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings, kind_of
@@ -261,6 +262,10 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="Where records go; each has its `kind`, and the keys of that kind. In Python, "
         "an object of a subclass of `jaxlog.sinks.Sink` may stand among them.",
     )
+
+    if TYPE_CHECKING:  # what a key takes is wider than what it holds: lists, and sinks as dicts
+
+        def __init__(self, **settings: Unpack[GivenSettings]) -> None: ...
 
     def __hash__(self) -> int:
         values = (getattr(self, key) for key in type(self).model_fields)
