@@ -12,17 +12,22 @@ import pytest
 
 from tests.cli.conftest import ROOT
 
-SOURCES = ("jaxlog", "configs", "examples", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = ("jaxlog", "configs", "examples", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what the wheel has, in place of an environment's site-packages."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
-    for name in SOURCES:  # a build writes into its source
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, since a build writes into its source."""
+    source = tmp_path_factory.mktemp("source")
+    for name in SOURCES:
         subprocess.run(["cp", "-R", ROOT / name, source / name], check=True)
+    return source
+
+
+@pytest.fixture(scope="module")
+def site(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the contents of the wheel, in place of an environment's site-packages."""
+    folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check"]
     pip += ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source]
     subprocess.run(pip, check=True, capture_output=True, timeout=200)
@@ -43,6 +48,18 @@ def test_every_module_is_in_it(site: Path) -> None:
             assert (site / installed).read_bytes() == (ROOT / file).read_bytes(), file
     (entry_points,) = site.glob("jaxlog-*/entry_points.txt")
     assert "jaxlog = jaxlog._cli.main:main" in entry_points.read_text()
+
+
+def test_an_editable_install_is_a_path_entry(source: Path, tmp_path: Path) -> None:
+    """Type checkers and editors follow a path in a `.pth` file; they do not run import hooks."""
+    build = "import sys; from setuptools.build_meta import build_editable as b; b(sys.argv[1])"
+    command = [sys.executable, "-c", build, str(tmp_path)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True, timeout=200)
+    (wheel,) = map(zipfile.ZipFile, tmp_path.glob("*.whl"))
+    installed = [name for name in wheel.namelist() if ".dist-info/" not in name]
+    (entry,) = (name for name in installed if name.endswith(".pth"))
+    assert installed == [entry]
+    assert Path(wheel.read(entry).decode().strip()) == source
 
 
 def test_the_demo_runs_from_it(site: Path, tmp_path: Path) -> None:
