@@ -6,10 +6,10 @@ BIN := .venv/bin
 	clean
 .DEFAULT_GOAL := test
 
-CONFIG := configs/batched.yaml
+SETTINGS := configs/batched.yaml
 
-demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; CONFIG=configs/full.yaml
-	$(BIN)/jaxlog demo --config $(CONFIG)
+demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; SETTINGS=configs/full.yaml
+	$(BIN)/jaxlog demo --settings $(SETTINGS)
 
 # Compiling is most of what the tests take: this halves it. `make versions` has numbers compiled as users have them.
 QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"

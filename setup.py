@@ -1,8 +1,8 @@
 """Copies what `jaxlog demo` runs into a wheel: the examples, and the settings files.
 
-All else is in pyproject.toml. They are copied here, not mapped there by `package-dir`: with a mapping
-an editable install needs an import hook, which type checkers and editors do not see. Without one it
-is a path entry.
+All else is in pyproject.toml. They are copied here, and not mapped by `package-dir` there: with a
+mapping, an editable install needs an import hook, which type checkers and editors do not follow.
+Without one it is a path entry.
 """
 
 from pathlib import Path

@@ -26,12 +26,12 @@ def each_update(logger: jaxlog.Logger, window: Any, *arguments: Any, **how: Any)
 
 def compiled(*, log: bool, windows: bool) -> Program:
     """Compiles the training of a few updates, anew each time."""
-    settings = ppo_cartpole.Settings(num_updates=3)
+    config = ppo_cartpole.Config(num_updates=3)
     logger = jaxlog.Logger({"batched_logging_enabled": log}, total_updates=3)
 
     def run() -> None:
         jax.clear_caches()
-        train = jax.vmap(ppo_cartpole.make_train(settings, logger, lambda *kept: kept))
+        train = jax.vmap(ppo_cartpole.make_train(config, logger, lambda *kept: kept))
         jax.jit(train).lower(jnp.arange(4)).compile()
 
     def run_with_batch_step() -> None:

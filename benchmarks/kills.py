@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "resume.py"
-CONFIG = """\
+SETTINGS = """\
 batched_logging_enabled: true
 log_frequency: 5
 sample_frequency: 20
@@ -85,10 +85,10 @@ def main() -> None:
     arguments = parser.parse_args()
     at, total, runs = random.Random(arguments.seed), 0, 0
     with tempfile.TemporaryDirectory() as root:
-        config = Path(root) / "config.yaml"
-        config.write_text(CONFIG)
+        settings = Path(root) / "settings.yaml"
+        settings.write_text(SETTINGS)
         options = [
-            f"--config={config}",
+            f"--settings={settings}",
             "--num-seeds=2",
             f"--num-updates={arguments.num_updates}",
             f"--save-every={arguments.save_every}",

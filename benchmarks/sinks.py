@@ -174,16 +174,16 @@ def of_ppo(turns: int) -> dict[str, float]:
     `"logged"` and `"silent"` are one program, which is told when it is called whether to log. What
     it does at every update all the same is `"windows"`: in a program that does nothing else.
     """
-    settings = ppo_cartpole.Settings(num_updates=60)
+    config = ppo_cartpole.Config(num_updates=60)
     sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "wandb", "mode": "offline"}]
-    config = {"batched_logging_enabled": True, "sinks": sinks}
-    logger = jaxlog.Logger(config, total_updates=settings.num_updates)
+    settings = {"batched_logging_enabled": True, "sinks": sinks}
+    logger = jaxlog.Logger(settings, total_updates=config.num_updates)
     seeds = jnp.arange(4)
 
     def train(seed: jax.Array, when: jax.Array) -> Any:
         step = functools.partial(jaxlog.window_step, when=when)
         with mock.patch.object(jaxlog, "window_step", step):
-            return ppo_cartpole.make_train(settings, logger)(seed)
+            return ppo_cartpole.make_train(config, logger)(seed)
 
     program = jax.jit(jax.vmap(train, in_axes=(0, None)))
 
@@ -193,13 +193,13 @@ def of_ppo(turns: int) -> dict[str, float]:
     # Drawn in a terminal where there is one; here its lines go nowhere.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), a_run(logger):
         seconds = fastest({"logged": training(True), "silent": training(False)}, turns)
-    found = {name: total / settings.num_updates for name, total in seconds.items()}
-    return found | {"windows": of_windows(settings, turns)}
+    found = {name: total / config.num_updates for name, total in seconds.items()}
+    return found | {"windows": of_windows(config, turns)}
 
 
-def of_windows(settings: ppo_cartpole.Settings, turns: int) -> float:
+def of_windows(config: ppo_cartpole.Config, turns: int) -> float:
     """Seconds that the windows of four seeds take at an update that is not due."""
-    shape = (settings.rollout_length, settings.num_envs)
+    shape = (config.rollout_length, config.num_envs)
     logger = jaxlog.Logger({"batched_logging_enabled": True})
 
     def program(with_windows: bool) -> Program:

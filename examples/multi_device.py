@@ -1,10 +1,10 @@
-"""Data-parallel training on several devices, which logs one line a step whatever their number.
+"""Data-parallel training on several devices, with one logged line for each step.
 
-Under `jax.shard_map` each device plays its share of the episodes; gradients are averaged over all
-shares. `axis_name` tells `jaxlog.batch_step` along which axis the batch is divided, and what is
-logged is that of the whole batch. On 1, 2 or 4 devices the numbers are the same, to rounding.
+Under `jax.shard_map` each device plays its share of the episodes, and gradients are averaged over
+all shares. `axis_name` tells `jaxlog.batch_step` over which axis the batch is divided, so that it
+logs the whole batch. On 1, 2 or 4 devices the numbers are the same, up to rounding.
 
-The task is a thruster in the plane that has to come to rest in the origin. Its policy is trained by
+The task is a thruster in the plane that must come to rest at the origin. Its policy is trained with
 gradients through the physics.
 
 Run it with `python examples/multi_device.py --help`. It needs the extra `demo`.
@@ -25,9 +25,9 @@ from jax.sharding import AxisType, Mesh, PartitionSpec
 
 import jaxlog
 
-CONFIG = Path(__file__).parent.parent / "configs" / "batched.yaml"
+SETTINGS = Path(__file__).parent.parent / "configs" / "batched.yaml"
 
-AXIS = "devices"  # of the mesh, along which episodes are divided
+AXIS = "devices"  # of the mesh, over which episodes are divided
 EPISODE_LENGTH, DT, WIDTH = 50, 0.1, 32
 
 Params = dict[str, jax.Array]
@@ -66,23 +66,23 @@ def make_train(
 ) -> Callable[[Params, jax.Array], Params]:
     """Return `train(params, keys)`, with a key for each episode of a batch.
 
-    The number of keys has to be a multiple of the number of devices.
+    The number of keys must be a multiple of the number of devices.
     """
     optimizer = optax.adam(1e-2)
 
     def train(params: Params, keys: jax.Array) -> Params:
-        """Train on one device, with its share of the keys; `params` are the same on all."""
+        """Train on one device, with its share of the keys; all devices have the same `params`."""
 
         def update(
             carry: tuple[Params, optax.OptState], step: jax.Array
         ) -> tuple[tuple[Params, optax.OptState], None]:
             params, opt_state = carry
-            # From the episode's key, not the device's: that makes the numbers those of one device.
+            # Keys belong to episodes, not to devices, so any number of devices gives these numbers.
             episode_keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, step)
 
             def loss_of(params: Params) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
                 returns, positions = jax.vmap(play, in_axes=(None, 0))(params, episode_keys)
-                # The loss of the whole batch, so its gradient is that of the whole batch, too.
+                # The loss of the whole batch, so that its gradient is the one of the whole batch.
                 return -jax.lax.pmean(returns.mean(), AXIS), (returns, positions)
 
             value_and_grad = jax.value_and_grad(loss_of, has_aux=True)
@@ -116,18 +116,18 @@ def main(
     num_updates: int = 300,
     num_episodes: int = 240,
 ) -> None:
-    """Train a thruster on several devices, as data-parallel training does.
+    """Train a thruster on several devices, with data parallelism.
 
     Args:
-      directory: Of the run. By default a new one in `runs`.
-      num_devices: GPUs or TPUs, where there are so many; else JAX makes them of the CPU.
-      num_updates: How often all episodes are played, and learned from.
-      num_episodes: How many each update plays, on all devices together; a multiple of their number.
+      directory: Directory of the run; by default a new one in `runs`.
+      num_devices: Number of GPUs or TPUs; if there are fewer, JAX simulates devices on the CPU.
+      num_updates: Number of updates; each plays all episodes and learns from them.
+      num_episodes: Episodes in each update, on all devices; a multiple of `num_devices`.
     """
     jax.config.update("jax_num_cpu_devices", num_devices)  # before JAX looks for devices
     devices = jax.devices() if jax.device_count() >= num_devices else jax.devices("cpu")
     mesh = jax.make_mesh((num_devices,), (AXIS,), axis_types=(AxisType.Auto,), devices=devices)
-    logger = jaxlog.Logger(jaxlog.load_config(CONFIG), total_updates=num_updates)
+    logger = jaxlog.Logger(jaxlog.load_config(SETTINGS), total_updates=num_updates)
     train = make_train(logger, mesh, num_updates)
     init_key, play_key = jax.random.split(jax.random.key(0))
     directory = directory or Path("runs") / time.strftime("multi_device-%Y%m%d-%H%M%S")
@@ -137,8 +137,8 @@ def main(
 
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog show {directory}")
-    print(f"  wc -l {directory}/batch_metrics.jsonl  # a line a step that was due, for all devices")
-    print("With another --num-devices the numbers are the same, to rounding.")
+    print(f"  wc -l {directory}/batch_metrics.jsonl  # one line for each step that was due")
+    print("With another --num-devices the numbers are the same, up to rounding.")
 
 
 if __name__ == "__main__":

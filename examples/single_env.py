@@ -1,10 +1,10 @@
 """Q-learning in mazes: one environment, stepped from a plain Python loop, and logged from there.
 
-Nothing here is compiled, and the maze is in NumPy: jaxlog takes what the loop tells it. A task is a
-maze, a step a move, an episode one walk to the goal; now and then the learned policy is evaluated.
-The settings are those of `configs/basic.yaml`: JSONL, lines in the terminal, and pictures.
+Nothing here is compiled, and the maze is in NumPy: the loop calls methods of the logger. A task is
+a maze, a step is a move, and an episode is one walk to the goal. The learned policy is evaluated
+every few episodes. `configs/basic.yaml` has the settings: JSONL, terminal and pictures.
 
-Run it with `python examples/single_env.py`, or with `--help`. It needs jaxlog alone.
+Run it with `python examples/single_env.py`, or with `--help`. It needs no extra.
 """
 
 from __future__ import annotations
@@ -50,20 +50,20 @@ Cell = tuple[int, int]  # row, column
 
 
 @dataclass(frozen=True)
-class Settings:
+class Config:
     """Hyper-parameters of Q-learning."""
 
     episodes: int = 60  # walks in each maze
-    max_steps: int = 200  # moves after which a walk is given up
+    max_steps: int = 200  # moves after which a walk ends
     evaluate_every: int = 20  # episodes between evaluations
-    exploration: float = 0.1  # how often a move is by chance
+    exploration: float = 0.1  # probability of a random move
     learning_rate: float = 0.5
     discount: float = 0.95
     seed: int = 0
 
 
 class Maze:
-    """A maze with one player in it, who is to reach the goal."""
+    """A maze with one player, who must reach the goal."""
 
     def __init__(self, plan: str) -> None:
         self.cells = np.array([list(line) for line in plan.splitlines()])
@@ -72,17 +72,17 @@ class Maze:
         self.reset(self.start)
 
     def find(self, sign: str) -> Cell:
-        """Return the cell that has this sign in the plan."""
+        """Return the cell with this sign in the plan."""
         row, column = np.argwhere(self.cells == sign)[0].tolist()
         return row, column
 
     def reset(self, player: Cell) -> None:
-        """Put the player somewhere."""
+        """Put the player into a cell."""
         self.player = player
         self.visited = [player]
 
     def step(self, action: int) -> tuple[float, bool]:
-        """Move the player, if there is no wall; return the reward, and whether it was the last."""
+        """Move unless a wall is there; return the reward, and whether the goal is reached."""
         row, column = (a + b for a, b in zip(self.player, MOVES[action], strict=True))
         if self.cells[row, column] != "#":
             self.player = row, column
@@ -104,23 +104,23 @@ def run_episode(
     logger: jaxlog.Logger,
     maze: Maze,
     values: np.ndarray,
-    settings: Settings,
+    config: Config,
     generator: np.random.Generator,
 ) -> None:
-    """Walk through the maze once, learn from each move, and log all of it."""
+    """Walk through the maze once, learn from each move, and log each step and the episode."""
     maze.reset(maze.start)
     initial_state = maze.picture()
     total_reward, num_steps, reached = 0.0, 0, False
-    while not reached and num_steps < settings.max_steps:
+    while not reached and num_steps < config.max_steps:
         cell = maze.player
-        if generator.random() < settings.exploration:
+        if generator.random() < config.exploration:
             action = int(generator.integers(len(MOVES)))
         else:
             action = int(values[cell].argmax())
         reward, reached = maze.step(action)
         future = 0.0 if reached else values[maze.player].max()
-        error = reward + settings.discount * future - values[cell][action]
-        values[cell][action] += settings.learning_rate * error
+        error = reward + config.discount * future - values[cell][action]
+        values[cell][action] += config.learning_rate * error
         total_reward += reward
         num_steps += 1
         logger.log_step(
@@ -144,44 +144,46 @@ def reaches_goal(maze: Maze, values: np.ndarray, start: Cell, max_steps: int) ->
 
 
 def evaluate(maze: Maze, values: np.ndarray, max_steps: int) -> dict[str, float]:
-    """Return from how many cells of the maze the learned policy finds the goal."""
+    """Return the share of cells from which the learned policy finds the goal."""
     starts = [(row, column) for row, column in np.argwhere(maze.cells == ".").tolist()]
     reached = [reaches_goal(maze, values, start, max_steps) for start in starts]
     return {"success_rate": sum(reached) / len(starts), "num_episodes": len(starts)}
 
 
-CONFIG = Path(__file__).parent.parent / "configs" / "basic.yaml"
+SETTINGS = Path(__file__).parent.parent / "configs" / "basic.yaml"
 
 
 def main(
-    config: Path = CONFIG, directory: Path | None = None, episodes: int = Settings.episodes
+    settings: Path = SETTINGS, directory: Path | None = None, episodes: int = Config.episodes
 ) -> None:
     """Q-learning in two mazes, logged from a Python loop.
 
     Args:
-      config: The logger's settings.
-      directory: Of the run. By default a new one in `runs`.
-      episodes: How many walks it has in each maze.
+      settings: Settings file of the logger.
+      directory: Directory of the run; by default a new one in `runs`.
+      episodes: Number of walks in each maze.
     """
-    settings = Settings(episodes=episodes)
-    logger = jaxlog.Logger(config)
+    config = Config(episodes=episodes)
+    logger = jaxlog.Logger(settings)
     directory = directory or Path("runs") / time.strftime("single_env-%Y%m%d-%H%M%S")
-    generator = np.random.default_rng(settings.seed)
-    with logger.open(directory, config=dataclasses.asdict(settings)):
+    generator = np.random.default_rng(config.seed)
+    with logger.open(directory, config=dataclasses.asdict(config)):
         for task_id, plan in MAZES.items():
             maze = Maze(plan)
             values = np.zeros((*maze.cells.shape, len(MOVES)))
             logger.log_task_start({"task_id": task_id, "maze": maze.picture()})
-            for episode in range(settings.episodes):
-                run_episode(logger, maze, values, settings, generator)
-                if (episode + 1) % settings.evaluate_every == 0:
-                    found = evaluate(maze, values, settings.max_steps)
+            for episode in range(config.episodes):
+                run_episode(logger, maze, values, config, generator)
+                if (episode + 1) % config.evaluate_every == 0:
+                    found = evaluate(maze, values, config.max_steps)
                     logger.log_evaluation_summary({"task_id": task_id, **found})
 
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog show {directory}")
     print(f"  jaxlog report {directory} -o report.html")
-    print(f"Pictures of how each walk began and ended are in {directory / 'svg' / 'episode'}.")
+    print(
+        f"Pictures of the first and last state of each walk are in {directory / 'svg' / 'episode'}."
+    )
 
 
 if __name__ == "__main__":

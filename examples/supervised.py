@@ -1,8 +1,8 @@
 """A classifier of drawn digits in flax NNX: all epochs in one program, logged while it runs.
 
-`jaxlog.log` stands where the values are: in the loss, which `nnx.grad` differentiates, in the
-training step, and after each epoch, for digits that the model was not trained with. Each of the
-three has a `name`, which is the first word of its file's name and of its keys.
+`jaxlog.log` is called where the values are computed: in the loss, which `nnx.grad` differentiates,
+in the training step, and after each epoch, for test digits. Each of the three calls has a `name`,
+with which the name of its file and its keys begin.
 
 Run it with `python examples/supervised.py`, or with `--help`. It needs the extra `demo`.
 """
@@ -32,42 +32,42 @@ GLYPHS = """\
 #.# .#. #.. ..# ..# ..# #.# .#. #.# ..#
 ### ### ### ### ..# ### ### .#. ### ###
 """
-MARGIN = 3  # how far a digit may lie from the upper left corner of its image
+MARGIN = 3  # largest distance of a digit from the upper left corner of its image
 
-CONFIG = {
-    "log_frequency": 1,  # every step; of evaluations, too, none is to be left out
+SETTINGS = {
+    "log_frequency": 1,  # every step, so that every evaluation is logged
     "sinks": [{"kind": "jsonl"}, {"kind": "console"}],
 }
 
 
 @dataclass(frozen=True)
-class Settings:
+class Config:
     """Hyper-parameters of one training run."""
 
     epochs: int = 10  # passes over the training digits
     batch_size: int = 128  # digits in each gradient step; divides training_digits
-    features: int = 64  # of the only convolution
-    learning_rate: float = 1e-2  # Adam's step size at the start, annealed to zero as a cosine
-    noise: float = 0.2  # standard deviation of what is added to pixels, which are 0 or 1
+    features: int = 64  # output features of the convolution
+    learning_rate: float = 1e-2  # Adam's step size at the start, annealed to zero with a cosine
+    noise: float = 0.2  # standard deviation of the noise on pixels, which are 0 or 1
     training_digits: int = 2048
     test_digits: int = 1024
     seed: int = 0
 
     @property
     def num_steps(self) -> int:
-        """How many gradient steps a run has."""
+        """Number of gradient steps in a run."""
         return self.epochs * self.training_digits // self.batch_size
 
 
 class Digits(NamedTuple):
-    """Images, and what they show."""
+    """Images and their labels."""
 
     images: jax.Array  # float32[n, height, width]
     labels: jax.Array  # int32[n], 0 to 9
 
 
 def draw_digits(key: jax.Array, count: int, noise: float) -> Digits:
-    """Draw digits by chance, each somewhere in its image, under noise."""
+    """Draw random digits at random positions in their images, with noise."""
     label_key, place_key, noise_key = jax.random.split(key, 3)
     signs = np.array([[list(glyph) for glyph in line.split()] for line in GLYPHS.splitlines()])
     glyphs = (signs == "#").astype(np.float32).swapaxes(0, 1)  # [10, 5, 3]
@@ -80,7 +80,7 @@ def draw_digits(key: jax.Array, count: int, noise: float) -> Digits:
 
 
 class Classifier(nnx.Module):
-    """Looks for features as large as a digit anywhere in an image; makes a logit for each digit."""
+    """A convolution as large as a digit, its maximum over the image, and a linear layer."""
 
     def __init__(self, features: int, rngs: nnx.Rngs) -> None:
         self.conv = nnx.Conv(1, features, kernel_size=(5, 3), padding="VALID", rngs=rngs)
@@ -88,12 +88,12 @@ class Classifier(nnx.Module):
 
     def __call__(self, images: jax.Array) -> jax.Array:
         """Return the logits, [n, 10]."""
-        found = nnx.relu(self.conv(images[..., None]))  # [n, place, place, features]
+        found = nnx.relu(self.conv(images[..., None]))  # [n, row, column, features]
         return self.output(found.max(axis=(1, 2)))
 
 
 def measure(model: Classifier, digits: Digits) -> dict[str, jax.Array]:
-    """Return what training lowers, and what it is for."""
+    """Return the loss and the accuracy."""
     logits = model(digits.images)
     losses = optax.softmax_cross_entropy_with_integer_labels(logits, digits.labels)
     return {"loss": losses.mean(), "accuracy": (logits.argmax(axis=-1) == digits.labels).mean()}
@@ -104,21 +104,21 @@ Loss = Callable[[Classifier, Digits, jax.Array], jax.Array]
 
 
 def make_loss(logger: jaxlog.Logger) -> Loss:
-    """Return the loss of one batch, which logs whenever it is computed."""
+    """Return the loss function of a batch; it logs each time it is computed."""
 
     def loss_of(model: Classifier, batch: Digits, step: jax.Array) -> jax.Array:
         measured = measure(model, batch)
-        jaxlog.log(logger, step, measured, name="train")  # no has_aux: it leaves from here
+        jaxlog.log(logger, step, measured, name="train")  # no has_aux is needed
         return measured["loss"]
 
     return loss_of
 
 
 def make_train(
-    settings: Settings, logger: jaxlog.Logger
+    config: Config, logger: jaxlog.Logger
 ) -> Callable[[Classifier, Digits, Digits], None]:
     """Return `train(model, training, test)`: all epochs in one program, which changes the model."""
-    schedule = optax.cosine_decay_schedule(settings.learning_rate, settings.num_steps)
+    schedule = optax.cosine_decay_schedule(config.learning_rate, config.num_steps)
     loss_of = make_loss(logger)
 
     @nnx.jit
@@ -136,48 +136,48 @@ def make_train(
             return carry
 
         def run_epoch(carry: Carry, steps: jax.Array, key: jax.Array) -> Carry:
-            rows = jax.random.permutation(key, settings.training_digits)
+            rows = jax.random.permutation(key, config.training_digits)
             scan_steps = nnx.scan(run_step, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
-            carry = scan_steps(carry, steps, rows.reshape(-1, settings.batch_size))
+            carry = scan_steps(carry, steps, rows.reshape(-1, config.batch_size))
             jaxlog.log(logger, steps[-1], measure(carry[0], test), name="eval")
             return carry
 
         optimizer = nnx.Optimizer(model, optax.adam(schedule), wrt=nnx.Param)
         scan_epochs = nnx.scan(run_epoch, in_axes=(nnx.Carry, 0, 0), out_axes=nnx.Carry)
-        steps = jnp.arange(settings.num_steps).reshape(settings.epochs, -1)
-        keys = jax.random.split(jax.random.key(settings.seed), settings.epochs)
+        steps = jnp.arange(config.num_steps).reshape(config.epochs, -1)
+        keys = jax.random.split(jax.random.key(config.seed), config.epochs)
         scan_epochs((model, optimizer), steps, keys)
 
     return train
 
 
-def make_data(settings: Settings) -> tuple[Digits, Digits]:
-    """Return the digits to train with, and others to test with."""
-    training_key, test_key = jax.random.split(jax.random.key(settings.seed + 1))
+def make_data(config: Config) -> tuple[Digits, Digits]:
+    """Return training digits and test digits."""
+    training_key, test_key = jax.random.split(jax.random.key(config.seed + 1))
     return (
-        draw_digits(training_key, settings.training_digits, settings.noise),
-        draw_digits(test_key, settings.test_digits, settings.noise),
+        draw_digits(training_key, config.training_digits, config.noise),
+        draw_digits(test_key, config.test_digits, config.noise),
     )
 
 
-def main(directory: Path | None = None, epochs: int = Settings.epochs) -> Classifier:
-    """A classifier of digits: trains it, logged from inside of the loss, then says how it does.
+def main(directory: Path | None = None, epochs: int = Config.epochs) -> Classifier:
+    """Train a classifier of digits, logged from inside the loss, and print its test accuracy.
 
     Args:
-      directory: Of the run. By default a new one in `runs`.
-      epochs: How often it sees all training digits.
+      directory: Directory of the run; by default a new one in `runs`.
+      epochs: Number of passes over the training digits.
     """
-    settings = Settings(epochs=epochs)
-    logger = jaxlog.Logger(CONFIG, total_updates=settings.num_steps)
-    training, test = make_data(settings)
-    model = Classifier(settings.features, nnx.Rngs(settings.seed))
+    config = Config(epochs=epochs)
+    logger = jaxlog.Logger(SETTINGS, total_updates=config.num_steps)
+    training, test = make_data(config)
+    model = Classifier(config.features, nnx.Rngs(config.seed))
     directory = directory or Path("runs") / time.strftime("supervised-%Y%m%d-%H%M%S")
-    train = make_train(settings, logger)
-    with logger.open(directory, config=dataclasses.asdict(settings)):
+    train = make_train(config, logger)
+    with logger.open(directory, config=dataclasses.asdict(config)):
         train(model, training, test)
 
     accuracy = float(measure(model, test)["accuracy"])
-    print(f"\nOf the digits that it was not trained with, it knows {accuracy:.1%}.")
+    print(f"\nTest accuracy: {accuracy:.1%}")
     print(f"\nThe run is in {directory}. To look at it:")
     print(f"  jaxlog show {directory}")
     print(f"  jaxlog report {directory} -o report.html")

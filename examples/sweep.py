@@ -1,8 +1,8 @@
 """A sweep in one compiled program: which learning rate trains CartPole best, and how sure is that?
 
-The training of examples/ppo_cartpole.py, with the learning rate as an argument, under two `vmap`s:
-over rates and over seeds. Labels name the lanes, and with configs/sweep.yaml each is a W&B run of
-its own, with its rate and its seed in its config. `jaxlog.compare` reads the run back.
+It runs the training of examples/ppo_cartpole.py, with the learning rate as an argument, under two
+`vmap`s: over rates and over seeds. Labels name the lanes. With configs/sweep.yaml each lane is a
+W&B run, with its rate and its seed in its config. `jaxlog.compare` reads the run and compares.
 
 Run it with `python examples/sweep.py --help`. It needs the extras `demo`, `wandb` and `explore`.
 """
@@ -21,21 +21,21 @@ import tyro
 
 import jaxlog
 
-CONFIG = Path(__file__).parent.parent / "configs" / "sweep.yaml"
+SETTINGS = Path(__file__).parent.parent / "configs" / "sweep.yaml"
 
 
 def print_winner(found: jaxlog.Comparison) -> None:
-    """Say how each learning rate did, which was best, and which may be as good."""
+    """Print the score of each learning rate, the best one, and those that may be as good."""
     best, *others = found.frame.sort("iqm", descending=True).iter_rows(named=True)
     print("\nMean return at the end; interquartile mean over seeds, and its 95 % interval:")
     for row in (best, *others):
-        known = row["lower"] is not None  # one seed has no interval
+        known = row["lower"] is not None  # there is no interval for one seed
         interval = f"{row['lower']:.1f} to {row['upper']:.1f}" if known else "unknown"
         print(f"  learning rate {row['learning_rate']:<8g} {row['iqm']:6.1f}   {interval}")
     print(f"{best['learning_rate']:g} won.")
     for row in others:
         if None in (row["upper"], best["lower"]) or row["upper"] >= best["lower"]:
-            print(f"{row['learning_rate']:g} may be as good: more seeds would tell.")
+            print(f"{row['learning_rate']:g} may be as good; use more seeds to decide.")
 
 
 def main(
@@ -45,26 +45,26 @@ def main(
     num_updates: int = 100,
     wandb_mode: Literal["offline", "online", "disabled"] = "offline",
 ) -> None:
-    """PPO on CartPole-v1 with several learning rates; says which was best.
+    """Train PPO on CartPole-v1 with several learning rates, and print which is best.
 
     Args:
-      directory: Of the run. By default a new one in `runs`.
-      learning_rates: What is compared.
-      num_seeds: How many train with each.
-      num_updates: How often each of them collects and learns.
-      wandb_mode: Whether W&B's runs are kept in files, sent, or not made.
+      directory: Directory of the run; by default a new one in `runs`.
+      learning_rates: Learning rates to compare.
+      num_seeds: Number of seeds for each learning rate.
+      num_updates: Number of updates of each lane.
+      wandb_mode: `offline` keeps W&B's runs in files, `online` sends them.
     """
-    settings = ppo.Settings(num_envs=16, rollout_length=64, num_updates=num_updates)
-    config = jaxlog.load_config(
-        CONFIG,
+    config = ppo.Config(num_envs=16, rollout_length=64, num_updates=num_updates)
+    settings = jaxlog.load_config(
+        SETTINGS,
         f"sinks.wandb.mode={wandb_mode}",
-        env_steps_per_update=settings.num_envs * settings.rollout_length,
-        exclude=["learning_rate"],  # the metric, annealed; the label says how it began
+        env_steps_per_update=config.num_envs * config.rollout_length,
+        exclude=["learning_rate"],  # the annealed metric; the label has its initial value
     )
-    logger = jaxlog.Logger(config, total_updates=num_updates)
+    logger = jaxlog.Logger(settings, total_updates=num_updates)
 
     def train(learning_rate: jax.Array, seed: jax.Array) -> ppo.Params:
-        own = dataclasses.replace(settings, learning_rate=learning_rate)
+        own = dataclasses.replace(config, learning_rate=learning_rate)
         params, _ = ppo.make_train(own, logger, labels={"learning_rate": learning_rate})(seed)
         return params
 
@@ -72,12 +72,12 @@ def main(
     over_rates = jax.vmap(over_seeds, in_axes=(0, None))
 
     directory = directory or Path("runs") / time.strftime("sweep-%Y%m%d-%H%M%S")
-    hyper_parameters = dataclasses.asdict(settings) | {"learning_rate": learning_rates}
+    hyper_parameters = dataclasses.asdict(config) | {"learning_rate": learning_rates}
     with logger.open(directory, config=hyper_parameters):
         params = jax.jit(over_rates)(jnp.array(learning_rates), jnp.arange(num_seeds))
         jax.block_until_ready(params)
 
-    if not logger.enabled:  # with JAXLOG=off there is nothing to compare
+    if not logger.enabled:  # with JAXLOG=off no run is written
         return
     print_winner(jaxlog.compare(directory, "episode_return_mean", by="learning_rate"))
     print(f"\nThe run is in {directory}. To look at it:")

@@ -29,9 +29,9 @@ def demo() -> Any:
 def run(demo: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any, Any]:
     """A short run: its directory, and the metrics and masks of every step that scan returned."""
     directory = tmp_path_factory.mktemp("runs") / "demo"
-    settings = demo.Settings(num_envs=8, rollout_length=16, num_updates=33, epochs=2, minibatches=2)
-    logger = demo.make_logger(settings, ROOT / "configs" / "batched.yaml")
-    train = demo.make_train(settings, logger, keep=lambda *kept: kept)
+    config = demo.Config(num_envs=8, rollout_length=16, num_updates=33, epochs=2, minibatches=2)
+    logger = demo.make_logger(config, ROOT / "configs" / "batched.yaml")
+    train = demo.make_train(config, logger, keep=lambda *kept: kept)
     # gymnax and optax mix dtypes.
     with (
         jax.numpy_dtype_promotion("standard"),
@@ -95,22 +95,22 @@ def test_sampled_episodes_are_of_the_run(run: tuple[Path, Any, Any]) -> None:
 
 
 def test_advantages_see_past_a_truncation_and_not_past_a_termination(demo: Any) -> None:
-    settings, rollout = demo.Settings(), a_rollout()
+    config, rollout = demo.Config(), a_rollout()
     value, reward, next_value, terminated, done = rollout
     steps = demo.Steps(None, None, None, value, reward, terminated, done)
-    got = demo.estimate_advantages(steps, next_value, settings)
-    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
+    got = demo.estimate_advantages(steps, next_value, config)
+    assert got == pytest.approx(advantages_of(rollout, config), rel=1e-5, abs=1e-6)
 
 
 def test_it_can_be_traced_with_64_bits(demo: Any) -> None:
-    settings = demo.Settings(num_updates=2)
-    logger = demo.make_logger(settings, ROOT / "configs" / "batched.yaml")
+    config = demo.Config(num_updates=2)
+    logger = demo.make_logger(config, ROOT / "configs" / "batched.yaml")
     with (
         jax.numpy_dtype_promotion("standard"),
         jax.numpy_rank_promotion("allow"),
         jax.enable_x64(True),
     ):
-        params, _ = jax.eval_shape(demo.make_train(settings, logger), 0)
+        params, _ = jax.eval_shape(demo.make_train(config, logger), 0)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
 
 

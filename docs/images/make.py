@@ -61,7 +61,7 @@ def theme(colours: str) -> TerminalTheme:
 def screen_of_demo(run: Path) -> str:
     """Trains the demo in a terminal, and returns its screen at one update, with its colours."""
     command = [Path(sys.executable).with_name("jaxlog"), "demo", "--directory", run]
-    command += ["--config", ROOT / "configs" / "full.yaml"]
+    command += ["--settings", ROOT / "configs" / "full.yaml"]
     tmux = [shutil.which("tmux") or sys.exit("This needs tmux."), "-L", f"jaxlog{time.time_ns()}"]
     start = [*tmux, "new-session", "-d", "-x", str(WIDTH), "-y", str(HEIGHT)]
     subprocess.run([*start, f"env -u CI {shlex.join(map(str, command))}; sleep 60"], check=True)

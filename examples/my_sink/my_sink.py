@@ -1,6 +1,6 @@
-"""A sink of one's own: the values of each line as rows of one CSV file.
+"""A sink in a package of its own: it writes the values of each line as rows of one CSV file.
 
-Installed, it is chosen by its kind, like those that jaxlog has:
+After installation, settings choose it by its kind, like the sinks of jaxlog:
 
     sinks:
       - kind: csv
@@ -23,12 +23,12 @@ class CsvSettings(SinkSettings, frozen=True):
 
     kind: Literal["csv"] = "csv"
     delimiter: str = Field(
-        default=",", min_length=1, max_length=1, description="Stands between values."
+        default=",", min_length=1, max_length=1, description="Character between values."
     )
 
 
 class CsvSink(Sink):
-    """Writes a row for each value, so that a metric that comes late needs no column."""
+    """Writes a row for each value, so that a metric may appear late without a new column."""
 
     Settings = CsvSettings
     needs_directory = True
@@ -38,12 +38,14 @@ class CsvSink(Sink):
         self._file: TextIO | None = None
 
     def check(self, run: RunInfo) -> None:
-        """What is raised here reaches the user, before the run begins."""
+        """Raise errors that the user has to correct, before the run begins."""
         if run.if_exists == "error" and self._path(run).exists():
-            raise FileExistsError(f"{self._path(run)}: is of another run; choose another directory")
+            raise FileExistsError(
+                f"{self._path(run)}: belongs to another run; choose another directory"
+            )
 
     def open(self, run: RunInfo) -> None:
-        """From here on, all is called on a thread of this sink's own."""
+        """Open the file. This and all later calls are on the sink's own thread."""
         mode = "w" if run.if_exists == "replace" else "a"
         self._file = self._path(run).open(mode, newline="")
         self._rows = csv.writer(self._file, delimiter=self.settings.delimiter)
@@ -51,18 +53,18 @@ class CsvSink(Sink):
             self._rows.writerow(["name", "step", "lane", "key", "value"])
 
     def write_metrics(self, event: MetricsEvent) -> None:
-        """A step's aggregates and scalars, of all lanes that log."""
+        """Take one step of one call: the metrics of all lanes that log."""
         for lane in event.lanes:
             for key, value in lane.metrics.items():
                 self._rows.writerow([event.name, event.step, lane.index, key, value])
 
     def flush(self) -> None:
-        """What is in the file now counts as written."""
+        """Flush the file; its rows now count as written."""
         if self._file is not None:
             self._file.flush()
 
     def close(self) -> None:
-        """Called once."""
+        """Close the file. Called once."""
         if self._file is not None:
             self._file.close()
 

@@ -1,4 +1,4 @@
-"""`jaxlog demo`: the example that trains and logs, from an installation too."""
+"""`jaxlog demo`: run the PPO example, from a checkout or an installation."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ import tyro
 from jaxlog._cli.errors import CommandError
 
 _PACKAGE = Path(__file__).parents[1]
-# In a wheel they lie in the package, in a checkout beside it.
+# A wheel has examples and configs in the package; a checkout has them beside it.
 _ROOT = _PACKAGE if (_PACKAGE / "examples").is_dir() else _PACKAGE.parent
 
-_Config = Annotated[
+_Settings = Annotated[
     Path,
-    tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: configs/batched.yaml)"),
+    tyro.conf.arg(
+        aliases=["--config"],  # its name before
+        metavar="FILE",
+        help_behavior_hint="(default: configs/batched.yaml)",
+    ),
 ]
 _Directory = Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")]
 
 
 def demo(
     *,
-    config: _Config = _ROOT / "configs" / "batched.yaml",
+    settings: _Settings = _ROOT / "configs" / "batched.yaml",
     directory: _Directory = None,
     num_updates: int = 300,
     num_seeds: int = 4,
@@ -31,16 +35,16 @@ def demo(
     """Train PPO on CartPole, several seeds in one compiled program, and log it live.
 
     Args:
-      config: The settings of its logger; configs/full.yaml has every sink.
-      directory: Of the run. By default a new one in `runs`.
-      num_updates: How often each seed collects and learns.
-      num_seeds: How many train side by side.
+      settings: Settings file of the logger; configs/full.yaml has every sink.
+      directory: Directory of the run; by default a new one in `runs`.
+      num_updates: Number of updates of each seed.
+      num_seeds: Number of seeds that train side by side.
 
     Returns:
       0.
 
     Raises:
-      CommandError: what it trains with is not installed.
+      CommandError: a package of the extra `demo` is not installed.
       ConfigError: the settings cannot be used.
       OSError: the run cannot be opened.
     """
@@ -53,5 +57,5 @@ def demo(
         raise CommandError(
             f"demo: needs {error.name}, which is not installed: pip install 'jaxlog[demo]'"
         ) from None
-    example["main"](config, directory, num_updates, num_seeds)
+    example["main"](settings, directory, num_updates, num_seeds)
     return 0

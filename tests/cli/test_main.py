@@ -182,6 +182,7 @@ def test_the_demo_takes_what_the_example_takes() -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
+        (("--settings", "none.yaml"), "none.yaml: there is no such file"),
         (("--config", "none.yaml"), "none.yaml: there is no such file"),
         (("--num-updates", "0"), "demo: --num-updates: got 0, takes 1 or more"),
         (("--num-seeds", "-1"), "demo: --num-seeds: got -1, takes 1 or more"),

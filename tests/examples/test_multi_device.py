@@ -36,8 +36,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def train(example: Any, directory: Path, num_devices: int) -> tuple[Any, Any]:
     """The policy it begins with, and that it ends with."""
-    config = jaxlog.load_config(example.CONFIG, sinks=[{"kind": "jsonl"}])
-    logger = jaxlog.Logger(config, total_updates=UPDATES)
+    settings = jaxlog.load_config(example.SETTINGS, sinks=[{"kind": "jsonl"}])
+    logger = jaxlog.Logger(settings, total_updates=UPDATES)
     mesh = jax.make_mesh((num_devices,), ("devices",), axis_types=(AxisType.Auto,))
     params = example.init(jax.random.key(1))
     keys = jax.random.split(jax.random.key(2), EPISODES)

@@ -39,7 +39,7 @@ def example() -> Any:
 @pytest.fixture(scope="module")
 def run(example: Any, loose: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A short run that logs each episode there was, at each update."""
-    example.CONFIG |= {"log_frequency": 1, "sample_frequency": 1, "num_samples": 1000}
+    example.SETTINGS |= {"log_frequency": 1, "sample_frequency": 1, "num_samples": 1000}
     directory = tmp_path_factory.mktemp("runs") / "minatar"
     options = {"directory": directory, "num-updates": UPDATES, "num-seeds": SEEDS, "num-envs": 4}
     tyro.cli(example.main, args=[f"--{name}={value}" for name, value in options.items()])
@@ -72,12 +72,12 @@ def place(line: dict[str, Any]) -> tuple[int, int]:
 
 
 def test_advantages_end_where_episodes_do(example: Any) -> None:
-    settings, rollout = example.Settings(), a_rollout()
+    config, rollout = example.Config(), a_rollout()
     values = np.concatenate([rollout.value[1:], rollout.next_value[-1:]])
     rollout = rollout._replace(next_value=values, terminated=rollout.done)  # no game is cut
     steps = example.Steps(None, None, rollout.value, rollout.reward, rollout.done)
-    got = example.estimate_advantages(steps, values[-1], settings)
-    assert got == pytest.approx(advantages_of(rollout, settings), rel=1e-5, abs=1e-6)
+    got = example.estimate_advantages(steps, values[-1], config)
+    assert got == pytest.approx(advantages_of(rollout, config), rel=1e-5, abs=1e-6)
 
 
 def test_returns_and_lengths_are_those_of_the_final_states(run: Path) -> None:

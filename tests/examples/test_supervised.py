@@ -80,14 +80,14 @@ def test_each_step_is_logged_once_and_each_evaluation(run: Run) -> None:
 
 
 def test_what_is_logged_is_what_numpy_computes(example: Any, run: Run) -> None:
-    settings = example.Settings(epochs=EPOCHS)
-    training, test = example.make_data(settings)
+    config = example.Config(epochs=EPOCHS)
+    training, test = example.make_data(config)
     last = read(run.directory / "eval_metrics.jsonl")[-1]["metrics"]
     assert last == pytest.approx(measured(run.model, test), rel=1e-4)
 
-    untrained = example.Classifier(settings.features, nnx.Rngs(settings.seed))
-    key = jax.random.split(jax.random.key(settings.seed), EPOCHS)[0]
-    rows = jax.random.permutation(key, settings.training_digits)[: settings.batch_size]
+    untrained = example.Classifier(config.features, nnx.Rngs(config.seed))
+    key = jax.random.split(jax.random.key(config.seed), EPOCHS)[0]
+    rows = jax.random.permutation(key, config.training_digits)[: config.batch_size]
     batch = jax.tree.map(lambda array: array[rows], training)
     first = read(run.directory / "train_metrics.jsonl")[0]["metrics"]
     assert first == pytest.approx(measured(untrained, batch), rel=1e-4)
@@ -95,16 +95,16 @@ def test_what_is_logged_is_what_numpy_computes(example: Any, run: Run) -> None:
     lines = read(run.directory / "optimizer_metrics.jsonl")
     cosine = (1 + np.cos(np.pi * np.arange(STEPS) / STEPS)) / 2
     assert [line["metrics"]["learning_rate"] for line in lines] == pytest.approx(
-        settings.learning_rate * cosine, rel=1e-3
+        config.learning_rate * cosine, rel=1e-3
     )
 
 
 def test_gradients_are_those_without_logging(
     example: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = example.Settings(training_digits=16, test_digits=16)
-    model = example.Classifier(settings.features, nnx.Rngs(settings.seed))
-    batch, _ = example.make_data(settings)
+    config = example.Config(training_digits=16, test_digits=16)
+    model = example.Classifier(config.features, nnx.Rngs(config.seed))
+    batch, _ = example.make_data(config)
     logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
     with logger.open(tmp_path):
         logging = nnx.jit(nnx.grad(example.make_loss(logger)))(model, batch, 0)
@@ -128,5 +128,5 @@ def test_it_learns_to_read_and_says_how_well(run: Run) -> None:
         line["metrics"]["accuracy"] for line in read(run.directory / "eval_metrics.jsonl")
     ]
     assert accuracies[0] < 0.6 < 0.8 < accuracies[-1]
-    assert f"it knows {accuracies[-1]:.1%}." in run.said
+    assert f"Test accuracy: {accuracies[-1]:.1%}" in run.said
     assert f"jaxlog show {run.directory}" in run.said
