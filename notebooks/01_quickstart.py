@@ -1,9 +1,9 @@
 # %% [markdown]
 # # A first run: train, read, plot
 #
-# Four seeds of a policy-gradient learner balance CartPole in one compiled program. jaxlog computes
-# the statistics of each update's episodes in the program, and carries those of all seeds to the
-# host in one call.
+# After this notebook you can train with logging, read the run back, and plot it. Four seeds of a
+# policy-gradient learner balance CartPole in one compiled program. The program computes statistics
+# of each update's episodes, and sends those of all seeds to the host in one call.
 
 # %%
 import tempfile
@@ -28,8 +28,8 @@ logger = jaxlog.Logger(
 )
 
 # %% [markdown]
-# The learner is REINFORCE: actions of a small network are made likelier by how much better than
-# usual the rewards after them were. Only the call of `jaxlog.batch_step` is about logging.
+# The learner is REINFORCE: an action of a small network becomes more likely if the rewards after it
+# were better than the average. Only the lines with `jaxlog` are about logging.
 
 # %%
 base, params = gymnax.make("CartPole-v1")
@@ -43,7 +43,7 @@ def logits_of(weights: dict[str, jax.Array], obs: jax.Array) -> jax.Array:
 
 
 def train(seed: jax.Array) -> jax.Array:
-    """Trains one seed."""
+    """Train one seed."""
 
     def update(carry, step):
         weights, optimizer_state, obs, state, key = carry
@@ -79,7 +79,7 @@ def train(seed: jax.Array) -> jax.Array:
         changes, optimizer_state = optimizer.update(gradients, optimizer_state)
         weights = optax.apply_updates(weights, changes)
 
-        metrics, finished = jaxlog.from_info(info)  # what LogWrapper put there
+        metrics, finished = jaxlog.from_info(info)  # returns and lengths from LogWrapper
         metrics |= {"policy_loss": loss, "entropy": entropy}
         jaxlog.batch_step(logger, step, metrics, where=finished, labels={"seed": seed})
         return (weights, optimizer_state, obs, state, key), None
@@ -95,25 +95,25 @@ def train(seed: jax.Array) -> jax.Array:
     return jax.lax.scan(update, start, jnp.arange(UPDATES))[0][0]
 
 
-directory = tempfile.mkdtemp()  # in a project of yours: "runs/first"
+directory = tempfile.mkdtemp()  # in your own project: "runs/first"
 with logger.open(directory, config={"learning_rate": 1e-2}):
     jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(4)))
 
 # %% [markdown]
-# The run comes back as frames of polars: a row for each update that was due, and each seed.
+# `read_run` returns data frames of polars, with a row for each logged update and seed.
 
 # %%
 run = jaxlog.read_run(directory)
 run.metrics.select("step", "env_step", "seed", "episode_count", "episode_return_mean").tail(4)
 
 # %% [markdown]
-# It learns: the mean over the seeds, and a standard deviation about it.
+# The agents learn. The curve is the mean over the seeds, the band one standard deviation.
 
 # %%
 ax = run.plot("episode_return_mean", x="env_step")
 
 # %% [markdown]
-# Several metrics stand side by side, here with a line for each seed.
+# Several metrics are plotted side by side, here with one line for each seed.
 
 # %%
 axes = run.plot(["episode_length_mean", "policy_loss", "entropy"], by="seed", spread=None)

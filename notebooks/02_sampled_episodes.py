@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Sampled episodes: find the failures
 #
-# Means say how often an agent fails, and not how. jaxlog picks a few episodes of a batch in the
-# compiled program and logs them whole, with the states they began and ended in.
+# After this notebook you can find the episodes in which an agent fails, and look at them. Means say
+# how often an agent fails, but not how. In the compiled program, jaxlog samples a few episodes of a
+# batch, and logs their first and last states.
 
 # %%
 import tempfile
@@ -27,8 +28,9 @@ logger = jaxlog.Logger(
 )
 
 # %% [markdown]
-# A grid world: walls, a pool of lava and a goal. The floor is slippery, so that one move in ten
-# goes astray. Two seeds learn the values of moves in a table, by Q-learning, with 64 agents each.
+# The environment is a grid world with walls, a pool of lava and a goal. The floor is slippery: one
+# move in ten is random. Two seeds learn a table of action values by Q-learning, with 64 agents
+# each.
 
 # %%
 world = jnp.full((SIZE, SIZE), EMPTY).at[0].set(WALL).at[-1].set(WALL)
@@ -37,13 +39,13 @@ world = world.at[3, 5:7].set(LAVA).at[4, 5:7].set(LAVA).at[1, 6].set(GOAL)
 MOVES = jnp.array([[-1, 0], [1, 0], [0, -1], [0, 1]])
 
 
-def drawn(place: jax.Array) -> jax.Array:
-    """The world with an agent in it."""
-    return world.at[place[0], place[1]].set(AGENT)
+def drawn(position: jax.Array) -> jax.Array:
+    """Return the world with an agent in it."""
+    return world.at[position[0], position[1]].set(AGENT)
 
 
 def train(seed: jax.Array) -> jax.Array:
-    """Trains one seed."""
+    """Train one seed."""
 
     def update(values, step):
         key = jax.random.fold_in(jax.random.key(seed), step)
@@ -52,22 +54,22 @@ def train(seed: jax.Array) -> jax.Array:
         start = jnp.stack([jnp.full(NUM_ENVS, SIZE - 2), column], axis=-1)
 
         def play(carry, key):
-            values, place, playing = carry
+            values, position, playing = carry
             explore_key, random_key, slip_key = jax.random.split(key, 3)
             random = jax.random.randint(random_key, (NUM_ENVS,), 0, 4)
-            best = values[place[:, 0], place[:, 1]].argmax(axis=-1)
+            best = values[position[:, 0], position[:, 1]].argmax(axis=-1)
             chosen = jnp.where(jax.random.uniform(explore_key, (NUM_ENVS,)) < 0.05, random, best)
             taken = jnp.where(jax.random.uniform(slip_key, (NUM_ENVS,)) < 0.1, random, chosen)
-            after = place + MOVES[taken]
+            after = position + MOVES[taken]
             blocked = world[after[:, 0], after[:, 1]] == WALL
-            after = jnp.where((blocked | ~playing)[:, None], place, after)
+            after = jnp.where((blocked | ~playing)[:, None], position, after)
             ground = world[after[:, 0], after[:, 1]]
             ends = (ground == LAVA) | (ground == GOAL)
             reward = jnp.where(ground == GOAL, 1.0, jnp.where(ground == LAVA, -1.0, -0.01))
             reward = jnp.where(playing, reward, 0.0)
 
             future = jnp.where(ends, 0.0, 0.97 * values[after[:, 0], after[:, 1]].max(axis=-1))
-            where = (place[:, 0], place[:, 1], chosen)
+            where = (position[:, 0], position[:, 1], chosen)
             error = jnp.where(playing, reward + future - values[where], 0.0)
             visits = jnp.zeros_like(values).at[where].add(playing.astype(jnp.float32))
             total = jnp.zeros_like(values).at[where].add(error)
@@ -98,7 +100,7 @@ def train(seed: jax.Array) -> jax.Array:
     return jax.lax.scan(update, jnp.zeros((SIZE, SIZE, 4)), jnp.arange(UPDATES))[0]
 
 
-directory = tempfile.mkdtemp()  # in a project of yours: "runs/grid"
+directory = tempfile.mkdtemp()  # in your own project: "runs/grid"
 with logger.open(directory):
     jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
 
@@ -106,7 +108,7 @@ run = jaxlog.read_run(directory)
 axes = run.plot(["success_rate", "in_lava_rate", "episode_length_mean"], spread="range")
 
 # %% [markdown]
-# The sampled episodes are a frame like any other. How did those end that failed?
+# The sampled episodes are a data frame. How did the failed episodes end?
 
 # %%
 failures = run.episodes.filter(~pl.col("success"))
@@ -115,15 +117,15 @@ failures.group_by("step").agg(
 ).sort("step")
 
 # %% [markdown]
-# In the first update most of them ran out of time. From then on, they slipped into the lava.
+# In the first update most of them ran out of time. Later, they slipped into the lava.
 #
-# Pictures of any rows of the frame: here the failures, the longest first, as the SVG sink drew
-# them. The page has filters, an order and a slider over steps of its own, too; a click enlarges an
-# episode, and the arrow keys lead on from there.
+# `view_episodes` shows the pictures of any rows of the frame. Here these are the failures, longest
+# first, as the SVG sink drew them. The page has filters, sorting and a slider over steps. A click
+# enlarges an episode, and the arrow keys show the previous and next one.
 
 # %%
 assert failures.filter(pl.col("step") > 0)["in_lava"].all()
 run.view_episodes(failures.sort("total_steps", descending=True))
 
 # %% [markdown]
-# `run.view_episodes(failures).save("failures.html")` makes a file of it, to send to somebody.
+# `run.view_episodes(failures).save("failures.html")` saves the page as a file that you can share.

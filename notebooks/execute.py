@@ -1,4 +1,4 @@
-"""Executes the notebooks: of each script, beside it, an .ipynb with its outputs."""
+"""Execute the notebooks: write an .ipynb with outputs beside each script."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SCRIPTS = sorted(Path(__file__).parent.glob("[0-9]*.py"))
 
 
 def executed(script: Path) -> nbformat.NotebookNode:
-    """The notebook of a script, with what its cells have shown.
+    """Return the notebook of a script, with the outputs of its cells.
 
     Raises:
-      nbclient.exceptions.CellExecutionError: one of them has failed.
+      nbclient.exceptions.CellExecutionError: a cell has failed.
     """
     notebook = jupytext.read(script)
-    for place, cell in enumerate(notebook.cells):
-        cell.id = f"cell-{place}"  # made up anew otherwise, so that every file would differ
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index}"  # random otherwise, so that every file would differ
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
@@ -40,7 +40,7 @@ def executed(script: Path) -> nbformat.NotebookNode:
 
 
 def main() -> None:
-    """Executes all, or those that are named."""
+    """Execute all notebooks, or those named on the command line."""
     for script in map(Path, sys.argv[1:]) if sys.argv[1:] else SCRIPTS:
         nbformat.write(executed(script), script.with_suffix(".ipynb"))
         print(script.with_suffix(".ipynb"))
