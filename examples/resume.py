@@ -53,7 +53,7 @@ def main(
             )
             found = manager.restore(done, args=restore)
             carry, state = found["train"], found["logger"]
-            print(f"The run is resumed from update {done} of {settings.num_updates}.")
+            print(f"The run is resumed from update {done} of {config.num_updates}.")
         # A run that was killed before its first checkpoint starts again.
         if_exists = "resume" if done else "replace"
         with logger.open(
