@@ -18,14 +18,14 @@ class ActorCritic(nn.Module):
 
     @nn.compact
     def __call__(self, obs):
-        """Return both."""
+        """Return the logits and the value."""
         actor = nn.tanh(nn.Dense(64)(nn.tanh(nn.Dense(64)(obs))))
         critic = nn.tanh(nn.Dense(64)(nn.tanh(nn.Dense(64)(obs))))
         return nn.Dense(self.action_dim)(actor), nn.Dense(1)(critic)[..., 0]
 
 
 class Transition(NamedTuple):
-    """A step of all environments."""
+    """One step of all environments."""
 
     obs: Any
     action: Any
