@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.events import EpisodeEvent
+from jaxlog._format.lines import KINDS
 from jaxlog._reading.columns import RUN
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render import picture
@@ -16,7 +17,7 @@ from jaxlog._render.foreign import is_own
 from jaxlog._run_files import read_small_below
 from jaxlog.sinks.svg import episode_paths
 
-_FIELDS = ("timestamp", "step", "env_step", "name", "lane", "lane_position", RUN)
+_FIELDS = (*KINDS["episodes"].own, RUN)
 _BRIGHT = 32
 """Of integers from 0 to 255 that reach this far, an image is likelier than a grid of symbols."""
 

@@ -17,12 +17,23 @@ from pathlib import Path
 import orjson
 import polars as pl
 
-from jaxlog._reading.layouts import LANES, NONFINITE, OVER_LANES, TYPES, LineKind, empty
+from jaxlog._reading.layouts import (
+    LANES,
+    NONFINITE,
+    OPTIONAL,
+    OVER_LANES,
+    TYPES,
+    LineKind,
+    empty,
+)
 from jaxlog._reading.mending import of_one_kind, whole_lines
 from jaxlog._reading.parsing import read_frame
 from jaxlog._run_files import has_too_deep, is_whole, read_lines
 
-_OVER_LANES = re.compile(rb'\{"timestamp":[^,]+,"step":[^,]+,(?:"env_step":[^,]+,)?"over_lanes":')
+_BEFORE = OVER_LANES.own[: OVER_LANES.own.index("over_lanes")]
+_FIELDS = (f'(?:"{name}":[^,]+,){"?" if name in OPTIONAL else ""}' for name in _BEFORE)
+_OVER_LANES = re.compile(f'\\{{{"".join(_FIELDS)}"over_lanes":'.encode())
+"""The start of a line over all lanes."""
 _MARK = b',"nonfinite":'
 
 

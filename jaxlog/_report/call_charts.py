@@ -12,7 +12,7 @@ import polars as pl
 from jaxlog._analysis.groups import is_seed
 from jaxlog._format.events import Key
 from jaxlog._format.keys import Keys
-from jaxlog._format.lines import EPISODE
+from jaxlog._format.lines import EPISODE, LANES
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT
 from jaxlog._reading.run_frames import DEFAULT_CALLS, RunFrames
 from jaxlog._report.chart_curves import (
@@ -329,7 +329,7 @@ def _add(
 ) -> frozenset[int]:
     """Adds what one run logged; the places of its lanes that have diverged."""
     frame, labels, keys = logged.frame, logged.labels, logged.keys
-    fields = {"timestamp", "step", "env_step", "lane", "lane_position", *labels}
+    fields = {*LANES.own, *labels}
     columns = [name for name, kind in frame.schema.items() if _is_number(kind)]
     infos = {name: keys[name] for name in columns if name not in fields}
     counts = {info.stem: name for name, info in infos.items() if info.statistic == "nonfinite"}
