@@ -1,4 +1,4 @@
-# Everything runs in .venv, which each command makes, and renews when what it is made from changes.
+# Everything runs in .venv. Each command makes it if needed, and again when the files it is made from change.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -11,16 +11,16 @@ SETTINGS := configs/batched.yaml
 demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; SETTINGS=configs/full.yaml
 	$(BIN)/jaxlog demo --settings $(SETTINGS)
 
-# Compiling is most of what the tests take: this halves it. `make versions` has numbers compiled as users have them.
+# The tests mostly wait for XLA to compile; these flags halve that. `make versions` compiles with the flags of users.
 QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
 
 test: .venv/made chromium  ## all tests
 	$(QUICKLY) $(BIN)/python -m pytest -n 2
 
-chromium:  ## what some tests open pages in; they are skipped where it may not be installed
+chromium:  ## the browser in which some tests open pages; without it they are skipped
 	@tests/install_chromium.sh
 
-versions: oldest newest  ## what touches JAX, on the oldest and the newest
+versions: oldest newest  ## the tests that touch JAX, on the oldest and the newest
 
 dist:  ## the sdist and the wheel of the last commit, in dist/
 installed:  ## the wheel in dist/, in new environments, with and without extras
@@ -37,22 +37,22 @@ docs: .venv/made  ## the site, in docs/_site; a warning fails
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs docs/_site
 	@echo "The site begins at docs/_site/index.html."
 
-pictures: .venv/made chromium  ## those of the README, of a real run; it needs tmux, too
+pictures: .venv/made chromium  ## the pictures of the README, from a real run; needs tmux too
 	$(BIN)/python docs/images/make.py
 
 schema: .venv/made  ## configs/schema.json and docs/settings.md, from the settings' models
 	$(BIN)/python docs/generate.py
 
-notebooks: .venv/made  ## the notebooks' outputs, from their scripts
+notebooks: .venv/made  ## the outputs of the notebooks, from their scripts
 	$(BIN)/python notebooks/execute.py
 
-bench: .venv/made  ## what logging costs, against references in the same run
+bench: .venv/made  ## the cost of logging, relative to references in the same process
 	$(BIN)/python -m benchmarks
 
-soak: .venv/made  ## a million records with a slow sink: all accounted for, in bounded memory
+soak: .venv/made  ## a million records with a slow sink: all are accounted for, in bounded memory
 	$(BIN)/python -m benchmarks.soak
 
-kills: .venv/made  ## examples/resume.py, killed a hundred times: its log is that of a run left alone
+kills: .venv/made  ## examples/resume.py, killed a hundred times: its log equals that of an uninterrupted run
 	$(BIN)/python -m benchmarks.kills --kills 100
 
 clean:

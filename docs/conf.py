@@ -1,4 +1,4 @@
-"""How the site is made: Markdown pages, and the reference from docstrings."""
+"""Settings of Sphinx for the site: Markdown pages, and the reference from docstrings."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ html_theme = "furo"
 html_title = "jaxlog"
 html_show_sourcelink = False
 html_copy_source = False
-copybutton_exclude = ".gp, .go"  # prompts and outputs are not to be copied
+copybutton_exclude = ".gp, .go"  # do not copy prompts and outputs
 
 autodoc_default_options = {
     "members": True,
@@ -41,16 +41,16 @@ autodoc_default_options = {
 }
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_type_aliases = {"ArrayLike": "ArrayLike"}  # and not all that it stands for
+autodoc_type_aliases = {"ArrayLike": "ArrayLike"}  # instead of the union it stands for
 maximum_signature_line_length = 80
 napoleon_use_ivar = True
 
-# What other packages document; the site is made without a network.
+# Names that other packages document: the site is built without a network.
 nitpick_ignore_regex = [
     ("py:.*", rf"({name})(\..*)?")
     for name in ("jax", "numpy", "np", "pl", "pathlib", "os", "collections")
 ]
-# What modules call their types, and what is inside of a Record: words tell of them.
+# Private types, and the types inside a Record: the text describes them.
 nitpick_ignore_regex += [
     (
         "py:class",
@@ -59,13 +59,13 @@ nitpick_ignore_regex += [
 ]
 
 PUBLIC: dict[str, tuple[str, Any]] = {}
-"""Each public name, with the module whose page it is on, and its value."""
-for module in (jaxlog.statistics, jaxlog.sinks, jaxlog):  # of two homes, the last is shown
+"""Each public name, with the module whose page documents it, and its value."""
+for module in (jaxlog.statistics, jaxlog.sinks, jaxlog):  # if two have a name, the last is shown
     PUBLIC |= {name: (module.__name__, getattr(module, name)) for name in module.__all__}
 
 
 def returns_in_prose(docstring: GoogleDocstring, **_: Any) -> list[tuple[str, str, list[str]]]:
-    """What stands under `Returns:` is no type, even with a colon in it: signatures have types."""
+    """Reads `Returns:` as text, even with a colon in it: signatures have the types."""
     return [("", "", docstring._dedent(docstring._consume_to_next_section()))]
 
 
@@ -76,16 +76,17 @@ next(f for f in PyObject.doc_field_types if f.name == "variable").label = "Attri
 def code_is_literal(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Docstrings write code as Markdown does, in single backticks."""
+    """Turns single backticks, which docstrings use for code, into double ones."""
     lines[:] = [re.sub(r"(?<!`)`([^`]+)`(?![`_])", r"``\1``", line) for line in lines]
 
 
 def aliases_by_name(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
 ) -> tuple[str | None, ...] | None:
-    """Sphinx 9.0 shows a type alias inside of another type as its own stand-in for it.
+    """Replaces text that Sphinx 9.0 puts into signatures for type aliases and defaults.
 
-    Nor can it read, and break into lines, a signature with a default that is no expression.
+    It shows a type alias inside another type as a `TypeAliasForwardRef`, and cannot break a
+    signature into lines if a default is not an expression.
     """
     stand_in = re.compile(r"TypeAliasForwardRef\('(\w+)'\)")
     named, unnamed = (
@@ -101,7 +102,7 @@ def aliases_by_name(
 def types_in_short(
     app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
 ) -> None:
-    """Types of attributes, as napoleon writes them, by the names that signatures have."""
+    """Shortens the types of attributes to the names that signatures have."""
     for number, line in enumerate(lines):
         if line.startswith(":vartype "):
             short = re.sub(r"\b(?!numpy|pl)(?:[a-z_]\w*\.)+(?=[A-Z])", "", line)
@@ -111,7 +112,7 @@ def types_in_short(
 def at_its_public_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, text: nodes.TextElement
 ) -> nodes.Element | None:
-    """Links a name to where it is public: `jaxlog._program.record.Record` to `jaxlog.Record`."""
+    """Links a private path, `jaxlog._program.record.Record`, to the public `jaxlog.Record`."""
     name = node.get("reftarget", "").rpartition(".")[2]
     if node.get("refdomain") != "py" or name not in PUBLIC:
         return None
@@ -122,12 +123,12 @@ def at_its_public_name(
 
 
 class HelpOf(SphinxDirective):
-    """What a subcommand says of itself with `--help`."""
+    """A directive that shows the `--help` text of a subcommand."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        """The text, as it stands."""
+        """Returns the text as a literal block."""
         command = [sys.executable, "-m", "jaxlog", self.arguments[0], "--help"]
         env = os.environ | {"COLUMNS": "88", "NO_COLOR": "1"}
         said = subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
@@ -135,7 +136,7 @@ class HelpOf(SphinxDirective):
 
 
 def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
-    """Warns, and so fails, of a public name that is on no page, or that nothing is said of."""
+    """Warns, which fails the build, about a public name without a page or a docstring."""
     warn = logging.getLogger(__name__).warning
     shown = {entry[0] for entry in env.domains.python_domain.get_objects()}
     for short, (module, value) in PUBLIC.items():
@@ -150,14 +151,16 @@ def all_is_documented(app: Sphinx, env: BuildEnvironment) -> None:
             ours = inspect.isfunction(own) and own.__module__.startswith("jaxlog.")
             if ours and not (member.startswith("_") or member in fields or inspect.getdoc(own)):
                 warn("%s.%s is public, and has no docstring", name, member)
-        told = inspect.getdoc(value) or ""
+        docstring = inspect.getdoc(value) or ""
         for field in fields:
-            if not field.startswith("_") and not re.search(rf"^ +{field}: ", told, re.MULTILINE):
+            if not field.startswith("_") and not re.search(
+                rf"^ +{field}: ", docstring, re.MULTILINE
+            ):
                 warn("%s says nothing of its field %s", name, field)
 
 
 def setup(app: Sphinx) -> None:
-    """Adds what is told above to Sphinx."""
+    """Registers the functions above with Sphinx."""
     app.add_directive("help-of", HelpOf)
     app.connect("autodoc-process-docstring", code_is_literal, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", types_in_short, priority=600)  # after it

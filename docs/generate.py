@@ -1,4 +1,4 @@
-"""Writes what is made from the settings' models: configs/schema.json, and settings.md here."""
+"""Generates configs/schema.json and docs/settings.md from the models of the settings."""
 
 import json
 from pathlib import Path
