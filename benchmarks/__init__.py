@@ -1,1 +1,1 @@
-"""What jaxlog costs, as ratios to references in the same run: `make bench`."""
+"""The cost of logging, as ratios to references in the same process: `make bench`."""

@@ -1,4 +1,4 @@
-"""All benchmarks, one after the other. A figure beyond its budget fails them."""
+"""Runs all benchmarks, one after the other; fails if a figure is above its budget."""
 
 import argparse
 import sys

@@ -1,9 +1,8 @@
 """How much longer does a training step take to compile with logging in it?
 
-The step is that of examples/ppo_cartpole.py, for four seeds, from tracing to machine code; as it
-is, in windows, and with `batch_step` in their place. With and without logging, the program returns
-the arrays that are logged: otherwise XLA would leave out the work that makes them, where nothing
-logs them.
+The step is that of examples/ppo_cartpole.py, for four seeds, from tracing to machine code: once
+with windows, and once with `batch_step` instead. With and without logging, the program returns the
+logged arrays; otherwise XLA would remove the computation of arrays that nothing logs.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ from examples import ppo_cartpole
 
 
 def each_update(logger: jaxlog.Logger, window: Any, *arguments: Any, **how: Any) -> Any:
-    """Takes the place of `window_step`, and logs single updates."""
+    """Replaces `window_step`, and logs single updates."""
     return jaxlog.batch_step(logger, *arguments, **how), window
 
 
 def compiled(*, log: bool, windows: bool) -> Program:
-    """Compiles the training of a few updates, anew each time."""
+    """Compiles the training of a few updates, without a cache."""
     config = ppo_cartpole.Config(num_updates=3)
     logger = jaxlog.Logger({"batched_logging_enabled": log}, total_updates=3)
 
@@ -45,7 +44,7 @@ def compiled(*, log: bool, windows: bool) -> Program:
 
 
 def main(turns: int = 25) -> list[Row]:
-    """Measures and tells."""
+    """Measures, and reports the figures."""
     programs = {
         "off": compiled(log=False, windows=False),
         "batch_step": compiled(log=True, windows=False),

@@ -1,7 +1,7 @@
 """What does it cost to log from inside a compiled scan?
 
-The scan multiplies matrices, so that callbacks run on XLA's threads, as in real training. What a
-way of logging costs is its time less that of the same scan without logging.
+The scan multiplies matrices, so that callbacks run on XLA's threads, as in real training. The cost
+of a way to log is its time minus the time of the same scan without logging.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Log = Callable[[jax.Array, jax.Array], Any]
 def scan(log: Log, metrics: int = 30, lanes: int | None = None, steps: int = STEPS) -> Program:
     """A compiled scan that multiplies matrices and calls `log(step, values)` at each step.
 
-    With `lanes` it is under a `vmap`. The matrices are then those of all lanes, and only the
-    values are a lane's own: the programs for one lane and for many differ in what they log alone.
+    With `lanes` it is under a `vmap`. All lanes then share the matrices, and only the values differ
+    between lanes: the programs for one lane and for many differ only in the values they log.
     """
 
     def train(seed: jax.Array) -> Any:
@@ -57,13 +57,13 @@ def nothing(step: jax.Array, values: jax.Array) -> None:
 
 
 def one_buffer(step: jax.Array, values: jax.Array) -> None:
-    """A bare callback with the same words in one array."""
+    """A bare callback with the same data in one array."""
     words = jax.lax.bitcast_convert_type(values, np.uint32)
     io_callback(lambda _: None, None, jnp.concatenate([step[None].astype(np.uint32), words]))
 
 
 def named_scalars(step: jax.Array, values: jax.Array) -> None:
-    """The usual pattern: one callback, an argument for each number."""
+    """The usual pattern: one callback, with one argument per number."""
     jax.debug.callback(lambda *_: None, step, named(values))
 
 
@@ -73,12 +73,12 @@ def returned(step: jax.Array, values: jax.Array) -> Any:
 
 
 def only_named(_: jax.Array, values: jax.Array) -> None:
-    """What `logged` is given, and no logging."""
+    """The arguments of `logged`, without logging."""
     named(values)
 
 
 def named(values: jax.Array) -> dict[str, jax.Array]:
-    """Each value under a name of its own."""
+    """Each value under its own name."""
     return {f"m{i}": values[i] for i in range(values.size)}
 
 
@@ -89,14 +89,14 @@ def logged(logger: jaxlog.Logger, step: jax.Array, values: jax.Array) -> jaxlog.
 
 
 def make_logger(*kinds: str, **settings: Any) -> jaxlog.Logger:
-    """A logger with sinks of some kinds, which logs every step."""
+    """A logger with sinks of these kinds that logs every step."""
     every_step = {"batched_logging_enabled": True, "log_frequency": 1, "sample_frequency": 1}
     return jaxlog.Logger(every_step | {"sinks": [{"kind": kind} for kind in kinds]} | settings)
 
 
 @contextmanager
 def runs(*loggers: jaxlog.Logger) -> Iterator[None]:
-    """A run of each logger, open for as long as the block lasts."""
+    """Opens a run of each logger until the block ends."""
     if not loggers:
         yield
         return
@@ -105,7 +105,7 @@ def runs(*loggers: jaxlog.Logger) -> Iterator[None]:
 
 
 def drained(logger: jaxlog.Logger, program: Program) -> Program:
-    """The program in a run of its own; the time until all is written and closed counts."""
+    """The program in its own run; its time includes writing and closing."""
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as directory, logger.open(directory):
@@ -168,7 +168,7 @@ def budgets(turns: int) -> list[Row]:
 
 
 def not_due(turns: int) -> float:
-    """Seconds that a step costs at which nothing is due."""
+    """The seconds that a step costs if nothing is due."""
     steps, rare = 20_000, make_logger(log_frequency=2**30, sample_frequency=2**30)
 
     def train(log: bool, start: jax.Array) -> jax.Array:
@@ -190,7 +190,7 @@ def not_due(turns: int) -> float:
 
 
 def off() -> float:
-    """Lines of a program's jaxpr that logging adds or changes when it is switched off."""
+    """The number of lines of the jaxpr that a switched-off call adds or changes."""
     logger = make_logger(batched_logging_enabled=False)
 
     def jaxpr(log: Log) -> list[str]:
@@ -208,11 +208,10 @@ def off() -> float:
 
 
 def grid(turns: int) -> list[dict[str, Any]]:
-    """Microseconds a step by lanes and metrics, for each way to get metrics out of a scan.
+    """Microseconds per step by lanes and metrics, for each way to get metrics out of a scan.
 
-    The plain callbacks are called once for every lane, so that they are given fewer steps; and the
-    program grows with lanes and arguments (256 lanes of 100 named scalars were not compiled after
-    ten minutes), so that beyond 16 lanes they are left out.
+    The plain callbacks are called once per lane, so they run fewer steps. Their program grows with
+    lanes and arguments, and soon takes minutes to compile, so they are left out beyond 16 lanes.
     """
     found = []
     for lanes in LANES:
@@ -247,7 +246,7 @@ def grid(turns: int) -> list[dict[str, Any]]:
 
 
 def main(turns: int = 25) -> list[Row]:
-    """Measures and tells."""
+    """Measures, and reports the figures."""
     rows = budgets(turns)
     costs = grid(max(3, turns // 5))
     of_grid = "microseconds a step, over the same program without logging"

@@ -1,8 +1,8 @@
-"""Is anything lost where a run is killed? examples/resume.py, killed a hundred times.
+"""Does a kill lose anything? Kills examples/resume.py a hundred times.
 
-One run nobody kills; others are killed, with SIGKILL, at random moments between their first line
-and their end, and started again until they end. Their lines have to be those of the first, times
-aside. `python -m benchmarks.kills --kills 100` says how it went, and fails if a line differs.
+One run is not killed. Other runs are killed with SIGKILL at random moments between their first line
+and their end, and are started again until they end. Apart from the times, their lines must equal
+those of the first run. `python -m benchmarks.kills --kills 100` fails if a line differs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FILES = ("batch_metrics.jsonl", "episodes.jsonl")
 
 
 def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
-    """What a run wrote, times aside; every line has to be whole."""
+    """Reads the lines of a run without their times; every line must be complete."""
     found = {}
     for name in FILES:
         text = (directory / name).read_text()
@@ -41,19 +41,19 @@ def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def start(directory: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Starts the example, or goes on with it."""
+    """Starts or resumes the example."""
     command = [sys.executable, EXAMPLE, "--directory", directory, *options]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
-    """Waits for its end, which has to be a good one."""
+    """Waits until the process ends, which it must do without an error."""
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors.decode()
 
 
 def killed(directory: Path, options: list[str], at: random.Random, kills: int) -> int:
-    """Kills a run some times, and lets it end; returns how often it was killed."""
+    """Kills a run several times, then lets it end; returns the number of kills."""
     done = 0
     while done < kills:
         process = start(directory, *options)
@@ -76,7 +76,7 @@ def killed(directory: Path, options: list[str], at: random.Random, kills: int) -
 
 
 def main() -> None:
-    """Kills, compares and tells."""
+    """Kills runs, compares their lines, and reports the result."""
     parser = argparse.ArgumentParser(description="Kills examples/resume.py, and compares its log.")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)

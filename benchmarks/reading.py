@@ -1,8 +1,8 @@
-"""How long does a run take to read, against polars on the same file?
+"""How long does it take to read a run, compared with polars on the same file?
 
-A file of 200 000 lines and 30 columns is read by `jaxlog.read_run`, with its labels and metrics as
-columns, and by `polars.read_ndjson`, which leaves them nested and drops columns that come late. The
-same where each line has a NaN, and where a line is broken, which polars does not read at all.
+`jaxlog.read_run` reads a file of 200 000 lines and 30 columns, with labels and metrics as columns.
+`polars.read_ndjson` leaves them nested, and drops columns that first appear late. The same is
+measured with a NaN on each line, and with an invalid line, with which polars cannot read the file.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LINES, METRICS, LANES = 200_000, 29, 16
 
 
 def write(directory: Path, *, diverged: bool = False) -> Path:
-    """A run of many steps; of one that diverged, each line has a value that is not finite."""
+    """Writes a run of many steps; if it diverged, each line has a value that is not finite."""
     directory.mkdir()
     rng = np.random.default_rng(0)
     keys = [f"metric_{i}" for i in range(METRICS)]
@@ -44,7 +44,7 @@ def write(directory: Path, *, diverged: bool = False) -> Path:
 
 
 def break_a_line(run: Path, directory: Path) -> Path:
-    """The same run, with one line more, which is broken."""
+    """Copies the run and adds an invalid line."""
     directory.mkdir()
     data = (run / "batch_metrics.jsonl").read_bytes()
     (directory / "batch_metrics.jsonl").write_bytes(b"{\n" + data)
@@ -52,7 +52,7 @@ def break_a_line(run: Path, directory: Path) -> Path:
 
 
 def by_jaxlog(run: Path) -> Program:
-    """Reads a run; that there are broken lines is known."""
+    """Reads a run, and ignores the warning about invalid lines."""
 
     def read() -> None:
         with warnings.catch_warnings():
@@ -63,7 +63,7 @@ def by_jaxlog(run: Path) -> Program:
 
 
 def by_polars(run: Path) -> Program:
-    """Reads its file."""
+    """Reads the file of the run with polars."""
 
     def read() -> None:
         assert len(pl.read_ndjson(run / "batch_metrics.jsonl")) == LINES

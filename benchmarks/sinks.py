@@ -1,8 +1,8 @@
-"""What does each sink cost the training, and how much can it take?
+"""What does each sink cost the training, and how many records can it write per second?
 
-A record's way is followed from where XLA hands it over: taking it in is what the training waits
-for, writing it is done on the sink's own thread. Lines are compared with `json.dumps` and a write
-for each; PPO on CartPole, with three sinks, with the same program told not to log.
+Measures records from the moment XLA hands them over. Training waits until a record is in the sink's
+queue; the sink's own thread writes it. Lines are compared with `json.dumps` and one write per line.
+PPO on CartPole with three sinks is compared with the same program that does not log.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ KINDS: dict[str, dict[str, Any]] = {
 
 @contextlib.contextmanager
 def a_run(logger: jaxlog.Logger) -> Iterator[jaxlog.Run]:
-    """A run in a directory that is gone afterwards."""
+    """Opens a run in a temporary directory."""
     with tempfile.TemporaryDirectory() as directory, logger.open(Path(directory) / "run") as run:
         yield run
 
 
 def deliveries(logger: jaxlog.Logger, number: int, **given: Any) -> list[Delivery]:
-    """Records of a program, one for each step, as XLA hands them over."""
+    """Records of a program, one per step, as XLA hands them over."""
     caught: list[Delivery] = []
 
     def update(_: None, step: jax.Array) -> tuple[None, None]:
@@ -66,7 +66,7 @@ def deliveries(logger: jaxlog.Logger, number: int, **given: Any) -> list[Deliver
 
 
 def of_kind(kind: str, turns: int) -> dict[str, Any]:
-    """What one sink costs: a record taken in, in microseconds, and records written a second."""
+    """The cost of one sink: microseconds to queue a record, and records written per second."""
     sinks = [{"kind": kind, **KINDS[kind]}]
     config = {"batched_logging_enabled": True, "log_frequency": 1, "sinks": sinks}
     given: dict[str, Any] = {}
@@ -89,7 +89,7 @@ def of_kind(kind: str, turns: int) -> dict[str, Any]:
 
 
 def of_jsonl(turns: int) -> float:
-    """Events as lines in a file: by the sink, and by `json.dumps` and a write for each."""
+    """The time of the sink to write events, relative to `json.dumps` and one write per line."""
     keys = [f"metric_{i}" for i in range(METRICS)]
     values = np.random.default_rng(0).normal(size=(RECORDS, METRICS)).astype(np.float32)
     events = []
@@ -123,9 +123,9 @@ def of_jsonl(turns: int) -> float:
 
 
 def of_single_environment(turns: int) -> dict[str, float]:
-    """Microseconds a step told from Python takes, all written: with batched logging, and without.
+    """Microseconds per `log_step`, including writing, with and without batched logging.
 
-    Beside them `json.dumps` and a write of the same, and a step of `jaxlog.log` that is not due.
+    Also of `json.dumps` and a write of the same values, and of a `jaxlog.log` that is not due.
     """
     state = np.arange(25.0).reshape(5, 5)
     with contextlib.ExitStack() as stack:
@@ -167,12 +167,12 @@ def of_single_environment(turns: int) -> dict[str, float]:
 
 
 def of_ppo(turns: int) -> dict[str, float]:
-    """PPO with JSONL, console and W&B, every tenth update: seconds of an update.
+    """PPO with JSONL, console and W&B, every tenth update: seconds per update.
 
-    Two programs, one with logging and one without, cannot be told apart by less than some per cent:
-    where code and buffers come to lie makes either the faster, for as long as a process lives. So
-    `"logged"` and `"silent"` are one program, which is told when it is called whether to log. What
-    it does at every update all the same is `"windows"`: in a program that does nothing else.
+    The times of two programs, one with logging and one without, differ by several per cent, because
+    code and buffers are at different places in memory as long as a process lives. So `"logged"` and
+    `"silent"` are one program, which gets as an argument whether to log. The work of its windows at
+    every update is measured separately, as `"windows"`, in a program that does nothing else.
     """
     config = ppo_cartpole.Config(num_updates=60)
     sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "wandb", "mode": "offline"}]
@@ -190,7 +190,7 @@ def of_ppo(turns: int) -> dict[str, float]:
     def training(when: bool) -> Program:
         return lambda: jax.block_until_ready(program(seeds, when)) and None
 
-    # Drawn in a terminal where there is one; here its lines go nowhere.
+    # In a terminal the console would draw; here its lines are discarded.
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere), a_run(logger):
         seconds = fastest({"logged": training(True), "silent": training(False)}, turns)
     found = {name: total / config.num_updates for name, total in seconds.items()}
@@ -198,7 +198,7 @@ def of_ppo(turns: int) -> dict[str, float]:
 
 
 def of_windows(config: ppo_cartpole.Config, turns: int) -> float:
-    """Seconds that the windows of four seeds take at an update that is not due."""
+    """Seconds per update for the windows of four seeds, if nothing is due."""
     shape = (config.rollout_length, config.num_envs)
     logger = jaxlog.Logger({"batched_logging_enabled": True})
 
@@ -237,7 +237,7 @@ def of_windows(config: ppo_cartpole.Config, turns: int) -> float:
 
 
 def main(turns: int) -> list[Row]:
-    """Measures all of it; writes `results/sinks.json`."""
+    """Measures, and writes `results/sinks.json`."""
     grid = [of_kind(kind, max(1, turns // 5)) for kind in KINDS]
     single = of_single_environment(turns)
     training = of_ppo(turns)

@@ -1,7 +1,7 @@
-"""A million records with a sink that is slow now and then: is all accounted for, in bounded memory?
+"""Are a million records accounted for, in bounded memory, if a sink is slow now and then?
 
-`make soak`; `python -m benchmarks.soak --records 20000` is the short form, which the tests run. It
-fails if a record is missing, comes twice or out of order, or if memory grows by more than 64 MiB.
+`make soak`; the tests run the short form, `python -m benchmarks.soak --records 20000`. It fails if
+a record is missing, repeated or out of order, or if memory grows by more than 64 MiB.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from benchmarks.timing import Row, tell
 from jaxlog import sinks
 
 EVERY = 20
-"""Of so many events, one takes the slow sink a millisecond."""
+"""One of this many events takes the slow sink a millisecond."""
 MOST = 64.0
-"""MiB by which memory may grow."""
+"""How many MiB memory may grow."""
 CHUNK = 10_000
 
 
 class SlowSettings(jaxlog.sinks.SinkSettings, frozen=True):
-    """Counts, and takes its time."""
+    """Counts events, slowly."""
 
     kind: Literal["slow"] = "slow"
 
 
 class Slow(jaxlog.sinks.Sink):
-    """Keeps nothing but the number of events, and that they came in order."""
+    """Counts events, and checks that they arrive in order."""
 
     Settings = SlowSettings
 
@@ -51,13 +51,13 @@ class Slow(jaxlog.sinks.Sink):
 
 
 def resident() -> float:
-    """MiB that this process has in memory."""
+    """The resident memory of this process, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> None:
-    """Logs, and compares what came with what went."""
+    """Logs, and compares the records that arrived with the records that were written."""
     parser = argparse.ArgumentParser(description="Logs very many records.")
     parser.add_argument("--records", type=int, default=1_000_000)
     records = parser.parse_args().records

@@ -1,7 +1,7 @@
 """What do statistics and sampling cost, at any size of a batch?
 
-Statistics are held against the separate masked reductions of `jnp` that leave out what is not
-finite, and against `jnp.sum`; sampling against `mask.sum()` and `jax.random.choice`.
+Statistics are compared with separate masked reductions of `jnp` that skip values that are not
+finite, and with `jnp.sum`; sampling is compared with `mask.sum()` and `jax.random.choice`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NUM_SAMPLES = 3
 
 
 def separate(values: jax.Array, where: jax.Array) -> Any:
-    """What one writes without jaxlog: a reduction for each statistic."""
+    """The reductions of a program without jaxlog: one per statistic."""
     ok = where & jnp.isfinite(values)
     return (
         jnp.mean(values, where=ok),
@@ -35,29 +35,29 @@ def separate(values: jax.Array, where: jax.Array) -> Any:
 
 
 def moments(values: jax.Array, where: jax.Array | None = None) -> Any:
-    """The same five, by jaxlog."""
+    """The same five statistics, with jaxlog."""
     found = Moments.of(values, where)
     return found.mean, found.std, found.min, found.max, found.count
 
 
 def quantiles(values: jax.Array, where: jax.Array) -> Any:
-    """Three quantiles, by jaxlog."""
+    """Three quantiles, with jaxlog."""
     sketch = QuantileSketch.of(values, where)
     return [sketch.quantile(q) for q in (0.05, 0.5, 0.95)]
 
 
 def exact_quantiles(values: jax.Array, where: jax.Array) -> Any:
-    """The same three, by a sort."""
+    """The same three quantiles, by sorting."""
     return jnp.nanquantile(jnp.where(where, values, jnp.nan), jnp.array([0.05, 0.5, 0.95]))
 
 
 def chosen(step: jax.Array, population: int) -> jax.Array:
-    """A few without replacement, by `jax.random`."""
+    """A sample without replacement, with `jax.random`."""
     return jax.random.choice(jax.random.key(step), population, (NUM_SAMPLES,), replace=False)
 
 
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Program, int]:
-    """A program to time, and the bytes it takes beside its arguments."""
+    """Compiles a program; returns it, and the bytes it needs in addition to its arguments."""
     program = jax.jit(function).lower(*arguments).compile()
     memory = program.memory_analysis()
     extra = 0 if memory is None else int(memory.temp_size_in_bytes)
@@ -65,7 +65,7 @@ def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Program, in
 
 
 def batch(size: int) -> tuple[jax.Array, jax.Array]:
-    """Values, a few of them not finite, and a mask of half of them."""
+    """Values, some of which are not finite, and a mask of half of them."""
     rng = np.random.default_rng(0)
     values = rng.normal(10, 3, size).astype(np.float32)
     values[:: max(1, size // 5)] = np.nan
@@ -73,7 +73,7 @@ def batch(size: int) -> tuple[jax.Array, jax.Array]:
 
 
 def measure(size: int, turns: int) -> dict[str, Any]:
-    """Microseconds of each program at one size, and the memory that statistics take."""
+    """Microseconds of each program at one size, and the memory of the statistics."""
     values, mask = batch(size)
     step = jnp.int32(7)
     programs = {
@@ -101,7 +101,7 @@ def measure(size: int, turns: int) -> dict[str, Any]:
 
 
 def main(turns: int = 40) -> list[Row]:
-    """Measures and tells."""
+    """Measures, and reports the figures."""
     by_size = {size: measure(size, turns * 5 if size <= 10_000 else turns) for size in SIZES}
     ratios = {
         size: line["Moments, masked"] / line["five jnp reductions"]

@@ -1,4 +1,4 @@
-"""Timing programs against each other, and telling of it."""
+"""Times programs in turns, and prints and stores the figures."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One figure and what it may be at most.
+    """One figure and its budget.
 
     Attributes:
-      what: was measured.
-      against: what.
+      what: the name of the measured program.
+      against: the name of the reference.
       value: the figure.
-      unit: of the figure and the budget.
-      budget: the most that the figure may be.
+      unit: the unit of the figure and the budget.
+      budget: the largest figure that is accepted.
     """
 
     what: str
@@ -44,23 +44,22 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """Whether it is within its budget."""
+        """Whether the figure is within its budget."""
         return self.value <= self.budget
 
 
 def fastest(programs: Mapping[str, Program], turns: int) -> dict[str, float]:
-    """Seconds that each of some programs takes, in the fastest of its turns.
+    """The seconds of each program in its fastest turn.
 
-    What slows the machine only ever adds to a time, so that the fastest is the one to compare.
+    Disturbances of the machine only add time, so the fastest turns are comparable.
     """
     return {name: min(found) for name, found in _times(programs, turns).items()}
 
 
 def typical(programs: Mapping[str, Program], turns: int, reference: str) -> dict[str, float]:
-    """How many times as long as a reference some programs take, in the middle of their turns.
+    """The median ratio of each program's time to that of the reference in the same turn.
 
-    For programs of seconds, of which none has a turn that nothing slows: each is compared with the
-    reference beside it.
+    For programs that take seconds, so that every turn is disturbed.
     """
     times = _times(programs, turns)
     return {
@@ -70,11 +69,10 @@ def typical(programs: Mapping[str, Program], turns: int, reference: str) -> dict
 
 
 def _times(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]]:
-    """Seconds of each turn of some programs.
+    """The seconds of each turn of each program.
 
-    They take turns, every second time in the opposite order, so that what slows the machine for a
-    while slows all of them. What one leaves to Python's garbage collector is taken away before the
-    next.
+    Programs run in turns, in the opposite order every second time, so that a disturbance affects
+    all of them. Python's garbage collector runs before each turn.
     """
     times: dict[str, list[float]] = {name: [] for name in programs}
     for program in programs.values():
@@ -93,7 +91,7 @@ def _times(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]
 
 
 def machine() -> dict[str, Any]:
-    """The facts that figures depend on."""
+    """The facts about the machine and its software that figures depend on."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -121,7 +119,7 @@ def tell(
     of_grid: str = "",
     **facts: Any,
 ) -> None:
-    """Prints figures as tables, and writes `results/{name}.json`, with the machine's facts."""
+    """Prints the figures as tables, and writes them with the facts to `results/{name}.json`."""
     console = Console()
     if rows:
         table = Table(title=f"{name}: jax {jax.__version__}, {jax.default_backend()}")
