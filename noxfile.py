@@ -41,7 +41,8 @@ REQUIREMENTS = [
     *needed("demo", "flax"),
     *needed("explore", "polars", "matplotlib", "scipy"),
     *needed("tensorboard", "tensorboardX", "crc32c"),
-    *needed("dev", "hypothesis", "omegaconf", "pytest", "pytest-timeout"),
+    *needed("dev", "beartype", "chex", "hypothesis", "jaxtyping"),
+    *needed("dev", "omegaconf", "pytest", "pytest-timeout"),
 ]
 
 

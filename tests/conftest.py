@@ -22,6 +22,9 @@ import jaxlog
 from tests.browser import open_page as open_page
 from tests.month import build as build_month
 
+if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shapes.py fails
+    from tests import shapes as shapes  # before anything imports jaxlog._program
+
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -254,7 +254,18 @@ def test_the_sinks_are_imported_when_one_is_asked_for() -> None:
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
-    heavy = ["wandb", "rich", "orbax", "flax", "optax", "polars", "pandas", "matplotlib", "chex"]
+    heavy = [
+        "wandb",
+        "rich",
+        "orbax",
+        "flax",
+        "optax",
+        "polars",
+        "pandas",
+        "matplotlib",
+        "chex",
+        "jaxtyping",
+    ]
     heavy += ["tyro"]  # what the command needs
     heavy += ["scipy.stats"]  # what intervals need
     heavy += ["jaxlog._render", "xml.etree"]  # what one sink needs

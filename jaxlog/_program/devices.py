@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 from jax.core import Tracer
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from jaxlog._program.shapes import Bool, Shaped, UInt32
 
 Axes = tuple[str, ...]
 Tree = TypeVar("Tree")
@@ -63,12 +65,12 @@ def _varying(array: Any) -> frozenset[str]:
     return kind.vma if hasattr(kind, "vma") else kind.mat.varying
 
 
-def index(axes: Axes) -> jax.Array:
+def index(axes: Axes) -> UInt32[Array, ""]:
     """`uint32[]`: which share this is."""
     return lax.axis_index(axes).astype(np.uint32)
 
 
-def is_first(axes: Axes) -> jax.Array:
+def is_first(axes: Axes) -> Bool[Array, ""]:
     """`bool[]`: whether this is the first share along all axes."""
     return index(axes) == 0
 
@@ -88,7 +90,7 @@ def of_first(axes: Axes, tree: Tree) -> Tree:
     return jax.tree.map(first, tree)
 
 
-def mean(axes: Axes, array: jax.Array) -> jax.Array:
+def mean(axes: Axes, array: Shaped[Array, ""]) -> Shaped[Array, ""]:
     """The mean of a scalar over all shares, in floating point; what is the same stays as it is."""
     differs = varying(axes, array)
     if not differs:
@@ -162,7 +164,7 @@ def together(tree: Tree) -> Tree:
     return jax.tree.map(brought, tree)
 
 
-def only_first(due: jax.Array) -> jax.Array:
+def only_first(due: UInt32[Array, ""]) -> UInt32[Array, ""]:
     """What is due, on the one device that speaks for all; on the others nothing is."""
     axes = jax.sharding.get_abstract_mesh().manual_axes
     return jnp.where(is_first(axes), due, jnp.zeros_like(due)) if axes else due

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.typing import ArrayLike
+
+from jaxlog._program.shapes import Bool, Num
 
 
 @jax.tree_util.register_dataclass
@@ -44,7 +47,7 @@ class EpisodeTracker:
         truncated: ArrayLike | None = None,
         *,
         first: ArrayLike | None = None,
-    ) -> tuple[EpisodeTracker, dict[str, jax.Array], jax.Array]:
+    ) -> tuple[EpisodeTracker, dict[str, Num[Array, "*envs"]], Bool[Array, "*envs"]]:
         """Adds one step of the environments.
 
         Works under `jit`, `vmap` and `scan`. The numbers are those of gymnax's `LogWrapper`, and of

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
+from jaxlog._program.shapes import Bool, Int32, Num
 from jaxlog._program.statistics import accumulator
 
 
 def histogram(
     values: ArrayLike, edges: tuple[float, ...], where: ArrayLike | None = None
-) -> jax.Array:
+) -> Int32[Array, " {len(edges)+1}"]:
     """How many values lie between edges. Those of two batches are the sum of their histograms.
 
     Works under `jit`, `vmap` and `scan`; a count has no gradient.
@@ -44,7 +45,7 @@ def histogram(
         )
     mask = ~jnp.isnan(values) if where is None else ~jnp.isnan(values) & where
 
-    def count(given: tuple[jax.Array, jax.Array]) -> jax.Array:
+    def count(given: tuple[Num[Array, "*batch"], Bool[Array, "*batch"]]) -> Int32[Array, " bins"]:
         values, mask = (array.reshape(-1) for array in given)
         bins = jnp.searchsorted(jnp.asarray(bounds), values, side="right").astype(np.int32)
         bins = jnp.where(values == bounds[-1], len(bounds) - 1, bins)  # the last holds its end

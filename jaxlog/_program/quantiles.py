@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
+from jaxlog._program.shapes import Bool, Float, Shaped
 from jaxlog._program.statistics import accumulator
 
 ACCURACY = 0.01
@@ -67,7 +68,7 @@ class QuantileSketch:
         return devices.with_automatic_axes(QuantileSketch._of)((values, mask))
 
     @staticmethod
-    def _of(given: tuple[jax.Array, jax.Array]) -> QuantileSketch:
+    def _of(given: tuple[Shaped[Array, "*batch"], Bool[Array, "*batch"]]) -> QuantileSketch:
         values, mask = given
         values = lax.stop_gradient(values.astype(accumulator(values.dtype)))
         finite = jnp.isfinite(values) & mask
@@ -94,7 +95,7 @@ class QuantileSketch:
         """The sketch of the values of all devices, or lanes, along named axes."""
         return QuantileSketch(lax.psum(self.counts, axis_name))
 
-    def quantile(self, q: float) -> jax.Array:
+    def quantile(self, q: float) -> Float[Array, ""]:
         """The value below which a share `q` of the values lies.
 
         It is within 1 % of the exact one, that of `np.quantile(..., method="lower")`, where that is

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
@@ -22,6 +22,7 @@ from jaxlog._format.names import look_up
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
 from jaxlog._program.sampling import sample_indices, sample_indices_where
+from jaxlog._program.shapes import Bool, Int32, Integer, UInt32
 from jaxlog._program.summary import MetricStatistics
 from jaxlog._program.window import Window
 
@@ -167,7 +168,7 @@ def record(
     return made, None if window is None else window.emptied_where(metrics_due)
 
 
-def _counted(step: jax.Array) -> jax.Array:
+def _counted(step: Integer[Array, ""]) -> Integer[Array, ""]:
     """A step as int32; as its own dtype where that would not hold it, but not beyond int64.
 
     Files and readers hold no more: what is larger is the largest of int64, which the host says.
@@ -179,8 +180,11 @@ def _counted(step: jax.Array) -> jax.Array:
 
 
 def _due(
-    last_step: int | None, step: jax.Array, when: jax.Array | None, frequency: int
-) -> jax.Array:
+    last_step: int | None,
+    step: Integer[Array, ""],
+    when: Bool[Array, ""] | None,
+    frequency: int,
+) -> Bool[Array, ""]:
     due = lax.rem(step, np.array(frequency, step.dtype)) == 0
     if last_step is not None:
         due |= step == last_step
@@ -322,8 +326,10 @@ def _samples(
 
 
 def _last_of(
-    environments: jax.Array, where: jax.Array | None, shape: tuple[int, ...]
-) -> tuple[jax.Array, jax.Array]:
+    environments: Integer[Array, " k"],
+    where: Bool[Array, "*batch"] | None,
+    shape: tuple[int, ...],
+) -> tuple[Int32[Array, " k"], Bool[Array, " k"]]:
     """The last episode of each of some environments, and whether it has one."""
     width = shape[-1]
     env = jnp.clip(environments, 0, width - 1).astype(np.int32)
@@ -335,7 +341,7 @@ def _last_of(
     return jnp.where(valid, last * np.int32(width) + env, 0), valid
 
 
-def _unravel(indices: jax.Array, shape: tuple[int, ...]) -> list[jax.Array]:
+def _unravel(indices: Integer[Array, " k"], shape: tuple[int, ...]) -> list[UInt32[Array, " k"]]:
     """`jnp.unravel_index`, in unsigned integers, which need no care for what is negative."""
     rest, found = indices.astype(np.uint32), []
     for size in reversed(shape):

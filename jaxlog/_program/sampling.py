@@ -13,10 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
+from jaxlog._program.shapes import Bool, Int32, UInt32
 
 _LOT_BITS = 30
 _ROWS = 64  # a reduction over so many rows is fast, and leaves little to search
@@ -25,7 +26,7 @@ _SMALL = 2**14  # up to here the search is as fast as the reduction
 
 def sample_indices(
     step: ArrayLike, population: int, num_samples: int, seed: ArrayLike = 0
-) -> jax.Array:
+) -> Int32[Array, " {min(num_samples,population)}"]:
     """Distinct indices into a population, each subset of this size equally likely.
 
     The cost does not grow with the population. Works under `jit`, `vmap` and `scan`; the result is
@@ -73,7 +74,7 @@ def sample_indices_where(
     seed: ArrayLike = 0,
     *,
     axis_name: str | Sequence[str] = (),
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[Int32[Array, " k"], Bool[Array, " k"]]:
     """Distinct indices of entries that a mask marks, each subset of this size equally likely.
 
     Every entry draws a lot, and the marked ones with the highest are chosen: there is no sort, and
@@ -122,8 +123,8 @@ def _draw(
     axes: devices.Axes,
     num_shares: int,
     size: int,
-    mask: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
+    mask: Bool[Array, "..."],
+) -> tuple[Int32[Array, " {size}"], Bool[Array, " {size}"]]:
     """The entries that `sample_indices_where` chooses."""
     width = mask.shape[-1] if mask.ndim else 1
     mask = mask.reshape(-1, width)  # the last axis may lie on several devices, and stays
@@ -150,7 +151,9 @@ def _draw(
     return jnp.where(valid, indices.astype(np.int32), 0), valid
 
 
-def _lots(step: ArrayLike, seed: ArrayLike, indices: jax.Array) -> jax.Array:
+def _lots(
+    step: ArrayLike, seed: ArrayLike, indices: UInt32[Array, "rows columns"]
+) -> UInt32[Array, "rows columns"]:
     """A number for every index, no two alike: 30 bits, raised so that none is a subnormal float.
 
     The bits of MurmurHash3's last mix (see `_hash`), with its shifts for 30 bits: each line maps
@@ -167,7 +170,9 @@ def _lots(step: ArrayLike, seed: ArrayLike, indices: jax.Array) -> jax.Array:
     return lots + np.uint32(0x00800000)
 
 
-def _highest(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
+def _highest(
+    lots: UInt32[Array, "rows columns"], num: int
+) -> tuple[UInt32[Array, " {num}"], UInt32[Array, " {num}"]]:
     """Where the highest lots are in a flattened matrix, and these, descending."""
     rows, width = lots.shape
     if lots.size <= max(_SMALL, 2 * _ROWS * num):
@@ -187,7 +192,9 @@ def _highest(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
     return jnp.concatenate(places)[among], highest
 
 
-def _top(lots: jax.Array, num: int) -> tuple[jax.Array, jax.Array]:
+def _top(
+    lots: UInt32[Array, " lots"], num: int
+) -> tuple[UInt32[Array, " {num}"], UInt32[Array, " {num}"]]:
     # As floats, which have the same order, since XLA selects among these without a sort.
     highest, indices = lax.top_k(lax.bitcast_convert_type(lots, np.float32), num)
     return indices.astype(np.uint32), lax.bitcast_convert_type(highest, np.uint32)
@@ -230,7 +237,7 @@ def _hash(*words: Any) -> Any:
     return state ^ (state >> np.uint32(16))
 
 
-def _scale(bits: jax.Array, bound: jax.Array) -> jax.Array:
+def _scale(bits: UInt32[Array, " k"], bound: Int32[Array, " k"]) -> Int32[Array, " k"]:
     """Maps 32 random bits to a number below `bound`: `bits * bound >> 32`, in 32-bit arithmetic.
 
     Each number's probability is off by less than `bound / 2^32` of itself.

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
+from jaxlog._program.shapes import Bool, Float, Int32, Shaped
 
 _BLOCK = 2**15  # values that are taken at a time: with what is made of them, they stay in the cache
 
@@ -58,7 +59,7 @@ class Moments:
     max: jax.Array
 
     @property
-    def total(self) -> jax.Array:
+    def total(self) -> Int32[Array, "*metrics"]:
         """`int32[]`, all values, finite or not."""
         return self.count + self.nonfinite
 
@@ -186,7 +187,9 @@ class Moments:
         )
 
 
-def stacked_moments(arrays: Mapping[str, jax.Array], where: jax.Array | None) -> dict[str, Moments]:
+def stacked_moments(
+    arrays: Mapping[str, Shaped[Array, "*batch"]], where: Bool[Array, "*batch"] | None
+) -> dict[str, Moments]:
     """The moments of several arrays of one shape: `Moments.of` of each, in a smaller program.
 
     Args:
@@ -203,7 +206,11 @@ def stacked_moments(arrays: Mapping[str, jax.Array], where: jax.Array | None) ->
     return {name: _of_all(group, where, np.dtype(name)) for name, group in alike.items()}
 
 
-def _of_all(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtype) -> Moments:
+def _of_all(
+    arrays: Sequence[Shaped[Array, "*batch"]],
+    where: Bool[Array, "*batch"] | None,
+    dtype: np.dtype,
+) -> Moments:
     """The moments of some arrays, in one `Moments` whose fields have an axis for the arrays."""
     # On a CPU memory is slow, and XLA reads a whole array once for each sum: block by block, only
     # the first reads it. A batch on several devices is better left as it lies there.
@@ -229,7 +236,11 @@ def _of_all(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtyp
     return most.merge(of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK))
 
 
-def _of_several(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.dtype) -> Moments:
+def _of_several(
+    arrays: Sequence[Shaped[Array, "*batch"]],
+    where: Bool[Array, "*batch"] | None,
+    dtype: np.dtype,
+) -> Moments:
     """The moments of some arrays, all at once."""
     arrays = [array.astype(dtype) for array in arrays]
     if len(arrays) > 1:
@@ -239,7 +250,9 @@ def _of_several(arrays: Sequence[jax.Array], where: jax.Array | None, dtype: np.
     return jax.tree.map(lambda leaf: leaf[None], alone)
 
 
-def _of_floats(values: jax.Array, where: jax.Array | None, axes: tuple[int, ...]) -> Moments:
+def _of_floats(
+    values: Float[Array, "..."], where: Bool[Array, "*batch"] | None, axes: tuple[int, ...]
+) -> Moments:
     """The moments along some axes, the last ones, which are those of `where`."""
     finite = jnp.isfinite(values)
     if where is not None:
@@ -249,7 +262,7 @@ def _of_floats(values: jax.Array, where: jax.Array | None, axes: tuple[int, ...]
     count = count_of(finite, axes)
     total = math.prod(values.shape[axis] for axis in axes) if where is None else count_of(where)
 
-    def spread_out(of_each: jax.Array) -> jax.Array:
+    def spread_out(of_each: Float[Array, "..."]) -> Float[Array, "..."]:
         return lax.expand_dims(of_each, axes)
 
     scale = _scale(count, smallest, largest)
@@ -272,7 +285,7 @@ def _of_floats(values: jax.Array, where: jax.Array | None, axes: tuple[int, ...]
     )
 
 
-def count_of(mask: jax.Array, axes: Sequence[int] | None = None) -> jax.Array:
+def count_of(mask: Bool[Array, "..."], axes: Sequence[int] | None = None) -> Int32[Array, "..."]:
     """How many entries are True along some axes, all if None: `int32`."""
     summed = math.prod(mask.shape if axes is None else (mask.shape[axis] for axis in axes))
     # XLA sums floats faster than integers, and floats count exactly up to here.
@@ -280,7 +293,11 @@ def count_of(mask: jax.Array, axes: Sequence[int] | None = None) -> jax.Array:
     return jnp.sum(mask.astype(dtype), axis=axes and tuple(axes)).astype(np.int32)
 
 
-def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Array:
+def _scale(
+    count: Int32[Array, "*metrics"],
+    smallest: Float[Array, "*metrics"],
+    largest: Float[Array, "*metrics"],
+) -> Float[Array, "*metrics"]:
     """A power of two of the size of the values: division by it is exact, and leaves them near 1."""
     size = jnp.where(count > 0, jnp.maximum(-smallest, largest), 0)
     info = jnp.finfo(size.dtype)
@@ -291,25 +308,29 @@ def _scale(count: jax.Array, smallest: jax.Array, largest: jax.Array) -> jax.Arr
     return lax.stop_gradient(jnp.where(power > 0, power, 1))
 
 
-def _inverse(power: jax.Array) -> jax.Array:
+def _inverse(power: Float[Array, "*metrics"]) -> Float[Array, "*metrics"]:
     """1 over a power of two, by its bits: cheap enough to be done anew for every value."""
     info, bits = jnp.finfo(power.dtype), np.dtype(f"uint{8 * power.dtype.itemsize}")
     mirror = np.array(2 * (info.maxexp - 1), bits) << np.array(info.nmant, bits)
     return lax.bitcast_convert_type(mirror - lax.bitcast_convert_type(power, bits), power.dtype)
 
 
-def _at_least_1(count: jax.Array, like: jax.Array) -> jax.Array:
+def _at_least_1(
+    count: Int32[Array, "*metrics"], like: Float[Array, "*metrics"]
+) -> Float[Array, "*metrics"]:
     return jnp.maximum(count, 1).astype(like.dtype)
 
 
-def _sum(a: jax.Array, b: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _sum(
+    a: Float[Array, "*metrics"], b: Float[Array, "*metrics"]
+) -> tuple[Float[Array, "*metrics"], Float[Array, "*metrics"]]:
     """A sum, and what rounding took from it (Knuth's two-sum)."""
     total = a + b
     of_b = total - a
     return total, (a - (total - of_b)) + (b - of_b)
 
 
-def _root(variance: jax.Array) -> jax.Array:
+def _root(variance: Float[Array, "*metrics"]) -> Float[Array, "*metrics"]:
     """The square root, 0 of what rounding made negative; with a gradient of 0 there."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)

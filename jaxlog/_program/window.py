@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
+from jax import Array, lax
 
 from jaxlog._format.keys import quantile
 from jaxlog._program import devices
 from jaxlog._program.histogram import histogram
 from jaxlog._program.quantiles import QuantileSketch
+from jaxlog._program.shapes import Bool, Shaped
 from jaxlog._program.statistics import Moments, count_of, stacked_moments
 from jaxlog._program.summary import MetricStatistics, statistic
 
@@ -55,8 +56,8 @@ class Window:
     def of(
         name: str,
         told: tuple[tuple[str, MetricStatistics], ...],
-        metrics: Mapping[str, jax.Array],
-        where: jax.Array | None,
+        metrics: Mapping[str, Shaped[Array, "..."]],
+        where: Bool[Array, "*batch"] | None,
         size: int | None,
     ) -> Window:
         """What one update has to tell. A scalar is a metric with one value.
@@ -132,7 +133,7 @@ class Window:
             bins={key: lax.psum(bins, axes) for key, bins in self.bins.items()},
         )
 
-    def values(self) -> dict[tuple[tuple[str, ...], str], jax.Array]:
+    def values(self) -> dict[tuple[tuple[str, ...], str], Shaped[Array, "metrics *bins"]]:
         """What is told of the metrics.
 
         Returns:
@@ -169,7 +170,7 @@ class Window:
             counts[(key,), "histogram"] = bins[None]
         return counts | found
 
-    def emptied_where(self, emptied: jax.Array) -> Window:
+    def emptied_where(self, emptied: Bool[Array, ""]) -> Window:
         """The window, with nothing in it where `emptied`, `bool[]`, is True."""
 
         def start(path: tuple[jax.tree_util.KeyEntry, ...], leaf: jax.Array) -> jax.Array:
@@ -179,7 +180,7 @@ class Window:
         return jax.tree_util.tree_map_with_path(start, self)
 
 
-def _some(array: jax.Array, places: list[int]) -> jax.Array:
+def _some(array: Shaped[Array, " all"], places: list[int]) -> Shaped[Array, " {len(places)}"]:
     """Some entries of a vector: those at increasing places."""
     if len(places) == array.size:
         return array
