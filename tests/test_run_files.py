@@ -249,7 +249,7 @@ def test_a_line_that_is_nested_too_deep_is_left_out_and_said(tmp_path: Path) -> 
     first, second = path.read_text().splitlines()
     deep = json.loads(first) | {"details": {"board": nested(80)}}
     path.write_text(f"{json.dumps(deep)}\n{second}\n")
-    with pytest.warns(UserWarning, match="line 1: got something else than a whole line"):
+    with pytest.warns(UserWarning, match="line 1: got something other than a complete line"):
         assert jaxlog.read_run(tmp_path).episodes["step"].to_list() == [1]
 
 

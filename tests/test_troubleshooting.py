@@ -34,13 +34,13 @@ HOLE = "…"
 LETTERS = 15
 """An entry's words have so many letters, unless they are the whole message."""
 
-TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "tell", "say"}
+TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "note", "say", "warn"}
 """The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
 TOLD_BY = {
     "_format/run_file.py": {"newer_format"},
-    "_cli/runs.py": {"said"},
+    "_cli/runs.py": {"status_text"},
     "_analysis/comparing.py": {"_notes"},
-    "_reading/call_lines.py": {"words"},
+    "_reading/call_lines.py": {"warnings"},
     "_host/facts.py": {"loss"},
     "_render/image.py": {"_takes"},
     "_settings/advice.py": {"advice", "_of_samples", "_of_names"},

@@ -94,7 +94,7 @@ def values_of(
     where = f"{len(runs)} runs" if len(runs) != 1 else str(next(iter(runs.values())).path)
     chosen = chosen_call(call, calls, where)
     runs = {name: run for name, run in runs.items() if chosen in run.calls}
-    places = {name: run._placed(chosen) for name, run in runs.items()}
+    places = {name: run._call_lines(chosen) for name, run in runs.items()}
     frame = together({name: own.frame for name, own in places.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)

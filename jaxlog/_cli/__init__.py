@@ -1,1 +1,1 @@
-"""The `jaxlog` command: a module for each of its subcommands, which `main` puts together."""
+"""The `jaxlog` command: one module per subcommand, and `main`, which selects one of them."""

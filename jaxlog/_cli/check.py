@@ -1,4 +1,4 @@
-"""`jaxlog check`: whether settings files hold."""
+"""`jaxlog check`: validates settings files."""
 
 from __future__ import annotations
 
@@ -20,45 +20,47 @@ _Files = Annotated[
 
 
 def check(files: _Files, *, strict: bool = False) -> int:
-    """Check settings files: every problem, with its file, line and column.
+    """Check settings files and print each problem with its file, line and column.
 
     Args:
-      files: YAML files, and directories, of which each *.yaml and *.yml is checked.
-      strict: Whether a warning counts as a problem.
+      files: YAML files, and directories in which each *.yaml and *.yml is checked.
+      strict: Count warnings as problems.
 
     Returns:
-      1 where there is a problem, else 0.
+      1 if a file has a problem, else 0.
 
     Raises:
-      CommandError: there is nothing to check.
+      CommandError: no file is given, or a directory has none.
     """
     if not files:
-        raise CommandError("check: give the settings files to check, or a directory of them")
-    found = [_problems(file) for path in files for file in _of(path)]
+        raise CommandError(
+            "check: got no files; give settings files, or directories that have some"
+        )
+    found = [_problems(file) for path in files for file in _files_of(path)]
     return int(any(errors or (strict and warned) for errors, warned in found))
 
 
-def _of(path: Path) -> list[Path]:
+def _files_of(path: Path) -> list[Path]:
     try:
         is_directory = path.is_dir()
-    except OSError:  # of a place that nobody may look into
+    except OSError:  # a directory on the way cannot be read
         is_directory = False
     if not is_directory:
-        return [path]  # if it is not there, that is its problem
+        return [path]  # if it does not exist, `load_config` says so
     named = (file for file in path.iterdir() if file.suffix in (".yaml", ".yml"))
-    found = sorted(file for file in named if not _waits(file))
+    found = sorted(file for file in named if not _is_special(file))
     if not found:
-        raise CommandError(f"{path}: there is no *.yaml or *.yml in this directory")
+        raise CommandError(f"{path}: this directory has no *.yaml or *.yml file")
     return found
 
 
-def _waits(file: Path) -> bool:
-    """Whether it is a pipe or a device, which may never end, and holds no settings."""
+def _is_special(file: Path) -> bool:
+    """True for a pipe or a device, which has no settings and could block a reader for ever."""
     return file.exists() and not (file.is_file() or file.is_dir())
 
 
 def _problems(file: Path) -> tuple[bool, bool]:
-    """Says what is wrong with a file; whether something is, and whether it was warned of."""
+    """Prints the problems of a file; returns if it has errors, and if it has warnings."""
     errors: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -50,7 +50,7 @@ def demo(
     """
     for name, number in (("--num-updates", num_updates), ("--num-seeds", num_seeds)):
         if number < 1:
-            raise CommandError(f"demo: {name}: got {number}, takes 1 or more")
+            raise CommandError(f"demo: {name}: got {number}, expected 1 or more")
     try:
         example = runpy.run_path(str(_ROOT / "examples" / "ppo_cartpole.py"))
     except ModuleNotFoundError as error:

@@ -1,7 +1,7 @@
-"""What a command tells its user in place of a traceback."""
+"""The error whose text a command prints in place of a traceback."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked to. Its text says what to do."""
+    """A command failed. Its text says why, and what to do."""

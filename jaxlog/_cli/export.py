@@ -1,4 +1,4 @@
-"""`jaxlog export`: a run's lines as files for other programs."""
+"""`jaxlog export`: writes a run's lines as tables for other programs."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import tyro
 
 from jaxlog._analysis.run_data import read_run
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.files import whole
-from jaxlog._cli.stream import out, tell
+from jaxlog._cli.files import whole_file
+from jaxlog._cli.stream import note, out
 
 if TYPE_CHECKING:
     import polars as pl
 
 _FORMULA = r"^[=+\-@\t\r]"
-"""How texts begin that spreadsheets run as formulas when they open a CSV file."""
+"""The first characters of texts in a CSV file that a spreadsheet runs as formulas."""
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -34,26 +34,26 @@ def export(
     force: bool = False,
     safe_text: bool = False,
 ) -> int:
-    """Write a run's metrics and episodes as tables: a file for each kind of line.
+    """Write a run's metrics and episodes as tables, one file per kind of line.
 
     Args:
-      run: The run's directory.
-      to: The format. In CSV, what is a list or a histogram is JSON text.
-      output: Where the files go. By default `export` in the run's directory.
-      force: Whether files that are there are written over.
-      safe_text: Whether texts in CSV that a spreadsheet takes for formulas get a ' in front. Other
-        programs then read the ', too.
+      run: The directory of the run.
+      to: The format. In CSV, lists and histograms are JSON text.
+      output: The directory to write to. By default `export` in the run's directory.
+      force: Overwrite files that exist.
+      safe_text: In CSV, put a ' before each text that a spreadsheet would run as a formula. Other
+        programs then read the ' too.
 
     Returns:
       0.
 
     Raises:
-      CommandError: polars is not installed, the run has no lines, a file is there already or
-        cannot be written, or `safe_text` is given for Parquet.
-      OSError: there is no run, it cannot be read, or there can be no such directory.
+      CommandError: polars is not installed, the run has no lines, a file exists or cannot be
+        written, or `safe_text` is given for Parquet.
+      OSError: there is no run, it cannot be read, or the directory cannot be made.
     """
     if safe_text and to != "csv":
-        raise CommandError(f"export: --safe-text: got --to {to}, is for --to csv alone")
+        raise CommandError(f"export: --safe-text: got --to {to}, expected --to csv")
     try:
         frames = read_run(run).frames()
     except ImportError as error:
@@ -63,13 +63,14 @@ def export(
     directory = run / "export" if output is None else output
     if output is None and directory.is_symlink():
         raise CommandError(
-            f"{directory}: is a symbolic link, and would lead out of the run; give --output"
+            f"{directory}: is a symbolic link, which may lead out of the run; pass --output"
         )
     files = {directory / f"{name}.{to}": frame for name, frame in frames.items()}
-    there = [str(file) for file in files if file.exists()]
-    if there and not force:
+    existing = [str(file) for file in files if file.exists()]
+    if existing and not force:
         raise CommandError(
-            f"{', '.join(there)}: there already; give --force to write over it, or another --output"
+            f"{', '.join(existing)}: would be overwritten; pass --force to allow it, or another "
+            "--output"
         )
     directory.mkdir(parents=True, exist_ok=True)
     for file, frame in files.items():
@@ -77,9 +78,9 @@ def export(
         if safe_text:
             flat = _with_safe_texts(flat)
         elif to == "csv" and (formulas := _formulas(flat)):
-            tell(
-                f"{file}: {formulas:,} texts begin as formulas of a spreadsheet do; give "
-                "--safe-text before you open it in one"
+            note(
+                f"{file}: {formulas:,} texts begin like spreadsheet formulas; pass --safe-text to "
+                "open the file in a spreadsheet"
             )
         _write(flat, file)
         out(f"{file}: {frame.height:,} rows, {frame.width:,} columns")
@@ -89,8 +90,8 @@ def export(
 def _write(frame: pl.DataFrame, file: Path) -> None:
     import polars as pl
 
-    # An open file: polars takes no path that is not UTF-8.
-    with whole(file) as opened:
+    # polars is given an open file, since it refuses paths that are not UTF-8.
+    with whole_file(file) as opened:
         try:
             if file.suffix == ".csv":
                 frame.write_csv(opened)
@@ -101,7 +102,7 @@ def _write(frame: pl.DataFrame, file: Path) -> None:
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """With what CSV does not have as JSON text."""
+    """Turns lists and structs, which CSV cannot hold, into JSON text."""
     import polars as pl
 
     return frame.with_columns(
@@ -116,16 +117,16 @@ def _flat(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _formulas(frame: pl.DataFrame) -> int:
-    """How many texts of a frame a spreadsheet takes for formulas, the names of columns included."""
+    """Counts the texts, column names included, that a spreadsheet would run as formulas."""
     import polars as pl
 
     names = pl.Series(frame.columns, dtype=pl.String)
     columns = [names, *(column for column in frame if column.dtype == pl.String)]
-    return sum(int(_in(column).sum() or 0) for column in columns)
+    return sum(int(_is_formula(column).sum() or 0) for column in columns)
 
 
 def _with_safe_texts(frame: pl.DataFrame) -> pl.DataFrame:
-    """With a ' before each text that a spreadsheet takes for a formula, which keeps it a text."""
+    """Puts a ' before each text that a spreadsheet would run as a formula."""
     import polars as pl
 
     names = pl.Series(frame.columns, dtype=pl.String)
@@ -135,10 +136,10 @@ def _with_safe_texts(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _in(texts: pl.Series) -> pl.Series:
-    """Which of some texts are taken for formulas."""
+def _is_formula(texts: pl.Series) -> pl.Series:
+    """Marks the texts that a spreadsheet would run as formulas; numbers like -1 are none."""
     return texts.str.contains(_FORMULA) & ~texts.str.contains(_NUMBER)
 
 
 def _safe(texts: pl.Series) -> pl.Series:
-    return ("'" + texts).zip_with(_in(texts).fill_null(value=False), texts)
+    return ("'" + texts).zip_with(_is_formula(texts).fill_null(value=False), texts)

@@ -1,4 +1,4 @@
-"""What is told of a run beside its values, by `jaxlog show` and by reports."""
+"""The facts about a run that `jaxlog show` and reports list above its values."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from jaxlog._settings import LoggingConfig
 from jaxlog.sinks.console.values import plain
 
 SHOWN = 8
-"""How many lanes' labels are shown, and how many of the values of one label."""
+"""The number of diverged lanes, and of values of one label, that are shown."""
 
 LONGEST = 60
-"""The characters of one value of `config` that are shown."""
+"""The number of characters that are shown of one value of `config`."""
 
 
 class Fact(NamedTuple):
-    """One row.
+    """One row of the list of facts.
 
     Attributes:
-      label: what is told.
-      text: what is told of it, on one line.
-      style: `red` where it is bad news, else empty.
+      label: the name of the fact.
+      text: the fact, on one line.
+      style: `red` if the fact is bad news, else empty.
     """
 
     label: str
@@ -40,39 +40,39 @@ class Fact(NamedTuple):
 def facts(
     run: runs.ObservedRun, health: Health, history: Sequence[Event], files: Sequence[Path]
 ) -> list[Fact]:
-    """What is known of a run beside its values; what is not known is left out.
+    """Lists the facts about a run; unknown ones are left out.
 
     Args:
       run: the run.
       health: its health.
-      history: its last events, as `last_events` gives them.
-      files: those with its lines.
+      history: its last events, from `last_events`.
+      files: the files with its lines.
     """
-    said = run.facts
+    known = run.facts
     rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
-    rows.append(("format", newer_format(said), "red"))
+    rows.append(("format", newer_format(known), "red"))
     rows.append(("error", run.error, "red"))
     rows.append(("diverged", _diverged(health), "red"))
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
-        again = len(run.listed("sessions"))
-        went_on = f" · went on {again} {'time' if again == 1 else 'times'}" if again else ""
-        rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{went_on}", ""))
+        times = len(run.listed("sessions"))
+        resumed = f" · resumed {times} {'time' if times == 1 else 'times'}" if times else ""
+        rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{resumed}", ""))
     rows.append(("tags", " · ".join(map(str, run.listed("tags"))), ""))
-    rows.append(("config", _pairs(said.get("config")), ""))
-    rows.append(("settings", _settings(said.get("settings")), ""))
+    rows.append(("config", _pairs(known.get("config")), ""))
+    rows.append(("settings", _settings(known.get("settings")), ""))
     rows.append(("lanes", _lanes(history), ""))
-    rows.append(("code", str(said.get("git") or ""), ""))
-    rows.append(("versions", _pairs(said.get("versions")), ""))
+    rows.append(("code", str(known.get("git") or ""), ""))
+    rows.append(("versions", _pairs(known.get("versions")), ""))
     rows.append(("devices", " · ".join(map(str, run.listed("devices"))), ""))
     rows.append(("records", _records(run), ""))
     rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
-    rows += [("lost", loss(account), "red") for account in run.lossy]
+    rows += [("lost", loss(account), "red") for account in run.accounts_with_loss]
     return [Fact(label, plain(text), style) for label, text, style in rows if text]
 
 
 def _diverged(health: Health) -> str:
-    """Which lanes have diverged, and in which keys: `lanes 0, 2 in loss`."""
+    """Names the lanes that have diverged and the keys: `lanes 0, 2 in loss`."""
     found: Diverged | None = health.diverged
     if found is None:
         return ""
@@ -83,7 +83,7 @@ def _diverged(health: Health) -> str:
 
 
 def _settings(settings: Any) -> str:
-    """Those that are not the default."""
+    """Formats the settings that differ from the default."""
     if not isinstance(settings, dict):
         return ""
     default = LoggingConfig.model_validate({}).model_dump(mode="json")
@@ -107,7 +107,7 @@ def _short(value: Any) -> str:
 
 
 def _lanes(history: Sequence[Event]) -> str:
-    """How many there are, and what they are labelled with: `4: seed 0, 1, 2, 3`."""
+    """Formats the number of lanes and their labels: `4: seed 0, 1, 2, 3`."""
     of_metrics = [event for event in history if isinstance(event, MetricsEvent)]
     lanes = max((event.lanes for event in of_metrics), key=len, default=())
     if len(lanes) < 2:
@@ -124,11 +124,11 @@ def _lanes(history: Sequence[Event]) -> str:
 
 
 def _records(run: runs.ObservedRun) -> str:
-    """How many came, and which sinks have all of them; the run says so at its end."""
+    """Formats the number of records, and the sinks that wrote all of them; empty until the end."""
     arrived = run.facts.get("arrived")
     if not isinstance(arrived, int):
         return ""
     if not arrived:
         return "none"
-    whole = [account["kind"] for account in run.accounts if not account["lost"]]
-    return f"{arrived:,}" + (f", all of them in {', '.join(whole)}" if whole else "")
+    complete = [account["kind"] for account in run.accounts if not account["lost"]]
+    return f"{arrived:,}" + (f", all written by {', '.join(complete)}" if complete else "")

@@ -1,4 +1,4 @@
-"""Files that a command writes: all of one, or nothing."""
+"""Writes the files of a command, whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from jaxlog._run_files import replacement
 
 
 @contextlib.contextmanager
-def whole(file: Path) -> Iterator[BinaryIO]:
-    """What to write to, so that the file is whole or stays as it was.
+def whole_file(file: Path) -> Iterator[BinaryIO]:
+    """Opens a file for writing that replaces `file` only when all of it is written.
 
     Raises:
-      CommandError: it cannot be written.
+      CommandError: the file cannot be written; an older one is left as it was.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     file = Path(directory, "page.html")
-    ...     with whole(file) as draft:
+    ...     with whole_file(file) as draft:
     ...         _ = draft.write(b"all of it")
     ...     file.read_text()
     'all of it'
@@ -32,7 +32,7 @@ def whole(file: Path) -> Iterator[BinaryIO]:
         with opened:
             yield opened
         draft.replace(file)
-    except OSError as error:  # of polars, too, which gives it no strerror
+    except OSError as error:  # one from polars has no strerror
         raise CommandError(f"{file}: cannot be written: {error.strerror or error}") from None
     finally:
         if draft is not None:

@@ -1,4 +1,4 @@
-"""Follows the files of a run: the lines that are new since the last look."""
+"""Follows the files of a run: reads the lines that are new since the last look."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class LineGroup(NamedTuple):
     """The lines of one event.
 
     Attributes:
-      timestamp: when it was logged, in seconds since 1970.
-      path: the file they are in.
-      lines: without their ends.
-      end: the place behind them.
-      may_grow: whether more of its lines may come.
+      timestamp: the time the event was logged, in seconds since 1970.
+      path: the file of the lines.
+      lines: the lines, without their line ends.
+      end: the offset after the last of them.
+      may_grow: True if more lines of the event may follow.
     """
 
     timestamp: float
@@ -32,16 +32,17 @@ class LineGroup(NamedTuple):
 
 
 _START = 64
-"""So many bytes tell files of one name from each other: they have the time of the first line."""
+"""The number of first bytes by which a replaced file is recognized: they have the time of its first
+line."""
 
 
-class _Place(NamedTuple):
-    """How far one file is read.
+class _Position(NamedTuple):
+    """The part of a file that has been read.
 
     Attributes:
-      start: how it began: a file of its name that begins otherwise is another.
-      read: the bytes that are read, up to the end of a line.
-      state: how long it was at the last look, and when it was written; None before the first.
+      start: the first bytes of the file; a file of that name with other bytes is a new one.
+      read: the number of bytes that have been read, up to the end of a line.
+      state: the size and the time of writing at the last look; None before the first look.
     """
 
     start: bytes = b""
@@ -50,61 +51,61 @@ class _Place(NamedTuple):
 
 
 class Follower:
-    """The lines of a run, once each, however its files come, grow, are cut back or replaced.
+    """Reads each line of a run once, also if files are added, grow, are cut back or replaced.
 
     A look at files that have not changed costs a call of `stat` for each.
 
     Args:
-      directory: the run's.
-      number: how many of the last events there are to begin with.
+      directory: the directory of the run.
+      number: the number of last events that the first look returns.
     """
 
     def __init__(self, directory: Path, number: int) -> None:
         self._directory = directory
-        self._places: dict[Path, _Place] = {}
-        # The last of all are among the last of each file.
+        self._positions: dict[Path, _Position] = {}
+        # The last events of the run are among the last events of each file.
         beginning: list[tuple[float, int, Path]] = []
         for path in line_files(directory):
-            self._places[path] = _Place(_start(path), lines.last(path, 0))
+            self._positions[path] = _Position(_start(path), lines.last(path, 0))
             found = islice(lines.events_backwards(path), number)
             beginning += [(timestamp, start, path) for timestamp, start in found]
         beginning.sort()
         for _, start, path in beginning[max(0, len(beginning) - number) :]:
-            place = self._places[path]
-            self._places[path] = place._replace(read=min(place.read, start))
+            position = self._positions[path]
+            self._positions[path] = position._replace(read=min(position.read, start))
 
     def look(self, *, ended: bool = False) -> Iterator[LineGroup]:
-        """What is new, in the order it was logged.
+        """Yields the new events, in the order they were logged.
 
-        The lanes of a step have a line each, and a look may fall between them: the last event of a
-        file, and what is not older, waits until another follows, or the file has not grown from
-        one look to the next.
+        Each lane of a step has its own line, and a look may fall between two of them. Therefore the
+        last event of a file, and events that are not older, wait until another event follows or the
+        file has not grown between two looks.
 
         Args:
-          ended: whether nothing more will come.
+          ended: True if the run will write no more lines.
         """
-        # Of one time, metrics come before the episodes they are of.
+        # At equal times, metrics come before their episodes.
         files = sorted(line_files(self._directory), key=lines.is_of_one_line)
-        self._places = {path: self._places.get(path, _Place()) for path in files}
+        self._positions = {path: self._positions.get(path, _Position()) for path in files}
         new = [self._new(path, ended=ended) for path in files]
         for group in heapq.merge(*new, key=lambda group: group.timestamp):
             if group.may_grow:
                 return
-            self._places[group.path] = self._places[group.path]._replace(read=group.end)
+            self._positions[group.path] = self._positions[group.path]._replace(read=group.end)
             yield group
 
     def _new(self, path: Path, *, ended: bool) -> Iterator[LineGroup]:
-        place = self._places[path]
+        position = self._positions[path]
         try:
             now = path.stat()
             state = now.st_size, now.st_mtime_ns
-            start = place.start if state == place.state else _start(path)
-        except FileNotFoundError:  # it was there a moment ago
+            start = position.start if state == position.state else _start(path)
+        except FileNotFoundError:  # removed since the directory was listed
             return
-        same = start.startswith(place.start[: len(start)])
-        # Cut back: the run went on from where it was before.
-        read = min(place.read, now.st_size) if same else 0
-        self._places[path] = _Place(start, read, state)
+        same = start.startswith(position.start[: len(start)])
+        # A shorter file was cut back: the run was resumed from an earlier state.
+        read = min(position.read, now.st_size) if same else 0
+        self._positions[path] = _Position(start, read, state)
         if now.st_size == read:
             return
         last: LineGroup | None = None
@@ -117,7 +118,7 @@ class Follower:
             end = starts[-1] + len(own[-1]) + 1
             last = LineGroup(lines.timestamp(own[0]), path, own, end)
         if last is not None:
-            settled = ended or state == place.state or lines.is_of_one_line(path)
+            settled = ended or state == position.state or lines.is_of_one_line(path)
             yield last._replace(may_grow=not settled)
 
 

@@ -1,4 +1,4 @@
-"""What a run's files say last: its last events, how far it came, and what was not finite."""
+"""Reads the end of a run's files: its last events, its progress, the values not finite."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from jaxlog._reading.finding import run_files
 from jaxlog.sinks.console.history import LENGTH
 
 READ = 2 * LENGTH
-"""So many events of each file are read: a trend has LENGTH of them, and some of the last may have
-come late and belong further up."""
+"""The number of last events that are read of each file. A trend shows LENGTH of them; some of the
+last may have arrived late and belong before those."""
 
 MOST_LINES = 1000
-"""Of a file no more are read to find its last step, however many lanes it has."""
+"""The most lines that are read of a file to find its last step, however many lanes it has."""
 
 
 def last_events(files: Sequence[Path], calls: Any = None) -> Iterator[Event]:
-    """The last events of each file, in the order they came.
+    """Reads the last events of all files, in the order they were logged.
 
     Args:
-      files: those with the run's lines.
-      calls: what run.json has under `calls`.
+      files: the files with the run's lines.
+      calls: the value of `calls` in run.json.
     """
     last = (_last(path, calls) for path in files)
     return heapq.merge(*last, key=lambda event: event.timestamp)
@@ -42,9 +42,10 @@ def _last(path: Path, calls: Any) -> Iterator[Event]:
 
 
 def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
-    """What was not finite in a run's lines; None where run.json says it.
+    """Counts the values that are not finite in a run's lines; None if run.json has the counts.
 
-    That of a run which was killed is up to a second behind, and that of jaxlog 0.1 does not say.
+    All lines are read if the run was killed, since its run.json may be a second old, and if jaxlog
+    0.1 wrote it, which did not count.
     """
     if "health" in run.facts and run.status != "killed":
         return None
@@ -58,39 +59,48 @@ def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
     return found
 
 
-def last_place(run: runs.ObservedRun) -> tuple[int | None, float | None]:
-    """The updates, or the steps of a single environment, that are done; and when the last was."""
+def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
+    """Returns the number of updates done (or steps of a single environment) and the last time.
+
+    Each is None if the run has no lines. The time is in seconds since 1970.
+    """
     found: list[tuple[int, float]] = []
     try:
         for path in run_files(run.path):
             last = (line for _, line in islice(lines.backwards(path), MOST_LINES))
             by_event = groupby(last, lambda line, path=path: lines.head(path, line))
-            # Several, since the last may have come late.
+            # Several events, since the last line may have arrived late.
             for _, group in islice(by_event, READ):
-                found += _place(next(group))
-    except OSError:  # somebody else's: that there is such a run is all that can be told
+                found += _step_and_time(next(group))
+    except OSError:  # the files of another user cannot be read; the run is listed all the same
         return None, None
     done = max((step + 1 for step, _ in found), default=None)
     return done, max((timestamp for _, timestamp in found), default=None)
 
 
-def _place(line: bytes) -> Iterator[tuple[int, float]]:
-    """The step of a line, and when it was logged; nothing of a line that is none of jaxlog's."""
+def _step_and_time(line: bytes) -> Iterator[tuple[int, float]]:
+    """Yields the step of a line and the time it was logged; nothing for a line not of jaxlog."""
     with contextlib.suppress(IndexError, ValueError):
         yield int(line.split(b",", 2)[1].removeprefix(b'"step":')), lines.timestamp(line)
 
 
 def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[str, int], bool]:
-    """Whether a call logged a step before its last events.
+    """Returns a function that says if a call logged a step before its last events.
+
+    It reads all lines of a call the first time it is asked about that call, and keeps only those of
+    its steps that are among the last events.
 
     Args:
-      files: those with the run's lines.
-      history: its last events, as `last_events` gives them.
+      files: the files with the run's lines.
+      history: its last events, from `last_events`.
+
+    Returns:
+      A function of a call's name and a step.
     """
 
     @functools.cache
     def steps_before(name: str) -> set[bytes]:
-        """The steps of the last events that the lines before them have, too."""
+        """Returns the steps of the last events that also have a line before these events."""
         steps = {b'"step":%d' % event.step for event in history if _is_of(event, name)}
         found: set[bytes] = set()
         for path in files:
@@ -99,8 +109,8 @@ def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[
                 for start, line in lines.forwards(path):
                     if start >= end:
                         break
-                    found.update(line.split(b",", 2)[1:2])
-        return found & steps
+                    found.update(steps.intersection(line.split(b",", 2)[1:2]))
+        return found
 
     return lambda name, step: b'"step":%d' % step in steps_before(name)
 

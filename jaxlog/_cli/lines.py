@@ -1,4 +1,4 @@
-"""The whole lines of a run's files, from either end, and the events that they are of."""
+"""Reads the complete lines of a run's files, from either end, and the events they encode."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from jaxlog._format.lines import START, call_of
 from jaxlog._run_files import LONGEST, count_lines, is_whole, lines_from, loads, open_file
 
 BLOCK = 2**16
-"""The bytes that are read at a time, from a file's end towards its beginning."""
+"""The number of bytes that are read at a time, from the end of a file to its beginning."""
 
 
 def count(path: Path) -> int:
-    """How many whole lines a file has."""
+    """Counts the complete lines of a file."""
     return count_lines(path)
 
 
 def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file, the last first, each with the place at which it begins.
+    """Yields the complete lines of a file, the last first, each with the offset of its first byte.
 
-    The last may lack its end, where it is whole all the same.
+    The last line may lack its line end if it is a complete JSON object.
     """
     with open_file(path) as file:
         start = file.seek(0, 2)
-        rest: list[bytes] = []  # of a line that begins further up, the last piece first
-        behind = start  # the end of that line
-        ended = False  # whether that line is: not yet before the last end of a line was found
+        rest: list[bytes] = []  # the pieces of the line that begins before `start`, last one first
+        line_end = start  # the offset at which that line ends
+        has_end = False  # False only for a last line without a line end
         while start:
             size = min(BLOCK, start)
             start -= size
@@ -39,43 +39,43 @@ def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
             stop = len(block)
             while (found := block.rfind(b"\n", 0, stop)) >= 0:
                 line = b"".join([block[found + 1 : stop], *reversed(rest)])
-                if ended or is_whole(line):
+                if has_end or is_whole(line):
                     yield start + found + 1, line
-                rest, ended, stop = [], True, found
-                behind = start + found
-            if behind - start > LONGEST:  # no line is as long
+                rest, has_end, stop = [], True, found
+                line_end = start + found
+            if line_end - start > LONGEST:  # no line of jaxlog is that long
                 return
             rest.append(block[:stop])
         line = b"".join(reversed(rest))
-        if ended or is_whole(line):
+        if has_end or is_whole(line):
             yield 0, line
 
 
 def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
-    """The whole lines of a file from a place on, each with the place at which it begins.
+    """Yields the complete lines of a file from an offset on, each with that of its first byte.
 
-    The last may lack its end, where it is whole all the same.
+    The last line may lack its line end if it is a complete JSON object.
     """
     with open_file(path) as file:
         found = lines_from(file, max(0, start - 1))
         if start:
-            next(found, None)  # nothing but its end, at the beginning of a line
-        for place, line in found:
+            next(found, None)  # the rest of the line before, or only its line end
+        for offset, line in found:
             if line.endswith(b"\n"):
-                yield place, line[:-1]
+                yield offset, line[:-1]
             elif is_whole(line):
-                yield place, line
+                yield offset, line
 
 
 def events_backwards(path: Path) -> Iterator[tuple[float, int]]:
-    """The events of a file, the last first: the time of each, and the place at which it begins."""
+    """Yields the time and the offset of each event of a file, the last first."""
     for _, group in groupby(backwards(path), lambda found: head(path, found[1])):
         *_, (start, line) = group
         yield timestamp(line), start
 
 
 def last(path: Path, number: int) -> int:
-    """The place at which the last so many events of a file begin; the end of the last, for none."""
+    """Returns the offset at which the last `number` events of a file begin; for 0, their end."""
     if number > 0:
         *_, start = [0, *(start for _, start in islice(events_backwards(path), number))]
         return start
@@ -83,7 +83,7 @@ def last(path: Path, number: int) -> int:
 
 
 def timestamp(line: bytes) -> float:
-    """When a line was logged, without all of it being read; 0 where it does not say."""
+    """Reads the time of a line without parsing the rest; 0 if it has none."""
     try:
         return float(line.removeprefix(START).split(b",", 1)[0])
     except ValueError:
@@ -91,23 +91,23 @@ def timestamp(line: bytes) -> float:
 
 
 def is_of_one_line(path: Path) -> bool:
-    """Whether each event of a file is one line: those of metrics have a line for each lane."""
+    """True if each event of a file is one line; a file of metrics has a line per lane."""
     return call_of(path.name) is None
 
 
 def head(path: Path, line: bytes) -> bytes:
-    """What the lines of one event have in common: those of all its lanes, and of no other's."""
-    # The timestamp and the step, which come first.
+    """Returns the part of a line that is the same in all lines of its event, and in no other."""
+    # The timestamp and the step are the first two fields.
     return line if is_of_one_line(path) else b",".join(line.split(b",", 2)[:2])
 
 
 def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Event]:
-    """The events of some lines of a file; what is no line of jaxlog's is left out.
+    """Yields the events of some lines of a file; lines that jaxlog did not write are left out.
 
     Args:
-      path: of the file.
-      lines: of it.
-      calls: what run.json has under `calls`: what each key means.
+      path: the path of the file.
+      lines: some of its lines.
+      calls: the value of `calls` in run.json, which has the meaning of each key.
     """
     for _, group in groupby(lines, lambda line: head(path, line)):
         found = [line for line in map(read, group) if line is not None]
@@ -115,7 +115,7 @@ def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Ev
 
 
 def read(line: bytes) -> dict[str, Any] | None:
-    """What a line holds; None where it is broken."""
+    """Parses a line; None if it is not a JSON object."""
     try:
         found = loads(line)
     except ValueError:

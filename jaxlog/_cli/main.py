@@ -1,7 +1,7 @@
-"""The command line itself: its subcommands, and how a command ends.
+"""The entry point of the command line: finds the subcommand, runs it and returns its exit code.
 
-It ends with 0; with 1 where the answer is no; with 2 where it could not do what it was asked to;
-with 130 after Ctrl-C; and with 141 where nobody reads on, as tools of the shell do.
+The exit code is 0 on success; 1 if `check` found a problem; 2 if the command failed; 130 after
+Ctrl-C; and 141 if the reader of its output has gone, as with other tools of the shell.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import tyro
 
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.overview import overview
-from jaxlog._cli.stream import flush, out, tell
+from jaxlog._cli.stream import flush, note, out
 from jaxlog._errors import LoggingError
 from jaxlog._settings import ConfigError
 
 COMMANDS = ("show", "tail", "report", "export", "check", "schema", "demo")
-"""The names of the commands; each is a function of its name in a module of its name."""
+"""The names of the commands. Each is a function in a module of the same name."""
 
 
 def command_of(name: str) -> Callable[..., int]:
-    """A command, with what it imports: the others are not imported."""
+    """Imports one command, without the others and their dependencies."""
     return getattr(importlib.import_module(f"jaxlog._cli.{name}"), name)
 
 
@@ -36,53 +36,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command.
 
     Args:
-      arguments: what stands behind `jaxlog`; those of the process, if None.
+      arguments: the words after `jaxlog`; if None, those of the process.
 
     Returns:
-      The code to exit with.
+      The exit code.
 
     Raises:
-      SystemExit: the arguments cannot be used, or ask for help.
+      SystemExit: the arguments are invalid, or ask for help.
 
     >>> main(["check", "configs/batched.yaml"])
     configs/batched.yaml: ok
     0
     """
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError):  # a stream that is no text file
+        with contextlib.suppress(AttributeError):  # the stream is not a text file
             stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = _warned
-        code = _code(arguments)
+        warnings.showwarning = _show_warning
+        code = _exit_code(arguments)
     try:
         flush()
     except OSError:
-        # Python tries again when it ends, and would say so.
+        # Python flushes again at exit, and would print the error then.
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
-def _code(arguments: Sequence[str] | None) -> int:
+def _exit_code(arguments: Sequence[str] | None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = _answer(words)
+        code = _run(words)
         flush()
     except BrokenPipeError:
         code = 141
     except KeyboardInterrupt:
         code = 130
     except (CommandError, ConfigError, LoggingError) as error:
-        code = _refuse(str(error))
+        code = _fail(str(error))
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
-        code = _refuse(f"{where}{error.strerror}" if error.strerror else str(error))
+        code = _fail(f"{where}{error.strerror}" if error.strerror else str(error))
     return code
 
 
-def _answer(words: Sequence[str]) -> int:
-    """Runs what the words ask for, and imports no more than that needs."""
+def _run(words: Sequence[str]) -> int:
+    """Runs the command that the words name, and imports only that one."""
     if not words:
         return overview({name: _purpose(name) for name in COMMANDS})
     first = words[0]
@@ -96,7 +96,7 @@ def _answer(words: Sequence[str]) -> int:
             f"{first}: there is no such command{suggestion} (the commands are: "
             f"{', '.join(COMMANDS)})"
         )
-    wanted = [first] if first in COMMANDS else COMMANDS  # all of them, for their help
+    wanted = [first] if first in COMMANDS else COMMANDS  # --help lists all of them
     return tyro.extras.subcommand_cli_from_dict(
         {name: command_of(name) for name in wanted},
         prog="jaxlog",
@@ -108,15 +108,15 @@ def _answer(words: Sequence[str]) -> int:
 
 
 def _purpose(name: str) -> str:
-    """What a command does: the first line of its docstring, which `-OO` removes."""
+    """Returns the first line of a command's docstring; `python -OO` removes docstrings."""
     return (command_of(name).__doc__ or "").partition("\n")[0]
 
 
-def _refuse(why: str) -> int:
-    tell(why)
+def _fail(reason: str) -> int:
+    note(reason)
     return 2
 
 
-def _warned(message: Warning | str, *_: object) -> None:
-    """A warning, in place of Python's own words, which have a line of the source."""
-    tell(" ".join(str(message).split()))
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Prints a warning without the line of source that Python adds."""
+    note(" ".join(str(message).split()))

@@ -1,4 +1,4 @@
-"""Where a command writes: standard output as it is read, by a terminal or by a program."""
+"""Prints tables to standard output, for a terminal or for a program that reads a pipe."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from jaxlog.sinks.console.run_display import WIDEST
 
 
 class Output(Console):
-    """Rich on standard output.
+    """A Rich console on standard output.
 
     Args:
-      width: in columns, where neither the terminal nor COLUMNS tells. Rich's own 80, for a pipe,
-        would cut what another program is to read.
+      width: the width in columns if neither a terminal nor COLUMNS gives one. Rich's default for a
+        pipe is 80, which would cut lines that another program reads.
     """
 
     def __init__(self, width: int = WIDEST) -> None:
@@ -24,9 +24,9 @@ class Output(Console):
         super().__init__(width=columns, highlight=False, markup=False, emoji=False)
 
     def on_broken_pipe(self) -> NoReturn:
-        """Lets `main` end the command: Rich would exit as if the answer were no."""
+        """Lets `main` end the command with its own exit code; Rich would exit with 1."""
         raise BrokenPipeError
 
     def say(self, text: str, style: str = "") -> None:
-        """One line of text, however long: a pipe and a terminal break it as they like."""
+        """Prints one line of text, without wrapping it."""
         self.print(Text(text, style), soft_wrap=True)

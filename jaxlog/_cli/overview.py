@@ -14,7 +14,7 @@ from jaxlog._cli.output import Output
 from jaxlog._cli.show import LONGEST_ROW, table
 
 NEWEST = 5
-"""How many runs are listed."""
+"""The number of runs that are listed."""
 
 HELP = "jaxlog COMMAND --help explains its options"
 
@@ -23,7 +23,7 @@ def overview(commands: Mapping[str, str]) -> int:
     """Lists the commands and the newest runs.
 
     Args:
-      commands: what each command does, in a line, by its name.
+      commands: a line of help for each command, by its name.
 
     Returns:
       0.
@@ -38,7 +38,7 @@ def overview(commands: Mapping[str, str]) -> int:
         rows.add_row(name, Text(purpose))
     output.print(rows)
     found: list[Path] = []
-    with contextlib.suppress(OSError):  # there are none, or nobody may look
+    with contextlib.suppress(OSError):  # there are none, or they cannot be read
         found = runs.named(runs.DIRECTORY)
     if found:
         output.print()

@@ -1,4 +1,4 @@
-"""`jaxlog report`: runs as one HTML file, to read, to print and to send."""
+"""`jaxlog report`: writes one HTML file about runs, to read, print or send."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from jaxlog._analysis.runs_data import read_runs
 from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.facts import facts
-from jaxlog._cli.files import whole
-from jaxlog._cli.history import last_events, last_place, tally
-from jaxlog._cli.stream import out, tell
+from jaxlog._cli.files import whole_file
+from jaxlog._cli.history import last_events, progress, tally
+from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import not_read, run_files
 from jaxlog._report.summary import Summary
 
@@ -28,34 +28,36 @@ _Output = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
 
 
 def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = False) -> int:
-    """Write runs as one HTML file: summary, curves, comparison, episodes, settings.
+    """Write one HTML file about runs: summary, curves, comparison, episodes, settings.
 
     Args:
-      run: Directories of runs, directories that hold runs, or patterns like 'runs/ppo-*'.
-      output: The file. It needs nothing else, and loads nothing.
-      force: Whether a file that is there is written over.
+      run: Directories of runs, directories that contain runs, or patterns like 'runs/ppo-*'.
+      output: The file to write. A browser shows it without other files and without a network.
+      force: Overwrite a file that exists.
 
     Returns:
       0.
 
     Raises:
-      CommandError: no run is named, the extra `explore` is not installed, the file is there
-        already, or its directory is not.
+      CommandError: no run is given, the extra `explore` is not installed, the file exists, or
+        its directory does not.
       OSError: there is no run, or it cannot be read, or the file cannot be written.
     """
     if not run:
-        raise CommandError("report: give the directory of a run, or several, like 'runs/*'")
+        raise CommandError(
+            "report: got no run; give the directories of one or more runs, like 'runs/*'"
+        )
     if output.is_dir():
         raise CommandError(f"{output}: is a directory, expected a file, like {output}/report.html")
     if not output.parent.is_dir():
-        raise CommandError(f"{output}: there is no directory {output.parent}; make it first")
+        raise CommandError(f"{output}: there is no directory {output.parent}; create it first")
     if output.exists() and not force:
         raise CommandError(
-            f"{output}: there already; give --force to write over it, or another --output"
+            f"{output}: would be overwritten; pass --force to allow it, or another --output"
         )
     found = read_runs(run)
     text = _page(list(found), found.names)
-    with whole(output) as draft:
+    with whole_file(output) as draft:
         draft.write(text.encode())
     out(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
     return 0
@@ -73,25 +75,26 @@ def _page(found: Sequence[RunData], names: Sequence[str]) -> str:
 
 
 def _summary(one: RunData) -> Summary:
-    """What is told of a run; of lines that cannot be read, the user is told, too."""
+    """Collects what the report says about a run, and prints a note about unreadable lines."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         for call in one.calls:
             one.metrics_of(call)
-        _ = one.episodes, one.evaluations  # read once, here
+        _ = one.episodes, one.evaluations  # read here, so that the warnings are caught
     broken = [" ".join(str(warning.message).split()) for warning in caught]
     for text in broken:
-        tell(text)
-    broken += not_read(one.path)  # which the reader has warned of
+        note(text)
+    broken += not_read(one.path)  # `read_runs` has printed these warnings
     run = runs.ObservedRun(one.path, one.info, one.status)
     files = run_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
-    done, _ = last_place(run)
+    done, _ = progress(run)
     health = run.health(done, tally(run, files))
-    told = facts(run, health, history, files)
-    rows = [(fact.label, fact.text, bool(fact.style)) for fact in told]
+    rows = [
+        (fact.label, fact.text, bool(fact.style)) for fact in facts(run, health, history, files)
+    ]
     rows += [("broken", text, True) for text in broken]
-    return Summary(run.name, run.status, run.said, health, rows)
+    return Summary(run.name, run.status, run.status_text, health, rows)
 
 
 def _size(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The runs that a path names, as they are now."""
+"""Finds the runs below a path, and reads the state of each."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from jaxlog._reading.finding import below, check_run, is_run
 from jaxlog.sinks.console.values import plain
 
 DIRECTORY = Path("runs")
-"""Commands look here, unless another directory is given."""
+"""The directory that commands use by default."""
 
 
 class ObservedRun(NamedTuple):
-    """A run, as it is now.
+    """A run, with its state at the time of a look.
 
     Attributes:
       path: its directory.
-      facts: what run.json says; empty where there is none.
-      status: as `_host.status.observe` tells it.
+      facts: the content of run.json; empty if it cannot be read.
+      status: its status, from `_host.status.observe`.
     """
 
     path: Path
@@ -31,45 +31,47 @@ class ObservedRun(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the run, from run.json or else from its directory."""
         return plain(str(self.facts.get("name") or self.path.resolve().name))
 
     @property
-    def goes_on(self) -> bool:
-        """Whether more may come; of a run on another machine, nothing may tell."""
+    def may_log_more(self) -> bool:
+        """True if the run is live, or may be live on another machine."""
         return self.status == "running" or (self.status == "unknown" and "host" in self.facts)
 
     @property
-    def said(self) -> str:
-        """How it is, in words."""
+    def status_text(self) -> str:
+        """The status in words."""
         match self.status:
             case "running" if "pid" in self.facts:
                 host = plain(str(self.facts.get("host", "this machine")))
                 return f"running · process {plain(str(self.facts['pid']))} on {host}"
             case "killed":
-                return "killed: its process is gone, and has not closed the run"
+                return "killed: its process is gone and did not close the run"
             case "unknown" if "host" in self.facts:
                 host = plain(str(self.facts["host"]))
-                return f"running, or killed: {host} knows, and this machine not"
+                return (
+                    f"unknown: the run started on {host}; check there whether its process is alive"
+                )
             case "unknown":
-                return "unknown: there is no run.json that tells"
+                return "unknown: run.json is missing, or does not have the status"
             case status:
                 return status
 
     @property
     def error(self) -> str:
-        """What made it fail; empty where nothing did: Ctrl-C is no error."""
+        """The error that ended a failed run; empty for other statuses, such as after Ctrl-C."""
         found = self.facts.get("error") if self.status == "failed" else None
         return plain(str(found)) if found else ""
 
     def listed(self, key: str) -> list[Any]:
-        """A list of run.json's; empty where it has none."""
+        """A list in run.json; empty if it has none under that key."""
         found = self.facts.get(key)
         return found if isinstance(found, list) else []
 
     @property
     def accounts(self) -> list[dict[str, Any]]:
-        """What became of each sink's records, as the run says at its end."""
+        """The account of each sink (records written and lost), which a run saves at its end."""
         keys = {"kind": str, "written": int, "lost": int}
         return [
             account | {"failure": account.get("failure")}
@@ -79,64 +81,64 @@ class ObservedRun(NamedTuple):
         ]
 
     @property
-    def lossy(self) -> list[dict[str, Any]]:
-        """The accounts of those that lost something."""
+    def accounts_with_loss(self) -> list[dict[str, Any]]:
+        """The accounts of the sinks that lost records."""
         return [account for account in self.accounts if account["lost"]]
 
     def health(self, done: int | None = None, tally: Tally | None = None) -> Health:
-        """Whether what it logged is sound.
+        """Judges what the run logged: diverged lanes, missing updates, lost records.
 
         Args:
-          done: how many updates its lines have; None takes what run.json says.
-          tally: what is not finite in its lines; None takes what run.json says.
+          done: the number of updates in its lines; None uses the number in run.json.
+          tally: the values in its lines that are not finite; None uses those in run.json.
         """
         return health_of(self.facts, self.status, done, tally)
 
     @property
     def started(self) -> float | None:
-        """When it began, or went on last, in seconds since 1970."""
+        """When the run was started, or last resumed, in seconds since 1970."""
         return time_of(self.facts, "started")
 
     @property
     def ended(self) -> float | None:
-        """When it ended; None where it has not, or nothing tells."""
+        """When the run ended, in seconds since 1970; None if it is live or did not say."""
         return None if self.status == "running" else time_of(self.facts, "ended")
 
     @property
     def total_updates(self) -> int | None:
-        """How many updates it makes in all, where known."""
+        """The number of updates the run makes in all, if known."""
         return total_updates(self.facts)
 
 
 def time_of(facts: dict[str, Any], key: str) -> float | None:
-    """A time of run.json, in seconds since 1970."""
+    """Reads a time from run.json, in seconds since 1970; None if there is none."""
     try:
         seconds = datetime.fromisoformat(facts[key]).timestamp()
-        datetime.fromtimestamp(seconds).astimezone()  # years at the ends of the calendar it refuses
+        datetime.fromtimestamp(seconds).astimezone()  # raises for years at the ends of the calendar
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return seconds
 
 
 def observed(path: Path) -> ObservedRun:
-    """The run in a directory."""
+    """Reads the state of the run in a directory."""
     return ObservedRun(path, *observe(path))
 
 
 def named(path: Path) -> list[Path]:
-    """The run in a directory; else the runs below it, that which began last first.
+    """Lists the run in a directory, or else the runs below it, newest first.
 
     Raises:
-      OSError: there is none, or the directory cannot be read.
+      OSError: there is no run, or the directory cannot be read.
     """
     if is_run(path):
         return [path]
-    found = sorted(below(path), key=_began, reverse=True)
+    found = sorted(below(path), key=_start_time, reverse=True)
     if not found:
         check_run(path)
     return found
 
 
-def _began(path: Path) -> float:
+def _start_time(path: Path) -> float:
     began = time_of(facts_of(path), "started")
     return path.stat().st_mtime if began is None else began

@@ -1,4 +1,4 @@
-"""`jaxlog schema`: what settings may be, for editors and for readers."""
+"""`jaxlog schema`: prints the schema of the settings, for editors or for readers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from jaxlog._settings.reference import json_schema, reference
 
 
 def schema(*, to: Literal["json", "markdown"] = "json") -> int:
-    """Print what a settings file may say: a JSON Schema, or a page to read.
+    """Print all settings, as a JSON Schema or as a Markdown page.
 
     Args:
-      to: A JSON Schema, which editors complete and check by, or a reference in Markdown.
+      to: json for a JSON Schema, with which editors complete and check settings files; markdown for
+        a reference to read.
 
     Returns:
       0.

@@ -1,4 +1,4 @@
-"""`jaxlog show`: a run's last values, or the runs there are."""
+"""`jaxlog show`: a run's status and last values, or a list of runs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from rich.text import Text
 
 from jaxlog._cli import runs
 from jaxlog._cli.facts import Fact, facts
-from jaxlog._cli.history import last_events, last_place, logged_before, tally
+from jaxlog._cli.history import last_events, logged_before, progress, tally
 from jaxlog._cli.output import Output
-from jaxlog._cli.stream import tell
+from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import not_read, run_files
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock, plain
 
 LONGEST_ROW = 1000
-"""The columns of the list of runs, in a pipe: paths in it are not cut."""
+"""The width of the list of runs in a pipe, in characters: wide enough not to cut paths."""
 
 STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
-"""The colours of a status; what the user or the system ended is yellow."""
+"""The colour of each status. The others are yellow: the user or the system ended the run."""
 
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
 def show(run: _Run = runs.DIRECTORY) -> int:
-    """Show a run: how it is, its last values, and what was lost. Or the runs in a directory.
+    """Show one run (status, last values, lost records), or list the runs in a directory.
 
     Args:
-      run: The run's directory, or a directory of runs.
+      run: The directory of a run, or a directory of runs.
 
     Returns:
       0.
@@ -52,11 +52,11 @@ def show(run: _Run = runs.DIRECTORY) -> int:
 
 
 def _show(run: runs.ObservedRun, output: Output) -> None:
-    for why in not_read(run.path):
-        tell(why)
+    for reason in not_read(run.path):
+        note(reason)
     files = run_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
-    done, _ = last_place(run)
+    done, _ = progress(run)
     health = run.health(done, tally(run, files))
     unsound = (" · ", (plain(str(health)), "red")) if health else ()
     output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
@@ -80,20 +80,20 @@ def _info(run: runs.ObservedRun) -> RunInfo:
 
 def _status(run: runs.ObservedRun) -> Text:
     ago = "" if run.ended is None else f" {_ago(time.time() - run.ended)} ago"
-    return Text(f"{run.said}{ago}", STYLES.get(run.status, "yellow"))
+    return Text(f"{run.status_text}{ago}", STYLES.get(run.status, "yellow"))
 
 
-def _rows(told: Sequence[Fact]) -> Table:
+def _rows(facts: Sequence[Fact]) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="cyan", no_wrap=True)
     table.add_column(overflow="fold")
-    for fact in told:
+    for fact in facts:
         table.add_row(fact.label, Text(fact.text, fact.style))
     return table
 
 
 def table(found: Sequence[runs.ObservedRun]) -> Table:
-    """A row for each run."""
+    """Makes a table with a row for each run."""
     rows = Table(box=None, pad_edge=False, header_style="dim")
     rows.add_column("run", overflow="fold")
     rows.add_column("status", no_wrap=True)
@@ -102,10 +102,10 @@ def table(found: Sequence[runs.ObservedRun]) -> Table:
     rows.add_column("health", overflow="fold")
     now = time.time()
     for run in found:
-        done, until = last_place(run)
+        done, until = progress(run)
         until = now if run.status == "running" else run.ended or until
         total = "" if run.total_updates is None else f"/{run.total_updates:,}"
-        lost = sum(account["lost"] for account in run.lossy)
+        lost = sum(account["lost"] for account in run.accounts_with_loss)
         began = run.started
         rows.add_row(
             Text(plain(str(run.path))),
@@ -120,7 +120,7 @@ def table(found: Sequence[runs.ObservedRun]) -> Table:
 
 
 def _ago(seconds: float) -> str:
-    """A time that has passed, roughly.
+    """Formats a duration, rounded down to one unit.
 
     >>> _ago(75), _ago(7300), _ago(90000)
     ('1 min', '2 h', '1 d')

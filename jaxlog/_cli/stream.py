@@ -1,4 +1,4 @@
-"""What a command says as text, on standard output and standard error, as a terminal may get it."""
+"""Prints text that is safe for a terminal, to standard output and to standard error."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from jaxlog._terminal import clean
 
 
 def out(text: str) -> None:
-    """Some lines on standard output."""
+    """Prints lines to standard output."""
     print(clean(text))
 
 
 def flush() -> None:
-    """Hands on what was said: where nobody listens, there is no `sys.stdout`."""
+    """Flushes standard output, even if it is closed: then `sys.stdout` is None."""
     print(end="", flush=True)
 
 
-def tell(text: str) -> None:
-    """Tells the user something on standard error, where no program reads it."""
+def note(text: str) -> None:
+    """Prints a message to the user, on standard error: programs read standard output."""
     print(f"jaxlog: {clean(text)}", file=sys.stderr)

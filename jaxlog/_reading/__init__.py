@@ -1,1 +1,1 @@
-"""From the files of runs to frames and arrays. Never JAX."""
+"""Reads the files of runs into frames and arrays. Never imports JAX."""

@@ -1,7 +1,8 @@
-"""Statistics that are NaN because no value was finite, in files that leave them out.
+"""Restores statistics that are NaN because no value was finite, in old files that omit them.
 
-Such a line has `episode_return_nonfinite`, how many values were not finite, and no
-`episode_return_mean`. A line on which no episode ended has neither. Newer files say NaN themselves.
+Such a line has `episode_return_nonfinite`, the number of values that were not finite, but no
+`episode_return_mean`. A line of an update in which no episode ended has neither. Newer files have
+the NaN.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ _COUNT = "_nonfinite"
 
 
 def with_nan(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
-    """A frame with NaN for the statistics of metrics whose values were all not finite.
+    """Fills in NaN for the statistics of metrics none of whose values was finite.
 
     Args:
-      frame: a row for each line.
+      frame: a row per line.
       columns: the column of each key.
     """
     for count, column in columns.items():
@@ -34,7 +35,7 @@ def with_nan(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
         ]
         if not statistics:
             continue
-        # With one statistic on the line, another was not asked for there.
+        # A line that has one of the statistics was logged without the others.
         dead = (pl.col(column) > 0) & pl.all_horizontal(pl.col(statistics).is_null())
         if frame.select(dead.any()).item():
             frame = frame.with_columns(
@@ -48,7 +49,7 @@ def with_nan(frame: pl.DataFrame, columns: Mapping[str, str]) -> pl.DataFrame:
 
 
 def count_column(metric: str, columns: Collection[str]) -> str | None:
-    """The column that counts the values of a metric that were not finite; None without one.
+    """Returns the column that counts the values of a metric that were not finite, or None.
 
     >>> count_column("episode_return_mean", ["episode_return_mean", "episode_return_nonfinite"])
     'episode_return_nonfinite'
@@ -58,6 +59,6 @@ def count_column(metric: str, columns: Collection[str]) -> str | None:
 
 
 def _stem(key: str) -> str | None:
-    """The metric of a statistic that is NaN without a finite value; of a scalar, its name."""
+    """Returns the metric of a statistic that is NaN if no value is finite; a scalar's own name."""
     meant = key_from_name(key, of_episodes=True)
     return None if meant.statistic in ("count", "nonfinite", "histogram") else meant.stem

@@ -1,4 +1,4 @@
-"""From the rows of lanes to arrays shaped (lane, step)."""
+"""Turns the rows of a call into arrays of shape (lane, step)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import polars as pl
 from jaxlog._reading.call_lines import CallLines
 
 
-def arrays(places: CallLines) -> dict[str, np.ndarray]:
-    """Each number of a call's lines by lane and step, and the axes."""
-    frame = places.frame
+def arrays(lines: CallLines) -> dict[str, np.ndarray]:
+    """Returns the axes, the labels, and an array of shape (lane, step) per column of numbers."""
+    frame = lines.frame
     lanes, lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
     steps, step = np.unique(frame["step"].to_numpy(), return_inverse=True)
     found: dict[str, np.ndarray] = {"lane": lanes, "step": steps}
@@ -18,11 +18,11 @@ def arrays(places: CallLines) -> dict[str, np.ndarray]:
         known = frame["env_step"].is_not_null().to_numpy()
         found["env_step"] = np.full(len(steps), np.nan)
         found["env_step"][step[known]] = frame["env_step"].cast(pl.Float64).to_numpy()[known]
-    for name in places.labels:
+    for name in lines.labels:
         column = frame[name]
         values = column.to_numpy()
         found[name] = np.empty(len(lanes), values.dtype)
-        # Of several rows of a lane the last stays: so does NumPy assign.
+        # The last row of a lane wins, as in any assignment of NumPy.
         found[name][lane] = values
     for name, kind in frame.schema.items():
         if name not in found and (kind.is_numeric() or kind == pl.Boolean):

@@ -1,4 +1,4 @@
-"""From the fields of lines to flat columns, with the numbers back that JSON cannot write."""
+"""Turns the fields of lines into flat columns, and restores the numbers that JSON cannot hold."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from jaxlog._reading.layouts import LineKind
 from jaxlog._reading.lines import Lines
 
 RUN = "run"
-"""The column that says which run a line is of, in a frame of several."""
+"""The column with the name of the run, in a frame of several runs."""
 
-_PLACE = re.compile(r"(?P<key>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
+_ELEMENT = re.compile(r"(?P<key>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a file says.
+    """The lines of a file as a frame.
 
     Attributes:
-      frame: a row for each line.
-      labels: which of its columns are labels.
+      frame: a row per line.
+      labels: the columns that are labels.
     """
 
     frame: pl.DataFrame
@@ -34,10 +34,10 @@ class Table:
 
 
 def flat(lines: Lines, layout: LineKind) -> Table:
-    """A column for each value, whatever part of the line it is in.
+    """Makes a column of each value, whatever part of the line it is in.
 
-    A value has its own name. Where another has that, the label, or else the detail, has its part's
-    before it: `labels.seed`.
+    A column has the name of its value. If two values share a name, the label, or else the detail,
+    gets the name of its part as a prefix: `labels.seed`.
     """
     frame = lines.frame
     parts = {
@@ -62,10 +62,12 @@ def flat(lines: Lines, layout: LineKind) -> Table:
 
 
 def _names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[str, str], str]:
-    """The column of each key of each part, in the order of the columns."""
+    """Returns the column of each (part, key), in the order of the columns."""
     chosen: dict[tuple[str, str], str] = {}
     taken = {*layout.own, RUN}
-    last = [part for part in ("details", "labels") if part in layout.parts]  # they give way
+    last = [
+        part for part in ("details", "labels") if part in layout.parts
+    ]  # these get a prefix if a name is taken
     for part in (*layout.needed, *last):
         for key in keys.get(part, ()):
             name = key
@@ -77,7 +79,7 @@ def _names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[st
 
 
 def _narrow(column: pl.Series) -> pl.Series:
-    """As unsigned integers of 64 bits, where those suffice and signed ones do not."""
+    """Casts a column of Int128 to UInt64 if all values fit."""
     if column.dtype == pl.Int128:
         narrow = column.cast(pl.UInt64, strict=False)
         return narrow if narrow.null_count() == column.null_count() else column
@@ -87,23 +89,23 @@ def _narrow(column: pl.Series) -> pl.Series:
 def _restored(
     frame: pl.DataFrame, names: Mapping[tuple[str, str], str], lines: Lines
 ) -> pl.DataFrame:
-    """With NaN and infinities where lines say that they were.
+    """Puts back NaN and infinities, which are null in the frame.
 
     Args:
-      frame: in which they are null.
-      names: the column of each key of each part.
-      lines: what says so.
+      frame: the flat columns.
+      names: the column of each (part, key).
+      lines: the lines, with their fields `nonfinite`.
     """
     columns: dict[str, list[str]] = {}
     for (_, key), name in names.items():
         columns.setdefault(key, []).append(name)
     whole: dict[str, list[tuple[np.ndarray, str]]] = {}
     inside: dict[str, list[tuple[int, list[int], str]]] = {}
-    for said, rows in lines.nonfinite:
-        for place, text in said.items():
-            index = _PLACE.fullmatch(place)
-            if place in columns:
-                for name in columns[place]:
+    for nonfinite, rows in lines.nonfinite:
+        for key, text in nonfinite.items():
+            index = _ELEMENT.fullmatch(key)
+            if key in columns:
+                for name in columns[key]:
                     whole.setdefault(name, []).append((np.array(rows), text))
             elif index is not None:
                 at = [int(i) for i in index["index"].split(", ")]
@@ -117,27 +119,26 @@ def _restored(
 
 
 def _with_values(column: pl.Series, found: list[tuple[np.ndarray, str]]) -> pl.Series:
-    """A column with values in rows where it has none."""
-    if column.dtype.is_nested():  # of another part, of the same name
+    """Fills rows of a column that are null."""
+    if column.dtype.is_nested():  # the value belongs to a key of the same name in another part
         return column
     rows = np.concatenate([rows for rows, _ in found])
     texts = np.repeat([text for _, text in found], [len(rows) for rows, _ in found])
     missing = column.is_null().to_numpy()[rows]
     rows, texts = rows[missing], texts[missing]
-    if column.dtype == pl.String:  # other rows have texts
+    if column.dtype == pl.String:  # other rows hold text
         return _replaced(column, rows, pl.Series(texts.tolist(), dtype=pl.String))
     return _replaced(column.cast(pl.Float64), rows, pl.Series(texts.astype(np.float64)))
 
 
 def _with_elements(column: pl.Series, found: list[tuple[int, list[int], str]]) -> pl.Series:
-    """A column of lists, with values in places of these where there are none."""
+    """Fills elements that are null in a column of lists."""
     depth, leaf = 0, column.dtype
     while isinstance(leaf, pl.List):
         depth, leaf = depth + 1, leaf.inner
     if not depth or not (leaf.is_numeric() or leaf in (pl.Null, pl.Boolean)):
-        return (
-            column  # of another part, of the same name; or of texts, since others have other axes
-        )
+        # A key of the same name in another part; or texts, since the lists differ in depth.
+        return column
     of_floats: pl.DataType = pl.Float64()
     for _ in range(depth):
         of_floats = pl.List(of_floats)
@@ -146,7 +147,7 @@ def _with_elements(column: pl.Series, found: list[tuple[int, list[int], str]]) -
     lists = dict(zip(rows, column.gather(rows).to_list(), strict=True))
     for row, (*outer, last), text in found:
         inner = lists[row]
-        with contextlib.suppress(IndexError, TypeError):  # of another part, of the same name
+        with contextlib.suppress(IndexError, TypeError):  # a key of the same name in another part
             for i in outer:
                 inner = inner[i]
             inner[last] = float(text) if inner[last] is None else inner[last]
@@ -154,7 +155,7 @@ def _with_elements(column: pl.Series, found: list[tuple[int, list[int], str]]) -
 
 
 def _replaced(column: pl.Series, rows: np.ndarray, by: pl.Series) -> pl.Series:
-    """A column with other values in some rows."""
-    places = np.arange(len(column))
-    places[rows] = len(column) + np.arange(len(rows))
-    return pl.concat([column, by.alias(column.name)]).gather(places)
+    """Replaces the values of some rows of a column."""
+    sources = np.arange(len(column))
+    sources[rows] = len(column) + np.arange(len(rows))
+    return pl.concat([column, by.alias(column.name)]).gather(sources)

@@ -1,4 +1,4 @@
-"""What the extra `explore` installs, asked for where it is missing."""
+"""Says how to install the extra `explore` if one of its packages is missing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def needs_extra(what: str) -> Iterator[None]:
-    """Around imports that may find a package missing.
+    """Wraps imports of packages that the extra `explore` installs.
 
     Args:
-      what: needs it, in the plural: `plots`.
+      what: the feature that needs them, in the plural: `plots`.
 
     Raises:
-      ModuleNotFoundError: one is missing; the text says how it is installed.
+      ModuleNotFoundError: a package is missing; the text says how to install it.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Where runs lie: which directories are runs, and what is near where there is none."""
+"""Finds the directories of runs, and suggests nearby ones if a path is not a run."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_no
 from jaxlog.sinks.jsonl import line_files, named_like_lines
 
 _NAMED = 5
-"""So many runs an error names."""
+"""The most runs that an error names."""
 
 DEPTH = 2
-"""How deep below a directory runs are looked for: `runs/cartpole`, and `runs/sweep/0`."""
+"""The depth to which runs are searched for: `runs/cartpole` and `runs/sweep/0`."""
 
 Where = str | os.PathLike[str]
 
 
 def run_files(directory: Path) -> list[Path]:
-    """The files of a directory that hold lines of a run."""
+    """Lists the files of a directory that have lines of a run."""
     return [path for path in line_files(directory) if _has_lines(path)]
 
 
 def not_read(directory: Path) -> list[str]:
-    """Which files of a run are not read, since they are links, pipes or too large, and why."""
-    found = [why_not(directory / RUN_FILE, LONGEST)]
-    found += [why_not(path) for path in named_like_lines(directory)]
-    return [why for why in found if why is not None]
+    """Returns the reason for each file of a run that is not read: a link, a pipe, or too large."""
+    reasons = [why_not(directory / RUN_FILE, LONGEST)]
+    reasons += [why_not(path) for path in named_like_lines(directory)]
+    return [reason for reason in reasons if reason is not None]
 
 
 def check_run(path: Path) -> None:
-    """Whether a directory holds a run.
+    """Checks that a directory is that of a run.
 
     Raises:
-      FileNotFoundError: it does not, or is not there.
+      FileNotFoundError: it is not, or does not exist.
       NotADirectoryError: it is a file.
     """
     if is_run(path):
@@ -51,49 +51,49 @@ def check_run(path: Path) -> None:
         found = f"; give {path.parent}" if is_run(path.parent) else ""
         raise NotADirectoryError(f"{path}: got a file, {expected}{found}")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: is not there, {expected}{_near(path)}")
+        raise FileNotFoundError(f"{path}: does not exist, {expected}{_nearby(path)}")
     inside = children(path)
     if inside:
         raise FileNotFoundError(
-            f"{path}: holds {len(inside)} runs and is none, {expected}: {_names(inside)}; "
+            f"{path}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
             "jaxlog.read_runs reads all of them"
         )
     if left_out := not_read(path):
         raise FileNotFoundError("; ".join(left_out))
     raise FileNotFoundError(
-        f"{path}: has neither {RUN_FILE} nor lines of a run, {expected}{_near(path)}"
+        f"{path}: has neither {RUN_FILE} nor lines of a run, {expected}{_nearby(path)}"
     )
 
 
 def find_runs(where: Where | Iterable[Where]) -> list[Path]:
-    """The directories of runs, each once, those of a pattern in order of their numbers.
+    """Lists the directories of runs, each once; those of a pattern are sorted by their numbers.
 
     Args:
-      where: a run, a directory that runs are below, a pattern, or several of these.
+      where: the directory of a run, a directory with runs below it, a pattern, or several of these.
 
     Raises:
-      FileNotFoundError: there is none.
-      NotADirectoryError: a file was named.
+      FileNotFoundError: no run is found.
+      NotADirectoryError: the path is that of a file.
     """
     each = [where] if isinstance(where, str | os.PathLike) else list(where)
     found: dict[Path, Path] = {}
     for one in each:
-        for path in _of(one):
+        for path in _runs_of(one):
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
 
-def _of(where: Where) -> list[Path]:
+def _runs_of(where: Where) -> list[Path]:
     path = local_path(where, "path")
     if is_run(path):
         return [path]
     if not path.exists() and glob.has_magic(os.fspath(path)):
-        matches = glob.glob(os.fspath(path), recursive=True)  # noqa: PTH207  absolute, too
+        matches = glob.glob(os.fspath(path), recursive=True)  # noqa: PTH207  also absolute patterns
         runs = sorted(filter(is_run, map(Path, matches)), key=_by_number)
         if not runs:
             raise FileNotFoundError(
-                f"{where}: got {len(matches)} matches, none of them a run; expected a pattern of "
-                f"directories with {RUN_FILE}, like 'runs/*'{_near(path)}"
+                f"{where}: got {len(matches)} matches, none of them a run; expected a pattern that "
+                f"matches directories with {RUN_FILE}, like 'runs/*'{_nearby(path)}"
             )
         return runs
     found = below(path)
@@ -103,12 +103,12 @@ def _of(where: Where) -> list[Path]:
 
 
 def below(path: Path) -> list[Path]:
-    """The runs in a directory and in the directories in it, in order of their numbers."""
+    """Lists the runs in a directory and in its subdirectories, sorted by their numbers."""
     return sorted(_below(path, DEPTH), key=_by_number)
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
-    with contextlib.suppress(OSError):  # a file, or a directory of somebody else's
+    with contextlib.suppress(OSError):  # a file, or a directory that cannot be read
         for entry in path.iterdir():
             with contextlib.suppress(OSError):
                 if is_run(entry):
@@ -118,40 +118,40 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a directory is that of a run; one whose run.json is lost still has its lines."""
+    """True if a directory has run.json or lines of a run."""
     return path.is_dir() and (is_regular(path / RUN_FILE) or bool(run_files(path)))
 
 
 def _has_lines(path: Path) -> bool:
-    """Whether lines are a run's: other programs may have files of such names, too."""
+    """True if a file has a line that jaxlog wrote; other programs may use the same file names."""
     with open_file(path) as file:
         start = file.read(len(START))
         if start == START[: len(start)]:
             return True
-        return any(line.startswith(START) for _, line in lines_from(file, 0))  # of a damaged one
+        return any(line.startswith(START) for _, line in lines_from(file, 0))  # a damaged file
 
 
 def children(path: Path) -> list[Path]:
-    """The runs in a directory, in order of their numbers."""
+    """Lists the runs directly in a directory, sorted by their numbers."""
     if not path.is_dir():
         return []
     return sorted(filter(is_run, path.iterdir()), key=_by_number)
 
 
 def _by_number(path: Path) -> list[tuple[int, str]]:
-    """Texts and numbers of a path in turn: `seed_2` comes before `seed_10`."""
+    """Splits a path into texts and numbers, so that `seed_2` sorts before `seed_10`."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 
-def _near(path: Path) -> str:
-    """Runs in the nearest directory there is, those of a similar name first."""
+def _nearby(path: Path) -> str:
+    """Names runs in the nearest directory that exists: those of a similar name, or else all."""
     parent = next((p for p in path.absolute().parents if p.is_dir()), None)
     runs = children(parent) if parent is not None else []
     if not runs:
         return ""
     similar = difflib.get_close_matches(path.name, [run.name for run in runs], _NAMED)
-    return f"; near are {_names([run for run in runs if run.name in similar] or runs)}"
+    return f"; nearby runs: {_names([run for run in runs if run.name in similar] or runs)}"
 
 
 def _names(runs: list[Path]) -> str:

@@ -1,4 +1,4 @@
-"""What values of one name have in common, so that they can be one column."""
+"""Finds a kind that all values of one key share, so that they can be one column."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import orjson
 
 
 class Kind(NamedTuple):
-    """What a value is.
+    """The kind of a JSON value.
 
     Attributes:
-      depth: how many lists it is in.
-      base: what stands in them: `bool`, `number` or `text`; `mixed` for bools and numbers; of an
-        object, the kinds of its values; None where there is nothing.
+      depth: the number of nested lists around the base.
+      base: the kind of the elements: `bool`, `number` or `text`; `mixed` for bools and numbers; for
+        an object, the kinds of its values; None for null and empty lists.
     """
 
     depth: int
@@ -23,11 +23,11 @@ class Kind(NamedTuple):
 
 NOTHING = Kind(0, None)
 ANYTHING = Kind(-1, None)
-"""That of values that cannot be one column, but as texts."""
+"""The kind of values that can share a column only as text."""
 
 
 def kind_of(value: Any) -> Kind:
-    """The kind of a value of JSON.
+    """Returns the kind of a JSON value.
 
     >>> kind_of([[1, 2.5], []])
     Kind(depth=2, base='number')
@@ -55,7 +55,7 @@ def kind_of(value: Any) -> Kind:
 
 
 def merged(one: Kind, other: Kind) -> Kind:
-    """The kind of both.
+    """Returns the kind that two kinds share.
 
     >>> merged(Kind(1, None), Kind(2, "number"))
     Kind(depth=2, base='number')
@@ -88,7 +88,7 @@ def _of_object(depth: int, kinds: Mapping[str, Kind]) -> Kind:
 
 
 def fitted(value: Any, kind: Kind) -> Any:
-    """A value as its column has it.
+    """Converts a value to the kind of its column.
 
     >>> fitted([True, 0.5], Kind(1, "mixed")), fitted([1], ANYTHING), fitted("a", ANYTHING)
     ([1, 0.5], '[1]', 'a')

@@ -1,4 +1,4 @@
-"""The kinds of line, with the types that polars has for their fields."""
+"""The kinds of line, and the polars type of each of their fields."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_POLARS: Mapping[str, pl.DataType] = {
     "integers": pl.List(pl.Int64()),
 }
 TYPES: Mapping[str, pl.DataType] = {name: _OF_POLARS[kind] for name, kind in FIELDS.items()}
-"""The fields whose names are not the user's, in the order of their columns."""
+"""The type of each field that jaxlog names, in the order of their columns."""
 
 
 def empty(kind: LineKind) -> pl.DataFrame:
-    """The frame of no lines."""
+    """Returns the frame of a file without lines."""
     return pl.DataFrame(schema={name: TYPES[name] for name in kind.own if name in kind.fields})

@@ -1,7 +1,7 @@
-"""From the bytes of a JSONL file to a frame with a column for each field of its lines.
+"""Reads a JSONL file into a frame with a column for each field of its lines.
 
-polars reads what the sink writes. It refuses a whole file for one line that is broken, or for a
-value that is an array on one line and a number on the next: such files are mended first, in memory.
+polars parses the file. It refuses the whole file if one line is broken, or if a value is an array
+on one line and a number on the next. Such a file is repaired in memory and parsed again.
 """
 
 from __future__ import annotations
@@ -39,11 +39,12 @@ _MARK = b',"nonfinite":'
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of one layout.
+    """The lines of one kind.
 
     Attributes:
-      frame: a row for each: a column for each field, structs for parts.
-      nonfinite: what was not finite, by name or place, and on which rows; it is null in `frame`.
+      frame: a row per line, a column per field; `metrics` and other parts are structs.
+      nonfinite: the values that were not finite, which are null in `frame`: each distinct field
+        `nonfinite` (texts like `nan` by key, or by key and index), and the rows that have it.
     """
 
     frame: pl.DataFrame
@@ -51,20 +52,20 @@ class Lines:
 
 
 def read_metrics(path: Path) -> tuple[Lines, Lines]:
-    """The lines of a file of metrics: those of lanes, and those over all lanes.
+    """Reads a file of metrics: the lines of lanes, and the lines over all lanes.
 
     Warns:
-      UserWarning: there are lines that cannot be read.
+      UserWarning: some lines cannot be read.
     """
     lanes, over_lanes = _read(path, (LANES, OVER_LANES))
     return lanes, over_lanes
 
 
 def read_kind(path: Path, layout: LineKind) -> Lines:
-    """The lines of a file that has one kind of them.
+    """Reads a file that has one kind of line.
 
     Warns:
-      UserWarning: there are lines that cannot be read.
+      UserWarning: some lines cannot be read.
     """
     (lines,) = _read(path, (layout,))
     return lines
@@ -73,11 +74,11 @@ def read_kind(path: Path, layout: LineKind) -> Lines:
 def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
     data = read_lines(path)
     end = data.rfind(b"\n") + 1
-    if is_whole(data[end:]):  # a line that lacks its end, of a file that an editor has written
+    if is_whole(data[end:]):  # an editor has removed the last line end
         data, end = data + b"\n", len(data) + 1
-    data = data[:end]  # what is behind is still being written, or torn
-    pieces = [data] if len(layouts) == 1 else _without_and_with_over_lanes(data)
-    if not has_too_deep(data):  # polars is given only what it can build types of
+    data = data[:end]  # the last line is still being written, or is torn
+    pieces = [data] if len(layouts) == 1 else _by_lane_and_over_lanes(data)
+    if not has_too_deep(data):  # polars cannot build types for it
         with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
             return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
     pieces = whole_lines(path, data, layouts)
@@ -86,7 +87,7 @@ def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
     return [_parsed(of_one_kind(*piece), piece[1]) for piece in zip(pieces, layouts, strict=True)]
 
 
-def _without_and_with_over_lanes(data: bytes) -> list[bytes]:
+def _by_lane_and_over_lanes(data: bytes) -> list[bytes]:
     if b',"over_lanes":' not in data:
         return [data, b""]
     found: tuple[list[bytes], list[bytes]] = [], []
@@ -96,7 +97,7 @@ def _without_and_with_over_lanes(data: bytes) -> list[bytes]:
 
 
 class _UnlikeError(Exception):
-    """A line is JSON, but not such a line, or not as the sink writes it."""
+    """A line is JSON, but not of this kind, or not written as the sink writes it."""
 
 
 def _parsed(data: bytes, layout: LineKind) -> Lines:
@@ -113,8 +114,8 @@ def _parsed(data: bytes, layout: LineKind) -> Lines:
     parts = [frame[name] for name in layout.parts if name in frame.columns]
     if not all(isinstance(part.dtype, pl.Struct) for part in parts):
         raise _UnlikeError
-    told = len(frame) - frame["nonfinite"].null_count() if "nonfinite" in frame.columns else 0
-    if told != sum(len(found) for _, found in rows.nonfinite):
+    marked = len(frame) - frame["nonfinite"].null_count() if "nonfinite" in frame.columns else 0
+    if marked != sum(len(found) for _, found in rows.nonfinite):
         raise _UnlikeError
     columns = [frame[name].cast(expected) for name, expected in types.items()]
     columns += [_in_order(part, rows) for part in parts]
@@ -126,53 +127,53 @@ def _is_like(found: pl.DataType, expected: pl.DataType) -> bool:
 
 
 class _Rows:
-    """The lines of some data, by the row of the frame that each becomes."""
+    """The lines of some data; a line's index is its row in the frame."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
     @cached_property
     def first(self) -> bytes | None:
-        """The first; None where there is none."""
+        """The first line; None if there is none."""
         return next((line for line in io.BytesIO(self._data) if not line.isspace()), None)
 
     @cached_property
     def all(self) -> list[bytes]:
-        """All of them."""
+        """All lines that are not blank."""
         return [line for line in self._data.split(b"\n") if line and not line.isspace()]
 
     @cached_property
     def nonfinite(self) -> list[tuple[dict[str, str], list[int]]]:
-        """What lines say under `nonfinite`, which they end with, and which rows say so."""
+        """The distinct fields `nonfinite`, which end their lines, and the rows that have each."""
         if _MARK not in self._data:
             return []
         found: dict[bytes, list[int]] = {}
         for row, line in enumerate(self.all):
-            _, name, said = line.rpartition(_MARK)
-            if name and said.startswith(b"{"):
-                found.setdefault(said[:-1], []).append(row)
+            _, name, field = line.rpartition(_MARK)
+            if name and field.startswith(b"{"):
+                found.setdefault(field[:-1], []).append(row)
         try:
-            told = [(orjson.loads(said), rows) for said, rows in found.items()]
-        except orjson.JSONDecodeError:  # it does not stand at the end
+            parsed = [(orjson.loads(field), rows) for field, rows in found.items()]
+        except orjson.JSONDecodeError:  # it is not the last field
             raise _UnlikeError from None
-        if not all(text in NONFINITE for said, _ in told for text in said.values()):
+        if not all(text in NONFINITE for field, _ in parsed for text in field.values()):
             raise _UnlikeError
-        return told
+        return parsed
 
     def keys(self, line: bytes, part: str) -> Iterable[str]:
-        """The keys of a part of a line, in their order."""
+        """Returns the keys of a part of a line, in their order."""
         try:
             return orjson.loads(line).get(part, ())
-        except orjson.JSONDecodeError:  # half of a surrogate pair: polars takes it
+        except orjson.JSONDecodeError:  # a lone surrogate, which polars accepts
             raise _UnlikeError from None
 
 
 def _in_order(part: pl.Series, rows: _Rows) -> pl.Series:
-    """With its keys in the order the file has them: those of large objects polars hashes."""
+    """Puts the keys of a part in the order of the file, which polars loses for large objects."""
     fields = part.struct.unnest()
     keys = dict.fromkeys(rows.keys(rows.first or b"", part.name))
     late = [name for name in fields.columns if name not in keys]
     for row in sorted({fields[name].is_not_null().arg_max() or 0 for name in late}):
         keys |= dict.fromkeys(rows.keys(rows.all[row], part.name))
-    keys |= dict.fromkeys(sorted(late))  # of what has no value on any line
+    keys |= dict.fromkeys(sorted(late))  # keys without a value on any line
     return pl.DataFrame([fields[key] for key in keys]).to_struct(part.name) if keys else part

@@ -1,4 +1,4 @@
-"""Lines of which polars can make columns, from those of which it cannot."""
+"""Repairs lines that polars refuses: drops broken ones, and gives the values of a key one kind."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from jaxlog._reading.kinds import ANYTHING, NOTHING, Kind, fitted, kind_of, merg
 from jaxlog._reading.layouts import NONFINITE, OPTIONAL, OVER_LANES, TYPES, LineKind
 from jaxlog._run_files import loads
 
-_TOLD = 5  # numbers of broken lines
+_NAMED = 5  # the most broken lines that a warning names
 
 
 def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[bytes]:
-    """The lines of each layout; what is none of them is left out.
+    """Sorts lines by their kind, and leaves out lines of no kind.
 
     Args:
-      path: where they are from.
+      path: the file of the lines.
       data: all lines.
-      layouts: one; or two, of which the other is `OVER_LANES`.
+      layouts: one kind, or two, of which the second is `OVER_LANES`.
+
+    Returns:
+      The lines of each kind.
 
     Warns:
-      UserWarning: something is left out.
+      UserWarning: lines are left out.
     """
     found: list[list[bytes]] = [[] for _ in layouts]
     broken: list[int] = []
@@ -38,9 +41,9 @@ def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[by
         except ValueError:
             fields = None
         over = isinstance(fields, dict) and OVER_LANES in layouts and "over_lanes" in fields
-        place = layouts.index(OVER_LANES) if over else 0
-        if isinstance(fields, dict) and _is_line(fields, layouts[place]):
-            found[place].append(line + b"\n")
+        index = layouts.index(OVER_LANES) if over else 0
+        if isinstance(fields, dict) and _is_line(fields, layouts[index]):
+            found[index].append(line + b"\n")
         else:
             broken.append(number)
     if broken:
@@ -49,7 +52,7 @@ def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[by
 
 
 def of_one_kind(data: bytes, layout: LineKind) -> bytes:
-    """The same lines, as the sink writes them, with values of one kind under each name."""
+    """Rewrites lines so that all values of a key have one kind."""
     lines = [orjson.loads(line) for line in data.split(b"\n") if line]
     for part in layout.parts:
         kinds: dict[str, Kind] = {}
@@ -69,14 +72,14 @@ def of_one_kind(data: bytes, layout: LineKind) -> bytes:
 
 
 def _is_line(fields: dict[str, Any], layout: LineKind) -> bool:
-    """Whether it has what each such line has."""
+    """True if a line has the fields of its kind, with values of their types."""
     optional = [name for name in OPTIONAL if name in fields]
     parts = [fields[name] for name in (*layout.parts, "nonfinite") if name in fields]
     return (
         all(_fits(fields.get(name), TYPES[name]) for name in (*layout.fields, *optional))
         and all(name in fields for name in layout.needed)
         and all(isinstance(part, dict) for part in parts)
-        and all(said in NONFINITE for said in fields.get("nonfinite", {}).values())
+        and all(text in NONFINITE for text in fields.get("nonfinite", {}).values())
     )
 
 
@@ -95,9 +98,9 @@ def _fits(value: Any, expected: pl.DataType) -> bool:
 
 
 def _warn(path: Path, broken: Sequence[int]) -> None:
-    """Tells of broken lines."""
-    numbers = ", ".join(map(str, broken[:_TOLD])) + (", …" if len(broken) > _TOLD else "")
+    """Warns about broken lines."""
+    numbers = ", ".join(map(str, broken[:_NAMED])) + (", …" if len(broken) > _NAMED else "")
     warn_caller(
-        f"{path}: {'line' if len(broken) == 1 else 'lines'} {numbers}: got something else than a "
-        f"whole line of this file; {len(broken)} left out"
+        f"{path}: {'line' if len(broken) == 1 else 'lines'} {numbers}: got something other "
+        f"than a complete line of this file; {len(broken)} left out"
     )

@@ -1,4 +1,4 @@
-"""The files of one run, as frames and arrays."""
+"""Reads the files of one run as frames and arrays."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from jaxlog._reading.columns import Table
 
 _LARGE = 2**24
-"""Files of so many bytes are not read to show a run's health."""
+"""Files of more bytes in total are not read to show a run's health."""
 _METRICS = Path(METRICS).stem
 DEFAULT_CALLS = ("batch", "train")
-"""What `batch_step` and `log` are called where the user says nothing."""
+"""The names of the calls `batch_step` and `log` if the user gives none."""
 
 
 class RunFrames:
-    """What one run has logged: the part of `jaxlog.RunData` that reads its files.
+    """The part of `jaxlog.RunData` that reads the files of a run.
 
     Args:
-      path: the run's directory.
+      path: the directory of the run.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,38 +42,43 @@ class RunFrames:
         if newer := newer_format(self.info):
             warn_caller(f"{path}: {newer}")
         self._files = {file.stem: file for file in run_files(path)}
-        for why in not_read(path):
-            warn_caller(why)
+        for reason in not_read(path):
+            warn_caller(reason)
         self._tables: dict[str, tuple[Table, Table | None]] = {}
-        self._places: dict[str, CallLines] = {}
+        self._lines_of_calls: dict[str, CallLines] = {}
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
 
     @property
     def metrics(self) -> pl.DataFrame:
-        """A row per step and lane of the call `batch`; else of `train`, or of the only call."""
+        """The metrics of the call `batch`, or else of `train`, or of the only call.
+
+        A polars frame with a row per line: per step and lane.
+        """
         return self.metrics_of(None)
 
     def metrics_of(self, call: str | None) -> pl.DataFrame:
-        """A row per step and lane of one call.
+        """Returns the metrics of one call: a frame with a row per line, per step and lane.
 
         Args:
-          call: its name, one of `calls`; None takes that of `metrics`.
+          call: the name of the call, one of `calls`; None selects the call of `metrics`.
 
         Raises:
-          LookupError: it has logged nothing, or it is None and it is not clear which is meant.
+          LookupError: the call has logged nothing, or `call` is None and several calls could be
+            meant.
         """
         return self._metrics(call)[0].frame
 
     @property
     def over_lanes(self) -> pl.DataFrame:
-        """A row per step and statistic over the lanes, for the call of `metrics`."""
+        """The statistics over lanes of the call of `metrics`: see `over_lanes_of`."""
         return self.over_lanes_of(None)
 
     def over_lanes_of(self, call: str | None) -> pl.DataFrame:
-        """A row per step and statistic over the lanes, as the setting `over_lanes` asks for them.
+        """Returns the statistics over lanes that the setting `over_lanes` selects.
 
-        In the column `over_lanes` is the statistic, `mean` or `iqm`, in `lanes` of how many lanes.
+        A polars frame with a row per step and statistic. The column `over_lanes` has the statistic,
+        such as `mean` or `iqm`, and `lanes` the number of lanes.
 
         Args:
           call: as in `metrics_of`.
@@ -86,7 +91,7 @@ class RunFrames:
         return over_lanes.frame
 
     def labels_of(self, call: str | None = None) -> tuple[str, ...]:
-        """The columns of a call's metrics that are labels.
+        """Returns the columns of a call's metrics that are labels.
 
         Args:
           call: as in `metrics_of`.
@@ -97,25 +102,30 @@ class RunFrames:
         return self._metrics(call)[0].labels
 
     def arrays(self, call: str | None = None) -> dict[str, np.ndarray]:
-        """The metrics of a call as arrays.
+        """Returns the metrics of a call as NumPy arrays.
 
         Args:
           call: as in `metrics_of`.
 
         Returns:
-          Arrays by name. `lane` and `step` are the numbers that the axes stand for; `env_step`,
-          where known, for each step; labels, for each lane the last; and every column of numbers,
-          float64 shaped (lane, step), NaN where the lane has no value. Lines of one step and lane
-          with different metrics are merged; a line that has a metric again replaces the earlier
-          one. Lines of one step and lane number whose labels differ are of different lanes: the
-          first keeps the number. Histograms and texts are not among the arrays.
+          Arrays by name:
+
+          - `lane` and `step`: the lane numbers and the steps along the two axes;
+          - `env_step`, if logged: shape (step,);
+          - each label: shape (lane,), the last value of each lane;
+          - each column of numbers or bools: float64 of shape (lane, step), NaN where a lane has no
+            value. Histograms and texts are left out.
+
+          Lines of the same step and lane with different metrics are merged; a line that repeats a
+          metric replaces the earlier lines. Lines of the same step and lane number whose labels
+          differ belong to different lanes, of which the first keeps the number.
 
         Raises:
           LookupError: as in `metrics_of`.
 
         Warns:
-          UserWarning: lines were replaced; labels tell lanes apart; or a label changes along
-            a lane.
+          UserWarning: lines were replaced, lanes share a number and are distinguished by labels,
+            or a label changes along a lane.
 
         >>> import tempfile
         >>> import jaxlog
@@ -128,15 +138,15 @@ class RunFrames:
         >>> arrays["step"].tolist(), arrays["loss"].mean(axis=0).round(2).tolist()
         ([0, 1, 2], [0.38, 0.25, 0.21])
         """
-        places = self._placed(call)
-        from jaxlog._reading.arrays import arrays  # once it is known that polars is there
+        lines = self._call_lines(call)
+        from jaxlog._reading.arrays import arrays  # imported here, after the check for polars
 
-        for words in places.words():
-            warn_caller(f"{self.path}: {words}")
-        return arrays(places)
+        for warning in lines.warnings():
+            warn_caller(f"{self.path}: {warning}")
+        return arrays(lines)
 
-    def _placed(self, call: str | None = None) -> CallLines:
-        """The metrics of a call by lane and step, as `arrays`, plots and comparisons take them.
+    def _call_lines(self, call: str | None = None) -> CallLines:
+        """Returns the metrics of a call by lane and step, for arrays, plots and comparisons.
 
         Args:
           call: as in `metrics_of`.
@@ -145,42 +155,42 @@ class RunFrames:
           LookupError: as in `metrics_of`.
         """
         name = chosen_call(call, self.calls, str(self.path))
-        if name not in self._places:
+        if name not in self._lines_of_calls:
             table = self._metrics(name)[0] if self.calls else self._metrics(call)[0]
-            # Imported once it is known that polars is there.
+            # Imported here, after the check for polars.
             from jaxlog._reading.call_lines import lines_of_call
 
-            self._places[name] = lines_of_call(table)
-        return self._places[name]
+            self._lines_of_calls[name] = lines_of_call(table)
+        return self._lines_of_calls[name]
 
     @property
     def episodes(self) -> pl.DataFrame:
-        """A row per sampled episode, or per episode of a single environment."""
+        """A polars frame with a row per sampled episode, or per episode of a single environment."""
         return self._table("episodes").frame
 
     def labels_of_episodes(self) -> tuple[str, ...]:
-        """The columns of `episodes` that are labels."""
+        """Returns the columns of `episodes` that are labels."""
         return self._table("episodes").labels
 
     @property
     def steps(self) -> pl.DataFrame:
-        """A row per step of a single environment."""
+        """A polars frame with a row per step of a single environment."""
         return self._table("steps").frame
 
     @property
     def tasks(self) -> pl.DataFrame:
-        """A row per task of a single environment."""
+        """A polars frame with a row per task of a single environment."""
         return self._table("tasks").frame
 
     @property
     def evaluations(self) -> pl.DataFrame:
-        """A row per evaluation."""
+        """A polars frame with a row per evaluation."""
         return self._table("evaluations").frame
 
     def frames(self) -> dict[str, pl.DataFrame]:
-        """Every frame of which there is a file, by the file's stem: `batch_metrics`, `episodes`.
+        """Returns a frame for each file, by the stem of its name: `batch_metrics`, `episodes`.
 
-        What stands in a file of metrics over lanes is `batch_over_lanes`.
+        The statistics over lanes in `batch_metrics` are a frame of their own, `batch_over_lanes`.
         """
         found: dict[str, pl.DataFrame] = {}
         for stem in self._files:
@@ -192,33 +202,36 @@ class RunFrames:
 
     @property
     def health(self) -> Health:
-        """What is wrong with what the run logged; false where nothing is, and text as `str`.
+        """The problems of the run. It is false if there are none; `str` gives them as text.
 
-        `diverged (3 of 8 lanes, from update 130)`: the last value of some metric of these lanes is
-        not finite. `unfinished (70 of 100 updates)`: it ended before its last update. `records lost
-        (12)`: by a sink. Where run.json does not say, the files are read.
+        - `diverged (3 of 8 lanes, from update 130)`: in these lanes, the last value of a metric is
+          not finite.
+        - `unfinished (70 of 100 updates)`: the run ended before its last update.
+        - `records lost (12)`: a sink has lost records.
+
+        If run.json does not have them, all metrics are read.
         """
-        if not self._is_told():
+        if not self._has_health():
             return self._read_health()
         return health_of(self.info, self.status)
 
-    def _is_told(self) -> bool:
-        """Whether run.json says what is not finite; that of a killed run is behind its lines."""
+    def _has_health(self) -> bool:
+        """True if run.json has the health; that of a killed run is older than its lines."""
         return "health" in self.info and self.status != "killed"
 
     def _read_health(self) -> Health:
-        places = {call: self._placed(call) for call in self.calls}
-        from jaxlog._reading.sound import tally_of  # once it is known that polars is there
+        lines = {call: self._call_lines(call) for call in self.calls}
+        from jaxlog._reading.sound import tally_of  # imported here, after the check for polars
 
         frames = (self._table(stem).frame for stem in self._files)
         steps = [frame["step"].max() for frame in frames if len(frame)]
         done = max(steps, default=None)  # type: ignore[type-var]
         done = None if done is None else int(done) + 1  # type: ignore[arg-type]
-        return health_of(self.info, self.status, done, tally_of(places, self.info.get("calls")))
+        return health_of(self.info, self.status, done, tally_of(lines, self.info.get("calls")))
 
     def _brief_health(self) -> str:
-        """As `health`, in words, without reading files that are large."""
-        if not self._is_told():
+        """Returns `health` as text, without reading large files."""
+        if not self._has_health():
             with contextlib.suppress(ModuleNotFoundError, OSError):  # polars, or a file, is missing
                 if sum(path.stat().st_size for path in self._files.values()) <= _LARGE:
                     return str(self._read_health())
@@ -226,10 +239,9 @@ class RunFrames:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the run has not come to its end, because it is live or something else ended it.
+        """True if the run is live, or was ended before its program ended.
 
-        A run on another machine, which says that it is running, counts as unfinished: nobody here
-        knows more.
+        A run on another machine counts as unfinished if its run.json says that it is running.
         """
         if self.status == "unknown":
             return self.info.get("status") == "running"
@@ -256,24 +268,24 @@ class RunFrames:
 
 
 def chosen_call(call: str | None, calls: Sequence[str], where: str) -> str:
-    """The name of a call that has logged metrics.
+    """Returns the name of a call that has logged metrics.
 
     Args:
-      call: as the user named it; None for the usual one.
-      calls: those there are.
-      where: stands before an error.
+      call: the name the user gave; None selects `batch`, else `train`, else the only call.
+      calls: the names of the calls with metrics.
+      where: the first words of an error.
 
     Raises:
-      LookupError: there is no such call, or it is not clear which is meant.
+      LookupError: there is no such call, or `call` is None and several calls could be meant.
     """
     if call is not None and call in calls:
         return call
-    there_are = f"there are {', '.join(map(repr, calls))}" if calls else "no call has logged any"
+    known = f"the calls are {', '.join(map(repr, calls))}" if calls else "no call has logged any"
     if call is not None:
-        raise LookupError(f"{where}: has no metrics of a call {call!r}; {there_are}")
+        raise LookupError(f"{where}: has no metrics of a call {call!r}; {known}")
     for name in DEFAULT_CALLS:
         if name in calls or not calls:
             return name
     if len(calls) > 1:
-        raise LookupError(f"{where}: got no call, expected the name of one; {there_are}")
+        raise LookupError(f"{where}: got no call, expected the name of one; {known}")
     return calls[0]

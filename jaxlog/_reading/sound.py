@@ -1,4 +1,4 @@
-"""What is not finite in a run's lines, and how far they reach: for its health."""
+"""Counts the values that are not finite in a run's lines, for its health."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from jaxlog._reading.layouts import LANES
 
 
 def tally_of(calls: Mapping[str, CallLines], described: Any = None) -> Tally:
-    """What is not finite, and which lanes have diverged.
+    """Counts the values that are not finite, and finds the lanes that have diverged.
 
     Args:
       calls: the metrics of each call, by its name.
-      described: what run.json has under `calls`.
+      described: the value of `calls` in run.json.
     """
-    return Tally({name: _of_call(places) for name, places in calls.items()}, described)
+    return Tally({name: _of_call(lines) for name, lines in calls.items()}, described)
 
 
-def _of_call(places: CallLines) -> dict[str, Any]:
-    """As `Tally.to_json` has a call."""
-    frame = places.frame
-    others = {*LANES.own, *places.labels}
+def _of_call(lines: CallLines) -> dict[str, Any]:
+    """Returns the entry of a call in the form of `Tally.to_json`."""
+    frame = lines.frame
+    others = {*LANES.own, *lines.labels}
     floats = [n for n, kind in frame.schema.items() if kind.is_float() and n not in others]
     odd = [name for name in floats if not frame[name].is_finite().all()]
     keys = {name: _of_key(frame.select("lane", "step", value=name).drop_nulls()) for name in odd}

@@ -1,4 +1,4 @@
-"""From a file of a run to tables."""
+"""Reads one file of a run into tables."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from jaxlog._reading.lines import Lines, read_kind, read_metrics
 
 
 def read(path: Path | None, stem: str) -> tuple[Table, Table | None]:
-    """What a file says: its rows, and, of one of metrics, those over all lanes.
+    """Reads the rows of a file; a file of metrics also has rows over all lanes.
 
     Args:
-      path: None where there is no such file.
-      stem: the file's name without its suffix.
+      path: the file; None if it does not exist.
+      stem: the name of the file without its suffix.
+
+    Returns:
+      The rows, and for a file of metrics the rows over all lanes, else None.
     """
     if stem in KINDS:
         layout = KINDS[stem]

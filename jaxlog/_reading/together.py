@@ -1,4 +1,4 @@
-"""Frames of several runs as one."""
+"""Concatenates the frames of several runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from jaxlog._reading.columns import RUN
 
 
 def together(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The rows of all frames, with the name of its run in front of each.
+    """Concatenates the frames of several runs, with a first column `run`.
 
-    A column that is missing is null; one of several types has the type that can hold all, or else
-    their JSON.
+    A column that a frame lacks is null there. A column of several types gets the type that can hold
+    all of them, or else becomes JSON text.
+
+    Args:
+      frames: the frame of each run, by its name.
     """
     if not frames:
         return pl.DataFrame(schema={RUN: pl.String()})
@@ -30,7 +33,7 @@ def together(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def _without_a_common_type(frames: list[pl.DataFrame]) -> set[str]:
-    """The columns that have types which polars cannot bring together."""
+    """Returns the columns whose types have no common type in polars."""
     types: dict[str, set[pl.DataType]] = {}
     for frame in frames:
         for name, kind in frame.schema.items():
@@ -45,7 +48,7 @@ def _without_a_common_type(frames: list[pl.DataFrame]) -> set[str]:
 
 
 def _as_json(column: pl.Series) -> pl.Series:
-    """What is no text as JSON."""
+    """Turns a column into JSON text; texts stay as they are."""
     if column.dtype == pl.String:
         return column
     texts = [None if value is None else orjson.dumps(value).decode() for value in column.to_list()]

@@ -1,4 +1,4 @@
-"""The picture of one event: its states beside each other, what they are of, and its numbers."""
+"""Draws the picture of one event: its states side by side, a heading, and its numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MARGIN = 18
 _ARROW = 44
 _NARROWEST = 300
 _NOTE = 200
-"""How wide a note may be, at least."""
+"""The width that a note has at least, in pixels."""
 _MOST_NUMBERS = 8
 _TITLES = {
     "total_reward": "return",
@@ -46,37 +46,37 @@ _TITLES = {
 }
 _IN_THE_HEAD = ("environment_id", "batch_index", "success")
 
-Tell = Callable[[str], None]
+Warn = Callable[[str], None]
 
 
-def _nobody(_: str) -> None:
+def _ignore(_: str) -> None:
     pass
 
 
 def picture(
-    event: EpisodeEvent | StepEvent, style: Style | None = None, tell: Tell = _nobody
+    event: EpisodeEvent | StepEvent, style: Style | None = None, warn: Warn = _ignore
 ) -> str:
-    """An event as a whole SVG: its states, or a card of its numbers where it has none.
+    """Draws an event as an SVG document: its states, or a card of its numbers if it has no states.
 
-    A state that cannot be drawn is a panel that says why. The same event gives the same text.
+    For a state that cannot be drawn, a panel says why. Equal events give equal text.
 
     Args:
       event: an episode, or a step of a single environment.
-      style: how it is to look.
-      tell: is told what could not be drawn, and why.
+      style: colours, size and renderer; the defaults if None.
+      warn: called with the reason for each state that cannot be drawn.
     """
     style = style or Style()
     drawings = {}
-    for place, (title, state) in enumerate(states(event).items()):
+    for index, (title, state) in enumerate(states(event).items()):
         try:
-            drawings[title] = draw(state, style, f"s{place}")
+            drawings[title] = draw(state, style, f"s{index}")
         except Exception as error:
-            # A renderer of the user's own may raise anything; no episode is lost for it.
-            why = (
+            # A user's own renderer may raise anything, and the episode must not be lost.
+            reason = (
                 str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
             )
-            tell(f"the {title} state cannot be drawn: {why}")
-            drawings[title] = draw_problem(why, style)
+            warn(f"the {title} state cannot be drawn: {reason}")
+            drawings[title] = draw_problem(reason, style)
     facts = _facts(event)
     if drawings:
         middle = _side_by_side(drawings)
@@ -92,7 +92,7 @@ def picture(
 
 
 def _facts(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
-    """What a picture tells in words; all but `numbers` as JSON has it."""
+    """Returns the text of a picture, ready for JSON, and under `numbers` its values."""
     values = event.values if isinstance(event, StepEvent) else event.episode
     labels = {clean(str(key)): clean(worded(value)) for key, value in event.labels.items()}
     facts: dict[str, Any] = {"step": event.step, "labels": labels}
@@ -121,16 +121,16 @@ def _facts(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
 
 
 def title_of(key: str) -> str:
-    """What a number is called in a picture."""
+    """Returns the title of a number in a picture."""
     return _TITLES.get(key, key.replace("_", " "))
 
 
 def _title(facts: Mapping[str, Any]) -> str:
-    return f"{facts['name']}, step {facts['step']}, {_place(facts)}".rstrip(", ")
+    return f"{facts['name']}, step {facts['step']}, {_origin(facts)}".rstrip(", ")
 
 
-def _place(facts: Mapping[str, Any]) -> str:
-    """Which lane and environment, in words."""
+def _origin(facts: Mapping[str, Any]) -> str:
+    """Names the lane, its labels, and the environment."""
     words = [f"{key} {value}" for key, value in facts["labels"].items()]
     if facts.get("lanes", 1) > 1 or facts.get("lane", 0):
         position = facts.get("lane_position") or facts["lane"]
@@ -143,12 +143,12 @@ def _place(facts: Mapping[str, Any]) -> str:
 
 
 def _side_by_side(drawings: Mapping[str, Drawing]) -> Drawing:
-    """States from left to right, an arrow between, each under its title and over its notes."""
+    """Places states from left to right with arrows between, titles above and notes below."""
     body: list[str] = []
     tallest = max(drawing.height for drawing in drawings.values())
     left, bottom = 0.0, 0.0
-    for place, (title, drawing) in enumerate(drawings.items()):
-        if place:
+    for index, (title, drawing) in enumerate(drawings.items()):
+        if index:
             body.append(arrow(left + 8, 18 + tallest / 2, _ARROW - 16))
             left += _ARROW
         width = max(drawing.width, 60)
@@ -169,7 +169,7 @@ def _side_by_side(drawings: Mapping[str, Drawing]) -> Drawing:
 
 
 def arrow(x: float, y: float, length: float) -> str:
-    """An arrow to the right."""
+    """Draws an arrow to the right."""
     shaft = f"M{number(x)} {number(y)}h{number(length)}"
     return element(
         "path",
@@ -183,7 +183,7 @@ def arrow(x: float, y: float, length: float) -> str:
 
 
 def verdict(success: bool, x: float, y: float) -> str:
-    """A tick or a cross in a circle about (x, y): not every font has them."""
+    """Draws a tick or a cross in a circle around (x, y); not every font has these characters."""
     path = "M-3.2 0.2l2.3 2.4l4.2 -4.8" if success else "M-2.7 -2.7l5.4 5.4M2.7 -2.7l-5.4 5.4"
     mark = element(
         "path", d=path, fill="none", stroke="#ffffff", stroke_width=1.6, stroke_linecap="round"
@@ -195,19 +195,19 @@ def verdict(success: bool, x: float, y: float) -> str:
 
 
 def _framed(middle: Drawing, facts: Mapping[str, Any], numbers: Mapping[str, Any]) -> Drawing:
-    """A drawing under the words of a head and over a row of numbers."""
+    """Adds a heading above a drawing, and its numbers and notes below."""
     columns = _columns(numbers.items())
     inner = max(middle.width, _NARROWEST)
     head = [
         text(f"{facts['name']}", _MARGIN, 32, 15, weight="600", width=inner - 150),
         text(f"step {facts['step']}", _MARGIN + inner, 32, 13, fill=INK, anchor="end"),
     ]
-    place = _place(facts)
+    origin = _origin(facts)
     if "success" in facts:
         head.append(verdict(facts["success"], _MARGIN + inner - 7, 46))
-    if place:
-        head.append(text(place, _MARGIN, 50, 12, fill=MUTED, width=inner - 24))
-    top = 68 if place or "success" in facts else 50
+    if origin:
+        head.append(text(origin, _MARGIN, 50, 12, fill=MUTED, width=inner - 24))
+    top = 68 if origin or "success" in facts else 50
     across = _MARGIN + (inner - middle.width) / 2
     body = [*head, placed(middle, across, top, middle.width, middle.height)]
     bottom = top + middle.height
@@ -215,9 +215,9 @@ def _framed(middle: Drawing, facts: Mapping[str, Any], numbers: Mapping[str, Any
         body.append(rect(_MARGIN, bottom + 12, inner, 1, fill=EDGE))
         per_row = max(1, int(inner // 76))
         width = inner / min(per_row, len(columns))
-        for place_, (title, value) in enumerate(columns):
-            x = _MARGIN + place_ % per_row * width
-            y = bottom + 30 + place_ // per_row * 40
+        for index, (title, value) in enumerate(columns):
+            x = _MARGIN + index % per_row * width
+            y = bottom + 30 + index // per_row * 40
             body.append(text(title, x, y, 10, fill=MUTED, width=width - 8))
             body.append(text(value, x, y + 17, 14, weight="600", width=width - 8))
         bottom += 16 + -(-len(columns) // per_row) * 40

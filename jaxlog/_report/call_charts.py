@@ -197,9 +197,9 @@ def _metrics(run: RunFrames, name: str, call: str) -> _Logged:
     """Those of a call, a row per lane and step, as plots and comparisons take them."""
     calls = run.info.get("calls")
     described = calls.get(call) if isinstance(calls, Mapping) else None
-    placed = run._placed(call)
+    placed = run._call_lines(call)
     keys = Keys(described, of_episodes=EPISODE_COUNT in placed.frame.columns)
-    notes = tuple(f"{brief(name)}: {words}." for words in placed.words())
+    notes = tuple(f"{brief(name)}: {words}." for words in placed.warnings())
     return _Logged(placed.frame, placed.labels, keys, len(run.metrics_of(call)), notes)
 
 

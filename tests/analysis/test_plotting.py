@@ -343,7 +343,7 @@ def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
         ),
         ("rate", {}, "which is a label, expected one of 'loss', 'twice'"),
         ("loss", {"by": "sed"}, "got 'sed' to group by, expected one of .* mean 'seed'"),
-        ("loss", {"call": "eval"}, "no metrics of a call 'eval'; there are 'batch'"),
+        ("loss", {"call": "eval"}, "no metrics of a call 'eval'; the calls are 'batch'"),
         ("loss", {"x": "time"}, "x: got 'time', expected 'step' or 'env_step'"),
         ("loss", {"spread": "sd"}, "spread: got 'sd', expected one of 'std'"),
         ([], {}, "got no name"),

@@ -76,8 +76,8 @@ def test_warnings_fail_only_where_asked(command: Command, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "check: give the settings files to check, or a directory of them"),
-        (("empty",), "empty: there is no *.yaml or *.yml in this directory"),
+        ((), "check: got no files; give settings files, or directories that have some"),
+        (("empty",), "empty: this directory has no *.yaml or *.yml file"),
     ],
 )
 def test_nothing_to_check_is_an_error(

@@ -63,7 +63,9 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
     arguments = ("export", logged.directory, "--to", "csv", "--output", tmp_path)
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
-    assert err.startswith(f"jaxlog: {tmp_path / 'episodes.csv'}: there already; give --force ")
+    assert err.startswith(
+        f"jaxlog: {tmp_path / 'episodes.csv'}: would be overwritten; pass --force "
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["episodes.csv"]
     assert command(*arguments, "--force").code == 0
     assert (tmp_path / "episodes.csv").read_text() != "mine"
@@ -88,7 +90,7 @@ def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Pat
     (tmp_path / "run").mkdir()
     shutil.copy(logged.directory / "run.json", tmp_path / "run")
     for arguments, why in (
-        ((tmp_path / "none", "--to", "csv"), "is not there, expected the directory of a run"),
+        ((tmp_path / "none", "--to", "csv"), "does not exist, expected the directory of a run"),
         ((tmp_path / "run", "--to", "csv"), "has no lines to export"),
         ((logged.directory, "--to", "csv", "-o", tmp_path / "file"), "File exists"),
         ((logged.directory, "--to", "csv", "-o", tmp_path / "file" / "x"), "Not a directory"),
@@ -142,15 +144,15 @@ def test_csv_for_a_spreadsheet_has_no_formulas(
     numbers = names.index("rate"), names.index("'-loss" if safe else "-loss")
     assert {(float(row[numbers[0]]), float(row[numbers[1]])) for row in found} == {(-1.0, -0.5)}
     said = (
-        f"jaxlog: {file}: 9 texts begin as formulas of a spreadsheet do; give --safe-text before "
-        "you open it in one\n"
+        f"jaxlog: {file}: 9 texts begin like spreadsheet formulas; pass --safe-text to open the "
+        "file in a spreadsheet\n"
     )
     assert err == ("" if safe else said)
 
 
 def test_safe_texts_are_for_csv(command: Command, logged: Logged, tmp_path: Path) -> None:
     said = command("export", logged.directory, "--to", "parquet", "-o", tmp_path, "--safe-text")
-    assert said == (2, "", "jaxlog: export: --safe-text: got --to parquet, is for --to csv alone\n")
+    assert said == (2, "", "jaxlog: export: --safe-text: got --to parquet, expected --to csv\n")
 
 
 def test_an_export_does_not_leave_the_run_by_a_link(
@@ -162,4 +164,4 @@ def test_an_export_does_not_leave_the_run_by_a_link(
     (run / "export").symlink_to(tmp_path / "elsewhere")
     code, _, err = command("export", run, "--to", "csv")
     assert (code, list((tmp_path / "elsewhere").iterdir())) == (2, [])
-    assert err.startswith(f"jaxlog: {run}/export: is a symbolic link, and would lead out of the")
+    assert err.startswith(f"jaxlog: {run}/export: is a symbolic link, which may lead out of the")

@@ -184,8 +184,8 @@ def test_the_demo_takes_what_the_example_takes() -> None:
     [
         (("--settings", "none.yaml"), "none.yaml: there is no such file"),
         (("--config", "none.yaml"), "none.yaml: there is no such file"),
-        (("--num-updates", "0"), "demo: --num-updates: got 0, takes 1 or more"),
-        (("--num-seeds", "-1"), "demo: --num-seeds: got -1, takes 1 or more"),
+        (("--num-updates", "0"), "demo: --num-updates: got 0, expected 1 or more"),
+        (("--num-seeds", "-1"), "demo: --num-seeds: got -1, expected 1 or more"),
     ],
 )
 def test_what_the_demo_cannot_do(command: Command, arguments: tuple[str, ...], why: str) -> None:

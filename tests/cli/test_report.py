@@ -44,8 +44,8 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
     file.write_text("mine")
     code, out, err = command("report", logged.directory, "-o", file)
     assert (code, out) == (2, "")
-    remedy = "give --force to write over it, or another --output"
-    assert err == f"jaxlog: {file}: there already; {remedy}\n"
+    remedy = "pass --force to allow it, or another --output"
+    assert err == f"jaxlog: {file}: would be overwritten; {remedy}\n"
     assert file.read_text() == "mine"
     assert command("report", logged.directory, "-o", file, "--force").code == 0
     assert file.read_text() != "mine"
@@ -54,8 +54,8 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
 def test_what_cannot_be_reported(command: Command, logged: Logged, tmp_path: Path) -> None:
     new = tmp_path / "page.html"
     for arguments, why in (
-        (("-o", new), "report: give the directory of a run"),
-        ((tmp_path / "none", "-o", new), "is not there, expected the directory of a run"),
+        (("-o", new), "report: got no run; give the directories of one or more runs"),
+        ((tmp_path / "none", "-o", new), "does not exist, expected the directory of a run"),
         ((logged.directory, "-o", tmp_path / ("x" * 300)), "File name too long"),
         ((logged.directory, "-o", tmp_path), "is a directory, expected a file"),
         ((logged.directory, "-o", tmp_path / "no" / "x.html"), f"no directory {tmp_path / 'no'}"),

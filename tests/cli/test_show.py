@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import tempfile
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rich.console import Console
 
 import jaxlog
 from jaxlog._cli import lines as cli_lines
+from jaxlog._cli.history import last_events, logged_before
 from jaxlog._cli.main import main
 from jaxlog._format.events import RunInfo
 from jaxlog.sinks.console.run_display import WIDEST, RunDisplay
@@ -75,7 +77,7 @@ def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> N
     assert found["lines"].startswith(
         "100 in batch_metrics.jsonl · 24 in episodes.jsonl · 3 in eval_metrics.jsonl"
     )
-    assert found["records"].strip() == "78, all of them in jsonl, memory"
+    assert found["records"].strip() == "78, all written by jsonl, memory"
     assert "lost" not in found
 
 
@@ -84,7 +86,7 @@ def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> N
     [
         ({"status": "failed", "error": "ValueError: no\nmore"}, "failed"),
         ({"status": "interrupted", "error": "KeyboardInterrupt: "}, "interrupted"),
-        ({"status": "running", "host": "elsewhere"}, "running, or killed: elsewhere knows"),
+        ({"status": "running", "host": "elsewhere"}, "unknown: the run started on elsewhere;"),
         ({"status": "running"}, "killed: its process is gone"),
     ],
 )
@@ -210,7 +212,7 @@ def test_what_was_lost_is_said(command: Command, copy: Path) -> None:
     change(copy, {"sinks": [account, {"kind": "jsonl", "written": 3, "lost": 0, "failure": None}]})
     out = command("show", copy).out
     assert "lost       the sink svg lost 7 of 1207 records: disk full" in out
-    assert "all of them in jsonl " in out
+    assert "all written by jsonl " in out
     row = re.split(r" {2,}", command("show", copy.parent).out.splitlines()[1].strip())
     assert row[-2:] == ["7", "diverged (1 of 3 lanes, from update 0)"]
 
@@ -228,7 +230,7 @@ def test_it_shows_what_there_is_without_run_json(
     code, out, err = command("show", copy)
     assert (code, err) == (0, "")
     assert "batch · update 25 · " in out
-    assert "unknown: there is no run.json that tells" in out
+    assert "unknown: run.json is missing, or does not have the status" in out
     assert command("show", copy.parent).code == 0
 
 
@@ -333,6 +335,20 @@ def test_of_two_hundred_thousand_lines_few_are_parsed(
     out = command("show", copy).out
     assert "200,000 in batch_metrics.jsonl" in out
     assert 0 < len(parsed) < 1000
+
+
+def test_a_long_file_takes_no_more_memory_than_its_last_events(tmp_path: Path) -> None:
+    path = tmp_path / "batch_metrics.jsonl"
+    with path.open("w") as file:
+        for step in (*range(30_000), 7):
+            file.write(LINE.format(step=step, lane=0, of='"a":1', nan=""))
+    was_logged = logged_before([path], list(last_events([path])))
+    tracemalloc.start()
+    assert was_logged("batch", 7)
+    assert not was_logged("batch", 29_999)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize("width", [1, 20, 60, 300])

@@ -90,7 +90,7 @@ def test_it_ends_with_a_run_that_is_killed(writer: subprocess.Popen[str], tmp_pa
         writer.kill()
         out, err = tail.communicate(timeout=60)
         assert (tail.returncode, out) == (0, "")
-        said = "killed: its process is gone, and has not closed the run"
+        said = "killed: its process is gone, and did not close the run"
         health = "unfinished (4 of 1,000 updates)"
         assert err == f"jaxlog: {tmp_path / 'run'}: {said}; {health}\n"
 
@@ -150,7 +150,7 @@ def test_what_cannot_be_followed(command: Command, tmp_path: Path, logged: Logge
     assert (code, out) == (2, "")
     assert "expected the directory of a run" in err
     assert command("tail", logged.directory, "-n", -1).err == (
-        "jaxlog: tail: --lines: got -1, takes 0 or more\n"
+        "jaxlog: tail: --lines: got -1, expected 0 or more\n"
     )
 
 
@@ -178,7 +178,7 @@ def test_lines_without_run_json_are_told_and_no_more(command: Command, tmp_path:
     )
     code, out, err = command("tail", tmp_path)
     assert (code, out) == (0, "batch · update 1  a 1\n")
-    assert err == f"jaxlog: {tmp_path}: unknown: there is no run.json that tells\n"
+    assert err == f"jaxlog: {tmp_path}: unknown: run.json is missing, or does not have the status\n"
     assert command("tail", tmp_path, "--json").out.count("\n") == 1
 
 

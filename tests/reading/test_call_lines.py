@@ -40,12 +40,12 @@ def said(run: jaxlog.RunData, words: str) -> dict[str, np.ndarray]:
 
 
 REPLACED = (
-    "{} lines were replaced by a later line of the same step and lane; where a loop begins anew, "
-    "let its steps go on, or label each pass; run.metrics has all lines"
+    "{} lines were replaced by a later line of the same step and lane; if a loop runs again, "
+    "continue its steps or give each pass a label; run.metrics has all lines"
 )
 APART = (
-    "lines of one step and one lane number differ in the label {}; each value is read as a lane of "
-    "its own"
+    "lines of the same step and lane number differ in the label {}; each value is read as a "
+    "separate lane"
 )
 
 
@@ -134,7 +134,7 @@ def test_a_label_that_changes_leaves_a_lane_one(tmp_path: Path) -> None:
         ),
     )
     words = (
-        "the label 'lr' changes along a lane; the lane counts once, with the last value of the "
+        "the label 'lr' changes along a lane; the lane is counted once, with the last value of the "
         "label"
     )
     assert said(run, words)["lr"].tolist() == [8, 9]

@@ -141,10 +141,10 @@ def test_which_call_is_meant(tmp_path: Path) -> None:
     assert calls("batch", "train").metrics.columns[-1] == "batch"
     several = calls("actor", "a.b")
     assert several.metrics_of("a.b").columns[-1] == "a.b"
-    with pytest.raises(LookupError, match=r"got no call, .*; there are 'a.b', 'actor'"):
+    with pytest.raises(LookupError, match=r"got no call, .*; the calls are 'a.b', 'actor'"):
         several.metrics  # noqa: B018
     with pytest.raises(
-        LookupError, match=r"no metrics of a call 'batch'; there are 'a.b', 'actor'"
+        LookupError, match=r"no metrics of a call 'batch'; the calls are 'a.b', 'actor'"
     ):
         several.arrays("batch")
 

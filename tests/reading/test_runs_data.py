@@ -109,7 +109,9 @@ def test_runs_with_other_columns(tmp_path: Path) -> None:
     assert frame["env_step"].to_list() == [None, None, 7]
     assert found.metrics_of("eval")["run"].to_list() == ["c"]
     assert found.over_lanes.is_empty()
-    with pytest.raises(LookupError, match=r"4 runs: has no metrics of a call 'test'; there are"):
+    with pytest.raises(
+        LookupError, match=r"4 runs: has no metrics of a call 'test'; the calls are"
+    ):
         found.metrics_of("test")
     assert found.episodes.columns == ["run", "timestamp", "step", "name", "lane"]
     assert found.steps.is_empty()
@@ -142,11 +144,14 @@ def test_what_is_no_run_is_told_with_what_is_near(runs: Path) -> None:
         return text.replace(f"{runs}/", "").replace(str(runs), "runs")
 
     assert said("seed_3") == (
-        "seed_3: is not there, expected the directory of a run; near are seed_1, seed_2, seed_10"
+        "seed_3: does not exist, expected the directory of a run; nearby runs: seed_1, seed_2, "
+        "seed_10"
     )
-    assert said("x/y/z").startswith("x/y/z: is not there, expected the directory of a run; near")
+    assert said("x/y/z").startswith(
+        "x/y/z: does not exist, expected the directory of a run; nearby"
+    )
     assert said("notes").startswith(
-        "notes: has neither run.json nor lines of a run, expected the directory of a run; near are"
+        "notes: has neither run.json nor lines of a run, expected the directory of a run; nearby "
     )
     assert said("todo.txt", NotADirectoryError) == (
         "todo.txt: got a file, expected the directory of a run"
@@ -154,9 +159,9 @@ def test_what_is_no_run_is_told_with_what_is_near(runs: Path) -> None:
     assert said("seed_1/batch_metrics.jsonl", NotADirectoryError).endswith("a run; give seed_1")
     with pytest.raises(FileNotFoundError) as told:
         jaxlog.read_run(runs)
-    assert "holds 3 runs and is none" in str(told.value)
+    assert "got a directory of 3 runs" in str(told.value)
     assert "jaxlog.read_runs reads all of them" in str(told.value)
     with pytest.raises(FileNotFoundError, match=r"got 1 matches, none of them a run; .*'runs/\*'"):
         jaxlog.read_runs(f"{runs}/n*")
-    with pytest.raises(FileNotFoundError, match="is not there"):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
         jaxlog.read_runs([runs / "seed_1", runs / "nothing"])
