@@ -42,8 +42,8 @@ def test_compare_ranks_by_what_happened(month: Path) -> None:
     assert [str(w.message) for w in told] == [
         f"{RETURN}: 17 of 56 lanes have diverged (algorithm ppo, learning_rate 1: 3 of 8; "
         "algorithm ppo, learning_rate 10: 8 of 8; algorithm sac, learning_rate 0.1: 5 of 8; "
-        "algorithm sac, learning_rate 1: 1 of 8); each counts as the worst of all, the least "
-        "score, since higher is better",
+        "algorithm sac, learning_rate 1: 1 of 8); each gets the worst score of all, the lowest, "
+        "since higher is better",
         f"{RETURN}: runs that have not finished: sac-0.01 (killed, last step 29), sac-1.0 "
         "(failed, last step 69); their lanes are left out; unfinished='common_step' compares all "
         "at one step",
@@ -96,8 +96,8 @@ def test_plots_say_what_died(month: Path) -> None:
             "algorithm sac, learning_rate 1 (7 of 8 alive, unfinished)",
         ]
         assert " ".join(ax.texts[0].get_text().split()) == (
-            "mean ± std, 8 lanes each 17 of 56 lanes have diverged, 16 of 56 are of runs that have "
-            "not finished, dashed where fewer are left, a cross where none is"
+            "mean ± std, 8 lanes each 17 of 56 lanes have diverged, 16 of 56 belong to "
+            "unfinished runs, dashed where fewer lanes are left, a cross where none is left"
         )
         (cross,) = [line for line in ax.lines if line.get_gid() == "dead"]
         assert cross.get_xdata().tolist() == [26]  # the last update at which a lane lived
@@ -124,8 +124,8 @@ def test_plots_say_what_died(month: Path) -> None:
             "algorithm sac, learning_rate 0.01\n(unfinished)",
         ]
         assert " ".join(ax.texts[0].get_text().split()) == (
-            "interquartile mean, 95 % interval, each score a dot, a cross: it has diverged of 56 "
-            "lanes 17 have diverged, 16 are of runs that have not finished, 16 have no score"
+            "interquartile mean, 95 % interval, a dot for each score, a cross if it diverged of 56 "
+            "lanes 17 have diverged, 16 belong to unfinished runs, 16 have no score"
         )
         plt.close("all")
 

@@ -1,1 +1,1 @@
-"""From the frames of runs to groups of lanes, curves, intervals, comparisons and plots."""
+"""Analyses the frames of runs: groups of lanes, curves, intervals, comparisons and plots."""

@@ -1,4 +1,4 @@
-"""The choices that a comparison takes."""
+"""The types of the options of `jaxlog.compare`."""
 
 from __future__ import annotations
 

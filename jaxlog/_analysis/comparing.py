@@ -1,4 +1,4 @@
-"""Groups of lanes and runs side by side: interquartile means, and how sure they are."""
+"""Compares groups of lanes: their interquartile means, with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -30,29 +30,35 @@ _METHOD = "interval"
 _COUNTS = ("scores", "tasks", "alive", "diverged", "unfinished", "left_out")
 _OF_LANES = ("score", "partial")
 _NAMED = 6
-"""So many groups or runs a sentence names."""
+"""The most groups or runs that a note names."""
 
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What `jaxlog.compare` found.
+    """The result of `jaxlog.compare`.
 
     Attributes:
-      frame: a row per group: the columns of `by`; `iqm`, the interquartile mean of its
-        scores; `lower` and `upper`, the ends of its interval, null where no task has two scores;
-        `interval`, the bootstrap method they come from: `BCa`, or `percentile` where BCa has none;
-        `scores` and `tasks`, how many; and counts of lanes: `alive`, whose value is finite;
-        `diverged`, whose value is not; `unfinished`, whose run has not finished and ends before the
-        others; `left_out`, which have no score.
-      scores: a row per lane: the group, the task where there are several, `run`, `lane`, `score`,
-        null or NaN where it is left out, and whether it is `alive`, `diverged`, `unfinished`.
-      metric: what was compared.
-      by: the columns that tell groups apart. A label or key that is called as one of the others
-        is `labels.score`, `config.tasks`.
-      task: the column that says of which task a score is; None for one task.
-      normalized: whether scores were brought to a scale of their tasks.
-      confidence: of the intervals.
-      notes: what died, what has not finished, and what is not finite, a sentence for each.
+      frame: a polars frame with a row per group and these columns:
+
+        - the columns of `by`;
+        - `iqm`: the interquartile mean of the group's scores;
+        - `lower`, `upper`: its interval, null if no task has two scores;
+        - `interval`: the bootstrap method, `BCa`, or `percentile` if BCa gives no interval;
+        - `scores`, `tasks`: the number of scores and of tasks;
+        - `alive`, `diverged`: the number of lanes with a finite value, and of those without;
+        - `unfinished`: the number of lanes whose run has not finished and ends before the others;
+        - `left_out`: the number of lanes without a score.
+      scores: a polars frame with a row per lane: the group; the task, if there are several; `run`
+        and `lane`; `score`, null or NaN if it is left out; and the bools `alive`, `diverged` and
+        `unfinished`.
+      metric: the metric that was compared.
+      by: the columns that define the groups. A label or key whose name is that of another column
+        is called `labels.score` or `config.tasks`.
+      task: the column with the task of each score; None for a single task.
+      normalized: True if the scores were normalized by task.
+      confidence: the confidence level of the intervals.
+      notes: a sentence for each decision about lanes that diverged, runs that have not finished,
+        and values that are not finite.
     """
 
     frame: pl.DataFrame
@@ -65,12 +71,16 @@ class Comparison:
     notes: tuple[str, ...] = ()
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
-        """A row per group: the interquartile mean and its interval, and a dot for each score.
+        """Plots a row per group: its interquartile mean and interval, and a dot for each score.
 
-        A lane that has diverged is a cross, and the group says how many lanes are alive.
+        A cross marks a lane that has diverged. If not all lanes of a group are alive, their number
+        is below its name.
 
         Args:
-          ax: where to draw; None makes a figure.
+          ax: the axes to draw on; None makes a new figure.
+
+        Returns:
+          The axes.
 
         Raises:
           ModuleNotFoundError: matplotlib is missing; it comes with the extra `explore`.
@@ -115,60 +125,61 @@ def compare(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Comparison:
-    """The interquartile mean of each group of lanes, with a stratified bootstrap interval.
+    """Compares groups of lanes by their interquartile means, with stratified bootstrap intervals.
 
-    Each lane of each run has one score. Lanes that differ in nothing but their seed are a group.
-    Few seeds make unsure means; intervals that overlap widely tell no winner. As R. Agarwal et al.,
-    Deep Reinforcement Learning at the Edge of the Statistical Precipice (NeurIPS 2021), propose,
-    the mean leaves out the lowest and the highest quarter of all scores of a group, and the
-    interval comes from drawing its runs anew, within each task by itself. It is the bias-corrected
-    and accelerated interval (BCa) of `scipy.stats.bootstrap`, or, where few scores differ and BCa
-    has none, the percentile interval. With few seeds it is too narrow: of five normal scores, a
-    95 % interval contains the true mean in 89 of 100 experiments (`docs/explore.md`).
+    Each lane of each run has one score. By default, lanes that differ only in their seed form a
+    group. If the intervals of two groups overlap widely, the comparison has no winner: add seeds.
+
+    The method is that of R. Agarwal et al., Deep Reinforcement Learning at the Edge of the
+    Statistical Precipice (NeurIPS 2021). The mean leaves out the lowest and the highest quarter of
+    all scores of a group. For the interval, lanes are resampled within each task. The interval is
+    the bias-corrected and accelerated one (BCa) of `scipy.stats.bootstrap`; if few scores differ
+    and BCa gives none, it is the percentile interval. With few seeds it is too narrow: for five
+    normal scores, a 95 % interval contains the true mean in 89 of 100 experiments
+    (`docs/explore.md`).
 
     Args:
-      runs: what was read, or what `read_runs` takes.
-      metric: the name of a metric: `episode_return_mean`.
-      call: that logged it, as in `RunData.metrics_of`.
-      at: which value of a lane is its score: `last`, the last it has; that of a step; or, for
-        `(first, last)`, the mean of those between two steps, both included. Values that are
-        missing, because no episode ended, are passed over. A lane has diverged if its last value
-        is not finite; for a step, if its value there is not; for two, if one between is not.
-      by: what tells groups apart: names of labels, of keys of the runs' `config`, `run` or `lane`.
-        None stands for all labels and keys that have several values, but for seeds (those whose
-        name is or ends in `seed`); and for `run`, where runs differ in no key and have the same
-        seeds.
-      task: the name of the label or key that says what a lane was trained on. Scores of each task
-        are drawn by themselves; all count alike, so they have to be on one scale.
-      diverged: the score of a lane that has diverged. `worst`: the worst of all finite scores
-        compared in its task; `leave_out`: none, so that only survivors count; `keep_last`: the
-        mean of the finite values there, or else the last finite one before.
-      unfinished: what becomes of the lanes of runs that are live, or were killed, failed, stopped
-        or interrupted, and that end before the lanes of those that finished. `leave_out`:
-        they have no part; where no run has finished, all are compared as `common_step` says.
-        `common_step`: all lanes are compared at the last step that all have. `keep_last`: they
-        are compared by their last value, or by what they have in a window.
-      higher_is_better: which end of the scores, after `normalize`, is the worst. None: higher is
-        better, unless the metric's name ends in `loss`, `error`, `cost` or `regret`, or in that and
-        a statistic, and there is no `normalize`.
-      normalize: brings them there: for each task, what counts as 0 and what as 1; or the same for
-        all.
-      confidence: how often the interval is meant to contain the true value.
-      resamples: how often runs are drawn anew.
-      seed: of these draws; the same seed gives the same intervals.
+      runs: the result of `read_runs` or `read_run`, or an argument for `read_runs`.
+      metric: the key of the metric, such as `episode_return_mean`.
+      call: the call that logged it, as in `RunData.metrics_of`.
+      at: the value of a lane that is its score: `last` for the last one; an integer for the value
+        at that step; `(first, last)` for the mean of the values at these steps and between. Missing
+        values (no episode ended) are skipped. A lane has diverged if the last of these values is
+        not finite, or, for `(first, last)`, if any of them is not finite.
+      by: the labels, keys of the runs' `config`, `run` or `lane` that define the groups. None
+        selects all labels and keys with several values, except seeds (names that are or end in
+        `seed`); and `run`, if the runs differ in no key and have the same seeds.
+      task: the label or key that says which task a lane was trained on. Lanes are resampled within
+        each task. All scores have equal weight, so they must be on the same scale.
+      diverged: the score of a lane that has diverged. `worst`: the worst finite score in its task;
+        `leave_out`: no score, so that only the lanes that are alive count; `keep_last`: the mean of
+        its finite values at the steps of `at`, or else its last finite value before them.
+      unfinished: the treatment of lanes that end before the lanes of finished runs, because their
+        run is live or was killed, failed, stopped or interrupted. `leave_out`: they are left out;
+        if no run has finished, `common_step` is used. `common_step`: all lanes are compared at the
+        last step that all of them have. `keep_last`: they are compared by their last value, or by
+        their values between the steps of `at`.
+      higher_is_better: False if the highest score, after `normalize`, is the worst. None: True,
+        unless the metric's name ends in a word like `loss`, `error`, `cost` or `regret` (a
+        statistic may follow) and there is no `normalize`.
+      normalize: for each task, the score that becomes 0 and the score that becomes 1; or one such
+        pair for all tasks.
+      confidence: the confidence level of the intervals, between 0 and 1.
+      resamples: the number of bootstrap resamples.
+      seed: the seed of the resampling; the same seed gives the same intervals.
 
     Raises:
       FileNotFoundError: there is no run.
-      LookupError: there is no such metric, call, step, name or task; the text says what there is;
-        or no lane has a finite score.
+      LookupError: there is no such metric, call, step, name or task (the text lists those there
+        are), or no lane has a finite score.
       ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
-      TypeError: the metric is no number.
-      ValueError: `confidence` or `resamples` is out of range, or `normalize` has no two numbers for
-        a task, or one twice.
+      TypeError: the metric is not a number.
+      ValueError: `confidence` or `resamples` is out of range, or `normalize` does not have two
+        different finite numbers for a task.
 
     Warns:
-      UserWarning: lanes have diverged; runs have not finished; lanes have no score and are left
-        out; lines were replaced, or a label changes along a lane. `Comparison.notes` has the same.
+      UserWarning: lanes have diverged; runs have not finished; lanes without a score are left out;
+        lines were replaced; or a label changes along a lane. `Comparison.notes` has the same texts.
 
     >>> import tempfile
     >>> import jaxlog
@@ -204,8 +215,7 @@ def compare(
     if diverged == "worst":
         scores = with_the_worst(scores, task, higher_is_better=higher)
     groups = Values(scores, values.by)
-    said = _notes(groups, found, task, at, diverged, unfinished, higher)
-    notes = (*values.notes, *said)
+    notes = (*values.notes, *_notes(groups, found, task, at, diverged, unfinished, higher))
     for note in notes:
         warn_caller(f"{metric}: {note}")
     rows: list[tuple[Any, ...]] = []
@@ -231,7 +241,7 @@ def compare(
     schema = types | numbers | {_METHOD: pl.String()} | counts
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     if frame["iqm"].null_count() == len(frame):
-        raise LookupError(f"{metric!r}: got no finite score of any lane, expected one at least")
+        raise LookupError(f"{metric!r}: got no finite score of any lane, expected at least one")
     partial = scores["partial"].sum()
     if partial:
         notes = (
@@ -259,16 +269,16 @@ def _notes(
     unfinished: Unfinished,
     higher: bool,
 ) -> Iterator[str]:
-    """What a comparison leaves out or makes up, a sentence for each kind."""
+    """Yields a sentence for each kind of lane that has no score, or a score by convention."""
     scores = groups.frame
     dead = scores["diverged"].sum()
     if dead:
-        end, name = ("least", "higher") if higher else ("greatest", "lower")
+        end, name = ("lowest", "higher") if higher else ("highest", "lower")
         of_all = "of its task" if task is not None else "of all"
         policy = {
-            "worst": f"each counts as the worst {of_all}, the {end} score, since {name} is better",
-            "leave_out": "they are left out, and only survivors count",
-            "keep_last": "each counts with what it had before",
+            "worst": f"each gets the worst score {of_all}, the {end}, since {name} is better",
+            "leave_out": "they are left out; only lanes that are alive count",
+            "keep_last": "each is compared by its last finite values",
         }[diverged]
         yield (
             f"{dead} of {len(scores)} lanes have diverged ({_listed(groups, 'diverged')}); {policy}"
@@ -281,9 +291,9 @@ def _notes(
         shown = ", ".join(runs[:_NAMED])
         more = f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
         if found.step is not None:
-            policy = f"all lanes are compared at step {found.step}, the last that all have"
+            policy = f"all lanes are compared at step {found.step}, the last that all of them have"
         elif unfinished == "keep_last":
-            policy = "their lanes count with what they have"
+            policy = "their lanes are compared by the values they have"
         elif at == "last":
             policy = "their lanes are left out; unfinished='common_step' compares all at one step"
         else:
@@ -291,11 +301,11 @@ def _notes(
         yield f"runs that have not finished: {shown}{more}; {policy}"
     has_none = scores["score"].is_null() & ~scores["left_out"] & ~scores["diverged"]
     if has_none.any():
-        yield f"{has_none.sum()} of {len(scores)} lanes have no value there and are left out"
+        yield f"{has_none.sum()} of {len(scores)} lanes have no value to compare and are left out"
 
 
 def _listed(groups: Values, flag: str) -> str:
-    """How many lanes of each group, of those that have some: `rate 0.1: 3 of 8`."""
+    """Lists the groups with marked lanes, and the number of these: `rate 0.1: 3 of 8`."""
     from jaxlog._analysis.groups import named
 
     words = [
@@ -304,7 +314,7 @@ def _listed(groups: Values, flag: str) -> str:
         if rows[flag].any()
     ]
     words = [text.removeprefix(": ") for text in words]
-    more = f"; {len(words) - _NAMED} groups more" if len(words) > _NAMED else ""
+    more = f"; {len(words) - _NAMED} more groups" if len(words) > _NAMED else ""
     return "; ".join(words[:_NAMED]) + more
 
 
@@ -313,15 +323,17 @@ def _normalized(
     task: str | None,
     bounds: tuple[float, float] | Mapping[Any, tuple[float, float]],
 ) -> pl.Series:
-    """The scores, with what counts as 0 at 0 and what counts as 1 at 1."""
+    """Scales scores linearly, so that the first score of `bounds` is 0 and the second is 1."""
     if isinstance(bounds, Mapping):
         if task is None:
-            raise TypeError("normalize: got bounds by task, expected task= to say what they are of")
+            raise TypeError(
+                "normalize: got bounds by task, expected task= with the name of a label or key"
+            )
         missing = [key for key in scores[task].unique().sort() if key not in bounds]
         if missing:
             raise LookupError(
-                f"normalize: got no bounds of the task {missing[0]!r}, expected (what counts as 0, "
-                "what counts as 1) of each"
+                f"normalize: got no bounds for the task {missing[0]!r}, expected (score that "
+                "becomes 0, score that becomes 1) for each"
             )
         of_rows = [bounds[key] for key in scores[task]]
     else:
@@ -329,9 +341,11 @@ def _normalized(
     for pair in of_rows:
         if np.shape(pair) != (2,) or not np.isfinite(pair).all():
             raise ValueError(
-                f"normalize: got {pair!r}, expected (what counts as 0, what counts as 1)"
+                f"normalize: got {pair!r}, expected (score that becomes 0, score that becomes 1)"
             )
     low, high = np.array(of_rows, np.float64).reshape(-1, 2).T
     if (low == high).any():
-        raise ValueError("normalize: got the same for 0 and for 1, expected two different scores")
+        raise ValueError(
+            "normalize: got the same score for 0 and for 1, expected two different scores"
+        )
     return ((scores["score"] - low) / (high - low)).alias("score")

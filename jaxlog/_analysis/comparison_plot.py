@@ -1,4 +1,4 @@
-"""The plot of a comparison: a row for each group, a dot for each score."""
+"""Plots a comparison: a row per group, a dot per score."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from jaxlog._analysis.groups import Values, named
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LETTERS_OF_ROWS = 64
-"""The same, where names stand beside the axes."""
+_LETTERS = 64
+"""The number of letters in a line of the caption: the names of groups take some of the width."""
 
 
 def plot_comparison(
@@ -31,14 +31,14 @@ def plot_comparison(
     confidence: float,
     notes: tuple[str, ...],
 ) -> Axes:
-    """As `Comparison.plot`, of the attributes of a comparison."""
+    """Draws `Comparison.plot` from the attributes of a comparison."""
     if ax is None:
         _, ax = plt.subplots(figsize=(7, 1.2 + 0.42 * len(frame)), layout="constrained")
     groups = dict(Values(scores, by).groups())
     rows = zip(groups.items(), frame.iter_rows(named=True), colours(len(frame)), strict=True)
-    for place, ((_, found), row, colour) in enumerate(rows):
+    for index, ((_, found), row, colour) in enumerate(rows):
         dots, dead = found["score"].cast(pl.Float64).to_numpy(), found["diverged"].to_numpy()
-        level = np.full(len(dots), place + 0.24)
+        level = np.full(len(dots), index + 0.24)
         alive = ~dead
         ax.plot(dots[alive], level[alive], ".", color=colour, alpha=0.6, ms=5, mew=0)
         if dead.any():
@@ -46,8 +46,8 @@ def plot_comparison(
         if row["iqm"] is None:
             continue
         if row["lower"] is not None:
-            ax.hlines(place, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
-        ax.plot(row["iqm"], place, "|", color=colour, markersize=15, markeredgewidth=2.5)
+            ax.hlines(index, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
+        ax.plot(row["iqm"], index, "|", color=colour, markersize=15, markeredgewidth=2.5)
     words = [
         (plain(named(by, key)) or "all lanes") + _fates(found) for key, found in groups.items()
     ]
@@ -55,10 +55,10 @@ def plot_comparison(
     ax.set_ylim(len(words) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("normalized score" if normalized else "score")
-    caption = f"interquartile mean, {100 * confidence:.4g} % interval, each score a dot"
+    caption = f"interquartile mean, {100 * confidence:.4g} % interval, a dot for each score"
     lines = [caption, *_of_the_lanes(frame, len(scores), notes)]
     if scores["diverged"].any():
-        lines[0] += ", a cross: it has diverged"
+        lines[0] += ", a cross if it diverged"
     caption = "\n".join(lines)
     ax.set_title(plain(metric), loc="left", pad=20 + LINE * caption.count("\n"))
     ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
@@ -68,21 +68,21 @@ def plot_comparison(
 
 
 def _of_the_lanes(frame: pl.DataFrame, lanes: int, notes: tuple[str, ...]) -> Iterator[str]:
-    """What became of the lanes of a comparison; nothing where all are alive."""
+    """Yields lines about lanes that are not alive, and about values left out of scores."""
     texts = {
         "diverged": "have diverged",
-        "unfinished": "are of runs that have not finished",
+        "unfinished": "belong to unfinished runs",
         "left_out": "have no score",
     }
     counts = {name: frame[name].sum() for name in texts}
     words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
     if words:
-        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), _LETTERS_OF_ROWS)
+        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), _LETTERS)
     yield from (note for note in notes if note.startswith("values that are not finite"))
 
 
 def _fates(lanes: pl.DataFrame) -> str:
-    """What became of a group's lanes, for its name; nothing where all are alive."""
+    """Formats the numbers of lanes alive and unfinished in a group; empty if all are complete."""
     words = [f"{lanes['alive'].sum()} of {len(lanes)} alive"] if not lanes["alive"].all() else []
     late = lanes["unfinished"].sum()
     if late:

@@ -1,4 +1,4 @@
-"""A metric over the steps: the middle of a group's lanes, and how far they spread."""
+"""Computes the curve of a group of lanes: its centre and spread at each step."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ from jaxlog._reading.columns import RUN
 Spread = Literal["std", "range", "ci", "lanes"] | None
 SPREADS = {
     "std": "mean ± std",
-    "range": "mean, least and greatest",
+    "range": "mean, minimum and maximum",
     "ci": "interquartile mean, 95 % interval",
     "lanes": "mean, each lane",
     None: "mean",
 }
-"""What can be shown of the lanes, and how a caption calls it."""
+"""The kinds of spread, each with its text in a caption."""
 
 
 @dataclass(frozen=True)
 class GroupCurve:
-    """A group's lanes along the horizontal axis.
+    """The lanes of a group along the horizontal axis.
 
     Attributes:
-      x: ascending; where at least one lane has a finite value.
-      lanes: their values, shaped (lane, x), NaN where one has none or is not alive.
-      middle: over those that are alive at each x: the mean, or the interquartile mean, or, of
-        minima and maxima, the extreme; shaped (x,).
-      lower: where the band begins; NaN where it has no width.
-      upper: where it ends.
-      fewer: bool (x,), whether a lane of the group has diverged or ended before.
-      dead: by lane, whether its last value is not finite.
-      unfinished: how many lanes are of runs that have not finished, and end before the others.
-      nonfinite: how many values are not finite.
-      partial: of how many finite values parts were not finite and are left out.
+      x: shape (x,), ascending: the points at which at least one lane has a finite value.
+      lanes: shape (lane, x): the values; NaN where a lane has none, or one that is not finite.
+      middle: shape (x,): over the lanes alive at each point, the mean, the interquartile mean, or
+        the extreme of a metric that is a minimum or maximum.
+      lower: shape (x,): the lower end of the band; NaN where there is no band.
+      upper: shape (x,): the upper end of the band.
+      fewer: bool of shape (x,): True where a lane of the group has diverged or ended.
+      dead: bool of shape (lane,): True if the last value of the lane is not finite.
+      unfinished: the number of lanes that end before the others because their run has not
+        finished.
+      nonfinite: the number of values that are not finite.
+      partial: the number of finite values that were computed without values that are not finite.
     """
 
     x: np.ndarray
@@ -56,7 +57,7 @@ class GroupCurve:
 
     @property
     def alive(self) -> int:
-        """How many lanes are alive at their end."""
+        """The number of lanes whose last value is finite."""
         return int((~self.dead).sum())
 
 
@@ -68,15 +69,15 @@ def curve_of(
     late: Collection[str] = (),
     end: float = -np.inf,
 ) -> GroupCurve:
-    """The curve of a group.
+    """Computes the curve of a group.
 
     Args:
-      frame: its rows, as in `groups.Values`.
+      frame: the rows of the group, as in `groups.Values`.
       x: the column of the horizontal axis.
-      spread: what the band tells; a key of `SPREADS`.
-      statistic: what the metric is, as `groups.Values.statistic` says.
-      late: the runs that have not finished.
-      end: the greatest x of all groups.
+      spread: the kind of band; a key of `SPREADS`.
+      statistic: the statistic of the metric, as in `groups.Values`.
+      late: the names of the runs that have not finished.
+      end: the largest x of all groups.
     """
     rows = frame.filter(pl.col(x).is_not_null())
     ends = (
@@ -100,12 +101,12 @@ def curve_of(
     logged[rows["row"].to_numpy(), column] = True
     finite = np.isfinite(values)
     partial = rows.filter(pl.col(VALUE).is_finite() & (pl.col(NONFINITE) > 0))
-    # Of each lane and place, where it logged last; -1 before the first.
+    # For each lane and point, the index of its last value so far; -1 before the first.
     last = np.maximum.accumulate(np.where(logged, np.arange(len(along)), -1), axis=1)
     dead = (last >= 0) & ~np.take_along_axis(finite, np.maximum(last, 0), axis=1)
     at_the_end = ends["end"].cast(pl.Float64).to_numpy()[:, None]
     group_end = at_the_end.max(initial=-np.inf)
-    # A lane that logs less often than others has not ended with them.
+    # A lane that logs less often than others may end one of its intervals earlier than they do.
     is_early = at_the_end + ends["gap"].to_numpy()[:, None] < group_end
     gone = is_early & (along > at_the_end)
     unfinished = ends[RUN].is_in(list(late)).to_numpy() & (at_the_end[:, 0] < max(end, group_end))
@@ -144,12 +145,12 @@ def _middle_and_band(
 
 
 def _interquartile(lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The interquartile mean and its interval at each x, of the lanes that have a value there."""
+    """Computes the interquartile mean and its interval at each x, over the lanes with a value."""
     ends = np.full((3, lanes.shape[1]), np.nan)
     patterns, which = np.unique(np.isfinite(lanes), axis=1, return_inverse=True)
     which = which.reshape(-1)  # NumPy 2.0 gives it the axes of the lanes
-    for place, has in enumerate(patterns.T):
-        here = which == place
+    for index, has in enumerate(patterns.T):
+        here = which == index
         values = lanes[np.ix_(has, here)]
         ends[0, here] = interquartile_mean(values.T)
         ends[1:, here] = bootstrap_interval([values])[:2]

@@ -1,4 +1,4 @@
-"""One metric of several runs, and which of their lanes belong together."""
+"""Collects one metric of several runs, and groups the lanes by labels and keys."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from jaxlog._reading.together import together
 VALUE = "jaxlog.value"
 """The column of the metric."""
 NONFINITE = "jaxlog.nonfinite"
-"""The column that counts the values of it that were not finite, where some were finite."""
+"""The column that counts the values left out of the metric because they were not finite."""
 _TAKEN = (RUN, "lane", "step", "env_step", VALUE, NONFINITE)
 _MOST_NOTES = 4
 _SHOWN = 12
-"""So many names an error lists."""
+"""The most names that an error lists."""
 
 By = str | Sequence[str] | None
 
@@ -37,14 +37,14 @@ class Values:
     """A metric by group.
 
     Attributes:
-      frame: a row per line, with `run`, `lane`, `step`, perhaps `env_step`, the columns of `by` and
-        `extra`, the metric in `VALUE`, Float64, and in `NONFINITE`, Int64, how many values are left
-        out of it. Each run, lane and step has one row.
-      by: the columns that tell groups apart.
-      extra: further ones that were asked for.
-      statistic: what the metric is, as `events.Key.statistic` says.
-      late: the runs that have not finished.
-      notes: what a reader has to know about the lines, a sentence for each.
+      frame: a row per run, lane and step, with the columns `run`, `lane`, `step`, perhaps
+        `env_step`, those of `by` and `extra`, `VALUE` (the metric, Float64) and `NONFINITE` (the
+        number of values left out of it, Int64).
+      by: the columns that define the groups.
+      extra: further columns that the caller has selected.
+      statistic: the statistic of the metric, as in `events.Key.statistic`.
+      late: the names of the runs that have not finished.
+      notes: warnings about the lines, a sentence each.
     """
 
     frame: pl.DataFrame
@@ -55,11 +55,11 @@ class Values:
     notes: tuple[str, ...] = ()
 
     def groups(self) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
-        """What each group has in common, in the order of `by`, and its rows; groups are sorted."""
+        """Yields the values of `by` and the rows of each group, sorted by these values."""
         if not self.by:
             yield (), self.frame
             return
-        # By the rows, not by keys: NaN, which a label may be, is not found as one.
+        # The values come from the rows: a label that is NaN cannot be looked up as a key.
         ordered = self.frame.sort(self.by, maintain_order=True)
         for part in ordered.partition_by(self.by, maintain_order=True):
             yield part.select(self.by).row(0), part
@@ -73,35 +73,35 @@ def values_of(
     extra: Sequence[str] = (),
     taken: Sequence[str] = (),
 ) -> Values:
-    """A metric of some runs, by group.
+    """Collects a metric of some runs, by group.
 
     Args:
-      runs: by their names.
-      metric: the name of its column.
-      call: that logged it; None for the usual one.
-      by: what tells groups apart: labels, keys of `config` (`network.width` for one in another),
-        `run` or `lane`. None stands for all labels and keys that have several values, but for
-        seeds; and for `run`, where runs differ in no key and have the same seeds.
-      extra: names of further such columns, which tell no groups apart.
-      taken: names that the caller's own columns have. Of such a name, a label is called
-        `labels.score`, a key `config.score`.
+      runs: the runs by their names.
+      metric: the column of the metric.
+      call: the call that logged it; None as in `chosen_call`.
+      by: the labels, keys of `config` (`network.width` for a nested one), `run` or `lane` that
+        define the groups. None selects all labels and keys with several values, except seeds; and
+        `run`, if the runs differ in no key and have the same seeds.
+      extra: labels or keys that get a column too, without defining groups.
+      taken: names of the caller's own columns. A label of that name is called `labels.score`, a
+        key `config.score`.
 
     Raises:
-      LookupError: there is no such metric or name, or it is not clear which call is meant.
-      TypeError: the metric is no number.
+      LookupError: there is no such metric or name, or several calls could be meant.
+      TypeError: the metric is not a number.
     """
     calls = sorted({name for run in runs.values() for name in run.calls})
     where = f"{len(runs)} runs" if len(runs) != 1 else str(next(iter(runs.values())).path)
     chosen = chosen_call(call, calls, where)
     runs = {name: run for name, run in runs.items() if chosen in run.calls}
-    places = {name: run._call_lines(chosen) for name, run in runs.items()}
-    frame = together({name: own.frame for name, own in places.items()})
+    lines = {name: run._call_lines(chosen) for name, run in runs.items()}
+    frame = together({name: own.frame for name, own in lines.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)
     configs = {name: dict(_flat(run.info.get("config"))) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for config in configs.values() for key in config))
     if by is None:
-        changing = {label for own in places.values() for label in own.changing}
+        changing = {label for own in lines.values() for label in own.changing}
         names = _default(frame, labels, keys, configs, changing)
         names = [name for name in names if name not in set(extra)]
     else:
@@ -126,17 +126,17 @@ def values_of(
         others.add(called[name])
         columns.append(column.alias(called[name]))
     axes = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
-    statistic = _statistic(metric, runs, places, chosen)
+    statistic = _statistic(metric, runs, lines, chosen)
     values = frame[metric].cast(pl.Float64).alias(VALUE)
-    if statistic == "nonfinite":  # its key is left out where there were none
+    if statistic == "nonfinite":  # the key is left out if there were none
         values = values.fill_null(0.0)
-    told = pl.DataFrame([*axes, *columns, values])
+    selected = pl.DataFrame([*axes, *columns, values])
     count = count_column(metric, frame.columns)
     left_out = pl.lit(0) if count is None else frame[count].fill_null(0)
-    told = told.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
-    notes = tuple(f"{name}: {words}" for name, own in places.items() for words in own.words())
+    selected = selected.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
+    notes = tuple(f"{name}: {text}" for name, own in lines.items() for text in own.warnings())
     return Values(
-        told,
+        selected,
         tuple(called[n] for n in names),
         tuple(called[n] for n in extra),
         statistic,
@@ -146,25 +146,25 @@ def values_of(
 
 
 def _statistic(
-    metric: str, runs: Mapping[str, RunFrames], places: Mapping[str, CallLines], call: str
+    metric: str, runs: Mapping[str, RunFrames], lines: Mapping[str, CallLines], call: str
 ) -> str:
-    """What a metric is, as the first run says that has it."""
-    name = next(name for name, own in places.items() if metric in own.frame.columns)
+    """Returns the statistic of a metric, from the run.json of the first run that has it."""
+    name = next(name for name, own in lines.items() if metric in own.frame.columns)
     calls = runs[name].info.get("calls")
     described = calls.get(call) if isinstance(calls, Mapping) else None
-    keys = Keys(described, of_episodes=EPISODE_COUNT in places[name].frame.columns)
+    keys = Keys(described, of_episodes=EPISODE_COUNT in lines[name].frame.columns)
     return keys[metric].statistic
 
 
 def _brief(notes: Sequence[str]) -> tuple[str, ...]:
-    """The first few of some notes, and how many there are more."""
+    """Shortens a list of notes, and adds the number of those left out."""
     if len(notes) <= _MOST_NOTES:
         return tuple(notes)
     return (*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} notes like these")
 
 
 def named(by: Sequence[str], key: Sequence[Any]) -> str:
-    """A group in words.
+    """Formats the values that define a group.
 
     >>> named(("learning_rate", "run"), (0.001, "ppo"))
     'learning_rate 0.001, ppo'
@@ -183,7 +183,7 @@ def _worded(value: Any) -> str:
 
 
 def is_seed(name: str) -> bool:
-    """Whether a label or a key tells only of the random numbers.
+    """True if a label or key is a seed, by its name.
 
     >>> is_seed("seed"), is_seed("env_seed"), is_seed("train.seed"), is_seed("seeded_at")
     (True, True, True, False)
@@ -214,12 +214,12 @@ def _check_metric(
 
 def _expected(name: str, known: Sequence[str]) -> str:
     if not known:
-        return "and there is none"
+        return "but it logged no numbers"
     close = difflib.get_close_matches(name, known, 1)
     close = close or [other for other in known if other.startswith(name)][:1]
-    meant = f"; did you mean {close[0]!r}?" if close else ""
+    suggestion = f"; did you mean {close[0]!r}?" if close else ""
     shown = ", ".join(map(repr, known[:_SHOWN]))
-    return f"expected one of {shown}{', …' if len(known) > _SHOWN else ''}{meant}"
+    return f"expected one of {shown}{', …' if len(known) > _SHOWN else ''}{suggestion}"
 
 
 def _default(
@@ -229,20 +229,20 @@ def _default(
     configs: Mapping[str, Mapping[str, Any]],
     changing: Collection[str],
 ) -> list[str]:
-    """What tells groups apart where the user says nothing; no label that changes along a lane."""
-    differ = [
+    """Selects the keys and labels that define groups by default; none that changes along a lane."""
+    different_labels = [
         name
         for name in labels
         if not is_seed(name) and name not in changing and frame[name].n_unique() > 1
     ]
-    told = [
+    different_keys = [
         key
         for key in keys
         if key not in labels
         and not is_seed(key)
         and len({orjson.dumps(config.get(key)) for config in configs.values()}) > 1
     ]
-    if len(configs) > 1 and not told:
+    if len(configs) > 1 and not different_keys:
         seeds = {
             (
                 tuple(orjson.dumps(configs[name].get(key)) for key in keys if is_seed(key)),
@@ -251,12 +251,12 @@ def _default(
             for (name,), part in frame.partition_by(RUN, as_dict=True).items()
         }
         if len(seeds) == 1:
-            told = [RUN]
-    return [*told, *differ]
+            different_keys = [RUN]
+    return [*different_keys, *different_labels]
 
 
 def _of_config(runs: pl.Series, key: str, configs: Mapping[str, Mapping[str, Any]]) -> pl.Series:
-    """The value of a key for each row; as texts where runs have it in several types."""
+    """Returns the value of a key for each row; as text if the runs have several types."""
     values = {name: config.get(key) for name, config in configs.items()}
     kinds = {type(value) for value in values.values() if value is not None}
     if not (kinds <= {int, float} or kinds in ({bool}, {str})):
@@ -270,7 +270,7 @@ def _of_config(runs: pl.Series, key: str, configs: Mapping[str, Mapping[str, Any
 
 
 def _flat(config: Any, start: str = "") -> Iterator[tuple[str, Any]]:
-    """The values of nested mappings, by their dotted names; of what is no mapping, none."""
+    """Yields the values of nested mappings by dotted names; nothing if it is not a mapping."""
     if not isinstance(config, Mapping):
         return
     for key, value in config.items():

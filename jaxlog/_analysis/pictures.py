@@ -1,4 +1,4 @@
-"""The picture of a row of `episodes`: that of the svg sink, or one drawn of what the row tells."""
+"""Finds the picture of a row of `episodes` that the svg sink drew, or draws one from the row."""
 
 from __future__ import annotations
 
@@ -19,55 +19,55 @@ from jaxlog.sinks.svg import episode_paths
 
 _FIELDS = (*KINDS["episodes"].own, RUN)
 _BRIGHT = 32
-"""Of integers from 0 to 255 that reach this far, an image is likelier than a grid of symbols."""
+"""Integers from 0 to 255 whose maximum is at least this are taken for an image, not a grid."""
 
 
 MOST_BYTES = 2**23
-"""Of a picture that was drawn before: twice what two states may have that users draw."""
+"""The most bytes of a picture file that is read: twice the limit of two user-drawn states."""
 
 
 class Pictures:
-    """Pictures of the episodes of some runs.
+    """The pictures of the episodes of some runs.
 
     Args:
-      runs: by their names.
+      runs: the runs by their names.
       labels: the columns that are labels.
     """
 
     def __init__(self, runs: Mapping[str, RunFrames], labels: Iterable[str]) -> None:
         self._runs = runs
         self._labels = tuple(labels)
-        self._times: dict[str, Counter[tuple[str, ...]]] = {}
+        self._counts: dict[str, Counter[tuple[str, ...]]] = {}
 
     def of(self, row: Mapping[str, Any]) -> str:
-        """The SVG of a row: the sink's where it is certain which that is, else drawn anew."""
+        """Returns the SVG of a row: that of the sink if it can be identified, else a new one."""
         name = row[RUN] if len(self._runs) > 1 else next(iter(self._runs))
         event = self._event(row)
         paths = episode_paths(event.name, event.step, event.lane, event.episode)
-        if self._times_of(name)[paths] == 1:
+        if self._counts_of(name)[paths] == 1:
             for path in paths:
                 try:
                     svg = read_small_below(self._runs[name].path, path, MOST_BYTES).decode()
-                except (OSError, UnicodeDecodeError):  # not drawn, or no longer there
+                except (OSError, UnicodeDecodeError):  # not drawn, or removed
                     continue
                 if is_own(svg):
                     return svg
         return picture(event)
 
-    def _times_of(self, name: str) -> Counter[tuple[str, ...]]:
-        """How often a run has each place: where a loop came by again, files have other names."""
-        if name not in self._times:
+    def _counts_of(self, name: str) -> Counter[tuple[str, ...]]:
+        """Counts the episodes of a run by file name: a repeated loop adds numbers to the names."""
+        if name not in self._counts:
             frame = self._runs[name].episodes
             where = [
                 key
                 for key in ("name", "step", "lane", "batch_index", "environment_id")
                 if key in frame.columns
             ]
-            self._times[name] = Counter(
+            self._counts[name] = Counter(
                 episode_paths(row["name"], row["step"], row["lane"], _without_none(row))
                 for row in frame.select(where).iter_rows(named=True)
             )
-        return self._times[name]
+        return self._counts[name]
 
     def _event(self, row: Mapping[str, Any]) -> EpisodeEvent:
         values = _without_none({key: v for key, v in row.items() if key not in _FIELDS})
@@ -96,10 +96,12 @@ def _without_none(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _array(value: list[Any]) -> Any:
-    """What was an array before it was JSON; bytes of an image are these again."""
+    """Turns nested lists into an array; integers that look like an image become uint8."""
     try:
         array = np.asarray(value)
-        array = array.astype(np.float64) if array.dtype == object else array  # None: not finite
+        array = (
+            array.astype(np.float64) if array.dtype == object else array
+        )  # None stands for a value that is not finite
     except (TypeError, ValueError):  # rows of different lengths
         return value
     channels = array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype.kind == "i"

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from jaxlog._reading.run_frames import RunFrames
 
 _MOST_ENTRIES = 16
-"""Of a legend."""
+"""The most entries of a legend."""
 _ACROSS = 3
-"""Small multiples in a row, at most."""
+"""The most plots side by side."""
 _LETTERS = 90
-"""So many letters of a caption stand on one line."""
+"""The number of letters in a line of a caption."""
 _LONGEST = 34
-"""So many letters of an entry of a legend stand on one line."""
+"""The number of letters in a line of a legend's entry."""
 _DASHES = (0, (2.2, 1.4))
 _LONG = 10_000
-"""From here on, steps are told as 10k, and not in full."""
+"""From this step on, the axis shows 10k in place of 10000."""
 _AXES = {"step": "update", "env_step": "environment steps"}
 
 
@@ -49,16 +49,16 @@ def plot(
     spread: Spread,
     ax: Axes | None,
 ) -> Axes | list[Axes]:
-    """As `RunData.plot`, of runs by their names."""
+    """Draws `RunData.plot` for runs by their names."""
     if x not in _AXES:
         raise ValueError(f"x: got {x!r}, expected 'step' or 'env_step'")
     if spread not in SPREADS:
         raise ValueError(f"spread: got {spread!r}, expected one of {', '.join(map(repr, SPREADS))}")
     metrics = [names] if isinstance(names, str) else list(names)
     if not metrics:
-        raise ValueError("got no name of a metric, expected one at least")
+        raise ValueError("got no name of a metric, expected at least one")
     if ax is not None and not isinstance(names, str):
-        raise ValueError("ax: got one with several names, expected a single name, or no ax")
+        raise ValueError("ax: got axes and several names, expected a single name, or no ax")
     found = [values_of(runs, metric, call, by) for metric in metrics]
     for metric, values in zip(metrics, found, strict=True):
         if x not in values.frame.columns or values.frame[x].null_count() == len(values.frame):
@@ -70,7 +70,7 @@ def plot(
     curves = [_curves(values, x, spread) for values in found]
     for metric, groups in zip(metrics, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
-            raise LookupError(f"{metric!r}: has no finite value yet, and nothing to plot")
+            raise LookupError(f"{metric!r}: has no finite value to plot")
     caption = _caption(curves, found, spread)
     if isinstance(names, str):
         own = ax is None
@@ -113,22 +113,22 @@ def _multiples(
         squeeze=False,
         sharex=True,
     )
-    places = list(grid.flat)
-    for ax, metric, groups, values in zip(places, metrics, curves, found, strict=False):
+    cells = list(grid.flat)
+    for ax, metric, groups, values in zip(cells, metrics, curves, found, strict=False):
         _draw(ax, groups, values.by, x, spread)
         ax.set_title(plain(metric), loc="left", fontsize="medium")
         _say_not_finite(ax, groups)
         ax.set_xlabel("")
-    for ax in places[len(metrics) :]:
+    for ax in cells[len(metrics) :]:
         ax.remove()
-    for ax in places[max(0, len(metrics) - across) : len(metrics)]:  # each column's lowest
+    for ax in cells[max(0, len(metrics) - across) : len(metrics)]:  # the lowest of each column
         ax.tick_params(labelbottom=True)
         ax.set_xlabel(_AXES[x])
     figure.suptitle(caption, fontsize="small", alpha=0.75, x=0.01, ha="left")
     if found[0].by:
-        fullest = max(places[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
+        fullest = max(cells[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
         _legend(fullest, figure=figure)
-    return places[: len(metrics)]
+    return cells[: len(metrics)]
 
 
 def _draw(
@@ -141,7 +141,7 @@ def _draw(
     for (key, curve), colour in zip(groups.items(), colours(len(groups)), strict=True):
         label = _label(named(by, key), curve)
         if not len(curve.x):
-            if len(curve.dead):  # none ever lived
+            if len(curve.dead):  # all lanes were dead from the start
                 ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label if by else None)
             continue
         alone = len(curve.x) == 1  # a line needs two points
@@ -188,7 +188,7 @@ def _draw(
 
 
 def _with_neighbours(where: np.ndarray) -> np.ndarray:
-    """These points and those beside them, to which a line from them leads."""
+    """Marks points and their neighbours, so that lines from the points to these are drawn."""
     return where | np.append(where[1:], values=False) | np.append(False, where[:-1])
 
 
@@ -198,9 +198,9 @@ def _cross(ax: Axes, x: float, y: float, colour: Any, *, small: bool = False) ->
 
 
 def _label(words: str, curve: GroupCurve) -> str:
-    """A group's entry in the legend, with how many lanes live, unless all do."""
+    """Formats a legend entry; it has the number of lanes alive, unless all are."""
     words = plain(words)
-    # What begins with `_` matplotlib keeps out of legends.
+    # matplotlib leaves entries that begin with `_` out of the legend.
     words = f" {words}" if words.startswith("_") else words
     lives = _lives(curve)
     return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
@@ -224,14 +224,14 @@ def _say_not_finite(
 
 
 def _width(groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str]) -> float:
-    """Of a figure whose legend stands beside it, in inches."""
+    """Returns the width of a figure with a legend at its side, in inches."""
     labels = [_label(named(by, key), curve) for key, curve in groups.items()] if by else []
     longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
     return max(7.0, 5.0 + 0.075 * longest)
 
 
 def _not_finite(curves: Iterable[GroupCurve]) -> str:
-    """What was not finite, for a corner of the axes; empty where all was."""
+    """Counts the values that are not finite, for a corner of the axes; empty if there are none."""
     curves = list(curves)
     values = sum(curve.nonfinite for curve in curves)
     parts = sum(curve.partial for curve in curves)
@@ -252,26 +252,26 @@ def _caption(
     else:
         lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
         first = f"{_spread_words(found, spread)}, {lanes} lanes{each}"
-    return "\n".join((first, *_of_the_dead(plots, drawn)))
+    return "\n".join((first, *_about_lanes(plots, drawn)))
 
 
 def _spread_words(found: Sequence[Values], spread: Spread) -> str:
-    """What line and band are. Over minima and maxima the line is the extreme."""
+    """Says what line and band show. The line of a minimum or maximum is the extreme over lanes."""
     extremes = {values.statistic if values.statistic in EXTREMES else "" for values in found}
     words = SPREADS[spread]
     if spread == "ci" or extremes == {""}:
         return words
-    names = {"min": "least of the lanes", "max": "greatest of the lanes"}
+    names = {"min": "minimum over lanes", "max": "maximum over lanes"}
     lines = ", or ".join(names[of] for of in EXTREMES if of in extremes)
     if "" in extremes:
-        return f"{words} (of minima and maxima the {lines})"
+        return f"{words} (for minima and maxima, the {lines})"
     return f"{lines}{words.removeprefix('mean').removeprefix(' ± std')}"
 
 
-def _of_the_dead(
+def _about_lanes(
     plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], drawn: Sequence[GroupCurve]
 ) -> Iterator[str]:
-    """What died, and how it is drawn."""
+    """Yields a line about lanes that have diverged or not finished, and how they are drawn."""
     lanes = max(sum(len(curve.lanes) for curve in groups.values()) for groups in plots)
     dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
     late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
@@ -279,24 +279,24 @@ def _of_the_dead(
     if dead:
         words.append(f"{dead} of {lanes} lanes have diverged")
     if late:
-        words.append(f"{late} of {lanes} are of runs that have not finished")
+        words.append(f"{late} of {lanes} belong to unfinished runs")
     if any(curve.fewer.any() for curve in drawn):
-        words.append("dashed where fewer are left")
+        words.append("dashed where fewer lanes are left")
     if any(not curve.alive for curve in drawn):
-        words.append("a cross where none is")
+        words.append("a cross where none is left")
     if words:
         yield textwrap.fill(", ".join(words), _LETTERS)
 
 
 def _legend(ax: Axes, *, beside: bool = True, figure: Figure | None = None) -> Legend:
-    """One entry for each group; of many, evenly spaced ones."""
+    """Draws a legend with an entry per group; if there are too many, evenly spaced ones."""
     handles, words = ax.get_legend_handles_labels()
     if len(handles) > _MOST_ENTRIES:
         kept = np.linspace(0, len(handles) - 1, _MOST_ENTRIES - 1).round().astype(int)
         more = len(handles) - len(kept)
         handles, words = [handles[i] for i in kept], [words[i] for i in kept]
         handles.append(Line2D([], [], linestyle="none"))
-        words.append(f"and {more} between")
+        words.append(f"and {more} in between")
     options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
     if figure is not None:
         return figure.legend(handles, words, loc="outside right upper", **options)

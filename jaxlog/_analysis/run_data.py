@@ -1,4 +1,4 @@
-"""One run, with what can be drawn of it."""
+"""The public class of one run, and the function that reads it."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from jaxlog._reading.run_frames import RunFrames
 
 
 class RunData(RunFrames, Views):
-    """What a run has logged, from its files; made by `jaxlog.read_run`.
+    """The files of one run as polars frames; made by `jaxlog.read_run`.
 
-    A snapshot: a file is read when it is first asked for, and once. Of a run that is live, read it
-    again for what came since.
+    It is a snapshot: each file is read once, when it is first needed. To see what a live run has
+    logged since, call `read_run` again.
 
-    In frames a row is a line: `timestamp` (seconds since 1970), `step`, `env_step` where known,
-    `lane`, then the labels, then the values, each in a column of its name. A value that was not on
-    the line is null; NaN and infinities are these. A histogram is a struct, an array a list.
-    Two of one name: the value keeps it, and the label is `labels.seed`, the detail
-    `details.state`; a value that is called as one of the columns above, or `run`, is
-    `metrics.step`. A column of numbers and texts, or of arrays with different numbers of axes, is
-    one of texts, with what is no text as JSON.
+    A row of a frame is a line. The columns are `timestamp` (seconds since 1970), `step`, `env_step`
+    if known, `lane`, the labels, and the values, each under its own name. A value that the line
+    does not have is null; NaN and infinities are kept. A histogram is a struct, an array a list.
+
+    If a value and a label (or a detail) share a name, the value keeps it, and the other one becomes
+    `labels.seed` (or `details.state`). A value named like one of the columns above, or `run`,
+    becomes `metrics.step`. If a column has both numbers and texts, or arrays with different numbers
+    of axes, it is a column of text, in which everything but text is JSON.
 
     Attributes:
-      path: the directory.
-      info: what run.json says; empty where there is none that can be read.
-      status: how the run is doing: `running`; or how it ended: `finished`, `failed`,
-        `interrupted`, `exited`, `terminated`, or, where its process is gone without a word,
-        `killed`; `unknown` where nothing tells: there is no run.json, or the process is one of
-        another machine.
-      health: what is wrong with what it logged, beside the status, which says how it ended.
-      calls: the names of the calls that logged metrics: `batch`, `eval`.
+      path: the directory of the run.
+      info: the content of run.json; empty if it cannot be read.
+      status: `running`; or how the run ended: `finished`, `failed`, `interrupted`, `exited`,
+        `terminated`, or `killed` if its process is gone and did not close the run; or `unknown`, if
+        run.json is missing or the process is on another machine.
+      health: the problems of the run, such as diverged lanes; the status says only how it ended.
+      calls: the names of the calls that logged metrics, such as `batch` and `eval`.
     """
 
     def by_name(self) -> dict[str, RunData]:
@@ -38,19 +38,18 @@ class RunData(RunFrames, Views):
 
 
 def read_run(path: Where) -> RunData:
-    """Reads a run that has ended, is live, or was broken off.
+    """Reads a run, which may be live, have ended, or have been killed.
 
-    Nothing is written there, and a live run is not held up. A last line that is half written is
-    left for the next time; broken lines are left out and warned of when their file is read. Frames
-    need the extra `explore`.
+    It writes nothing, and does not slow down a live run. An incomplete last line is skipped. Broken
+    lines are left out, with a warning when their file is read. Frames need the extra `explore`.
 
     Args:
-      path: the run's directory, as `Logger.open` was given it; `~` is the home directory.
+      path: the directory of the run, as passed to `Logger.open`; `~` is the home directory.
 
     Raises:
       FileNotFoundError: there is no run.
-      NotADirectoryError: it is a file.
-      ValueError: it is an address like `gs://...`.
+      NotADirectoryError: the path is that of a file.
+      ValueError: the path is an address like `gs://...`.
 
     >>> import tempfile
     >>> import jaxlog

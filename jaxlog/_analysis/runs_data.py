@@ -1,4 +1,4 @@
-"""Several runs, side by side."""
+"""The public class of several runs, and the function that reads them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 40
-"""So many runs are listed where runs are shown."""
+"""The most runs that `repr` lists."""
 
 
 class RunsData(Views):
-    """What several runs have logged; made by `jaxlog.read_runs`.
+    """The files of several runs as polars frames; made by `jaxlog.read_runs`.
 
-    Its frames are those of `RunData`, one below the other, with a column `run` in front. A column
-    that a run does not have is null there.
+    Each frame has the rows of all runs (see `RunData`), with a first column `run`. A column that a
+    run does not have is null in its rows. `len`, iteration and `runs[name]` give the `RunData` of
+    each run.
 
     Attributes:
-      names: of the runs, as in the column `run`: the paths of their directories, below the
-        directory that they have in common.
-      calls: the names of the calls that logged metrics in any of them.
+      names: the names of the runs, as in the column `run`: the paths of their directories, relative
+        to the directory that they have in common.
+      calls: the names of the calls that logged metrics in any of the runs.
     """
 
     def __init__(self, runs: Sequence[RunData]) -> None:
@@ -44,10 +45,10 @@ class RunsData(Views):
         return iter(self._runs.values())
 
     def __getitem__(self, name: str) -> RunData:
-        """The run of a name.
+        """Returns the run of that name.
 
         Raises:
-          KeyError: there is none.
+          KeyError: there is no such run.
         """
         if name not in self._runs:
             raise KeyError(f"got {name!r}, expected one of {', '.join(map(repr, self.names))}")
@@ -55,26 +56,32 @@ class RunsData(Views):
 
     @property
     def metrics(self) -> pl.DataFrame:
-        """As `RunData.metrics`."""
+        """The frames `RunData.metrics` of all runs."""
         return self.metrics_of(None)
 
     def metrics_of(self, call: str | None) -> pl.DataFrame:
-        """As `RunData.metrics_of`; runs in which it has logged nothing have no rows.
+        """Returns `RunData.metrics_of` of all runs; runs without the call have no rows.
+
+        Args:
+          call: as in `RunData.metrics_of`.
 
         Raises:
-          LookupError: it has logged nothing in any run, or it is None and it is not clear which is
-            meant.
+          LookupError: the call has logged nothing in any run, or `call` is None and several calls
+            could be meant.
         """
         chosen = self._chosen(call)
         return self._together(lambda run: run.metrics_of(chosen), chosen)
 
     @property
     def over_lanes(self) -> pl.DataFrame:
-        """As `RunData.over_lanes`."""
+        """The frames `RunData.over_lanes` of all runs."""
         return self.over_lanes_of(None)
 
     def over_lanes_of(self, call: str | None) -> pl.DataFrame:
-        """As `RunData.over_lanes_of`; runs in which it has logged nothing have no rows.
+        """Returns `RunData.over_lanes_of` of all runs; runs without the call have no rows.
+
+        Args:
+          call: as in `RunData.metrics_of`.
 
         Raises:
           LookupError: as in `metrics_of`.
@@ -84,22 +91,22 @@ class RunsData(Views):
 
     @property
     def episodes(self) -> pl.DataFrame:
-        """As `RunData.episodes`."""
+        """The frames `RunData.episodes` of all runs."""
         return self._together(lambda run: run.episodes)
 
     @property
     def steps(self) -> pl.DataFrame:
-        """As `RunData.steps`."""
+        """The frames `RunData.steps` of all runs."""
         return self._together(lambda run: run.steps)
 
     @property
     def tasks(self) -> pl.DataFrame:
-        """As `RunData.tasks`."""
+        """The frames `RunData.tasks` of all runs."""
         return self._together(lambda run: run.tasks)
 
     @property
     def evaluations(self) -> pl.DataFrame:
-        """As `RunData.evaluations`."""
+        """The frames `RunData.evaluations` of all runs."""
         return self._together(lambda run: run.evaluations)
 
     def by_name(self) -> dict[str, RunData]:
@@ -129,7 +136,7 @@ class RunsData(Views):
             for name, run in self._runs.items()
             if call is None or call in run.calls or not self.calls
         }
-        from jaxlog._reading.together import together  # once it is known that polars is there
+        from jaxlog._reading.together import together  # imported here, after the check for polars
 
         return together(frames)
 
@@ -138,12 +145,12 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
     """Reads several runs.
 
     Args:
-      where: a directory with runs in it, or in directories of it; or a pattern, like `runs/ppo-*`,
-        of whose matches those that are no run are left out; or several paths and patterns.
+      where: the directory of a run; a directory with runs, directly or in its subdirectories; a
+        pattern like `runs/ppo-*`, whose matches that are not runs are skipped; or several of these.
 
     Raises:
-      FileNotFoundError: a path is no run and holds none, or no match of a pattern is one.
-      NotADirectoryError: a path is a file.
+      FileNotFoundError: a path has no run, or no match of a pattern is a run.
+      NotADirectoryError: a path is that of a file.
       ValueError: a path is an address like `gs://...`.
 
     >>> import tempfile
@@ -161,7 +168,7 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
-    """A name for each path: what tells it from the others."""
+    """Names each path by its part below the directory that all have in common."""
     if not paths:
         return []
     resolved = [path.resolve() for path in paths]

@@ -1,4 +1,4 @@
-"""The score of each lane, and what became of the lane: alive, diverged, or unfinished."""
+"""Computes the score of each lane, and whether it is alive, diverged or unfinished."""
 
 from __future__ import annotations
 
@@ -30,15 +30,14 @@ _STATISTICS = {"mean", "std", "min", "max", "sum", "median"}
 
 @dataclass(frozen=True)
 class Scores:
-    """A score for each lane, before what diverged has one.
+    """The score of each lane, before diverged lanes get the worst score.
 
     Attributes:
-      frame: a row per lane: the group, the task, `run`, `lane`, `score`, null or NaN where it has
-        none, and bools: `alive`, `diverged`, `unfinished`; `left_out`, whether it has no part
-        because its run has not finished; `partial`, whether values that were not finite are left
-        out of its score.
-      step: up to which all lanes are compared, since runs have not finished; None for the last step
-        of each.
+      frame: a row per lane: the group, the task, `run`, `lane`, `score` (null or NaN if it has
+        none), and the bools `alive`, `diverged`, `unfinished`, `left_out` (the lane is not compared
+        because its run has not finished) and `partial` (its score was computed without values that
+        were not finite).
+      step: the last step that is compared, if runs have not finished; None for each lane's last.
       unfinished: the status and the last step of each run that has not finished.
     """
 
@@ -48,7 +47,7 @@ class Scores:
 
 
 def less_is_better(metric: str) -> bool:
-    """Whether the name of a metric says that its least value is the best.
+    """True if lower values of a metric are better, by its name.
 
     >>> less_is_better("value_loss"), less_is_better("td_error_mean"), less_is_better("return")
     (True, True, False)
@@ -67,49 +66,49 @@ def scores_of(
     diverged: Diverged,
     unfinished: Unfinished,
 ) -> Scores:
-    """The score of each lane.
+    """Computes the score of each lane.
 
     Args:
       frame: as in `groups.Values`.
-      runs: by their names.
+      runs: the runs by their names.
       at: as in `compare`.
-      columns: those of groups and tasks. Of one that changes along a lane, the last value counts.
-      metric: its name, for errors.
-      diverged: as in `compare`. `worst` gives lanes that diverged no score yet.
+      columns: the columns of groups and tasks. If one changes along a lane, its last value counts.
+      metric: the name of the metric, for errors.
+      diverged: as in `compare`; with `worst`, diverged lanes have no score yet.
       unfinished: as in `compare`.
 
     Raises:
-      LookupError: no line is at `at`.
-      TypeError: `at` is not as said.
+      LookupError: there is no line at the steps of `at`.
+      TypeError: `at` has another form.
     """
     first, last = _window(at)
     steps, step = frame["step"], pl.col("step")
     if last is not None and not steps.is_between(first, last).any():
         raise LookupError(
-            f"{metric!r}: got at={at!r}, and there is no line; expected steps between "
+            f"{metric!r}: got at={at!r}, where there is no line; expected steps between "
             f"{steps.min()} and {steps.max()}"
         )
     late = [name for name, run in runs.items() if run.is_unfinished]
     ends = frame.group_by(RUN, "lane").agg(step.max())
-    # A run that failed after its training has all the steps that others have.
+    # A run that failed after its training has the same steps as the finished runs.
     target = ends.filter(~pl.col(RUN).is_in(late))["step"].max()
     is_late = pl.col(RUN).is_in(late) & (True if target is None else step < target)
     behind = ends.filter(is_late)
     common = None
-    # Where no run has finished, nothing would be left.
+    # If no run has finished, `leave_out` would leave no lane.
     is_common = unfinished == "common_step" or (unfinished == "leave_out" and target is None)
     if last is None and is_common and len(behind) and ends["step"].n_unique() > 1:
         common = ends["step"].min()
     if last is None:
         upto = pl.lit(value=True) if common is None else step <= common
         score = _values(upto).last()
-        fate = _values().last()  # also of a lane that diverges after the common step
+        fate = _values().last()  # a lane may diverge after the common step
         kept = _values(upto, finite=True).last()
         partial = pl.col(NONFINITE).filter(upto & pl.col(VALUE).is_finite()).last() > 0
         is_out = pl.lit(target is not None) & is_late
     else:
         inside = step.is_between(first, last)
-        score = _values(inside).mean()  # not finite, where one of them is not
+        score = _values(inside).mean()  # not finite if any value is not
         fate = pl.coalesce(score, _values(step < first).last())
         kept = _values(inside, finite=True).mean()
         kept = pl.coalesce(kept, _values(step < first, finite=True).last())
@@ -151,7 +150,7 @@ def scores_of(
 
 
 def _window(at: At) -> tuple[int | None, int | None]:
-    """The first and the last step of the values that count; None for the last value."""
+    """Returns the first and the last step of `at`; None and None for the last value."""
     match at:
         case "last":
             return None, None
@@ -164,7 +163,7 @@ def _window(at: At) -> tuple[int | None, int | None]:
 
 
 def _values(where: pl.Expr | None = None, *, finite: bool = False) -> pl.Expr:
-    """The values of the metric, without missing ones, perhaps of some rows."""
+    """Selects the values of the metric that are not missing, optionally only of some rows."""
     value = pl.col(VALUE)
     has = value.is_finite() if finite else value.is_not_null()
     return value.filter(has if where is None else has & where)
@@ -173,9 +172,9 @@ def _values(where: pl.Expr | None = None, *, finite: bool = False) -> pl.Expr:
 def with_the_worst(
     frame: pl.DataFrame, task: str | None, *, higher_is_better: bool
 ) -> pl.DataFrame:
-    """With the worst score of its task for each lane that has diverged.
+    """Gives each diverged lane the worst score of its task.
 
-    Where no lane of a task has a finite score, none has one.
+    If no lane of a task has a finite score, its diverged lanes have none either.
     """
     compared = pl.col(SCORE).filter(pl.col(SCORE).is_finite() & ~pl.col(DIVERGED))
     worst = compared.min() if higher_is_better else compared.max()

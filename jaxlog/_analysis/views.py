@@ -1,4 +1,4 @@
-"""What a notebook shows of a run, or of several."""
+"""The plots and pictures of a run, or of several, for notebooks."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ X = Literal["step", "env_step"]
 
 
 class Views(ABC):
-    """Plots of metrics, and pictures of episodes."""
+    """The methods that draw metrics and episodes, shared by `RunData` and `RunsData`."""
 
     @abstractmethod
     def by_name(self) -> Mapping[str, RunFrames]:
-        """The runs, by their names: that of the directory, or as in `RunsData.names`."""
+        """Returns the runs by name: the name of the directory, or as in `RunsData.names`."""
 
     @property
     @abstractmethod
     def episodes(self) -> pl.DataFrame:
-        """A row per episode."""
+        """A polars frame with a row per episode."""
 
     @overload
     def plot(
@@ -65,35 +65,37 @@ class Views(ABC):
         spread: Spread = "std",
         ax: Axes | None = None,
     ) -> Axes | list[Axes]:
-        """Draws metrics over the steps: a line for each group of lanes, and how far they spread.
+        """Plots metrics over the steps: a line per group of lanes, with a band for their spread.
 
-        At each step the lanes count that are alive: whose value is finite. Where one of a group has
-        diverged or ended, its line is dashed; where none is left, it ends with a cross. Legend,
-        caption and a corner of the axes say how many live, and what was not finite. Of a metric
-        that is a minimum or a maximum, the line is the extreme of the lanes. One lane has no band.
+        At each step, the line is computed over the lanes that are alive there: those with a finite
+        value. It is dashed where a lane of the group has diverged or ended, and ends with a cross
+        if no lane is left. The legend, the caption and a corner of the axes give the numbers of
+        lanes alive and of values that are not finite. For a metric that is a minimum or maximum, the line
+        is the minimum or maximum over the lanes. A group of one lane has no band.
 
         Args:
-          names: of a metric; or of several, for a plot of each, side by side.
-          call: that logged them, as in `RunData.metrics_of`.
-          by: what tells groups apart, as in `jaxlog.compare`; `()` makes one group of all lanes.
-          x: the horizontal axis: the updates, or the steps of environments, where they are known.
-          spread: what the band tells: `std`, one standard deviation about the mean; `range`, the
-            least and the greatest value; `ci`, the 95 % bootstrap interval (BCa) of the
-            interquartile mean, as in `jaxlog.compare`; `lanes`, a thin line for each lane; None,
-            nothing.
-          ax: where to draw a single metric; None makes a figure.
+          names: the key of a metric; or a list of keys, for plots side by side.
+          call: the call that logged them, as in `RunData.metrics_of`.
+          by: the labels or keys that define the groups, as in `jaxlog.compare`; `()` puts all lanes
+            into one group.
+          x: the horizontal axis: `step`, the updates, or `env_step`, the environment steps.
+          spread: the band: `std`, one standard deviation around the mean; `range`, from the minimum
+            to the maximum; `ci`, the 95 % bootstrap interval of the interquartile mean, as in
+            `jaxlog.compare`; `lanes`, a thin line per lane in place of a band; None, no band.
+          ax: the axes to draw a single metric on; None makes a new figure.
 
         Returns:
-          The axes; for several names a list of them.
+          The axes; for a list of names, a list of axes.
 
         Raises:
           LookupError: there is no such metric, call or label, or no finite value.
           ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
-          TypeError: a metric is no number.
-          ValueError: `x`, `spread` or `ax` is not as said above.
+          TypeError: a metric is not a number.
+          ValueError: `x` or `spread` is none of the above, or `ax` is given with several names.
 
         Warns:
-          UserWarning: lines were replaced, labels tell lanes apart, or a label changes along one.
+          UserWarning: lines were replaced, lanes share a number and are distinguished by labels, or
+            a label changes along a lane.
 
         >>> import tempfile
         >>> import jaxlog
@@ -111,22 +113,23 @@ class Views(ABC):
         return plot(self.by_name(), names, call=call, by=by, x=x, spread=spread, ax=ax)
 
     def view_episodes(self, episodes: pl.DataFrame | None = None, *, most: int = 500) -> Gallery:
-        """Shows pictures of episodes: a page with filters, a slider over steps, and an order.
+        """Makes a page with pictures of episodes, to filter, sort and browse by step.
 
-        Last in a cell of a notebook, it is shown there; `.save("episodes.html")` makes a file of
-        it. A picture is that of the svg sink where there is one; else it is drawn of the states in
-        `details`, `initial_state` and `final_state`, or it is a card of the summary.
+        A notebook shows it if it is the last value of a cell; `.save("episodes.html")` writes it to
+        a file. A picture is the one that the sink `svg` drew, if there is one. Otherwise it is
+        drawn from the states in `details`, `initial_state` and `final_state`; without states it is
+        a card of the summary.
 
         Args:
-          episodes: rows of `episodes`, with all of their columns, in the order to be shown in:
-            `run.episodes.filter(~pl.col("success"))`. None takes all.
-          most: so many, from the first, are shown, and the page says how many were left out: it
-            holds all of its pictures.
+          episodes: rows of `episodes`, with all columns, in the order to be shown, such as
+            `run.episodes.filter(~pl.col("success"))`. None shows all.
+          most: the most episodes that are shown, from the first one; the page says how many are
+            left out. It contains all of its pictures, so it grows with their number.
 
         Raises:
           ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
-          TypeError: `episodes` is no frame of polars.
-          ValueError: columns are missing, rows are of other runs, or `most` is below 1.
+          TypeError: `episodes` is not a polars frame.
+          ValueError: columns are missing, rows are from other runs, or `most` is below 1.
 
         >>> import tempfile
         >>> import jaxlog

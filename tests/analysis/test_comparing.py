@@ -135,9 +135,9 @@ def test_a_lane_that_has_diverged_does_not_win(tmp_path: Path) -> None:
     make(tmp_path, *steps)
     text = "score: 2 of 5 lanes have diverged (rate 0.2: 2 of 3); "
     said = {
-        "worst": "each counts as the worst of all, the least score, since higher is better",
-        "leave_out": "they are left out, and only survivors count",
-        "keep_last": "each counts with what it had before",
+        "worst": "each gets the worst score of all, the lowest, since higher is better",
+        "leave_out": "they are left out; only lanes that are alive count",
+        "keep_last": "each is compared by its last finite values",
     }
     scores = {"worst": [3.0, 3.0, 3.0], "leave_out": [NAN, NAN, 3.0], "keep_last": [9.0, 9.0, 3.0]}
     for policy, words in said.items():
@@ -176,7 +176,7 @@ def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path)
     with pytest.warns(UserWarning, match="no value") as told:
         found = jaxlog.compare(tmp_path, "score", at=0)
     assert [str(w.message) for w in told] == [
-        "score: 1 of 2 lanes have no value there and are left out"
+        "score: 1 of 2 lanes have no value to compare and are left out"
     ]
     assert found.frame.select("iqm", *COUNTS).rows() == [(1.0, 1, 0, 0, 1)]
 
@@ -184,27 +184,27 @@ def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path)
 @pytest.mark.parametrize(
     ("metric", "options", "worst", "words"),
     [
-        ("score", {}, 1.0, "the least score, since higher is better"),
-        ("score", {"higher_is_better": False}, 4.0, "the greatest score, since lower is better"),
-        ("td_loss", {}, 4.0, "the greatest score, since lower is better"),
-        ("td_loss", {"higher_is_better": True}, 1.0, "the least score, since higher is better"),
-        ("td_loss", {"normalize": (5, 0)}, 0.2, "the least score, since higher is better"),
-        ("loss_mean", {}, 4.0, "the greatest score, since lower is better"),
-        ("mean", {}, 1.0, "the least score, since higher is better"),
+        ("score", {}, 1.0, "the lowest, since higher is better"),
+        ("score", {"higher_is_better": False}, 4.0, "the highest, since lower is better"),
+        ("td_loss", {}, 4.0, "the highest, since lower is better"),
+        ("td_loss", {"higher_is_better": True}, 1.0, "the lowest, since higher is better"),
+        ("td_loss", {"normalize": (5, 0)}, 0.2, "the lowest, since higher is better"),
+        ("loss_mean", {}, 4.0, "the highest, since lower is better"),
+        ("mean", {}, 1.0, "the lowest, since higher is better"),
     ],
 )
 def test_the_worst_is_known_by_its_name_or_said(
     tmp_path: Path, metric: str, options: dict[str, Any], worst: float, words: str
 ) -> None:
     run = make(tmp_path, [({"seed": i}, {metric: x}) for i, x in enumerate((1.0, 4.0, INF))])
-    with pytest.warns(UserWarning, match=f"; each counts as the worst of all, {words}$"):
+    with pytest.warns(UserWarning, match=f"; each gets the worst score of all, {words}$"):
         found = jaxlog.compare(run, metric, **options)
     assert found.scores["score"][2] == pytest.approx(worst)
 
 
 def test_the_worst_is_that_of_the_task(tmp_path: Path) -> None:
     lanes = [*seeds([10.0, NAN], env="a"), *seeds([1.0, 2.0, NAN], env="b")]
-    with pytest.warns(UserWarning, match=r"\(2 of 5\); each counts as the worst of its task"):
+    with pytest.warns(UserWarning, match=r"\(2 of 5\); each gets the worst score of its task"):
         found = jaxlog.compare(make(tmp_path, lanes), "score", task="env")
     assert found.scores["score"].to_list() == [10.0, 10.0, 1.0, 2.0, 1.0]
 
@@ -263,9 +263,12 @@ def test_a_run_that_has_not_finished_is_left_out_or_compared_at_a_common_step(
     )
     assert compared(unfinished="common_step") == (
         [2.5, 8.5],
-        "all lanes are compared at step 1, the last that all have",
+        "all lanes are compared at step 1, the last that all of them have",
     )
-    assert compared(unfinished="keep_last") == ([4.5, 8.5], "their lanes count with what they have")
+    assert compared(unfinished="keep_last") == (
+        [4.5, 8.5],
+        "their lanes are compared by the values they have",
+    )
     assert compared((0, 3)) == (
         [3.0, None],
         "their lanes are left out; they end before the steps that are compared",
@@ -279,7 +282,7 @@ def test_of_many_that_died_or_did_not_finish_six_are_named(tmp_path: Path) -> No
     with pytest.warns(UserWarning, match="have diverged"):
         (note,) = jaxlog.compare(tmp_path, "x").notes
     assert note.startswith("8 of 16 lanes have diverged (lr 0: 1 of 2; lr 1: ")
-    assert "; lr 5: 1 of 2; 2 groups more); each counts" in note
+    assert "; lr 5: 1 of 2; 2 more groups); each gets" in note
     ended(tmp_path / "runs" / "a", "finished", [1.0, 2.0])
     for i in range(8):
         ended(tmp_path / "runs" / f"b{i}", "failed", [1.0])
@@ -329,7 +332,7 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
     expected = (scipy.stats.trim_mean(np.concatenate(strata), 0.25), lower, upper)
     for row in found.frame.select("iqm", "lower", "upper").iter_rows():
         np.testing.assert_allclose(row, expected)
-    with pytest.raises(LookupError, match="normalize: got no bounds of the task 'pong'"):
+    with pytest.raises(LookupError, match="normalize: got no bounds for the task 'pong'"):
         jaxlog.compare(tmp_path, "score", task="env", normalize={"pole": (0, 500)})
     with pytest.raises(TypeError, match="normalize: got bounds by task, expected task="):
         jaxlog.compare(tmp_path, "score", normalize=bounds)
@@ -341,7 +344,7 @@ def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path
 def test_bounds_are_two_numbers(tmp_path: Path, bounds: Any) -> None:
     run = make(tmp_path, seeds([1.0, 2.0], env="a"))
     for normalize in (bounds, {"a": bounds}):
-        with pytest.raises(ValueError, match=r"normalize: got .*, expected \(what counts as 0"):
+        with pytest.raises(ValueError, match=r"normalize: got .*, expected \(score that becomes 0"):
             jaxlog.compare(run, "score", task="env", normalize=normalize)
 
 
@@ -408,7 +411,7 @@ def test_it_shows_itself(tmp_path: Path) -> None:
     assert "<table" in found._repr_html_()
     ax = found.plot()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["rate 0.1"]
-    assert ax.texts[0].get_text() == "interquartile mean, 95 % interval, each score a dot"
+    assert ax.texts[0].get_text() == "interquartile mean, 95 % interval, a dot for each score"
     plt.close(ax.figure)
 
 

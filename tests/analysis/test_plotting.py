@@ -192,7 +192,7 @@ def test_a_curve_says_how_many_lanes_live(tmp_path: Path) -> None:
     ]
     assert ax.texts[0].get_text().splitlines() == [
         "mean ± std, 2 lanes each",
-        "3 of 4 lanes have diverged, dashed where fewer are left, a cross where none is",
+        "3 of 4 lanes have diverged, dashed where fewer lanes are left, a cross where none is left",
     ]
     assert ax.get_title(loc="right") == "10 values not finite"
     solid_band, dashed_band = (band.get_alpha() for band in ax.collections[:2])
@@ -210,7 +210,7 @@ def test_several_plots_say_each_what_is_not_finite(tmp_path: Path) -> None:
     axes = jaxlog.read_run(write(tmp_path, events)).plot(["x", "y_mean"])
     assert [ax.get_title(loc="right") for ax in axes] == ["1 values not finite", "1 partly"]
     assert axes[0].figure.get_suptitle() == (
-        "one lane\n1 of 1 lanes have diverged, a cross where none is"
+        "one lane\n1 of 1 lanes have diverged, a cross where none is left"
     )
 
 
@@ -224,12 +224,12 @@ def test_a_run_that_was_killed_ends_before_the_others(tmp_path: Path) -> None:
     ax = runs.plot("x")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b (unfinished)"]
     assert not of(ax, "fewer")
-    words = "2 of 4 are of runs that have not finished"
+    words = "2 of 4 belong to unfinished runs"
     assert ax.texts[0].get_text().splitlines()[1] == words
     ax = runs.plot("x", by=())
     (dashed,) = of(ax, "fewer")
     np.testing.assert_array_equal(np.isfinite(dashed.get_ydata()), [*[False] * 4, *[True] * 5])
-    assert ax.texts[0].get_text().splitlines()[1] == f"{words}, dashed where fewer are left"
+    assert ax.texts[0].get_text().splitlines()[1] == f"{words}, dashed where fewer lanes are left"
 
 
 def test_a_run_that_failed_after_its_last_step_has_ended_with_the_others(tmp_path: Path) -> None:
@@ -272,8 +272,8 @@ def test_of_minima_and_maxima_the_line_is_the_extreme(tmp_path: Path) -> None:
     values = [{"episode_count": 1, "r_min": x, "r_max": x, "r_mean": x} for x in (1.0, 2.0, 6.0)]
     run = jaxlog.read_run(write(tmp_path, [metrics(s, *(({}, v) for v in values)) for s in (0, 1)]))
     for name, y, words in (
-        ("r_min", 1.0, "least of the lanes, 3 lanes"),
-        ("r_max", 6.0, "greatest of the lanes, 3 lanes"),
+        ("r_min", 1.0, "minimum over lanes, 3 lanes"),
+        ("r_max", 6.0, "maximum over lanes, 3 lanes"),
         ("r_mean", 3.0, "mean ± std, 3 lanes"),
     ):
         ax = run.plot(name)
@@ -281,7 +281,7 @@ def test_of_minima_and_maxima_the_line_is_the_extreme(tmp_path: Path) -> None:
         assert bool(bands(ax)) is (name == "r_mean")
         assert ax.texts[0].get_text() == words
     ax = run.plot("r_max", spread="range")
-    assert ax.texts[0].get_text() == "greatest of the lanes, least and greatest, 3 lanes"
+    assert ax.texts[0].get_text() == "maximum over lanes, minimum and maximum, 3 lanes"
 
 
 def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
         write(tmp_path, [metrics(7, ({}, {"x": 1.0, "y": None}), ({}, {"x": 2}))])
     )
     assert lines(run.plot("x"))[0].get_marker() == "o"
-    with pytest.raises(LookupError, match=r"'y': has no finite value yet"):
+    with pytest.raises(LookupError, match=r"'y': has no finite value to plot"):
         run.plot("y")
 
 
@@ -321,7 +321,7 @@ def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")
     words = [text.get_text() for text in ax.get_legend().get_texts()]
     assert (words[0], words[-2]) == ("rate 0", "rate 28.4286")
-    assert words[-1] == "and 185 between"
+    assert words[-1] == "and 185 in between"
     assert (
         len(
             {
@@ -347,7 +347,7 @@ def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
         ("loss", {"x": "time"}, "x: got 'time', expected 'step' or 'env_step'"),
         ("loss", {"spread": "sd"}, "spread: got 'sd', expected one of 'std'"),
         ([], {}, "got no name"),
-        (["loss", "twice"], {"ax": object()}, "ax: got one with several names"),
+        (["loss", "twice"], {"ax": object()}, "ax: got axes and several names"),
     ],
 )
 def test_what_cannot_be_is_said(
