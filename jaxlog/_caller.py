@@ -1,4 +1,4 @@
-"""Warnings that point at the user's own line: that which called jaxlog."""
+"""Warnings that point to the line of the user that called jaxlog."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxlog._terminal import clean
 
 
 def warn_caller(text: str, category: type[Warning] = UserWarning) -> None:
-    """Warns as if the nearest line that is not jaxlog's did."""
+    """Warns with the location of the nearest caller outside of jaxlog."""
     frame, level = sys._getframe(1), 2
     while (
         frame.f_back is not None

@@ -43,6 +43,6 @@ OF_RUN = _CALLS | {
 
 
 def refuse_foreign(owner: str, name: str, known: Mapping[str, str]) -> None:
-    """Raises an `AttributeError` that says what to write, where a name is another logger's."""
+    """Raises an `AttributeError` with the name to use here, if `name` comes from another logger."""
     if name in known:
         raise AttributeError(f"{owner} has no attribute {name!r}; in jaxlog, write {known[name]}")

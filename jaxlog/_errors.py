@@ -1,10 +1,10 @@
-"""What jaxlog raises by itself, beside errors of its settings."""
+"""The error that jaxlog raises at the end of a run; errors of settings are in `_settings`."""
 
 from __future__ import annotations
 
 
 class LoggingError(RuntimeError):
-    """What went wrong with logging, raised at the end of a run with `strict: true`.
+    """Logging failed. Raised at the end of a run with `strict: true`.
 
-    Its `__cause__` is an `ExceptionGroup` of what the sinks raised.
+    Its `__cause__` is an `ExceptionGroup` of the exceptions that the sinks raised.
     """

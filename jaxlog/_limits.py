@@ -1,4 +1,4 @@
-"""What no file can hold, refused by name: text that is not UTF-8, large integers, nesting."""
+"""Checks for values that no file can store: text that is not Unicode, large integers, nesting."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 MAX_DEPTH = 32
-"""The levels of containers within each other that are logged or kept."""
+"""The most levels of nested containers that are logged."""
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
-"""The integers that JSON's readers and the sinks hold: those of int64 and uint64."""
+"""The range of integers that JSON readers and the sinks can store: that of int64 and uint64."""
 
 
 def check_name(argument: str, key: Any) -> None:
-    """Checks that a key can name a value.
+    """Checks that a key can be the name of a value.
 
     Raises:
-      TypeError: it is no text, or empty.
-      ValueError: UTF-8 cannot hold it.
+      TypeError: the key is not text, or is empty.
+      ValueError: the key cannot be encoded as UTF-8.
     """
     if not isinstance(key, str) or not key:
         raise TypeError(f"{argument}: got the key {key!r:.60}, expected a name")
@@ -28,7 +28,7 @@ def check_name(argument: str, key: Any) -> None:
 
 
 def check_text(path: str, text: str) -> None:
-    """Checks that UTF-8 can hold a text.
+    """Checks that a text can be encoded as UTF-8.
 
     Raises:
       ValueError: it cannot.
@@ -41,7 +41,7 @@ def check_text(path: str, text: str) -> None:
 
 
 def check_integer(path: str, value: int) -> None:
-    """Checks that an integer fits into 64 bits.
+    """Checks that an integer fits into int64 or uint64.
 
     Raises:
       ValueError: it does not.
@@ -55,10 +55,10 @@ def check_integer(path: str, value: int) -> None:
 
 
 def check_depth(path: str, value: Any, above: tuple[int, ...] = ()) -> None:
-    """Checks that dicts, lists and tuples are at most `MAX_DEPTH` levels deep, and end.
+    """Checks that dicts, lists and tuples are nested at most `MAX_DEPTH` deep, without cycles.
 
     Raises:
-      ValueError: one holds itself, or they are nested more deeply.
+      ValueError: a container contains itself, or the nesting is too deep.
     """
     if not isinstance(value, Mapping | list | tuple):
         return
@@ -69,10 +69,10 @@ def check_depth(path: str, value: Any, above: tuple[int, ...] = ()) -> None:
 
 
 def check_nesting(path: str, value: Any, above: tuple[int, ...]) -> None:
-    """Checks one container, by the `id` of each of those around it.
+    """Checks one container; `above` has the `id` of each container around it.
 
     Raises:
-      ValueError: it is one of these, or they are too many.
+      ValueError: the container contains itself, or the nesting is too deep.
     """
     if id(value) in above:
         raise ValueError(f"{path}: got a container that holds itself; take it out")
@@ -83,7 +83,7 @@ def check_nesting(path: str, value: Any, above: tuple[int, ...]) -> None:
 
 
 def is_utf8(text: str) -> bool:
-    """Whether UTF-8 can hold a text: it has no lone surrogate, as file names that are bytes do."""
+    """True if a text has no lone surrogate, as file names from undecodable bytes do."""
     try:
         text.encode()
     except UnicodeEncodeError:

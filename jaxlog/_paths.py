@@ -1,4 +1,4 @@
-"""Paths that users give: of this machine, from the home directory on if they say so."""
+"""Checks paths from users: they must be local; `~` is the home directory."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import re
 from pathlib import Path
 
 
-def local_path(given: str | os.PathLike[str], name: str) -> Path:
-    """The path that a user gave, with `~` expanded.
+def local_path(value: str | os.PathLike[str], name: str) -> Path:
+    """Returns a path from a user, with `~` expanded.
 
     Args:
-      given: what the user gave.
-      name: stands before an error.
+      value: the path.
+      name: the first word of an error, such as the name of the argument.
 
     Raises:
-      ValueError: it is empty, or an address like `gs://bucket/run`; or there is no such home
+      ValueError: it is empty, or an address like `gs://bucket/run`, or there is no such home
         directory.
     """
-    path = os.fspath(given)
+    path = os.fspath(value)
     path = os.fsdecode(path) if isinstance(path, bytes) else path
     if not path:
         raise ValueError(f"{name}: got '', expected a path; '.' is the working directory")
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):  # a drive of Windows has one letter
         raise ValueError(
             f"{name}: got the address {path!r}, expected a local path; give the path where it is "
-            "mounted, or copy what is there"
+            "mounted, or copy the files to this machine"
         )
     try:
         return Path(path).expanduser()

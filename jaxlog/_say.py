@@ -1,4 +1,4 @@
-"""jaxlog's messages, through Python's `logging`: what a handler raises goes no further."""
+"""The logger for jaxlog's messages. Errors raised by logging handlers do not reach the caller."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 
 
 class _Guarded(logging.LoggerAdapter[logging.Logger]):
-    """The logger `jaxlog`, whose methods raise nothing.
+    """The logger `jaxlog`, with methods that never raise, except for Ctrl-C.
 
-    They are called on the threads of sinks and of XLA and within a program of the user's, where an
-    exception of a handler or a filter would end a sink or the training.
+    They are called on the threads of sinks and of XLA and inside the user's program, where an
+    exception from a handler or a filter would end a sink or the training.
     """
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line that called it
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the line of the caller
         try:
             super().log(level, msg, *args, **kwargs)
         except BaseException as error:

@@ -1,11 +1,11 @@
-"""Texts as a terminal may get them: names, labels and errors of a run may be anyone's."""
+"""Makes text safe for a terminal: names, labels and errors of a run may come from anybody."""
 
 from __future__ import annotations
 
 import re
 
-# Control characters steer a terminal. Format characters reorder a line or cannot be seen, so that
-# it reads as something else; the two separators end one. Characters with a shape pass.
+# Control characters steer a terminal. Format characters are invisible or reorder a line, which then
+# reads as something else. The two separators end a line. Visible characters are kept.
 _UNSAFE = (
     "\x00-\x1f\x7f-\x9f\u00ad\u061c\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
     "\ufff9-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f\ud800-\udfff"
@@ -15,7 +15,7 @@ _IN_LINES = re.compile(f"(?!\n)[{_UNSAFE}]")
 
 
 def clean(text: str) -> str:
-    r"""A text of any number of lines, with a mark in place of what a terminal would act on.
+    r"""Replaces the characters that a terminal would act on; lines are kept.
 
     >>> clean("two\nlines, \x1b[31mred")
     'two\nlines, �[31mred'
@@ -24,7 +24,7 @@ def clean(text: str) -> str:
 
 
 def plain(text: str) -> str:
-    r"""The same on one line.
+    r"""Replaces the same characters, and puts the text on one line.
 
     >>> plain("two\nlines, \x1b[31mred")
     'two lines, �[31mred'
@@ -33,7 +33,7 @@ def plain(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""JSON that means the same, without such characters.
+    r"""Escapes the same characters in JSON, which keeps its meaning.
 
     >>> print(escaped('{"a": "\u202eb"}'))
     {"a": "\u202eb"}

@@ -70,8 +70,8 @@ class Views(ABC):
         At each step, the line is computed over the lanes that are alive there: those with a finite
         value. It is dashed where a lane of the group has diverged or ended, and ends with a cross
         if no lane is left. The legend, the caption and a corner of the axes give the numbers of
-        lanes alive and of values that are not finite. For a metric that is a minimum or maximum, the line
-        is the minimum or maximum over the lanes. A group of one lane has no band.
+        lanes alive and of values that are not finite. For a metric that is a minimum or maximum,
+        the line is the minimum or maximum over the lanes. A group of one lane has no band.
 
         Args:
           names: the key of a metric; or a list of keys, for plots side by side.

@@ -1,4 +1,4 @@
-"""From states to SVG: pictures of episodes and of steps, and sheets of many. NumPy, never jax."""
+"""Draws states as SVG: pictures of episodes and steps, and sheets of many. Never imports JAX."""
 
 from jaxlog._render.choose import RENDERERS as RENDERERS
 from jaxlog._render.choose import load as load

@@ -1,4 +1,4 @@
-"""Cards: numbers and texts by name, in two columns; and what went wrong, in place of a picture."""
+"""Draws cards: names and values in two columns, or an error in place of a picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from jaxlog._render.markup import (
     INK,
     MUTED,
     Drawing,
-    clean,
     element,
     joined,
     rect,
@@ -21,6 +20,7 @@ from jaxlog._render.markup import (
     text,
     text_width,
     wrapped,
+    xml_text,
 )
 from jaxlog._render.style import Style
 from jaxlog._render.values import described, is_array, leaves, shown
@@ -28,40 +28,40 @@ from jaxlog._render.values import described, is_array, leaves, shown
 _MOST_ROWS = 24
 _ROW = 22
 _LONGEST = 500
-"""Of a text, in characters."""
+"""The most characters of a text that are shown."""
 _SMALL = 6
-"""An array of at most so many values is written out."""
+"""The most values of an array that are written out."""
 
 
 def draw_card(state: Any, style: Style) -> Drawing:
-    """The parts of a state by name: numbers and texts as they are, arrays by dtype and shape."""
+    """Lists the parts of a state by name; of longer arrays, it shows the dtype and shape."""
     rows = [(name or "state", worded(value)) for name, value in leaves(state)]
     return in_rows(rows, style.size * 1.2)
 
 
 def in_rows(rows: Iterable[tuple[str, str]], width: float) -> Drawing:
-    """Names at the left, values at the right, a line under each."""
+    """Draws a row per pair: the name at the left, the value at the right, a line between rows."""
     all_rows = list(rows)
     shown_rows = all_rows[:_MOST_ROWS]
-    longest = max((text_width(clean(name)) * 12 for name, _ in shown_rows), default=0)
+    longest = max((text_width(xml_text(name)) * 12 for name, _ in shown_rows), default=0)
     left = min(longest + 16, width * 0.55)
     body: list[str] = []
-    for place, (name, value) in enumerate(shown_rows):
-        base = place * _ROW + 15
+    for index, (name, value) in enumerate(shown_rows):
+        base = index * _ROW + 15
         body.append(text(name, 0, base, 12, fill=MUTED, width=left - 8))
         value = shortened(value, (width - left) / 12)
         body.append(text(value, width, base, 12, fill=INK, anchor="end", weight="500"))
-        if place:
-            body.append(rect(0, place * _ROW - 0.5, width, 1, fill=EDGE, opacity=0.6))
+        if index:
+            body.append(rect(0, index * _ROW - 0.5, width, 1, fill=EDGE, opacity=0.6))
     more = len(all_rows) - len(shown_rows)
     if not shown_rows:
-        body.append(text("nothing was logged of it", 0, 15, 12, fill=MUTED))
+        body.append(text("no values were logged", 0, 15, 12, fill=MUTED))
     height = max(len(shown_rows), 1) * _ROW
     return Drawing(width, height, joined(body), (f"and {more} more",) if more else ())
 
 
 def worded(value: Any) -> str:
-    """A value as a row of a card tells it."""
+    """Formats a value for a row of a card."""
     if isinstance(value, str):
         return value if len(value) <= _LONGEST else value[:_LONGEST] + "\u2026"
     if isinstance(value, bytes):
@@ -88,12 +88,12 @@ def worded(value: Any) -> str:
         return type(value).__name__
 
 
-def draw_problem(why: str, style: Style) -> Drawing:
-    """A panel that says why there is no picture."""
+def draw_problem(reason: str, style: Style) -> Drawing:
+    """Draws a panel that says why there is no picture."""
     width = float(style.size)
-    lines = wrapped(clean(why), (width - 28) / 12, 9)
+    lines = wrapped(xml_text(reason), (width - 28) / 12, 9)
     height = 46 + 17 * len(lines)
-    words = [text(line, 14, 44 + 17 * place, 12, fill=INK) for place, line in enumerate(lines)]
+    words = [text(line, 14, 44 + 17 * index, 12, fill=INK) for index, line in enumerate(lines)]
     panel = rect(0.5, 0.5, width - 1, height - 1, rx=6, fill="#fdf3f1", stroke="#efc3bb")
     mark = element("circle", cx=20, cy=20, r=6, fill=BAD) + element(
         "path", d="M20 16.6v4M20 22.6v0.8", stroke="#ffffff", stroke_width=1.6

@@ -1,4 +1,4 @@
-"""Which renderer draws a state: the one that is named, the user's own, or what its arrays suit."""
+"""Chooses the renderer of a state: one by name, the user's own, or one that suits its arrays."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _OF_ARRAYS: dict[str, Callable[[np.ndarray, Style], Drawing]] = {
     "line": draw_line,
 }
 RENDERERS = ("auto", *_OF_ARRAYS, "card")
-"""The renderers that are known by name."""
+"""The names of the renderers."""
 OWN = "package.module:function, a function of yours that takes a state and returns an SVG as text"
 
 _MOST_PARTS = 4
 _MOST_NUMBERS = 6
 _FEW_VALUES = 32
-"""Integers below this are names of things, and a grid; others are quantities, and a heat map."""
+"""Integers below this are taken for symbols and drawn as a grid; others as a heat map."""
 
 
 def load(name: str) -> str | Draws:
-    """The renderer of a name: the name itself, or the user's function, imported.
+    """Returns a renderer by name: the name itself, or the user's function, which it imports.
 
     Raises:
-      ValueError: there is none; the text says what there is.
+      ValueError: there is no such renderer; the text lists those there are.
     """
     if name in RENDERERS:
         return name
@@ -61,16 +61,17 @@ def load(name: str) -> str | Draws:
 
 
 def draw(state: Any, style: Style, prefix: str) -> Drawing:
-    """A state's drawing.
+    """Draws a state.
 
     Args:
-      state: an array, a number, or anything whose parts are these.
-      style: names the renderer.
-      prefix: for the identifiers of an SVG that is the state's own, or the user's.
+      state: an array, a number, or a structure of these.
+      style: the renderer, the palette and the size.
+      prefix: the prefix of identifiers in an SVG that is drawn by the state or by the user's
+        function.
 
     Raises:
-      Exception: the user's function or the state's own failed.
-      ValueError: the renderer takes no such state, or what it returned is no SVG.
+      Exception: the function of the user or of the state failed.
+      ValueError: the renderer cannot draw such a state, or did not return an SVG.
     """
     if not isinstance(style.renderer, str):
         return _fitted(embedded(style.renderer(state), prefix), style)
@@ -86,7 +87,7 @@ def draw(state: Any, style: Style, prefix: str) -> Drawing:
 
 
 def _fitted(drawing: Drawing, style: Style) -> Drawing:
-    """A drawing in the size asked for: somebody's own may have any."""
+    """Scales a drawing to the size of the style."""
     scale = style.size / max(drawing.width, drawing.height)
     width, height = max(1.0, drawing.width * scale), max(1.0, drawing.height * scale)
     return replace(drawing, width=width, height=height, body=placed(drawing, 0, 0, width, height))
@@ -95,7 +96,7 @@ def _fitted(drawing: Drawing, style: Style) -> Drawing:
 def _of_first_array(
     renderer: Callable[[np.ndarray, Style], Drawing], state: Any, style: Style
 ) -> Drawing:
-    """The first part of a state that a renderer takes."""
+    """Draws the first part of a state that the renderer can draw."""
     first: CannotDrawError | None = None
     for _, value in leaves(state):
         if is_array(value) or isinstance(value, bool | int | float):
@@ -109,9 +110,9 @@ def _of_first_array(
 
 
 def _of_parts(state: Any, style: Style) -> Drawing:
-    """The parts of a state, each as what it suits: drawings first, numbers under them."""
+    """Draws each part of a state with a suitable renderer; parts in words are listed below."""
     drawn: list[tuple[str, Drawing]] = []
-    told: list[tuple[str, str]] = []
+    listed: list[tuple[str, str]] = []
     parts = list(leaves(state))
     arrays = [value for _, value in parts if is_array(value) and _suits(value) is not None]
     columns = 1 if len(arrays) < 2 else 2
@@ -119,18 +120,18 @@ def _of_parts(state: Any, style: Style) -> Drawing:
     for name, value in parts:
         suits = _suits(value) if is_array(value) and len(drawn) < _MOST_PARTS else None
         if suits is None:
-            told.append((name or "state", worded(value)))
+            listed.append((name or "state", worded(value)))
         else:
             drawn.append((name, suits(value, smaller)))
     if not drawn:
-        return in_rows(told, style.size * 1.2 if len(parts) > 1 else style.size * 0.7)
-    if len(drawn) == 1 and not told:
+        return in_rows(listed, style.size * 1.2 if len(parts) > 1 else style.size * 0.7)
+    if len(drawn) == 1 and not listed:
         return drawn[0][1]
     pictures = in_columns(drawn, columns)
-    if not told:
+    if not listed:
         return pictures
-    rows = in_rows(told[:_MOST_NUMBERS], max(pictures.width, style.size * 0.8))
-    more = len(told) - _MOST_NUMBERS
+    rows = in_rows(listed[:_MOST_NUMBERS], max(pictures.width, style.size * 0.8))
+    more = len(listed) - _MOST_NUMBERS
     body = joined(
         (
             placed(pictures, 0, 0, pictures.width, pictures.height),
@@ -146,7 +147,7 @@ def _of_parts(state: Any, style: Style) -> Drawing:
 
 
 def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
-    """What draws an array best; None for what is told in words."""
+    """Returns the renderer that suits an array; None if it is better described in words."""
     array = np.asarray(value)
     values = kind(array)
     if values == "other" or not array.size:
@@ -163,7 +164,7 @@ def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
     if channels == 1:
         return _squeezed
     if channels in (3, 4):
-        # What a grid world calls an observation: small, and of a few names of things.
+        # A grid world's observation: small, with few distinct symbols.
         symbols = few and numbers.max() < _FEW_VALUES // 2 and max(array.shape[:2]) <= 32
         if (array.dtype == np.uint8 and not symbols) or (values == "float" and channels == 3):
             return draw_image

@@ -1,7 +1,7 @@
-"""SVG of somebody else's making: read, freed of all that acts or reaches out, and embedded.
+"""Reads SVG that jaxlog did not draw, removes everything active or external, and embeds it.
 
-What passes is a list of elements and attributes, not what is left after a list of bad ones:
-pictures end in reports that are opened in a browser.
+Only elements and attributes on a list of allowed ones are kept, since pictures end up in reports
+that are opened in a browser.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from xml.etree import ElementTree
 from xml.parsers import expat
 
-from jaxlog._render.markup import START, SVG, Drawing, clean
+from jaxlog._render.markup import START, SVG, Drawing, xml_text
 
 _XLINK = "http://www.w3.org/1999/xlink"
 _LARGEST = 2_000_000  # characters
@@ -72,7 +72,7 @@ _FUNCTIONS = frozenset((
     "inset", "circle", "ellipse", "polygon", "path", "rect", "not", "is", "where", "nth-child",
     "nth-last-child", "nth-of-type", "nth-last-of-type", "lang",
 ))  # fmt: skip
-"""The functions of CSS that may stand in a value or a selector: none of them loads anything."""
+"""The CSS functions that are allowed in values and selectors: none of them loads anything."""
 _PIXELS_INLINE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]*", re.I)
 _LENGTH = re.compile(r"\s*\+?(\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)\s*(px|pt|pc|mm|cm|in|)\s*$")
 _PIXELS = {"": 1, "px": 1, "pt": 4 / 3, "pc": 16, "mm": 96 / 25.4, "cm": 96 / 2.54, "in": 96}
@@ -85,22 +85,23 @@ _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 
 
 class NotSvgError(ValueError):
-    """A text that is no SVG, or none that can be embedded; it says why."""
+    """A text is not an SVG that can be embedded; the message says why."""
 
 
 def embedded(svg: object, prefix: str) -> Drawing:
-    """Somebody's SVG, as a drawing that can stand beside others.
+    """Turns an SVG document into a drawing that can be embedded beside others.
 
-    What is on no list is left out: scripts, handlers, links, animations, other documents'
-    elements, and functions of CSS that could load something. Identifiers get a prefix, and style
-    sheets hold within it.
+    Everything that is not on the lists is left out: scripts, event handlers, links, animations,
+    references to other documents, and CSS functions that could load something. Identifiers get a
+    prefix, and style sheets apply only inside the drawing.
 
     Args:
-      svg: the text of a whole document.
-      prefix: for its identifiers.
+      svg: the text of the document.
+      prefix: the prefix of its identifiers.
 
     Raises:
-      NotSvgError: it is not text, not well-formed, its root is no `<svg>`, or it declares entities.
+      NotSvgError: it is not text, not well-formed or too large, its root is not `<svg>`, or it
+        declares entities.
     """
     if not isinstance(svg, str):
         raise NotSvgError(f"got {type(svg).__name__}, expected the text of an SVG, as str")
@@ -112,7 +113,7 @@ def embedded(svg: object, prefix: str) -> Drawing:
     width, height, box = _size(root)
     kept = _kept(root, prefix)
     assert kept is not None
-    # A root of its own, so that its fonts and colours are inherited, and style sheets hold in it.
+    # An inner `<svg>` keeps its fonts, colours and style sheets to itself.
     kept.attrib.update(
         x="0", y="0", width=f"{width:g}", height=f"{height:g}", viewBox=box, id=prefix
     )
@@ -120,7 +121,7 @@ def embedded(svg: object, prefix: str) -> Drawing:
 
 
 def parse(svg: str) -> ElementTree.Element:
-    """The root of a document; comments and instructions are left out.
+    """Parses a document, without comments and processing instructions.
 
     Raises:
       NotSvgError: it is not well-formed, declares entities, or is nested too deep.
@@ -143,7 +144,7 @@ def parse(svg: str) -> ElementTree.Element:
         builder.end(_named(tag))
 
     def doctype(_name: str, _system: object, _public: object, has_subset: int) -> None:
-        # Entities are declared there: a few of them grow to gigabytes.
+        # It could declare entities, a few of which can expand to gigabytes.
         if has_subset:
             raise NotSvgError("got a DOCTYPE with declarations, expected none, or one without")
 
@@ -159,7 +160,7 @@ def parse(svg: str) -> ElementTree.Element:
 
 
 def _named(name: str) -> str:
-    """A name as ElementTree writes it: the namespace in braces."""
+    """Returns a name as ElementTree writes it: the namespace in braces."""
     return "{" + name if "}" in name else name
 
 
@@ -168,13 +169,13 @@ def _local(tag: str) -> str:
 
 
 def _size(root: ElementTree.Element) -> tuple[float, float, str]:
-    """Width and height in pixels, and the view box."""
+    """Returns width and height in pixels, and the view box."""
     box = [_number(part) for part in re.split(r"[\s,]+", root.get("viewBox", "").strip())]
-    given = [_length(root.get("width")), _length(root.get("height"))]
+    lengths = [_length(root.get("width")), _length(root.get("height"))]
     left, top, across, down = 0.0, 0.0, *_DEFAULT_SIZE
     if len(box) == 4 and None not in box and (box[2] or 0) > 0 and (box[3] or 0) > 0:
         left, top, across, down = (part or 0.0 for part in box)
-        width, height = given
+        width, height = lengths
         if width is None and height is None:
             width, height = across, down
         elif height is None:
@@ -182,7 +183,7 @@ def _size(root: ElementTree.Element) -> tuple[float, float, str]:
         elif width is None:
             width = height * across / down
     else:
-        width, height = given[0] or across, given[1] or down
+        width, height = lengths[0] or across, lengths[1] or down
         across, down = width, height
     return width or across, height or down, f"{left:g} {top:g} {across:g} {down:g}"
 
@@ -196,7 +197,7 @@ def _number(text: str) -> float | None:
 
 
 def _length(text: str | None) -> float | None:
-    """A length in pixels; None where it is not said, or is a share of something."""
+    """Converts a length to pixels; None if it is missing or relative, like `50%`."""
     found = _LENGTH.match(text or "")
     if found is None:
         return None
@@ -205,12 +206,12 @@ def _length(text: str | None) -> float | None:
 
 
 def _kept(element: ElementTree.Element, prefix: str) -> ElementTree.Element | None:
-    """What may stay of an element, in no namespace; None for nothing."""
+    """Copies the allowed parts of an element, without a namespace; None if it is not allowed."""
     namespace, _, tag = element.tag.rpartition("}")
     if namespace not in ("", "{" + SVG):
         return None
     if tag == "a":
-        tag = "g"  # what is in a link stays
+        tag = "g"  # the content of a link is kept
     if tag not in _ELEMENTS:
         return None
     kept = ElementTree.Element(tag)
@@ -228,19 +229,19 @@ def _kept(element: ElementTree.Element, prefix: str) -> ElementTree.Element | No
             kept.append(part)
         elif child.tail and child.tail.strip():
             if len(kept):
-                kept[-1].tail = (kept[-1].tail or "") + clean(child.tail)
+                kept[-1].tail = (kept[-1].tail or "") + xml_text(child.tail)
             else:
-                kept.text = (kept.text or "") + clean(child.tail)
+                kept.text = (kept.text or "") + xml_text(child.tail)
     return kept
 
 
 def _text(text: str | None) -> str | None:
-    return clean(text) if text and text.strip() else text and " "
+    return xml_text(text) if text and text.strip() else text and " "
 
 
 def _attribute(tag: str, name: str, value: str, prefix: str) -> tuple[str, str] | None:
     namespace, _, local = name.rpartition("}")
-    value = clean(value)
+    value = xml_text(value)
     if local == "href" and namespace in ("", "{" + _XLINK):
         if value.startswith("#"):
             return "href", f"#{prefix}-{value[1:]}"
@@ -258,15 +259,15 @@ def _attribute(tag: str, name: str, value: str, prefix: str) -> tuple[str, str] 
 
 
 def _declarations(value: str, prefix: str) -> str | None:
-    """CSS, or an attribute that can hold some: None where it has a function that is not known."""
+    """Prefixes the identifiers in CSS declarations; None if they have a forbidden function."""
     if not _is_plain(_LOCAL_URL.sub("", value)):
         return None
     return _LOCAL_URL.sub(rf"url(#{prefix}-\1)", value)
 
 
 def _is_plain(css: str) -> bool:
-    """Whether CSS has known functions alone, and texts that end where they seem to."""
-    # A backslash can spell anything, and a comment stands where a reader sees no function.
+    """True if CSS has only allowed functions, and all its strings are closed."""
+    # A backslash can spell any name, and a comment can hide one.
     if "\\" in css or "@" in css or "/*" in css:
         return False
     if any(mark in _TEXT.sub("", css) for mark in "\"'"):
@@ -275,12 +276,12 @@ def _is_plain(css: str) -> bool:
 
 
 def _style_sheet(css: str, prefix: str) -> str:
-    """The rules that reach out nowhere, each bound to this drawing; `@` rules are left out."""
-    css = re.sub(r"/\*.*?\*/", "", clean(css), flags=re.DOTALL)
+    """Keeps the rules that load nothing, limited to this drawing; `@` rules are left out."""
+    css = re.sub(r"/\*.*?\*/", "", xml_text(css), flags=re.DOTALL)
     css = _AT_BLOCK.sub("", css)
     rules: list[str] = []
     for selectors, declarations in _RULE.findall(css):
-        # What comes before a rule and belongs to none: `@import "a.css";`
+        # The text before a rule may be a statement without a block: `@import "a.css";`
         selectors = selectors.rpartition(";")[2].strip()
         safe = _declarations(declarations, prefix)
         if not _is_plain(selectors) or "<" in selectors or safe is None:
@@ -293,17 +294,17 @@ def _style_sheet(css: str, prefix: str) -> str:
 
 
 def is_own(svg: str) -> bool:
-    """Whether a text is a picture as jaxlog draws it: it does not act, nor reach out."""
+    """True if a text is a picture drawn by jaxlog, with nothing active or external in it."""
     if not svg.startswith(START):
         return False
     try:
         root = parse(svg)
     except NotSvgError:
         return False
-    return all(map(_is_of_ours, root.iter()))
+    return all(map(_is_allowed, root.iter()))
 
 
-def _is_of_ours(element: ElementTree.Element) -> bool:
+def _is_allowed(element: ElementTree.Element) -> bool:
     namespace, _, tag = element.tag.rpartition("}")
     if namespace != "{" + SVG or tag not in (*_ELEMENTS, "metadata"):
         return False

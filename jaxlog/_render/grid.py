@@ -1,4 +1,4 @@
-"""Grids: 2-D arrays of integers or booleans, a colour for each value, as in ARC."""
+"""Draws grids: 2-D arrays of integers or bools, with a colour per value, as in ARC."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ from jaxlog._render.values import CannotDrawError, as_integers, described, kind
 
 _LARGEST_CELL = 32
 _MOST_CELLS = 64
-"""Along a side, as shapes; a larger grid is drawn as an image, a pixel for each cell."""
+"""The most cells along a side that are drawn as shapes; a larger grid becomes an image."""
 _LINE = "#7d8896"
 _STRIKE = "#a3adba"
 
 
 def draw_grid(state: np.ndarray, style: Style) -> Drawing:
-    """A grid as coloured cells.
+    """Draws a grid as coloured cells.
 
-    0 is the palette's first colour, False is, too. A value beyond the palette has a paler colour of
-    its own; a negative one is pale and struck through. Planes that are one-hot, `[height, width,
-    n]` or `[n, height, width]`, are drawn as the one grid they stand for, others beside each other.
+    0 and False have the first colour of the palette. A value beyond the palette has its own paler
+    colour; a negative value is pale and struck through. One-hot planes, `[height, width, n]` or
+    `[n, height, width]`, are drawn as the grid that they encode; other planes side by side.
 
     Raises:
-      CannotDrawError: it is not of integers or booleans, not of two or three axes, or empty.
+      CannotDrawError: the array is not of integers or bools, has not two or three axes, or is
+        empty.
     """
     array = np.asarray(state)
     if kind(array) not in ("int", "bool") or array.ndim not in (2, 3) or not array.size:
@@ -43,10 +44,10 @@ def draw_grid(state: np.ndarray, style: Style) -> Drawing:
 
 
 def as_planes(array: np.ndarray) -> np.ndarray:
-    """A stack `[n, height, width]`, from one whose planes lie along the first or the last axis.
+    """Returns a stack `[n, height, width]`; the planes may be along the first or the last axis.
 
-    A plane is square where one can be; else they lie along the shorter of the two axes, and along
-    the last where these are alike.
+    If one choice gives square planes, it is taken. Otherwise the planes are along the shorter of
+    the two axes; if both are equal, along the last.
     """
     first, second, last = array.shape
     along_first = first < last and (first != second or second == last)
@@ -59,7 +60,7 @@ def _one(grid: np.ndarray, style: Style) -> Drawing:
     if max(height, width) > _MOST_CELLS:
         return _as_image(grid, style)
     cell = min(_LARGEST_CELL, style.size / max(height, width))
-    cell = int(cell) if cell >= 3 else cell  # whole pixels: edges that are sharp
+    cell = int(cell) if cell >= 3 else cell  # whole pixels give sharp edges
     values = np.unique(grid).tolist()
     cells = [
         element(
@@ -91,7 +92,7 @@ def _one(grid: np.ndarray, style: Style) -> Drawing:
 
 
 def _squares(mask: np.ndarray) -> str:
-    """A path around the cells of a mask, those that touch in a row as one."""
+    """Returns the path of the cells of a mask; neighbours in a row share one rectangle."""
     edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     starts, ends = np.argwhere(edges == 1).tolist(), np.argwhere(edges == -1)[:, 1].tolist()
     return "".join(
@@ -102,18 +103,18 @@ def _squares(mask: np.ndarray) -> str:
 def _as_image(grid: np.ndarray, style: Style) -> Drawing:
     notes = _notes([int(grid.min()), int(grid.max())], style)
     grid, thinning = thinned(grid)
-    values, places = np.unique(grid, return_inverse=True)
+    values, indices = np.unique(grid, return_inverse=True)
     colours = [bytes.fromhex(colour_of(value, style.palette)[1:]) for value in values.tolist()]
     table = np.frombuffer(b"".join(colours), np.uint8).reshape(-1, 3)
     height, width = grid.shape
     scale = style.size / max(height, width)
     across, down = max(1.0, width * scale), max(1.0, height * scale)
-    body = embedded(table[places.reshape(grid.shape)], across, down)
+    body = embedded(table[indices.reshape(grid.shape)], across, down)
     return Drawing(across, down, body, (*thinning, *notes))
 
 
 def _notes(values: list[int], style: Style) -> tuple[str, ...]:
-    """What the colours do not tell: which values are outside the palette."""
+    """Returns notes about values outside the palette."""
     low, high, largest = min(values), max(values), len(style.palette) - 1
     return (
         *((f"struck: negative, to {low}".replace("-", "\u2212"),) if low < 0 else ()),

@@ -1,4 +1,4 @@
-"""Images: arrays of pixels, and 2-D arrays of numbers as heat maps."""
+"""Draws images: arrays of pixels, and 2-D arrays of numbers as heat maps."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from jaxlog._render.style import Style
 from jaxlog._render.values import CannotDrawError, as_floats, described, kind, not_finite, shown
 
 _NOT_FINITE = (232, 62, 140)
-"""The colour of what is not finite: none of the heat map's is near it."""
+"""The colour of values that are not finite; it is far from all colours of the heat map."""
 
-# Viridis at nine places, as published by its authors (CC0), from dark to bright.
+# Nine colours of Viridis, as published by its authors (CC0), from dark to bright.
 _VIRIDIS = np.array(
     [
         (68, 1, 84), (71, 45, 123), (59, 82, 139), (44, 114, 142), (33, 145, 140),
@@ -23,15 +23,15 @@ _VIRIDIS = np.array(
 
 
 def draw_image(state: np.ndarray, style: Style) -> Drawing:
-    """An image, each pixel a sharp square.
+    """Draws an image, with each pixel as a sharp square.
 
-    uint8 `[height, width]` is grey, as is any array with one channel, `[height, width, 1]`; with
-    three or four channels it is RGB or RGBA. Floats are from 0 to 1, or, where a value is outside
-    of these, from the smallest to the largest; so are other integers. Other 2-D arrays are heat
-    maps, with a scale.
+    uint8 of shape `[height, width]`, and any array with one channel, `[height, width, 1]`, is grey.
+    Three or four channels are RGB or RGBA. Floats and other integers range from 0 to 1; if a value
+    is outside, they are scaled from the smallest to the largest. Other 2-D arrays are heat maps
+    with a scale.
 
     Raises:
-      CannotDrawError: it is not of numbers, has other axes, or is empty.
+      CannotDrawError: the array is not of numbers, has other axes, or is empty.
     """
     array = np.asarray(state)
     channels = array.shape[2] if array.ndim == 3 else 0
@@ -43,7 +43,7 @@ def draw_image(state: np.ndarray, style: Style) -> Drawing:
     if array.ndim == 2 and array.dtype != np.uint8:
         return _heat_map(array, notes, style)
     pixels, more = _as_bytes(array.reshape(*array.shape[:2], -1))
-    return _shown(pixels, (*notes, *more), style)
+    return _drawing(pixels, (*notes, *more), style)
 
 
 def _takes(array: np.ndarray) -> str:
@@ -54,7 +54,7 @@ def _takes(array: np.ndarray) -> str:
 
 
 def _as_bytes(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Pixels `[height, width, channels]` as uint8, and notes on how they came to be."""
+    """Converts pixels `[height, width, channels]` to uint8; returns notes about the scaling."""
     if array.dtype == np.uint8:
         return array, ()
     values = as_floats(array)
@@ -76,8 +76,8 @@ def _as_bytes(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
 
 
 def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """The values from 0 (at `low`) to 1; 0 for those that are not finite."""
-    # Halved first: the range of float64 does not hold the difference of its ends.
+    """Scales values from [low, high] to [0, 1]; values that are not finite become 0."""
+    # Halved first: the difference of the two largest floats would overflow.
     span = high / 2 - low / 2
     with np.errstate(all="ignore"):
         part = (values / 2 - low / 2) / span if span > 0 else np.zeros_like(values)
@@ -85,9 +85,9 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def heat(part: np.ndarray) -> np.ndarray:
-    """The heat map's colours, uint8 `[..., 3]`, of values from 0 to 1."""
-    places = np.linspace(0, 1, len(_VIRIDIS))
-    channels = [np.interp(part, places, _VIRIDIS[:, channel]) for channel in range(3)]
+    """Returns the colours of the heat map, uint8 `[..., 3]`, for values from 0 to 1."""
+    levels = np.linspace(0, 1, len(_VIRIDIS))
+    channels = [np.interp(part, levels, _VIRIDIS[:, channel]) for channel in range(3)]
     return np.rint(np.stack(channels, -1)).astype(np.uint8)
 
 
@@ -97,7 +97,7 @@ def _heat_map(array: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawin
     low, high = (finite.min(), finite.max()) if finite.size else (np.nan, np.nan)
     pixels = heat(_scaled(values, low, high))
     pixels[~np.isfinite(values)] = _NOT_FINITE
-    image = _shown(pixels, (*notes, *not_finite(values)), style)
+    image = _drawing(pixels, (*notes, *not_finite(values)), style)
     bar = embedded(heat(np.linspace(1, 0, 64)[:, None]), 8, image.height)
     legend = (
         placed(Drawing(8, image.height, bar), image.width + 8, 0, 8, image.height),
@@ -108,7 +108,7 @@ def _heat_map(array: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawin
     return Drawing(image.width + 66, max(image.height, 24), body, image.notes)
 
 
-def _shown(pixels: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawing:
+def _drawing(pixels: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawing:
     height, width = pixels.shape[:2]
     scale = min(style.size / max(height, width), 32)
     width, height = max(1.0, width * scale), max(1.0, height * scale)

@@ -1,4 +1,4 @@
-"""Lines and bars: vectors, and a few of them together."""
+"""Draws vectors as lines or bars."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from jaxlog._render.values import CannotDrawError, as_floats, described, kind, n
 _MOST_LINES = 8
 _MOST_BARS = 32
 _MOST_POINTS = 480
-"""Along a line; of more, the least and the largest of each group are drawn."""
+"""The most points of a line; of a longer one, the extremes of groups of points are drawn."""
 _TOP, _BOTTOM = 6, 16
-_LABEL = 10  # the size of what stands at the axes
+_LABEL = 10  # the font size of the labels at the axes
 _COLOURS = (
     ACCENT, "#d9822b", "#1a8f4c", "#b03a78", "#6a5acd", "#8a6d3b", "#2a9d9d", "#c8402f",
 )  # fmt: skip
 
 
 def draw_line(state: np.ndarray, style: Style) -> Drawing:
-    """A vector as bars from zero where it is short, else as a line; a stack `[k, n]` as k lines.
+    """Draws a short vector as bars from zero, a longer one as a line, a stack `[k, n]` as k lines.
 
-    What is not finite is a gap, and told of.
+    Values that are not finite are gaps, and a note counts them.
 
     Raises:
-      CannotDrawError: it is not of numbers, has other axes, or is empty.
+      CannotDrawError: the array is not of numbers, has other axes, or is empty.
     """
     array = np.asarray(state)
     if kind(array) == "other" or array.ndim not in (1, 2) or not array.size:
@@ -63,15 +63,15 @@ def draw_line(state: np.ndarray, style: Style) -> Drawing:
         else:
             positions = np.arange(length, dtype=np.float64)
         marks = joined(
-            _line(row, positions / max(length - 1, 1), axis, _COLOURS[place])
-            for place, row in enumerate(rows)
+            _line(row, positions / max(length - 1, 1), axis, _COLOURS[index])
+            for index, row in enumerate(rows)
         )
     body = joined((axis.behind(length), marks))
     return Drawing(axis.width, axis.height, body, notes)
 
 
 class _Axis:
-    """Where values lie: a plot of its size, with the least and the largest at its left."""
+    """Maps values to coordinates, and draws the frame of the plot with its labels."""
 
     def __init__(self, low: float, high: float, width: int, height: int) -> None:
         self.low, self.high, self.width, self.height = low, high, width, height
@@ -84,7 +84,7 @@ class _Axis:
         self.left = 6 + max(40.0, *(_LABEL * text_width(label) for label in self.labels.values()))
 
     def y(self, value: float) -> float:
-        # Halved first: the range of float64 does not hold the difference of its ends.
+        # Halved first: the difference of the two largest floats would overflow.
         span = self.high / 2 - self.low / 2
         part = (value / 2 - self.low / 2) / span if span > 0 else 0.5
         return self.base - part * (self.base - _TOP)
@@ -94,7 +94,7 @@ class _Axis:
 
     @property
     def room(self) -> float:
-        """How wide the plot is, within its edge."""
+        """The width inside the edges of the plot."""
         return self.right - self.left - 8
 
     def behind(self, length: int) -> str:
@@ -123,11 +123,11 @@ def _bars(values: np.ndarray, axis: _Axis) -> str:
     width = min(room * 0.76, 28)
     zero = axis.y(0)
     found = []
-    for place, value in enumerate(values.tolist()):
-        x = axis.left + 4 + place * room + (room - width) / 2
+    for index, value in enumerate(values.tolist()):
+        x = axis.left + 4 + index * room + (room - width) / 2
         if np.isfinite(value):
             y = axis.y(value)
-            top, height = min(y, zero), max(abs(y - zero), 1)  # zero is seen, too
+            top, height = min(y, zero), max(abs(y - zero), 1)  # a bar of zero is visible too
             found.append(
                 rect(
                     x, top, width, height, fill=ACCENT if value >= 0 else _COLOURS[1], class_="bar"
@@ -140,14 +140,14 @@ def _bars(values: np.ndarray, axis: _Axis) -> str:
 
 
 def _grouped(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """The least and the largest of each group of neighbours, where they lie, and a group's size."""
+    """Returns the extremes of groups of neighbours, their positions, and the size of a group."""
     length = rows.shape[1]
     group = -(-length // (_MOST_POINTS // 2))
     groups = -(-length // group)
     padded = np.full((len(rows), groups * group), np.nan)
     padded[:, :length] = np.where(np.isfinite(rows), rows, np.nan)
     parts = padded.reshape(len(rows), groups, group)
-    # fmin and fmax pass NaN by, and are NaN where a group has nothing else.
+    # fmin and fmax ignore NaN, and are NaN only if a group has nothing else.
     ends = np.stack([np.fmin.reduce(parts, -1), np.fmax.reduce(parts, -1)], -1)
     starts = np.arange(groups) * group
     middles = np.minimum(starts + group / 2, length - 1)
@@ -155,7 +155,7 @@ def _grouped(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _line(values: np.ndarray, parts: np.ndarray, axis: _Axis, colour: str) -> str:
-    """A polyline for each stretch of finite values, a point where one stands alone."""
+    """Draws a polyline per stretch of finite values; a single value is a point."""
     found = []
     finite = np.isfinite(values)
     edges = np.flatnonzero(np.diff(np.pad(finite.astype(np.int8), 1)))

@@ -1,4 +1,4 @@
-"""The words of SVG: elements, text that XML can hold, and a drawing with its size."""
+"""Writes SVG: elements, text that XML can hold, and drawings with their size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 SVG = "http://www.w3.org/2000/svg"
 FONT = "ui-sans-serif, system-ui, -apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
-PAPER = "#ffffff"  # a picture has a ground of its own, so that it is read in a dark viewer, too
+PAPER = "#ffffff"  # pictures have a background of their own, to be readable in a dark viewer
 EDGE = "#d8dee6"
 PANEL = "#f5f7fa"
 INK = "#1c2733"
@@ -19,20 +19,20 @@ ACCENT = "#2f6fb3"
 GOOD = "#1a8f4c"
 BAD = "#c8402f"
 
-# What XML 1.0 has no place for, escaped or not: most control characters, halves of surrogate
-# pairs, and two code points that are no characters.
+# The characters that XML 1.0 forbids, escaped or not: most control characters, lone surrogates,
+# and two code points that are not characters.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Some markup in coordinates from (0, 0) to (width, height).
+    """Markup in coordinates from (0, 0) to (width, height).
 
     Attributes:
-      width: in pixels.
-      height: in pixels.
-      body: elements of SVG, which stand in no `<svg>` yet.
-      notes: what has to be told of it: what was left out, or is not finite.
+      width: the width in pixels.
+      height: the height in pixels.
+      body: SVG elements, without an `<svg>` around them.
+      notes: sentences about the drawing, such as what was left out or is not finite.
     """
 
     width: float
@@ -41,27 +41,27 @@ class Drawing:
     notes: tuple[str, ...] = ()
 
 
-def clean(text: str) -> str:
-    r"""The text with a replacement character for all that XML cannot hold.
+def xml_text(text: str) -> str:
+    r"""Replaces the characters that XML cannot hold.
 
-    >>> clean("a\x00b") == "a\ufffdb"
+    >>> xml_text("a\x00b") == "a\ufffdb"
     True
     """
     return _NOT_XML.sub("\ufffd", text)
 
 
 def escape(text: str) -> str:
-    """The text as it stands in XML, between tags or as the value of an attribute.
+    """Escapes text for XML, between tags or in an attribute.
 
     >>> escape('<a href="x">')
     '&lt;a href=&quot;x&quot;&gt;'
     """
-    text = clean(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = xml_text(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text.replace('"', "&quot;").replace("\n", "&#10;").replace("\r", "&#13;")
 
 
 def number(value: float) -> str:
-    """A coordinate, as short as it can be: to a hundredth of a pixel.
+    """Formats a coordinate briefly, to a hundredth of a pixel.
 
     >>> number(3.0), number(0.3333), number(-0.0)
     ('3', '0.33', '0')
@@ -71,7 +71,7 @@ def number(value: float) -> str:
 
 
 def element(tag: str, body: str | None = None, **attributes: str | float | None) -> str:
-    """An element; `body` is markup already. `_` in a name stands for `-`; None leaves one out.
+    """Writes an element. `body` is markup; `_` in attribute names becomes `-`; None is left out.
 
     >>> element("rect", x=1, stroke_width=0.5)
     '<rect x="1" stroke-width="0.5"/>'
@@ -96,7 +96,7 @@ def text(
     weight: str | None = None,
     width: float | None = None,
 ) -> str:
-    """A line of text with its base at y; cut to fit into `width`."""
+    """Writes a line of text with its baseline at y, shortened to fit into `width`."""
     if width is not None:
         words = shortened(words, width / size)
     return element(
@@ -112,14 +112,14 @@ def text(
 
 
 def rect(x: float, y: float, width: float, height: float, **attributes: str | float | None) -> str:
-    """A rectangle."""
+    """Writes a rectangle."""
     return element("rect", None, x=x, y=y, width=width, height=height, **attributes)
 
 
 def placed(
     drawing: Drawing, x: float, y: float, width: float, height: float, **attributes: str
 ) -> str:
-    """A drawing, scaled into a rectangle of its own proportions."""
+    """Scales a drawing into a rectangle, keeping its proportions."""
     box = f"0 0 {number(drawing.width)} {number(drawing.height)}"
     return element(
         "svg", drawing.body, x=x, y=y, width=width, height=height, viewBox=box, **attributes
@@ -127,13 +127,13 @@ def placed(
 
 
 def document(drawing: Drawing, *, kind: str, title: str, metadata: str = "") -> str:
-    """A whole SVG: the drawing on a sheet of paper.
+    """Writes an SVG document: the drawing on a white background.
 
     Args:
-      drawing: fills it.
-      kind: what it shows, as the second class of the root; the first is `jaxlog`.
-      title: what a viewer tells of it.
-      metadata: a text for programs.
+      drawing: the content.
+      kind: the kind of picture, the second class of the root; the first is `jaxlog`.
+      title: the title that a viewer shows.
+      metadata: text for programs.
     """
     paper = rect(0.5, 0.5, drawing.width - 1, drawing.height - 1, rx=8, fill=PAPER, stroke=EDGE)
     width, height = number(drawing.width), number(drawing.height)
@@ -145,11 +145,11 @@ def document(drawing: Drawing, *, kind: str, title: str, metadata: str = "") -> 
 
 
 START = f'<svg xmlns="{SVG}" class="jaxlog '
-"""What every whole SVG begins with, by which it is known again."""
+"""The start of every document, by which jaxlog recognizes its own."""
 
 
 def text_width(words: str) -> float:
-    """About how wide a line is, in units of its size: fonts differ, and none is at hand."""
+    """Estimates the width of a line of text, in units of its font size."""
     return sum(map(_character_width, words))
 
 
@@ -164,34 +164,34 @@ def _character_width(character: str) -> float:
 
 
 def shortened(words: str, width: float) -> str:
-    """The text, or as much of its start as fits, with an ellipsis.
+    """Shortens text to a width, with an ellipsis.
 
     >>> shortened("policy gradient", 5)
     'policy g\u2026'
     """
-    words = words[:2000]  # no line is as long, and measuring takes time
+    words = words[:2000]  # no line is that long, and measuring takes time
     if text_width(words) <= width:
         return words
     room = width - 0.8
-    for place, character in enumerate(words):
+    for index, character in enumerate(words):
         room -= _character_width(character)
         if room < 0:
-            return words[:place] + "\u2026"
+            return words[:index] + "\u2026"
     return words
 
 
 def wrapped(words: str, width: float, lines: int) -> list[str]:
-    """The text in at most so many lines, the last with an ellipsis where there is more."""
+    """Breaks text into at most `lines` lines; the last ends with an ellipsis if text is left."""
     found: list[str] = []
     line = ""
     waiting = " ".join(words[:2000].split()).split(" ")
     while waiting:
         word = waiting.pop(0)
-        together = f"{line} {word}" if line else word
-        if text_width(together) <= width:
-            line = together
+        longer = f"{line} {word}" if line else word
+        if text_width(longer) <= width:
+            line = longer
         elif len(found) + 1 == lines:
-            return [*found, shortened(f"{together} {' '.join(waiting)}", width)]
+            return [*found, shortened(f"{longer} {' '.join(waiting)}", width)]
         elif line:
             found.append(line)
             line = ""
@@ -204,5 +204,5 @@ def wrapped(words: str, width: float, lines: int) -> list[str]:
 
 
 def joined(parts: Iterable[str]) -> str:
-    """Elements, one after the other."""
+    """Joins elements, leaving out empty ones."""
     return "\n".join(part for part in parts if part)

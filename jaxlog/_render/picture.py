@@ -18,7 +18,6 @@ from jaxlog._render.markup import (
     INK,
     MUTED,
     Drawing,
-    clean,
     document,
     element,
     joined,
@@ -27,6 +26,7 @@ from jaxlog._render.markup import (
     rect,
     text,
     text_width,
+    xml_text,
 )
 from jaxlog._render.states import is_of_a_state, states
 from jaxlog._render.style import Style
@@ -94,17 +94,17 @@ def picture(
 def _facts(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
     """Returns the text of a picture, ready for JSON, and under `numbers` its values."""
     values = event.values if isinstance(event, StepEvent) else event.episode
-    labels = {clean(str(key)): clean(worded(value)) for key, value in event.labels.items()}
+    labels = {xml_text(str(key)): xml_text(worded(value)) for key, value in event.labels.items()}
     facts: dict[str, Any] = {"step": event.step, "labels": labels}
     if isinstance(event, StepEvent):
         facts |= {"name": "step", "episode": event.episode}
     else:
-        facts |= {"name": clean(event.name), "lane": event.lane, "lanes": event.num_lanes}
+        facts |= {"name": xml_text(event.name), "lane": event.lane, "lanes": event.num_lanes}
         if event.lane_position:
             facts["lane_position"] = list(event.lane_position)
         if "environment_id" in values:
             index = values.get("batch_index", values["environment_id"])
-            facts["environment"] = clean(worded(index))
+            facts["environment"] = xml_text(worded(index))
     success = values.get("success")
     if isinstance(success, bool | np.bool_):
         facts["success"] = bool(success)
@@ -112,7 +112,7 @@ def _facts(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
     if "success" not in facts:
         left_out -= {"success"}
     numbers = {
-        clean(str(key)): value
+        xml_text(str(key)): value
         for key, value in values.items()
         if key not in left_out and not is_of_a_state(str(key))
     }

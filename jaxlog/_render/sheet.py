@@ -1,4 +1,4 @@
-"""Contact sheets: many episodes of one step on a page, a row for each lane where that is tidy."""
+"""Draws contact sheets: the episodes of one step on one page, by lane if lanes have several."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ _MARGIN = 20
 _ARROW = 26
 _WIDE = 1180
 _MOST_CHARACTERS = 6_000_000
-"""Of the pictures on a sheet; what is beyond stays in its own file."""
+"""The most characters of all pictures on a sheet; further episodes are only in their own files."""
 _FIRST_NUMBERS = ("total_reward", "final_similarity", "total_steps")
 _MOST_IN_A_ROW = 12
 _MOST_ROWS = 6
-"""Of numbers, on the tile of an episode without states."""
+"""The most numbers on the tile of an episode without states."""
 
 
 @dataclass(frozen=True)
 class _Tile:
-    """One episode on the sheet: what is known of it, and its states' pictures."""
+    """One episode on the sheet: its facts, and the drawings of its states."""
 
     facts: dict[str, Any]
     states: tuple[Drawing, ...]
@@ -50,23 +50,23 @@ class _Tile:
 
 
 def sheet(pictures: Iterable[str], left_out: int = 0) -> str:
-    """The pictures of a step's episodes, small, on one page.
+    """Draws small versions of the pictures of one step on one page.
 
     Args:
-      pictures: what `picture` made, in the order they are shown in.
-      left_out: how many more episodes there were; the sheet says so.
+      pictures: SVGs from `picture`, in the order to be shown.
+      left_out: the number of further episodes, which the sheet mentions.
 
     Raises:
-      ValueError: one of them is not a picture of jaxlog.
+      ValueError: a picture is not from jaxlog.
     """
     tiles: list[_Tile] = []
     size = 0
-    for place, svg in enumerate(pictures):
+    for index, svg in enumerate(pictures):
         size += len(svg)
         if size > _MOST_CHARACTERS and tiles:
             left_out += 1
         else:
-            tiles.append(_tile(svg, place))
+            tiles.append(_tile(svg, index))
     return document(
         _page(tiles, left_out),
         kind="sheet",
@@ -76,10 +76,10 @@ def sheet(pictures: Iterable[str], left_out: int = 0) -> str:
 
 
 def facts_of(svg: str) -> dict[str, Any]:
-    """What a picture or a sheet says of itself to programs.
+    """Reads the metadata of a picture or a sheet.
 
     Raises:
-      ValueError: it is not one of jaxlog's.
+      ValueError: the SVG is not from jaxlog.
     """
     return _facts(parse(svg))
 
@@ -94,13 +94,13 @@ def _facts(root: ElementTree.Element) -> dict[str, Any]:
     return facts
 
 
-def _tile(svg: str, place: int) -> _Tile:
+def _tile(svg: str, index: int) -> _Tile:
     root = parse(svg)
     drawings, titles = [], []
     for number, state in enumerate(root.iter(f"{{{SVG}}}svg")):
         if state.get("class") == "state" and state.get("data-title"):
             whole = ElementTree.tostring(state, encoding="unicode")
-            drawings.append(embedded(whole, f"e{place}-{number}"))
+            drawings.append(embedded(whole, f"e{index}-{number}"))
             titles.append(state.get("data-title", ""))
     return _Tile(_facts(root), tuple(drawings), tuple(titles))
 
@@ -124,8 +124,8 @@ def _page(tiles: Sequence[_Tile], left_out: int) -> Drawing:
             lane = row[0].facts.get("lane")
             body.append(text(_lane(row[0]), _MARGIN, top + 16, 12, weight="600", width=inner))
             top += 26
-        for place, tile in enumerate(row):
-            x = _MARGIN + place * (width + _GAP)
+        for column, tile in enumerate(row):
+            x = _MARGIN + column * (width + _GAP)
             body.append(placed(_drawn(tile, width, height, by_lane), x, top, width, height))
         top += height + _GAP
     shown = f"{len(tiles)} episodes" if len(tiles) != 1 else "1 episode"
@@ -137,7 +137,7 @@ def _page(tiles: Sequence[_Tile], left_out: int) -> Drawing:
 
 
 def _rows(tiles: Sequence[_Tile], columns: int) -> tuple[list[Sequence[_Tile]], bool]:
-    """The tiles in rows, and whether each row is of one lane: where lanes have several each."""
+    """Arranges tiles in rows; returns True if each row has one lane: then lanes have several."""
     lanes: dict[int, list[_Tile]] = {}
     for tile in tiles:
         lanes.setdefault(int(tile.facts.get("lane", 0)), []).append(tile)
@@ -162,14 +162,14 @@ def _drawn(tile: _Tile, width: float, height: float, by_lane: bool) -> Drawing:
     facts = tile.facts
     body = [rect(0.5, 0.5, width - 1, height - 1, rx=6, fill=PANEL, stroke=EDGE)]
     left = _PAD + (width - 2 * _PAD - _across(tile)) / 2
-    for place, state in enumerate(tile.states):
-        if place:
+    for index, state in enumerate(tile.states):
+        if index:
             body.append(arrow(left + 5, _PAD + _THUMB / 2, _ARROW - 10))
             left += _ARROW
         scale = min(_THUMB / state.width, _THUMB / state.height)
         across, down = state.width * scale, state.height * scale
         x, y = left + (_THUMB - across) / 2, _PAD + (_THUMB - down) / 2
-        title = tile.titles[place]
+        title = tile.titles[index]
         body.append(
             placed(
                 Drawing(state.width, state.height, f"<title>{escape(title)}</title>{state.body}"),
@@ -182,8 +182,8 @@ def _drawn(tile: _Tile, width: float, height: float, by_lane: bool) -> Drawing:
         left += _THUMB
     numbers: dict[str, str] = facts.get("numbers", {})
     if not tile.states:
-        for place, (key, value) in enumerate(list(numbers.items())[:_MOST_ROWS]):
-            y = _PAD + 14 + 18 * place
+        for index, (key, value) in enumerate(list(numbers.items())[:_MOST_ROWS]):
+            y = _PAD + 14 + 18 * index
             body.append(text(title_of(key), _PAD, y, 11, fill=MUTED, width=width / 2))
             body.append(text(value, width - _PAD, y, 11, anchor="end", width=width / 2 - 2 * _PAD))
     base = height - (26 if tile.states else 12)
@@ -197,14 +197,14 @@ def _drawn(tile: _Tile, width: float, height: float, by_lane: bool) -> Drawing:
         words = [lane, *words, *labels]
     body.append(text(_fitting(words, room / 11), _PAD, base, 11, weight="500", width=room))
     if tile.states:
-        told = [f"{title_of(key)} {numbers[key]}" for key in _FIRST_NUMBERS if key in numbers]
+        shown = [f"{title_of(key)} {numbers[key]}" for key in _FIRST_NUMBERS if key in numbers]
         room = width - 2 * _PAD
-        body.append(text(_fitting(told, room / 10), _PAD, height - 10, 10, fill=MUTED, width=room))
+        body.append(text(_fitting(shown, room / 10), _PAD, height - 10, 10, fill=MUTED, width=room))
     return Drawing(width, height, joined(body))
 
 
 def _fitting(parts: Sequence[str], width: float) -> str:
-    """As many of the first parts as fit, but one at least."""
+    """Joins as many of the first parts as fit, and at least one."""
     words = _DOT.join(parts)
     while len(parts) > 1 and text_width(words) > width:
         parts = parts[:-1]

@@ -1,4 +1,4 @@
-"""Which states an event has, and where in it they are."""
+"""Finds the states of an event."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from jaxlog._format.events import EpisodeEvent, StepEvent
 
 OF_AN_EPISODE = {"initial_state": "initial", "state": "state", "final_state": "final"}
-"""The names of states in the details of an episode, and what is written above their pictures."""
+"""The names of states in the details of an episode, and the titles of their pictures."""
 OF_A_STEP = {"before_state": "before", "state": "state", "after_state": "after"}
 """The same for a step of a single environment."""
 
 
 def states(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
-    """The states of an event, each by what is written above it, in the order they are shown.
+    """Returns the states of an event by title, in the order they are shown.
 
-    They are looked for in its tree; where that has none, in its details and its numbers, whose
-    dotted names are made into nested mappings again.
+    They come from its tree, or else from its details and numbers, where dotted names become nested
+    mappings.
     """
     names = OF_A_STEP if isinstance(event, StepEvent) else OF_AN_EPISODE
     numbers = event.values if isinstance(event, StepEvent) else event.episode
@@ -32,7 +32,7 @@ def states(event: EpisodeEvent | StepEvent) -> dict[str, Any]:
 
 
 def is_of_a_state(key: str) -> bool:
-    """Whether a key is a state's, or that of a part of one."""
+    """True if a key is the name of a state, or of a part of one."""
     return key.partition(".")[0] in OF_AN_EPISODE.keys() | OF_A_STEP.keys()
 
 
@@ -43,7 +43,7 @@ def _of_tree(tree: Any, name: str) -> Any:
 
 
 def _nested(name: str, values: Mapping[str, Any]) -> Any:
-    """The value of a name, or its parts as a nested mapping; None where there is neither."""
+    """Returns a value, or its dotted parts as a nested mapping; None if there is neither."""
     if name in values:
         return values[name]
     found: dict[str, Any] = {}
@@ -54,7 +54,7 @@ def _nested(name: str, values: Mapping[str, Any]) -> Any:
         here = found
         for part in path[:-1]:
             inner = here.setdefault(part, {})
-            if not isinstance(inner, dict):  # a name that has a dot in it
+            if not isinstance(inner, dict):  # a name with a dot in it
                 inner = here[part] = {}
             here = inner
         here[path[-1]] = value

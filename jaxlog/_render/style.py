@@ -1,4 +1,4 @@
-"""How pictures are to look: what a user may choose, as the renderers take it."""
+"""The style of pictures: the settings of the sink `svg` that the renderers need."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ ARC_COLOURS = (
 """The colours of ARC's tasks: black, blue, red, green, yellow, grey, pink, orange, sky, maroon."""
 
 NEGATIVE = "#eceff4"
-"""The ground of cells below zero: padding, mostly. They are struck through, too."""
+"""The background of cells below zero, mostly padding. They are also struck through."""
 
 Draws = Callable[[Any], str]
-"""A renderer of the user's own: from a state to a whole SVG."""
+"""A renderer of the user's own: a function from a state to an SVG document."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How pictures are to look.
+    """The style of pictures.
 
     Attributes:
       renderer: the name of a renderer, `auto`, or the user's own function.
-      palette: the colour of 0, of 1, and so on, as `#rrggbb`.
-      size: the width and height that a state's drawing is fitted into, in pixels.
+      palette: the colours of 0, 1, and so on, as `#rrggbb`.
+      size: the maximal width and height of the drawing of a state, in pixels.
     """
 
     renderer: str | Draws = "auto"
@@ -38,7 +38,7 @@ class Style:
 
 
 def colour_of(value: int, palette: tuple[str, ...]) -> str:
-    """The colour of a cell: the palette's, and beyond its end one of a wheel.
+    """Returns the colour of a cell: that of the palette, or beyond it one of a colour wheel.
 
     >>> colour_of(2, ARC_COLOURS), colour_of(-1, ARC_COLOURS)
     ('#ff4136', '#eceff4')
@@ -50,7 +50,7 @@ def colour_of(value: int, palette: tuple[str, ...]) -> str:
 
 @functools.lru_cache(4096)
 def _on_the_wheel(value: int) -> str:
-    """A pale colour, by the golden angle: neighbours in value are far apart in hue."""
+    """Returns a pale colour. Hues step by the golden angle, so neighbouring values differ much."""
     hue = math.fmod(value * 0.6180339887498949, 1.0)
     rgb = colorsys.hls_to_rgb(hue, 0.62 + 0.16 * (value % 2), 0.45)
     return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)

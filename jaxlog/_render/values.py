@@ -1,4 +1,4 @@
-"""What a state is made of: its arrays by name, as numbers NumPy can count with."""
+"""Takes a state apart into named arrays of numbers, and formats numbers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 _DEPTH = 8
-"""How deep a state is looked into: it could hold itself."""
+"""The depth to which a state is taken apart; a limit, since a state may contain itself."""
 
 
 class CannotDrawError(ValueError):
-    """A state that a renderer has no picture for; the text says what it takes."""
+    """A renderer cannot draw this state; the text says what it can draw."""
 
 
 def leaves(state: Any, name: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
-    """The parts of a state that have no parts, each with its dotted name.
+    """Yields the innermost parts of a state with their dotted names.
 
-    Mappings, named tuples, dataclasses and sequences have parts; so has any other object with
-    attributes of its own. None is no part.
+    Mappings, named tuples, dataclasses, sequences and objects with attributes of their own are
+    taken apart. None is skipped.
 
     >>> list(leaves({"board": 1, "hands": (2, 3)}))
     [('board', 1), ('hands.0', 2), ('hands.1', 3)]
@@ -53,12 +53,12 @@ def _parts(state: Any) -> list[tuple[str, Any]] | None:
 
 
 def is_array(value: Any) -> bool:
-    """Whether it is an array or a number of NumPy's."""
+    """True for a NumPy array or a NumPy number."""
     return isinstance(value, np.ndarray | np.generic)
 
 
 def described(array: np.ndarray) -> str:
-    """Its dtype and shape.
+    """Formats the dtype and shape of an array.
 
     >>> described(np.zeros((3, 4), np.float32))
     'float32[3, 4]'
@@ -67,10 +67,10 @@ def described(array: np.ndarray) -> str:
 
 
 def kind(array: np.ndarray) -> str:
-    """What its values are: `bool`, `int`, `float`, or `other`, which no renderer takes.
+    """Returns the kind of an array's values: `bool`, `int`, `float`, or `other`.
 
-    The halves, quarters and short integers of ml_dtypes are floats and integers, too: NumPy knows
-    them only as void or by the name of their type.
+    The small floats and integers of ml_dtypes are recognized by the names of their types: their
+    NumPy kind is often void.
     """
     if array.dtype.kind == "b":
         return "bool"
@@ -83,20 +83,20 @@ def kind(array: np.ndarray) -> str:
 
 
 def as_floats(array: np.ndarray) -> np.ndarray:
-    """The values in float64, which holds all but the last bits of large integers."""
+    """Converts values to float64; large integers lose their last bits."""
     with np.errstate(all="ignore"):
         return array.astype(np.float64)
 
 
 def as_integers(array: np.ndarray) -> np.ndarray:
-    """The values in int64, those of uint64 that do not fit at its end."""
+    """Converts values to int64; larger ones of uint64 become the largest int64."""
     if array.dtype == np.uint64:
         array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))
     return array.astype(np.int64)
 
 
 def shown(value: Any, digits: int = 5) -> str:
-    """A number as a person writes it: a few digits, a minus of full width.
+    """Formats a number with a few digits and a proper minus sign.
 
     >>> shown(np.float32(0.1)), shown(-12345678.0), shown(True)
     ('0.1', '\u22121.2346e+07', 'true')
@@ -126,7 +126,7 @@ def _minus_in_front(text: str) -> str:
 
 
 def not_finite(values: np.ndarray) -> tuple[str, ...]:
-    """The note about values that are not finite; none where all are."""
+    """Returns a note about the values that are not finite; empty if all are finite."""
     count = int(values.size - np.isfinite(values).sum())
     if not count:
         return ()

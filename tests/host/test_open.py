@@ -474,7 +474,7 @@ def test_an_address_is_no_directory(
     with pytest.raises(
         ValueError,
         match=rf"directory: got the address {shown}, expected a local path; give the path where it "
-        "is mounted, or copy what is there",
+        "is mounted, or copy the files to this machine",
     ):
         make_logger().open(address)
     assert list(tmp_path.iterdir()) == []
