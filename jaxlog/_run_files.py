@@ -344,6 +344,35 @@ def replacement(path: Path) -> tuple[Path, BinaryIO]:
     return draft, os.fdopen(os.open(draft, flags, 0o666), "wb")
 
 
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a new file that takes the place of `path` when the block ends without an exception.
+
+    Until then, and after an exception, `path` stays as it was. A link in its place is replaced, not
+    followed.
+
+    Raises:
+      OSError: the file cannot be written.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     path = Path(directory, "run.json")
+    ...     with replacing(path) as file:
+    ...         _ = file.write(b"{}")
+    ...     path.read_text()
+    '{}'
+    """
+    draft, file = replacement(path)
+    try:
+        with file:
+            yield file
+        draft.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
 def drafts_of(path: Path) -> list[Path]:
     """What processes that were killed have left of `replacement` beside a file."""
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}{re.escape(DRAFT)}")

@@ -25,14 +25,14 @@ def said(owner: object, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", OF_MODULE)
-def test_what_other_loggers_have_is_answered_with_what_is_meant(name: str) -> None:
+def test_names_of_other_loggers_are_errors_with_the_name_here(name: str) -> None:
     assert said(jaxlog, name) == (
         f"jaxlog has no attribute {name!r}; in jaxlog, write {OF_MODULE[name]}"
     )
     assert not hasattr(jaxlog, name)
 
 
-def test_the_answer_needs_no_jax() -> None:
+def test_the_error_needs_no_jax() -> None:
     code = (
         "import sys, jaxlog\n"
         "try: jaxlog.init(project='x')\n"
@@ -46,7 +46,7 @@ def test_the_answer_needs_no_jax() -> None:
     )
 
 
-def test_so_do_a_logger_and_a_run(make_logger: MakeLogger) -> None:
+def test_a_logger_and_a_run_raise_such_errors_too(make_logger: MakeLogger) -> None:
     logger = make_logger()
     with logger.open() as run:
         for owner, title, known in ((logger, "a Logger", OF_LOGGER), (run, "a Run", OF_RUN)):
@@ -58,7 +58,7 @@ def test_so_do_a_logger_and_a_run(make_logger: MakeLogger) -> None:
     assert said(run, "batch_step").endswith("write `jaxlog.batch_step(logger, step, metrics)`")
 
 
-def test_what_they_say_to_write_exists(make_logger: MakeLogger) -> None:
+def test_the_names_in_these_errors_exist(make_logger: MakeLogger) -> None:
     logger = make_logger()
     with logger.open() as run:
         owners = {"jaxlog": jaxlog, "logger": logger, "run": run, "info": run.info}
@@ -133,7 +133,7 @@ METRICS = {"x": 1.0}
         ),
     ],
 )
-def test_swapped_arguments_are_answered_with_their_order(
+def test_swapped_arguments_are_errors_with_the_order(
     call: Callable[[Any, Any, Any], Any], text: str, traced: bool, make_logger: MakeLogger
 ) -> None:
     logger = make_logger()

@@ -37,9 +37,9 @@ RETURN = "episode_return_mean"
 
 
 def test_compare_ranks_by_what_happened(month: Path) -> None:
-    with pytest.warns(UserWarning, match=RETURN) as told:
+    with pytest.warns(UserWarning, match=RETURN) as caught:
         found = jaxlog.compare(month, RETURN)
-    assert [str(w.message) for w in told] == [
+    assert [str(w.message) for w in caught] == [
         f"{RETURN}: 17 of 56 lanes have diverged (algorithm ppo, learning_rate 1: 3 of 8; "
         "algorithm ppo, learning_rate 10: 8 of 8; algorithm sac, learning_rate 0.1: 5 of 8; "
         "algorithm sac, learning_rate 1: 1 of 8); each gets the worst score of all, the lowest, "
@@ -145,8 +145,8 @@ def test_the_health_of_the_runs(month: Path) -> None:
         "updates)",
     ]
     for name, run in zip(runs.names, runs, strict=True):
-        told = run.health.diverged
-        assert dict(told.since if told else {}) == RUNS[name].diverged
+        diverged = run.health.diverged
+        assert dict(diverged.since if diverged else {}) == RUNS[name].diverged
         # A file that does not say it, of jaxlog 0.1, has the same.
         run.info.pop("health", None)
         assert run.health == jaxlog.read_run(month / name).health

@@ -77,7 +77,7 @@ def sparse(path: Path, size: int = HUGE) -> None:
 
 
 @pytest.mark.parametrize("kind", INSTEAD)
-def test_what_is_no_file_of_the_run_is_left_out_and_said(
+def test_links_pipes_and_the_like_are_left_out_with_a_warning(
     kind: str,
     run: Path,
     tmp_path: Path,
@@ -118,7 +118,7 @@ def test_facts_are_read_from_the_directory_only(kind: str, run: Path, tmp_path: 
         jaxlog.read_run(run)
 
 
-def test_a_link_that_leads_nowhere_is_said_too(run: Path, tmp_path: Path) -> None:
+def test_a_broken_link_gives_a_warning_too(run: Path, tmp_path: Path) -> None:
     dangling(run / "eval_metrics.jsonl", tmp_path / "nothing")
     assert len(not_read(run)) == 1
 
@@ -129,14 +129,14 @@ def test_a_run_may_be_reached_by_a_link(run: Path, tmp_path: Path) -> None:
     assert (found.status, found.calls) == ("finished", ("eval", "train"))
 
 
-def test_a_directory_of_such_a_name_is_no_file_of_the_run(run: Path) -> None:
+def test_a_directory_named_like_a_file_of_lines_is_skipped(run: Path) -> None:
     (run / "episodes.jsonl").mkdir()
     assert jaxlog.read_run(run).calls == ("eval", "train")
     with pytest.raises(NotReadError, match="is a directory, expected a regular file"):
         open_file(run / "episodes.jsonl")
 
 
-def test_a_folder_on_the_way_may_be_no_link(tmp_path: Path) -> None:
+def test_no_folder_on_the_way_may_be_a_link(tmp_path: Path) -> None:
     inner = tmp_path / "run" / "svg" / "batch"
     inner.mkdir(parents=True)
     (inner / "a.svg").write_text("own")
@@ -149,7 +149,7 @@ def test_a_folder_on_the_way_may_be_no_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["episodes.jsonl", "eval_metrics.jsonl"])
-def test_a_sparse_file_holds_and_fills_nobody(
+def test_a_sparse_file_takes_no_time_and_no_memory(
     name: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / name).touch()
@@ -174,7 +174,7 @@ def test_lines_on_both_sides_of_a_hole_are_read(run: Path) -> None:
     sparse(path, HUGE)
     with path.open("ab") as file:
         file.write(b"\n" + line)
-    with pytest.warns(UserWarning, match="line 4: got something else"):
+    with pytest.warns(UserWarning, match="line 4: got something other"):
         assert jaxlog.read_run(run).metrics_of("eval")["step"].to_list() == [0, 1, 2, 7]
     found = [lines.read(line) for _, line in lines.forwards(path)]
     assert [fields["step"] for fields in found if fields] == [0, 1, 2, 7]
@@ -182,22 +182,20 @@ def test_lines_on_both_sides_of_a_hole_are_read(run: Path) -> None:
     assert next(lines.backwards(path))[1] + b"\n" == line
 
 
-def test_a_sparse_run_json_is_left_out_and_said(run: Path) -> None:
+def test_a_sparse_run_json_is_left_out_with_a_warning(run: Path) -> None:
     sparse(run / "run.json")
     assert facts_of(run) == {}
     with pytest.warns(UserWarning, match="got 1,099,511,627,776 bytes, expected at most"):
         jaxlog.read_run(run)
 
 
-def test_a_longer_file_than_may_be_read_is_refused(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_too_long_is_refused(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_run_files, "LARGEST", 100)
     with pytest.raises(OSError, match="got more than 100 bytes of lines, expected at most as many"):
         jaxlog.read_run(run).metrics_of("eval")
 
 
-def test_a_longer_line_than_may_be_read_is_left_out(
+def test_a_line_that_is_too_long_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "lines"
@@ -211,7 +209,9 @@ def test_a_longer_line_than_may_be_read_is_left_out(
         assert list(_run_files.lines_from(file, 0)) == found
 
 
-def test_a_file_may_be_as_long_as_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_of_the_longest_allowed_size_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"a" * 100)
     assert _run_files.read_small(path, 100) == b"a" * 100
@@ -243,7 +243,7 @@ def test_json_is_read_to_a_depth(deep: int, too_deep: bool) -> None:
     assert not has_too_deep(wide)
 
 
-def test_a_line_that_is_nested_too_deep_is_left_out_and_said(tmp_path: Path) -> None:
+def test_a_line_that_is_nested_too_deep_is_left_out_with_a_warning(tmp_path: Path) -> None:
     write(tmp_path, [episode(step, {"a": 1.0}) for step in range(2)])
     path = tmp_path / "episodes.jsonl"
     first, second = path.read_text().splitlines()
@@ -253,12 +253,12 @@ def test_a_line_that_is_nested_too_deep_is_left_out_and_said(tmp_path: Path) -> 
         assert jaxlog.read_run(tmp_path).episodes["step"].to_list() == [1]
 
 
-def test_a_run_json_that_is_nested_too_deep_says_nothing(tmp_path: Path) -> None:
+def test_a_run_json_that_is_nested_too_deep_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"status": "finished", "config": nested(80)}))
     assert facts_of(tmp_path) == {}
 
 
-def test_a_draft_has_a_random_name_and_is_made_anew(tmp_path: Path) -> None:
+def test_a_draft_has_a_random_name_and_is_a_new_file(tmp_path: Path) -> None:
     target = tmp_path / "run.json"
     first, one = replacement(target)
     second, other = replacement(target)
@@ -273,8 +273,8 @@ def test_a_draft_has_a_random_name_and_is_made_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", ["save", "whole"])
-def test_what_is_written_replaces_a_link_and_follows_none(write: str, tmp_path: Path) -> None:
-    from jaxlog._cli.files import whole
+def test_a_written_file_replaces_a_link(write: str, tmp_path: Path) -> None:
+    from jaxlog._cli.files import whole_file
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_text("as it was")
@@ -287,7 +287,7 @@ def test_what_is_written_replaces_a_link_and_follows_none(write: str, tmp_path: 
         held.save({"id": "1"})
         held.release()
     else:
-        with whole(directory / "run.json") as file:
+        with whole_file(directory / "run.json") as file:
             file.write(b'{"id": "1"}')
     assert elsewhere.read_text() == "as it was"
     assert not (directory / "run.json").is_symlink()
@@ -315,20 +315,20 @@ def test_drafts_that_a_killed_process_left_are_removed(run: Path, make_logger: M
     assert not draft.exists()
 
 
-def test_a_run_goes_on_from_no_link(run: Path, tmp_path: Path) -> None:
+def test_a_link_is_not_resumed_from(run: Path, tmp_path: Path) -> None:
     link(run / "run.json", tmp_path / "elsewhere")
     with pytest.raises(NotReadError, match=r"run\.json: is a symbolic link, expected a regular"):
         Directory(run, "resume")
 
 
-def test_what_a_follower_reads_is_the_runs_own(run: Path, tmp_path: Path) -> None:
+def test_a_follower_reads_no_links(run: Path, tmp_path: Path) -> None:
     link(run / "eval_metrics.jsonl", tmp_path / "elsewhere")
     assert {group.path.name for group in Follower(run, 10).look(ended=True)} == {
         "train_metrics.jsonl"
     }
 
 
-def test_a_file_is_no_longer_than_it_says(tmp_path: Path) -> None:
+def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "small"
     path.write_bytes(b"0123456789")
     assert read_small(path, 10) == b"0123456789"

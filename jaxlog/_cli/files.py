@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxlog._cli.errors import CommandError
-from jaxlog._run_files import replacement
+from jaxlog._run_files import replacing
 
 
 @contextlib.contextmanager
@@ -26,15 +26,8 @@ def whole_file(file: Path) -> Iterator[BinaryIO]:
     ...     file.read_text()
     'all of it'
     """
-    draft: Path | None = None
     try:
-        draft, opened = replacement(file)
-        with opened:
-            yield opened
-        draft.replace(file)
+        with replacing(file) as draft:
+            yield draft
     except OSError as error:  # one from polars has no strerror
         raise CommandError(f"{file}: cannot be written: {error.strerror or error}") from None
-    finally:
-        if draft is not None:
-            with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)

@@ -121,15 +121,8 @@ class Directory:
         self._write(orjson.dumps(finite, option=orjson.OPT_INDENT_2))
 
     def _write(self, data: bytes) -> None:
-        draft, file = _run_files.replacement(self.path / RUN_FILE)
-        try:
-            with file:
-                file.write(data)
-            draft.replace(self.path / RUN_FILE)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                draft.unlink()
-            raise
+        with _run_files.replacing(self.path / RUN_FILE) as file:
+            file.write(data)
 
     def forget(self) -> None:
         """Makes it a directory without a run; what sinks wrote is theirs to remove."""

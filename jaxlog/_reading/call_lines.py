@@ -38,7 +38,7 @@ class CallLines:
     frame: pl.DataFrame
     labels: tuple[str, ...]
     replaced: int = 0
-    told_apart: tuple[str, ...] = ()
+    identifying: tuple[str, ...] = ()
     changing: tuple[str, ...] = ()
 
     def warnings(self) -> Iterator[str]:

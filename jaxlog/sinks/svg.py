@@ -28,6 +28,7 @@ from jaxlog._render.markup import START
 from jaxlog._render.sheet import facts_of
 from jaxlog._render.states import states
 from jaxlog._render.style import ARC_COLOURS
+from jaxlog._run_files import DRAFT, replacing
 from jaxlog._say import log as _log
 from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
@@ -35,7 +36,7 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 _FOLDER = "svg"
 _STEPS = "steps"
 _SHEET = "sheet.svg"
-_DRAFT = ".draft"
+_DRAFT_NAME = re.compile(rf"\.(.+\.svg)(?:\.[0-9a-f]{{16}})?{re.escape(DRAFT)}")
 _STEPS_KEPT = 64
 """Of so many steps it is kept in memory what was drawn: it is a few numbers for each."""
 
@@ -134,7 +135,7 @@ class SvgSink(Sink):
         for path, step in list(_own_files(self._folder)):
             first = resumes.get(path.relative_to(self._folder).parts[0], 0)
             comes_again = run.resumes_at is not None and step >= first
-            if replaced or comes_again or path.suffix == _DRAFT:
+            if replaced or comes_again or path.suffix == DRAFT:
                 path.unlink(missing_ok=True)
                 for folder in list(path.parents)[:3]:
                     if folder.is_relative_to(self._folder):
@@ -278,20 +279,15 @@ def _free(folder: Path, name: str) -> Path:
 def _replace(path: Path, svg: str) -> None:
     """Writes a whole file, or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}{_DRAFT}")
-    try:
-        draft.write_text(svg, "utf-8")
-        draft.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise
+    with replacing(path) as file:
+        file.write(svg.encode())
 
 
 def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
     """The files that this sink has written, each with its step; drafts of a killed process too."""
-    for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(f".*.svg{_DRAFT}")):
-        name = path.name.removeprefix(".").removesuffix(_DRAFT)
+    for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(f".*.svg*{DRAFT}")):
+        draft = _DRAFT_NAME.fullmatch(path.name)
+        name = path.name if draft is None else draft[1]
         place = path.with_name(name).relative_to(folder).as_posix()
         found = next((match for way in _LAYOUT if (match := way.fullmatch(place))), None)
         if found and path.is_file() and (path.name != name or _is_own(path)):

@@ -69,7 +69,7 @@ def test_each_interval_says_its_method(tmp_path: Path) -> None:
         ([{"lr": 0.1, "train.seed": 0}], ()),
     ],
 )
-def test_groups_are_what_differs_but_for_seeds(
+def test_lanes_that_differ_only_in_seeds_are_a_group(
     tmp_path: Path, runs: list[dict[str, Any]], by: tuple[str, ...]
 ) -> None:
     for i, config in enumerate(runs):
@@ -90,7 +90,7 @@ def test_runs_whose_lanes_have_other_seeds_are_one_group(tmp_path: Path) -> None
     ]
 
 
-def test_a_score_is_the_last_value_that_of_a_step_or_a_mean(tmp_path: Path) -> None:
+def test_a_score_is_the_last_value_a_steps_value_or_a_mean(tmp_path: Path) -> None:
     steps = [seeds([1.0, 2.0]), seeds([3.0, 4.0]), seeds([5.0, 6.0])]
     del steps[2][0][1]["score"]  # no episode ended: the one before is the last
     make(tmp_path, *steps)
@@ -142,10 +142,10 @@ def test_a_lane_that_has_diverged_does_not_win(tmp_path: Path) -> None:
     scores = {"worst": [3.0, 3.0, 3.0], "leave_out": [NAN, NAN, 3.0], "keep_last": [9.0, 9.0, 3.0]}
     for policy, words in said.items():
         for at in ("last", 1, (0, 1), (1, 2), 2):
-            with pytest.warns(UserWarning, match="have diverged") as told:
+            with pytest.warns(UserWarning, match="have diverged") as caught:
                 found = jaxlog.compare(tmp_path, "score", at=at, diverged=policy)
-            assert [str(w.message) for w in told] == [text + words]
-            assert told[0].filename == __file__
+            assert [str(w.message) for w in caught] == [text + words]
+            assert caught[0].filename == __file__
             assert found.notes == (text.removeprefix("score: ") + words,)
             assert found.frame.select(COUNTS).rows() == [
                 (2, 0, 0, 0),
@@ -159,7 +159,7 @@ def test_a_lane_that_has_diverged_does_not_win(tmp_path: Path) -> None:
     assert found.scores["diverged"].to_list() == [False, False, True, True, False]
 
 
-def test_before_it_diverged_a_lane_has_its_score(tmp_path: Path) -> None:
+def test_a_lane_has_a_score_before_it_diverges(tmp_path: Path) -> None:
     make(tmp_path, *lives(DEAD, [{"score": 1.0}] * 3))
     assert jaxlog.compare(tmp_path, "score", at=0).scores["score"].to_list() == [9.0, 1.0]
 
@@ -173,9 +173,9 @@ def test_a_lane_that_recovers_has_not_diverged(tmp_path: Path) -> None:
 
 def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path) -> None:
     make(tmp_path, *lives([{}, {"score": 4.0}], [{"score": 1.0}] * 2, rate=0.1))
-    with pytest.warns(UserWarning, match="no value") as told:
+    with pytest.warns(UserWarning, match="no value") as caught:
         found = jaxlog.compare(tmp_path, "score", at=0)
-    assert [str(w.message) for w in told] == [
+    assert [str(w.message) for w in caught] == [
         "score: 1 of 2 lanes have no value to compare and are left out"
     ]
     assert found.frame.select("iqm", *COUNTS).rows() == [(1.0, 1, 0, 0, 1)]
@@ -193,7 +193,7 @@ def test_a_lane_without_a_value_is_left_out_and_has_not_diverged(tmp_path: Path)
         ("mean", {}, 1.0, "the lowest, since higher is better"),
     ],
 )
-def test_the_worst_is_known_by_its_name_or_said(
+def test_the_direction_comes_from_the_name_or_the_option(
     tmp_path: Path, metric: str, options: dict[str, Any], worst: float, words: str
 ) -> None:
     run = make(tmp_path, [({"seed": i}, {metric: x}) for i, x in enumerate((1.0, 4.0, INF))])
@@ -209,7 +209,7 @@ def test_the_worst_is_that_of_the_task(tmp_path: Path) -> None:
     assert found.scores["score"].to_list() == [10.0, 10.0, 1.0, 2.0, 1.0]
 
 
-def test_where_all_are_dead_nothing_is_compared(tmp_path: Path) -> None:
+def test_without_a_finite_score_there_is_no_comparison(tmp_path: Path) -> None:
     make(tmp_path, seeds([NAN, NAN]))
     with (
         pytest.warns(UserWarning, match="2 of 2 lanes have diverged"),
@@ -225,7 +225,7 @@ def test_where_all_are_dead_nothing_is_compared(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["diverged", "unfinished"])
-def test_what_becomes_of_lanes_is_one_of_some_words(tmp_path: Path, name: str) -> None:
+def test_an_unknown_choice_is_an_error(tmp_path: Path, name: str) -> None:
     run: Any = make(tmp_path, seeds([1.0]))
     with pytest.raises(
         ValueError, match=rf"{name}: got 'drop', expected one of '\w+', 'leave_out|"
@@ -249,9 +249,9 @@ def test_a_run_that_has_not_finished_is_left_out_or_compared_at_a_common_step(
     ended(tmp_path / "b", status, [9.0, 8.0])
 
     def compared(at: Any = "last", **options: Any) -> tuple[list[Any], str]:
-        with pytest.warns(UserWarning, match="not finished") as told:
+        with pytest.warns(UserWarning, match="not finished") as caught:
             found = jaxlog.compare(tmp_path, "score", at=at, **options)
-        (warning,) = told
+        (warning,) = caught
         start = f"score: runs that have not finished: b ({status}, last step 1); "
         assert str(warning.message).startswith(start)
         assert found.frame["unfinished"].to_list() == [0, 2]
@@ -276,7 +276,7 @@ def test_a_run_that_has_not_finished_is_left_out_or_compared_at_a_common_step(
     assert jaxlog.compare(tmp_path, "score", at=1).frame["iqm"].to_list() == [2.5, 8.5]
 
 
-def test_of_many_that_died_or_did_not_finish_six_are_named(tmp_path: Path) -> None:
+def test_a_note_names_at_most_six_groups_or_runs(tmp_path: Path) -> None:
     lanes = [(lr, score) for lr in range(8) for score in (1.0, NAN)]
     make(tmp_path, [({"lr": lr, "seed": i % 2}, {"x": s}) for i, (lr, s) in enumerate(lanes)])
     with pytest.warns(UserWarning, match="have diverged"):
@@ -298,7 +298,7 @@ def test_a_run_that_failed_after_its_last_step_is_compared(tmp_path: Path) -> No
     assert found.frame.select("iqm", "unfinished").rows() == [(2.5, 0), (3.5, 0)]
 
 
-def test_where_no_run_has_finished_all_are_compared_at_a_common_step(tmp_path: Path) -> None:
+def test_without_finished_runs_a_common_step_is_compared(tmp_path: Path) -> None:
     ended(tmp_path / "a", "failed", [1.0, 2.0, 3.0])
     ended(tmp_path / "b", "terminated", [1.0, 3.0])
     with pytest.warns(UserWarning, match=r"all lanes are compared at step 1, the last that all"):
@@ -308,7 +308,7 @@ def test_where_no_run_has_finished_all_are_compared_at_a_common_step(tmp_path: P
     assert jaxlog.compare(tmp_path, "score").frame["iqm"].to_list() == [3.5]  # all end alike
 
 
-def test_values_left_out_of_a_mean_are_said(tmp_path: Path) -> None:
+def test_a_note_counts_values_left_out_of_means(tmp_path: Path) -> None:
     lane = {"score_mean": 1.0, "score_nonfinite": 1}
     make(tmp_path, [({"seed": 0}, lane), ({"seed": 1}, {"score_mean": 2.0})])
     for at in ("last", 0, (0, 0)):
@@ -316,7 +316,7 @@ def test_values_left_out_of_a_mean_are_said(tmp_path: Path) -> None:
         assert found.notes == ("values that are not finite are left out of the scores of 1 lanes",)
 
 
-def test_scores_of_tasks_are_brought_to_one_scale_and_drawn_apart(tmp_path: Path) -> None:
+def test_scores_are_normalized_and_resampled_by_task(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     pole, pong = 500 * random.random(6), 42 * random.random(6) - 21
     for algo in "ab":
@@ -405,7 +405,7 @@ def test_a_config_that_is_none(tmp_path: Path, config: Any) -> None:
     assert jaxlog.compare(tmp_path, "score").by == ("run",)
 
 
-def test_it_shows_itself(tmp_path: Path) -> None:
+def test_its_repr_and_its_plot(tmp_path: Path) -> None:
     found = jaxlog.compare(make(tmp_path, seeds([1.0, 2.0, 4.0], rate=0.1)), "score", by="rate")
     assert repr(found).startswith("score: interquartile means and 95 % intervals\nshape: (1, 11)")
     assert "<table" in found._repr_html_()
@@ -415,7 +415,7 @@ def test_it_shows_itself(tmp_path: Path) -> None:
     plt.close(ax.figure)
 
 
-def test_it_takes_what_was_read(tmp_path: Path) -> None:
+def test_it_takes_runs_that_were_read(tmp_path: Path) -> None:
     make(tmp_path / "run", seeds([1.0, 2.0]))
     expected = jaxlog.compare(tmp_path, "score").frame
     for runs in (

@@ -86,7 +86,7 @@ def rows(page: Gallery) -> list[dict[str, Any]]:
     ]
 
 
-def test_it_tells_of_the_rows_in_their_order(tmp_path: Path) -> None:
+def test_rows_are_shown_in_their_order(tmp_path: Path) -> None:
     events = [event(step, lane, env) for step in (0, 10) for lane in (0, 1) for env in (0, 3)]
     run = jaxlog.read_run(write(tmp_path, events))
     everything = run.view_episodes()
@@ -101,7 +101,7 @@ def test_it_tells_of_the_rows_in_their_order(tmp_path: Path) -> None:
     ]
 
 
-def test_filters_are_of_what_differs(tmp_path: Path) -> None:
+def test_only_columns_that_differ_have_filters(tmp_path: Path) -> None:
     events = [event(step, step % 3, 1, labels={"rate": step / 7, "env": "a"}) for step in range(90)]
     columns = data_of(jaxlog.read_run(write(tmp_path, events)).view_episodes())["columns"]
     filters = {
@@ -132,7 +132,7 @@ def test_pictures_are_those_of_the_sink_or_else_drawn(tmp_path: Path) -> None:
     assert again[1:] == found[1:]
 
 
-def test_a_step_that_came_by_again_is_drawn_anew(tmp_path: Path) -> None:
+def test_a_repeated_step_is_drawn_from_its_row(tmp_path: Path) -> None:
     """The second picture has another name, and no row tells which of them is its own."""
     first, second = event(0), event(0, values={"total_reward": 77.0})
     write(tmp_path, [first, second])
@@ -142,14 +142,14 @@ def test_a_step_that_came_by_again_is_drawn_anew(tmp_path: Path) -> None:
     assert ">77<" in svg
 
 
-def test_an_image_is_one_again(tmp_path: Path) -> None:
+def test_an_image_is_recognized(tmp_path: Path) -> None:
     image = np.random.default_rng(0).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     events = [event(0, details={"final_state": image})]
     (svg,) = pictures(jaxlog.read_run(write(tmp_path, events)).view_episodes())
     assert "data:image/png" in svg
 
 
-def test_episodes_of_several_runs_are_told_apart(tmp_path: Path) -> None:
+def test_episodes_of_several_runs_are_distinguished(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         write(tmp_path / name, [event(0, details={"final_state": np.zeros((2, 2), int)})])
@@ -164,7 +164,7 @@ def test_episodes_of_several_runs_are_told_apart(tmp_path: Path) -> None:
         runs.view_episodes(runs.episodes.drop("run"))
 
 
-def test_nothing_of_the_users_is_more_than_text(tmp_path: Path) -> None:
+def test_user_text_is_only_text(tmp_path: Path) -> None:
     events = [
         event(0, i, labels={HOSTILE: HOSTILE + str(i)}, values={HOSTILE + "x": HOSTILE})
         for i in range(2)
@@ -180,13 +180,13 @@ def test_nothing_of_the_users_is_more_than_text(tmp_path: Path) -> None:
     assert any("default-src 'none'; img-src data:;" in policy for policy in policies)
 
 
-def test_it_asks_for_nothing(tmp_path: Path) -> None:
+def test_the_page_loads_nothing(tmp_path: Path) -> None:
     page = jaxlog.read_run(write(tmp_path, [event(0)])).view_episodes()
     for _, attributes in Parsed(page.html).tags:
         assert not {"src", "href", "action"} & attributes.keys()
 
 
-def test_what_is_not_finite_or_missing_has_no_value(tmp_path: Path) -> None:
+def test_missing_and_nonfinite_values_are_empty(tmp_path: Path) -> None:
     events = [
         event(0, values={"x": float("nan")}),
         event(1, values={"x": float("-inf")}),
@@ -197,7 +197,7 @@ def test_what_is_not_finite_or_missing_has_no_value(tmp_path: Path) -> None:
     assert [row["x"] for row in rows(page)] == [None, None, 1.5, None]
 
 
-def test_what_is_nowhere_finite_has_no_filter(tmp_path: Path) -> None:
+def test_a_column_without_finite_values_has_no_filter(tmp_path: Path) -> None:
     found = (float("nan"), float("inf"), None)
     events = [event(i, values={"x": x} if x is not None else {}) for i, x in enumerate(found)]
     columns = data_of(jaxlog.read_run(write(tmp_path, events)).view_episodes())["columns"]
@@ -211,7 +211,7 @@ def test_a_label_that_is_not_finite_is_a_choice(tmp_path: Path) -> None:
     assert [row["rate"] for row in rows(page)] == ["nan", "0.1", "inf", "nan"]
 
 
-def test_columns_that_were_added_are_told(tmp_path: Path) -> None:
+def test_added_columns_are_shown(tmp_path: Path) -> None:
     run = jaxlog.read_run(write(tmp_path, [event(step) for step in range(2)]))
     added = run.episodes.with_columns(
         when=pl.from_epoch(pl.lit(0)),
@@ -242,7 +242,7 @@ def test_a_run_without_episodes_and_a_frame_without_rows(tmp_path: Path) -> None
     assert data_of(page)["episodes"] == []
 
 
-def test_of_too_many_the_first_are_shown_and_that_is_said(tmp_path: Path) -> None:
+def test_the_number_of_episodes_left_out_is_shown(tmp_path: Path) -> None:
     run = jaxlog.read_run(write(tmp_path, [event(step) for step in range(20)]))
     page = run.view_episodes(most=5)
     assert repr(page) == "Gallery(5 episodes, 15 more left out)"
@@ -267,7 +267,7 @@ def test_episodes_of_a_single_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["text", "script", "link", "folder", "bytes", "large"])
-def test_a_picture_that_is_not_the_sinks_is_drawn_anew(change: str, tmp_path: Path) -> None:
+def test_a_changed_picture_is_drawn_from_its_row(change: str, tmp_path: Path) -> None:
     events = [event(0, details={"final_state": np.eye(3)})]
     run = tmp_path / "run"
     write(run_directory(run), events)

@@ -83,7 +83,7 @@ def test_a_stratum_of_one_score_keeps_it() -> None:
         [0.7] * 18 + [0.9, 0.95],
     ],
 )
-def test_where_few_scores_differ_the_interval_is_of_percentiles(scores: list[float]) -> None:
+def test_if_few_scores_differ_the_interval_is_of_percentiles(scores: list[float]) -> None:
     """As a loop has them, one draw after the other, with another generator."""
     other = np.random.RandomState(7)
     means = [scipy.stats.trim_mean(other.choice(scores, len(scores)), 0.25) for _ in range(4000)]
@@ -92,7 +92,7 @@ def test_where_few_scores_differ_the_interval_is_of_percentiles(scores: list[flo
     np.testing.assert_allclose(found[:2], np.percentile(means, [2.5, 97.5]), atol=0.04)
 
 
-def test_each_place_has_its_own_method() -> None:
+def test_each_column_has_its_own_method() -> None:
     random = np.random.default_rng(0)
     solved, returned = np.array([0.0, 0, 0, 0, 1]), random.normal(size=5)
     both = bootstrap_interval([np.stack([solved, returned], axis=1)])
@@ -103,7 +103,7 @@ def test_each_place_has_its_own_method() -> None:
         )
 
 
-def test_strata_are_drawn_by_themselves() -> None:
+def test_strata_are_resampled_separately() -> None:
     """Tasks of other scales add nothing to the spread, as they would if all were drawn together."""
     random = np.random.default_rng(0)
     easy, hard = random.normal(0, 1, 10), random.normal(100, 1, 10)
@@ -124,7 +124,7 @@ def test_strata_are_drawn_by_themselves() -> None:
         (4, 10, 0.9, 0.84, 0.93),
     ],
 )
-def test_the_interval_holds_as_often_as_the_page_says(
+def test_the_coverage_is_that_of_the_documentation(
     strata: int, scores: int, confidence: float, least: float, most: float
 ) -> None:
     """Of 800 experiments on normal data."""
@@ -136,7 +136,7 @@ def test_the_interval_holds_as_often_as_the_page_says(
 
 
 @given(STRATA, st.integers(-1000, 1000), st.sampled_from([0.5, 2.0, 8.0]))
-def test_it_moves_and_grows_with_the_scores(
+def test_it_shifts_and_scales_with_the_scores(
     strata: list[np.ndarray], shift: int, scale: float
 ) -> None:
     plain = np.array(bootstrap_interval(strata, resamples=50)[:2])
@@ -158,7 +158,7 @@ def test_it_lies_within_the_scores_and_grows_with_confidence(strata: list[np.nda
         assert wider.upper >= upper - room
 
 
-def test_places_have_intervals_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_column_has_its_own_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many are computed at a time."""
     scores = np.random.default_rng(0).normal(size=(6, 3, 5))
     lower, upper, _ = bootstrap_interval([scores])
@@ -170,7 +170,7 @@ def test_places_have_intervals_of_their_own(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(few[:2], (lower, upper), atol=0.2)
 
 
-def test_what_cannot_be_is_said() -> None:
+def test_bad_arguments_are_errors() -> None:
     with pytest.raises(ValueError, match="got no scores"):
         bootstrap_interval([np.empty(0)])
     with pytest.raises(ValueError, match=r"confidence: got 95, expected .* between 0 and 1"):

@@ -123,14 +123,14 @@ def test_several_names_make_small_multiples_on_one_axis(run: jaxlog.RunData) -> 
     np.testing.assert_array_equal(lines(axes[0])[0].get_xdata(), np.arange(6) * 640)
 
 
-def test_it_draws_where_it_is_told_to(run: jaxlog.RunData) -> None:
+def test_it_draws_on_the_given_axes(run: jaxlog.RunData) -> None:
     _, (left, right) = plt.subplots(1, 2)
     assert run.plot("loss", ax=right) is right
     assert not left.lines
     assert len(plt.get_fignums()) == 1
 
 
-def test_what_is_missing_or_not_finite_leaves_the_others(tmp_path: Path) -> None:
+def test_missing_and_nonfinite_values_are_left_out(tmp_path: Path) -> None:
     nan, inf = float("nan"), float("inf")
     events = [
         metrics(0, ({}, {"x": nan}), ({}, {"x": 1.0}), ({}, {"x": 3.0})),
@@ -172,7 +172,7 @@ def dying(tmp_path: Path) -> jaxlog.RunData:
     return jaxlog.read_run(write(tmp_path, events))
 
 
-def test_a_curve_says_how_many_lanes_live(tmp_path: Path) -> None:
+def test_the_legend_counts_the_lanes_alive(tmp_path: Path) -> None:
     nan = float("nan")
     ax = dying(tmp_path).plot("x")
     solid, dashed = lines(ax), of(ax, "fewer")
@@ -199,12 +199,12 @@ def test_a_curve_says_how_many_lanes_live(tmp_path: Path) -> None:
     assert solid_band > dashed_band
 
 
-def test_each_lane_that_dies_has_its_cross(tmp_path: Path) -> None:
+def test_each_diverged_lane_ends_with_a_cross(tmp_path: Path) -> None:
     crosses = of(dying(tmp_path).plot("x", by=(), spread="lanes"), "dead")
     assert sorted(tuple(line.get_xydata()[0]) for line in crosses) == [(0, 3), (1, 2), (2, 7)]
 
 
-def test_several_plots_say_each_what_is_not_finite(tmp_path: Path) -> None:
+def test_each_of_several_plots_counts_nonfinite_values(tmp_path: Path) -> None:
     lane = {"x": float("nan"), "y_mean": 1.0, "y_nonfinite": 3}
     events = [metrics(0, ({}, {"x": 1.0, "y_mean": 1.0})), metrics(1, ({}, lane))]
     axes = jaxlog.read_run(write(tmp_path, events)).plot(["x", "y_mean"])
@@ -242,7 +242,7 @@ def test_a_run_that_failed_after_its_last_step_has_ended_with_the_others(tmp_pat
     assert ax.texts[0].get_text() == "one lane each"
 
 
-def test_a_lane_that_is_dead_at_its_first_step_alone(tmp_path: Path) -> None:
+def test_a_lane_that_is_dead_only_at_its_first_step(tmp_path: Path) -> None:
     nan = float("nan")
     values = ((nan, 1.0), (2.0, 4.0))
     events = [metrics(step, *(({}, {"x": x}) for x in row)) for step, row in enumerate(values)]
@@ -252,7 +252,7 @@ def test_a_lane_that_is_dead_at_its_first_step_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(dashed.get_ydata(), [1.0, 3.0])
 
 
-def test_a_group_that_never_lived_is_in_the_legend(tmp_path: Path) -> None:
+def test_a_group_that_was_never_alive_is_in_the_legend(tmp_path: Path) -> None:
     lanes = [({"rate": rate}, {"x": x}) for rate, x in ((0.1, 1.0), (0.2, float("nan")))]
     ax = jaxlog.read_run(write(tmp_path, [metrics(step, *lanes) for step in (0, 1)])).plot("x")
     words = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -268,7 +268,7 @@ def test_lanes_that_log_in_turn_have_not_ended(tmp_path: Path) -> None:
     assert not of(jaxlog.read_run(write(tmp_path, events)).plot("x"), "fewer")
 
 
-def test_of_minima_and_maxima_the_line_is_the_extreme(tmp_path: Path) -> None:
+def test_for_minima_and_maxima_the_line_is_the_extreme(tmp_path: Path) -> None:
     values = [{"episode_count": 1, "r_min": x, "r_max": x, "r_mean": x} for x in (1.0, 2.0, 6.0)]
     run = jaxlog.read_run(write(tmp_path, [metrics(s, *(({}, v) for v in values)) for s in (0, 1)]))
     for name, y, words in (
@@ -293,7 +293,7 @@ def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
         run.plot("y")
 
 
-def test_names_are_no_mathematics(tmp_path: Path) -> None:
+def test_dollars_in_names_are_not_mathematics(tmp_path: Path) -> None:
     lanes = [({"a$b$": text}, {"x$_$": 1.0}) for text in ("$\\frac{", "größer <b>")]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes)])).plot("x$_$")
     ax.figure.savefig(tmp_path / "plot.svg")
@@ -301,7 +301,7 @@ def test_names_are_no_mathematics(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["episode", "name", "lanes", "over_lanes", "lane_position"])
-def test_names_of_other_files_columns_are_free(tmp_path: Path, name: str) -> None:
+def test_a_metric_may_be_named_like_a_column_of_another_file(tmp_path: Path, name: str) -> None:
     run = jaxlog.read_run(write(tmp_path, [metrics(step, ({}, {name: 2.0})) for step in range(3)]))
     column = next(column for column in run.metrics.columns if column.endswith(name))
     (line,) = lines(run.plot(column))
@@ -316,7 +316,7 @@ def test_the_legend_has_names_that_begin_with_an_underscore(tmp_path: Path) -> N
     assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_old", "new"]
 
 
-def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
+def test_a_legend_of_many_groups_names_some(tmp_path: Path) -> None:
     lanes = [({"rate": i / 7}, {"x": float(i)}) for i in range(200)]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")
     words = [text.get_text() for text in ax.get_legend().get_texts()]
@@ -350,7 +350,7 @@ def test_of_many_groups_the_legend_names_some(tmp_path: Path) -> None:
         (["loss", "twice"], {"ax": object()}, "ax: got axes and several names"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_bad_arguments_are_errors(
     run: jaxlog.RunData, names: Any, options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises((LookupError, ValueError), match=text):
@@ -358,13 +358,13 @@ def test_what_cannot_be_is_said(
     assert not plt.get_fignums()
 
 
-def test_environment_steps_have_to_be_known(tmp_path: Path) -> None:
+def test_environment_steps_must_be_known(tmp_path: Path) -> None:
     run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"x": 1.0}))]))
     with pytest.raises(LookupError, match="'x': has no env_step; set env_steps_per_update"):
         run.plot("x", x="env_step")
 
 
-def test_a_histogram_is_no_number(tmp_path: Path) -> None:
+def test_a_histogram_is_not_a_number(tmp_path: Path) -> None:
     histogram = jaxlog.sinks.Histogram((0.0, 1.0), (3,), 0, 0)
     run = jaxlog.read_run(write(tmp_path, [metrics(0, ({}, {"h": histogram, "x": 1.0}))]))
     with pytest.raises(TypeError, match="got 'h', which is a histogram, expected one of 'x'"):

@@ -16,7 +16,9 @@ from tests.settings.test_loading import BAD_FILES
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 
 
-def test_the_files_of_the_project_hold(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_files_of_the_project_are_valid(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
     names = [f"configs/{path.name}" for path in CONFIGS]
     said = "".join(f"{name}: ok\n" for name in names)
@@ -25,7 +27,7 @@ def test_the_files_of_the_project_hold(command: Command, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_a_bad_file_is_told_as_load_config_tells_it(
+def test_the_problems_are_those_of_load_config(
     case: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -35,7 +37,7 @@ def test_a_bad_file_is_told_as_load_config_tells_it(
     assert command("check", "bad.yaml") == (1, f"{caught.value}\n", "")
 
 
-def test_each_file_is_checked_whatever_the_others_are(command: Command, tmp_path: Path) -> None:
+def test_a_bad_file_does_not_hide_the_others(command: Command, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bäd.yml"
     good.write_text("log_frequency: 3")
     bad.write_text("log_frequency: 0\nnum_samples: x")
@@ -62,7 +64,7 @@ def test_a_file_that_cannot_be_read_is_one_more_problem(command: Command, tmp_pa
     assert second == f"{good}: ok"
 
 
-def test_warnings_fail_only_where_asked(command: Command, tmp_path: Path) -> None:
+def test_warnings_fail_only_with_strict(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "old.yaml"
     path.write_text("queue_size: 100\n")
     code, out, err = command("check", path)
@@ -99,7 +101,7 @@ def test_the_schema_is_that_of_the_project(command: Command) -> None:
     assert command("schema", "--to", "markdown").out == reference().rstrip("\n") + "\n"
 
 
-def test_a_pipe_in_a_directory_is_not_waited_for(tmp_path: Path, command: Command) -> None:
+def test_a_pipe_in_a_directory_is_skipped(tmp_path: Path, command: Command) -> None:
     (tmp_path / "good.yaml").write_text("log_frequency: 1")
     os.mkfifo(tmp_path / "pipe.yaml")
     assert command("check", tmp_path) == (0, f"{tmp_path}/good.yaml: ok\n", "")

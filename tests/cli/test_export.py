@@ -19,7 +19,9 @@ from tests.cli.conftest import Command, Logged, refused_without_polars
 NAMES = ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
 
 
-def test_parquet_has_what_the_lines_have(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_parquet_has_the_values_of_the_lines(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
     code, out, err = command("export", logged.directory, "--to", "parquet", "-o", tmp_path)
     assert (code, err) == (0, "")
     assert sorted(path.name for path in tmp_path.iterdir()) == [f"{n}.parquet" for n in NAMES]
@@ -51,14 +53,16 @@ def test_csv_has_lists_as_json(command: Command, tmp_path: Path) -> None:
     assert frame["reward"].tolist() == [0.5, 0.5]
 
 
-def test_a_path_that_is_not_utf_8_will_do(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf_8_works(command: Command, logged: Logged, tmp_path: Path) -> None:
     directory = tmp_path / os.fsdecode(b"\xff out")
     for kind in ("csv", "parquet"):
         code, out, err = command("export", logged.directory, "--to", kind, "-o", directory)
         assert (code, err, out.count("\n")) == (0, "", len(NAMES))
 
 
-def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_a_file_is_overwritten_only_with_force(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
     (tmp_path / "episodes.csv").write_text("mine")
     arguments = ("export", logged.directory, "--to", "csv", "--output", tmp_path)
     code, out, err = command(*arguments)
@@ -85,7 +89,7 @@ def test_a_file_that_cannot_be_written_is_named(
     assert not list(tmp_path.glob(".*"))
 
 
-def test_what_cannot_be_exported(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_bad_arguments_are_errors(command: Command, logged: Logged, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "run").mkdir()
     shutil.copy(logged.directory / "run.json", tmp_path / "run")

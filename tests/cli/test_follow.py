@@ -34,7 +34,7 @@ def steps(follower: Follower, *, ended: bool = False) -> list[tuple[str, int]]:
     st.lists(st.integers(0, 400), max_size=12),
     st.integers(0, 3),
 )
-def test_every_line_comes_once_and_no_lane_without_the_others(
+def test_every_line_is_read_once_with_all_lanes_of_its_step(
     tmp_path_factory: pytest.TempPathFactory, lanes: list[int], cuts: list[int], quiet: int
 ) -> None:
     directory = tmp_path_factory.mktemp("run")
@@ -56,7 +56,7 @@ def test_every_line_comes_once_and_no_lane_without_the_others(
     assert [b"".join(one + b"\n" for one in group.lines) for group in found] == events
 
 
-def test_it_begins_with_the_last_of_all_files(tmp_path: Path) -> None:
+def test_it_begins_with_the_last_events_of_all_files(tmp_path: Path) -> None:
     (tmp_path / "batch_metrics.jsonl").write_bytes(b"".join(line(i, i % 2) for i in range(9)))
     (tmp_path / "episodes.jsonl").write_bytes(b"".join(map(episode, (1, 5, 8))))
     expected = [("batch", 6), ("batch", 7), ("batch", 8), ("episodes", 8)]
@@ -79,7 +79,7 @@ def test_the_last_event_waits_for_its_lanes_and_its_episodes_for_it(tmp_path: Pa
     assert [group.path for group in found[1:]] == [episodes, episodes]
 
 
-def test_a_file_that_is_cut_back_goes_on_from_there(tmp_path: Path) -> None:
+def test_a_file_that_is_cut_back_is_followed_from_there(tmp_path: Path) -> None:
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(b"".join(map(line, range(6))))
     follower = Follower(tmp_path, 1)
@@ -102,7 +102,7 @@ def test_a_file_that_is_rewritten_between_two_looks_gives_whole_lines(tmp_path: 
     assert steps(follower, ended=True) == [("batch", 1002)]
 
 
-def test_a_file_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
+def test_a_replaced_file_is_read_from_its_start(tmp_path: Path) -> None:
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(line(1) + line(2))
     follower = Follower(tmp_path, 0)
@@ -116,9 +116,7 @@ def test_a_file_that_is_replaced_is_read_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_another_file_in_the_place_of_one_that_was_removed_is_read_anew(
-    tmp_path: Path, seen: bool
-) -> None:
+def test_a_removed_and_recreated_file_is_read_from_its_start(tmp_path: Path, seen: bool) -> None:
     """File systems give the number of a file that was removed to the next that is made."""
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(line(1) + line(2) + line(3))
@@ -135,9 +133,7 @@ def test_another_file_in_the_place_of_one_that_was_removed_is_read_anew(
         assert len(steps(follower, ended=True)) == 2
 
 
-def test_looking_at_what_has_not_changed_opens_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unchanged_files_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "batch_metrics.jsonl").write_bytes(line(1) + line(2))
     follower = Follower(tmp_path, 10)
     assert len(steps(follower, ended=True)) == 2

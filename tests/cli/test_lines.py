@@ -113,7 +113,7 @@ def test_the_last_events_have_all_their_lanes(logged: Logged, number: int) -> No
         b'{"timestamp":-1e20,"step":2,"lane":0,"labels":{},"metrics":{}}\n',
     ],
 )
-def test_what_is_no_line_is_left_out(tmp_path: Path, broken: bytes) -> None:
+def test_lines_not_written_by_jaxlog_are_left_out(tmp_path: Path, broken: bytes) -> None:
     good = b'{"timestamp":1.5,"step":3,"lane":0,"labels":{},"metrics":{"a":1}}\n'
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(good + broken + good.replace(b"3", b"4") + good[:20])
@@ -140,7 +140,7 @@ FIELDS = ("timestamp", "step", "env_step", "lane_position", "nonfinite")
 
 
 @given(st.sampled_from(list(GOOD)), st.data())
-def test_whatever_a_line_holds_it_is_told_or_left_out(
+def test_any_line_is_printed_or_left_out(
     tmp_path_factory: pytest.TempPathFactory, stem: str, data: st.DataObject
 ) -> None:
     own = tuple(GOOD[stem])
@@ -156,7 +156,7 @@ def test_whatever_a_line_holds_it_is_told_or_left_out(
     Console(file=io.StringIO()).print(picture.draw(80, None, 10.0, ended=True))
 
 
-def test_a_call_may_have_any_name_a_file_can(tmp_path: Path) -> None:
+def test_a_call_may_be_named_like_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a_metrics.jsonl_metrics.jsonl"
     path.write_bytes(b'{"timestamp":1,"step":3,"lane":0,"labels":{},"metrics":{"x_mean":1}}\n')
     (event,) = read(path)

@@ -18,7 +18,7 @@ from jaxlog._cli.main import COMMANDS, command_of
 from tests.cli.conftest import ROOT, Command, Logged, start
 
 
-def test_help_names_every_command_and_what_it_is_for(command: Command) -> None:
+def test_help_lists_every_command_with_its_purpose(command: Command) -> None:
     code, out, err = command("--help")
     assert (code, err) == (0, "")
     for name in COMMANDS:
@@ -27,7 +27,7 @@ def test_help_names_every_command_and_what_it_is_for(command: Command) -> None:
         assert " ".join(first) in out
 
 
-def test_help_does_not_tell_where_jaxlog_lies(command: Command) -> None:
+def test_help_has_no_path_of_this_machine(command: Command) -> None:
     _, out, _ = command("demo", "--help")  # the site shows it
     assert "(default: configs/batched.yaml)" in out
     assert str(ROOT) not in out
@@ -54,7 +54,7 @@ def test_help_of_a_command_explains_each_option(name: str, command: Command) -> 
     ],
     ids=" ".join,
 )
-def test_wrong_usage_is_2_and_says_so(command: Command, arguments: tuple[str, ...]) -> None:
+def test_wrong_usage_exits_with_2(command: Command, arguments: tuple[str, ...]) -> None:
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert "jaxlog" in err
@@ -64,9 +64,7 @@ def test_wrong_usage_is_2_and_says_so(command: Command, arguments: tuple[str, ..
     ("word", "suggestion"),
     [("shwo", "; did you mean show?"), ("exprot", "; did you mean export?"), ("zzz", ""), ("", "")],
 )
-def test_a_mistyped_command_is_answered_with_the_nearest(
-    command: Command, word: str, suggestion: str
-) -> None:
+def test_a_mistyped_command_gets_a_suggestion(command: Command, word: str, suggestion: str) -> None:
     assert command(word, "runs/first", "--help") == (
         2,
         "",
@@ -79,7 +77,7 @@ def test_it_prints_its_version(command: Command) -> None:
     assert command("--version") == (0, f"jaxlog {version('jaxlog')}\n", "")
 
 
-def test_alone_it_lists_the_commands(
+def test_without_arguments_it_lists_the_commands(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -91,7 +89,7 @@ def test_alone_it_lists_the_commands(
         assert line.endswith((command_of(name).__doc__ or "").splitlines()[0])
 
 
-def test_alone_it_lists_the_newest_runs(
+def test_without_arguments_it_lists_the_newest_runs(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,7 +106,7 @@ def test_alone_it_lists_the_newest_runs(
     assert [row.split()[0] for row in rows] == [f"runs/run_{n}" for n in (6, 5, 4, 3, 2)]
 
 
-def test_a_directory_that_cannot_be_read_is_told(
+def test_a_directory_that_cannot_be_read_is_an_error(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> None:
@@ -121,7 +119,7 @@ def test_a_directory_that_cannot_be_read_is_told(
     assert (code, err) == (2, said)
 
 
-def test_a_pipe_that_is_closed_ends_it_quietly(logged: Logged) -> None:
+def test_a_closed_pipe_ends_it_quietly(logged: Logged) -> None:
     with start(["show", logged.directory]) as show:
         assert show.stdout is not None
         assert show.stderr is not None
@@ -130,7 +128,7 @@ def test_a_pipe_that_is_closed_ends_it_quietly(logged: Logged) -> None:
         assert show.stderr.read() == ""
 
 
-def test_without_an_output_it_still_does_its_work(logged: Logged, tmp_path: Path) -> None:
+def test_it_works_with_a_closed_standard_output(logged: Logged, tmp_path: Path) -> None:
     """As `jaxlog tail RUN >&-` starts it."""
     for arguments in (
         ["check", ROOT / "configs" / "basic.yaml"],
@@ -150,7 +148,7 @@ def test_without_an_output_it_still_does_its_work(logged: Logged, tmp_path: Path
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a disk that is always full")
-def test_a_full_disk_is_told(logged: Logged) -> None:
+def test_a_full_disk_is_an_error(logged: Logged) -> None:
     with (
         Path("/dev/full").open("w") as full,
         start(["show", logged.directory], stdout=full) as show,
@@ -159,7 +157,7 @@ def test_a_full_disk_is_told(logged: Logged) -> None:
         assert (show.returncode, err) == (2, "jaxlog: No space left on device\n")
 
 
-def test_an_encoding_without_blocks_will_do(
+def test_an_encoding_without_block_characters_works(
     logged: Logged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
@@ -169,7 +167,7 @@ def test_an_encoding_without_blocks_will_do(
         assert "batch ? update 25" in out
 
 
-def test_the_demo_takes_what_the_example_takes() -> None:
+def test_the_demo_has_the_options_of_the_example() -> None:
     pytest.importorskip("gymnax")
     example = runpy.run_path(str(ROOT / "examples" / "ppo_cartpole.py"))
     of_example = inspect.signature(example["main"]).parameters
@@ -188,7 +186,9 @@ def test_the_demo_takes_what_the_example_takes() -> None:
         (("--num-seeds", "-1"), "demo: --num-seeds: got -1, expected 1 or more"),
     ],
 )
-def test_what_the_demo_cannot_do(command: Command, arguments: tuple[str, ...], why: str) -> None:
+def test_the_demo_refuses_bad_options(
+    command: Command, arguments: tuple[str, ...], why: str
+) -> None:
     code, out, err = command("demo", *arguments)
     assert (code, out) == (2, "")
     assert err.startswith(f"jaxlog: {why}")
@@ -203,7 +203,7 @@ def test_the_demo_without_its_extra(command: Command, monkeypatch: pytest.Monkey
     )
 
 
-def test_the_settings_are_told_without_docstrings() -> None:
+def test_the_schema_is_complete_without_docstrings() -> None:
     for arguments in (["schema"], ["schema", "--to", "markdown"]):
         done = subprocess.run(
             [sys.executable, "-OO", "-m", "jaxlog", *arguments],
@@ -228,7 +228,7 @@ def test_the_settings_are_told_without_docstrings() -> None:
     ],
     ids=lambda value: " ".join(value[:1]),
 )
-def test_a_command_imports_what_it_needs(
+def test_a_command_imports_only_what_it_needs(
     arguments: tuple[str, ...], never: tuple[str, ...], logged: Logged
 ) -> None:
     own = [str(logged.directory) if word == "RUN" else word for word in arguments]

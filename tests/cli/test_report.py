@@ -23,7 +23,7 @@ def test_it_writes_one_file_and_says_which(
     assert "ünïcode · 日本" in text
 
 
-def test_several_and_patterns(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_several_runs_and_patterns(command: Command, logged: Logged, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "runs" / name).mkdir(parents=True)
         lines = (logged.directory / "batch_metrics.jsonl").read_bytes()
@@ -39,7 +39,9 @@ def test_several_and_patterns(command: Command, logged: Logged, tmp_path: Path) 
         assert "page.html: 2 runs, " in out
 
 
-def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_a_file_is_overwritten_only_with_force(
+    command: Command, logged: Logged, tmp_path: Path
+) -> None:
     file = tmp_path / "report.html"
     file.write_text("mine")
     code, out, err = command("report", logged.directory, "-o", file)
@@ -51,7 +53,7 @@ def test_nothing_is_written_over_unasked(command: Command, logged: Logged, tmp_p
     assert file.read_text() != "mine"
 
 
-def test_what_cannot_be_reported(command: Command, logged: Logged, tmp_path: Path) -> None:
+def test_bad_arguments_are_errors(command: Command, logged: Logged, tmp_path: Path) -> None:
     new = tmp_path / "page.html"
     for arguments, why in (
         (("-o", new), "report: got no run; give the directories of one or more runs"),
@@ -67,7 +69,7 @@ def test_what_cannot_be_reported(command: Command, logged: Logged, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_is_whole_or_not_there(logged: Logged, tmp_path: Path) -> None:
+def test_the_file_is_complete_or_not_there(logged: Logged, tmp_path: Path) -> None:
     file = tmp_path / "page.html"
     file.write_text("mine")
     small = 'ulimit -f 8 && exec "$0" "$@"'  # no file may grow beyond some KiB
@@ -84,9 +86,7 @@ def test_it_is_whole_or_not_there(logged: Logged, tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
-def test_lines_that_are_broken_are_told_of(
-    command: Command, logged: Logged, tmp_path: Path
-) -> None:
+def test_broken_lines_are_mentioned(command: Command, logged: Logged, tmp_path: Path) -> None:
     lines = (logged.directory / "batch_metrics.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "run").mkdir()
     lines[3] = b"broken\n"

@@ -60,7 +60,7 @@ def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -
     assert shown[start:-1] == drawn[:-1]  # the last line has the time it took
 
 
-def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> None:
+def test_the_facts_about_the_run_are_listed(command: Command, logged: Logged) -> None:
     out = command("show", logged.directory).out
     diverged = "diverged (1 of 3 lanes, from update 0)"
     assert re.match(rf"first · finished \d+ (s|min) ago · {re.escape(diverged)}\n", out)
@@ -90,7 +90,9 @@ def test_it_says_what_is_known_of_the_run(command: Command, logged: Logged) -> N
         ({"status": "running"}, "killed: its process is gone"),
     ],
 )
-def test_the_status_is_said(command: Command, copy: Path, facts: dict[str, Any], said: str) -> None:
+def test_the_status_is_shown(
+    command: Command, copy: Path, facts: dict[str, Any], said: str
+) -> None:
     change(copy, facts)
     code, out, _ = command("show", copy)
     assert code == 0
@@ -118,9 +120,7 @@ LINE = (
 )
 
 
-def test_the_health_of_a_run_of_before_is_counted_in_its_lines(
-    command: Command, tmp_path: Path
-) -> None:
+def test_the_health_of_an_old_run_is_counted_in_its_lines(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "old"
     path.mkdir()
     facts = {"status": "failed", "total_updates": 90, "pid": 1, "host": "here"}
@@ -152,7 +152,7 @@ def log_steps(directory: Path, steps: Sequence[int]) -> Path:
     return directory
 
 
-def test_a_line_that_came_late_is_shown_at_its_place(command: Command, tmp_path: Path) -> None:
+def test_a_late_line_is_shown_in_the_order_of_steps(command: Command, tmp_path: Path) -> None:
     steps = [*range(1, 31), 0]
     out = command("show", log_steps(tmp_path / "late", steps)).out
     assert "eval · update 31" in out
@@ -161,7 +161,7 @@ def test_a_line_that_came_late_is_shown_at_its_place(command: Command, tmp_path:
     assert command("show", tmp_path).out.splitlines()[1].split()[2] == "31"
 
 
-def test_a_pass_that_begins_anew_is_shown(command: Command, tmp_path: Path) -> None:
+def test_a_new_pass_is_shown(command: Command, tmp_path: Path) -> None:
     out = command("show", log_steps(tmp_path / "again", [*range(100), *range(3)])).out
     (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
     assert row[:4] == ["score", "2", "▲", "+1"]
@@ -169,7 +169,7 @@ def test_a_pass_that_begins_anew_is_shown(command: Command, tmp_path: Path) -> N
     assert len(row[4]) == 20
 
 
-def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
+def test_a_live_run_is_shown_as_running(command: Command, tmp_path: Path) -> None:
     logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_updates=9)
     with logger.open(tmp_path / "live") as run:
         assert "Nothing to show: " in command("show", tmp_path / "live").out
@@ -184,7 +184,7 @@ def test_a_live_run_says_so(command: Command, tmp_path: Path) -> None:
         assert "3/9" in row
 
 
-def test_a_run_of_an_older_jaxlog_has_its_total(command: Command, tmp_path: Path) -> None:
+def test_total_steps_of_an_older_run_is_read(command: Command, tmp_path: Path) -> None:
     """Before 0.2 run.json had it as total_steps."""
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_updates=9).open(
         tmp_path / "old"
@@ -199,7 +199,7 @@ def test_a_run_of_an_older_jaxlog_has_its_total(command: Command, tmp_path: Path
     assert "unfinished (3 of 9 updates)" in command("show", tmp_path / "old").out
 
 
-def test_a_run_that_logged_nothing_says_so(command: Command, tmp_path: Path) -> None:
+def test_a_run_without_records_is_shown(command: Command, tmp_path: Path) -> None:
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "empty"):
         pass
     out = command("show", tmp_path / "empty").out
@@ -207,7 +207,7 @@ def test_a_run_that_logged_nothing_says_so(command: Command, tmp_path: Path) -> 
     assert "Nothing to show: the run has no sink jsonl, or has logged nothing yet." in out
 
 
-def test_what_was_lost_is_said(command: Command, copy: Path) -> None:
+def test_lost_records_are_shown(command: Command, copy: Path) -> None:
     account = {"kind": "svg", "written": 1200, "lost": 7, "failure": "disk full"}
     change(copy, {"sinks": [account, {"kind": "jsonl", "written": 3, "lost": 0, "failure": None}]})
     out = command("show", copy).out
@@ -218,7 +218,7 @@ def test_what_was_lost_is_said(command: Command, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"name": 3, "sinks": 7, "tags": 1}'])
-def test_it_shows_what_there_is_without_run_json(
+def test_a_run_without_a_usable_run_json_is_shown(
     command: Command, copy: Path, text: str | None
 ) -> None:
     if text is None:
@@ -251,7 +251,7 @@ FACTS = (
 @given(st.dictionaries(st.sampled_from(FACTS), JSON, max_size=5))
 @example({"settings": {"sinks": [3, {"kind": None}]}})
 @example({"started": TIMES[2], "ended": TIMES[3]})
-def test_whatever_run_json_says_the_run_is_shown(facts: dict[str, Any]) -> None:
+def test_a_run_with_any_run_json_is_shown(facts: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "run")
         path.mkdir()
@@ -282,27 +282,27 @@ UNREADABLE = Path("/proc/self/mem")  # which root cannot read either
 
 
 @pytest.mark.skipif(not UNREADABLE.exists(), reason="Linux has files that nobody can read")
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("has_facts", [True, False])
 def test_a_run_that_cannot_be_read_does_not_hide_the_others(
-    command: Command, copy: Path, told: bool
+    command: Command, copy: Path, has_facts: bool
 ) -> None:
     private = copy.parent / "private"
     private.mkdir()
     (private / "batch_metrics.jsonl").symlink_to(UNREADABLE)
-    if told:
+    if has_facts:
         shutil.copy(copy / "run.json", private)
     code, out, err = command("show", copy.parent)
     assert (code, err) == (0, "")
     shown = {line.split()[0]: line.split()[1] for line in out.splitlines()[1:]}
-    assert shown == {str(copy): "finished"} | ({str(private): "finished"} if told else {})
+    assert shown == {str(copy): "finished"} | ({str(private): "finished"} if has_facts else {})
     code, _, err = command("show", private)
-    assert code == (0 if told else 2)
+    assert code == (0 if has_facts else 2)
     assert err.startswith(f"jaxlog: {private}/batch_metrics.jsonl: is a symbolic link, expected a")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize("path", ["nope", "firts", "a file", "empty", ""])
-def test_what_is_no_run_is_told_so(
+def test_a_path_without_a_run_is_an_error(
     command: Command, copy: Path, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(copy.parent)
@@ -318,7 +318,7 @@ def test_what_is_no_run_is_told_so(
     assert ("first" in err) == (path in ("nope", "firts", "empty"))
 
 
-def test_of_two_hundred_thousand_lines_few_are_parsed(
+def test_only_the_last_lines_of_a_long_file_are_parsed(
     command: Command, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = copy / "batch_metrics.jsonl"
@@ -352,7 +352,7 @@ def test_a_long_file_takes_no_more_memory_than_its_last_events(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("width", [1, 20, 60, 300])
-def test_any_width_will_do(
+def test_any_width_works(
     command: Command, logged: Logged, width: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))

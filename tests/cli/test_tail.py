@@ -33,7 +33,7 @@ with logger.open(sys.argv[1]):
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that logs each step that it is told, into `run`."""
+    """A process that logs each step that it reads from its input, into `run`."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, tmp_path / "run"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -145,7 +145,7 @@ def test_raw_lines_are_those_of_the_files(command: Command, logged: Logged) -> N
     assert len(command("tail", logged.directory, "-n", 10_000).out.splitlines()) > STEPS
 
 
-def test_what_cannot_be_followed(command: Command, tmp_path: Path, logged: Logged) -> None:
+def test_bad_arguments_are_errors(command: Command, tmp_path: Path, logged: Logged) -> None:
     code, out, err = command("tail", tmp_path / "none")
     assert (code, out) == (2, "")
     assert "expected the directory of a run" in err
@@ -161,7 +161,7 @@ def test_what_cannot_be_followed(command: Command, tmp_path: Path, logged: Logge
         ("interrupted", "KeyboardInterrupt: ", "interrupted after 0:00:05"),
     ],
 )
-def test_how_the_run_has_ended_is_said(
+def test_the_end_of_the_run_is_printed(
     command: Command, tmp_path: Path, status: str, error: str, said: str
 ) -> None:
     times = {"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:00:05+00:00"}
@@ -172,7 +172,9 @@ def test_how_the_run_has_ended_is_said(
     assert command("tail", tmp_path) == (0, "", f"jaxlog: {tmp_path}: {said}{lost}\n")
 
 
-def test_lines_without_run_json_are_told_and_no_more(command: Command, tmp_path: Path) -> None:
+def test_a_run_without_run_json_is_printed_and_not_followed(
+    command: Command, tmp_path: Path
+) -> None:
     (tmp_path / "batch_metrics.jsonl").write_text(
         '{"timestamp":1,"step":0,"lane":0,"labels":{},"metrics":{"a":1}}\nbroken\n{"torn'
     )
@@ -182,7 +184,7 @@ def test_lines_without_run_json_are_told_and_no_more(command: Command, tmp_path:
     assert command("tail", tmp_path, "--json").out.count("\n") == 1
 
 
-def test_what_is_logged_cannot_steer_the_terminal(command: Command, tmp_path: Path) -> None:
+def test_logged_text_cannot_steer_the_terminal(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "run"
     steers = "a\x1b[31m\nb\x07\x9b2J"
     logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})

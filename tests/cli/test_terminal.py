@@ -74,7 +74,7 @@ def run(make_logger: MakeLogger, tmp_path: Path) -> Path:
         ["tail", f"BELOW/{NAME}"],
     ],
 )
-def test_no_command_says_what_a_terminal_acts_on(
+def test_no_command_prints_control_characters(
     arguments: list[str], run: Path, tmp_path: Path, command: Command
 ) -> None:
     (tmp_path / "settings.yaml").write_text(json.dumps({NAME: NAME, "log_frequency": NAME}))
@@ -85,7 +85,7 @@ def test_no_command_says_what_a_terminal_acts_on(
     assert acting(said.err) == set()
 
 
-def test_the_lines_of_tail_mean_the_same(run: Path, command: Command) -> None:
+def test_escaped_lines_of_tail_have_the_same_values(run: Path, command: Command) -> None:
     said = command("tail", run, "--json", "-n", "100")
     logged = [
         json.loads(text)
@@ -97,13 +97,13 @@ def test_the_lines_of_tail_mean_the_same(run: Path, command: Command) -> None:
     assert sorted(found, key=str) == sorted(logged, key=str)
 
 
-def test_a_line_of_the_console_has_the_call_cleaned() -> None:
+def test_the_name_of_a_call_is_cleaned_in_the_console() -> None:
     event = jaxlog.sinks.MetricsEvent(NAME, 0, None, 1.5, (jaxlog.sinks.Lane(0, {}, {}),), {})
     assert acting(line(event, None)) == set()
 
 
 @pytest.mark.parametrize("text", ["plain", "ünïcode · 日本 ▁▅█ 👩‍", "e\u0301", "a  b"])
-def test_what_can_be_seen_stays(text: str) -> None:
+def test_visible_characters_are_kept(text: str) -> None:
     seen = text.replace("\u200d", "\ufffd")
     assert clean(text) == seen
     assert plain(text) == " ".join(seen.split())

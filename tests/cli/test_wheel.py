@@ -36,7 +36,7 @@ def site(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-def test_every_module_is_in_it(site: Path) -> None:
+def test_the_wheel_has_every_module(site: Path) -> None:
     for part, names in (
         ("jaxlog", ["*.py", "py.typed", "*.html", "*.js", "*.css"]),
         ("configs", ["*.yaml", "schema.json"]),
@@ -62,7 +62,7 @@ def test_an_editable_install_is_a_path_entry(source: Path, tmp_path: Path) -> No
     assert Path(wheel.read(entry).decode().strip()) == source
 
 
-def test_the_demo_runs_from_it(site: Path, tmp_path: Path) -> None:
+def test_the_demo_runs_from_the_wheel(site: Path, tmp_path: Path) -> None:
     pytest.importorskip("gymnax")
     command = [sys.executable, "-m", "jaxlog", "demo", "--num-updates", "2", "--num-seeds", "2"]
     done = subprocess.run(

@@ -32,10 +32,10 @@ def read(path: Path, *events: MetricsEvent) -> jaxlog.RunData:
 
 def said(run: jaxlog.RunData, words: str) -> dict[str, np.ndarray]:
     """The arrays of a run, of which one thing has to be said."""
-    with pytest.warns(UserWarning, match=f"^{re.escape(f'{run.path}: {words}')}$") as told:
+    with pytest.warns(UserWarning, match=f"^{re.escape(f'{run.path}: {words}')}$") as caught:
         found = run.arrays()
-    assert len(told) == 1
-    assert told[0].filename == __file__
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
     return found
 
 
@@ -49,7 +49,7 @@ APART = (
 )
 
 
-def test_lines_of_one_step_with_other_metrics_are_merged(tmp_path: Path) -> None:
+def test_lines_of_a_step_with_different_metrics_are_merged(tmp_path: Path) -> None:
     # As brax's progress_fn gives them: evaluation and training by turns, in any order.
     run = read(
         tmp_path,
@@ -69,7 +69,7 @@ def test_lines_of_one_step_with_other_metrics_are_merged(tmp_path: Path) -> None
     assert run.metrics.height == 5
 
 
-def test_a_step_that_comes_again_replaces_and_that_is_said(tmp_path: Path) -> None:
+def test_a_repeated_step_replaces_the_earlier_line_with_a_warning(tmp_path: Path) -> None:
     run = read(tmp_path, *(line(step, {"x": 10.0 * i + step}) for i in range(3) for step in (0, 1)))
     np.testing.assert_array_equal(said(run, REPLACED.format(4))["x"], [[20.0, 21.0]])
     with pytest.warns(UserWarning, match=r"^x: \w+: 4 lines were replaced"):
@@ -79,7 +79,7 @@ def test_a_step_that_comes_again_replaces_and_that_is_said(tmp_path: Path) -> No
     assert list(curve.get_ydata()) == [20.0, 21.0]
 
 
-def test_what_replaces_a_line_replaces_what_was_merged_with_it(tmp_path: Path) -> None:
+def test_a_repeated_line_replaces_all_merged_lines(tmp_path: Path) -> None:
     run = read(
         tmp_path,
         line(0, {"x": 1.0}),
@@ -96,7 +96,7 @@ def test_each_pass_of_merged_lines_is_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal((arrays["x"], arrays["y"]), [[[4.0]], [[5.0]]])
 
 
-def test_seeds_that_run_one_after_another_are_lanes_of_their_own(tmp_path: Path) -> None:
+def test_seeds_that_run_one_after_another_are_separate_lanes(tmp_path: Path) -> None:
     run = read(
         tmp_path,
         *(
@@ -125,7 +125,7 @@ def test_lanes_of_several_passes_keep_their_numbers_in_the_first(tmp_path: Path)
     assert arrays["x"].tolist() == [[0.0], [1.0], [2.0], [3.0]]
 
 
-def test_a_label_that_changes_leaves_a_lane_one(tmp_path: Path) -> None:
+def test_a_label_that_changes_does_not_split_a_lane(tmp_path: Path) -> None:
     run = read(
         tmp_path,
         *(
@@ -147,22 +147,22 @@ def test_a_label_that_changes_leaves_a_lane_one(tmp_path: Path) -> None:
     assert found.frame.select("lr", "iqm").rows() == [(8, 3.0), (9, 4.0)]
 
 
-def test_a_label_that_changes_does_not_tell_lanes_apart(tmp_path: Path) -> None:
+def test_a_label_that_changes_does_not_identify_lanes(tmp_path: Path) -> None:
     # Seeds one after another, each with a learning rate that it raises.
     run = read(
         tmp_path,
         *(line(step, {"x": 1.0}, lr=2**step + s, seed=s) for s in (0, 1) for step in range(3)),
     )
-    with pytest.warns(UserWarning) as told:  # noqa: PT030  both are looked at
+    with pytest.warns(UserWarning) as caught:  # noqa: PT030  both are looked at
         arrays = run.arrays()
-    assert [str(w.message).partition(": ")[2].partition(";")[0] for w in told] == [
+    assert [str(w.message).partition(": ")[2].partition(";")[0] for w in caught] == [
         APART.format("'seed'").partition(";")[0],
         "the label 'lr' changes along a lane",
     ]
     assert (arrays["x"].shape, arrays["seed"].tolist()) == ((2, 3), [0, 1])
 
 
-def test_lines_without_a_label_are_of_the_lane_that_has_it(tmp_path: Path) -> None:
+def test_lines_without_a_label_belong_to_the_lane_that_has_it(tmp_path: Path) -> None:
     run = read(tmp_path, line(0, {"x": 1.0}, seed=3), line(0, {"y": 2.0}), line(1, {"y": 4.0}))
     arrays = run.arrays()
     np.testing.assert_array_equal(arrays["x"], [[1.0, NAN]])
@@ -193,7 +193,7 @@ def one_by_one(lines: list[set[str]]) -> tuple[dict[str, int], int]:
         max_size=12,
     )
 )
-def test_it_is_what_a_line_at_a_time_gives(lines: list[tuple[int, set[str]]]) -> None:
+def test_the_result_is_that_of_a_loop_over_lines(lines: list[tuple[int, set[str]]]) -> None:
     rows = [
         {"lane": 0, "step": step} | {key: float(i) if key in keys else None for key in "abc"}
         for i, (step, keys) in enumerate(lines)

@@ -77,7 +77,7 @@ def assert_is(found: Any, value: Any) -> None:
 
 
 @given(runs())
-def test_what_is_written_is_read_back(events: list[MetricsEvent]) -> None:
+def test_lines_are_read_back(events: list[MetricsEvent]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         write(Path(directory), events)
         if not events:
@@ -87,9 +87,9 @@ def test_what_is_written_is_read_back(events: list[MetricsEvent]) -> None:
         run = jaxlog.read_run(directory)
         frame, labels = run.metrics, run.labels_of()
     rows = frame.to_dicts()
-    told = [(event, lane) for event in events for lane in event.lanes]
-    assert len(rows) == len(told)
-    for row, (event, lane) in zip(rows, told, strict=True):
+    logged = [(event, lane) for event in events for lane in event.lanes]
+    assert len(rows) == len(logged)
+    for row, (event, lane) in zip(rows, logged, strict=True):
         assert (row["timestamp"], row["step"]) == (event.timestamp, event.step)
         assert (row["lane"], row.get("env_step")) == (lane.index, event.env_step)
         given = {**lane.labels, **lane.metrics}
@@ -97,9 +97,9 @@ def test_what_is_written_is_read_back(events: list[MetricsEvent]) -> None:
             assert_is(row[key], value)
         assert all(row[key] is None for key in row.keys() - given.keys() - FIELDS)
         assert set(lane.labels) <= set(labels)
-    every = {key for _, lane in told for key in (*lane.labels, *lane.metrics)}
+    every = {key for _, lane in logged for key in (*lane.labels, *lane.metrics)}
     assert set(frame.columns) - FIELDS == every
-    assert set(labels) == {key for _, lane in told for key in lane.labels}
+    assert set(labels) == {key for _, lane in logged for key in lane.labels}
 
 
 ARRAYS = st.sampled_from(["float32", "int32", "bool"]).flatmap(
@@ -177,18 +177,20 @@ BROKEN = [
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda line: repr(line[:70]))
 @pytest.mark.parametrize("place", [0, 1, 3])
-def test_a_broken_line_is_left_out_and_told_of(tmp_path: Path, broken: bytes, place: int) -> None:
+def test_a_broken_line_is_left_out_with_a_warning(
+    tmp_path: Path, broken: bytes, place: int
+) -> None:
     events = [metrics(i, ({"seed": 1}, {"loss": float("-inf")})) for i in range(3)]
     path = write(tmp_path, events) / "batch_metrics.jsonl"
     found = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*found[:place], broken + b"\n", *found[place:]]))
-    with pytest.warns(UserWarning, match=rf"line {place + 1}: .*; 1 left out") as told:
+    with pytest.warns(UserWarning, match=rf"line {place + 1}: .*; 1 left out") as caught:
         frame = jaxlog.read_run(tmp_path).metrics
-    assert told[0].filename == __file__  # of the user's line
+    assert caught[0].filename == __file__  # of the user's line
     assert frame.drop("timestamp").rows() == [(i, 0, 1, -math.inf) for i in range(3)]
 
 
-def test_many_broken_lines_are_told_of_once(tmp_path: Path) -> None:
+def test_many_broken_lines_give_one_warning(tmp_path: Path) -> None:
     path = write(tmp_path, [metrics(0, ({}, {"loss": 1.0}))]) / "batch_metrics.jsonl"
     path.write_bytes(path.read_bytes() + b"x\n" * 1000)
     run = jaxlog.read_run(tmp_path)
@@ -198,7 +200,7 @@ def test_many_broken_lines_are_told_of_once(tmp_path: Path) -> None:
 
 
 @given(st.binary(max_size=60), st.integers(0, 10_000))
-def test_whatever_bytes_are_in_it_the_other_lines_are_read(junk: bytes, place: int) -> None:
+def test_any_bytes_in_a_line_leave_the_other_lines_readable(junk: bytes, place: int) -> None:
     events = [metrics(i, ({"seed": i}, {"loss": float("nan")})) for i in range(4)]
     with tempfile.TemporaryDirectory() as directory:
         path = write(Path(directory), events) / "batch_metrics.jsonl"
@@ -206,13 +208,13 @@ def test_whatever_bytes_are_in_it_the_other_lines_are_read(junk: bytes, place: i
         place %= len(whole)
         path.write_bytes(whole[:place] + junk + whole[place:])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it is is told
+            warnings.simplefilter("ignore")  # about the broken line
             frame = jaxlog.read_run(directory).metrics
     hit = whole[:place].count(b"\n")
     assert set(range(4)) - {hit} <= set(frame["step"])
 
 
-def test_columns_that_come_late_are_there(tmp_path: Path) -> None:
+def test_keys_of_late_lines_are_columns(tmp_path: Path) -> None:
     events = [
         metrics(i, ({}, {"loss": 1.0} | ({"late": i} if i > 900 else {}))) for i in range(999)
     ]
@@ -284,7 +286,7 @@ def test_values_and_labels_of_one_name_are_both_there(tmp_path: Path) -> None:
     assert (arrays["step"].tolist(), arrays["metrics.step"].tolist()) == ([3], [[0.25]])
 
 
-def test_a_name_that_looks_like_a_place_in_an_array_is_a_name(tmp_path: Path) -> None:
+def test_a_name_that_looks_like_an_index_is_a_name(tmp_path: Path) -> None:
     values = {"x[0]": math.nan, "x": math.inf, "nonfinite": 1.0, "over_lanes": 2.0}
     frame = jaxlog.read_run(
         write(tmp_path, [metrics(0, ({"t": '","over_lanes":"'}, values))])
@@ -314,11 +316,11 @@ def test_lines_over_lanes_are_kept_apart(tmp_path: Path) -> None:
     path = write(tmp_path, events) / "batch_metrics.jsonl"
     for broken in ("", "x\n"):
         path.write_text(path.read_text() + broken)
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             run = jaxlog.read_run(tmp_path)
             frame, over_lanes = run.metrics, run.over_lanes
-        assert len(told) == bool(broken)
+        assert len(caught) == bool(broken)
         expected = ["timestamp", "step", "env_step", "lane", "seed", "count", "loss"]
         assert frame.columns == expected
         assert frame.schema["count"] == pl.Int64  # not as in those over lanes

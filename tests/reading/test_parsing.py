@@ -58,7 +58,7 @@ def frame_of(data: bytes, sample: int) -> pl.DataFrame | None:
 @example(['{"m":{"x":["a"]}}\n', '{"m":{"x":[[1,2]]}}\n', '{"m":{"x":["b"]}}\n'])
 @example(['{"m":{"x":1}}\n', '{"m":{"x":1,"y" :2}}\n', '{"m":{"x":1}}\n'])
 @example(['{"m":{"x":1}}\n', '{"m":{"x":null,"y":2}}\n', '{"m":{"x":1}}\n'])
-def test_it_is_as_if_all_lines_were_looked_at(found: list[str]) -> None:
+def test_the_types_are_those_of_all_lines(found: list[str]) -> None:
     data = "".join(found).encode()
     expected, got = frame_of(data, 2**40), frame_of(data, 1)
     if expected is None or got is None:
@@ -88,7 +88,7 @@ def long_file(*late: dict[str, Any]) -> bytes:
         ({"step": 7, "metrics": {"name": '":'}}, True),
     ],
 )
-def test_a_long_file_is_looked_at_once_where_that_will_do(
+def test_types_of_a_long_file_are_inferred_from_its_ends(
     late: dict[str, Any], looks_at_all: bool
 ) -> None:
     said = late.get("nonfinite")
@@ -104,7 +104,7 @@ def test_a_long_file_is_looked_at_once_where_that_will_do(
     assert_frame_equal(found, expected)
 
 
-def test_a_run_with_everything_in_it_is_read_alike(tmp_path: Path) -> None:
+def test_a_run_with_all_kinds_of_lines_is_read_the_same_way(tmp_path: Path) -> None:
     """Histograms, arrays, labels that are texts, and values that are not finite."""
 
     def events() -> list[Any]:

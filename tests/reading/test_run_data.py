@@ -128,7 +128,7 @@ def test_arrays_take_the_last_of_a_step_and_leave_gaps(tmp_path: Path) -> None:
     np.testing.assert_array_equal(arrays["lr"], [0.3, np.nan])
 
 
-def test_which_call_is_meant(tmp_path: Path) -> None:
+def test_the_call_is_chosen_by_name_or_default(tmp_path: Path) -> None:
     def calls(*names: str) -> jaxlog.RunData:
         directory = tmp_path / "-".join(names)
         directory.mkdir()
@@ -149,7 +149,7 @@ def test_which_call_is_meant(tmp_path: Path) -> None:
         several.arrays("batch")
 
 
-def test_a_file_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_file_is_read_when_it_is_needed(tmp_path: Path) -> None:
     path = write(tmp_path, [metrics(0, ({}, {"loss": 1.0}))]) / "episodes.jsonl"
     path.write_text('{"timestamp":')  # nothing but a torn line
     run = jaxlog.read_run(tmp_path)
@@ -181,7 +181,7 @@ def test_a_run_without_lines_and_one_without_facts(make_logger: MakeLogger, tmp_
     assert jaxlog.read_run(run.path).info == {}
 
 
-def test_a_run_that_went_on(make_logger: MakeLogger, tmp_path: Path) -> None:
+def test_a_resumed_run(make_logger: MakeLogger, tmp_path: Path) -> None:
     logger = make_logger(log_frequency=1, sinks=JSONL)
     for part in range(2):
         with logger.open(tmp_path, if_exists="resume" if part else "error") as opened:
@@ -276,7 +276,7 @@ for ask in (lambda: run.metrics, run.arrays, run.frames):
     assert done.stdout.splitlines() == [said] * 3
 
 
-def test_health_is_that_of_the_lines_where_nothing_else_tells(tmp_path: Path) -> None:
+def test_health_is_read_from_the_lines_if_run_json_lacks_it(tmp_path: Path) -> None:
     nan = float("nan")
     events = [
         metrics(0, ({}, {"a": 1.0, "b": nan}), ({}, {"a": 1.0, "n": 3})),
@@ -285,10 +285,10 @@ def test_health_is_that_of_the_lines_where_nothing_else_tells(tmp_path: Path) ->
         metrics(7, ({}, {"loss": nan}), name="eval"),
     ]
     run = jaxlog.read_run(write(tmp_path, events))
-    told = run.health.diverged
-    assert told is not None
+    diverged = run.health.diverged
+    assert diverged is not None
     # `b` is finite again, and of the second lane so is `a`; a missing value changes nothing.
-    assert (dict(told.since), told.lanes, told.metrics) == ({0: 1}, 2, ("a", "loss"))
+    assert (dict(diverged.since), diverged.lanes, diverged.metrics) == ({0: 1}, 2, ("a", "loss"))
     assert str(run.health) == "diverged (1 of 2 lanes, from update 1)"
     assert repr(run).startswith(f"RunData({str(run.path)!r}, unknown, {run.health}: batch_metrics")
     directory = tmp_path / "sound"

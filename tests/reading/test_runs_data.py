@@ -128,18 +128,18 @@ def test_arrays_of_other_axes_in_other_runs_are_texts(tmp_path: Path) -> None:
     assert frame["other"].to_list() == [[1.0]] * 3
 
 
-def test_no_run_at_all() -> None:
+def test_no_runs() -> None:
     assert len(jaxlog.read_runs([])) == 0
     assert jaxlog.read_runs([]).metrics.columns == ["run"]
 
 
-def test_what_is_no_run_is_told_with_what_is_near(runs: Path) -> None:
+def test_an_error_names_nearby_runs(runs: Path) -> None:
     def said(where: str, error: type[Exception] = FileNotFoundError) -> str:
         texts = set()
         for read in (jaxlog.read_run, jaxlog.read_runs):
-            with pytest.raises(error) as told:
+            with pytest.raises(error) as caught:
                 read(f"{runs}/{where}")
-            texts.add(str(told.value))
+            texts.add(str(caught.value))
         (text,) = texts
         return text.replace(f"{runs}/", "").replace(str(runs), "runs")
 
@@ -157,10 +157,10 @@ def test_what_is_no_run_is_told_with_what_is_near(runs: Path) -> None:
         "todo.txt: got a file, expected the directory of a run"
     )
     assert said("seed_1/batch_metrics.jsonl", NotADirectoryError).endswith("a run; give seed_1")
-    with pytest.raises(FileNotFoundError) as told:
+    with pytest.raises(FileNotFoundError) as caught:
         jaxlog.read_run(runs)
-    assert "got a directory of 3 runs" in str(told.value)
-    assert "jaxlog.read_runs reads all of them" in str(told.value)
+    assert "got a directory of 3 runs" in str(caught.value)
+    assert "jaxlog.read_runs reads all of them" in str(caught.value)
     with pytest.raises(FileNotFoundError, match=r"got 1 matches, none of them a run; .*'runs/\*'"):
         jaxlog.read_runs(f"{runs}/n*")
     with pytest.raises(FileNotFoundError, match="does not exist"):

@@ -73,7 +73,7 @@ def broken(_: Any) -> str:
         (broken, "KeyError: 'board <&'"),
     ],
 )
-def test_what_is_no_svg_is_told_in_its_place(result: Any, why: str) -> None:
+def test_an_error_is_drawn_in_place_of_a_bad_svg(result: Any, why: str) -> None:
     svg, problems = drawn_by(result if callable(result) else lambda _: result)
     assert len(problems) == 2
     assert why in problems[0]
@@ -125,7 +125,7 @@ def test_what_is_no_svg_is_told_in_its_place(result: Any, why: str) -> None:
         "<style>rect { fill: red } @media print { rect { fill: url(evil) } }</style>",
     ],
 )
-def test_what_acts_or_reaches_out_is_left_out(harmful: str) -> None:
+def test_active_and_external_content_is_removed(harmful: str) -> None:
     svg, problems = drawn_by(lambda _: own(harmful + '<circle r="3"/>'))
     assert not problems
     lower = svg.lower()
@@ -134,7 +134,7 @@ def test_what_acts_or_reaches_out_is_left_out(harmful: str) -> None:
     assert len([c for c in root_of(svg).iter(f"{SVG}circle") if c.get("r") == "3"]) == 2
 
 
-def test_identifiers_and_style_sheets_hold_within_one_drawing() -> None:
+def test_identifiers_and_style_sheets_are_limited_to_one_drawing() -> None:
     body = (
         "<style>/* all */ *{stroke: red} .a, #g > rect{fill: url(#g)}</style>"
         "<style>@media print { rect { fill: red } } @font-face { x: y }</style>"
@@ -181,13 +181,13 @@ def test_identifiers_and_style_sheets_hold_within_one_drawing() -> None:
         ("preserveAspectRatio", "xMidYMid meet"),
     ],
 )
-def test_what_drawings_are_made_of_stays(name: str, value: str) -> None:
+def test_allowed_content_is_kept(name: str, value: str) -> None:
     body = embedded(own(f'<g {name}="{value}"/>'), "p").body
     shown = next(ElementTree.fromstring(body).iter("g"))
     assert shown.get(name) == value
 
 
-def test_a_picture_of_jaxlogs_is_known_from_another() -> None:
+def test_a_picture_by_jaxlog_is_recognized() -> None:
     drawn = {
         "arrays": picture(episode(tree={"initial_state": np.eye(3), "final_state": np.eye(3)})),
         "an image": picture(episode(tree={"final_state": np.full((9, 9, 3), 200, np.uint8)})),
@@ -233,12 +233,12 @@ def test_its_size_is_found(root: str, size: tuple[float, float], box: str) -> No
     assert f'viewBox="{box}"' in drawing.body
 
 
-def test_a_drawing_cannot_pass_for_a_state_of_the_sheet() -> None:
+def test_a_drawing_cannot_pose_as_a_state_on_a_sheet() -> None:
     svg, _ = drawn_by(lambda _: own('<svg class="state" data-title="x"><circle r="3"/></svg>'))
     assert len(list(root_of(sheet([svg])).iter(f"{SVG}circle"))) == 2
 
 
-def test_a_document_as_plotting_libraries_write_it_is_taken() -> None:
+def test_a_document_of_a_plotting_library_is_embedded() -> None:
     drawing = embedded(
         '<?xml version="1.0" encoding="utf-16" standalone="no"?>\n'
         '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/g/svg11.dtd">\n'
@@ -250,7 +250,7 @@ def test_a_document_as_plotting_libraries_write_it_is_taken() -> None:
     assert "fine" in embedded("<svg><text>fine</text></svg>", "p").body  # without a namespace
 
 
-def test_a_renderer_is_found_by_its_name_or_it_is_said_what_there_is() -> None:
+def test_an_unknown_renderer_is_an_error_that_lists_the_others() -> None:
     assert load("grid") == "grid"
     assert load("tests.render.test_foreign:own") is not None
     for name, why in (
@@ -264,6 +264,6 @@ def test_a_renderer_is_found_by_its_name_or_it_is_said_what_there_is() -> None:
             load(name)
 
 
-def test_only_text_is_taken() -> None:
+def test_only_text_is_accepted() -> None:
     with pytest.raises(NotSvgError, match="got int, expected"):
         embedded(3, "p")

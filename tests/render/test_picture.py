@@ -96,7 +96,7 @@ def test_initial_stands_before_final_and_not_the_other_way() -> None:
 @hypothesis.given(
     numpy_arrays.arrays(np.int16, numpy_arrays.array_shapes(min_dims=2, max_dims=2, max_side=8))
 )
-def test_any_integers_are_cells_of_their_own(grid: np.ndarray) -> None:
+def test_any_integers_are_separate_cells(grid: np.ndarray) -> None:
     svg = picture(episode({"state": grid}), Style("grid"))
     (drawn,) = grids_of(svg)
     np.testing.assert_array_equal(values_of(drawn), grid)
@@ -105,7 +105,7 @@ def test_any_integers_are_cells_of_their_own(grid: np.ndarray) -> None:
     assert {c for v, c in drawn.flat if v > 9}.isdisjoint(ARC_COLOURS)
 
 
-def test_a_palette_of_ones_own_and_booleans() -> None:
+def test_a_custom_palette_and_booleans() -> None:
     style = Style(palette=("#111111", "#222222"))
     (drawn,) = grids_of(picture(episode({"state": GRID > 1}), style))
     assert [c for _, c in drawn.flat] == ["#111111"] * 2 + ["#222222"] * 4
@@ -120,7 +120,7 @@ def test_one_hot_planes_are_one_grid(axis: int) -> None:
 
 
 @pytest.mark.parametrize("axis", [0, 2])
-def test_other_planes_stand_beside_each_other_and_many_are_cut(axis: int) -> None:
+def test_other_planes_are_side_by_side_and_many_are_cut(axis: int) -> None:
     planes = np.random.default_rng(0).random((5, 5, 12)) < 0.5
     svg = picture(episode({"state": np.moveaxis(planes, 2, axis)}))
     drawn = grids_of(svg)
@@ -149,7 +149,7 @@ def test_an_image_has_the_pixels_of_the_array(channels: int) -> None:
     np.testing.assert_array_equal(floats, image)
 
 
-def test_a_heat_map_goes_from_dark_to_bright_and_marks_what_is_not_finite() -> None:
+def test_a_heat_map_goes_from_dark_to_bright_and_marks_nonfinite_values() -> None:
     svg = picture(episode({"state": np.array([[-3.0, np.nan], [1.0, 5.0]])}))
     (pixels, scale) = pixels_of(svg)
     np.testing.assert_array_equal(pixels[0, 0], (68, 1, 84))
@@ -161,7 +161,7 @@ def test_a_heat_map_goes_from_dark_to_bright_and_marks_what_is_not_finite() -> N
     assert "1 of 4 not finite (NaN)" in words_of(svg)
 
 
-def test_bars_are_as_high_as_the_values_and_gaps_are_told_of() -> None:
+def test_bars_are_as_high_as_the_values_and_gaps_are_noted() -> None:
     svg = picture(episode({"state": np.array([1.0, -2.0, np.inf, 4.0])}))
     bars = [e for e in root_of(svg).iter(f"{SVG}rect") if e.get("class") == "bar"]
     heights = np.array([float(bar.get("height", "")) for bar in bars])
@@ -171,7 +171,7 @@ def test_bars_are_as_high_as_the_values_and_gaps_are_told_of() -> None:
 
 
 @pytest.mark.parametrize("least", [-0.04189, -1.2345e-5, -123456.0, 0.0])
-def test_what_stands_at_the_axes_is_not_cut(least: float) -> None:
+def test_the_labels_of_the_axes_are_not_cut(least: float) -> None:
     drawing = draw_line(np.array([least, 2.5]), Style())
     words = list(ElementTree.fromstring(f"<g>{drawing.body}</g>").iter("text"))
     ends = [word for word in words if word.get("text-anchor") == "end"]
@@ -236,7 +236,7 @@ def test_an_episode_without_states_is_a_card() -> None:
         )
     )
     words = words_of(svg)
-    for told in (
+    for word in (
         'lane 4 · seed 3 · who "A" <script> · env 19',
         "step 100",
         "return | 1.5",
@@ -244,7 +244,7 @@ def test_an_episode_without_states_is_a_card() -> None:
         "velocity | 1, \N{MINUS SIGN}2",
         "note | <b> & \ufffd \ufffd é ✓",
     ):
-        assert told in words
+        assert word in words
     assert "<script" not in svg
     facts = facts_of(svg)
     assert (facts["success"], facts["lane"], facts["environment"]) == (False, 4, "19")
@@ -260,18 +260,18 @@ def test_a_step_of_a_single_environment_has_before_and_after() -> None:
     assert "task_id abc · episode 3" in words_of(svg)
 
 
-def test_a_state_that_no_renderer_takes_says_what_one_takes() -> None:
-    told: list[str] = []
+def test_a_state_that_cannot_be_drawn_is_an_error() -> None:
+    problems: list[str] = []
     state = np.zeros((3, 4, 5, 6), np.float32)
-    svg = picture(episode({"final_state": state}), Style("grid"), told.append)
-    assert told == [
+    svg = picture(episode({"final_state": state}), Style("grid"), problems.append)
+    assert problems == [
         "the final state cannot be drawn: float32[3, 4, 5, 6]: grid takes integers [height, width]"
     ]
     assert "cannot be drawn" in words_of(svg)
     assert "return" in words_of(svg)
 
 
-def test_an_object_that_holds_itself_and_one_that_has_no_words_are_drawn() -> None:
+def test_a_cyclic_object_and_one_without_a_str_are_drawn() -> None:
     class Knot:
         def __init__(self) -> None:
             self.itself = self

@@ -216,6 +216,7 @@ def test_only_its_own_files_are_replaced(tmp_path: Path) -> None:
     for path in mine:
         path.write_text("mine")
     (folder / ".lane_0000_env_000000.svg.draft").write_text("half of")
+    (folder / ".sheet.svg.0123456789abcdef.draft").write_text("half of")
     found = write(tmp_path, at(4), info={"if_exists": "replace"})
     assert found == sorted(
         [
@@ -225,6 +226,21 @@ def test_only_its_own_files_are_replaced(tmp_path: Path) -> None:
         ]
     )
     assert "1 episodes" not in words_of((folder / "sheet.svg").read_text())
+
+
+def test_a_picture_is_not_written_through_a_link(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("as it was")
+    folder = tmp_path / "svg/batch/step_0000000004"
+    sink = open_sink(tmp_path)
+    folder.mkdir(parents=True)
+    for name in (".lane_0000_env_000000.svg.draft", ".sheet.svg.draft", "sheet.svg"):
+        (folder / name).symlink_to(elsewhere)
+    sink.write_episode(at(4))
+    sink.close()
+    assert elsewhere.read_text() == "as it was"
+    assert "1 episode" in words_of((folder / "sheet.svg").read_text())
+    assert not (folder / "sheet.svg").is_symlink()
 
 
 def test_a_file_in_its_place_is_told_of(tmp_path: Path) -> None:
