@@ -1,4 +1,4 @@
-"""Pages in a real browser, which listens to what they say and ask for."""
+"""Opens pages in a real browser, and records their messages and requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 REQUIRED = "JAXLOG_BROWSER_TESTS"
-"""Set to `required` in the environment, it is a failure to have no browser."""
+"""If this environment variable is `required`, a missing browser is a failure."""
 
 _FLAGS = (
     "--disable-gpu",

@@ -1,4 +1,4 @@
-"""What all tests share: JAX at its strictest, and a logger that keeps what it is given."""
+"""The set-up that all tests share: JAX with strict checks, and loggers that keep their events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 
-# Before anything imports jax: one platform, wherever the tests run.
+# Before anything imports jax, so that tests run on the same platform everywhere.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from collections.abc import Callable, Iterator
@@ -29,16 +29,18 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Compiling takes longer than an example should.
+# No deadline: an example that compiles takes long.
 settings.register_profile("jaxlog", deadline=None, max_examples=60)
-settings.register_profile("few", deadline=None, max_examples=15)  # on other versions of JAX
+settings.register_profile(
+    "few", deadline=None, max_examples=15
+)  # for runs on other versions of JAX
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jaxlog"))
 
 MakeLogger = Callable[..., jaxlog.Logger]
 
 
 def module_of(script: Path) -> Any:
-    """A script as a module: an example, say, which is in no package."""
+    """Imports a script, such as an example, which is in no package."""
     spec = importlib.util.spec_from_file_location(script.stem, script)
     assert spec is not None
     assert spec.loader is not None
@@ -49,7 +51,7 @@ def module_of(script: Path) -> Any:
 
 
 LONGEST = {"test_long_runs.py", "test_docs.py", "test_demo.py", "test_notebooks.py"}
-"""Files of tests that train: first, so that none of two processes waits for the other's."""
+"""Test files that train. They run first, so that two test processes end at about the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,9 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def interrupts() -> Iterator[None]:
-    """SIGINT raises KeyboardInterrupt, here and in processes that a test starts.
+    """Makes SIGINT raise KeyboardInterrupt, also in processes that a test starts.
 
-    Where the tests run in the background of a script, it is ignored, and children inherit that.
+    In the background of a script SIGINT is ignored, and child processes inherit that.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -69,7 +71,7 @@ def interrupts() -> Iterator[None]:
 
 @pytest.fixture
 def make_logger() -> MakeLogger:
-    """A logger whose runs keep their events in memory; any setting can be given."""
+    """Makes loggers whose runs keep their events in memory; takes any setting."""
 
     def make(total_updates: int | None = None, **settings: Any) -> jaxlog.Logger:
         defaults = {"batched_logging_enabled": True, "sinks": [{"kind": "memory"}]}
@@ -80,7 +82,7 @@ def make_logger() -> MakeLogger:
 
 @pytest.fixture
 def logged(make_logger: MakeLogger) -> Callable[..., Any]:
-    """Runs a program in a run of its own and gives back the sink with what it logged."""
+    """Runs a program in its own run, and returns the sink with the logged events."""
 
     def run(logger: jaxlog.Logger, program: Callable[[], Any]) -> Any:
         with logger.open() as opened:
@@ -92,5 +94,5 @@ def logged(make_logger: MakeLogger) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def month(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of the runs of `tests.month`: read them, and copy what a test changes."""
+    """The directory of the runs of `tests.month`. Tests share it: copy a run before changing it."""
     return build_month(tmp_path_factory.mktemp("month"))

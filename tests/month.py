@@ -25,14 +25,14 @@ import jaxlog
 SEEDS = 8
 UPDATES = 100
 CHUNK = 10
-"""So many updates one call of the compiled program makes."""
+"""The number of updates in one call of the compiled program."""
 IDLE = 7
 """No episode ends at the updates 3, 3 + IDLE, 3 + 2 * IDLE, ..."""
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What one run does.
+    """The plan of one run.
 
     Attributes:
       algorithm: a key of its config.
@@ -60,15 +60,15 @@ RUNS: Mapping[str, Planned] = {
     "sac-0.1": Planned("sac", 0.1, 100.0, {seed: 50 + seed for seed in (0, 2, 3, 5, 7)}),
     "sac-1.0": Planned("sac", 1.0, 50.0, {2: 15}, stopped_at=70, status="failed"),
 }
-"""By the names of their directories."""
+"""The plan of each run, by the name of its directory."""
 KILLED = "sac-0.01"
 FAILED = "sac-1.0"
 ERROR = "the environment's server does not answer"
-"""What the run that fails says."""
+"""The message of the exception that ends the failing run."""
 
 
 def alive(name: str, step: int) -> int:
-    """How many lanes of a run have not diverged at an update."""
+    """Counts the lanes of a run that have not diverged at an update."""
     return SEEDS - sum(first <= step for first in RUNS[name].diverged.values())
 
 
@@ -81,7 +81,7 @@ def returns_at(name: str, step: int) -> np.ndarray:
 
 
 def has_episodes(step: int) -> bool:
-    """Whether any episode ends at an update."""
+    """True if any episode ends at an update."""
     return step % IDLE != 3
 
 

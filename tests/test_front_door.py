@@ -1,4 +1,4 @@
-"""What a user who knows other loggers, or mixes up arguments, is answered."""
+"""Errors for users who know other loggers or swap arguments say what to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may import what: data flows one way, and the core stays light."""
+"""Imports between parts follow the flow of data, and the core imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PUBLIC = {
 }  # fmt: skip
 
 
-# What looks at runs from outside has no part in one, and needs no JAX.
+# The readers of runs need neither the code that makes a run nor JAX.
 NOT_BESIDE_A_RUN = (
     "jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host.run",
     "jaxlog._host.worker", "jaxlog._logger",
@@ -65,7 +65,7 @@ def modules_of_jaxlog() -> dict[str, Path]:
 
 
 def reached(part: str) -> set[str]:
-    """What the modules of a part import, and what these import, within jaxlog and out of it."""
+    """Returns all modules that a part imports, directly or not, of jaxlog and of others."""
     modules = modules_of_jaxlog()
     waiting = [name for name in modules if name.startswith(f"jaxlog.{part}.")]
     assert waiting

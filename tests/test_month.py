@@ -1,4 +1,4 @@
-"""A month of runs: what its files say, and that no reader takes a dead lane for a winner."""
+"""A month of runs: readers agree on its values, and no reader ranks a dead lane first."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ EXPECTED: Mapping[str, float] = {
     "solved_rate": SOLVED.mean(),
     **{key: float(np.mean(values)) for key, values in SCALARS.items()},
 }
-"""What every one of them has to show."""
+"""The numbers that each of them must show."""
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
-    """A run's directory, and the last event that its sinks were given."""
+    """The directory of a run, and the last event that its sinks received."""
     settings = {
         "batched_logging_enabled": True,
         "log_frequency": 1,
@@ -83,12 +83,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
 
 
 def of_words(words: str) -> dict[str, float]:
-    """What a line of the console says, by key; of values over lanes, the first number."""
+    """Reads a line of the console by key; for values over lanes, the first number."""
     return {key: float(value) for key, value in re.findall(rf"(\S+) ({NUMBER})(?=\s|$)", words)}
 
 
 def of_table(text: str) -> dict[str, float]:
-    """What the console's table says; statistics with a column of their own by their key."""
+    """Reads the console's table by key; statistics in a column of their own, too."""
     found: dict[str, float] = {}
     for row in text.splitlines():
         name, *rest = row.split()[:2] or [""]

@@ -1,4 +1,4 @@
-"""The files of a run are read from its own directory only, and none can hold or fill a reader."""
+"""The files of a run are read only from its directory; none can block a reader or fill memory."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def run(make_logger: MakeLogger, tmp_path: Path) -> Path:
 
 
 def sparse(path: Path, size: int = HUGE) -> None:
-    """Makes a file longer, without bytes."""
+    """Makes a file longer with a hole, which takes no space."""
     try:
         os.truncate(path, size)
     except OSError:
@@ -310,7 +310,7 @@ def test_drafts_that_a_killed_process_left_are_removed(run: Path, make_logger: M
     file.close()
     with pytest.raises(FileExistsError):
         make_logger().open(run)
-    assert draft.exists()  # nothing is changed by what is refused
+    assert draft.exists()  # a run that is refused changes nothing
     make_logger().open(run, if_exists="replace").close()
     assert not draft.exists()
 

@@ -158,7 +158,7 @@ SHOWN = [" ".join(s.split()) for s in re.findall(r"```text\n(.*?)```", PAGE, re.
 
 
 def is_of(entry: str, message: str) -> bool:
-    """Whether a message is that of an entry."""
+    """True if an entry is about a message."""
     if entry.rstrip(f"{HOLE} .") == message.rstrip(f"{HOLE} ."):
         return True
     return message.startswith(entry.rstrip(HOLE)) and _letters(entry) >= LETTERS

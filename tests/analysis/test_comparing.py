@@ -1,4 +1,4 @@
-"""Comparisons: what is a group, what is a score, and what is said of them."""
+"""Comparisons: groups, scores, intervals and notes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Lane = tuple[dict[str, Any], dict[str, Any]]
 
 
 def make(directory: Path, *steps: list[Lane], **config: Any) -> Path:
-    """A run with a config; one step after the other."""
+    """Logs a run with a config, step by step."""
     directory.mkdir(parents=True, exist_ok=True)
     write(directory, [metrics(step, *lanes) for step, lanes in enumerate(steps)])
     (directory / "run.json").write_text(json.dumps({"config": config}))
@@ -49,7 +49,7 @@ def test_the_numbers_are_those_of_scipy(tmp_path: Path) -> None:
 
 
 def test_each_interval_says_its_method(tmp_path: Path) -> None:
-    """BCa has none of most success rates."""
+    """BCa gives no interval for most success rates."""
     groups = [seeds([0, 0, 0, 0, 1], rate=0), seeds([0, 0.5, 1, 2, 4], rate=1), seeds([3], rate=2)]
     found = jaxlog.compare(make(tmp_path, list(itertools.chain(*groups))), "score").frame
     assert found["interval"].to_list() == ["percentile", "BCa", None]
@@ -111,11 +111,11 @@ def test_a_score_is_the_last_value_a_steps_value_or_a_mean(tmp_path: Path) -> No
 
 NAN, INF = float("nan"), float("inf")
 DEAD = [{"score": 9.0}, {"score": NAN}, {}]
-"""What a lane logs that diverges, and then ends no episode."""
+"""The values of a lane that diverges, and then ends no more episodes."""
 
 
 def lives(*lanes: list[dict[str, Any]], **labels: Any) -> list[list[Lane]]:
-    """Steps of lanes, given what each lane logs at each step."""
+    """Makes the steps of a run from the values of each lane at each step."""
     return [
         [(labels | {"seed": i}, dict(values)) for i, values in enumerate(step)]
         for step in zip(*lanes, strict=True)
@@ -234,7 +234,7 @@ def test_an_unknown_choice_is_an_error(tmp_path: Path, name: str) -> None:
 
 
 def ended(path: Path, status: str, values: list[float]) -> Path:
-    """A run of two lanes that has come to some end."""
+    """Logs a run of two lanes that ends in a given way."""
     make(path, *(seeds([x, x + 1.0]) for x in values), algo=path.name)
     facts = json.loads((path / "run.json").read_text())
     (path / "run.json").write_text(json.dumps(facts | {"status": status}))

@@ -1,4 +1,4 @@
-"""The page of episodes: what is on it, and that nothing of the user's is more than text."""
+"""The page of episodes has the right content, and text of users is only text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def event(step: int, lane: int = 0, env: int = 0, **more: Any) -> jaxlog.sinks.E
 
 
 def draw(directory: Path, *events: jaxlog.sinks.EpisodeEvent) -> None:
-    """What the svg sink makes of some episodes."""
+    """Draws episodes with the sink svg."""
     sink = SvgSink(SvgSettings())
     sink.open(jaxlog.sinks.RunInfo("run", directory, if_exists="replace"))
     for one in events:
@@ -64,7 +64,7 @@ class Parsed(HTMLParser):
 
 
 def data_of(page: Gallery) -> dict[str, Any]:
-    """What the page's script is given."""
+    """Returns the data of the page's script."""
     return json.loads(Parsed(page.html).scripts[0])
 
 
@@ -73,7 +73,7 @@ def pictures(page: Gallery) -> list[str]:
 
 
 def rows(page: Gallery) -> list[dict[str, Any]]:
-    """The episodes as the page tells of them."""
+    """Returns the episodes as the page lists them."""
     data = data_of(page)
     return [
         {
@@ -133,7 +133,7 @@ def test_pictures_are_those_of_the_sink_or_else_drawn(tmp_path: Path) -> None:
 
 
 def test_a_repeated_step_is_drawn_from_its_row(tmp_path: Path) -> None:
-    """The second picture has another name, and no row tells which of them is its own."""
+    """The second picture has another name, and a row does not say which one is its own."""
     first, second = event(0), event(0, values={"total_reward": 77.0})
     write(tmp_path, [first, second])
     draw(tmp_path, first, second)

@@ -1,4 +1,4 @@
-"""Interquartile means and their intervals: as SciPy has them, and as often right as is said."""
+"""Interquartile means and intervals agree with SciPy, and have the documented coverage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRATA = st.lists(SCORES.map(np.array), min_size=1, max_size=4)
 
 
 def of_scipy(strata: list[np.ndarray], method: str) -> tuple[float, float]:
-    """The interval by SciPy alone, of strata of two scores and more, from the same draws."""
+    """Computes the interval with SciPy alone, for strata of two or more scores."""
 
     def statistic(*samples: np.ndarray, axis: int) -> np.ndarray:
         return scipy.stats.trim_mean(np.concatenate(samples, axis=axis), 0.25, axis=axis)
@@ -84,7 +84,7 @@ def test_a_stratum_of_one_score_keeps_it() -> None:
     ],
 )
 def test_if_few_scores_differ_the_interval_is_of_percentiles(scores: list[float]) -> None:
-    """As a loop has them, one draw after the other, with another generator."""
+    """The reference is a plain loop over draws, with another generator."""
     other = np.random.RandomState(7)
     means = [scipy.stats.trim_mean(other.choice(scores, len(scores)), 0.25) for _ in range(4000)]
     found = bootstrap_interval([np.array(scores)], resamples=20_000)
@@ -104,7 +104,7 @@ def test_each_column_has_its_own_method() -> None:
 
 
 def test_strata_are_resampled_separately() -> None:
-    """Tasks of other scales add nothing to the spread, as they would if all were drawn together."""
+    """Tasks of different scales add nothing to the spread; they would if drawn together."""
     random = np.random.default_rng(0)
     easy, hard = random.normal(0, 1, 10), random.normal(100, 1, 10)
     apart = np.ptp(bootstrap_interval([hard, easy])[:2])
@@ -127,7 +127,7 @@ def test_strata_are_resampled_separately() -> None:
 def test_the_coverage_is_that_of_the_documentation(
     strata: int, scores: int, confidence: float, least: float, most: float
 ) -> None:
-    """Of 800 experiments on normal data."""
+    """Measured in 800 experiments on normal data."""
     random = np.random.default_rng(0)
     experiments = random.normal(size=(strata, scores, 800))
     lower, upper, _ = bootstrap_interval(list(experiments), confidence=confidence)
@@ -159,7 +159,7 @@ def test_it_lies_within_the_scores_and_grows_with_confidence(strata: list[np.nda
 
 
 def test_each_column_has_its_own_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many are computed at a time."""
+    """The number of columns that are computed at a time makes no difference."""
     scores = np.random.default_rng(0).normal(size=(6, 3, 5))
     lower, upper, _ = bootstrap_interval([scores])
     assert lower.shape == upper.shape == (3, 5)

@@ -1,4 +1,4 @@
-"""Plots show what is in the frames."""
+"""Plots show the values of the frames."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def figures() -> Iterator[None]:
 
 
 def values(steps: int = 6) -> np.ndarray:
-    """Shaped (rate, seed, step)."""
+    """Returns values of shape (rate, seed, step)."""
     return np.random.default_rng(0).normal(size=(len(RATES), SEEDS, steps))
 
 
@@ -53,17 +53,17 @@ def run(tmp_path: Path) -> jaxlog.RunData:
 
 
 def lines(ax: Any) -> list[Any]:
-    """The middles of groups."""
+    """Returns the lines of the groups."""
     return [line for line in ax.lines if line.get_gid() == "middle"]
 
 
 def of(ax: Any, gid: str) -> list[Any]:
-    """The lines of a kind: `fewer`, dashed, or `dead`, crosses."""
+    """Returns the lines of a kind: `fewer`, dashed, or `dead`, crosses."""
     return [line for line in ax.lines if line.get_gid() == gid]
 
 
 def bands(ax: Any) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The lower and the upper ends of each band, by x."""
+    """Returns the lower and upper ends of each band, by x."""
     found = []
     for band in ax.collections:
         if isinstance(band, PolyCollection):

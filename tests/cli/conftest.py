@@ -1,4 +1,4 @@
-"""Runs to look at, and the command as another process runs it."""
+"""Fixtures for the command: a run, and functions that call the command here or in a process."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ STEPS = 25
 
 
 class Logged(NamedTuple):
-    """A run, and the events that its sinks were given."""
+    """A run, and the events that its sinks received."""
 
     directory: Path
     memory: Any
 
 
 class Said(NamedTuple):
-    """What a command has said."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ Command = Callable[..., Said]
 
 @pytest.fixture(scope="session")
 def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
-    """A run with three lanes, sampled episodes, numbers that are not finite, and another call."""
+    """A run with three lanes, sampled episodes, values that are not finite, and a second call."""
     settings = {
         "batched_logging_enabled": True,
         "log_frequency": 1,
@@ -82,7 +82,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """The command, in this process, and as in a pipe: pytest-xdist tells how wide workers are."""
+    """Calls the command in this process, without the COLUMNS that pytest-xdist sets."""
     monkeypatch.delenv("COLUMNS", raising=False)
 
     def run(*arguments: object) -> Said:
@@ -96,7 +96,7 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
-    """The command, in a process of its own."""
+    """Starts the command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "jaxlog", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
@@ -106,7 +106,7 @@ def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
 
 
 def refused_without_polars(*arguments: object) -> None:
-    """What the command says where polars is not installed: what to install, in one line."""
+    """Checks that without polars, the command says in one line what to install."""
     code = (
         "import sys; sys.modules['polars'] = None; from jaxlog._cli.main import main; "
         "sys.exit(main(sys.argv[1:]))"

@@ -1,4 +1,4 @@
-"""`jaxlog check` and `jaxlog schema`: what they say, and how they end."""
+"""`jaxlog check` and `jaxlog schema`: their output and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`jaxlog export`: files that other readers take, and none that is written over unasked."""
+"""`jaxlog export`: its files can be read by other programs, and it overwrites none by accident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Following files: every line once, whatever happens to them."""
+"""A follower reads every line once, also if files grow, shrink or are replaced."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_every_line_is_read_once_with_all_lanes_of_its_step(
     for cut in [*sorted(min(cut, len(whole)) for cut in cuts), len(whole)]:
         with path.open("ab") as file:
             file.write(whole[written:cut])
-        torn = written == cut  # then a look finds it as it was, and takes it for complete
+        torn = written == cut  # then a look finds it unchanged, and takes it for complete
         written = cut
         if not torn:
             found += list(follower.look())
@@ -74,7 +74,7 @@ def test_the_last_event_waits_for_its_lanes_and_its_episodes_for_it(tmp_path: Pa
     with path.open("ab") as file:
         file.write(line(2, 1) + line(3)[:30])
     assert steps(follower) == []
-    found = list(follower.look())  # it did not grow: this is all of it
+    found = list(follower.look())  # it did not grow, so it is complete
     assert list(found[0].lines) == [line(2)[:-1], line(2, 1)[:-1]]
     assert [group.path for group in found[1:]] == [episodes, episodes]
 
@@ -117,7 +117,7 @@ def test_a_replaced_file_is_read_from_its_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seen", [True, False])
 def test_a_removed_and_recreated_file_is_read_from_its_start(tmp_path: Path, seen: bool) -> None:
-    """File systems give the number of a file that was removed to the next that is made."""
+    """File systems reuse the inode number of a removed file for the next new one."""
     path = tmp_path / "batch_metrics.jsonl"
     path.write_bytes(line(1) + line(2) + line(3))
     follower = Follower(tmp_path, 0)

@@ -1,4 +1,4 @@
-"""Lines read back are the events they were written of."""
+"""Lines that are read back give the events they were written from."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_metrics_are_those_that_the_sinks_were_given(logged: Logged) -> None:
                 assert as_numbers(lane.labels) == as_numbers(lane_of_other.labels)
                 assert lane.metrics.keys() == lane_of_other.metrics.keys()
                 for key, value in lane.metrics.items():
-                    # JSON has float32 in the digits that tell it from all others.
+                    # JSON has the shortest digits that identify a float32.
                     value_of_other = np.float32(lane_of_other.metrics[key])
                     np.testing.assert_equal(np.float32(value), value_of_other, err_msg=key)
 
@@ -70,7 +70,7 @@ def test_backwards_is_forwards_reversed(
     tmp_path_factory: pytest.TempPathFactory, whole: list[bytes], torn: bytes, block: int
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "some_metrics.jsonl"
-    torn = torn.replace(b"\n", b"").replace(b"}", b"")  # a whole object is a line without its end
+    torn = torn.replace(b"\n", b"").replace(b"}", b"")  # a complete object would be a line
     path.write_bytes(b"".join(line + b"\n" for line in whole) + torn)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK", block)
@@ -161,4 +161,4 @@ def test_a_call_may_be_named_like_a_file(tmp_path: Path) -> None:
     path.write_bytes(b'{"timestamp":1,"step":3,"lane":0,"labels":{},"metrics":{"x_mean":1}}\n')
     (event,) = read(path)
     assert event.name == "a_metrics.jsonl"
-    assert event.keys["x_mean"].stem == "x_mean"  # a number that is called so, not a statistic
+    assert event.keys["x_mean"].stem == "x_mean"  # a number of that name, not a statistic

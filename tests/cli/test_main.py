@@ -1,4 +1,4 @@
-"""The command as a whole: its help, how it ends, and that nobody sees a traceback."""
+"""The command as a whole: help, exit codes, imports, and errors without a traceback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_help_lists_every_command_with_its_purpose(command: Command) -> None:
 
 
 def test_help_has_no_path_of_this_machine(command: Command) -> None:
-    _, out, _ = command("demo", "--help")  # the site shows it
+    _, out, _ = command("demo", "--help")  # the documentation shows it
     assert "(default: configs/batched.yaml)" in out
     assert str(ROOT) not in out
 
@@ -129,7 +129,7 @@ def test_a_closed_pipe_ends_it_quietly(logged: Logged) -> None:
 
 
 def test_it_works_with_a_closed_standard_output(logged: Logged, tmp_path: Path) -> None:
-    """As `jaxlog tail RUN >&-` starts it."""
+    """Closes standard output, as `jaxlog tail RUN >&-` does."""
     for arguments in (
         ["check", ROOT / "configs" / "basic.yaml"],
         ["show", logged.directory],

@@ -1,4 +1,4 @@
-"""`jaxlog report`: a file or a clear word, and none that is written over unasked."""
+"""`jaxlog report`: it writes a file or says why not, and overwrites none by accident."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_several_runs_and_patterns(command: Command, logged: Logged, tmp_path: P
         (tmp_path / "runs" / name / "batch_metrics.jsonl").write_bytes(lines)
     for runs in (
         [tmp_path / "runs"],
-        [tmp_path],  # and in its directories, as `show` lists them
+        [tmp_path],  # also runs in its subdirectories, as `show` lists them
         [tmp_path / "runs/*"],
         [tmp_path / "runs/a", tmp_path / "runs/b"],
     ):

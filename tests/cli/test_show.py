@@ -1,4 +1,4 @@
-"""`jaxlog show`: a run, whatever state it is in, and the runs there are."""
+"""`jaxlog show`: one run in any state, or a list of runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.cli.conftest import STEPS, Command, Logged
 
 @pytest.fixture
 def copy(logged: Logged, tmp_path: Path) -> Path:
-    """A copy of the run, to break."""
+    """A copy of the run, which a test may change."""
     return Path(shutil.copytree(logged.directory, tmp_path / "copy"))
 
 
@@ -40,7 +40,7 @@ def change(path: Path, facts: Mapping[str, Any]) -> None:
 
 
 def rows(out: str) -> dict[str, str]:
-    """What stands beside each word of the part above the tables."""
+    """Returns the facts above the tables, by their labels."""
     above = out.split("\n\n")[0].splitlines()[1:]
     return dict(line.split(maxsplit=1) for line in above if not line.startswith(" "))
 
@@ -105,7 +105,7 @@ def test_the_status_is_shown(
 def test_a_run_that_was_ended_early_does_not_look_finished(
     command: Command, copy: Path, status: str
 ) -> None:
-    change(copy, {"status": status})  # a run that nobody holds any more was killed
+    change(copy, {"status": status})  # without a process, `running` means killed
     out = command("show", copy).out
     said = "killed" if status == "running" else status
     assert f"\n{said} after 25 of 25 updates\n" in out
@@ -185,7 +185,7 @@ def test_a_live_run_is_shown_as_running(command: Command, tmp_path: Path) -> Non
 
 
 def test_total_steps_of_an_older_run_is_read(command: Command, tmp_path: Path) -> None:
-    """Before 0.2 run.json had it as total_steps."""
+    """Before 0.2, run.json had the key total_steps."""
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}, total_updates=9).open(
         tmp_path / "old"
     ) as run:
@@ -310,7 +310,7 @@ def test_a_path_without_a_run_is_an_error(
     Path("empty").mkdir()
     copy.rename("first")
     if not path:
-        shutil.rmtree("first")  # then there is none at all, and no directory `runs`
+        shutil.rmtree("first")  # then there is no run, and no directory `runs`
     code, out, err = command("show", *([path] if path else []))
     assert (code, out) == (2, "")
     assert err.startswith(f"jaxlog: {path or 'runs'}: ")

@@ -1,4 +1,4 @@
-"""`jaxlog tail`: a live run, from another process, until it ends or the user has enough."""
+"""`jaxlog tail`: it follows a run of another process until the run or the user ends it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ with logger.open(sys.argv[1]):
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that logs each step that it reads from its input, into `run`."""
+    """A process that reads steps from its input, and logs each of them into `run`."""
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, tmp_path / "run"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

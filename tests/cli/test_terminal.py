@@ -1,4 +1,4 @@
-"""Nothing that a run says steers a terminal, whichever command says it."""
+"""No command prints characters of a run that would steer a terminal."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NAME = f"a{ACTS}b"
 
 
 def acting(text: str) -> set[str]:
-    """The characters of a text that a terminal acts on, or that cannot be seen."""
+    """Returns the characters of a text that steer a terminal or are invisible."""
     shapes = {"\n"}
     return {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")} - shapes
 
 
 @pytest.fixture
 def run(make_logger: MakeLogger, tmp_path: Path) -> Path:
-    """A failed run in which everything that anyone names has such characters."""
+    """A failed run in which all names and texts of the user have such characters."""
     directory = tmp_path / f"run{ACTS.replace(chr(0), '')}"
     logger = make_logger(sinks=[{"kind": "jsonl"}])
     run = logger.open(directory, config={NAME: {NAME: NAME}}, tags=(NAME,), lanes=[{}, {}])
@@ -111,7 +111,7 @@ def test_visible_characters_are_kept(text: str) -> None:
 
 
 def test_every_control_and_format_character_is_known() -> None:
-    """Those of Unicode, but for the signs that stand before a number and have a shape."""
+    """All of Unicode, except for signs before numbers, which are visible."""
     shaped = {chr(c) for c in (*range(0x600, 0x606), 0x6DD, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD)}
     # Joins of hieroglyphs, which have no meaning elsewhere.
     shaped |= {chr(c) for c in range(0x13430, 0x13456)}

@@ -1,4 +1,4 @@
-"""Runs whose lines are known: written by the sink itself, from events."""
+"""Writes runs with known lines: the sink itself writes them, from events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Event = MetricsEvent | EpisodeEvent | StepEvent | TaskEvent | EvaluationEvent
 
 
 def write(directory: Path, events: Iterable[Event]) -> Path:
-    """A directory with the lines of some events, and no run.json."""
+    """Writes the lines of events into a directory without run.json."""
     sink = JsonlSink(JsonlSettings())
     sink.open(jaxlog.sinks.RunInfo("run", directory, if_exists="replace"))
     for event in events:
@@ -38,23 +38,23 @@ def write(directory: Path, events: Iterable[Event]) -> Path:
 def metrics(
     step: int, *lanes: tuple[dict[str, Any], dict[str, Any]], name: str = "batch", **more: Any
 ) -> MetricsEvent:
-    """An event of lanes, each with its labels and its metrics."""
+    """Makes an event of lanes, each with its labels and metrics."""
     found = tuple(Lane(i, labels, values) for i, (labels, values) in enumerate(lanes))
     return MetricsEvent(name, step, more.pop("env_step", None), 1.5 + step, found, {}, **more)
 
 
 def episode(step: int, values: dict[str, Any], **more: Any) -> EpisodeEvent:
-    """An event of a sampled episode."""
+    """Makes an event of a sampled episode."""
     return EpisodeEvent("batch", step, None, 1.5, 0, {"seed": 3}, values, more)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file, by the standard library."""
+    """Reads the lines of a file with the standard library."""
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line]
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Whether two values are equal, NaN being equal to itself."""
+    """True if two values are equal; NaN equals NaN."""
     if isinstance(expected, float) and math.isnan(expected):
         return isinstance(found, float) and math.isnan(found)
     if isinstance(expected, list):

@@ -1,4 +1,4 @@
-"""What was not finite is NaN, and what was not there is missing, in files of any age."""
+"""Values that were not finite are NaN and absent values are missing, in old and new files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which lines are of one lane and step, and what is said where that is not plain."""
+"""Lines are assigned to lanes and steps, with a warning if that is ambiguous."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAN = float("nan")
 
 
 def line(step: int, values: dict[str, Any], lane: int = 0, **labels: Any) -> MetricsEvent:
-    """An event of one lane."""
+    """Makes an event of one lane."""
     return MetricsEvent("batch", step, None, 1.5, (Lane(lane, labels, values),), {})
 
 
@@ -31,7 +31,7 @@ def read(path: Path, *events: MetricsEvent) -> jaxlog.RunData:
 
 
 def said(run: jaxlog.RunData, words: str) -> dict[str, np.ndarray]:
-    """The arrays of a run, of which one thing has to be said."""
+    """Returns the arrays of a run, and checks that they give one warning."""
     with pytest.warns(UserWarning, match=f"^{re.escape(f'{run.path}: {words}')}$") as caught:
         found = run.arrays()
     assert len(caught) == 1
@@ -50,7 +50,7 @@ APART = (
 
 
 def test_lines_of_a_step_with_different_metrics_are_merged(tmp_path: Path) -> None:
-    # As brax's progress_fn gives them: evaluation and training by turns, in any order.
+    # As brax's progress_fn logs them: evaluation and training alternate, in any order.
     run = read(
         tmp_path,
         line(0, {"eval": 1.0}),
@@ -175,7 +175,7 @@ def test_many_lines_of_one_step(tmp_path: Path) -> None:
 
 
 def one_by_one(lines: list[set[str]]) -> tuple[dict[str, int], int]:
-    """Which line each metric of a place is of, and how many were replaced: a line at a time."""
+    """Finds the line of each metric, and counts replaced lines, in a plain loop over lines."""
     found: dict[str, int] = {}
     merged = replaced = 0
     for number, keys in enumerate(lines):

@@ -66,7 +66,7 @@ def runs(draw: st.DrawFn) -> list[MetricsEvent]:
 
 
 def assert_is(found: Any, value: Any) -> None:
-    """That a value was read back, in its own precision."""
+    """Checks that a value was read back in its own precision."""
     if isinstance(value, np.generic) and value.dtype.kind in "fV":
         found = None if found is None else type(value)(found)
         assert same(float(found), float(value)), (found, value)
@@ -149,7 +149,7 @@ def test_a_torn_file_is_read_up_to_its_last_whole_line_and_left_as_it_is(tmp_pat
     whole = path.read_bytes()
     for size in range(len(whole) + 1):
         path.write_bytes(whole[:size])
-        # A line is whole that lacks nothing but its end.
+        # A line that lacks only its line end is complete.
         assert len(jaxlog.read_run(tmp_path).metrics) == whole[: size + 1].count(b"\n")
         assert path.read_bytes() == whole[:size]
 

@@ -1,4 +1,4 @@
-"""Types that are taken from the first and the last lines: the frame is that of looking at all."""
+"""Types inferred from the first and last lines give the same frame as those of all lines."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def lines(draw: st.DrawFn) -> list[str]:
 
 
 def frame_of(data: bytes, sample: int) -> pl.DataFrame | None:
-    """What was read; None where polars cannot."""
+    """Returns the frame; None if polars cannot read the lines."""
     with patch.object(parsing, "SAMPLE", sample):
         try:
             return read_frame(data, ())
@@ -68,7 +68,7 @@ def test_the_types_are_those_of_all_lines(found: list[str]) -> None:
 
 
 def long_file(*late: dict[str, Any]) -> bytes:
-    """Many lines, and in their middle some others."""
+    """Returns many lines with some other lines in their middle."""
     usual = [{"step": step, "metrics": {"loss": 0.5, "name": "a"}} for step in range(50_000)]
     return "".join(
         json.dumps(line, separators=(",", ":")) + "\n"

@@ -1,4 +1,4 @@
-"""Runs of real programs, read while they go on and after they ended."""
+"""Runs of real programs are read while they are live and after they have ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several runs as one frame, and how they are found."""
+"""Several runs are found by directories and patterns, and read as one frame."""
 
 from __future__ import annotations
 

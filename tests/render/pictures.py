@@ -1,4 +1,4 @@
-"""Reads pictures back: their cells, their pixels, their words."""
+"""Reads pictures back: their cells, pixels and words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def root_of(svg: str) -> ElementTree.Element:
-    """The root of an SVG, which has to be whole, of one size, and without equal identifiers."""
+    """Parses an SVG, and checks its size and that no identifier occurs twice."""
     root = ElementTree.fromstring(svg)
     assert root.tag == f"{SVG}svg"
     assert float(root.get("width", "")) > 0

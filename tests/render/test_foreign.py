@@ -1,4 +1,4 @@
-"""Somebody's own SVG is shown where it is one, and can do nothing."""
+"""An SVG by a user is shown if it is valid, without its active content."""
 
 from __future__ import annotations
 

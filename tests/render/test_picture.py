@@ -1,4 +1,4 @@
-"""What is in a picture is what was in the state, and every picture is an SVG."""
+"""A picture has the values of the state, and is a valid SVG."""
 
 from __future__ import annotations
 
