@@ -26,7 +26,7 @@ def colours(count: int) -> list[Any]:
     return list(mpl.colormaps[_MANY](np.linspace(0.1, 0.9, count)))
 
 
-def plain(words: str) -> str:
+def escape_dollars(words: str) -> str:
     """Escapes dollar signs, between which matplotlib would typeset mathematics."""
     return words.replace("$", r"\$")
 

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
 
-from jaxlog._analysis.axes import LINE, colours, plain, tidy
+from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.groups import Values, named
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def plot_comparison(
             ax.hlines(index, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
         ax.plot(row["iqm"], index, "|", color=colour, markersize=15, markeredgewidth=2.5)
     words = [
-        (plain(named(by, key)) or "all lanes") + _fates(found) for key, found in groups.items()
+        (escape_dollars(named(by, key)) or "all lanes") + _fates(found)
+        for key, found in groups.items()
     ]
     ax.set_yticks(range(len(words)), words)
     ax.set_ylim(len(words) - 0.5, -0.5)
@@ -60,7 +61,7 @@ def plot_comparison(
     if scores["diverged"].any():
         lines[0] += ", a cross if it diverged"
     caption = "\n".join(lines)
-    ax.set_title(plain(metric), loc="left", pad=20 + LINE * caption.count("\n"))
+    ax.set_title(escape_dollars(metric), loc="left", pad=20 + LINE * caption.count("\n"))
     ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
     tidy(ax)
     ax.spines["left"].set_visible(False)

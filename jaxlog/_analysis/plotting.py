@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from jaxlog._analysis.axes import LINE, colours, plain, tidy
+from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import By, Values, named, values_of
 from jaxlog._caller import warn_caller
@@ -79,7 +79,7 @@ def plot(
         _draw(ax, curves[0], found[0].by, x, spread)
         ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
         pad = 20 + LINE * caption.count("\n")
-        ax.set_title(plain(names), loc="left", pad=pad)
+        ax.set_title(escape_dollars(names), loc="left", pad=pad)
         _say_not_finite(ax, curves[0], pad)
         if found[0].by:
             _legend(ax, beside=own)
@@ -116,7 +116,7 @@ def _multiples(
     cells = list(grid.flat)
     for ax, metric, groups, values in zip(cells, metrics, curves, found, strict=False):
         _draw(ax, groups, values.by, x, spread)
-        ax.set_title(plain(metric), loc="left", fontsize="medium")
+        ax.set_title(escape_dollars(metric), loc="left", fontsize="medium")
         _say_not_finite(ax, groups)
         ax.set_xlabel("")
     for ax in cells[len(metrics) :]:
@@ -199,7 +199,7 @@ def _cross(ax: Axes, x: float, y: float, colour: Any, *, small: bool = False) ->
 
 def _label(words: str, curve: GroupCurve) -> str:
     """Formats a legend entry; it has the number of lanes alive, unless all are."""
-    words = plain(words)
+    words = escape_dollars(words)
     # matplotlib leaves entries that begin with `_` out of the legend.
     words = f" {words}" if words.startswith("_") else words
     lives = _lives(curve)

@@ -11,6 +11,7 @@ import tyro
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import out
 from jaxlog._settings import ConfigError, load_config
+from jaxlog._terminal import plain
 
 _Files = Annotated[
     tuple[Path, ...],
@@ -71,7 +72,7 @@ def _problems(file: Path) -> tuple[bool, bool]:
     for line in errors:
         out(line)
     for warning in caught:
-        out(f"warning: {' '.join(str(warning.message).split())}")
+        out(f"warning: {plain(str(warning.message))}")
     if not errors and not caught:
         out(f"{file}: ok")
     return bool(errors), bool(caught)

@@ -14,7 +14,7 @@ from jaxlog._format.health import Diverged, Health
 from jaxlog._format.run_file import newer_format
 from jaxlog._host.facts import loss
 from jaxlog._settings import LoggingConfig
-from jaxlog.sinks.console.values import plain
+from jaxlog._terminal import plain
 
 SHOWN = 8
 """The number of diverged lanes, and of values of one label, that are shown."""

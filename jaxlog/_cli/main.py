@@ -22,6 +22,7 @@ from jaxlog._cli.overview import overview
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._errors import LoggingError
 from jaxlog._settings import ConfigError
+from jaxlog._terminal import plain
 
 COMMANDS = ("show", "tail", "report", "export", "check", "schema", "demo")
 """The names of the commands. Each is a function in a module of the same name."""
@@ -119,4 +120,4 @@ def _fail(reason: str) -> int:
 
 def _show_warning(message: Warning | str, *_: object) -> None:
     """Prints a warning without the line of source that Python adds."""
-    note(" ".join(str(message).split()))
+    note(plain(str(message)))

@@ -20,6 +20,7 @@ from jaxlog._cli.history import last_events, progress, tally
 from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import not_read, run_files
 from jaxlog._report.summary import Summary
+from jaxlog._terminal import plain
 
 _Runs = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")
@@ -81,7 +82,7 @@ def _summary(one: RunData) -> Summary:
         for call in one.calls:
             one.metrics_of(call)
         _ = one.episodes, one.evaluations  # read here, so that the warnings are caught
-    broken = [" ".join(str(warning.message).split()) for warning in caught]
+    broken = [plain(str(warning.message)) for warning in caught]
     for text in broken:
         note(text)
     broken += not_read(one.path)  # `read_runs` has printed these warnings

@@ -10,7 +10,7 @@ from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.run_file import total_updates
 from jaxlog._host.status import facts_of, observe
 from jaxlog._reading.finding import below, check_run, is_run
-from jaxlog.sinks.console.values import plain
+from jaxlog._terminal import plain
 
 DIRECTORY = Path("runs")
 """The directory that commands use by default."""

@@ -19,8 +19,9 @@ from jaxlog._cli.output import Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import not_read, run_files
+from jaxlog._terminal import plain
 from jaxlog.sinks.console.run_display import RunDisplay
-from jaxlog.sinks.console.values import clock, plain
+from jaxlog.sinks.console.values import clock
 
 LONGEST_ROW = 1000
 """The width of the list of runs in a pipe, in characters: wide enough not to cut paths."""

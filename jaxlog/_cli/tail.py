@@ -19,9 +19,9 @@ from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.run_file import newer_format
 from jaxlog._host.facts import loss
 from jaxlog._reading.finding import not_read, run_files
-from jaxlog._terminal import escaped
+from jaxlog._terminal import escaped, plain
 from jaxlog.sinks.console.lines import line
-from jaxlog.sinks.console.values import clock, plain
+from jaxlog.sinks.console.values import clock
 
 PERIOD = 0.25
 """The seconds between two looks at the files."""
