@@ -28,7 +28,7 @@ else:
             return _import_module(f"jaxlog.{name}")
         if name in (old := _import_module("jaxlog._moved")).MOVED:
             return old.moved(name)
-        elsewhere = _import_module("jaxlog._elsewhere")
+        elsewhere = _import_module("jaxlog._other_loggers")
         elsewhere.refuse_foreign("jaxlog", name, elsewhere.OF_MODULE)
         if name == "__all__" or not name.startswith("_"):
             public = _import_module("jaxlog._public")

@@ -15,7 +15,6 @@ from jax.core import Tracer
 
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import tracing
-from jaxlog._elsewhere import OF_LOGGER, refuse_foreign
 from jaxlog._format.events import RunInfo, Scalar
 from jaxlog._format.schema import Delivery, Schema
 from jaxlog._former_names import former_argument, warn_former_name
@@ -29,6 +28,7 @@ from jaxlog._host.returned import deliveries, merged
 from jaxlog._host.run import Run, names_of_open_runs
 from jaxlog._host.watch import Traced, Watch
 from jaxlog._limits import check_name, check_text
+from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log

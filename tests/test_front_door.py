@@ -14,7 +14,7 @@ import jax
 import pytest
 
 import jaxlog
-from jaxlog._elsewhere import OF_LOGGER, OF_MODULE, OF_RUN
+from jaxlog._other_loggers import OF_LOGGER, OF_MODULE, OF_RUN
 from tests.conftest import MakeLogger
 
 

@@ -16,9 +16,9 @@ from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._reading.all_nonfinite import count_column
 from jaxlog._reading.call_lines import CallLines
 from jaxlog._reading.columns import RUN
+from jaxlog._reading.concatenate import concatenated
 from jaxlog._reading.layouts import LANES
 from jaxlog._reading.run_frames import RunFrames, chosen_call
-from jaxlog._reading.together import together
 
 VALUE = "jaxlog.value"
 """The column of the metric."""
@@ -95,7 +95,7 @@ def values_of(
     chosen = chosen_call(call, calls, where)
     runs = {name: run for name, run in runs.items() if chosen in run.calls}
     lines = {name: run._call_lines(chosen) for name, run in runs.items()}
-    frame = together({name: own.frame for name, own in lines.items()})
+    frame = concatenated({name: own.frame for name, own in lines.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)
     configs = {name: dict(_flat(run.info.get("config"))) for name, run in runs.items()}

@@ -136,9 +136,11 @@ class RunsData(Views):
             for name, run in self._runs.items()
             if call is None or call in run.calls or not self.calls
         }
-        from jaxlog._reading.together import together  # imported here, after the check for polars
+        from jaxlog._reading.concatenate import (
+            concatenated,  # imported here, after the check for polars
+        )
 
-        return together(frames)
+        return concatenated(frames)
 
 
 def read_runs(where: Where | Iterable[Where]) -> RunsData:

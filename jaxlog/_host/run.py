@@ -16,7 +16,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from jaxlog._elsewhere import OF_RUN, refuse_foreign
 from jaxlog._errors import LoggingError
 from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
@@ -36,6 +35,7 @@ from jaxlog._host.replays import Replays
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS, Arrival, Ready, Worker
+from jaxlog._other_loggers import OF_RUN, refuse_foreign
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 

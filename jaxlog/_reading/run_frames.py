@@ -221,7 +221,9 @@ class RunFrames:
 
     def _read_health(self) -> Health:
         lines = {call: self._call_lines(call) for call in self.calls}
-        from jaxlog._reading.sound import tally_of  # imported here, after the check for polars
+        from jaxlog._reading.health_tally import (
+            tally_of,  # imported here, after the check for polars
+        )
 
         frames = (self._table(stem).frame for stem in self._files)
         steps = [frame["step"].max() for frame in frames if len(frame)]

@@ -15,7 +15,7 @@ from jaxlog._render.grid import as_planes, draw_grid
 from jaxlog._render.image import draw_image
 from jaxlog._render.line import draw_line
 from jaxlog._render.markup import Drawing, joined, placed
-from jaxlog._render.planes import beside, in_columns
+from jaxlog._render.planes import in_columns, side_by_side
 from jaxlog._render.style import Draws, Style
 from jaxlog._render.values import CannotDrawError, as_integers, is_array, kind, leaves
 
@@ -178,4 +178,4 @@ def _squeezed(array: np.ndarray, style: Style) -> Drawing:
 
 
 def _heat_maps(array: np.ndarray, style: Style) -> Drawing:
-    return beside(as_planes(array), draw_image, style)
+    return side_by_side(as_planes(array), draw_image, style)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from jaxlog._render.markup import Drawing, element, joined, rect
-from jaxlog._render.planes import beside
+from jaxlog._render.planes import side_by_side
 from jaxlog._render.png import embedded, thinned
 from jaxlog._render.style import Style, colour_of
 from jaxlog._render.values import CannotDrawError, as_integers, described, kind
@@ -40,7 +40,7 @@ def draw_grid(state: np.ndarray, style: Style) -> Drawing:
         drawing = _one(planes.argmax(0), style)
         note = f"one-hot of {len(planes)} values"
         return Drawing(drawing.width, drawing.height, drawing.body, (note, *drawing.notes))
-    return beside(planes, _one, style)
+    return side_by_side(planes, _one, style)
 
 
 def as_planes(array: np.ndarray) -> np.ndarray:

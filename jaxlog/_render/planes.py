@@ -18,7 +18,7 @@ _LABEL = 14
 Draw = Callable[[np.ndarray, Style], Drawing]
 
 
-def beside(planes: np.ndarray, draw: Draw, style: Style) -> Drawing:
+def side_by_side(planes: np.ndarray, draw: Draw, style: Style) -> Drawing:
     """Draws the first planes of a stack `[n, height, width]` in a square, with their numbers."""
     shown = planes[:_MOST]
     columns = math.ceil(math.sqrt(len(shown)))

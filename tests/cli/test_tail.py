@@ -90,7 +90,7 @@ def test_it_ends_with_a_run_that_is_killed(writer: subprocess.Popen[str], tmp_pa
         writer.kill()
         out, err = tail.communicate(timeout=60)
         assert (tail.returncode, out) == (0, "")
-        said = "killed: its process is gone, and did not close the run"
+        said = "killed: its process is gone and did not close the run"
         health = "unfinished (4 of 1,000 updates)"
         assert err == f"jaxlog: {tmp_path / 'run'}: {said}; {health}\n"
 

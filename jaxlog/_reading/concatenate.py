@@ -10,7 +10,7 @@ import polars as pl
 from jaxlog._reading.columns import RUN
 
 
-def together(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def concatenated(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Concatenates the frames of several runs, with a first column `run`.
 
     A column that a frame lacks is null there. A column of several types gets the type that can hold
