@@ -37,7 +37,7 @@ copybutton_exclude = ".gp, .go"  # do not copy prompts and outputs
 
 autodoc_default_options = {
     "members": True,
-    "inherited-members": "BaseModel, Exception, BaseException, dict",
+    "inherited-members": "BaseModel, Exception, BaseException",
 }
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
