@@ -28,10 +28,10 @@ import jaxlog
 from benchmarks.timing import Program, Row, fastest, tell
 from examples import ppo_cartpole
 from jaxlog._format.schema import Delivery
-from jaxlog.sinks import Lane, MetricsEvent, RunInfo
+from jaxlog.sinks import Lane, MetricsEvent, RunInfo, Sink
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
-METRICS, RECORDS = 30, 2000
+METRICS, RECORDS, LANES = 30, 2000, 16
 SCALARS = [f"scalar_{i}" for i in range(6)]  # as many as PPO logs beside its episodes
 KINDS: dict[str, dict[str, Any]] = {
     "memory": {},
@@ -50,17 +50,25 @@ def a_run(logger: jaxlog.Logger) -> Iterator[jaxlog.Run]:
         yield run
 
 
-def deliveries(logger: jaxlog.Logger, number: int, **given: Any) -> list[Delivery]:
-    """Records of a program, one per step, as XLA hands them over."""
+def deliveries(
+    logger: jaxlog.Logger, number: int, lanes: int | None = None, **given: Any
+) -> list[Delivery]:
+    """Records of a program, one per step and lane, as XLA hands them over."""
     caught: list[Delivery] = []
 
-    def update(_: None, step: jax.Array) -> tuple[None, None]:
-        scalars = {f"metric_{i}": jnp.sin(step + i * 0.1) for i in range(METRICS)}
-        jaxlog.batch_step(logger, step, scalars, **given)
-        return None, None
+    def program(seed: jax.Array) -> None:
+        def update(_: None, step: jax.Array) -> tuple[None, None]:
+            scalars = {f"metric_{i}": jnp.sin(step + i * 0.1 + seed) for i in range(METRICS)}
+            jaxlog.batch_step(logger, step, scalars, **given)
+            return None, None
+
+        jax.lax.scan(update, None, jnp.arange(number))
 
     with mock.patch.object(logger, "_receive", caught.append):
-        jax.block_until_ready(jax.jit(lambda: jax.lax.scan(update, None, jnp.arange(number)))())
+        if lanes is None:
+            jax.jit(program)(jnp.float32(0))
+        else:
+            jax.jit(jax.vmap(program))(jnp.arange(lanes, dtype=jnp.float32))
         jax.effects_barrier()
     return caught
 
@@ -80,12 +88,42 @@ def of_kind(kind: str, turns: int) -> dict[str, Any]:
         with a_run(logger) as run, contextlib.redirect_stdout(io.StringIO()):
             start = time.perf_counter()
             for record in records:
-                run._receive(record)
+                logger._receive(record)
             taken.append((time.perf_counter() - start) / len(records))
             run.flush()
             written.append(len(records) / (time.perf_counter() - start))
             assert run.accounts()[0].written == run.arrived == len(records)
     return {"sink": kind, "us_to_take_in": 1e6 * min(taken), "records_a_second": max(written)}
+
+
+class Nothing(Sink):
+    """Takes events, and does nothing with them."""
+
+
+def of_several_sinks(turns: int) -> dict[str, float]:
+    """Microseconds of CPU, of all threads, that a record of 16 lanes takes on the host.
+
+    By the number of sinks that take its events; these do nothing, so that it is the cost of
+    taking the record in, decoding it, and handing it to the sinks.
+    """
+    found: dict[str, float] = {}
+    for number in (1, 4):
+        sinks = [Nothing() for _ in range(number)]
+        logger = jaxlog.Logger(
+            {"batched_logging_enabled": True, "log_frequency": 1, "sinks": sinks}
+        )
+        records = deliveries(logger, RECORDS, lanes=LANES)
+        seconds = []
+        for _ in range(turns):
+            with a_run(logger) as run:
+                start = time.process_time()
+                for record in records:
+                    logger._receive(record)
+                run.flush()
+                seconds.append(time.process_time() - start)
+                assert all(a.written == run.arrived for a in run.accounts())
+        found[f"{number} sinks"] = 1e6 * min(seconds) / (RECORDS * LANES)
+    return found
 
 
 def of_jsonl(turns: int) -> float:
@@ -239,10 +277,18 @@ def of_windows(config: ppo_cartpole.Config, turns: int) -> float:
 def main(turns: int) -> list[Row]:
     """Measures, and writes `results/sinks.json`."""
     grid = [of_kind(kind, max(1, turns // 5)) for kind in KINDS]
+    several = of_several_sinks(max(1, turns // 5))
     single = of_single_environment(turns)
     training = of_ppo(turns)
     rows = [
         Row("an event as a line of JSONL", "json.dumps and write", of_jsonl(turns), "x", 1 / 1.8),
+        Row(
+            "host CPU of a record, 16 lanes, 4 sinks",
+            "1 sink",
+            several["4 sinks"] / several["1 sinks"],
+            "x",
+            1.5,
+        ),
         Row(
             "log_step with a state, batched logging on",
             "off",
@@ -261,7 +307,13 @@ def main(turns: int) -> list[Row]:
     ]
     of_grid = "records of 30 metrics; for svg, of three pictures and a sheet"
     tell(
-        "sinks", rows, grid, of_grid, us_of_single_environment=single, seconds_of_an_update=training
+        "sinks",
+        rows,
+        grid,
+        of_grid,
+        us_of_several_sinks=several,
+        us_of_single_environment=single,
+        seconds_of_an_update=training,
     )
     return rows
 

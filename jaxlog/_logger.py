@@ -14,20 +14,22 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
-from jaxlog._crossing.jax_private import tracing
-from jaxlog._format.events import RunInfo, Scalar
+from jaxlog._crossing.jax_private import callback_around, tracing
+from jaxlog._format.events import RunInfo
 from jaxlog._format.schema import Delivery, Schema
 from jaxlog._former_names import former_argument, warn_former_name
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists
+from jaxlog._host.engine import Engine
 from jaxlog._host.facts import facts, new_id
-from jaxlog._host.plain import plain_dict, plain_label, plain_texts
+from jaxlog._host.open_arguments import checked_lanes, checked_name, checked_state
+from jaxlog._host.plain import plain_dict, plain_texts
+from jaxlog._host.process_hooks import names_of_open_runs
 from jaxlog._host.progress import State
 from jaxlog._host.redaction import without_secrets
 from jaxlog._host.returned import deliveries, merged
-from jaxlog._host.run import Run, names_of_open_runs
+from jaxlog._host.run import Run
 from jaxlog._host.watch import Traced, Watch
-from jaxlog._limits import check_name, check_text
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
@@ -91,7 +93,7 @@ class Logger(SingleEnvironmentLog):
         self._traced: set[Traced] = set()
         self._watch: Watch | None = None  # of the run that is open
         self.enabled = self.settings.batched_logging_enabled and switched_on()
-        self._run: Run | None = None
+        self._engine: Engine | None = None  # of the run that is open
         self._lock = threading.Lock()  # held while a run is opened, which may take long
         self._dropping = threading.Lock()
         self._dropped = 0
@@ -175,16 +177,13 @@ class Logger(SingleEnvironmentLog):
           LoggingError: with `strict: true`, a sink does not open.
         """
         _refuse_tracing("open: is called")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name: got {name!r:.60}, expected a text")
-        if name is not None:
-            check_text("name", name)
+        checked_name(name)
         words = plain_texts("tags", tags)
         given = {} if config is None else plain_dict("config", config)
         if if_exists not in get_args(IfExists):
             raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
-        _check_state(state, if_exists)
-        lane_labels = _lane_labels(lanes)
+        checked_state(state, if_exists)
+        lane_labels = checked_lanes(lanes)
         # Absolute: the program may change its working directory while it runs.
         path = None if directory is None else local_path(directory, "directory").absolute()
         sinks = []
@@ -216,10 +215,11 @@ class Logger(SingleEnvironmentLog):
         )
         writes = is_first_process() and switched_on()
         with self._lock:
-            if self._run is not None:
+            if self._engine is not None:
                 raise RuntimeError(
-                    f"{self!r} has the run {self._run.info.name!r} open; leave its `with` block, "
-                    "or call its close(), first, or make a second Logger for a run at the same time"
+                    f"{self!r} has the run {self._engine.info.name!r} open; leave its `with` "
+                    "block, or call its close(), first, or make a second Logger for a run at the "
+                    "same time"
                 )
             place = Directory(path, if_exists) if writes and path is not None else None
             try:
@@ -240,20 +240,22 @@ class Logger(SingleEnvironmentLog):
                     env_steps_per_update=self.settings.env_steps_per_update,
                     resumed=place is not None and place.previous is not None,
                 )
-                self._run = Run(
+                engine = Engine(
                     info,
                     sinks,
-                    partial(_decoder_of, self._decoders),
+                    self._decoders,
                     barrier=barrier,
+                    callback_around=callback_around,
                     detach=self._detach,
                     directory=place,
-                    state=state,
                     facts={} if place is None else self._facts_of(info),
                     env_steps_per_update=self.settings.env_steps_per_update,
                     strict=self.settings.strict,
                     writes=writes,
                     watch=watch,
                 )
+                run = Run(engine, state)
+                self._engine = engine
             except BaseException:
                 if place is not None:
                     place.leave()
@@ -268,16 +270,16 @@ class Logger(SingleEnvironmentLog):
                 info.name,
                 shown,
             )
-        return self._run
+        return run
 
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
         return facts(info, self.settings.model_dump(mode="json"), devices())
 
     def _detach(self) -> None:
         """The run that was open takes no records any more."""
-        run, self._run = self._run, None
+        engine, self._engine = self._engine, None
         self._watch = None
-        if run is None or not run.writes or self.settings.delivery == "live":
+        if engine is None or not engine.writes or self.settings.delivery == "live":
             return
         if self._wrote or not self._decoders:
             return
@@ -285,7 +287,7 @@ class Logger(SingleEnvironmentLog):
             "jaxlog: run %s: nothing was written. With `delivery: return` batch_step returns "
             "its record: return it from the program, as an output of scan, and give it to "
             "logger.write.",
-            run.info.name,
+            engine.info.name,
         )
 
     def write(self, records: Any) -> None:
@@ -339,15 +341,15 @@ class Logger(SingleEnvironmentLog):
             calls.append(
                 deliveries(self._handle, record.schema, *(np.asarray(array) for array in arrays))
             )
-        run = self._run
-        if run is None:
+        engine = self._engine
+        if engine is None:
             if calls:
                 raise RuntimeError("write: no run is open; call it inside `with logger.open(...)`")
             return
         self._wrote = True
-        if run.writes:
+        if engine.writes:
             for delivery in merged(calls):
-                run._receive(delivery)
+                engine.receive(delivery)
 
     @property
     def dropped(self) -> int:
@@ -356,12 +358,12 @@ class Logger(SingleEnvironmentLog):
 
     def _receive(self, delivery: Delivery) -> None:
         """Takes one delivery from the crossing, on XLA's thread."""
-        run = self._run
-        if run is not None and run.writes:
-            run._receive(delivery)
+        engine = self._engine
+        if engine is not None and engine.writes:
+            engine.receive(delivery)
             return
         first = self._drop(delivery.num_records)
-        others = names_of_open_runs() if run is None and first else []
+        others = names_of_open_runs() if engine is None and first else []
         if others:
             _log.warning(
                 "jaxlog: %r got a record, and no run of its own is open; the run %s, which is, is "
@@ -371,7 +373,7 @@ class Logger(SingleEnvironmentLog):
                 self,
                 ", ".join(map(repr, others)),
             )
-        elif run is None and first:
+        elif engine is None and first:
             _log.warning(
                 "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
                 "Call the program inside `with logger.open(...)`, and do not leave the block from "
@@ -393,16 +395,16 @@ class Logger(SingleEnvironmentLog):
             self._dropped += num_records
         return first
 
-    def _writing_run(self) -> Run | None:
+    def _writing_engine(self) -> Engine | None:
         """The run that takes what plain Python logs; where none is open, that is told of once."""
-        run = self._run
-        if run is None and switched_on() and self._drop(1):
+        engine = self._engine
+        if engine is None and switched_on() and self._drop(1):
             _log.warning(
                 "jaxlog: %r was told something while no run was open, and drops what comes until "
                 "one is. Log inside `with logger.open(...)`. Said once; logger.dropped counts.",
                 self,
             )
-        return run if run is not None and run.writes else None
+        return engine if engine is not None and engine.writes else None
 
     def _called(self, name: str, step: int, *, due: bool) -> None:
         """Notes a call of `jaxlog.log` in a Python loop, with a step that is due or not."""
@@ -460,51 +462,3 @@ def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> Run
         config=info.config or kept("config", dict, {}),
         lanes=info.lanes or tuple(lanes),
     )
-
-
-def _check_state(state: Any, if_exists: str) -> None:
-    """Whether `open` was given what `Run.state` returns."""
-    if state is None:
-        return
-    if if_exists != "resume":
-        raise ValueError(
-            f"state: is given with if_exists={if_exists!r}; to go on from it, give "
-            "if_exists='resume'"
-        )
-    try:
-        known = set(state) == {"run", "mark"} and all(int(state[key]) >= 0 for key in state)
-    except (TypeError, ValueError, KeyError, IndexError):
-        known = False
-    if not known:
-        raise TypeError(f"state: got {state!r:.100}, expected what `Run.state` returned")
-
-
-def _lane_labels(lanes: Any) -> tuple[Mapping[str, Scalar | str], ...]:
-    """What `open` was given, if it can be labels."""
-    if lanes is None:
-        return ()
-    expected = "expected a dict of labels for each lane, like [{'env': 'CartPole'}, ...]"
-    if isinstance(lanes, str | Mapping) or not isinstance(lanes, Sequence):
-        raise TypeError(f"lanes: got {type(lanes).__name__}, {expected}")
-    found = []
-    for number, labels in enumerate(lanes):
-        if not isinstance(labels, Mapping):
-            raise TypeError(f"lanes[{number}]: got {type(labels).__name__}, {expected}")
-        for key in labels:
-            check_name(f"lanes[{number}]", key)
-        found.append(
-            {
-                str(key): plain_label(f"lanes[{number}][{key!r}]", value)
-                for key, value in labels.items()
-            }
-        )
-    return tuple(found)
-
-
-def _decoder_of(decoders: Mapping[int, Decoder], call_number: int) -> Decoder:
-    if call_number not in decoders:
-        raise LookupError(
-            "a program sent a record that this Logger was not traced with; trace the program anew, "
-            "as jax.jit of a new function"
-        )
-    return decoders[call_number]

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxlog._format.events import Event
+from jaxlog._format.events import Event, ReadOnlyDict
+from jaxlog._host.engine import Engine
 from jaxlog._host.facts import text
-from jaxlog._host.given import checked_step
-from jaxlog._host.run import Run
+from jaxlog._host.host_events import checked_step
 from jaxlog._host.single import NamedValues
 from jaxlog._limits import check_depth, check_integer, check_name
 from jaxlog._program.checks import leaf_name
@@ -26,8 +26,6 @@ class SingleEnvironmentLog:
     mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They are copied, which waits
     for those that JAX still computes.
     """
-
-    _run: Run | None
 
     def log_task_start(self, task: Mapping[str, Any]) -> None:
         """Says which task begins; the steps and episodes that follow are of it.
@@ -48,7 +46,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").steps[0].labels
         {'task_id': 'maze-7'}
         """
-        self._tell("task", task, lambda run, values: run._single.task(values))
+        self._take("task", task, lambda engine, values: engine.single.task(values))
 
     def log_step(self, step: Mapping[str, Any]) -> None:
         """Logs one step of the environment.
@@ -70,7 +68,7 @@ class SingleEnvironmentLog:
         >>> [(event.step, event.values["reward"]) for event in run.sink("memory").steps]
         [(0, 0.0), (1, 1.0)]
         """
-        self._tell("step", step, lambda run, values: run._single.step(values))
+        self._take("step", step, lambda engine, values: engine.single.step(values))
 
     def log_episode_summary(self, summary: Mapping[str, Any]) -> None:
         """Logs the end of an episode.
@@ -92,7 +90,7 @@ class SingleEnvironmentLog:
         >>> run.sink("memory").episodes[0].step
         19
         """
-        self._tell("summary", summary, lambda run, values: run._single.episode(values))
+        self._take("summary", summary, lambda engine, values: engine.single.episode(values))
 
     def log_evaluation_summary(
         self, summary: Mapping[str, Any], *, step: int | None = None
@@ -116,20 +114,22 @@ class SingleEnvironmentLog:
         {'success_rate': 0.9}
         """
 
-        def evaluation(run: Run, values: NamedValues) -> Event:
-            at = run._last_step() if step is None else checked_step(step)
-            return run._single.evaluation(values, at)
+        def evaluation(engine: Engine, values: NamedValues) -> Event:
+            at = engine.last_step() if step is None else checked_step(step)
+            return engine.single.evaluation(values, at)
 
-        self._tell("summary", summary, evaluation)
+        self._take("summary", summary, evaluation)
 
-    def _tell(self, argument: str, given: Any, event: Callable[[Run, NamedValues], Event]) -> None:
-        """Hands the run that is open the event of what was given."""
-        if (run := self._writing_run()) is not None:
+    def _take(
+        self, argument: str, given: Any, event: Callable[[Engine, NamedValues], Event]
+    ) -> None:
+        """Gives the open run the event of what the user gave."""
+        if (engine := self._writing_engine()) is not None:
             values = _named_values(argument, given)
-            run._take(event(run, values), values.num_bytes)
+            engine.take(event(engine, values), values.num_bytes)
 
-    def _writing_run(self) -> Run | None:
-        """The run that writes what is told; None where there is none."""
+    def _writing_engine(self) -> Engine | None:
+        """The engine of the run that is open and writes; None if there is none."""
         raise NotImplementedError
 
 
@@ -163,7 +163,7 @@ def _named_values(argument: str, given: Any) -> NamedValues:
                 raise ValueError(f"{argument}: two values are called {key!r}; rename one")
             (details if isinstance(found, np.ndarray) else values)[key] = found
         tree |= {name: plain[0]} if rebuild is None else rebuild(plain)
-    return NamedValues(values, details, tree)
+    return NamedValues(ReadOnlyDict(values), ReadOnlyDict(details), tree)
 
 
 _LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)
@@ -210,4 +210,5 @@ def _plain(path: str, leaf: Any) -> Any:
         )
     if array.dtype.char in "gG":  # long doubles, which no file has
         array = array.astype(np.float64 if array.dtype.char == "g" else np.complex128)
+    array.flags.writeable = False  # all sinks share it
     return array if array.ndim else array[()]

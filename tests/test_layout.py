@@ -38,7 +38,7 @@ PUBLIC = {
 # The readers of runs need neither the code that makes a run nor JAX.
 NOT_BESIDE_A_RUN = (
     "jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host.run",
-    "jaxlog._host.worker", "jaxlog._logger",
+    "jaxlog._host.engine", "jaxlog._host.worker", "jaxlog._logger",
 )  # fmt: skip
 
 
@@ -180,6 +180,34 @@ def test_only_one_module_touches_what_is_private_in_jax() -> None:
     }
 
 
+KNOWN_OF_JAX = {
+    "facts.py": {"jax", "jaxlib", "jaxlog"},  # versions, for run.json
+    "plain.py": {"__jax_array__"},  # the protocol of what JAX takes for an array
+}
+"""The names of JAX's that modules of `_host` have as texts; all of them are public."""
+
+
+def test_the_host_side_knows_no_private_name_of_jax_not_even_as_a_text() -> None:
+    found: dict[str, set[str]] = {}
+    for file in (PACKAGE / "_host").glob("*.py"):
+        tree = ast.parse(file.read_text())
+        texts = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+        names = {
+            t for t in texts if isinstance(t, str) and all(map(str.isidentifier, t.split(".")))
+        }
+        known = {name for name in names if "jax" in name or name.startswith("_wrapped")}
+        # Whose frame it is, is asked of the crossing.
+        known |= {
+            node.attr
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Attribute)
+            and node.attr in ("co_name", "co_qualname", "co_filename", "f_globals", "f_back")
+        }
+        if known:
+            found[file.name] = known
+    assert found == KNOWN_OF_JAX
+
+
 def test_only_the_settings_read_yaml_and_the_environment() -> None:
     for file in PACKAGE.rglob("*.py"):
         if "_settings" not in file.parts:
@@ -206,7 +234,10 @@ def test_the_public_names_are_these(module: ModuleType) -> None:
         ),
         (
             jaxlog.Run,
-            ["accounts", "close", "directory", "flush", "log", "replayed", "sink", "state"],
+            [
+                "accounts", "arrived", "close", "directory", "flush", "info", "log", "replayed",
+                "sink", "state", "writes",
+            ],
         ),
     ],
 )  # fmt: skip

@@ -41,7 +41,7 @@ TOLD_BY = {
     "_cli/runs.py": {"status_text"},
     "_analysis/comparing.py": {"_notes"},
     "_reading/call_lines.py": {"warnings"},
-    "_host/facts.py": {"loss"},
+    "_host/outcome.py": {"loss"},
     "_render/image.py": {"_takes"},
     "_settings/advice.py": {"advice", "_of_samples", "_of_names"},
     "_settings/deprecated.py": {"without_deprecated"},

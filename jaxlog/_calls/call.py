@@ -119,11 +119,11 @@ def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool
         return False
     check_call(name)
     checks.scalars(values)
-    if (run := logger._writing_run()) is None:
+    if (engine := logger._writing_engine()) is None:
         return True
     names = tuple(values)
     logged = _logged(logger.settings, _kept(logger.settings, names, name))
-    run.log({key: values[key] for key in logged}, step=step, labels=labels, name=name)
+    engine.log({key: values[key] for key in logged}, step=step, labels=labels, name=name)
     return True
 
 

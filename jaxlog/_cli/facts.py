@@ -12,7 +12,7 @@ from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Diverged, Health
 from jaxlog._format.run_file import newer_format
-from jaxlog._host.facts import loss
+from jaxlog._host.outcome import loss
 from jaxlog._settings import LoggingConfig
 from jaxlog._terminal import plain
 

@@ -17,7 +17,7 @@ from jaxlog._cli.history import progress, tally
 from jaxlog._cli.lines import events, read
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.run_file import newer_format
-from jaxlog._host.facts import loss
+from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import not_read, run_files
 from jaxlog._terminal import escaped, plain
 from jaxlog.sinks.console.lines import line

@@ -8,7 +8,8 @@ JAX publishes only one of them.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from types import FrameType
+from typing import Any, Literal
 
 from jax._src import core  # whether JAX is tracing has no public name
 from jax._src import effects as effects  # nor have the sets of allowed effects
@@ -64,3 +65,13 @@ def in_linear_transpose() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def callback_around(frame: FrameType | None) -> Literal["ours", "another"] | None:
+    """Returns whose callback of a compiled program a frame is in; None if it is in none."""
+    while frame is not None:
+        if frame.f_code.co_name == "_wrapped_callback" and "jax" in frame.f_code.co_filename:
+            modules = {getattr(value, "__module__", None) for value in frame.f_locals.values()}
+            return "ours" if f"{__package__}.primitive" in modules else "another"
+        frame = frame.f_back
+    return None

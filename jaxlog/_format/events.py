@@ -13,6 +13,29 @@ import numpy as np
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._former_names import former_keyword, warn_former_name
 
+
+class ReadOnlyDict(dict[str, Any]):
+    """A mapping of an event. All sinks of a run share its events, so that none may change one.
+
+    It is a dict for whatever writes dicts. `dict(event.labels)` is a copy that can be changed.
+    """
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            "an event's mappings cannot be changed, since all sinks share the event; change a "
+            "copy: dict(mapping)"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # pyright: ignore[reportAssignmentType]
+    clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType]
+
+    def __reduce__(self) -> Any:
+        return type(self), (dict(self),)
+
+
+NOTHING = ReadOnlyDict()
+"""An empty mapping of an event."""
+
 Scalar = bool | int | float | np.generic
 """A value of a metric or a label. A float32 of the program stays `np.float32`."""
 
@@ -70,7 +93,7 @@ class Key:
         return "count" if self.stem in (EPISODE_COUNT, UPDATE_COUNT) else "scalar"
 
 
-class _Numbers(dict[str, Scalar]):
+class _Numbers(ReadOnlyDict):
     """The numbers of a lane. Its histograms can be looked up, too, for one more release."""
 
     def __init__(self, values: Mapping[str, Scalar | Histogram]) -> None:

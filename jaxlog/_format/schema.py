@@ -5,12 +5,10 @@ The graph side packs by it, the host side unpacks by it with NumPy alone.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 import zlib
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -176,11 +174,9 @@ class Delivery:
     Attributes:
       buffer: `uint32`: the logger's handle, the call's number, the number of lane axes (plus
         `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
-      found: what the host found its lanes to be, for all sinks; empty until the first asks.
     """
 
     buffer: np.ndarray
-    found: list[Any] = dataclasses.field(default_factory=list, repr=False, compare=False)
 
     @property
     def handle(self) -> int:
@@ -221,6 +217,12 @@ class Delivery:
         """`uint32[lanes, num_words]`, the record of each lane."""
         num_lanes = math.prod(self.lanes)
         return self.buffer[3 + len(self.lanes) + num_lanes :].reshape(num_lanes, -1)
+
+    def without(self, lanes: np.ndarray) -> Delivery:
+        """A copy in which the lanes that `bool[lanes]` marks do not log."""
+        copy = Delivery(self.buffer.copy())
+        copy.due[lanes] = 0
+        return copy
 
     @property
     def num_bytes(self) -> int:

@@ -1,30 +1,44 @@
-"""From words to events: for many records at a time, in NumPy."""
+"""Decodes packed records into events: many records at a time, in NumPy."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from jaxlog._format.across_lanes import over_lanes
-from jaxlog._format.events import EpisodeEvent, Event, Histogram, Lane, MetricsEvent
+from jaxlog._format.events import (
+    NOTHING,
+    EpisodeEvent,
+    Event,
+    Histogram,
+    Lane,
+    MetricsEvent,
+    ReadOnlyDict,
+)
 from jaxlog._format.names import look_up
 from jaxlog._format.numbers import LARGE
-from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Delivery, Schema
+from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Schema
+from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
+
+_T = TypeVar("_T")
+
+# While a mapping is made, nobody else has it.
+_set, _delete = dict.__setitem__, dict.__delitem__
 
 
 class Decoder:
-    """Reads the records of one call.
+    """Decodes the records of one call.
 
     Args:
       schema: the layout of its records.
-      env_steps_per_update: for `env_step`; None leaves it out.
+      env_steps_per_update: environment steps in one update; None leaves `env_step` out.
       statistics_over_lanes: names in `_format.across_lanes.OVER_LANES`.
-      rebuild: makes the pytree that `details` was, of leaves by their paths.
+      rebuild: builds the pytree that the program gave as `details` from its leaves by path.
     """
 
     def __init__(
@@ -40,35 +54,39 @@ class Decoder:
         self._env_steps_per_update = env_steps_per_update
         self._label_paths = [field.path for field in schema.section("labels")]
         self._labels = [path[1] for path in self._label_paths]
-        self._keys = {column.key: column.info for column in schema.columns}
+        self._keys = ReadOnlyDict({column.key: column.info for column in schema.columns})
 
     def events(
         self,
-        arrivals: Sequence[tuple[float, Delivery]],
+        arrivals: Sequence[Arrival],
         lane_labels: Sequence[Mapping[str, Any]] = (),
         table: LaneTable | None = None,
     ) -> list[list[Event]]:
-        """The events of each of some deliveries of this call.
+        """Returns the events of each of some deliveries of this call.
 
         Args:
-          arrivals: each with the time it came, all with the same lanes.
-          lane_labels: more labels, for each lane, or for none.
-          table: the lanes of the run; without one, those of each delivery are numbered from 0.
+          arrivals: the deliveries, all with the same lanes.
+          lane_labels: more labels, one mapping per lane; empty for none.
+          table: the lanes of the run; if None, the lanes of each delivery are numbered from 0.
         """
-        lanes = arrivals[0][1].lanes
+        deliveries = [a.delivery for a in arrivals if a.delivery is not None]
+        lanes = deliveries[0].lanes
         num_lanes = math.prod(lanes)
         positions = list(np.ndindex(lanes)) if len(lanes) > 1 else [()] * num_lanes
-        due = np.concatenate([delivery.due for _, delivery in arrivals])
-        words = np.concatenate([delivery.words for _, delivery in arrivals])
+        due = np.concatenate([delivery.due for delivery in deliveries])
+        words = np.concatenate([delivery.words for delivery in deliveries])
+        words.flags.writeable = False  # so that no sink changes an array of an event
         at = self.schema.read(words, "step")
         steps = at.tolist()
         columns = [self.schema.read(words, "labels", key) for key in self._labels]
         labels = _rows(self._labels, columns, len(words))
         if lane_labels:
-            labels = [{**lane_labels[i % num_lanes], **own} for i, own in enumerate(labels)]
+            labels = [
+                ReadOnlyDict({**lane_labels[i % num_lanes], **own}) for i, own in enumerate(labels)
+            ]
         identities: Sequence[Sequence[LaneIdentity | None]] = ()
         if self._labels and table is not None:
-            identities = self._identities(arrivals, table, at, due, words, labels)
+            identities = self._identities(arrivals, lanes, table, at, due, words, labels)
             num_known = table.num_lanes(lanes)
         else:
             num_known = num_lanes
@@ -81,7 +99,8 @@ class Decoder:
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
         records: list[list[Event]] = []
-        for number, (timestamp, _) in enumerate(arrivals):
+        for number, arrival in enumerate(arrivals):
+            timestamp = arrival.timestamp
             start = number * num_lanes
             rows = range(start, start + num_lanes)
             found = identities[number] if identities else ()
@@ -102,7 +121,7 @@ class Decoder:
                     timestamp,
                     tuple(at_step[step]),
                     self._keys,
-                    over_lanes(self._over_lanes, at_step[step], self._keys),
+                    self._values_over_lanes(at_step[step]),
                     num_known,
                     finite,
                     exact,
@@ -112,7 +131,7 @@ class Decoder:
             for row in rows if sampled else ():
                 if row in sampled:
                     index = row - start
-                    lane = Lane(index, labels[row], {}, positions[index])
+                    lane = Lane(index, labels[row], NOTHING, positions[index])
                     if found and (identity := found[index]) is not None:
                         lane = numbered(lane, identity)
                     words_of_lane = words[row : row + 1]
@@ -122,15 +141,15 @@ class Decoder:
 
     def _identities(
         self,
-        arrivals: Sequence[tuple[float, Delivery]],
+        arrivals: Sequence[Arrival],
+        lanes: tuple[int, ...],
         table: LaneTable,
         steps: np.ndarray,
         due: np.ndarray,
         words: np.ndarray,
         labels: Sequence[Mapping[str, Any]],
     ) -> list[tuple[LaneIdentity | None, ...]]:
-        """What identifies the lanes of each delivery."""
-        deliveries = [delivery for _, delivery in arrivals]
+        """The identities of the lanes of each delivery."""
         of_labels = np.concatenate(
             [
                 words[:, start : start + field.num_words]
@@ -138,7 +157,7 @@ class Decoder:
             ],
             axis=1,
         )
-        shape = len(deliveries), -1
+        shape = len(arrivals), -1
         if steps.dtype == np.uint64:
             steps = np.minimum(steps, np.uint64(np.iinfo(np.int64).max))
         at = steps.astype(np.int64).reshape(shape)
@@ -147,8 +166,8 @@ class Decoder:
         return table.of_records(
             self.schema.name,
             self.schema.call_number,
-            deliveries[0].lanes,
-            [delivery.found for delivery in deliveries],
+            lanes,
+            [arrival.lane_identities for arrival in arrivals],
             at,
             is_due,
             of_labels.reshape(*shape, of_labels.shape[1]),
@@ -156,10 +175,16 @@ class Decoder:
             _order(first),
         )
 
+    def _values_over_lanes(self, lanes: Sequence[Lane]) -> Mapping[str, Mapping[str, float]]:
+        found = over_lanes(self._over_lanes, lanes, self._keys)
+        return (
+            ReadOnlyDict({key: ReadOnlyDict(v) for key, v in found.items()}) if found else NOTHING
+        )
+
     def _env_step(self, step: int) -> int | None:
         return env_step(step, self._env_steps_per_update)
 
-    def _metric_rows(self, words: np.ndarray) -> tuple[list[dict[str, Any]], bool, bool]:
+    def _metric_rows(self, words: np.ndarray) -> tuple[list[ReadOnlyDict], bool, bool]:
         """The values of some records by key; whether all are finite, and whether all are exact."""
         read = functools.cache(lambda *path: self.schema.read(words, *path))
         columns = self.schema.columns
@@ -173,7 +198,7 @@ class Decoder:
                 for row in rows:
                     below, *counts, above = row[column.key].tolist()
                     bounds = edges[column.path[1]]
-                    row[column.key] = Histogram(bounds, tuple(counts), below, above)
+                    _set(row, column.key, Histogram(bounds, tuple(counts), below, above))
             elif not _is_exact(values):
                 exact = False
                 sound = np.isfinite(values)
@@ -193,9 +218,9 @@ class Decoder:
                 if column.info.kind != "count" and diverged.any():  # a count of 0 is right
                     finite = exact = False
                     for row in np.flatnonzero(diverged).tolist():
-                        rows[row][column.key] = type(rows[row][column.key])(np.nan)
+                        _set(rows[row], column.key, type(rows[row][column.key])(np.nan))
             for row in np.flatnonzero(absent).tolist():
-                del rows[row][column.key]
+                _delete(rows[row], column.key)
         return rows, finite, exact
 
     def _episodes(
@@ -212,6 +237,8 @@ class Decoder:
             field.path[2]: schema.read(words, *field.path)[0]
             for field in schema.section("samples", "details")
         }
+        for values in details.values():
+            values.flags.writeable = False
         for i in [i for i in np.argsort(indices, kind="stable").tolist() if valid[i]]:
             batch_index = [int(k) for k in np.unravel_index(indices[i], schema.batch_shape)]
             episode: dict[str, Any] = {"environment_id": batch_index[-1]}
@@ -227,8 +254,10 @@ class Decoder:
                 timestamp,
                 lane.index,
                 lane.labels,
-                episode,
-                {key: values[i] for key, values in details.items() if values.ndim > 1},
+                ReadOnlyDict(episode),
+                ReadOnlyDict(
+                    {key: values[i] for key, values in details.items() if values.ndim > 1}
+                ),
                 lane.position,
                 self._tree({key: values[i] for key, values in details.items()}),
                 num_lanes=num_lanes,
@@ -257,17 +286,21 @@ def _is_exact(values: np.ndarray) -> bool:
     return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
 
 
-def in_order(records: Sequence[tuple[int, list[Event]]]) -> list[tuple[int, list[Event]]]:
-    """Deliveries of one call in the order of their steps, each with what it counts.
+def in_order(items: Sequence[_T], steps: Sequence[int]) -> list[_T]:
+    """Returns the deliveries of one call in the order of their steps.
 
-    XLA runs emissions that do not wait for each other in any order. A step that comes again is
-    another pass through a loop, and stays behind the pass before it.
+    XLA runs emissions that do not wait for each other in any order. A repeated step starts a new
+    pass through a loop, which stays behind the pass before it.
+
+    Args:
+      items: the deliveries in the order they came.
+      steps: the step of each.
     """
-    return [records[i] for i in _order([e[0].step if e else -1 for _, e in records])]
+    return [items[place] for place in _order(steps)]
 
 
 def _order(steps: Sequence[int]) -> list[int]:
-    """The places of some steps in the order that `in_order` gives them."""
+    """The places of some steps in the order of `in_order`."""
     ordered: list[int] = []
     one_pass: dict[int, int] = {}
     for place, step in enumerate(steps):
@@ -278,10 +311,8 @@ def _order(steps: Sequence[int]) -> list[int]:
     return ordered + [one_pass[step] for step in sorted(one_pass)]
 
 
-def _rows(
-    keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int
-) -> list[dict[str, Any]]:
-    """A dict for each row of some columns."""
+def _rows(keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int) -> list[ReadOnlyDict]:
+    """A mapping for each row of some columns."""
     if not keys:
-        return [{} for _ in range(num_rows)]
-    return [dict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [NOTHING] * num_rows
+    return [ReadOnlyDict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -1,4 +1,4 @@
-"""What run.json says of a run: what is known when it begins, and what became of it."""
+"""The facts about a run that are known when it begins, for run.json."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from jaxlog._format.events import RunInfo
-from jaxlog._host.redaction import redacted, without_secrets
-from jaxlog._host.worker import Worker
+from jaxlog._host.redaction import without_secrets
 
 
 def new_id() -> str:
@@ -22,12 +21,14 @@ def new_id() -> str:
 
 
 def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
-    """A copy of all that is known, in plain values.
+    """The facts that run.json has from the beginning, as plain JSON values.
+
+    It asks git for the commit, which takes some milliseconds.
 
     Args:
-      info: what sinks are told: without secrets.
-      settings: those of the logger.
-      devices: those JAX has.
+      info: the run's info, without secrets.
+      settings: the logger's settings.
+      devices: the devices that the program can run on.
     """
     return {
         "id": info.id,
@@ -45,12 +46,12 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
 
 
 def text(text: str) -> str:
-    """Text that UTF-8 can hold: a file's name may have bytes that are not."""
+    """The text, with `?` for what UTF-8 cannot encode: the name of a file may have such bytes."""
     return text.encode("utf-8", "replace").decode()
 
 
 def versions() -> dict[str, str]:
-    """Those of Python and of what a run depends on, as far as it is imported."""
+    """The versions of Python and of those packages a run depends on that are imported."""
     found = {"python": platform.python_version()}
     for name in ("jaxlog", "jax", "jaxlib", "numpy", "flax", "optax", "orbax.checkpoint"):
         version = getattr(sys.modules.get(name), "__version__", None)
@@ -60,7 +61,7 @@ def versions() -> dict[str, str]:
 
 
 def _git() -> str | None:
-    """The commit of the working directory, with `-dirty` where files differ; None without one."""
+    """The commit of the working directory, with `-dirty` if files differ; None without git."""
     try:
         found = subprocess.run(
             [
@@ -82,40 +83,8 @@ def _git() -> str | None:
     return found.stdout.strip() or None
 
 
-def status(error: BaseException | None) -> str:
-    """How a run ended, by what ended it."""
-    match error:
-        case None:
-            return "finished"
-        case KeyboardInterrupt():
-            return "interrupted"
-        case SystemExit():
-            return "exited"
-        case _:
-            return "failed"
-
-
-def account(worker: Worker) -> dict[str, Any]:
-    """What became of the records one sink was given."""
-    return {
-        "kind": worker.kind,
-        "written": worker.written,
-        "lost": worker.lost,
-        "failure": None if worker.failure is None else redacted(text(worker.failure)),
-    }
-
-
-def loss(account: Mapping[str, Any]) -> str:
-    """What one sink has lost, in words, of its `account`."""
-    arrived = account["written"] + account["lost"]
-    return (
-        f"the sink {account['kind']} lost {account['lost']} of {arrived} records: "
-        f"{account['failure']}"
-    )
-
-
 def session(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of the run before it went on."""
+    """The facts that run.json keeps about an earlier session, from the run.json of its end."""
     keys = (
         "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
         "settings", "config", "arrived", "replayed", "sinks",
@@ -124,5 +93,5 @@ def session(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def iso(seconds: float) -> str:
-    """A time, as run.json has it."""
+    """A time in seconds since 1970, as run.json has it."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

@@ -1,16 +1,16 @@
-"""What identifies a lane of a run: its number, which its labels decide where programs run in turn.
+"""Finds the lane of each record: its number, by its place in the program and by its labels.
 
-The lanes of a `vmap` are numbered by their place. A program that runs again in the same run, for
-the next seed of a `lax.map` or of a Python loop, has the same places, and other labels. So the
+The lanes of a `vmap` are numbered by their index. A program that runs again in the same run, for
+the next seed of a `lax.map` or of a Python loop, has the same indices and other labels. Therefore
 labels decide:
 
-- Labels that a lane had before are that lane's, whichever call logs them.
-- Other labels at a step that the lane has logged already are another lane: the next seed, or the
-  next layer of a scan over layers.
-- Other labels at a later step are the same lane, whose labels have changed, as in population-based
-  training. This is said once for each label.
+- Labels that a lane had before belong to that lane, whichever call logs them.
+- Other labels at a step that the lane has logged already belong to another lane: the next seed, or
+  the next layer of a scan over layers.
+- Other labels at a later step belong to the same lane, whose labels have changed, as in
+  population-based training. There is one warning for each label.
 
-Numbers are decided once for all sinks, and kept in run.json for a run that goes on.
+Numbers are decided once for all sinks, and kept in run.json for when the run is resumed.
 """
 
 from __future__ import annotations
@@ -23,28 +23,29 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxlog._format.events import Labels, Lane, MetricsEvent
+from jaxlog._format.events import Labels, Lane, MetricsEvent, ReadOnlyDict
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
 
 MAX_LANES = 2**16
-"""How many lanes that run in turn are told apart."""
+"""The most lanes that are told apart when programs run one after another."""
 MAX_KEPT = 1024
-"""How many lanes run.json keeps: of a run with more, none, and a run that goes on numbers anew."""
+"""The most lanes that run.json keeps; of a run with more it keeps none, and they are numbered anew
+when the run is resumed."""
 _MAX_CACHED = 2**16
-"""For how many labels of a call's lanes it is remembered which lane they mean."""
+"""The most label values of a call for which the lane is cached."""
 _MAX_VALUES = 64
-"""How many values of each label are remembered for one lane, the newest."""
+"""The most values of each label that are kept for one lane; older ones are dropped."""
 
 Axes = tuple[int, ...]
 """The sizes of the lane axes of a call, the outermost first; empty without `vmap`."""
 
 
 class LaneIdentity(NamedTuple):
-    """What identifies the lane of one record.
+    """The identity of the lane of one record.
 
     Attributes:
-      number: of the lane.
+      number: the lane's number.
       series: how many lanes before it had the same place in the program.
       alone: as `Lane.alone`.
       first_labels: as `Lane.first_labels`.
@@ -61,13 +62,13 @@ class _Known:
     """One lane.
 
     Attributes:
-      number: its own.
+      number: its number.
       series: as in `LaneIdentity`.
-      axes: those of the call that logged it first.
+      axes: the lane axes of the call that logged it first.
       place: its index over all these axes.
-      first: its labels, as they were first.
-      now: its labels, as they were last, comparable.
-      values: the values that each label had, comparable.
+      first: the first value of each label.
+      now: the last value of each label, comparable.
+      values: all values of each label, comparable.
       steps: its last step in each call.
     """
 
@@ -86,20 +87,20 @@ class _Known:
         return not self.axes and self.series == 0
 
     def shares(self, labels: Mapping[str, Any]) -> bool:
-        """Whether it has some of these labels, with these values or with others."""
+        """Whether it has one of these labels, with any value."""
         return not self.now.keys().isdisjoint(labels)
 
     def last(self, call: str) -> int:
-        """The last step a call logged for it; of a call that logged none, that of all calls."""
+        """The last step that a call logged for it; if the call logged none, that of all calls."""
         return self.steps.get(call, max(self.steps.values(), default=-1))
 
     def agreement(self, labels: Mapping[str, Any]) -> int:
-        """How many labels agree with some that it had; 0 where one does not."""
+        """The number of labels with a value that it has had; 0 if one has another value."""
         shared = self.values.keys() & labels.keys()
         return len(shared) if all(labels[key] in self.values[key] for key in shared) else 0
 
     def name(self, labels: Labels, comparable: Mapping[str, Any]) -> None:
-        """Takes the labels that it has now."""
+        """Notes the labels that it has now."""
         for key, value in comparable.items():
             self.first.setdefault(key, labels[key])
             self.now[key] = value
@@ -109,14 +110,14 @@ class _Known:
                 del values[next(iter(values))]
 
     def first_of(self, labels: Labels) -> Labels | None:
-        """The first values of some labels; None where all of them are as they were first."""
+        """The first values of some labels; None if all of them still have these values."""
         first = {key: self.first[key] for key in labels}
         same = all(_comparable(first[key]) == _comparable(labels[key]) for key in labels)
-        return None if same else first
+        return None if same else ReadOnlyDict(first)
 
 
 class _Block:
-    """What the lanes of one call had last: `found` for each, and the words of their labels."""
+    """The last identity of each lane of one call, and the words of its labels then."""
 
     def __init__(self, num_lanes: int, num_words: int) -> None:
         self.words = np.zeros((num_lanes, num_words), np.uint32)
@@ -139,7 +140,7 @@ class LaneTable:
         self._lanes: list[_Known] = []
         self._numbers: set[int] = set()
         self._highest: dict[Axes, int] = {}
-        # Those that a place of a program had, one after another.
+        # The lanes that had one place of a program, one after another.
         self._at: dict[tuple[Axes, int], list[_Known]] = {}
         self._blocks: dict[tuple[int, Axes], _Block] = {}
         self._labels_said: set[str] = set()
@@ -147,11 +148,11 @@ class LaneTable:
         self._changed = False
 
     def take_up(self, kept: Iterable[Mapping[str, Any]], reached: Mapping[str, int]) -> None:
-        """Takes up the lanes of the run that goes on.
+        """Adds the lanes of the run that is resumed.
 
         Args:
-          kept: as `facts` gave them.
-          reached: the last step of each call where the run goes on.
+          kept: as `facts` returned them.
+          reached: the last step of each call at the point from which the run goes on.
         """
         for one in kept:
             known = _Known(one["lane"], one["series"], tuple(one["axes"]), one["place"])
@@ -167,7 +168,7 @@ class LaneTable:
                 self._put(known, tuple(axes), place)
 
     def facts(self) -> list[dict[str, Any]]:
-        """What run.json keeps of the lanes with labels, in plain JSON values."""
+        """The lanes with labels, as plain JSON values for run.json."""
         with self._lock:
             if len(self._lanes) > MAX_KEPT:
                 return []
@@ -190,12 +191,12 @@ class LaneTable:
             ]
 
     def has_changed(self) -> bool:
-        """Whether there are lanes or labels that `facts` did not have when this was asked last."""
+        """Whether there are new lanes or labels since the last call of this method."""
         changed, self._changed = self._changed, False
         return changed
 
     def num_lanes(self, axes: Axes) -> int:
-        """How many lanes the calls with such axes have, as far as is known."""
+        """The number of lanes of the calls with such axes, as far as it is known."""
         side_by_side = math.prod(axes)
         highest = self._highest.get(axes, side_by_side - 1)
         return -(-(highest + 1) // side_by_side) * side_by_side
@@ -212,18 +213,19 @@ class LaneTable:
         labels: Sequence[Labels],
         order: Sequence[int],
     ) -> list[tuple[LaneIdentity | None, ...]]:
-        """The lanes of some deliveries of one call; None for those that log nothing.
+        """Finds the lanes of some deliveries of one call; None for lanes that log nothing.
 
         Args:
-          call: its name.
-          call_number: its number.
-          axes: those of its lanes.
-          found: of each delivery, where what was found is kept for the other sinks.
+          call: the call's name.
+          call_number: the call's number.
+          axes: the sizes of its lane axes.
+          found: for each delivery a list that is empty at first and then has the result, which
+            is returned whenever the delivery is decoded again.
           steps: `int64[deliveries, lanes]`.
           due: `bool[deliveries, lanes]`.
-          words: `uint32[deliveries, lanes, k]`, those of the labels.
-          labels: of each record, the lanes of a delivery after those of the one before.
-          order: the deliveries' numbers in the order of their steps.
+          words: `uint32[deliveries, lanes, k]`, the words of the labels.
+          labels: the labels of each record, delivery by delivery.
+          order: the indices of the deliveries in the order of their steps.
         """
         with self._lock:
             num_lanes, num_words = words.shape[1:]
@@ -267,11 +269,11 @@ class LaneTable:
             return [one[0] for one in found]
 
     def of_event(self, event: MetricsEvent, found: list[Any]) -> MetricsEvent:
-        """An event that was made on the host, with its lanes' own numbers.
+        """Gives the lanes of an event that was made on the host the numbers they have in the run.
 
         Args:
-          event: whose lanes are numbered by their places.
-          found: where what was found is kept for the other sinks.
+          event: has lanes that are numbered by their places.
+          found: a list, as in `of_records`.
         """
         if not any(lane.labels for lane in event.lanes):
             return event
@@ -291,7 +293,7 @@ class LaneTable:
         )
 
     def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> _Known:
-        """The lane of a record, which is a new one where it is none of those before it."""
+        """The lane of a record; a new one if none of the known lanes fits."""
         own = {key: _comparable(value) for key, value in labels.items()}
         here = self._at.setdefault((axes, place), [])
         known = _most(here, own)
@@ -300,7 +302,7 @@ class LaneTable:
             if known is not None:
                 self._put(known, axes, place)
         if known is None and here and not any(known.shares(own) for known in here):
-            known = here[0]  # another call, whose labels say nothing of those of the others
+            known = here[0]  # another call, which has none of the labels of the others
         if known is None:
             known = self._changes(call, here, own, step)
         if known is None:
@@ -311,7 +313,7 @@ class LaneTable:
         return known
 
     def _elsewhere(self, labels: Mapping[str, Any]) -> _Known | None:
-        """The lane of a `vmap` that a call outside of it means."""
+        """The lane of a `vmap` that a call outside of it logs for, by its labels."""
         agree = [known for known in self._lanes if known.agreement(labels)]
         return agree[0] if len(agree) == 1 else None
 
@@ -324,7 +326,7 @@ class LaneTable:
     def _changes(
         self, call: str, here: Sequence[_Known], labels: Mapping[str, Any], step: int
     ) -> _Known | None:
-        """The lane whose labels have changed to these, where there is one; says so."""
+        """The lane whose labels have changed to these, with a warning; None if there is none."""
 
         def changes(known: _Known) -> list[str]:
             return [key for key in labels if known.now.get(key) != labels[key]]
@@ -369,9 +371,9 @@ class LaneTable:
         number = place
         taken = [known for known in self._lanes if known.number == place and known.shares(labels)]
         if axes and not here and taken and taken[0].agreement(labels):
-            known = taken[0]  # of a call outside of this vmap
+            known = taken[0]  # logged by a call outside of this vmap
         else:
-            # The lanes of a vmap have the numbers of their places, as long as it runs once.
+            # While a vmap runs once, its lanes have the numbers of their places.
             series = sum(known.axes == axes for known in here)
             if here or (taken and not axes):
                 number += series * side_by_side
@@ -386,7 +388,7 @@ class LaneTable:
 
 
 def numbered(lane: Lane, found: LaneIdentity) -> Lane:
-    """A lane of an event with what identifies it."""
+    """A lane of an event, with its identity."""
     return Lane(
         found.number,
         lane.labels,
@@ -403,7 +405,7 @@ def _found(known: _Known, labels: Labels) -> LaneIdentity:
 
 
 def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:
-    """The lane that agrees in most labels, the newest of several; None where none agrees."""
+    """The lane that agrees in most labels, the newest of several; None if none agrees."""
     best, most = None, 0
     for known in lanes:
         agreement = known.agreement(labels)
@@ -413,13 +415,13 @@ def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:
 
 
 def _comparable(value: Any) -> Any:
-    """A label's value as it is in all calls, whatever their dtypes; NaN is like itself."""
+    """A label's value for comparison, whatever its dtype; NaN equals itself."""
     plain = _plain(value)
     return "NaN" if isinstance(plain, float) and math.isnan(plain) else plain
 
 
 def _plain(value: Any) -> Any:
-    """A label's value in plain Python: a float32 of 0.1 is 0.1."""
+    """A label's value as a Python value: a float32 of 0.1 becomes 0.1."""
     if isinstance(value, np.generic):
         return as_written(value) if value.dtype.kind in "fV" else value.item()
     return value

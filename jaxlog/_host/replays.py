@@ -1,4 +1,4 @@
-"""Records that come twice, because JAX goes on running lanes of a `while_loop` that have ended."""
+"""Drops records that JAX repeats because a `while_loop` goes on running lanes that have ended."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from jaxlog._format.schema import Delivery
 
 @dataclass
 class _Last:
-    """What a call's last delivery left behind.
+    """The last records of one call.
 
     Attributes:
-      lanes: the sizes of its lane axes.
-      due: `uint32[lanes]`, of the last record of each lane; 0 for a lane that has had none.
-      words: `uint32[lanes, num_words]`, of the last record of each lane.
-      steps: `uint32[lanes]`, where each lane was in the last delivery, whether it logged or not.
+      lanes: the sizes of the call's lane axes.
+      due: `uint32[lanes]`, the due bits of each lane's last record; 0 for a lane without one.
+      words: `uint32[lanes, num_words]`, the words of each lane's last record.
+      steps: `uint32[lanes]`, each lane's step in the last delivery, whether it logged or not.
     """
 
     lanes: tuple[int, ...]
@@ -29,37 +29,34 @@ class _Last:
 class Replays:
     """Drops the records of lanes that have ended while others go on.
 
-    Under `vmap`, a `while_loop` runs the body for all lanes until the last has ended. A lane that
-    has ended logs its last record again, bit for bit, and each time another lane is at a later step
-    than before: that is what is dropped. A record that is equal to the one before it, where no lane
-    has advanced, is of another execution, and is kept.
+    Under `vmap`, a `while_loop` runs its body for all lanes until the last lane has ended. A lane
+    that has ended logs its last record again, bit for bit, each time while another lane is at a
+    later step than before: such a record is dropped. If no lane has advanced, an equal record comes
+    from another execution of the program and is kept.
 
-    Not recognized, and kept: a loop whose running lanes do not count their steps upwards. Dropped,
-    too: what another execution logs for a lane that stays at its step while others advance.
+    Two cases are not told apart. If the running lanes do not count their steps upwards, replays
+    are kept. If another execution logs the same record for a lane while other lanes advance, that
+    record is dropped.
 
     Attributes:
-      count: how many records were dropped, each lane's for one.
+      count: how many records were dropped, one for each lane.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self._last: dict[int, _Last] = {}
 
-    def take_out(self, delivery: Delivery) -> bool:
-        """Clears the due bits of the lanes that are replays; whether any lane is left."""
-        due, words, call_number, lanes = (
-            delivery.due,
-            delivery.words,
-            delivery.call_number,
-            delivery.lanes,
-        )
+    def fresh(self, delivery: Delivery) -> Delivery | None:
+        """Returns the delivery without the records that are replays; None if none is left."""
+        due, words, lanes = delivery.due, delivery.words, delivery.lanes
         if not lanes:
-            return True  # there are no others that could go on
-        steps = words[:, 0]  # the first word is of the step, in lanes that do not log, too
+            return delivery  # no other lane could go on
+        call_number = delivery.call_number
+        steps = words[:, 0]  # the first word is the step, also in lanes that do not log
         last = self._last.get(call_number)
         if last is None or last.lanes != lanes:
-            self._last[call_number] = _Last(lanes, due.copy(), words, steps)
-            return True
+            self._last[call_number] = _Last(lanes, due, words, steps)
+            return delivery
         advanced, last.steps = steps > last.steps, steps
         # Where the step differs, nothing else has to be compared.
         replays = (steps == last.words[:, 0]) & (due == last.due) & (due != 0) & ~advanced
@@ -69,10 +66,11 @@ class Replays:
             replays[:] = False
         fresh = (due != 0) & ~replays
         if fresh.all():
-            last.due, last.words = due.copy(), words
-            return True
+            last.due, last.words = due, words
+            return delivery
         last.due = np.where(fresh, due, last.due)
         last.words = np.where(fresh[:, None], words, last.words)
+        if not replays.any():
+            return delivery if fresh.any() else None
         self.count += int(replays.sum())
-        due[replays] = 0
-        return bool(fresh.any())
+        return delivery.without(replays) if fresh.any() else None

@@ -1,8 +1,8 @@
-"""Signals while a compiled program runs, when Python's own handlers cannot.
+"""Handles signals while a compiled program runs, when Python's own handlers cannot.
 
-While the main thread is inside a compiled program, a Python handler waits for its end. A thread of
-its own is told of the signal at once, by `signal.set_wakeup_fd`, and sees to the open runs: on
-SIGTERM all that arrived is written, and on Ctrl-C the next record stops the program.
+While the main thread is inside a compiled program, a Python handler runs only after the program. A
+separate thread hears of the signal at once, through `signal.set_wakeup_fd`: on SIGTERM it has the
+open runs write everything that arrived, and on Ctrl-C it has the next record stop the program.
 """
 
 from __future__ import annotations
@@ -14,92 +14,107 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from types import CodeType, FrameType
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Literal, Protocol
 
 from jaxlog._say import log as _log
 
 HEARD_WITHIN = 0.1
-"""Seconds in which the main thread hears of Ctrl-C, unless it is in a compiled program."""
+"""Seconds in which the main thread handles Ctrl-C, unless it is in a compiled program."""
 TERMINATED_WITHIN = 10.0
-"""Seconds in which all must be written on SIGTERM; who sent it may wait no longer than 30."""
+"""Seconds in which everything must be written on SIGTERM: schedulers often kill after 30."""
 
 _TERMINATE = 255  # to the thread: end the process, whoever handles SIGTERM
 
+CallbackAround = Callable[[FrameType | None], Literal["ours", "another"] | None]
+"""Returns whose callback of a compiled program a frame is in; None if it is in none."""
+
 
 class Interruptible(Protocol):
-    """What signals are for: a run."""
+    """A run, as signals see it."""
 
-    def _interrupt(self) -> None:
-        """Lets the next record stop the program."""
+    def interrupt(self) -> None:
+        """Has the next record stop the program."""
 
-    def _forget_interrupt(self, *, leaving: bool) -> None:
-        """Ctrl-C has reached the program in another way, or will when it leaves the block."""
+    def forget_interrupt(self, *, leaving: bool) -> None:
+        """Notes that Python raises the interrupt itself, or the run when its block is left."""
 
-    def _hurry(self, seconds: float) -> None:
-        """Writes all that arrived, but waits no longer for that."""
+    def hurry(self, seconds: float) -> None:
+        """Writes everything that arrived; waits no longer than some seconds."""
 
-    def _terminate(self, seconds: float) -> None:
-        """Ends, since the process will; waits no longer for that."""
+    def terminate(self, seconds: float) -> None:
+        """Ends the run because the process ends; waits no longer than some seconds."""
 
 
-_said: list[Exception] = []  # why signals are not watched
-_runs: list[Interruptible] = []
-_leaving: set[CodeType] = set()
+@dataclass(frozen=True)
+class _Watched:
+    """One run, with the arguments of `watch`."""
+
+    run: Interruptible
+    is_left_in: Callable[[FrameType], bool]
+    callback_around: CallbackAround
+
+
+_warned: list[Exception] = []  # why signals are not watched
+_watched: list[_Watched] = []
 _lock = threading.Lock()
 _watch: _Watch | None = None
-_closing: Interruptible | None = None  # what the main thread closes in there
-_busy = 0  # how often the main thread is in `uninterrupted`
-_waiting = 0  # how often Ctrl-C has come there
+_closing: Interruptible | None = None  # the run that the main thread closes in `uninterrupted`
+_busy = 0  # how deep the main thread is in `uninterrupted`
+_waiting = 0  # how often Ctrl-C was pressed there
 
 
-def watch(run: Interruptible, leaving: CodeType) -> None:
-    """Sees to a run's signals, if the main thread opens it; others it leaves as they are.
+def watch(
+    run: Interruptible, is_left_in: Callable[[FrameType], bool], callback_around: CallbackAround
+) -> None:
+    """Handles signals for a run until `unwatch`, if the main thread opens it.
 
     Args:
-      run: until `unwatch`.
-      leaving: the function in which an interrupt has to wait for the run to be closed.
+      run: an open run.
+      is_left_in: whether a frame is where the run's block is left: an interrupt there has to wait
+        until the run is closed.
+      callback_around: finds the callback that a frame is in.
     """
     global _watch
     with _lock:
-        _runs.append(run)
-        _leaving.add(leaving)
+        _watched.append(_Watched(run, is_left_in, callback_around))
         if _watch is None and threading.current_thread() is threading.main_thread():
             try:
                 _watch = _Watch()
             except ValueError:  # an interpreter that gets no signals
                 pass
             except (RuntimeError, OSError, MemoryError) as error:  # no thread, no descriptors
-                if not _said:
-                    _said.append(error)
+                if not _warned:
+                    _warned.append(error)
                     _log.warning(
-                        "jaxlog: signals are not watched: %s. Ctrl-C and SIGTERM do what they do "
-                        "without jaxlog: what has not been written then may be lost. Said once.",
+                        "jaxlog: signals are not watched: %s. Ctrl-C and SIGTERM act as they do "
+                        "without jaxlog: records that are not written by then may be lost. Said "
+                        "once.",
                         error,
                     )
 
 
 def unwatch(run: Interruptible) -> None:
-    """Leaves a run's signals to others."""
+    """Ends what `watch` began; after the last run, the handlers from before are back."""
     global _watch
     with _lock:
-        if run in _runs:
-            _runs.remove(run)
+        _watched[:] = [watched for watched in _watched if watched.run is not run]
         main = threading.current_thread() is threading.main_thread()
-        if not _runs and _watch is not None and main:
+        if not _watched and _watch is not None and main:
             _watch.end()
             _watch = None
 
 
 @contextlib.contextmanager
 def uninterrupted(closing: Interruptible | None = None) -> Iterator[None]:
-    """Lets Ctrl-C wait for the end of the block, unless it comes twice.
+    """Has Ctrl-C wait for the end of the block, unless it is pressed twice.
 
-    Half an opening or closing would leave a run that nobody can close.
+    A run that is opened or closed by half could not be closed any more.
 
     Args:
-      closing: the run that is closed in there, if one is.
+      closing: the run that is closed in the block, if one is.
     """
     global _busy, _closing, _waiting
     if threading.current_thread() is not threading.main_thread():
@@ -116,10 +131,10 @@ def uninterrupted(closing: Interruptible | None = None) -> Iterator[None]:
 
 
 class _Watch:
-    """The thread, and what had to be put in place for it."""
+    """The thread that hears of signals, its wakeup socket, and the handlers it installed."""
 
     def __init__(self) -> None:
-        self.heard = 0.0  # when Python last did
+        self.heard = 0.0  # when Python's handler of Ctrl-C ran last
         self._handlers: dict[int, tuple[Any, int | None]] = {}
         self._reads, self._writes = socket.socketpair()
         try:
@@ -138,44 +153,45 @@ class _Watch:
             raise
 
     def _install(self) -> None:
-        """Puts its handlers in the place of Python's defaults."""
+        """Installs its handlers in place of Python's defaults."""
         for number, default, handler in (
             (signal.SIGINT, signal.default_int_handler, _handle_interrupt),
             (signal.SIGTERM, signal.SIG_DFL, _handle_termination),
         ):
-            # A handler of the user's own is left alone. One that is not Python's own (JAX's, for
-            # preemption) only the system knows of.
+            # A handler of the user's is left alone. One that was not installed through Python (JAX
+            # has one, for preemption) is known to the operating system only.
             known = default is not signal.SIG_DFL or _of_the_system(number) is None
             if signal.getsignal(number) == default and known:
                 before = signal.signal(number, handler)
                 self._handlers[number] = before, _of_the_system(number)
 
     def end(self) -> None:
-        """Puts back what was there before."""
+        """Restores the handlers from before, and ends the thread."""
         self.restore()
-        self._writes.close()  # the thread reads that it is over
+        self._writes.close()  # the thread reads the end of the stream
 
     def restore(self) -> None:
+        """Restores the handlers and the wakeup descriptor from before."""
         mine = self._writes.fileno()
         try:
             found = signal.set_wakeup_fd(self._before)
-        except (OSError, ValueError):  # who listened before has closed it
+        except (OSError, ValueError):  # the listener from before has closed it
             found = signal.set_wakeup_fd(-1)
         if found not in (mine, -1):
-            signal.set_wakeup_fd(found)  # somebody else's, who came after
+            signal.set_wakeup_fd(found)  # another listener's, set later
         for number, (handler, installed) in self._handlers.items():
             mine_still = signal.getsignal(number) in (_handle_interrupt, _handle_termination)
             if mine_still and _of_the_system(number) == installed:
                 signal.signal(number, handler)
 
     def abandon(self) -> None:
-        """Undoes all, where no thread listens: in the child of a fork, say."""
+        """Undoes everything where no thread listens, as in the child of a fork."""
         self.restore()
         self._reads.close()
         self._writes.close()
 
-    def tell(self, message: int) -> None:
-        """Wakes the thread, whoever has the wakeup by now."""
+    def send(self, message: int) -> None:
+        """Sends the thread a message, whoever has the wakeup descriptor by now."""
         with contextlib.suppress(OSError):
             self._writes.send(bytes([message]))
 
@@ -187,30 +203,30 @@ class _Watch:
                     os.write(self._before, numbers)
             for message in sorted(set(messages)):
                 if message == signal.SIGINT:
-                    self._see_to_interrupt(time.monotonic())
+                    self._handle_interrupt_message(time.monotonic())
                 elif message in (signal.SIGTERM, _TERMINATE):
                     own = signal.getsignal(signal.SIGTERM) is _handle_termination
-                    self._see_to_termination(own or message == _TERMINATE)
+                    self._handle_termination_message(own or message == _TERMINATE)
         self._reads.close()
 
-    def _see_to_interrupt(self, came: float) -> None:
+    def _handle_interrupt_message(self, came: float) -> None:
         if signal.getsignal(signal.SIGINT) is not _handle_interrupt:
             return
         while time.monotonic() < came + HEARD_WITHIN:
             if self.heard > came - HEARD_WITHIN:
                 return  # the main thread was in Python
             time.sleep(0.005)
-        for run in list(_runs):
-            run._interrupt()
+        for watched in list(_watched):
+            watched.run.interrupt()
 
-    def _see_to_termination(self, ends: bool) -> None:
+    def _handle_termination_message(self, ends: bool) -> None:
         threads = [
             threading.Thread(
-                target=run._terminate if ends else run._hurry,
+                target=watched.run.terminate if ends else watched.run.hurry,
                 args=(TERMINATED_WITHIN,),
                 daemon=True,
             )
-            for run in list(_runs)
+            for watched in list(_watched)
         ]
         started = []
         for thread in threads:
@@ -226,23 +242,29 @@ class _Watch:
 
 
 def _handle_interrupt(number: int, frame: FrameType | None) -> None:
-    """Python hears of Ctrl-C: at once, and nothing has to be stopped, or when something was."""
+    """Python's handler of Ctrl-C.
+
+    It runs at once if the main thread is in Python, so that nothing has to be stopped; or after a
+    compiled program, which a record may have stopped.
+    """
     global _waiting
-    callback = _callback_around(frame)
+    every = list(_watched)
+    callback = next((found for w in every if (found := w.callback_around(frame))), None)
     if _watch is not None:
         _watch.heard = time.monotonic()
         if callback == "ours":
             # The program runs on this very thread: its record stops it.
-            for run in list(_runs):
-                run._interrupt()
+            for watched in every:
+                watched.run.interrupt()
             return
     waits = bool(_busy and not _waiting)
     left = _closing if waits else None
-    if frame is not None and frame.f_code in _leaving:
-        waits, left = True, frame.f_locals["self"]
-    for run in list(_runs):
-        # From a callback, JAX makes an error of its own of this one.
-        run._forget_interrupt(leaving=run is left or callback is not None)
+    for watched in every:
+        if frame is not None and watched.is_left_in(frame):
+            waits, left = True, watched.run
+    for watched in every:
+        # JAX turns an exception of a callback into one of its own.
+        watched.run.forget_interrupt(leaving=watched.run is left or callback is not None)
     if not waits:
         _waiting = 0
         signal.default_int_handler(number, frame)
@@ -251,21 +273,11 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _handle_termination(_: int, __: FrameType | None) -> None:
-    """Stands for the default: the thread writes what arrived, and ends the process."""
+    """Replaces the default handler: the thread has everything written, and ends the process."""
     if _watch is None:
         _end_process()
     else:
-        _watch.tell(_TERMINATE)
-
-
-def _callback_around(frame: FrameType | None) -> Literal["ours", "another"] | None:
-    """The callback of a compiled program that a frame is in, if it is in one."""
-    while frame is not None:
-        if frame.f_code.co_name == "_wrapped_callback" and "jax" in frame.f_code.co_filename:
-            modules = {getattr(value, "__module__", None) for value in frame.f_locals.values()}
-            return "ours" if "jaxlog._crossing.primitive" in modules else "another"
-        frame = frame.f_back
-    return None
+        _watch.send(_TERMINATE)
 
 
 def _of_the_system(number: int) -> int | None:
@@ -276,7 +288,7 @@ def _of_the_system(number: int) -> int | None:
 
 
 def _end_process() -> None:
-    """By SIGTERM, as it would have ended without jaxlog; from any thread."""
+    """Ends the process by SIGTERM, as without jaxlog; from any thread."""
     ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, 0)
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -285,7 +297,7 @@ def _in_child() -> None:
     global _watch, _lock, _busy, _closing, _waiting
     _lock, _closing = threading.Lock(), None
     _busy = _waiting = 0
-    _runs.clear()
+    _watched.clear()
     if _watch is not None:
         _watch.abandon()
         _watch = None

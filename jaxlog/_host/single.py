@@ -1,4 +1,4 @@
-"""What a single environment tells in one run, counted and made into events."""
+"""Counts the steps and episodes of a single environment, and makes events of its values."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.events import (
+    NOTHING,
     EpisodeEvent,
     EvaluationEvent,
     Labels,
+    ReadOnlyDict,
     StepEvent,
     TaskEvent,
 )
@@ -22,12 +24,12 @@ from jaxlog._format.lines import EPISODE
 
 @dataclass(frozen=True)
 class NamedValues:
-    """Values by name that a user logged: numbers and texts apart from arrays.
+    """Values by name that a user logged, with arrays apart from numbers and texts.
 
     Attributes:
       values: numbers and texts by name.
       details: arrays by name.
-      tree: what was given, with NumPy arrays as leaves.
+      tree: the user's pytree, with NumPy arrays as leaves.
     """
 
     values: Mapping[str, Any]
@@ -36,19 +38,19 @@ class NamedValues:
 
     @property
     def num_bytes(self) -> int:
-        """What it holds in memory, about."""
+        """The memory it takes, roughly."""
         arrays = sum(array.nbytes for array in self.details.values())
         return 512 + 128 * (len(self.values) + len(self.details)) + arrays
 
 
 class SingleEnvironment:
-    """Knows the task, the episode and the step a single environment is at.
+    """The task, the episode and the step of a single environment.
 
     Args:
-      steps: of the environment, so far.
-      episodes: that have ended, so far.
-      since_episode: steps that were told one by one since the last one ended.
-      labels: of the task.
+      steps: the number of steps so far.
+      episodes: the number of episodes that have ended so far.
+      since_episode: the number of steps logged one by one since the last episode ended.
+      labels: the labels of the task.
     """
 
     def __init__(
@@ -61,12 +63,12 @@ class SingleEnvironment:
         self._steps = steps
         self._episodes = episodes
         self._since_episode = since_episode
-        self._labels = labels or {}
+        self._labels = ReadOnlyDict(labels) if labels else NOTHING
         self._lock = threading.Lock()
 
     @property
     def counts(self) -> dict[str, Any]:
-        """What makes another that goes on from here, in plain JSON values."""
+        """The arguments that make another one which goes on from here, as plain JSON values."""
         labels = {
             key: label.item() if isinstance(label, np.generic) else label
             for key, label in self._labels.items()
@@ -83,15 +85,15 @@ class SingleEnvironment:
         """The index of the last step; -1 before the first."""
         return self._steps - 1
 
-    def task(self, told: NamedValues) -> TaskEvent:
-        """The beginning of a task; what follows is of it."""
+    def task(self, logged: NamedValues) -> TaskEvent:
+        """The beginning of a task, to which the following steps and episodes belong."""
         with self._lock:
-            name = told.values.get("task_id")
-            self._labels = {} if name is None else {"task_id": name}
-            return TaskEvent(self._steps, time.time(), told.values, told.details, told.tree)
+            name = logged.values.get("task_id")
+            self._labels = NOTHING if name is None else ReadOnlyDict({"task_id": name})
+            return TaskEvent(self._steps, time.time(), logged.values, logged.details, logged.tree)
 
-    def step(self, told: NamedValues) -> StepEvent:
-        """One more step."""
+    def step(self, logged: NamedValues) -> StepEvent:
+        """One step."""
         with self._lock:
             self._steps += 1
             self._since_episode += 1
@@ -100,16 +102,16 @@ class SingleEnvironment:
                 time.time(),
                 self._episodes,
                 self._labels,
-                told.values,
-                told.details,
-                told.tree,
+                logged.values,
+                logged.details,
+                logged.tree,
             )
 
-    def episode(self, told: NamedValues) -> EpisodeEvent:
-        """The end of an episode. Steps that nobody told of one by one are counted here."""
+    def episode(self, logged: NamedValues) -> EpisodeEvent:
+        """The end of an episode. If its steps were not logged one by one, they are counted here."""
         with self._lock:
             if not self._since_episode:
-                self._steps += _length(told.values.get("total_steps"))
+                self._steps += _length(logged.values.get("total_steps"))
             self._since_episode = 0
             self._episodes += 1
             return EpisodeEvent(
@@ -119,19 +121,19 @@ class SingleEnvironment:
                 time.time(),
                 0,
                 self._labels,
-                told.values,
-                told.details,
-                tree=told.tree,
+                logged.values,
+                logged.details,
+                tree=logged.tree,
                 sampled=False,
             )
 
-    def evaluation(self, told: NamedValues, step: int) -> EvaluationEvent:
+    def evaluation(self, logged: NamedValues, step: int) -> EvaluationEvent:
         """The summary of an evaluation."""
-        return EvaluationEvent(step, time.time(), told.values, told.details)
+        return EvaluationEvent(step, time.time(), logged.values, logged.details)
 
 
 def _length(total_steps: Any) -> int:
-    """How many steps an episode had: what it says, if that can be; else it counts as one."""
+    """The length of an episode: `total_steps` if it is a sensible number, else 1."""
     known = isinstance(total_steps, int | float | np.integer | np.floating)
     if isinstance(total_steps, bool) or not known or not 1 <= total_steps <= 2**31:
         return 1

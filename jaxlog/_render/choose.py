@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,7 +75,7 @@ def draw(state: Any, style: Style, prefix: str) -> Drawing:
       ValueError: the renderer cannot draw such a state, or did not return an SVG.
     """
     if not isinstance(style.renderer, str):
-        return _fitted(embedded(style.renderer(state), prefix), style)
+        return _fitted(embedded(style.renderer(_copied(state)), prefix), style)
     if style.renderer == "card":
         return draw_card(state, style)
     if style.renderer in _OF_ARRAYS:
@@ -84,6 +85,14 @@ def draw(state: Any, style: Style, prefix: str) -> Drawing:
         if callable(own):
             return _fitted(embedded(own(), prefix), style)
     return _of_parts(state, style)
+
+
+def _copied(state: Any) -> Any:
+    """A copy that the user's function may draw in: the arrays of an event are read-only."""
+    try:
+        return copy.deepcopy(state)
+    except Exception:  # a node of the user's that cannot be copied
+        return state
 
 
 def _fitted(drawing: Drawing, style: Style) -> Drawing:

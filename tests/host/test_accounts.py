@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import jaxlog
 from jaxlog import sinks
 from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
-from jaxlog._host import worker
+from jaxlog._host import retries, worker
 from tests.conftest import MakeLogger
 
 SCHEMA = Schema(
@@ -80,8 +80,8 @@ class Accounts(RuleBasedStateMachine):
     def begin(self) -> None:
         self.patch = pytest.MonkeyPatch()
         self.patch.setitem(sinks._SINKS, "moody", f"{__name__}:Moody")
-        self.patch.setattr(worker, "RETRY_DELAYS", (0.0, 0.0))
-        self.patch.setattr(worker, "OUTAGE_DELAYS", ())
+        self.patch.setattr(retries, "RETRY_DELAYS", (0.0, 0.0))
+        self.patch.setattr(retries, "OUTAGE_DELAYS", ())
         self.patch.setattr(worker, "LINGER", 0.001)
         self.root = Path(tempfile.mkdtemp())
         self.logger = jaxlog.Logger(
@@ -251,15 +251,15 @@ def test_what_fails_now_and_then_holds_nothing_up(
     """Each failure would take five seconds of trying again."""
     monkeypatch.setitem(sinks._SINKS, "moody", f"{__name__}:Odd")
     monkeypatch.setattr(Moody, "failures", {})
-    monkeypatch.setattr(worker, "RETRY_DELAYS", (0.05, 5.0))
-    monkeypatch.setattr(worker, "PATIENCE", 0.5)
+    monkeypatch.setattr(retries, "RETRY_DELAYS", (0.05, 5.0))
+    monkeypatch.setattr(retries, "PATIENCE", 0.5)
     logger = make_logger(log_frequency=1, sinks=[{"kind": "moody"}, {"kind": "memory"}])
     began = time.monotonic()
     with logger.open() as run:
         for step in range(60):
             jaxlog.batch_step(logger, step, {"x": 1.0})
     assert time.monotonic() - began < 60
-    accounts = {w.kind: (w.written, w.lost) for w in run._workers}
+    accounts = {w.kind: (w.written, w.lost) for w in run._engine._workers}
     assert accounts == {"moody": (30, 30), "memory": (60, 0)}
 
 
@@ -267,7 +267,7 @@ def test_an_outage_is_waited_for(
     make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setitem(sinks._SINKS, "moody", f"{__name__}:Moody")
-    monkeypatch.setattr(worker, "OUTAGE_DELAYS", (0.2, 0.4, 0.8))
+    monkeypatch.setattr(retries, "OUTAGE_DELAYS", (0.2, 0.4, 0.8))
     monkeypatch.setattr(Moody, "failures", {"flush": 4})
     monkeypatch.setattr(Moody, "lasting", [])
     logger = make_logger(

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog._host import outage, signals, worker
+from jaxlog._host import outage, retries, signals, worker
 from tests.conftest import MakeLogger
 
 
@@ -188,7 +188,7 @@ def test_a_state_taken_in_an_outage_is_kept(
 
 
 def test_the_outage_of_one_event_is_not_held_against_later_ones(clock: Clock) -> None:
-    from tests.host.test_worker import Odd, RunInfo, arrival, decode
+    from tests.host.test_worker import Odd, RunInfo, arrival, decoding
 
     steps: list[int] = []
 
@@ -199,25 +199,25 @@ def test_the_outage_of_one_event_is_not_held_against_later_ones(clock: Clock) ->
         clock.check(errno.ENOSPC)
 
     sink = Odd(on_write)
-    running = worker.Worker(sink, RunInfo("odd"), decode)
+    running = worker.Worker(sink, RunInfo("odd"), decoding())
     for step in range(60):  # twenty outages, of a minute together
         running.put(arrival(step))
-    assert running.ask().answered.wait(20)
+    assert running.request_flush().done.wait(20)
     running.close()
     assert (running.written, running.lost) == (60, 0)
 
 
 def test_what_is_no_outage_is_not_waited_for(clock: Clock) -> None:
-    from tests.host.test_worker import Odd, RunInfo, arrival, decode
+    from tests.host.test_worker import Odd, RunInfo, arrival, decoding
 
     def fail(event: Any) -> None:
         raise FileNotFoundError(errno.ENOENT, "removed")
 
     clock.left = 0.0
-    running = worker.Worker(Odd(fail), RunInfo("odd"), decode)
+    running = worker.Worker(Odd(fail), RunInfo("odd"), decoding())
     running.put(arrival(0))
-    assert running.ask().answered.wait(20)
-    assert clock.left == pytest.approx(-sum(worker.RETRY_DELAYS))
+    assert running.request_flush().done.wait(20)
+    assert clock.left == pytest.approx(-sum(retries.RETRY_DELAYS))
     running.close()
     assert running.lost == 1
 
@@ -305,7 +305,7 @@ def test_signals_that_cannot_be_watched_leave_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(signals, "_said", [])
+    monkeypatch.setattr(signals, "_warned", [])
     if at == "thread":
         no_threads("jaxlog-signals")
     else:
@@ -332,8 +332,8 @@ def test_signals_that_cannot_be_watched_leave_nothing_behind(
     (record,) = caplog.records
     why = "can't start new thread" if at == "thread" else "[Errno 24] Too many open files"
     assert record.getMessage() == (
-        f"jaxlog: signals are not watched: {why}. Ctrl-C and SIGTERM do what they do without "
-        "jaxlog: what has not been written then may be lost. Said once."
+        f"jaxlog: signals are not watched: {why}. Ctrl-C and SIGTERM act as they do without "
+        "jaxlog: records that are not written by then may be lost. Said once."
     )
     monkeypatch.undo()
     with logger.open():

@@ -20,7 +20,7 @@ import pytest
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog._host import worker
+from jaxlog._host import retries
 from tests.conftest import MakeLogger
 
 
@@ -67,8 +67,8 @@ class Broken(jaxlog.sinks.Sink):
 @pytest.fixture
 def with_broken(make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setitem(sinks._SINKS, "broken", f"{__name__}:Broken")
-    monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
-    monkeypatch.setattr(worker, "OUTAGE_DELAYS", ())
+    monkeypatch.setattr(retries, "RETRY_DELAYS", (0.001,))
+    monkeypatch.setattr(retries, "OUTAGE_DELAYS", ())
 
     def make(at: str, **settings: Any) -> jaxlog.Logger:
         sinks = [{"kind": "broken", "at": at}, {"kind": "memory"}]

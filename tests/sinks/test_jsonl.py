@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import jaxlog
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, RunInfo
 from jaxlog._format.lines import START, lines_of
-from jaxlog._host import worker
+from jaxlog._host import retries
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 from tests.conftest import MakeLogger
 
@@ -171,7 +171,7 @@ def test_a_disk_that_is_full_for_a_moment_tears_no_line(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_of(
     make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "RETRY_DELAYS", (0.001,))
+    monkeypatch.setattr(retries, "RETRY_DELAYS", (0.001,))
     logger = make_logger(log_frequency=1, sinks=[{"kind": "jsonl"}])
     with logger.open(tmp_path):
         (tmp_path / "eval_metrics.jsonl").symlink_to("/dev/full")

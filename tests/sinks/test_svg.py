@@ -77,7 +77,7 @@ def test_seeds_under_vmap_have_their_own_states_and_one_sheet(
 
     with logger.open(tmp_path) as run:
         jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
-    assert run._workers[0].failure is None
+    assert run._engine._workers[0].failure is None
     for step in (0, 3):
         folder = tmp_path / f"svg/batch/step_{step:010d}"
         pictures = sorted(folder.glob("lane_*.svg"))
@@ -266,7 +266,7 @@ def test_a_renderer_that_raises_loses_nothing_and_is_warned_of_once(
                 {"episode_returns": jnp.ones(2)},
                 details={"final_state": jnp.ones((2, 3, 3))},
             )
-    (worker,) = run._workers
+    (worker,) = run._engine._workers
     assert (worker.lost, worker.failure) == (0, None)
     (record,) = caplog.records
     assert "the final state cannot be drawn: RuntimeError: no board" in record.getMessage()

@@ -34,7 +34,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._host import worker
+from jaxlog._host import retries
 from jaxlog.sinks.event_files import own_files
 from jaxlog.sinks.growing import MAX_OPEN
 from jaxlog.sinks.tensorboard import MOST_RUNS, TensorboardSettings, TensorboardSink
@@ -559,7 +559,7 @@ def test_where_few_files_may_be_open_all_lanes_are_written(tmp_path: Path) -> No
 def test_lost_is_what_is_lost(
     ends: str, make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "OUTAGE_DELAYS", (0.1,) * len(worker.OUTAGE_DELAYS))
+    monkeypatch.setattr(retries, "OUTAGE_DELAYS", (0.1,) * len(retries.OUTAGE_DELAYS))
     logger = make_logger(log_frequency=1, sinks=[{"kind": "tensorboard"}])
     with logger.open(tmp_path, lanes=[{"seed": i} for i in range(3)]) as run:
         run.log({"a": [1.0, 2.0, 3.0]}, step=0)

@@ -1,4 +1,4 @@
-"""Events that are made on the host, of what Python gives."""
+"""Makes metrics events on the host, from values of plain Python."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from jaxlog._format.events import Key, Labels, Lane, MetricsEvent, Scalar
+from jaxlog._format.events import (
+    NOTHING,
+    Key,
+    Labels,
+    Lane,
+    MetricsEvent,
+    ReadOnlyDict,
+    Scalar,
+)
 from jaxlog._format.names import look_up
 from jaxlog._host.facts import text
 from jaxlog._host.plain import plain_label
@@ -25,22 +33,22 @@ def metrics_event(
     lane_labels: Sequence[Labels] = (),
     lane_counts: Callable[[int], Collection[int]] = lambda size: (size,),
 ) -> MetricsEvent:
-    """The line of some values: of one lane, or, where they are arrays, of a lane for each entry.
+    """The event of some values: of one lane, or, if there are arrays, of one lane per entry.
 
     Args:
-      name: the call's.
+      name: the call's name.
       step: the update's index.
-      env_step: environment steps by then; None where not configured.
+      env_step: environment steps taken by then; None if they are not known.
       values: numbers or arrays by name.
       labels: numbers or texts by name.
-      lane_labels: more labels, for each lane, or for none.
-      lane_counts: how many lanes the run has, as far as is known, of which one may be that of an
-        array; asked for only where there are arrays with more than one entry.
+      lane_labels: more labels, one mapping per lane; empty for none.
+      lane_counts: returns the numbers of lanes that the run is known to have, given the length of
+        the arrays; called only if that is more than one.
 
     Raises:
-      TypeError: a value is no number, nor an array of numbers.
-      ValueError: arrays are of different lengths, or have several axes, or the run has not so many
-        lanes; or a name or an integer is one that no file can hold.
+      TypeError: a value is neither a number nor an array of numbers.
+      ValueError: arrays differ in length, have several axes, or the run does not have that many
+        lanes; or a file cannot hold a name or an integer.
     """
     arrays = {key: _number(key, value) for key, value in _named("values", values).items()}
     labels = {
@@ -52,7 +60,7 @@ def metrics_event(
         if array.ndim > 1 or len(sizes) > 1 or not array.size:
             raise ValueError(
                 f"values[{key!r}]: got {array.dtype.name}{list(array.shape)}, expected a number, "
-                "or one for each lane; of what has another shape log one number, like .mean()"
+                "or one for each lane; of an array of another shape log one number, like .mean()"
             )
     num_lanes = sizes.pop()[0] if sizes else 1
     if num_lanes > 1 and num_lanes not in (counts := lane_counts(num_lanes)):
@@ -68,20 +76,20 @@ def metrics_event(
     lanes = tuple(
         Lane(
             i,
-            {**own[i], **labels},
-            {key: array[i] if array.ndim else array[()] for key, array in arrays.items()},
+            ReadOnlyDict({**own[i], **labels}),
+            ReadOnlyDict({k: array[i] if array.ndim else array[()] for k, array in arrays.items()}),
         )
         for i in range(num_lanes)
     )
-    keys = {key: Key(look_up(key).category, key, "", key) for key in arrays}
-    return MetricsEvent(name, step, env_step, time.time(), lanes, keys, {}, num_lanes)
+    keys = ReadOnlyDict({key: Key(look_up(key).category, key, "", key) for key in arrays})
+    return MetricsEvent(name, step, env_step, time.time(), lanes, keys, NOTHING, num_lanes)
 
 
 def checked_step(step: Any) -> int:
-    """An index that sinks can write.
+    """Returns a step as an index that sinks can write.
 
     Raises:
-      TypeError: it is no integer.
+      TypeError: it is not an integer.
       ValueError: it is negative, or does not fit into 64 bits.
     """
     if isinstance(step, bool) or not hasattr(step, "__index__"):
@@ -102,14 +110,14 @@ def _named(argument: str, given: Any) -> Mapping[str, Any]:
 
 
 def _label(path: str, value: Any) -> Scalar | str:
-    """A label; what is not Unicode in its text is replaced, since a program goes on."""
+    """Checks a label. Text that UTF-8 cannot encode gets `?`, so that the program goes on."""
     if isinstance(value, str):
         return text(value)
     return plain_label(path, value)
 
 
 def _number(key: str, value: Any, argument: str = "values") -> Any:
-    """A number, or an array of numbers, as sinks know them."""
+    """Checks a number or an array of numbers, and returns it with a dtype that sinks know."""
     if isinstance(value, int):
         check_integer(f"{argument}[{key!r}]", value)
     check_depth(f"{argument}[{key!r}]", value)
@@ -124,6 +132,6 @@ def _number(key: str, value: Any, argument: str = "values") -> Any:
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{argument}[{key!r}]: got {type(value).__name__} {value!r:.60}, expected a number or "
-            "a bool; what is text and does not change belongs in logger.open(config=...)"
+            "a bool; text that does not change belongs in logger.open(config=...)"
         )
     return array

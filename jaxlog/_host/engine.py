@@ -1,0 +1,443 @@
+"""The engine of a run: takes records in, hands them to the sinks' threads, and ends the run."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from jaxlog._errors import LoggingError
+from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
+from jaxlog._format.lines import EPISODE
+from jaxlog._format.names import check_call
+from jaxlog._format.schema import Delivery
+from jaxlog._host import process_hooks, signals
+from jaxlog._host.arrival import Arrival
+from jaxlog._host.decode import Decoder, env_step
+from jaxlog._host.decoding import SharedDecoding
+from jaxlog._host.directory import Directory
+from jaxlog._host.facts import iso, text
+from jaxlog._host.host_events import checked_step, metrics_event
+from jaxlog._host.outcome import account_facts, logging_error, loss, status
+from jaxlog._host.progress import Positions, Progress, State
+from jaxlog._host.redaction import redacted
+from jaxlog._host.replays import Replays
+from jaxlog._host.run_json import RunJson
+from jaxlog._host.signals import CallbackAround
+from jaxlog._host.single import SingleEnvironment
+from jaxlog._host.watch import Watch
+from jaxlog._host.worker import STEPS, Worker
+from jaxlog._say import log as _log
+from jaxlog.sinks.sink import Sink, kind_of
+
+
+class Engine:
+    """Runs the sinks of one run.
+
+    Args:
+      info: the run's info, for its sinks.
+      sinks: not opened yet.
+      decoders: the decoder of each call that the logger was traced with, by the call's number; it
+        may grow while the run is open.
+      barrier: waits for the callbacks of everything that this thread has dispatched.
+      callback_around: as for `signals.watch`.
+      detach: called when the run takes no records any more.
+      directory: of the run; None for a run without files.
+      facts: the facts that run.json has from the beginning.
+      env_steps_per_update: environment steps in one update; None leaves `env_step` out.
+      strict: whether `close` raises if a sink failed or lost records.
+      writes: False for a run that leaves no trace: its sinks are not opened.
+      watch: warns of calls that log something that is hardly meant.
+
+    Attributes:
+      info: as given, and, once it is open, with the point from which a resumed run goes on.
+      sinks: as given.
+      directory: as given.
+      writes: as given.
+      arrived: the number of records that arrived, one for each lane.
+      closed: whether the run takes no more records from plain Python.
+    """
+
+    def __init__(
+        self,
+        info: RunInfo,
+        sinks: Sequence[Sink],
+        decoders: Mapping[int, Decoder],
+        *,
+        barrier: Callable[[], None] = lambda: None,
+        callback_around: CallbackAround = lambda _: None,
+        detach: Callable[[], None] = lambda: None,
+        directory: Directory | None = None,
+        facts: Mapping[str, Any] | None = None,
+        env_steps_per_update: int | None = None,
+        strict: bool = False,
+        writes: bool = True,
+        watch: Watch | None = None,
+    ) -> None:
+        self.info = info
+        self.sinks = tuple(sinks)
+        self.directory = directory
+        self.writes = writes
+        self.arrived = 0
+        self.closed = False
+        self._decoders = decoders
+        self._barrier = barrier
+        self._callback_around = callback_around
+        self._detach = detach
+        self._env_steps_per_update = env_steps_per_update
+        self._strict = strict
+        self._watch = Watch(info.name) if watch is None else watch
+        self._workers: list[Worker] = []
+        self._progress = Progress(info.name)
+        self._run_json: RunJson | None = None
+        if directory is not None:
+            self._run_json = RunJson(directory, facts or {}, self._progress)
+        self._replays = Replays()
+        self._lanes: set[tuple[int, ...]] = set()  # the lane axes of the deliveries that arrived
+        self._lock = threading.Lock()
+        self._ending = threading.RLock()  # held by the thread that closes the run
+        self._status = "running"
+        self._ended = False
+        self._terminated = False
+        self._stopping = False  # the next record stops the program
+        self._stopped = False  # a record has, or Ctrl-C was pressed while the block was left
+
+    def open(self, state: State | None, is_left_in: Callable[[FrameType], bool]) -> None:
+        """Opens the sinks.
+
+        Args:
+          state: from which the run goes on, as `mark` returned it.
+          is_left_in: as for `signals.watch`.
+        """
+        if not self.writes:
+            return
+        signals.watch(self, is_left_in, self._callback_around)
+        try:
+            with signals.uninterrupted():
+                self._open(state)
+        except BaseException as error:
+            self._end(status(error), error)
+            raise
+
+    def _open(self, state: State | None) -> None:
+        progress = self._progress
+        if self.directory is not None and self._run_json is not None:
+            self.info = progress.go_on(self.info, self.directory, state)
+            if self.info.resumes_at is not None:
+                self._run_json.cut(self.info.resumes)
+        infos = [
+            dataclasses.replace(
+                self.info,
+                position=progress.positions.get(_key(self.sinks, sink)),
+                sink_number=_number(self.sinks, sink),
+                accounts=self.accounts,
+                status=lambda: self._status,
+            )
+            for sink in self.sinks
+        ]
+        for sink, own in zip(self.sinks, infos, strict=True):
+            sink.check(own)
+        # Nothing was changed so far: the user finds everything as it was.
+        if self._run_json is not None:
+            mark = None
+            if state is not None and self.info.resumes_at is not None:
+                mark = int(state["mark"])
+            self._run_json.begin(mark)
+        process_hooks.add(self)
+        decoding = SharedDecoding(
+            self.info.name,
+            self._decoders,
+            self.info.lanes,
+            progress.lanes,
+            self._watch,
+            self._note,
+            self._save,
+        )
+        self._workers = [
+            Worker(sink, own, decoding) for sink, own in zip(self.sinks, infos, strict=True)
+        ]
+        opened = [worker.wait_until_open() for worker in self._workers]
+        process_hooks.close_first_at_exit()
+        if self._strict and not all(opened):
+            raise self._logging_error()
+
+    @property
+    def replayed(self) -> int:
+        """The number of records that were dropped because JAX repeated them."""
+        return self._replays.count
+
+    @property
+    def single(self) -> SingleEnvironment:
+        """The state of a single environment that is logged from Python."""
+        return self._progress.single
+
+    def receive(self, delivery: Delivery) -> None:
+        """Takes one delivery in, on the thread of the program.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C was pressed; this stops the program.
+        """
+        with self._lock:
+            if self._terminated:
+                return
+            self.arrived += delivery.num_records
+            self._lanes.add(delivery.lanes)
+            fresh = self._replays.fresh(delivery)
+        if fresh is not None:
+            self._hand_on(Arrival(time.time(), fresh, waiting=len(self._workers)))
+        if self._stopping:
+            self._stopped = True
+            if threading.current_thread() is threading.main_thread():
+                self._stopping = False  # only this program is to stop
+            raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
+
+    def take(self, event: Event, num_bytes: int | None = None) -> None:
+        """Takes in one event that was made on the host, on the thread that made it.
+
+        Args:
+          event: to be written.
+          num_bytes: the memory it takes, roughly; None for an event without arrays.
+        """
+        arrival = Arrival(event.timestamp, None, event, num_bytes, len(self._workers))
+        with self._lock:
+            if self._terminated or not self.writes:
+                return
+            self.arrived += arrival.num_records
+        self._hand_on(arrival)
+
+    def log(self, values: Any, *, step: int | None, labels: Labels | None, name: str) -> None:
+        """Logs values from plain Python; as `Run.log`."""
+        if self.closed and self.writes:
+            raise RuntimeError("log: the run is closed; log inside of its `with` block")
+        check_call(name)
+        step = self.last_step() if step is None else checked_step(step)
+        taken = env_step(step, self._env_steps_per_update)
+        self.take(
+            metrics_event(name, step, taken, values, labels, self.info.lanes, self._lane_counts)
+        )
+
+    def _hand_on(self, arrival: Arrival) -> None:
+        for worker in self._workers:
+            worker.put(arrival)
+
+    def _lane_counts(self, wanted: int) -> set[int]:
+        """The numbers of lanes that `open(lanes=)` and the calls have; waits for more of these.
+
+        Args:
+          wanted: if this number is known already, nothing is waited for.
+        """
+        if not self.writes:
+            return {wanted}
+
+        def known() -> set[int]:
+            found = {math.prod(lanes) for lanes in list(self._lanes) if lanes}
+            return found | self._progress.lane_counts | {len(self.info.lanes)} - {0}
+
+        if wanted not in known():
+            self.flush()  # a call that was dispatched may have that number
+        return known()
+
+    def last_step(self) -> int:
+        """The last step that was logged, by a program or a single environment; waits for it."""
+        self.flush()
+        of_programs = [s for name, s in self._reached().items() if name not in (STEPS, EPISODE)]
+        return max(self.single.last_step if not of_programs else max(of_programs), 0)
+
+    def _reached(self) -> dict[str, int]:
+        """The last step of each call."""
+        return self._progress.reached(worker.steps for worker in self._workers)
+
+    def accounts(self) -> list[Account]:
+        """The records of each sink so far."""
+        return [worker.account for worker in self._workers]
+
+    def flush(self) -> None:
+        """Waits until everything that this thread has dispatched is written."""
+        if not self.closed:
+            self._barrier()
+            self._positions()
+
+    def mark(self) -> State:
+        """Flushes, and marks in the directory how far the run is."""
+        assert self.directory is not None
+        self._barrier()
+        positions = self._positions()
+        return self._progress.mark(self.info, self.directory, self._reached(), positions)
+
+    def _positions(self) -> Positions:
+        """The position of each sink once everything that is queued is written."""
+        requests = [(worker, worker.request_flush()) for worker in self._workers]
+        return {
+            _key(self.sinks, worker.sink): worker.wait_for_flush(request)
+            for worker, request in requests
+        }
+
+    def leave(self, error: BaseException | None) -> None:
+        """Closes the run at the end of its block.
+
+        Raises:
+          KeyboardInterrupt: Ctrl-C has stopped the program, and JAX has made another error of it.
+        """
+        try:
+            self.close(error)
+        finally:
+            if self._stopped and not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+
+    def close(self, error: BaseException | None = None) -> None:
+        """Closes the run; as `Run.close`."""
+        with self._ending, signals.uninterrupted(self):
+            if self._ended:
+                return
+            self.closed = True
+            if isinstance(error, KeyboardInterrupt):
+                self._stopping = True  # a program that still runs need not go on
+            ends_with = error
+            try:
+                self._barrier()
+            except Exception as failed:  # the program raises it where its result is used
+                ends_with = error or failed
+            finally:
+                self._end("interrupted" if self._stopped else status(ends_with), ends_with)
+        if self._strict and any(worker.lost or worker.failure for worker in self._workers):
+            wrong = self._logging_error()
+            if error is None:
+                raise wrong
+            error.add_note(str(wrong))
+
+    def _end(self, status: str, error: BaseException | None) -> None:
+        """Writes everything that arrived, closes the sinks, and writes the outcome."""
+        self.closed, self._status = True, status
+        self._detach_once()
+        try:
+            for worker in self._workers:
+                worker.begin_close()
+            for worker in self._workers:
+                worker.close()
+        finally:
+            if self.writes:
+                self._conclude(status, error)
+                if status == "finished" and not any(w.is_off for w in self._workers):
+                    self._watch.close()
+                signals.unwatch(self)
+            process_hooks.remove(self)
+            self._ended = True
+
+    def interrupt(self) -> None:
+        """Has the next record stop the program. Called on the thread that hears of signals."""
+        self._stopping = True
+
+    def forget_interrupt(self, *, leaving: bool) -> None:
+        """Notes that Python raises the interrupt itself.
+
+        Args:
+          leaving: whether it has to be raised when the block is left.
+        """
+        self._stopping = False
+        self._stopped = leaving
+
+    def hurry(self, seconds: float) -> None:
+        """Writes everything that arrived; waits no longer than some seconds."""
+        end = time.monotonic() + seconds
+        for request in [worker.request_flush() for worker in self._workers]:
+            request.done.wait(max(0.0, end - time.monotonic()))
+
+    def terminate(self, seconds: float) -> None:
+        """Ends the run because the process ends; waits no longer than some seconds."""
+        end = time.monotonic() + seconds
+        with self._lock:
+            self._terminated = True
+        # The last arrivals are on their way into the queues.
+        while time.monotonic() < end and any(
+            worker.arrived < self.arrived - self.replayed for worker in self._workers
+        ):
+            time.sleep(0.001)
+        self._status = "terminated"
+        for worker in self._workers:
+            worker.begin_close()
+        for worker in self._workers:
+            worker.wait(max(0.0, end - time.monotonic()))
+        self._conclude("terminated", None)
+
+    def abandon(self) -> None:
+        """Gives the run up in the child of a fork: it is the parent's."""
+        self.closed = self._ended = True
+        self.writes = False
+        self._workers = []
+        self._lock, self._ending = threading.Lock(), threading.RLock()
+        self._detach_once()
+        if self.directory is not None:
+            self.directory.release()
+
+    def _detach_once(self) -> None:
+        """Detaches the run from its logger, and keeps no reference to it."""
+        self._detach()
+        self._detach = lambda: None
+
+    def _conclude(self, status: str, error: BaseException | None) -> None:
+        """Writes the outcome of the run."""
+        if self.directory is not None and self._run_json is not None:
+            failed = error is not None and not isinstance(error, SystemExit)
+            resumed = self.directory.previous is not None
+            if failed and not (self.arrived or self._progress.marked or resumed):
+                self._run_json.forget()
+            else:
+                self._run_json.conclude(self._outcome(status, error))
+            self.directory.release()
+        for worker in self._workers:
+            if worker.lost:
+                lost = loss(account_facts(worker.account))
+                _log.warning("jaxlog: run %s: %s", self.info.name, lost)
+
+    def _outcome(self, status: str, error: BaseException | None) -> dict[str, Any]:
+        """The facts that run.json gets at the end."""
+        outcome: dict[str, Any] = {
+            "status": status,
+            "ended": iso(time.time()),
+            "arrived": self.arrived,
+            "replayed": self.replayed,
+            "sinks": [account_facts(account) for account in self.accounts()],
+        }
+        outcome |= self._progress.facts(self._reached())
+        if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
+            outcome["lane_counts"] = sorted(counts)
+        if error is not None:
+            outcome["error"] = redacted(text(f"{type(error).__name__}: {error}"))
+        return outcome
+
+    def _logging_error(self) -> LoggingError:
+        wrong = [worker for worker in self._workers if worker.lost or worker.failure]
+        causes = [cause for worker in wrong for cause in worker.errors.values()]
+        return logging_error(self.info.name, [worker.account for worker in wrong], causes)
+
+    def _note(self, events: Sequence[Event]) -> None:
+        """Notes new events, before any sink has them."""
+        for event in events:
+            if isinstance(event, MetricsEvent):
+                self._watch.saw(event)
+                if self._run_json is not None:
+                    self._run_json.note(event)
+        # At the end run.json is written in any case.
+        if self._run_json is not None and not self.closed and self._progress.lanes.has_changed():
+            self._run_json.note_lanes()
+
+    def _save(self) -> None:
+        # Before a sink writes new lanes: the process may be killed, and the run resumed.
+        if self._run_json is not None:
+            self._run_json.save_if_changed()
+
+
+def _key(sinks: Sequence[Sink], sink: Sink) -> str:
+    """A sink's name within a run, the same when the run is resumed: `jsonl`, `jsonl.1`, ..."""
+    number = _number(sinks, sink)
+    return f"{kind_of(sink)}.{number}" if number else kind_of(sink)
+
+
+def _number(sinks: Sequence[Sink], sink: Sink) -> int:
+    """The number of sinks of the same kind before a sink."""
+    alike = [other for other in sinks if kind_of(other) == kind_of(sink)]
+    return next(number for number, other in enumerate(alike) if other is sink)

@@ -1,0 +1,58 @@
+"""The outcome of a run: its status, and the records that each sink wrote and lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxlog._errors import LoggingError
+from jaxlog._format.events import Account
+from jaxlog._host.facts import text
+from jaxlog._host.redaction import redacted
+
+
+def status(error: BaseException | None) -> str:
+    """The status of a run that an error ended; `finished` for None."""
+    match error:
+        case None:
+            return "finished"
+        case KeyboardInterrupt():
+            return "interrupted"
+        case SystemExit():
+            return "exited"
+        case _:
+            return "failed"
+
+
+def account_facts(account: Account) -> dict[str, Any]:
+    """The account of one sink, as run.json has it."""
+    return {
+        "kind": account.kind,
+        "written": account.written,
+        "lost": account.arrived - account.written,
+        "failure": None if account.failure is None else redacted(text(account.failure)),
+    }
+
+
+def loss(facts: Mapping[str, Any]) -> str:
+    """The records that one sink lost, in words, from its `account_facts`."""
+    arrived = facts["written"] + facts["lost"]
+    return f"the sink {facts['kind']} lost {facts['lost']} of {arrived} records: {facts['failure']}"
+
+
+def logging_error(
+    run: str, accounts: Iterable[Account], causes: Iterable[BaseException]
+) -> LoggingError:
+    """The error of a strict run.
+
+    Args:
+      run: the run's name.
+      accounts: of the sinks that failed or lost records.
+      causes: the exceptions that these sinks raised.
+    """
+    losses = "; ".join(loss(account_facts(account)) for account in accounts)
+    error = LoggingError(f"run {run}: {losses}")
+    raised = list(causes)
+    if raised:
+        error.__cause__ = BaseExceptionGroup("what the sinks raised", raised)
+    return error
