@@ -1,7 +1,7 @@
-"""How the files of a run are opened: regular files of its directory, bounded in size and nesting.
+"""Opens the files of a run: regular files of its directory, bounded in size and nesting.
 
-A run's directory may come from anywhere. A link in it could lead to any file of the reader's, a
-pipe would never answer, and a sparse file has more bytes than any memory.
+A run's directory may come from anywhere. A link in it could lead to any file of the reader, reading
+a pipe could block forever, and a sparse file can have more bytes than any memory.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from typing import Any, BinaryIO
 import orjson
 
 LONGEST = 2**26
-"""The bytes of the longest line that is read, and of run.json."""
+"""The most bytes of a line, and of run.json."""
 LARGEST = 2**34
-"""The bytes of lines that are read from one file, not counting its holes."""
+"""The most bytes of lines that are read from one file, without its holes."""
 DEEPEST = 64
-"""How deep a line's lists and objects may be nested; what jaxlog writes is half as deep."""
+"""The most levels of lists and objects in a line; jaxlog writes half as many."""
 
 DRAFT = ".draft"
-"""How the names of files end that are still being written."""
+"""The ending of the names of files that are still being written."""
 
 _BLOCK = 2**20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -43,14 +43,14 @@ _KINDS = {
 
 
 class NotReadError(OSError):
-    """A file of a run that is not read. Its text says which, and why."""
+    """A file of a run is not read. The text says which file, and why."""
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a regular file of this name, and no link to one.
+    """Whether there is a regular file of this name, and not a link to one.
 
     Raises:
-      OSError: nobody may look.
+      OSError: the directory may not be searched.
     """
     try:
         return stat.S_ISREG(path.lstat().st_mode)
@@ -59,17 +59,17 @@ def is_regular(path: Path) -> bool:
 
 
 def why_not(path: Path, most: int | None = None) -> str | None:
-    """Why a file of a run is not read; None for one that is, and where there is none.
+    """The reason why a file of a run is not read; None if it is read, or missing.
 
     Args:
       path: the file.
-      most: so many bytes it may have, if any.
+      most: the most bytes it may have; None for any number.
     """
     try:
         found = path.lstat()
     except (OSError, ValueError):
         return None
-    if stat.S_ISDIR(found.st_mode):  # somebody's, and no file that is left out
+    if stat.S_ISDIR(found.st_mode):  # a directory of the user, not a file that is left out
         return None
     if not stat.S_ISREG(found.st_mode):
         return (
@@ -82,7 +82,7 @@ def why_not(path: Path, most: int | None = None) -> str | None:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Opens a regular file for reading; never waits, and never follows a link in its place.
+    """Opens a regular file for reading; never blocks, and never follows a link.
 
     Raises:
       FileNotFoundError: it is not there.
@@ -93,11 +93,11 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def open_below(directory: Path, inside: str) -> BinaryIO:
-    """Opens a regular file below a directory; none of the folders on the way may be a link.
+    """Opens a regular file below a directory; no folder between them may be a link.
 
     Args:
       directory: may itself be reached by a link.
-      inside: where in it, with `/` between folders.
+      inside: the path below it, with `/` between folders.
 
     Raises:
       OSError: as `open_file`; or a folder is a link.
@@ -120,11 +120,11 @@ def open_below(directory: Path, inside: str) -> BinaryIO:
 
 
 def _opened(path: Path, at: int | None) -> BinaryIO:
-    # Before, since to open a device can do something; and after, since it may have changed.
+    # Checked before, since opening a device can have effects, and after, since it may have changed.
     before = os.stat(path, dir_fd=at, follow_symlinks=False)
     if not stat.S_ISREG(before.st_mode):
         raise _not_regular(path, before)
-    # A pipe is opened at once where nobody waits for its other end.
+    # O_NONBLOCK: opening a pipe does not wait for its other end.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     flags |= getattr(os, "O_BINARY", 0)
     try:
@@ -154,10 +154,10 @@ def _kind(found: os.stat_result) -> str:
 
 
 def read_small(path: Path, most: int = LONGEST) -> bytes:
-    """All of a file that is to be small, like run.json.
+    """Reads a whole file that should be small, such as run.json.
 
     Raises:
-      NotReadError: it is larger.
+      NotReadError: it has more than `most` bytes.
       OSError: as `open_file`.
     """
     with open_file(path) as file:
@@ -165,10 +165,11 @@ def read_small(path: Path, most: int = LONGEST) -> bytes:
 
 
 def read_small_below(directory: Path, inside: str, most: int = LONGEST) -> bytes:
-    """As `read_small`, of a file below a directory.
+    """Reads a whole small file below a directory.
 
     Raises:
-      OSError: as `open_below`, or it is larger.
+      NotReadError: it has more than `most` bytes.
+      OSError: as `open_below`.
     """
     with open_below(directory, inside) as file:
         return _all_of(file, directory / inside, most)
@@ -183,10 +184,10 @@ def _all_of(file: BinaryIO, path: Path, most: int) -> bytes:
 
 
 def read_lines(path: Path) -> bytes:
-    """The bytes of a file of lines; a hole in it is one NUL, which is in no line.
+    """Reads a file of lines; a hole in it becomes one NUL byte, which no valid line has.
 
     Raises:
-      NotReadError: they are too many.
+      NotReadError: it has more than `LARGEST` bytes.
       OSError: as `open_file`.
     """
     pieces: list[bytes] = []
@@ -209,7 +210,7 @@ def read_lines(path: Path) -> bytes:
 
 
 def count_lines(path: Path) -> int:
-    """How many lines a file has; a last one that is torn is none."""
+    """The number of lines in a file, without an incomplete last line."""
     number, last = 0, b""
     with open_file(path) as file:
         for start, stop in _extents(file):
@@ -217,20 +218,20 @@ def count_lines(path: Path) -> int:
             while start < stop and (block := file.read(min(_BLOCK, stop - start))):
                 number += block.count(b"\n")
                 start += len(block)
-                # Of what stands behind the last line end, as much as a line may have.
+                # The bytes after the last line end, as many as a line may have.
                 ended = block.rfind(b"\n")
                 last = (last + block if ended < 0 else block[ended + 1 :])[: LONGEST + 1]
     return number + is_whole(last)
 
 
 def lines_from(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
-    """The lines of an open file from a place on, with their ends, each with where it begins.
+    """The lines of an open file from an offset on, each with its offset and with its line end.
 
-    The last may have no end. One that is longer than `LONGEST` is left out.
+    The last line may have no end. A line longer than `LONGEST` is left out.
 
     Args:
-      file: as `open_file` gives it.
-      start: the place, at which a line begins.
+      file: as `open_file` returns it.
+      start: the offset, at which a line begins.
     """
     file.seek(start)
     while line := file.readline(LONGEST):
@@ -243,7 +244,7 @@ def lines_from(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _behind(file: BinaryIO, place: int) -> int:
-    """The place behind the next end of a line; that of the end of the file, if there is none."""
+    """The offset after the next line end; the end of the file if there is none."""
     stop = place
     for start, stop in _extents(file, place):
         file.seek(start)
@@ -255,7 +256,7 @@ def _behind(file: BinaryIO, place: int) -> int:
 
 
 def _extents(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
-    """From where to where a file has data: all of it, but for its holes."""
+    """The ranges of a file that have data: all of it, without its holes."""
     found = os.fstat(file.fileno())
     end = found.st_size
     if getattr(found, "st_blocks", end) * 512 >= end or not hasattr(os, "SEEK_DATA"):
@@ -263,27 +264,27 @@ def _extents(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
             yield start, end
         return
     while start < end:
-        before = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # what `file` takes it to be
+        before = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # the offset that `file` relies on
         try:
             start = os.lseek(file.fileno(), start, os.SEEK_DATA)
             stop = min(os.lseek(file.fileno(), start, os.SEEK_HOLE), end)
         except OSError as error:
             if error.errno == errno.ENXIO:  # a hole up to the end
                 return
-            stop = end  # a file system that knows of none
+            stop = end  # the file system does not report holes
         finally:
             os.lseek(file.fileno(), before, os.SEEK_SET)
-        if stop <= start:  # it was cut meanwhile
+        if stop <= start:  # the file was cut in the meantime
             return
         yield start, stop
         start = stop
 
 
 def loads(data: bytes) -> Any:
-    """The value that some JSON is of.
+    """Parses JSON.
 
     Raises:
-      ValueError: it is no JSON, or is nested more than `DEEPEST` deep.
+      ValueError: it is not JSON, or is nested more than `DEEPEST` deep.
 
     >>> loads(b'{"a": [1]}')
     {'a': [1]}
@@ -295,9 +296,9 @@ def loads(data: bytes) -> Any:
 
 
 def is_whole(line: bytes) -> bool:
-    """Whether what stands behind the last line end is a whole line, that lacks its own.
+    """Whether the bytes after the last line end are a whole line, without its own line end.
 
-    No part of a JSON object is one: only its last brace ends it.
+    A part of a JSON object is never a whole one, since only the last brace ends it.
 
     >>> is_whole(b'{"step": 1}'), is_whole(b'{"step": 1')
     (True, False)
@@ -311,7 +312,7 @@ def is_whole(line: bytes) -> bool:
 
 
 def has_too_deep(data: bytes) -> bool:
-    """Whether one of some lines of JSON is nested more than `DEEPEST` deep."""
+    """Whether any line of JSON is nested more than `DEEPEST` deep."""
     brackets = data.translate(_BRACKETS, _NOT_NESTING).split(b"\n")
     suspects = [place for place, line in enumerate(brackets) if line.count(b"[") > DEEPEST]
     if not suspects:
@@ -323,17 +324,17 @@ def has_too_deep(data: bytes) -> bool:
 def _is_too_deep(line: bytes) -> bool:
     brackets = _STRING.sub(b"", line).translate(_BRACKETS, _NOT_NESTING + b"\n")
     for _ in range(DEEPEST):
-        brackets = brackets.replace(b"[]", b"")  # the innermost of each
+        brackets = brackets.replace(b"[]", b"")  # removes the innermost level
     return bool(brackets)
 
 
 def replacement(path: Path) -> tuple[Path, BinaryIO]:
-    """A new file beside another, to be written and then renamed to it.
+    """Makes a new file beside another, to be written and then renamed to it.
 
-    Its name is random, and it is made anew: nobody can have put a link there.
+    The name is random and must not exist, so that nobody can have put a link there.
 
     Returns:
-      Its path, and the file, opened for writing.
+      The new file's path, and the file, opened for writing.
 
     Raises:
       OSError: it cannot be made.
@@ -374,7 +375,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def drafts_of(path: Path) -> list[Path]:
-    """What processes that were killed have left of `replacement` beside a file."""
+    """The files of `replacement` beside a file that processes left when they were killed."""
     name = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{16}}{re.escape(DRAFT)}")
     with contextlib.suppress(OSError):
         return [found for found in path.parent.iterdir() if name.fullmatch(found.name)]

@@ -1,1 +1,1 @@
-"""What takes records in and hands them to sinks: NumPy and threads, never JAX."""
+"""Takes records in and hands them to sinks: NumPy and threads, never JAX."""

@@ -1,4 +1,4 @@
-"""A run's directory: who holds it, what is known of the run, and from where it can go on."""
+"""A run's directory: its lock, run.json, and the marks from which the run can be resumed."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
 
 try:
     import fcntl
-except ImportError:  # no POSIX: nothing tells whether a run is live
+except ImportError:  # no POSIX, and no locks
     fcntl = None
 
 IfExists = Literal["error", "resume", "replace"]
 
 RUN_FILE = "run.json"
-"""The file that makes a directory a run's."""
+"""The file by which a directory is that of a run."""
 MARKS_FILE = "marks.jsonl"
-"""How long the files were each time a state was taken, by its number."""
+"""The file with a line for each state that was taken: a mark, with the sinks' positions."""
 
 
 class Directory:
-    """The directory of one run, held against all others until `release`.
+    """The directory of one run, locked against other runs until `release`.
 
     Args:
-      path: made if it is not there; `leave` removes it again, where it is empty.
-      if_exists: what to do where it has a run already.
+      path: made if it does not exist; `leave` removes it again if it is empty.
+      if_exists: what to do if it holds a run already.
 
     Attributes:
       path: as given.
-      previous: what run.json says of the run that is to go on; None for a new one.
+      previous: the facts in run.json of a run that is to be resumed; None for a new run.
 
     Raises:
-      FileExistsError: it has a run already, and `if_exists` is `error`; or that run is still open.
+      FileExistsError: it holds a run, and `if_exists` is `error`; or that run is still open.
       OSError: it cannot be made or written.
-      ValueError: its run.json does not tell of a run, and the run is to go on.
+      ValueError: the run is to be resumed, and its run.json cannot be used.
     """
 
     def __init__(self, path: Path, if_exists: IfExists) -> None:
@@ -78,17 +78,17 @@ class Directory:
             with_nonfinite(found, found.get("nonfinite"))
         except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(
-                f"{file}: does not tell of a run, so that it cannot go on; mend it, or give open "
-                "if_exists='replace'"
+                f"{file}: is not that of a run, so that the run cannot be resumed; mend it, or "
+                "give open if_exists='replace'"
             ) from None
         self.previous = found
 
     def begin(self, facts: Mapping[str, Any], mark: int | None) -> None:
-        """Makes it the directory of a run that begins or goes on; if it raises, nothing is changed.
+        """Makes it the directory of a run that begins or is resumed; all of it, or nothing.
 
         Args:
-          facts: what run.json is to say.
-          mark: from which it goes on; None, where it goes on at its end, or begins.
+          facts: the facts for run.json.
+          mark: the mark from which the run is resumed; None if it begins or goes on at its end.
         """
         try:
             before = _run_files.read_small(self.path / RUN_FILE)
@@ -111,7 +111,7 @@ class Directory:
             raise
 
     def save(self, facts: Mapping[str, Any]) -> None:
-        """Writes run.json: all of it, or nothing."""
+        """Writes run.json; if that fails, the file from before is still there."""
         self._check()
         finite, nonfinite = without_nonfinite(dict(facts))
         if nonfinite:
@@ -125,17 +125,17 @@ class Directory:
             file.write(data)
 
     def forget(self) -> None:
-        """Makes it a directory without a run; what sinks wrote is theirs to remove."""
+        """Makes it a directory without a run; files of sinks stay."""
         for name in (RUN_FILE, MARKS_FILE):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).unlink()
 
     def add_mark(self, mark: Mapping[str, Any]) -> None:
-        """Keeps what `marks` is to find again, also after the process was killed.
+        """Writes a mark, which `marks` finds even after the process was killed.
 
         Args:
-          mark: with a number, `mark`; or `resumed`, the number of the mark from which the run goes
-            on: what was marked after it is gone.
+          mark: has its number as `mark`; or, as `resumed`, the number of the mark from which the
+            run is resumed, so that later marks no longer count.
         """
         self._check()
         with _appended(self.path / MARKS_FILE) as file:
@@ -143,7 +143,7 @@ class Directory:
             line = orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE)
             if size:
                 file.seek(size - 1)
-                line = line if file.read(1) == b"\n" else b"\n" + line  # behind a torn one
+                line = line if file.read(1) == b"\n" else b"\n" + line  # after an incomplete line
             try:
                 if file.write(line) < len(line):
                     raise OSError(f"{MARKS_FILE}: could not be written whole")
@@ -153,7 +153,7 @@ class Directory:
                 raise
 
     def marks(self) -> tuple[dict[int, dict[str, Any]], int]:
-        """The marks from which the run can go on, by number, and the highest number ever given."""
+        """The marks from which the run can be resumed, by number, and the highest number used."""
         try:
             lines = _run_files.read_lines(self.path / MARKS_FILE).split(b"\n")
         except FileNotFoundError:
@@ -163,7 +163,7 @@ class Directory:
         for line in lines:
             try:
                 mark = _run_files.loads(line)
-            except ValueError:  # torn, by a kill
+            except ValueError:  # an incomplete line, of a process that was killed
                 continue
             if "resumed" in mark:
                 found = {number: m for number, m in found.items() if number <= mark["resumed"]}
@@ -173,22 +173,22 @@ class Directory:
         return found, highest
 
     def leave(self) -> None:
-        """Lets others have it, as it was: where it was made for the run, it is removed."""
+        """Releases it; removes the directories that were made for the run and are empty."""
         self.release()
         for made in self._made:
             try:
                 made.rmdir()
-            except OSError:  # somebody has put something there
+            except OSError:  # something has been put there
                 return
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Unlocks it for other runs."""
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
 
     def _check(self) -> None:
-        """Whether it is still the directory that was locked, and not another of its name."""
+        """Raises if the directory that was locked is gone, or another has its name."""
         if self._lock is not None:
             held, found = os.fstat(self._lock), self.path.stat()
             if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
@@ -196,7 +196,7 @@ class Directory:
 
 
 def is_held(path: Path) -> bool | None:
-    """Whether a run is open in a directory; None where nothing tells.
+    """Whether a run is open in a directory; None if the file system has no locks.
 
     Raises:
       OSError: the directory cannot be opened.
@@ -204,7 +204,7 @@ def is_held(path: Path) -> bool | None:
     if fcntl is None:
         return None
     try:
-        # Shared: two that ask at a time do not take each other for a run.
+        # Shared: two processes that ask at once do not take each other for a run.
         held = _locked(path, fcntl.LOCK_SH)
     except BlockingIOError:
         return True
@@ -215,7 +215,7 @@ def is_held(path: Path) -> bool | None:
 
 
 def _appended(path: Path) -> FileIO:
-    """A file to read and to append to; never through a link.
+    """Opens a file to read and append; follows no link.
 
     Raises:
       OSError: it cannot be opened, or is a link.
@@ -240,10 +240,10 @@ def _make(path: Path) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """Locks a directory until the process ends, or what is returned is closed.
+    """Locks a directory until the process ends or the returned descriptor is closed.
 
     Raises:
-      FileExistsError: it is locked: a run is open in it.
+      FileExistsError: it is locked, since a run is open in it.
     """
     if fcntl is None:
         return None
@@ -257,7 +257,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _locked(path: Path, kind: int) -> int | None:
-    """A directory that is opened and locked; None on a file system without locks."""
+    """Opens and locks a directory; None on a file system without locks."""
     assert fcntl is not None
     opened = os.open(path, os.O_RDONLY)
     try:

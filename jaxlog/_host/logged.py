@@ -1,4 +1,4 @@
-"""What run.json says about what was logged: the keys of each call, and what was not finite."""
+"""The facts in run.json about logged values: the keys of each call, and the health of its lanes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from jaxlog._format.events import Key, MetricsEvent
 from jaxlog._format.health import Tally
 
 SPACING = 1.0
-"""Seconds between two times that run.json is written anew because a lane has died or recovered."""
+"""The least seconds between two writes of run.json because a lane has died or recovered."""
 
 
 class Logged:
-    """Sees each event of metrics once, on the thread of a sink.
+    """Collects the keys and the health from each metrics event.
 
     Args:
-      previous: what run.json says of the run that goes on; empty for a new one.
+      previous: the facts in run.json of a run that is resumed; empty for a new run.
     """
 
     def __init__(self, previous: Mapping[str, Any]) -> None:
@@ -35,13 +35,13 @@ class Logged:
         self._lock = threading.Lock()
 
     def add(self, event: MetricsEvent) -> bool:
-        """Takes one event; whether run.json should be written anew."""
+        """Adds one event; returns whether run.json should be written."""
         with self._lock:
             return self._add(event)
 
     def _add(self, event: MetricsEvent) -> bool:
         self.tally.add(event)
-        if self._seen.get(event.name) is not event.keys:  # else, nothing can be new
+        if self._seen.get(event.name) is not event.keys:  # else no key is new
             self._seen[event.name] = event.keys
             known = self._calls.setdefault(event.name, {})
             if any(known.get(key) != info for key, info in event.keys.items()):
@@ -54,7 +54,7 @@ class Logged:
         return True
 
     def facts(self) -> dict[str, Any]:
-        """What run.json says."""
+        """The facts for run.json."""
         with self._lock:
             return {
                 "calls": {

@@ -1,4 +1,4 @@
-"""A short outage, of a disk, of descriptors or of a network: what tells it, and waiting it out."""
+"""Short outages of a disk, of descriptors or of a network: recognises them, and waits for them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ERRORS = frozenset(
         errno.EHOSTUNREACH, errno.ECONNREFUSED, errno.ECONNRESET,
     }
 )  # fmt: skip
-"""What the system says while one lasts."""
+"""The error numbers of the system during an outage."""
 DELAYS = (0.05, 0.5, 1.0, 2.0)
-"""Seconds to wait before what failed in one is tried again, where the program waits too."""
+"""Seconds to wait before a call that failed is made again, while the program waits, too."""
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether the system says so: by an error, or by what it was raised from."""
+    """Whether an error, or one that it was raised from, is that of an outage."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         if isinstance(error, OSError) and error.errno in ERRORS:
@@ -30,10 +30,10 @@ def is_outage(error: BaseException | None) -> bool:
 
 
 def waited_out(function: Callable[[], None], delays: Sequence[float] | None = None) -> None:
-    """Calls a function, again where it fails in an outage.
+    """Calls a function, and calls it again if it fails in an outage.
 
     Raises:
-      Exception: what it raised at last.
+      Exception: the function's last error.
     """
     for delay in DELAYS if delays is None else delays:
         try:

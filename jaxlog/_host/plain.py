@@ -1,4 +1,4 @@
-"""What users hand to `Logger.open`, as plain values that JSON can hold."""
+"""Converts the values that users give to `Logger.open` into plain values for JSON."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from pydantic import BaseModel
 from jaxlog._limits import check_integer, check_nesting, check_text
 
 MAX_VALUES = 100_000
-"""How many values a config may hold."""
+"""The most values that a config may have."""
 MAX_ENTRIES = 10_000
-"""The entries of an array or a range up to which it becomes a list; a larger one is described."""
+"""The most entries of an array or a range that becomes a list; a larger one is described."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -28,17 +28,17 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 def plain_dict(name: str, given: Any) -> dict[str, Any]:
     """Hyper-parameters as plain values: bools, ints, floats, texts, None, lists and dicts by text.
 
-    Mappings (also of OmegaConf, flax and ml_collections), dataclasses, named tuples, pydantic
-    models and namespaces become dicts, sequences and arrays become lists, scalars of NumPy and JAX
-    become numbers; functions, classes and other objects become texts without memory addresses.
+    Mappings (including those of OmegaConf, flax and ml_collections), dataclasses, named tuples,
+    pydantic models and namespaces become dicts. Sequences and arrays become lists, scalars of NumPy
+    and JAX numbers. Functions, classes and other objects become texts without memory addresses.
 
     Args:
-      name: the argument's, for errors.
-      given: what the user gave.
+      name: the name of the argument, for errors.
+      given: the user's value.
 
     Raises:
       TypeError: it has no names, or a key is neither text nor number.
-      ValueError: something in it cannot be held, or read.
+      ValueError: a value in it cannot be read, or a file cannot hold it.
     """
     found = _Plain().value(name, given)
     if not isinstance(found, dict):
@@ -50,11 +50,11 @@ def plain_dict(name: str, given: Any) -> dict[str, Any]:
 
 
 def plain_label(path: str, given: Any) -> bool | int | float | str:
-    """A number or a text of Python's, given as that of Python, NumPy or JAX.
+    """A number or a text of Python, NumPy or JAX, as that of Python.
 
     Raises:
       TypeError: it is something else.
-      ValueError: it is a text or an integer that no file can hold.
+      ValueError: a file cannot hold the text or the integer.
     """
     value = _scalar(path, given)
     if value is _OTHER or value is None:
@@ -63,11 +63,11 @@ def plain_label(path: str, given: Any) -> bool | int | float | str:
 
 
 def plain_texts(name: str, given: Any) -> tuple[str, ...]:
-    """Some texts, as those of Python.
+    """A sequence of texts, as a tuple of Python's texts.
 
     Raises:
       TypeError: it is something else.
-      ValueError: no file can hold one of them.
+      ValueError: a file cannot hold one of them.
     """
     if isinstance(given, str):
         raise TypeError(f"{name}: got the text {given!r:.60}, expected several: ({given!r:.60},)")
@@ -81,11 +81,11 @@ def plain_texts(name: str, given: Any) -> tuple[str, ...]:
 
 
 _OTHER = object()
-"""What is neither a number nor a text."""
+"""Stands for a value that is neither a number nor a text."""
 
 
 class _Plain:
-    """Converts one config; counts its values."""
+    """Converts one config, and counts its values."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -135,7 +135,7 @@ class _Plain:
 
 
 def _scalar(path: str, given: Any) -> Any:
-    """A number or a text, or None, of Python's; `_OTHER` for what is none."""
+    """A number, a text or None, as that of Python; `_OTHER` for any other value."""
     if isinstance(given, enum.Enum):
         found = _scalar(path, given.value)
         return given.name if found is _OTHER else found
@@ -159,7 +159,7 @@ def _scalar(path: str, given: Any) -> Any:
 
 
 def _of_numpy(path: str, scalar: Any) -> Any:
-    """A scalar of NumPy's as that of Python: a short float as its shortest text says it."""
+    """A scalar of NumPy as that of Python: a float32 becomes the number its shortest text names."""
     kind = scalar.dtype.kind
     if kind in "biu":
         return scalar.item()
@@ -175,7 +175,7 @@ def _of_numpy(path: str, scalar: Any) -> Any:
 
 
 def _is_array(given: Any) -> bool:
-    """Whether NumPy or JAX take it for an array: also a box with one, like those of flax NNX."""
+    """Whether NumPy or JAX take it for an array, including boxes of one like those of flax NNX."""
     if isinstance(given, type):
         return False
     return isinstance(given, np.ndarray) or any(
@@ -184,7 +184,7 @@ def _is_array(given: Any) -> bool:
 
 
 def _as_numpy(path: str, given: Any) -> Any:
-    """An array of NumPy's; a text for what has no numbers, such as a key of random numbers."""
+    """A NumPy array; a text for an array without numbers, such as a random key."""
     try:
         if hasattr(given, "__jax_array__"):
             given = given.__jax_array__()
@@ -198,7 +198,7 @@ def _as_numpy(path: str, given: Any) -> Any:
 
 
 def _items(given: Any) -> Iterable[tuple[Any, Any]] | None:
-    """The named parts of a value; None where it has none."""
+    """The named parts of a value; None if it has none."""
     if isinstance(given, type):
         return None
     if isinstance(given, Mapping) or (
@@ -221,7 +221,7 @@ def _items(given: Any) -> Iterable[tuple[Any, Any]] | None:
 
 
 def _read(path: str, parts: Iterable[Any]) -> Iterator[Any]:
-    """The parts of a container, which may have to compute them."""
+    """The parts of a container, which may compute them."""
     try:
         yield from parts
     except Exception as error:  # a value of OmegaConf that is missing
@@ -232,7 +232,7 @@ def _read(path: str, parts: Iterable[Any]) -> Iterator[Any]:
 
 
 def _key(path: str, key: Any) -> str:
-    """A key as text, as JSON has it."""
+    """A key as text, in the form of JSON."""
     scalar = _scalar(path, key) if not _is_array(key) or isinstance(key, np.generic) else _OTHER
     match scalar:
         case str():
@@ -247,7 +247,7 @@ def _key(path: str, key: Any) -> str:
 
 
 def _described(path: str, given: Any) -> str:
-    """An object as a text, the same in each process: without its address in memory."""
+    """An object as a text that is the same in every process: without its memory address."""
     if isinstance(given, datetime.datetime | datetime.date | datetime.time):
         return given.isoformat()
     if isinstance(given, types.ModuleType):
@@ -269,7 +269,7 @@ def _described(path: str, given: Any) -> str:
 
 
 def _shown(given: Any) -> str:
-    """A value as an error shows it."""
+    """A value, as errors show it."""
     dtype, shape = getattr(given, "dtype", None), getattr(given, "shape", None)
     if shape and dtype is not None:
         return f"{dtype}[{','.join(map(str, shape))}]"

@@ -1,4 +1,4 @@
-"""How far a run is, and from where it goes on."""
+"""The progress of a run: how far it is, and from where a resumed run goes on."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from jaxlog._host.single import SingleEnvironment
 from jaxlog._say import log as _log
 
 LANE_LABELS = "lane_labels"
-"""The key of run.json and of marks for the lanes that are known by their labels."""
+"""The key of run.json and of marks under which the lanes with labels are."""
 _MAX_MARKED = 64
-"""How many of them each mark keeps; there may be many marks."""
+"""The most lanes that a mark keeps, since there may be many marks."""
 
 State = Mapping[str, np.ndarray]
-"""Where a run is: `run`, which run it is, `uint32[]`, and `mark`, where it is, `int32[]`."""
+"""The progress of a run: `run`, `uint32[]`, its id, and `mark`, `int32[]`, the number of a mark."""
 
 Positions = Mapping[str, Mapping[str, int] | None]
-"""Where each sink of a run is, by its name among them; None for one that could not write."""
+"""The position of each sink by its name in the run; None for a sink that could not write."""
 
 
 class Progress:
-    """How far a run is: what it has taken up of the run before it, and its marks.
+    """The progress of a run, with that of its earlier sessions if it is resumed.
 
     Args:
-      name: the run's, for messages.
+      name: the run's name, for messages.
 
     Attributes:
-      lanes: those that are known.
-      steps: the last of each call, when the run went on.
-      single: what a single environment has told.
-      positions: where the sinks were at the mark from which the run goes on.
-      lane_counts: how many lanes calls had before the run went on.
-      sessions: what run.json keeps of the run before it went on, each time.
+      lanes: the lanes that are known.
+      steps: the last step of each call at the point from which the run was resumed.
+      single: the state of a single environment that is logged from Python.
+      positions: the sinks' positions at the mark from which the run was resumed.
+      lane_counts: the numbers of lanes that calls had in earlier sessions.
+      sessions: the facts that run.json keeps about each earlier session.
     """
 
     def __init__(self, name: str) -> None:
@@ -52,7 +52,7 @@ class Progress:
         self.positions: Positions = {}
         self.sessions: list[Mapping[str, Any]] = []
         self.lane_counts: set[int] = set()
-        self._mark = 0  # the highest number given
+        self._mark = 0  # the highest number of a mark
         self._lock = threading.Lock()
 
     @property
@@ -61,15 +61,15 @@ class Progress:
         return self._mark > 0
 
     def go_on(self, info: RunInfo, directory: Directory, state: State | None) -> RunInfo:
-        """Takes up what is known of the run that goes on.
+        """Reads the progress of the run in a directory, if that run is resumed.
 
         Args:
-          info: what sinks are told.
+          info: the info for the run's sinks.
           directory: of the run.
-          state: from which it goes on; if None, at the end of its files.
+          state: from which the run goes on; None for the end of its files.
 
         Returns:
-          What sinks are told, with where it goes on.
+          The info, with the point from which the run goes on.
 
         Raises:
           ValueError: the state does not belong to the run.
@@ -83,24 +83,24 @@ class Progress:
         info = dataclasses.replace(info, session=len(self.sessions))
         marks, self._mark = directory.marks()
         if state is None:
-            # Of a run that was killed, only what was known when its state was taken last.
+            # For a run that was killed, this is what was known when its state was taken last.
             self._take_up(previous, *(mark for _, mark in sorted(marks.items())[-1:]))
             self.lanes.take_up(previous.get(LANE_LABELS, ()), {})
             return info
         run, number = int(state["run"]), int(state["mark"])
         if not run:
             _log.warning(
-                "jaxlog: run %s: the state is of a run that logged nothing, or could not keep "
-                "its place, and says nothing of where to go on. The run goes on at its end; "
-                "what comes again is there twice.",
+                "jaxlog: run %s: the state is of a run that logged nothing, or whose mark could "
+                "not be written, so that it does not say where to go on. The run goes on at its "
+                "end; lines that are logged again are there twice.",
                 info.name,
             )
             return info
         if info.id != f"{run:08x}" or number not in marks:
             raise ValueError(
-                f"state: got that of run {run:08x} at mark {number}, and {directory.path} has run "
-                f"{info.id} with {len(marks)} marks; give the state that belongs to these "
-                "files, or leave it out, to go on at their end"
+                f"state: got the state of run {run:08x} at mark {number}, but {directory.path} has "
+                f"run {info.id} with {len(marks)} marks; give the state that belongs to these "
+                "files, or leave it out to go on at their end"
             )
         mark = marks[number]
         self._take_up(mark)
@@ -109,8 +109,8 @@ class Progress:
         for key, position in self.positions.items():
             if position is None:
                 _log.warning(
-                    "jaxlog: run %s: the sink %s could not write when the state was taken; what "
-                    "it has written since is there twice.",
+                    "jaxlog: run %s: the sink %s could not write when the state was taken; lines "
+                    "that it has written since are there twice.",
                     info.name,
                     key,
                 )
@@ -119,7 +119,7 @@ class Progress:
         return dataclasses.replace(info, resumes_at=first, resumes=resumes)
 
     def _take_up(self, *known: Mapping[str, Any]) -> None:
-        """Takes up how far the run was, as the furthest of what is known says."""
+        """Takes the furthest progress of those that are known."""
         for one in known:
             self.steps = self.reached([one.get("steps", {})])
             counts = one.get("single_environment", {})
@@ -127,10 +127,10 @@ class Progress:
                 self.single = SingleEnvironment(**counts)
 
     def reached(self, written: Iterable[Mapping[str, int]]) -> dict[str, int]:
-        """The last step of each call, in this run or before it went on.
+        """The last step of each call, in this session or an earlier one.
 
         Args:
-          written: the last of each call that a sink was given, for each sink.
+          written: for each sink, the last step of each call that it was given.
         """
         reached = dict(self.steps)
         for steps in written:
@@ -139,7 +139,7 @@ class Progress:
         return reached
 
     def facts(self, reached: Mapping[str, int]) -> dict[str, Any]:
-        """What run.json and marks say of it, for a run that goes on."""
+        """The facts that run.json and marks keep, for the run to be resumed."""
         lanes = self.lanes.facts()
         found = {"steps": reached, "single_environment": self.single.counts}
         return found | ({LANE_LABELS: lanes} if lanes else {})
@@ -147,9 +147,9 @@ class Progress:
     def mark(
         self, info: RunInfo, directory: Directory, reached: Mapping[str, int], positions: Positions
     ) -> State:
-        """Marks in the directory where the run is; what that was is all the state has to say.
+        """Writes a mark of how far the run is; the state holds only the number of that mark.
 
-        Where it cannot be marked, that is warned of, and the state is `nowhere`.
+        If the mark cannot be written, there is a warning, and the state is `nowhere`.
         """
         with self._lock:
             self._mark += 1
@@ -162,7 +162,7 @@ class Progress:
             waited_out(lambda: directory.add_mark(mark))
         except OSError as error:
             _log.warning(
-                "jaxlog: run %s: its state could not be kept, and a run that goes on from it will "
+                "jaxlog: run %s: its state could not be kept; a run that is resumed from it will "
                 "go on at its end: %s",
                 info.name,
                 error,

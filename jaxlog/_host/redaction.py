@@ -1,4 +1,4 @@
-"""Secrets in what users hand to a run: which names and texts have one, and copies without them."""
+"""Finds secrets in the values that users give to a run, and makes copies without them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _KEYS = {
     "api", "access", "private", "secret", "auth", "wandb", "ssh", "signing", "encryption", "master",
     "license", "subscription", "consumer", "client", "session", "account", "service",
 }  # fmt: skip
-"""The words that make a secret of a `key` behind them."""
+"""The words after which a `key` is a secret."""
 _ACCOUNTS = {
     "db", "database", "user", "smtp", "mysql", "postgres", "pg", "redis", "mongo", "ftp", "ldap",
     "admin", "root",
 }  # fmt: skip
-"""The words that make a password of a `pass` behind them."""
+"""The words after which a `pass` is a password."""
 _JOINED = re.compile(
     "password|passwd|passphrase|credential|(api|access|auth|private|secret|signing|encryption)keys?$"
     "|(api|access|auth|refresh|bearer|session|id|hf|wandb|github|gitlab|bot)tokens?$|.secrets?$"
 )
-"""Words written as one: `dbpassword`, `accesstoken`."""
+"""Words that are written as one: `dbpassword`, `accesstoken`."""
 _OF_LANGUAGE = {
     "eos", "bos", "pad", "unk", "unknown", "mask", "masked", "sep", "cls", "special", "image",
     "audio", "video", "text", "start", "end", "stop", "begin", "first", "last", "next", "prev",
@@ -40,7 +40,7 @@ _OF_LANGUAGE = {
     "frequency", "fraction", "ratio", "chunk", "block", "patch", "vision", "language", "model",
     "kind", "k", "action", "state", "reward", "obs", "observation", "drop", "keep",
 }  # fmt: skip
-"""The words beside which a `token` is one of a language model, or of a transformer."""
+"""The words beside which a `token` is that of a language model."""
 
 _IN_ADDRESS = re.compile(r"(\w://[^:/@\s]*:)[^/\s]+@")
 _ALONE_IN_ADDRESS = re.compile(r"(\bhttps?://)[^:/@\s]+@")
@@ -57,7 +57,7 @@ _KNOWN = re.compile(
     r"|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]+)"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)"
 )
-"""Keys known by their form: of GitHub, GitLab, Hugging Face, OpenAI, Slack, AWS, Google; PEM."""
+"""Keys known by their form: GitHub, GitLab, Hugging Face, OpenAI, Slack, AWS, Google, PEM."""
 
 
 def without_secrets(name: str, values: Any) -> tuple[Any, list[str]]:
@@ -78,7 +78,7 @@ def without_secrets(name: str, values: Any) -> tuple[Any, list[str]]:
 
 
 def redacted(text: str) -> str:
-    """A text without the secrets in it: those in addresses, headers, command lines."""
+    """The text without secrets in addresses, headers, command lines and known keys."""
     text = _KNOWN.sub(REDACTED, text)
     text = _IN_ADDRESS.sub(rf"\1{REDACTED}@", text)
     text = _ALONE_IN_ADDRESS.sub(_if_long, text)
@@ -88,7 +88,7 @@ def redacted(text: str) -> str:
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether a word of a name is one of a secret: `db_password_prod`, `x-api-key`, `MY_TOKEN_2`.
+    """Whether a name is that of a secret: `db_password_prod`, `x-api-key`, `MY_TOKEN_2`.
 
     >>> [names_a_secret(name) for name in ("secretKey", "eos_token", "tokenizer", "author")]
     [True, False, False, False]
@@ -111,7 +111,7 @@ def names_a_secret(name: str) -> bool:
 
 
 def _words_of(name: str) -> list[str]:
-    """The words of a name, in small letters: those of `wandbApiKey`, `API_KEY`, `api key2`."""
+    """The words of a name in lower case: `api` and `key` of `apiKey`, `API_KEY` and `api key2`."""
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
 
 
@@ -120,7 +120,7 @@ def _singular(word: str) -> str:
 
 
 def _counts(name: str) -> bool:
-    """Whether a name speaks of several tokens, of which a number says how many."""
+    """Whether a name is that of a number of tokens, such as `max_tokens`."""
     words = _words_of(name)
     return "tokens" in words and not any(names_a_secret(word) for word in words if word != "tokens")
 
@@ -137,7 +137,7 @@ def _without(value: Any, place: str, places: list[str], *, secret: bool) -> Any:
     if isinstance(value, list | tuple):
         parts = []
         for number, part in enumerate(value):
-            option = value[number - 1] if number else None  # of a command line in words
+            option = value[number - 1] if number else None  # in a command line, split into words
             names = _is_option(option) and isinstance(part, str) and not part.startswith("-")
             inner = f"{place}[{number}]"
             parts.append(_without(part, inner, places, secret=secret or names))
@@ -160,10 +160,10 @@ def _is_option(value: Any) -> bool:
 
 
 def _without_named(pattern: re.Pattern[str], text: str) -> str:
-    """A text without the values that stand behind the name of a secret.
+    """The text without the values that follow the name of a secret.
 
     Args:
-      pattern: finds a name, what is between, and a value.
+      pattern: finds a name, a separator and a value.
       text: to search.
     """
     parts, start = [], 0
@@ -171,7 +171,7 @@ def _without_named(pattern: re.Pattern[str], text: str) -> str:
         name, _, value = found.groups()
         counts = re.fullmatch(r"[\d.]+", value) and _counts(name)
         if value.startswith(REDACTED[:-1]) or counts or not names_a_secret(name):
-            end = found.end(2)  # the value may be a name, too
+            end = found.end(2)  # the value may itself be a name
             parts.append(text[start:end])
         else:
             end = found.end()
@@ -182,6 +182,6 @@ def _without_named(pattern: re.Pattern[str], text: str) -> str:
 
 
 def _if_long(found: re.Match[str]) -> str:
-    """A name alone in an address is a user's, such as `git`, where it is short."""
+    """Replaces a long name in an address; a short one, such as `git`, is that of a user."""
     user = found.group()[len(found.group(1)) : -1]
     return found.group() if len(user) < 16 or user == REDACTED else f"{found.group(1)}{REDACTED}@"

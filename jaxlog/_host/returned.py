@@ -1,4 +1,4 @@
-"""Records that a program returned, as the deliveries they would have been."""
+"""Makes deliveries of the records that a program returned, as if they had left it by themselves."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def deliveries(
     """The deliveries of one call, in the order in which the program made them.
 
     Args:
-      handle: the logger's.
+      handle: the logger's handle.
       schema: of the call.
       due: `uint32[...]`; the axes are those of loops and of lanes, in any order.
       words: `uint32[..., num_words]`.
-      lane: `uint32[..., k]`, as `_crossing.primitive.lane` tells.
+      lane: `uint32[..., k]`, as `_crossing.primitive.lane` returns it.
 
     Returns:
-      Each with its step. What is not due anywhere is left out.
+      The deliveries, each with its step. Those in which no lane is due are left out.
 
     Raises:
       ValueError: the arrays do not belong together.
@@ -43,7 +43,7 @@ def deliveries(
     due, words, lane = _without_copies(due, words, lane)
     due, words = due.reshape(-1), words.reshape(-1, schema.num_words)
     lane = lane.reshape(due.size, -1)
-    # `lax.map` with a batch_size that leaves a rest has records of two numbers of lanes.
+    # A `lax.map` whose batch_size leaves a remainder has records with two numbers of lanes.
     different, first = np.unique(lane[:, 1:], axis=0, return_index=True)
     for axes in different[np.argsort(first)]:
         own = (lane[:, 1:] == axes).all(axis=1)
@@ -59,7 +59,16 @@ def _of_lanes(
     numbers: np.ndarray,
     lanes: tuple[int, ...],
 ) -> Iterator[Step]:
-    """The deliveries of records `[records, ...]` of the same lanes, each with its lane's number."""
+    """The deliveries of some records, `[records, ...]`, with the same lane axes.
+
+    Args:
+      handle: as in `deliveries`.
+      schema: as in `deliveries`.
+      due: `uint32[records]`.
+      words: `uint32[records, num_words]`.
+      numbers: `uint32[records]`, the lane of each record.
+      lanes: the sizes of the lane axes.
+    """
     numbers, num_lanes = numbers.astype(np.int64), math.prod(lanes)
     if (numbers >= num_lanes).any():
         raise ValueError(
@@ -88,7 +97,7 @@ def _of_lanes(
 def _without_copies(
     due: np.ndarray, words: np.ndarray, lane: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What `vmap` returns of a record that does not differ between lanes is a copy for each."""
+    """Removes the copies that `vmap` returns of a record which is the same in all lanes."""
     for axis in range(due.ndim):
         arrays = [np.moveaxis(array, axis, 0) for array in (due, words, lane)]
         if all((array[1:2] == array[:1]).all() and (array == array[:1]).all() for array in arrays):
@@ -97,6 +106,6 @@ def _without_copies(
 
 
 def merged(calls: Iterable[Iterable[Step]]) -> Iterator[Delivery]:
-    """The deliveries of several calls, by their steps, as one program makes them."""
+    """Merges the deliveries of several calls by their steps, as one program makes them."""
     for _, delivery in heapq.merge(*calls, key=lambda step: step[0]):
         yield delivery

@@ -1,4 +1,4 @@
-"""How a run is, as another process can tell: from run.json, the lock, and the process itself."""
+"""The status of a run as another process sees it: by run.json, the lock, and the process."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from jaxlog._format.nonfinite import with_nonfinite
 from jaxlog._host.directory import RUN_FILE, is_held
 
 ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
-"""What run.json says of a run that has closed its files."""
+"""The statuses in run.json of a run that was closed."""
 
 
 def facts_of(directory: Path) -> dict[str, Any]:
-    """What run.json says; nothing where there is none, or none that can be read."""
+    """The facts in run.json; empty if the file is missing or cannot be read."""
     try:
         found = _run_files.loads(_run_files.read_small(directory / RUN_FILE))
     except (OSError, ValueError):
@@ -26,11 +26,11 @@ def facts_of(directory: Path) -> dict[str, Any]:
 
 
 def observe(directory: Path) -> tuple[dict[str, Any], str]:
-    """What run.json says, and how the run is.
+    """Reads run.json and finds the run's status.
 
     Returns:
-      Its facts, and its status: one of `ENDS`; `running`; `killed`, where it is neither closed nor
-      alive; `ended`, of an old file, that says no more; `unknown`, where nothing tells.
+      The facts, and the status: one of `ENDS`; `running`; `killed`, if the run was not closed and
+      its process is gone; `ended`, for an old file that says no more; or `unknown`.
     """
     facts = facts_of(directory)
     said = _said(facts)
@@ -39,13 +39,13 @@ def observe(directory: Path) -> tuple[dict[str, Any], str]:
     held = is_held(directory)
     if held:
         return facts, "running"
-    # A run says how it ended, and lets go then: read once more, it has said so by now.
+    # A run writes its status before it unlocks the directory: by now the file has it.
     facts = facts_of(directory)
     said = _said(facts)
     if said != "running":
         return facts, said
     if facts.get("host", socket.gethostname()) != socket.gethostname():
-        return facts, "unknown"  # a lock of another machine may not be seen here
+        return facts, "unknown"  # locks of another machine may not be visible here
     alive = held is None and _is_alive(facts.get("pid"))
     return facts, "running" if alive else "killed"
 
@@ -62,11 +62,11 @@ def _said(facts: Mapping[str, Any]) -> str:
 def _is_alive(pid: Any) -> bool:
     if not isinstance(pid, int) or not 0 < pid < 2**31:
         return False
-    if os.name != "posix":  # there `os.kill` does not ask
+    if os.name != "posix":  # there `os.kill` ends the process
         return True
     try:
         os.kill(pid, 0)
-    except PermissionError:  # of another user
+    except PermissionError:  # another user's process
         return True
     except OSError:
         return False

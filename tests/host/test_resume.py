@@ -111,7 +111,7 @@ def test_a_state_of_what_was_dropped_is_of_no_use_any_more(
     with training.logger.open(tmp_path, if_exists="resume", state=first):
         pass
     with pytest.raises(
-        ValueError, match=r"got that of run .* at mark 3, and .* with 1 marks; give"
+        ValueError, match=r"got the state of run .* at mark 3, but .* with 1 marks; give"
     ):
         training.logger.open(tmp_path, if_exists="resume", state=last)
     with training.logger.open(tmp_path, if_exists="resume", state=first) as run:
@@ -120,7 +120,7 @@ def test_a_state_of_what_was_dropped_is_of_no_use_any_more(
         assert again["mark"] == 4  # no number is given twice
     with training.logger.open(tmp_path, if_exists="resume", state=again) as run:
         assert run.info.resumes_at == 4  # nothing was logged since
-    with pytest.raises(ValueError, match=r"at mark 3, and .* with 2 marks"):
+    with pytest.raises(ValueError, match=r"at mark 3, but .* with 2 marks"):
         training.logger.open(tmp_path, if_exists="resume", state=last)
 
 
@@ -198,7 +198,7 @@ def test_a_state_that_cannot_be_kept_says_so(
     caplog.clear()
     with training.logger.open(tmp_path / "run", if_exists="resume", state=third):
         pass
-    assert "The run goes on at its end; what comes again is there twice" in caplog.text
+    assert "The run goes on at its end; lines that are logged again are there twice" in caplog.text
     for state, last in ((second, 3), (first, 3)):
         with training.logger.open(tmp_path / "run", if_exists="resume", state=state):
             pass
@@ -211,7 +211,7 @@ def test_a_state_of_another_run_is_refused(training: Training, tmp_path: Path) -
     with training.logger.open(tmp_path / "second"):
         training.run(training.start(training.seeds), 0, 5)
     before = lines(tmp_path / "second")
-    with pytest.raises(ValueError, match=r"state: got that of run .* and .* has run"):
+    with pytest.raises(ValueError, match=r"state: got the state of run .*, but .* has run"):
         training.logger.open(tmp_path / "second", if_exists="resume", state=state)
     assert before == lines(tmp_path / "second")
 
