@@ -323,6 +323,8 @@ class RunInfo:
       position: what this sink's `position` was when that state was taken; None where the run does
         not go on from a state, or the sink is new to it.
       session: how often the run was opened before; 0 for a new one.
+      earlier: `calls` and `health` of run.json, as they were at the point from which the run goes
+        on; empty for a new run.
       sink_number: how many sinks of the same kind the run's settings name before this one.
       accounts: tells how the run's sinks are doing, now.
       status: tells how the run is doing: `running`, or, when sinks are closed, how it has ended:
@@ -341,6 +343,7 @@ class RunInfo:
     resumes: Mapping[str, int] = field(default_factory=dict)
     position: Mapping[str, int] | None = None
     session: int = 0
+    earlier: Mapping[str, Any] = field(default_factory=dict)
     sink_number: int = 0
     accounts: Callable[[], Sequence[Account]] = tuple
     status: Callable[[], str] = lambda: "running"

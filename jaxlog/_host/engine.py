@@ -129,6 +129,8 @@ class Engine:
             self.info = progress.go_on(self.info, self.directory, state)
             if self.info.resumes_at is not None:
                 self._run_json.cut(self.info.resumes)
+            if self.info.session:
+                self.info = dataclasses.replace(self.info, earlier=self._run_json.logged)
         infos = [
             dataclasses.replace(
                 self.info,

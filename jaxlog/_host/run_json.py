@@ -38,6 +38,11 @@ class RunJson:
         self._concluded = False
         self._begun = False
 
+    @property
+    def logged(self) -> dict[str, Any]:
+        """The facts about logged values so far: `calls` and `health`."""
+        return self._logged.facts()
+
     def cut(self, resumes: Mapping[str, int]) -> None:
         """Forgets what was not finite at steps that are logged again, as `Tally.cut` does."""
         self._logged.tally.cut(resumes)

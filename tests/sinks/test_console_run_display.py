@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+import jaxlog
 from jaxlog._format.events import (
     Account,
     EpisodeEvent,
@@ -26,6 +28,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog.sinks import Sink
 from jaxlog.sinks.console import ConsoleSettings, ConsoleSink
 from jaxlog.sinks.console.history import LENGTH, History, Steps
 from jaxlog.sinks.console.pace import SPAN, Pace
@@ -133,6 +136,35 @@ def test_the_health_of_the_run_is_said_while_it_runs_and_at_its_end() -> None:
     assert end == "interrupted after 4 of 9 updates"
     picture.add(event(4, [{"loss": 1.0}] * 3))
     assert "diverged" not in drawn(picture)  # both are well again
+
+
+class Infos(Sink):
+    """Keeps what it is opened with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.infos: list[RunInfo] = []
+
+    def open(self, run: RunInfo) -> None:
+        self.infos.append(run)
+
+
+def test_a_resumed_run_shows_the_lanes_that_died_before(tmp_path: Path) -> None:
+    sink = Infos()
+    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [sink]})
+    lanes = [{"seed": 0}, {"seed": 1}]
+    with logger.open(tmp_path, lanes=lanes) as run:
+        run.log({"loss": [1.0, 2.0]}, step=0)
+        states = [run.state()]
+        run.log({"loss": [1.0, math.nan]}, step=1)
+        states.append(run.state())
+    shown = []
+    for state in (states[1], None, states[0]):  # the last one from before it died
+        with logger.open(tmp_path, if_exists="resume", state=state):
+            shown.append(drawn(RunDisplay(sink.infos[-1], BEGAN)))
+    diverged = "health  diverged (1 of 2 lanes, from update 1) · loss"
+    assert [diverged in text for text in shown] == [True, True, False]
+    assert sink.infos[0].earlier == {}
 
 
 def test_a_mean_that_rises_because_lanes_died_has_no_change() -> None:

@@ -54,7 +54,7 @@ class RunDisplay:
       began: when it began, in seconds since 1970.
       logged_before: whether a call logged a step before the first event that is added, as in
         `History`; None where nothing was.
-      health: of the run; None counts it in what is added.
+      health: of the run; None counts it in what is added, and in earlier sessions of the run.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RunDisplay:
         self._run = run
         self._logged_before = logged_before
         self._known_health = health
-        self._tally = Tally()
+        self._tally = Tally(run.earlier.get("health"), run.earlier.get("calls"))
         self._lock = threading.Lock()  # of the tally
         self._pace = Pace(run.total_updates, run.resumes_at or 0, began)
         self._unit = "update"
