@@ -208,9 +208,9 @@ class Decoder:
         for column in columns:
             if column.presence is None:
                 continue
-            # No episode, no value: never a zero in its place.
+            # Without an episode there is no value; a zero would be wrong.
             absent = read(*column.presence) == 0
-            # Where there were values and none was finite, it is NaN: that is not the same.
+            # If there were values and none was finite, the value is NaN.
             nonfinite = ("aggregates", column.path[1], "nonfinite")
             if nonfinite in self.schema.offsets and column.info.kind != "histogram":
                 diverged = absent & (read(*nonfinite) > 0)
@@ -245,7 +245,7 @@ class Decoder:
             if len(batch_index) > 1:
                 episode["batch_index"] = batch_index
             episode |= {key: values[i] for key, values in summary.items()}
-            # A detail that is one number of the episode (its task, say) belongs to the summary.
+            # A detail with one number per episode, such as its task, belongs to the summary.
             episode |= {key: values[i] for key, values in details.items() if values.ndim == 1}
             yield EpisodeEvent(
                 schema.name,
@@ -266,23 +266,23 @@ class Decoder:
             )
 
     def _tree(self, leaves: Mapping[str, Any]) -> Any:
-        """The details as the program gave them."""
+        """The details as the pytree that the program gave; None if it cannot be built."""
         if self._rebuild is None or not leaves:
             return None
         try:
             return self._rebuild(leaves)
-        except Exception:  # a node of the user's own, that takes no NumPy arrays
+        except Exception:  # a node of the user's that takes no NumPy arrays
             return None
 
 
 def env_step(step: int, per_update: int | None) -> int | None:
-    """The environment steps at the end of an update; None where files cannot hold it."""
+    """The environment steps at the end of an update; None if files cannot hold the number."""
     taken = None if per_update is None else (step + 1) * per_update
     return taken if taken is not None and taken < 2**63 else None
 
 
 def _is_exact(values: np.ndarray) -> bool:
-    """Whether numbers are finite, and written whole where they are."""
+    """Whether all numbers are finite, and equal to what their shortest text says."""
     return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
 
 

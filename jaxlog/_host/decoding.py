@@ -64,7 +64,7 @@ class SharedDecoding:
         self._on_new = on_new
         self._before_write = before_write
         self._warned_of_lanes = False
-        self._decoding = threading.Lock()  # held while arrivals are decoded
+        self._decoding = _Turns()  # held while arrivals are decoded
         self._lock = threading.Lock()  # held for moments; guards what follows, and `waiting`
         self._kept: dict[Arrival, None] = {}  # in the order they were decoded
         self._kept_bytes = 0
@@ -172,6 +172,30 @@ class SharedDecoding:
         if not isinstance(event, MetricsEvent):
             return event
         return self._lanes.of_event(event, arrival.lane_identities)
+
+
+class _Turns:
+    """A lock that threads get in the order in which they ask for it.
+
+    With an ordinary lock, the sink that has decoded a batch often gets it again for the next batch
+    before the others have taken the first, so that they would have to decode it again.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._last = 0
+        self._current = 1
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._last += 1
+            turn = self._last
+            self._changed.wait_for(lambda: self._current == turn)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._current += 1
+            self._changed.notify_all()
 
 
 def _by_call(arrivals: Sequence[Arrival]) -> dict[Any, list[Arrival]]:

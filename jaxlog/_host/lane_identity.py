@@ -143,8 +143,8 @@ class LaneTable:
         # The lanes that had one place of a program, one after another.
         self._at: dict[tuple[Axes, int], list[_Known]] = {}
         self._blocks: dict[tuple[int, Axes], _Block] = {}
-        self._labels_said: set[str] = set()
-        self._said_many = False
+        self._labels_warned: set[str] = set()
+        self._warned_of_many = False
         self._changed = False
 
     def take_up(self, kept: Iterable[Mapping[str, Any]], reached: Mapping[str, int]) -> None:
@@ -333,8 +333,8 @@ class LaneTable:
 
         goes_on = [known for known in here if known.shares(labels) and known.last(call) < step]
         if not goes_on and len(self._lanes) >= MAX_LANES and here:
-            if not self._said_many:
-                self._said_many = True
+            if not self._warned_of_many:
+                self._warned_of_many = True
                 _log.warning(
                     "jaxlog: run %s: the call %r logs more than %d lanes in turn, told apart by "
                     "their labels; the rest are logged as one. A label that differs on each line "
@@ -348,8 +348,8 @@ class LaneTable:
             return None
         known = min(goes_on, key=lambda known: (len(changes(known)), -known.last(call)))
         changed = [key for key in changes(known) if key in known.now]
-        for key in set(changed) - self._labels_said:
-            self._labels_said.add(key)
+        for key in set(changed) - self._labels_warned:
+            self._labels_warned.add(key)
             _log.warning(
                 "jaxlog: run %s: the call %r: the label %r of lane %d changes along the lane, from "
                 "%s to %s at step %d. It stays one lane. If another program begins there, count "

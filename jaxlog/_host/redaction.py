@@ -61,17 +61,18 @@ _KNOWN = re.compile(
 
 
 def without_secrets(name: str, values: Any) -> tuple[Any, list[str]]:
-    """A copy without secrets: what stands under a name like `db_password`, or in a text.
+    """Copies values without the secrets under names like `db_password`, and in texts.
 
-    Under the name of a secret texts and numbers are left out, also within lists and dicts. In other
-    texts it is passwords in addresses, headers, and what is assigned to the name of a secret.
+    Under the name of a secret, texts and numbers are replaced, also within lists and dicts. In
+    other texts, passwords in addresses, headers, and values that are assigned to the name of a
+    secret are replaced.
 
     Args:
-      name: by which the user knows the values.
+      name: the name by which the user knows the values.
       values: plain values.
 
     Returns:
-      The copy, and the place of each secret: `config['wandb']['api_key']`.
+      The copy, and the path of each secret: `config['wandb']['api_key']`.
     """
     places: list[str] = []
     return _without(values, name, places, secret=False), places

@@ -33,24 +33,24 @@ def observe(directory: Path) -> tuple[dict[str, Any], str]:
       its process is gone; `ended`, for an old file that says no more; or `unknown`.
     """
     facts = facts_of(directory)
-    said = _said(facts)
-    if said not in ("running", "unknown"):
-        return facts, said
+    status = _status_in(facts)
+    if status not in ("running", "unknown"):
+        return facts, status
     held = is_held(directory)
     if held:
         return facts, "running"
     # A run writes its status before it unlocks the directory: by now the file has it.
     facts = facts_of(directory)
-    said = _said(facts)
-    if said != "running":
-        return facts, said
+    status = _status_in(facts)
+    if status != "running":
+        return facts, status
     if facts.get("host", socket.gethostname()) != socket.gethostname():
         return facts, "unknown"  # locks of another machine may not be visible here
     alive = held is None and _is_alive(facts.get("pid"))
     return facts, "running" if alive else "killed"
 
 
-def _said(facts: Mapping[str, Any]) -> str:
+def _status_in(facts: Mapping[str, Any]) -> str:
     status = facts.get("status")
     if status == "running" or status in ENDS:
         return status
@@ -62,7 +62,7 @@ def _said(facts: Mapping[str, Any]) -> str:
 def _is_alive(pid: Any) -> bool:
     if not isinstance(pid, int) or not 0 < pid < 2**31:
         return False
-    if os.name != "posix":  # there `os.kill` ends the process
+    if os.name != "posix":  # there `os.kill` does not only ask
         return True
     try:
         os.kill(pid, 0)

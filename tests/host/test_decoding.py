@@ -6,6 +6,7 @@ import copy
 import pickle
 import re
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,6 +112,24 @@ def test_a_slow_sink_neither_waits_nor_fills_the_memory(monkeypatch: pytest.Monk
     assert 180 <= len(decoder.decoded) <= 200
     assert [event.step for event in new] == list(range(100))
     assert all(one.events is None for one in arrivals)
+
+
+def test_sinks_decode_in_turn() -> None:
+    turns, order = decoding._Turns(), []
+
+    def take(number: int) -> None:
+        with turns:
+            order.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in range(5)]
+    with turns:
+        for number, thread in enumerate(threads):
+            thread.start()
+            while turns._last < number + 2:  # until it waits
+                time.sleep(0.001)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(5))
 
 
 def test_nothing_is_kept_for_a_sink_that_is_off() -> None:
