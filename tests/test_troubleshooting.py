@@ -1,11 +1,11 @@
-"""Troubleshooting has each message that jaxlog can give, and none that it no longer gives.
+"""The troubleshooting page has an entry for each message in the source, and no others.
 
-Messages are read from the source: what exceptions are made with, what is warned, logged and printed
-to stderr. An entry of the page begins with the words of its messages, up to where they are told
-apart from others, with `…` for what differs. What this cannot see: what is put in for a `…` (the
-remedy for a value that is no array, say), and what pydantic, tyro, PyYAML and JAX say themselves.
+Messages are found in the source: the texts of exceptions, warnings, log calls and prints to stderr.
+An entry begins with the words of its messages, as far as needed to identify them, with `…` for the
+parts that vary. These tests do not see the text that replaces a `…`, nor the messages of pydantic,
+tyro, PyYAML and JAX.
 
-What the page shows whole is caused here, and compared.
+The messages that the page shows in full are caused here, and compared.
 """
 
 from __future__ import annotations
@@ -32,11 +32,20 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 HOLE = "…"
 LETTERS = 15
-"""An entry's words have so many letters, unless they are the whole message."""
+"""The fewest letters of an entry, unless it is the whole message."""
 
-TELLING = {"warn_caller", "_switch_off", "_say_once", "_say", "_warn_once", "note", "say", "warn"}
-"""The functions that are given a message, beside exceptions, `print` and Python's `logging`."""
-TOLD_BY = {
+MESSAGE_ARGUMENTS = {
+    "warn_caller",
+    "_switch_off",
+    "_say_once",
+    "_say",
+    "_warn_once",
+    "note",
+    "say",
+    "warn",
+}
+"""The functions that take a message, besides exceptions, `print` and Python's `logging`."""
+MESSAGE_RESULTS = {
     "_format/run_file.py": {"newer_format"},
     "_cli/runs.py": {"status_text"},
     "_analysis/comparing.py": {"_notes"},
@@ -47,19 +56,19 @@ TOLD_BY = {
     "_settings/deprecated.py": {"without_deprecated"},
     "_settings/problems.py": {"_describe", "_unknown_key"},
 }
-"""The functions that yield or return one, for others to tell."""
+"""The functions that yield or return a message, by module."""
 NOT_SHOWN = {
-    "not a statistic",  # what the key takes is told in its place
-    "has no JSON",  # orjson makes of it that a value cannot be written
+    "not a statistic",  # replaced by the values that the key takes
+    "has no JSON",  # orjson replaces it by its own message
 }
 
 
 class Messages(ast.NodeVisitor):
-    """Collects the messages of one module, with `…` for what is put in."""
+    """Collects the messages of one module, with `…` for the parts that vary."""
 
-    def __init__(self, told_by: set[str]) -> None:
+    def __init__(self, returned_by: set[str]) -> None:
         self.found: dict[str, int] = {}
-        self._told_by = told_by
+        self._returned_by = returned_by
         self._functions: list[ast.FunctionDef] = []
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -72,7 +81,7 @@ class Messages(ast.NodeVisitor):
         of_an_error = name.endswith("Error") or name in ("KeyboardInterrupt", "type(error)")
         to_stderr = any(ast.unparse(word.value) == "sys.stderr" for word in node.keywords)
         logged = re.fullmatch(r"_log\.(warning|error|exception)", ast.unparse(node.func))
-        if of_an_error or name in TELLING or (name == "print" and to_stderr):
+        if of_an_error or name in MESSAGE_ARGUMENTS or (name == "print" and to_stderr):
             pydantic = name == "PydanticCustomError"  # its first argument is a code
             for argument in node.args[1:2] if pydantic else node.args:
                 self._add(argument, "[{][a-z]+[}]" if pydantic else None)
@@ -86,15 +95,15 @@ class Messages(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Return(self, node: ast.Return) -> None:
-        self._add_told(node.value)
+        self._add_returned(node.value)
         self.generic_visit(node)
 
     def visit_Yield(self, node: ast.Yield) -> None:
-        self._add_told(node.value)
+        self._add_returned(node.value)
         self.generic_visit(node)
 
-    def _add_told(self, value: ast.expr | None) -> None:
-        if value is not None and self._functions and self._functions[-1].name in self._told_by:
+    def _add_returned(self, value: ast.expr | None) -> None:
+        if value is not None and self._functions and self._functions[-1].name in self._returned_by:
             self._add(value.elts[-1] if isinstance(value, ast.Tuple) else value)
 
     def _add(self, node: ast.expr, holes: str | None = None) -> None:
@@ -109,13 +118,13 @@ class Messages(ast.NodeVisitor):
             case ast.JoinedStr(values=parts):
                 return "".join(map(self._text, parts))
             case ast.FormattedValue(value=ast.Name() as name) | (ast.Name() as name):
-                given = [
+                values = [
                     other.value
                     for other in ast.walk(self._functions[-1] if self._functions else node)
                     if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == name.id
                 ]
-                told = len(given) == 1 and isinstance(given[0], ast.Constant | ast.JoinedStr)
-                return self._text(given[0]) if told else HOLE
+                is_text = len(values) == 1 and isinstance(values[0], ast.Constant | ast.JoinedStr)
+                return self._text(values[0]) if is_text else HOLE
             case ast.BinOp(left=left, right=right):
                 return self._text(left) + self._text(right)
             case _:
@@ -123,7 +132,7 @@ class Messages(ast.NodeVisitor):
 
 
 def _words(text: str) -> str:
-    """A message without what stands before its first word, mostly a place."""
+    """Removes everything before the first word of a message, such as a path."""
     text = re.sub(r"\s+", " ", re.sub(f"{HOLE}+", HOLE, text))
     return re.sub(rf"^(jaxlog: |\[{HOLE}\]|[{HOLE}: ])*", "", text).rstrip()
 
@@ -133,19 +142,19 @@ def _letters(text: str) -> int:
 
 
 def messages() -> dict[str, str]:
-    """Each message of the package, and where it is."""
+    """Returns each message of the package, and its module and line."""
     found = {}
     for path in sorted((ROOT / "jaxlog").rglob("*.py")):
         name = path.relative_to(ROOT / "jaxlog").as_posix()
-        module = Messages(TOLD_BY.get(name, set()))
+        module = Messages(MESSAGE_RESULTS.get(name, set()))
         module.visit(ast.parse(path.read_text()))
         found |= {text: f"{name}:{line}" for text, line in module.found.items()}
-    # A word or two are a part of another message.
+    # One or two words are a part of another message.
     return {text: place for text, place in found.items() if _letters(text) >= 8}
 
 
 def entries() -> list[str]:
-    """The words that the entries of the page begin with."""
+    """Returns the words with which the entries of the page begin."""
     text = PAGE.partition("\n## Messages\n")[2]
     heads = re.findall(r"^- ((?:(?:``.+?``|`[^`]+`)(?:,\s+)?)+)", text, re.MULTILINE | re.DOTALL)
     spans = [re.findall(r"``\s?(.+?)\s?``|`([^`]+)`", head, re.DOTALL) for head in heads]
@@ -293,11 +302,11 @@ def test_what_the_page_shows_whole_is_what_is_shown(
     try:
         cause(make_logger)
     except Exception as error:
-        told = str(error.args[0])
+        message = str(error.args[0])
     else:
-        told = "\n".join(record.getMessage() for record in caplog.records)
-    told = re.sub(r"<function <lambda> at \w+>", HOLE, told.replace(str(tmp_path), HOLE))
-    assert " ".join(told.split()) in SHOWN
+        message = "\n".join(record.getMessage() for record in caplog.records)
+    message = re.sub(r"<function <lambda> at \w+>", HOLE, message.replace(str(tmp_path), HOLE))
+    assert " ".join(message.split()) in SHOWN
 
 
 def test_nothing_else_is_shown_whole() -> None:
