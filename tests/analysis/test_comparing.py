@@ -336,7 +336,7 @@ def test_scores_are_normalized_and_resampled_by_task(tmp_path: Path) -> None:
         jaxlog.compare(tmp_path, "score", task="env", normalize={"pole": (0, 500)})
     with pytest.raises(TypeError, match="normalize: got bounds by task, expected task="):
         jaxlog.compare(tmp_path, "score", normalize=bounds)
-    with pytest.raises(ValueError, match="the same for 0 and for 1"):
+    with pytest.raises(ValueError, match="the same score for 0 and for 1"):
         jaxlog.compare(tmp_path, "score", normalize=(3, 3))
 
 
