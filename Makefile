@@ -32,6 +32,7 @@ lint: .venv/made  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+	$(BIN)/pyright -p pyrightconfig.strict.json
 
 docs: .venv/made  ## the site, in docs/_site; a warning fails
 	$(BIN)/sphinx-build --fresh-env --fail-on-warning --keep-going --nitpicky --quiet --jobs auto docs docs/_site

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -287,10 +287,7 @@ class LaneTable:
                     known.steps[event.name] = max(event.step, known.steps.get(event.name, -1))
                 found.append(own)
         lanes = tuple(numbered(lane, one) for lane, one in zip(event.lanes, found[0], strict=True))
-        return MetricsEvent(
-            **{name: getattr(event, name) for name in event.__dataclass_fields__}
-            | {"lanes": lanes, "num_lanes": self.num_lanes(axes)}
-        )
+        return replace(event, lanes=lanes, num_lanes=self.num_lanes(axes))
 
     def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> _Known:
         """The lane of a record; a new one if none of the known lanes fits."""

@@ -14,7 +14,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, Protocol
@@ -108,7 +108,7 @@ def unwatch(run: Interruptible) -> None:
 
 
 @contextlib.contextmanager
-def uninterrupted(closing: Interruptible | None = None) -> Iterator[None]:
+def uninterrupted(closing: Interruptible | None = None) -> Generator[None]:
     """Has Ctrl-C wait for the end of the block, unless it is pressed twice.
 
     A run that is opened or closed by half could not be closed any more.

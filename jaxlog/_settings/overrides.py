@@ -26,7 +26,7 @@ def overridden(given: Source, text: str) -> Source:
       ConfigError: it is no such text, its value is not YAML, or there is no such sink.
       TypeError: it is no text at all.
     """
-    if not isinstance(text, str):
+    if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"overrides: got {text!r}, expected texts like 'log_frequency=5'; or give "
             "log_frequency=5 by name"

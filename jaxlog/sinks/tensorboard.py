@@ -64,7 +64,7 @@ class TensorboardSink(Sink):
           ValueError: some that the run's state knows of are missing.
         """
         try:
-            import tensorboardX  # noqa: F401
+            import tensorboardX  # noqa: F401  # pyright: ignore[reportUnusedImport]
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"the sink tensorboard needs {error.name}, which is not installed; "

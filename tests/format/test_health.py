@@ -49,7 +49,8 @@ def test_a_lane_has_diverged_if_its_last_value_is_not_finite(
         tally.add(event(step, values))
     expected, dead = {}, []
     for lane in range(3):
-        own = [(step, row[lane]) for step, row in enumerate(table) if row[lane] is not None]
+        rows = enumerate(table)
+        own = [(step, value) for step, row in rows if (value := row[lane]) is not None]
         for step, value in reversed(own):
             if math.isfinite(value):
                 break

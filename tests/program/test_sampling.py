@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jax.typing import ArrayLike
 
 from jaxlog import sample_indices, sample_indices_where
 from jaxlog._program import sampling
@@ -156,7 +157,7 @@ def test_picks_do_not_depend_on_where_they_are_made(how: str) -> None:
     mask = np.random.default_rng(0).random((9, 11)) < 0.3
     plain = [sample_indices_where(step, mask, 4)[0].tolist() for step in range(6)]
 
-    def pick(step: jax.Array) -> jax.Array:
+    def pick(step: ArrayLike) -> jax.Array:
         return sample_indices_where(step, mask, 4)[0]
 
     steps = jnp.arange(6)
@@ -171,7 +172,7 @@ def test_picks_do_not_depend_on_where_they_are_made(how: str) -> None:
             with jax.enable_x64(True):
                 got = [pick(step) for step in range(6)]
         case "partitionable":
-            with jax.threefry_partitionable(not jax.config.jax_threefry_partitionable):
+            with jax.threefry_partitionable(not jax.config.read("jax_threefry_partitionable")):
                 got = [pick(step) for step in range(6)]
         case _:
             with jax.default_prng_impl("rbg"):

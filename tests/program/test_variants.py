@@ -108,12 +108,13 @@ CASES = {
 
 
 class Variants(chex.TestCase):
-    @chex.variants(
+    @chex.variants(  # pyright: ignore[reportCallIssue]  chex says less than it returns
         with_jit=True, without_jit=True, with_device=True, without_device=True, with_pmap=True
     )
     @parameterized.named_parameters(*((name, case) for name, case in CASES.items()))
     def test_a_pure_function_gives(self, case: Case) -> None:
-        got = self.variant(case.function, static_argnums=case.static)(*case.arguments)
+        variant: Callable[..., Any] = self.variant  # type: ignore[assignment]  chex sets it
+        got = variant(case.function, static_argnums=case.static)(*case.arguments)
         chex.assert_trees_all_close(got, case.expected, rtol=case.tolerance, atol=1e-6)
         counts = lambda tree: jax.tree.map(lambda leaf: np.asarray(leaf).dtype.kind, tree)  # noqa: E731
         chex.assert_trees_all_equal_structs(got, case.expected)

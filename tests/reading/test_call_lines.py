@@ -76,7 +76,7 @@ def test_a_repeated_step_replaces_the_earlier_line_with_a_warning(tmp_path: Path
         assert jaxlog.compare(run, "x").scores["score"].to_list() == [21.0]
     with pytest.warns(UserWarning, match=r"^x: \w+: 4 lines were replaced"):
         (curve,) = run.plot("x").lines
-    assert list(curve.get_ydata()) == [20.0, 21.0]
+    np.testing.assert_array_equal(curve.get_ydata(), [20.0, 21.0])
 
 
 def test_a_repeated_line_replaces_all_merged_lines(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import jaxlog
 from tests.reading.files import episode, metrics, write
 
 
-def make(path: Path, **values: float) -> Path:
+def make(path: Path, **values: float | np.generic) -> Path:
     path.mkdir(parents=True)
     return write(path, [metrics(0, ({"seed": 1}, values))])
 

@@ -226,7 +226,7 @@ def test_the_parts_of_a_state_are_drawn_with_their_names(where: str) -> None:
 def test_an_episode_without_states_is_a_card() -> None:
     svg = picture(
         episode(
-            {"velocity": np.float32([1, -2])},
+            {"velocity": np.array([1, -2], np.float32)},
             total_steps=12,
             success=np.bool_(False),
             note="<b> & \x00 \ud800 é ✓",

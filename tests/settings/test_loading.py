@@ -48,10 +48,11 @@ def test_a_sinks_settings_have_to_be_of_a_kind_there_is() -> None:
     ],
 )
 def test_keys_have_to_be_text(key: object, text: str) -> None:
-    for mapping, where in (
+    mappings: list[tuple[Any, str]] = [
         ({key: 1}, "settings"),
         ({"sinks": [{"kind": "jsonl", key: 1}]}, "settings: sinks.0"),
-    ):
+    ]
+    for mapping, where in mappings:
         with pytest.raises(jaxlog.ConfigError) as caught:
             jaxlog.load_config(mapping)
         assert str(caught.value) == f"{where}: got the key {key!r}, {text}"

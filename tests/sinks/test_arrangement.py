@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -76,7 +77,8 @@ def test_one_value_for_all_is_what_numpy_says(values: list[float | None], statis
         Lane(i, {}, {"filler": 1.0} if value is None else {"a": np.float32(value)})
         for i, value in enumerate(values)
     ]
-    ((lane, found),) = arranged(event_of(lanes, statistic), "aggregate")
+    ((lane, values_found),) = arranged(event_of(lanes, statistic), "aggregate")
+    found: dict[str, Any] = dict(values_found)
     assert lane is None
     there = [value for value in values if value is not None]
     if statistic == "nonfinite" and there:

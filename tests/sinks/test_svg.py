@@ -34,7 +34,10 @@ def write(directory: Path, *events: EpisodeEvent | StepEvent, **settings: Any) -
     """What is in the directory when a sink has written some events."""
     sink = open_sink(directory, **settings)
     for event in events:
-        (sink.write_step if isinstance(event, StepEvent) else sink.write_episode)(event)
+        if isinstance(event, StepEvent):
+            sink.write_step(event)
+        else:
+            sink.write_episode(event)
     sink.close()
     return files(directory)
 

@@ -177,8 +177,7 @@ def test_lanes_as_runs(make_logger: MakeLogger, tmp_path: Path) -> None:
         wanted: Scalars = {}
         for event in run.sink("memory").metrics:
             assert event.env_step == 8 * (event.step + 1)
-            pairs = {"env_step": event.env_step} | dict(event.lanes[i].metrics)
-            for key, value in pairs.items():
+            for key, value in (("env_step", 8 * (event.step + 1)), *event.lanes[i].metrics.items()):
                 wanted.setdefault(f"{event.name}/{key}", []).append((event.step, float(value)))
         labelled = scalars(root / f"lane_00{i}-seed={i},lr=0.1")
         assert set(labelled) == {tag for tag in wanted if tag.startswith("batch/")}
@@ -459,8 +458,9 @@ def test_the_tab_for_hyperparameters_compares_runs(mode: str, tmp_path: Path) ->
     )
     named = {info.name for info in experiment.hparam_infos}
     assert named >= {"lr", "clip", "on", "optimizer.name"}
-    request = api_pb2.ListSessionGroupsRequest(
-        start_index=0, slice_size=10, allowed_statuses=[api_pb2.STATUS_UNKNOWN, 3]
+    messages: Any = api_pb2  # made at run time: type checkers know none of them
+    request = messages.ListSessionGroupsRequest(
+        start_index=0, slice_size=10, allowed_statuses=[messages.STATUS_UNKNOWN, 3]
     )
     groups = list_session_groups.Handler(ctx, context, "", request).run().session_groups
     rows = {

@@ -59,9 +59,10 @@ def records(path: Path) -> Iterator[bytes]:
 
 def read(path: Path) -> Run:
     """The run of one `.wandb` file."""
+    messages: Any = wandb_internal_pb2  # made at run time: type checkers know none of them
     run = Run()
     for raw in records(path):
-        record = wandb_internal_pb2.Record()
+        record = messages.Record()
         record.ParseFromString(raw)
         match record.WhichOneof("record_type"):
             case "run":
