@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import jaxlog
 from tests.browser import open_page as open_page
@@ -29,11 +29,13 @@ jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# No deadline: an example that compiles takes long.
-settings.register_profile("jaxlog", deadline=None, max_examples=60)
-settings.register_profile(
-    "few", deadline=None, max_examples=15
-)  # for runs on other versions of JAX
+# No limits on time: an example that compiles takes long, and a busy machine generates it slowly.
+PATIENT: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("jaxlog", max_examples=60, **PATIENT)
+settings.register_profile("few", max_examples=15, **PATIENT)  # for runs on other versions of JAX
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jaxlog"))
 
 MakeLogger = Callable[..., jaxlog.Logger]

@@ -76,7 +76,7 @@ def test_compare_ranks_by_what_happened(month: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_is_the_worst_too(month: Path) -> None:
-    with pytest.warns(UserWarning, match="the greatest score, since lower is better|not finished"):
+    with pytest.warns(UserWarning, match="the highest, since lower is better|not finished"):
         found = jaxlog.compare(month, "loss")
     iqm = {f"{algorithm}{rate}": iqm for algorithm, rate, iqm, *_ in found.frame.rows()}
     assert min((value, name) for name, value in iqm.items() if value is not None)[1] == "ppo0.1"
