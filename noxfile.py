@@ -39,7 +39,7 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("explore", "polars", "matplotlib", "scipy"),
+    *needed("explore", "jinja2", "polars", "matplotlib", "scipy"),
     *needed("tensorboard", "tensorboardX", "crc32c"),
     *needed("dev", "beartype", "chex", "hypothesis", "jaxtyping"),
     *needed("dev", "omegaconf", "pytest", "pytest-timeout"),

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 import jaxlog
 
-EXTRAS = ("wandb", "tensorboardX", "polars", "matplotlib", "flax", "gymnax", "orbax")
+EXTRAS = ("wandb", "tensorboardX", "polars", "jinja2", "matplotlib", "flax", "gymnax", "orbax")
 
 
 def log_five_updates(directory: Path) -> str:

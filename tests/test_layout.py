@@ -298,7 +298,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
         "jaxtyping",
     ]
     heavy += ["tyro"]  # what the command needs
-    heavy += ["scipy.stats"]  # what intervals need
+    heavy += ["scipy.stats", "jinja2"]  # what intervals and pages need
     heavy += ["jaxlog._render", "xml.etree"]  # what one sink needs
     code = (
         "import sys, jaxlog; jaxlog.load_config({'sinks': [{'kind': 'console'}]});"

@@ -1,19 +1,18 @@
-"""Episodes as a page of pictures, to filter, to sort and to step through."""
+"""A page with pictures of episodes, which can be filtered and sorted."""
 
 from __future__ import annotations
 
 import base64
 import html
-import json
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from jaxlog._analysis.html_pages import inline, rendered
 from jaxlog._analysis.pictures import Pictures
 from jaxlog._paths import local_path
 from jaxlog._reading.columns import RUN
@@ -22,18 +21,20 @@ from jaxlog._render.picture import title_of
 from jaxlog._render.states import is_of_a_state
 
 MOST = 500
-"""So many episodes a page shows where nothing else is said."""
+"""The number of episodes on a page by default."""
 _MOST_CHOICES = 64
+"""A column with more distinct values is filtered by text, not by a menu."""
+_PACKAGE = "jaxlog._analysis"
 _HIDDEN = ("timestamp", "lane_position")
 _KNOWN = ("success", "total_reward", "total_steps", "final_similarity")
 _NEEDED = ("step", "name", "lane")
 
 
 class Gallery:
-    """Pictures of episodes on one page; made by `RunData.view_episodes`.
+    """Pictures of episodes on one page, from `RunData.view_episodes`.
 
-    A notebook shows it: in a frame of its own, so that neither disturbs the other. The page holds
-    all that it shows and fetches nothing; what users named is only ever text on it.
+    A notebook shows the page in a sandboxed frame. The page contains everything that it shows and
+    loads nothing. Names and labels from the run are text on it, never HTML.
 
     Attributes:
       html: the whole page.
@@ -44,13 +45,13 @@ class Gallery:
         self._shown, self._left_out = shown, left_out
 
     def save(self, path: str | Path) -> Path:
-        """Writes the page to a file, for a browser."""
+        """Writes the page to a file, and returns its path."""
         path = local_path(path, "path")
         path.write_text(self.html, "utf-8")
         return path
 
     def _repr_html_(self) -> str:
-        # Without `allow-same-origin` the page runs its script and reaches nothing of the notebook.
+        # Without `allow-same-origin` the page's script cannot access the notebook.
         return (
             f'<iframe srcdoc="{html.escape(self.html)}" sandbox="allow-scripts" '
             'title="Sampled episodes" style="width: 100%; height: 640px; border: 0"></iframe>'
@@ -62,18 +63,18 @@ class Gallery:
 
 
 def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) -> Gallery:
-    """A page of the episodes of a frame.
+    """The page of some episodes.
 
     Args:
-      runs: by their names, those the frame is of.
-      episodes: some of their rows, in the order to be shown in; with a column `run`, where there
+      runs: the runs of the episodes, by name.
+      episodes: rows of the runs' `episodes`, in the order of the page; with a column `run` if there
         are several runs.
-      most: so many, from the first, are shown.
+      most: the number of episodes to show; later ones are left out.
 
     Raises:
-      TypeError: it is no frame of polars.
-      ValueError: the frame lacks a column that says which episode is meant, or has rows of other
-        runs; or `most` is below 1.
+      TypeError: `episodes` is not a polars DataFrame.
+      ValueError: `episodes` lacks a column that identifies an episode, or has rows of other runs;
+        or `most` is below 1.
     """
     if most < 1:
         raise ValueError(f"most: got {most}, expected at least 1")
@@ -95,7 +96,7 @@ def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) ->
             f"episodes: got rows of the run {min(map(str, others))!r}, expected those of "
             f"{', '.join(map(repr, runs))}"
         )
-    shown = episodes.head(most).with_columns(map(_told, episodes.head(most)))
+    shown = episodes.head(most).with_columns(map(_as_json, episodes.head(most)))
     left_out = len(episodes) - len(shown)
     labels = list(dict.fromkeys(key for run in runs.values() for key in run.labels_of_episodes()))
     columns = list(_columns(shown, labels))
@@ -107,14 +108,18 @@ def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) ->
         "pictures": [_packed(pictures.of(row)) for row in shown.iter_rows(named=True)],
         "note": f" \u00b7 {left_out} more were left out" if left_out else "",
     }
-    # `<` begins tags, and nothing else in JSON has to be a tag's.
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    template = files("jaxlog._analysis").joinpath("gallery.html").read_text("utf-8")
-    return Gallery(template.replace("__DATA__", text), len(shown), left_out)
+    page = rendered(
+        _PACKAGE,
+        "gallery.html.jinja",
+        style=inline(_PACKAGE, "gallery.css"),
+        script=inline(_PACKAGE, "gallery.js"),
+        data=data,
+    )
+    return Gallery(page, len(shown), left_out)
 
 
-def _told(series: pl.Series) -> pl.Series:
-    """A column that JSON can hold: of what users add, dates and the like are texts."""
+def _as_json(series: pl.Series) -> pl.Series:
+    """A column with values that JSON has; dates and the like, which users may add, become text."""
     kind = series.dtype
     if kind.is_decimal():
         return series.cast(pl.Float64)
@@ -125,7 +130,7 @@ def _told(series: pl.Series) -> pl.Series:
 
 
 def _columns(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What the page says of each column that it tells: how it is called, and how it is filtered."""
+    """Each column that the page shows: its key, its title, and how it is filtered."""
     start = [RUN, "name", "step", "env_step", "lane", *labels]
     for key in dict.fromkeys([*start, *_KNOWN, *frame.columns]):
         if key not in frame.columns or key in _HIDDEN or is_of_a_state(key):
@@ -139,16 +144,16 @@ def _columns(frame: pl.DataFrame, labels: Sequence[str]) -> Iterator[dict[str, A
         distinct = series.drop_nulls().unique().sort()
         if choosable and len(distinct) <= _MOST_CHOICES:
             column["choices"] = [_worded(value) for value in distinct]
-        told = "choices" in column or any(v is not None for v in _values(series, column))
-        if told and series.n_unique() > 1 and key != "step":
+        has_values = "choices" in column or any(v is not None for v in _values(series, column))
+        if has_values and series.n_unique() > 1 and key != "step":
             column["filter"] = "number" if kind.is_numeric() else "text"
         yield column
 
 
 def _values(series: pl.Series, column: Mapping[str, Any]) -> Iterable[Any]:
-    """The values of a column as the page has them: of choices, which; what is not finite, none."""
+    """A column's values on the page: an index into `choices` if it has them; None if not finite."""
     if "choices" in column:
-        # By polars, to which NaN is one value: a label may be that.
+        # With polars, for which NaN equals itself: a label may be NaN.
         distinct = series.drop_nulls().unique().sort()
         return series.replace_strict(distinct, range(len(distinct)), default=None).to_list()
     if series.dtype.is_float():
@@ -163,5 +168,5 @@ def _worded(value: Any) -> str:
 
 
 def _packed(svg: str) -> str:
-    """A picture as text of a tenth of its length."""
+    """A picture, compressed to about a tenth, in base64."""
     return base64.b64encode(zlib.compress(svg.encode("utf-8", "replace"), 6)).decode("ascii")

@@ -127,7 +127,7 @@ class Views(ABC):
             left out. It contains all of its pictures, so it grows with their number.
 
         Raises:
-          ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
+          ModuleNotFoundError: polars or Jinja2 is missing; they come with the extra `explore`.
           TypeError: `episodes` is not a polars frame.
           ValueError: columns are missing, rows are from other runs, or `most` is below 1.
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog._analysis.groups import is_seed
+from jaxlog._analysis.html_pages import brief
 from jaxlog._format.events import Key
 from jaxlog._format.keys import Keys
 from jaxlog._format.lines import EPISODE, LANES
@@ -23,7 +24,6 @@ from jaxlog._report.chart_curves import (
     spread_evenly,
     together,
 )
-from jaxlog._report.html import brief
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48

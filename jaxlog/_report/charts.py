@@ -1,64 +1,85 @@
-"""The curves as SVG that needs no script: a figure for each metric.
+"""The coordinates of each metric's chart, as the page has it before its script runs.
 
-The script draws each again, sharper and to be asked; where none runs, in a mail or a print, these
-stay.
+The script replaces these charts with interactive ones. Where scripts do not run, as in an e-mail,
+these remain.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from jaxlog._analysis.html_pages import brief
 from jaxlog._format.across_lanes import across_lanes
 from jaxlog._render.markup import number as coordinate
 from jaxlog._report.call_charts import CallCharts, Chart, LaneGrid, LaneOf
 from jaxlog._report.chart_curves import ChartCurve, limits, spread_evenly
-from jaxlog._report.html import Html, brief, joined, tag
 from jaxlog.sinks.console import values as console
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 50, 8, 8, 22
 COLOURS = 8
-"""So many colours there are; those that have them again have other dashes."""
+"""The number of colours; when they are used again, the lines are dashed differently."""
+MOST_DRAWN = 12
+"""The number of groups in a chart."""
 _POINTS = 120
-_DRAWN = 12
-"""So many groups a figure without a script shows."""
-_BANDS = 4
-"""Of more groups, bands would hide each other."""
+"""About the number of points of one curve."""
+_MOST_BANDS = 4
+"""With more groups there are no bands, since they would hide each other."""
 
 
-def figure(call: int, number: int, chart: Chart, of: CallCharts) -> Html:
+class Figure(NamedTuple):
+    """The chart of one metric.
+
+    Attributes:
+      number: the chart's place in the script's data.
+      key: the metric's.
+      last: the last value, if there is one group; the comparison has those of several.
+      not_finite: how many values are not finite; empty for none.
+      width: of the drawing, in pixels.
+      height: of the drawing.
+      left: where the horizontal axis begins.
+      right: where it ends.
+      levels: vertical coordinates with their labels.
+      steps: horizontal coordinates with their labels.
+      paths: curves and bands, each as its classes and its `d`; empty without a finite value.
+    """
+
+    number: int
+    key: str
+    last: str
+    not_finite: str
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT
+    right: int = WIDTH - RIGHT
+    levels: Sequence[tuple[float, str]] = ()
+    steps: Sequence[tuple[float, str]] = ()
+    paths: Sequence[tuple[str, str]] = ()
+
+
+def figure(number: int, chart: Chart, call: CallCharts) -> Figure:
     """The figure of one metric.
 
     Args:
-      call: the number of its call.
-      number: the number of its chart there.
-      chart: what it shows.
-      of: the call.
+      number: the chart's place in the call.
+      chart: its curves.
+      call: the call that logged it.
     """
-    last = [values for values in chart.last.values() if len(of.groups) == 1]  # else see the table
-    odd = f" {chart.odd:,} not finite" if chart.odd else ""
+    last = [values for values in chart.last.values() if len(call.groups) == 1]
+    odd = f"{chart.odd:,} not finite" if chart.odd else ""
     if chart.left_out:
-        odd += f" {chart.left_out:,} {'of episodes' if chart.odd else 'not finite'} left out"
-    return tag(
-        "figure",
-        tag(
-            "figcaption",
-            tag("bdi", brief(chart.key), class_="key"),
-            tag("span", f" {value(np.concatenate(last))}", class_="last") if last else "",
-            tag("span", odd, class_="odd") if odd else "",
-        ),
-        _drawing(chart, of),
-        class_="chart",
-        data_call=str(call),
-        data_chart=str(number),
-    )
+        kind = "of episodes" if chart.odd else "not finite"
+        odd = f"{odd} {chart.left_out:,} {kind} left out".lstrip()
+    shown = value(np.concatenate(last)) if last else ""
+    return _with_curves(Figure(number, brief(chart.key), shown, odd), chart, call)
 
 
 def value(values: np.ndarray) -> str:
-    """The values of some lanes as one: the mean of those that are alive, and their spread.
+    """The mean over the lanes that are alive, and their standard deviation, as text.
 
     >>> value(np.array([98.0, np.nan, 102.0])), value(np.array([np.nan, np.nan]))
     ('100 ± 2 (2 of 3 lanes)', 'NaN (0 of 2 lanes)')
@@ -69,7 +90,7 @@ def value(values: np.ndarray) -> str:
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
-    """Round numbers between two.
+    """Round numbers from `low` to `high`, about `most` of them.
 
     >>> ticks(0.0, 487.0, 4)
     [0.0, 200.0, 400.0]
@@ -83,39 +104,39 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [i * step for i in range(first, last + 1)]
 
 
-def _drawing(chart: Chart, call: CallCharts) -> Html:
-    shown = [list(chart.groups)[i] for i in spread_evenly(len(chart.groups), _DRAWN)]
+def _with_curves(empty: Figure, chart: Chart, call: CallCharts) -> Figure:
+    shown = [list(chart.groups)[i] for i in spread_evenly(len(chart.groups), MOST_DRAWN)]
     curves = {group: chart.groups[group].thinned(_POINTS) for group in shown}
     around = limits(curves.values())
-    title = tag("title", f"{brief(chart.key)} by step")
-    frame = {"viewBox": f"0 0 {WIDTH} {HEIGHT}", "role": "img"}
     if around is None:
-        nothing = tag("text", "no finite value", x=WIDTH / 2, y=HEIGHT / 2, text_anchor="middle")
-        return tag("svg", title, nothing, **frame)
+        return empty
     steps = {group: _steps(call.places[call.groups[group].run], curves[group]) for group in shown}
     first = min(float(own[0]) for own in steps.values())
     last = max(float(own[-1]) for own in steps.values())
     low, high = _widened(*around)
     across = _Scale(first, last, LEFT, WIDTH - RIGHT)
     up = _Scale(low, high, HEIGHT - BOTTOM, TOP)
-    parts = [title, *_axes(across, up)]
+    paths: list[tuple[str, str]] = []
     for group in shown:
         curve, x = curves[group], across(steps[group])
-        looks = f"c{group % COLOURS} d{group // COLOURS % 4}"
-        if curve.low is not None and curve.high is not None and len(shown) <= _BANDS:
-            band = _band(x, up(curve.low), up(curve.high))
-            parts.append(tag("path", class_=f"band {looks}", d=band))
-        looks += " alone" if len(x) == 1 else ""
+        classes = f"c{group % COLOURS} d{group // COLOURS % 4}"
+        if curve.low is not None and curve.high is not None and len(shown) <= _MOST_BANDS:
+            paths.append((f"band {classes}", _band(x, up(curve.low), up(curve.high))))
+        classes = f"line {classes} alone" if len(x) == 1 else f"line {classes}"
         y = up(curve.values)
         died = curve.died
-        parts.append(tag("path", class_=f"line {looks}", d=_path(x, np.where(died, np.nan, y))))
+        paths.append((classes, _path(x, np.where(died, np.nan, y))))
         if died.any():
-            # With the points beside them, so that the line does not end there.
+            # With the neighbouring points, so that there is no gap where the dashes begin.
             near = died | np.append(died[1:], False) | np.insert(died[:-1], 0, False)
             dashed = _path(x, np.where(near, y, np.nan))
             if dashed:
-                parts.append(tag("path", class_=f"line {looks} died", d=dashed))
-    return tag("svg", *parts, **frame)
+                paths.append((f"{classes} died", dashed))
+    return empty._replace(
+        levels=[(float(up(tick)), number(tick)) for tick in ticks(low, high, 5)],
+        steps=[(float(across(tick)), f"{tick:,.7g}") for tick in ticks(first, last, 5)],
+        paths=paths,
+    )
 
 
 def _steps(places: LaneGrid | None, curve: ChartCurve) -> np.ndarray:
@@ -124,13 +145,13 @@ def _steps(places: LaneGrid | None, curve: ChartCurve) -> np.ndarray:
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:
-    """With some room, and never of no height."""
+    """The limits with some room, and never equal."""
     room = (high / 2 - low / 2) * 0.1 or abs(low) * 0.1 or 1.0
     return max(low - room, -1.7e308), min(high + room, 1.7e308)
 
 
 class _Scale:
-    """From values to pixels."""
+    """Maps values to pixels."""
 
     def __init__(self, low: float, high: float, start: float, end: float) -> None:
         self.low, self.high = low, high
@@ -143,21 +164,8 @@ class _Scale:
         return self._start + share * (self._end - self._start)
 
 
-def _axes(across: _Scale, up: _Scale) -> list[Html]:
-    found = []
-    for tick in ticks(up.low, up.high, 5):
-        y = float(up(tick))
-        grid = {"x1": LEFT, "x2": WIDTH - RIGHT, "y1": y, "y2": y}
-        found.append(tag("line", class_="grid", **grid))
-        found.append(tag("text", number(tick), x=LEFT - 5, y=y + 3.5, text_anchor="end"))
-    for tick in ticks(across.low, across.high, 5):
-        x = float(across(tick))
-        found.append(tag("text", f"{tick:,.7g}", x=x, y=HEIGHT - 7, text_anchor="middle"))
-    return found
-
-
 def _path(x: np.ndarray, y: np.ndarray) -> str:
-    """A line, broken where a value is not finite; a value between two such is a dot."""
+    """A line with gaps where values are not finite; a value between two gaps is a dot."""
     words, pen = [], "M"
     alone = False
     for across, up in zip(x.tolist(), y.tolist(), strict=True):
@@ -180,7 +188,7 @@ def _band(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> str:
 
 
 def number(value: float) -> str:
-    """A number as the console writes it.
+    """A number in the console's form.
 
     >>> number(0.123456), number(float("inf"))
     ('0.1235', '∞')
@@ -188,21 +196,30 @@ def number(value: float) -> str:
     return console.number(value).replace("inf", "∞").replace("nan", "NaN")
 
 
-def legend(call: CallCharts) -> Sequence[Html]:
+class LegendEntry(NamedTuple):
+    """A group in the legend.
+
+    Attributes:
+      colour: its class.
+      name: the group's.
+      beside: what follows the name.
+    """
+
+    colour: str
+    name: str
+    beside: Sequence[str]
+
+
+def legend(call: CallCharts) -> Sequence[LegendEntry]:
     """The groups of a call, each with its colour."""
     return [
-        tag(
-            "li",
-            tag("span", class_=f"swatch c{i % COLOURS}"),
-            tag("bdi", group.name),
-            "".join(f" · {words}" for words in beside(call, i)),
-        )
+        LegendEntry(f"c{i % COLOURS}", group.name, beside(call, i))
         for i, group in enumerate(call.groups)
     ]
 
 
 def beside(call: CallCharts, number: int) -> Sequence[str]:
-    """What the legend says beside the name of a group: how many lanes, alive, and how far."""
+    """The texts after a group's name: its lanes, those alive, and how far the run came."""
     group, alive = call.groups[number], call.alive(number)
     lanes = len(group.lanes)
     if lanes == 1:
@@ -213,18 +230,6 @@ def beside(call: CallCharts, number: int) -> Sequence[str]:
 
 
 def beside_lane(call: CallCharts, lane: LaneOf) -> Sequence[str]:
-    """What the legend says beside the name of a lane: that it has diverged, and how far it came."""
+    """The texts after a lane's name: whether it has diverged, and how far the run came."""
     diverged = "diverged" if call.is_dead(lane) else ""
     return [words for words in (diverged, call.groups[lane.group].unfinished) if words]
-
-
-def without_script(call: CallCharts) -> Html:
-    """What a reader is told where no script runs."""
-    if len(call.groups) <= _DRAWN:
-        return Html("")
-    return tag("noscript", f"Without its script the page shows {_DRAWN} groups in each chart.")
-
-
-def nothing() -> Html:
-    """In place of charts where there is none."""
-    return joined(tag("p", "No numbers were logged here.", class_="note"))

@@ -1,9 +1,9 @@
-// Draws the curves, sharper than they stand in the page, as the state of their call asks.
+// Draws the curves at the width of the window, with the axes and lanes that the reader chose.
 
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = 8;
 const BANDS = 6; // more would hide each other
-const TOLD = 10; // lines of a tooltip
+const MOST_VALUES = 10; // in a tooltip
 const HEIGHT = 190;
 const MARGIN = { left: 52, right: 10, top: 8, bottom: 22 };
 const KINDS = { f4: Float32Array, f8: Float64Array, u2: Uint16Array, u4: Uint32Array };
@@ -11,7 +11,7 @@ const AXES = { step: "step", env_step: "environment steps", time: "time" };
 
 const calls = JSON.parse(document.getElementById("data").textContent);
 const arrays = new Map();
-const drawn = new WeakMap(); // by figure: the state it was drawn with, and what hovering needs
+const drawn = new WeakMap(); // by figure: the version it was drawn with, and the lines and the cross for the pointer
 
 function decoded(text) {
   if (!arrays.has(text)) {
@@ -22,7 +22,7 @@ function decoded(text) {
   return arrays.get(text);
 }
 
-// The curves of a chart as the state of its call asks for them.
+// The curves of a chart: of groups or of lanes, over the chosen axis.
 function curves(call, chart) {
   const own = Object.entries(chart.groups).map(([i, data]) => ["g" + i, +i, data]);
   const alone = own.filter(([, i]) => !call.byLane || call.groups[i].lanes === 1);
@@ -62,7 +62,7 @@ function path(x, y) {
   return words;
 }
 
-// Where lanes of a curve have diverged.
+// Whether a lane of the curve has diverged at this point.
 function died({ alive, entry }, i) {
   return Boolean(alive) && i >= 0 && i < alive.length && alive[i] < entry.lanes;
 }
@@ -127,7 +127,7 @@ function draw(figure) {
   axes(svg, call, [first, last], around, across, up, width);
   const lines = [];
   const [left, top, high] = [MARGIN.left - 4, MARGIN.top - 6, HEIGHT - MARGIN.bottom - MARGIN.top + 10];
-  // What is beyond the axes, of lines that are not chosen, is cut off.
+  // Lines that are not selected may lie beyond the axes: they are cut off there.
   const inside = add(svg, "svg", { x: left, y: top, width: right - left + 6, height: high,
     viewBox: `${left} ${top} ${right - left + 6} ${high}` });
   for (const faint of chosen.length ? [true, false] : [false]) {
@@ -146,7 +146,7 @@ function draw(figure) {
       const whole = y.map((value, i) => (died(curve, i) ? NaN : value));
       add(inside, "path", { class: style, d: path(x, whole) });
       if (curve.alive) {
-        // With the points beside them, so that the line does not end there.
+        // With the neighbouring points, so that there is no gap where the dashes begin.
         const near = (i) => died(curve, i - 1) || died(curve, i) || died(curve, i + 1);
         const dashed = y.map((value, i) => (near(i) ? value : NaN));
         add(inside, "path", { class: `${style} died`, d: path(x, dashed) });

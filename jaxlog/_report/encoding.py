@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._analysis.html_pages import brief
 from jaxlog._report.call_charts import CallCharts
 from jaxlog._report.chart_curves import ChartCurve
 from jaxlog._report.charts import beside, beside_lane
-from jaxlog._report.html import brief
 
 
 def encoded(calls: Sequence[CallCharts]) -> list[dict[str, Any]]:

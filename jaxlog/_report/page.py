@@ -1,31 +1,31 @@
-"""The page: what it shows of runs, in its order, and that it loads nothing."""
+"""The report: one HTML page about some runs, which loads nothing."""
 
 from __future__ import annotations
 
-import importlib.resources
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
 
+from jaxlog._analysis.html_pages import brief, inline, rendered
 from jaxlog._format.names import CATEGORIES
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._report.call_charts import CallCharts, charts_of_calls, thinned
-from jaxlog._report.charts import figure, legend, nothing, without_script
-from jaxlog._report.comparison import comparison
+from jaxlog._report.charts import MOST_DRAWN, Figure, LegendEntry, figure, legend
+from jaxlog._report.comparison import ComparisonTable, comparison
 from jaxlog._report.encoding import encoded
-from jaxlog._report.episode_images import gallery, pictures
-from jaxlog._report.html import Html, brief, hash_of, joined, json_block, tag
-from jaxlog._report.summary import Summary, summarised
+from jaxlog._report.episode_images import episode_images
+from jaxlog._report.summary import Summary
 
-_SCRIPTS = ("numbers.js", "drawing.js", "asking.js")
+_PACKAGE = "jaxlog._report"
+_SCRIPTS = ("numbers.js", "drawing.js", "interaction.js")
 """One after the other they are the page's script."""
 
-_NOTES = 4
-"""So many notes a section has."""
-_OPEN = 2
-"""Of so many runs the summaries are open; of more, their names stand below each other."""
+_MOST_NOTES = 4
+"""The number of notes that a section shows."""
+_MOST_OPEN = 2
+"""Up to this number of runs their summaries are open; with more, only the names are visible."""
 
 
 def page(
@@ -38,139 +38,95 @@ def page(
 
     Args:
       runs: at least one.
-      names: what tells them from each other.
-      summaries: of each run.
-      made: when.
+      names: one per run, distinct.
+      summaries: one per run.
+      made: the time that the page shows as its own.
     """
-    style, script = _packaged("report.css"), "\n".join(map(_packaged, _SCRIPTS))
     found = charts_of_calls(runs, names, [summary.unfinished for summary in summaries])
     thinned(found)
-    title = brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs"
-    policy = (
-        f"default-src 'none'; img-src data:; style-src {hash_of(style)}; "
-        f"script-src {hash_of(script)}; base-uri 'none'; form-action 'none'"
+    images = [(name, episode_images(run)) for run, name in zip(runs, names, strict=True)]
+    return rendered(
+        _PACKAGE,
+        "report.html.jinja",
+        style=inline(_PACKAGE, "report.css"),
+        script=inline(_PACKAGE, *_SCRIPTS),
+        title=brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs",
+        made=made,
+        summaries=summaries,
+        summaries_are_open=len(runs) <= _MOST_OPEN,
+        calls=[_section(number, call) for number, call in enumerate(found)],
+        episodes=[(name, shown) for name, shown in images if shown is not None],
+        chosen=[(name, _chosen(run.info)) for run, name in zip(runs, names, strict=True)],
+        data=encoded(found),
     )
-    head = tag(
-        "head",
-        Html('<meta charset="utf-8">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{policy}">'),
-        Html('<meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html('<meta name="color-scheme" content="light dark">'),
-        tag("title", f"{title} · jaxlog"),
-        Html(f"<style>{style}</style>"),
-    )
-    sections = [
-        _section(
-            "summary",
-            "Summary",
-            *(summarised(one, is_open=len(runs) <= _OPEN) for one in summaries),
-        ),
-        *(_curves(number, call) for number, call in enumerate(found)),
-        *(
-            _section(f"comparison-{number}", f"Comparison · {call.name}", comparison(call))
-            for number, call in enumerate(found)
-            if call.charts
-        ),
-        *_episodes(runs, names),
-        _section("settings", "Settings", *map(_settings, runs, names)),
-    ]
-    links = (tag("a", section.title, href=f"#{section.name}") for section in sections)
-    body = tag(
-        "body",
-        tag(
-            "header",
-            tag("h1", tag("bdi", title)),
-            tag("p", f"jaxlog report · {made:%Y-%m-%d %H:%M %Z}"),
-            tag("nav", *links, aria_label="sections"),
-        ),
-        tag("main", *(section.body for section in sections)),
-        json_block(encoded(found), "data"),
-        Html(f"<script>{script}</script>"),
-    )
-    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
-
-
-def _packaged(name: str) -> str:
-    return importlib.resources.files("jaxlog._report").joinpath(name).read_text("utf-8")
 
 
 class _Section(NamedTuple):
+    """What the page shows of a call.
+
+    Attributes:
+      number: the call's place in the script's data.
+      name: the call's.
+      note: how to read the charts.
+      warnings: what a reader has to know about the lines.
+      drawn: the number of groups in a chart without the script; None if that is all of them.
+      legend: the groups.
+      charts: titles of categories with their charts; without a title if there is only one.
+      charts_beside: the charts of `std`, `min` and `max` of metrics that have a mean.
+      comparison: the groups' last values; None if the call has no charts.
+    """
+
+    number: int
     name: str
-    title: str
-    body: Html
+    note: str
+    warnings: Sequence[str]
+    drawn: int | None
+    legend: Sequence[LegendEntry]
+    charts: Sequence[tuple[str, Sequence[Figure]]]
+    charts_beside: Sequence[Figure]
+    comparison: ComparisonTable | None
 
 
-def _section(name: str, title: str, *inside: str) -> _Section:
-    heading = tag("h2", title, id=f"{name}-title")
-    body = tag("section", heading, *inside, id=name, aria_labelledby=f"{name}-title")
-    return _Section(name, title, body)
-
-
-def _curves(number: int, call: CallCharts) -> _Section:
-    sized = (
-        f"{call.lines:,} lines of {call.num_lanes:,} {'lane' if call.num_lanes == 1 else 'lanes'}"
+def _section(number: int, call: CallCharts) -> _Section:
+    of_category: dict[str, list[Figure]] = {category: [] for category in CATEGORIES}
+    charts_beside: list[Figure] = []
+    for place, chart in enumerate(call.charts):
+        group = charts_beside if chart.beside else of_category[chart.info.category]
+        group.append(figure(place, chart, call))
+    shown = [(category, figures) for category, figures in of_category.items() if figures]
+    return _Section(
+        number=number,
+        name=call.name,
+        note=_note(call),
+        warnings=call.notes[:_MOST_NOTES],
+        drawn=MOST_DRAWN if len(call.groups) > MOST_DRAWN else None,
+        legend=legend(call),
+        charts=[("", figures) for _, figures in shown] if len(shown) == 1 else shown,
+        charts_beside=charts_beside,
+        comparison=comparison(call) if call.charts else None,
     )
-    notes = [sized + "."]
+
+
+def _note(call: CallCharts) -> str:
+    """How many lines and lanes there are, and how to read the charts."""
+    lanes = f"{call.num_lanes:,} {'lane' if call.num_lanes == 1 else 'lanes'}"
+    notes = [f"{call.lines:,} lines of {lanes}."]
     if any(len(group.lanes) > 1 for group in call.groups):
         notes.append(
-            "Of a group, lines are means over its lanes that are alive, and bands one standard "
-            "deviation. A line is dashed where lanes of its group have diverged."
+            "A curve is the mean over the lanes of a group that are alive, and its band is one "
+            "standard deviation. The curve is dashed where a lane of the group has diverged."
         )
     if len(call.groups) < call.num_groups:
         notes.append(f"{len(call.groups)} of {call.num_groups:,} groups are shown, spread evenly.")
     if len(call.lanes) < sum(len(group.lanes) for group in call.groups):
         notes.append(f"{len(call.lanes)} lanes have curves of their own, spread evenly.")
-    front = [i for i, chart in enumerate(call.charts) if not chart.beside]
-    behind = [i for i, chart in enumerate(call.charts) if chart.beside]
-    parts: list[Html] = []
-    for category in CATEGORIES:
-        of = [i for i in front if call.charts[i].info.category == category]
-        if of:
-            parts += [] if len(of) == len(front) else [tag("h3", category)]
-            parts.append(_grid(number, of, call))
-    if behind:
-        told = f"std, min and max of these ({len(behind)} charts)"
-        parts.append(
-            tag("details", tag("summary", told), _grid(number, behind, call), class_="more")
-        )
-    return _section(
-        f"curves-{number}",
-        f"Curves · {call.name}",
-        tag("p", " ".join(notes), class_="note"),
-        *(tag("p", tag("bdi", note), class_="note") for note in call.notes[:_NOTES]),
-        without_script(call),
-        tag(
-            "div",
-            tag("ul", *legend(call), class_="legend"),
-            class_="controls",
-            data_call=str(number),
-        ),
-        *(parts or [nothing()]),
-    )
+    return " ".join(notes)
 
 
-def _grid(number: int, charts: Sequence[int], call: CallCharts) -> Html:
-    figures = (figure(number, i, call.charts[i], call) for i in charts)
-    return tag("div", *figures, class_="charts")
-
-
-def _episodes(runs: Sequence[RunFrames], names: Sequence[str]) -> list[_Section]:
-    parts: list[Html] = []
-    for run, name in zip(runs, names, strict=True):
-        found, there_are = pictures(run)
-        if there_are:
-            parts += [tag("h3", tag("bdi", brief(name)))] if len(runs) > 1 else []
-            parts.append(gallery(found, there_are))
-    return [_section("episodes", "Episodes", *parts)] if parts else []
-
-
-def _settings(run: RunFrames, name: str) -> Html:
-    blocks: list[Html] = []
-    for key, title in (("config", "Configuration"), ("settings", "Settings of the logger")):
-        said: Any = run.info.get(key)
-        if said:
-            text = orjson.dumps(said, option=orjson.OPT_INDENT_2).decode()
-            blocks.append(joined(tag("h4", title), tag("pre", text, tabindex="0")))
-    if not blocks:
-        blocks = [tag("p", "run.json tells none.", class_="note")]
-    return tag("details", tag("summary", tag("bdi", brief(name))), *blocks, class_="settings")
+def _chosen(info: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
+    """A run's config and settings, each as a title and JSON."""
+    return [
+        (title, orjson.dumps(info[key], option=orjson.OPT_INDENT_2).decode())
+        for key, title in (("config", "Config"), ("settings", "Settings"))
+        if info.get(key)
+    ]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
+import re
 import shutil
+import sys
 import zlib
 from html.parser import HTMLParser
 from pathlib import Path
@@ -21,7 +24,7 @@ from jaxlog._analysis.pictures import MOST_BYTES
 from jaxlog.sinks.svg import SvgSettings, SvgSink
 from tests.reading.files import write
 
-HOSTILE = "</script><script>alert(1)</script>\"'&amp; ü 日本 \u2028 __DATA__"
+HOSTILE = "</script><script>alert(1)</script>\"'&amp; ü 日本 \u2028 {{ 6 * 7 }}"
 
 
 def event(step: int, lane: int = 0, env: int = 0, **more: Any) -> jaxlog.sinks.EpisodeEvent:
@@ -176,8 +179,24 @@ def test_user_text_is_only_text(tmp_path: Path) -> None:
     ((tag, attributes),) = Parsed(page._repr_html_()).tags
     assert (tag, attributes["sandbox"]) == ("iframe", "allow-scripts")
     assert attributes["srcdoc"] == page.html
-    policies = [attributes.get("content") or "" for tag, attributes in inner.tags if tag == "meta"]
-    assert any("default-src 'none'; img-src data:;" in policy for policy in policies)
+    (policy,) = [str(a["content"]) for tag, a in inner.tags if tag == "meta" and "http-equiv" in a]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for tag in ("style", "script"):  # only the page's own
+        (text,) = re.findall(f"<{tag}>(.*?)</{tag}>", page.html, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"; {tag}-src 'sha256-{digest}'; " in policy
+
+
+def test_without_jinja2_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = jaxlog.read_run(write(tmp_path, [event(0)]))
+    for name in ("gallery", "html_pages"):
+        monkeypatch.delitem(sys.modules, f"jaxlog._analysis.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    said = "pictures of episodes need jinja2, which is not installed; pip install 'jaxlog[explore]'"
+    with pytest.raises(ModuleNotFoundError, match=re.escape(said)):
+        run.view_episodes()
 
 
 def test_the_page_loads_nothing(tmp_path: Path) -> None:

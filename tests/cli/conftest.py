@@ -105,10 +105,10 @@ def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
     )
 
 
-def refused_without_polars(*arguments: object) -> None:
-    """Checks that without polars, the command says in one line what to install."""
+def refused_without(package: str, *arguments: object) -> None:
+    """Checks that without a package, the command says in one line what to install."""
     code = (
-        "import sys; sys.modules['polars'] = None; from jaxlog._cli.main import main; "
+        f"import sys; sys.modules[{package!r}] = None; from jaxlog._cli.main import main; "
         "sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

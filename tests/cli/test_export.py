@@ -14,7 +14,7 @@ import pyarrow.parquet
 import pytest
 
 import jaxlog
-from tests.cli.conftest import Command, Logged, refused_without_polars
+from tests.cli.conftest import Command, Logged, refused_without
 
 NAMES = ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
 
@@ -107,7 +107,7 @@ def test_bad_arguments_are_errors(command: Command, logged: Logged, tmp_path: Pa
 
 
 def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
-    refused_without_polars("export", logged.directory, "--to", "csv", "-o", tmp_path)
+    refused_without("polars", "export", logged.directory, "--to", "csv", "-o", tmp_path)
 
 
 TEXTS = ["=1+1", "+a", "-a", "@a", "\ta", "\ra", "-1.5", "+2e3", "a=1", "", "'=a", "-", "日本"]

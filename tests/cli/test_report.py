@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.cli.conftest import ROOT, Command, Logged, refused_without_polars
+import pytest
+
+from tests.cli.conftest import ROOT, Command, Logged, refused_without
 
 
 def test_it_writes_one_file_and_says_which(
@@ -98,5 +100,8 @@ def test_broken_lines_are_mentioned(command: Command, logged: Logged, tmp_path: 
     assert "line 4" in (tmp_path / "page.html").read_text()
 
 
-def test_without_polars_it_says_what_to_install(logged: Logged, tmp_path: Path) -> None:
-    refused_without_polars("report", logged.directory, "-o", tmp_path / "page.html")
+@pytest.mark.parametrize("package", ["polars", "jinja2"])
+def test_without_its_extra_it_says_what_to_install(
+    package: str, logged: Logged, tmp_path: Path
+) -> None:
+    refused_without(package, "report", logged.directory, "-o", tmp_path / "page.html")

@@ -38,7 +38,7 @@ def site(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_wheel_has_every_module(site: Path) -> None:
     for part, names in (
-        ("jaxlog", ["*.py", "py.typed", "*.html", "*.js", "*.css"]),
+        ("jaxlog", ["*.py", "py.typed", "*.jinja", "*.js", "*.css"]),
         ("configs", ["*.yaml", "schema.json"]),
     ):
         expected = {file.relative_to(ROOT) for name in names for file in (ROOT / part).rglob(name)}

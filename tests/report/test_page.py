@@ -82,6 +82,16 @@ def test_the_table_compares_last_values(logged: Path, tmp_path: Path) -> None:
     assert "95% of IQM" in words
 
 
+def test_groups_that_are_equal_have_no_marks(tmp_path: Path) -> None:
+    """0.025 and the bootstrap's mean of three of it differ in the last bit."""
+    lanes = [
+        ({"rate": rate, "seed": seed}, {"loss": 0.025}) for rate in (1, 2) for seed in (0, 1, 2)
+    ]
+    page = page_of(tmp_path / "page.html", run_of(tmp_path / "run", [metrics(1, *lanes)]))
+    assert page.words().count("|all are equal|") == 2
+    assert "forest" not in [attributes.get("class") for _, attributes in page.tags]
+
+
 def test_it_says_what_show_says_and_no_secret(logged: Path, tmp_path: Path) -> None:
     page = page_of(tmp_path / "page.html", logged)
     words = page.words()
@@ -120,6 +130,16 @@ def test_links_lead_to_sections(logged: Path, tmp_path: Path) -> None:
     assert len(names) == len(set(names))
     assert links == ["summary", "curves-0", "comparison-0", "episodes", "settings"]
     assert set(links) <= set(names)
+    headings = [text for inside, text in page.texts if inside[-1:] in (("h2",), ("h4",))]
+    assert headings == [
+        "Summary",
+        "Curves · batch",
+        "Comparison · batch",
+        "Episodes",
+        "Config and settings",
+        "Config",
+        "Settings",
+    ]
 
 
 def hostile(directory: Path) -> Path:

@@ -1,4 +1,4 @@
-// What a reader does: points at curves, selects lanes, chooses axes, scrolls, prints.
+// Interaction: values under the pointer, selected lanes, chosen axes; curves drawn when in sight.
 
 function nearest(x, value) {
   let [low, high] = [0, x.length - 1];
@@ -10,7 +10,7 @@ function nearest(x, value) {
   return low && value - x[low - 1] < x[low] - value ? low - 1 : low;
 }
 
-function tell(figure, pixel) {
+function showValues(figure, pixel) {
   const { lines, cross, width } = drawn.get(figure) || {};
   if (!lines || !lines.length) return;
   const call = calls[figure.dataset.call];
@@ -18,15 +18,15 @@ function tell(figure, pixel) {
   const close = found.reduce((a, b) =>
     Math.abs(a.line.px[a.i] - pixel) <= Math.abs(b.line.px[b.i] - pixel) ? a : b);
   const at = close.line.px[close.i];
-  const told = found.filter(({ line, i }) => Math.abs(line.px[i] - at) <= 4);
-  told.sort((a, b) => b.line.y[b.i] - a.line.y[a.i]);
+  const pointed = found.filter(({ line, i }) => Math.abs(line.px[i] - at) <= 4);
+  pointed.sort((a, b) => b.line.y[b.i] - a.line.y[a.i]);
   cross.replaceChildren();
   add(cross, "line", { x1: at, x2: at, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom });
   const box = tooltip(figure);
   const exact = close.line.x[close.i];
   const head = document.createElement("b");
   head.textContent = call.x === "time" ? clock(exact) : `${AXES[call.x]} ${whole(exact)}`;
-  const rows = told.slice(0, TOLD).map(({ line, i }) => {
+  const rows = pointed.slice(0, MOST_VALUES).map(({ line, i }) => {
     if (Number.isFinite(line.py[i])) {
       add(cross, "circle", { class: `dot c${line.entry.colour % COLOURS}`, cx: line.px[i], cy: line.py[i], r: 3 });
     }
@@ -37,7 +37,7 @@ function tell(figure, pixel) {
     return row(line.entry, value);
   });
   const more = document.createElement("div");
-  more.textContent = told.length > TOLD ? `and ${told.length - TOLD} more` : "";
+  more.textContent = pointed.length > MOST_VALUES ? `and ${pointed.length - MOST_VALUES} more` : "";
   box.replaceChildren(head, ...rows, more);
   box.hidden = false;
   const scaled = figure.clientWidth / width;
@@ -74,7 +74,7 @@ function tooltip(figure) {
   return box;
 }
 
-function hush(figure) {
+function hideValues(figure) {
   const { cross } = drawn.get(figure) || {};
   if (cross) cross.replaceChildren();
   tooltip(figure).hidden = true;
@@ -86,7 +86,7 @@ function step(figure, by) {
   if (!lines || !lines.length) return;
   const { px } = lines.reduce((a, b) => (a.px.length >= b.px.length ? a : b));
   const now = figure.dataset.at === undefined ? (by > 0 ? -1 : px.length) : nearest(px, +figure.dataset.at);
-  tell(figure, px[Math.min(px.length - 1, Math.max(0, now + by))]);
+  showValues(figure, px[Math.min(px.length - 1, Math.max(0, now + by))]);
 }
 
 function button(text, pressed, act) {
@@ -148,7 +148,7 @@ function controls(place) {
     const name = document.createElement("bdi");
     name.textContent = entry.name;
     one.append(swatch, name, entry.beside.map((words) => ` · ${words}`).join(""));
-    one.title = "only this, or one more; again to let it go";
+    one.title = "show only this one; select more to compare, or again to deselect";
     item.append(one);
     legend.append(item);
   }
@@ -188,7 +188,7 @@ for (const call of calls) {
   const several = call.groups.length > 1 && call.lanes.length > COLOURS;
   call.lanes.forEach(({ group, name, beside }, i) => {
     const { run, lanes } = call.groups[group];
-    // Lanes of many groups have their group's colour: no palette tells dozens apart.
+    // With many groups, lanes have their group's colour: dozens of colours cannot be told apart.
     const colour = several ? group : i;
     call.entries.set("l" + i, { run, name, beside, lanes: 1, colour, shown: (byLane) => byLane && lanes > 1 });
   });
@@ -212,16 +212,16 @@ for (const figure of figures) {
     const box = figure.querySelector("svg").getBoundingClientRect();
     return ((event.clientX - box.left) / box.width) * width;
   };
-  figure.addEventListener("pointermove", (event) => tell(figure, pixel(event)));
-  figure.addEventListener("pointerdown", (event) => tell(figure, pixel(event)));
-  figure.addEventListener("pointerleave", () => hush(figure));
-  figure.addEventListener("blur", () => hush(figure));
+  figure.addEventListener("pointermove", (event) => showValues(figure, pixel(event)));
+  figure.addEventListener("pointerdown", (event) => showValues(figure, pixel(event)));
+  figure.addEventListener("pointerleave", () => hideValues(figure));
+  figure.addEventListener("blur", () => hideValues(figure));
   figure.addEventListener("keydown", (event) => {
     const by = { ArrowRight: 1, ArrowLeft: -1, Escape: 0 }[event.key];
     if (by === undefined) return;
     event.preventDefault();
     if (by) step(figure, by);
-    else hush(figure);
+    else hideValues(figure);
   });
   watch.observe(figure);
 }

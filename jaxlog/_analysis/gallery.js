@@ -1,84 +1,3 @@
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<!-- Nothing is fetched: neither by the page, nor by a picture. -->
-<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">
-<title>Sampled episodes</title>
-<style>
-:root {
-  color-scheme: light dark;
-  --paper: #ffffff; --panel: #f5f7fa; --edge: #d8dee6; --ink: #1c2733; --muted: #5a687a; --accent: #2f6fb3;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --paper: #14181d; --panel: #1d232a; --edge: #37414d; --ink: #e4e9ef; --muted: #9aa8b8; --accent: #6aa9e9;
-  }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 13px/1.4 system-ui, sans-serif; }
-header {
-  position: sticky; top: 0; z-index: 1; padding: 10px 12px; background: var(--panel);
-  border-bottom: 1px solid var(--edge); max-height: 55vh; overflow: auto;
-}
-.row { display: flex; flex-wrap: wrap; gap: 8px 16px; align-items: end; }
-.row + .row, details { margin-top: 8px; }
-label, fieldset { display: grid; gap: 2px; color: var(--muted); font-size: 12px; min-width: 0; }
-fieldset { border: 0; margin: 0; padding: 0; }
-legend { padding: 0; }
-.name { max-width: 22ch; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.steps { flex: 1 1 240px; }
-input, select, button { font: inherit; color: var(--ink); }
-select, input[type=number], input[type=search] {
-  background: var(--paper); border: 1px solid var(--edge); border-radius: 5px; padding: 3px 6px; max-width: 18ch;
-}
-input[type=number] { width: 12ch; }
-input[type=range] { width: 100%; accent-color: var(--accent); }
-.plain {
-  background: var(--paper); border: 1px solid var(--edge); border-radius: 5px; padding: 3px 10px; cursor: pointer;
-}
-summary { cursor: pointer; color: var(--muted); }
-:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
-#count { margin: 8px 0 0; color: var(--muted); }
-main { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 10px; padding: 12px; }
-.tile {
-  height: 220px; padding: 4px; border: 1px solid var(--edge); border-radius: 8px; background: var(--panel);
-  cursor: zoom-in; overflow: hidden; color: var(--muted);
-}
-.tile img { width: 100%; height: 100%; object-fit: contain; display: block; }
-dialog {
-  border: 1px solid var(--edge); border-radius: 10px; padding: 12px; background: var(--paper); color: var(--ink);
-  max-width: 96vw; max-height: 96vh;
-}
-dialog::backdrop { background: rgb(0 0 0 / 0.55); }
-dialog img { display: block; margin: auto; max-width: 100%; height: 68vh; object-fit: contain; }
-dialog p { margin: 8px 0; color: var(--muted); overflow-wrap: anywhere; max-height: 14vh; overflow: auto; }
-</style>
-<header>
-  <div class="row">
-    <label class="steps"><output id="at" for="step"></output>
-      <input id="step" type="range" min="0" value="0" aria-label="step"></label>
-    <label>sort by <select id="sort" aria-label="sort by"></select></label>
-    <button id="order" class="plain" type="button">ascending</button>
-    <button id="clear" class="plain" type="button">clear filters</button>
-  </div>
-  <div class="row" id="filters"></div>
-  <details id="more"><summary>more filters</summary><div class="row" id="others"></div></details>
-  <p id="count" role="status"></p>
-</header>
-<main id="tiles"></main>
-<dialog id="large" aria-label="episode">
-  <img alt="">
-  <p></p>
-  <div class="row">
-    <button class="plain" type="button" id="before">&larr; before</button>
-    <button class="plain" type="button" id="next">next &rarr;</button>
-    <button class="plain" type="button" id="close">close</button>
-  </div>
-</dialog>
-<script id="data" type="application/json">__DATA__</script>
-<script>
 "use strict";
 const data = JSON.parse(document.getElementById("data").textContent);
 const find = (id) => document.getElementById(id);
@@ -87,7 +6,7 @@ const make = (tag, properties, ...children) => {
   node.append(...children);
   return node;
 };
-// Text of the user's is only ever set as text: as `textContent`, a title, or the name of an option.
+// Text from the run is set as `textContent`, as a title or as the name of an option, never as HTML.
 const columns = data.columns;
 const shown = (column, value) =>
   value === null ? "none" : column.choices ? column.choices[value] :
@@ -95,7 +14,7 @@ const shown = (column, value) =>
 const words = data.episodes.map((episode) =>
   columns.map((column, i) => `${column.title} ${shown(column, episode[i])}`).join(" \u00b7 "));
 
-// A picture stands in the page compressed, and is an image, in which no script runs.
+// Pictures are compressed in the page. Each is shown as an image, in which no script runs.
 const sources = new Map();
 async function source(place) {
   if (!sources.has(place)) {
@@ -124,7 +43,7 @@ const tiles = data.episodes.map((_, place) => {
   return tile;
 });
 
-// Filters: each is a function that says whether an episode passes.
+// Each filter is a function that returns whether an episode passes.
 const filters = [];
 const resets = [];
 columns.forEach((column, i) => {
@@ -190,7 +109,7 @@ function update() {
     passing.sort((a, b) => {
       const [x, y] = [value(a), value(b)];
       if (x === y) return a - b;
-      if (x === null || y === null) return x === null ? 1 : -1;  // those without one last
+      if (x === null || y === null) return x === null ? 1 : -1;  // episodes without a value come last
       return (x < y ? -1 : 1) * (descending ? -1 : 1);
     });
   } else if (descending) {
@@ -212,7 +131,7 @@ find("clear").addEventListener("click", () => {
   update();
 });
 
-// One episode, large; the arrow keys lead to its neighbours.
+// One episode, large. The arrow keys show its neighbours.
 const large = find("large");
 let open = 0;
 async function enlarge(place) {
@@ -242,5 +161,3 @@ document.addEventListener("keydown", (event) => {
   }
 });
 update();
-</script>
-</html>
