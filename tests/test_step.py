@@ -322,7 +322,7 @@ def test_calls_that_take_turns_keep_their_turns(make_logger: MakeLogger, logged:
     assert steps_of(sink.metrics) == sorted(steps_of(sink.metrics))
 
 
-@pytest.mark.filterwarnings("ignore:.* x stands in include, too:jaxlog.ConfigWarning")
+@pytest.mark.filterwarnings("ignore:.* x is in include, too:jaxlog.ConfigWarning")
 @pytest.mark.parametrize(
     ("settings", "keys"),
     [

@@ -1,4 +1,4 @@
-"""What a user may choose, and loading it. Nothing else in jaxlog reads YAML."""
+"""Settings: their models, and loading them. Nothing else in jaxlog reads YAML."""
 
 from jaxlog._settings.environment import switched_on as switched_on
 from jaxlog._settings.loading import load_config as load_config

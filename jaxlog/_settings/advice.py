@@ -1,4 +1,4 @@
-"""Settings that can be used, and that make no sense together: told of, never refused."""
+"""Warnings about settings that are valid but contradict each other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings
 
 MANY_SAMPLES = 1000
-"""Above so many sampled episodes, a step's are more than anybody looks at."""
+"""With more sampled episodes, an update has more than anyone looks at."""
 
 _ASKS_FOR_SAMPLES = (
     "batched_logging_enabled",
@@ -21,30 +21,30 @@ _ASKS_FOR_SAMPLES = (
     "num_samples",
     "sample_seed",
 )
-"""Keys by which a user says that episodes are to be sampled: by default they are, so settings that
-say nothing about it are also those of a program that only calls `jaxlog.log`."""
+"""With one of these keys the user asks for sampled episodes. Sampling is on by default, so without
+them the program may only call `jaxlog.log`."""
 
 
 _PositionOf = Callable[[Location], SourcePosition]
 
 
 def advice(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location, str]]:
-    """What does not make sense: where it stands, and a sentence about it.
+    """The location of each contradiction, and a sentence about it.
 
     Args:
       config: the settings.
-      place: where something in them was given. What one file says may be made more exact by another
-        that extends it, or by an override: names contradict each other only within one source.
+      place: returns the position of a location. A file or an override may refine the settings of
+        another file, so names contradict each other only within one source.
     """
     given = config.model_fields_set
     on: Location = ("batched_logging_enabled",)
-    # In a program, settings without sinks are those of a test.
+    # A dict without sinks is normal in a test.
     on_by_name = on[0] in given and config.batched_logging_enabled
     if on_by_name and "sinks" not in given and place(on).line:
         yield (
             on,
             "is true, and there are no sinks, so that nothing is written; add some, like "
-            "`sinks: [{kind: jsonl}]`, or say `sinks: []`",
+            "`sinks: [{kind: jsonl}]`, or write `sinks: []`",
         )
     if config.batched_logging_enabled and config.sampling_enabled:
         yield from _of_samples(config)
@@ -53,8 +53,8 @@ def advice(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location
         if getattr(sink, "x_axis", "") == "env_step" and config.env_steps_per_update is None:
             yield (
                 ("sinks", index, "x_axis"),
-                "is env_step, which is not known without env_steps_per_update: charts will be over "
-                "step; set it to environments x rollout length",
+                "is env_step, which is not known without env_steps_per_update, so charts are over "
+                "step; set env_steps_per_update to environments x rollout length",
             )
 
 
@@ -62,9 +62,8 @@ def _of_samples(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
     if config.num_samples > MANY_SAMPLES:
         yield (
             ("num_samples",),
-            f"{config.num_samples} episodes, each time and of each lane, are more than anybody "
-            "looks at, and each is copied out of the program; a few show as much, and `histograms` "
-            "tells of all",
+            f"{config.num_samples} episodes of each lane are more than anyone looks at, and each "
+            "is copied out of the program; sample a few, and use `histograms` for all episodes",
         )
     asked = not config.model_fields_set.isdisjoint(_ASKS_FOR_SAMPLES)
     if asked and config.sinks and not any(map(_takes_episodes, config.sinks)):
@@ -90,7 +89,7 @@ def _of_names(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Locat
         if name in config.include and in_one_source("include", "exclude"):
             yield (
                 ("exclude", index),
-                f"{key_of((name,))} stands in include, too; what is excluded is not logged",
+                f"{key_of((name,))} is in include, too; what is excluded is not logged",
             )
     for index, name in enumerate(config.include):
         switch = look_up(name.rpartition("/")[2]).setting
@@ -103,4 +102,4 @@ def _of_names(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Locat
     for key, names in (("statistics", named), ("histograms", config.histograms)):
         for name in names:
             if name in config.exclude and in_one_source(key, "exclude"):
-                yield ((key, name), "stands in exclude, too, and is not logged")
+                yield ((key, name), "is in exclude, too, and is not logged")

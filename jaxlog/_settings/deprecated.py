@@ -1,4 +1,4 @@
-"""Keys of an older, asynchronous design: a file that still has them loads."""
+"""Keys of an older, asynchronous logger: a file with them still loads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ KEYS = ("queue_size", "worker_threads", "batch_size", "flush_interval", "enable_
 
 
 def without_deprecated(given: Source) -> tuple[Source, str]:
-    """Settings without these keys, and a sentence that names those it had; empty for none."""
+    """The settings without these keys, and a warning that names those found; empty for none."""
     found = sorted(set(KEYS) & set(given.data), key=lambda key: given.place((key,)).order)
     if not found:
         return given, ""
     named = ", ".join(f"{given.place((key,))}: {key}" for key in found)
-    it = "it" if len(found) == 1 else "them"
+    one = len(found) == 1
     return given.without(*found), (
-        f"{named}: of an older, asynchronous logger; nothing reads {it} any more, leave {it} out"
+        f"{named}: {'has' if one else 'have'} no effect any more, only an older, asynchronous "
+        f"logger read {'it' if one else 'them'}; delete {'it' if one else 'them'}"
     )

@@ -1,4 +1,4 @@
-"""What the environment says: `JAXLOG=off` takes jaxlog out of a program; in `CI` nobody watches."""
+"""Environment variables: `JAXLOG=off` switches jaxlog off; `CI` means that nobody watches."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ _VALUES = {"": True, "on": True, "1": True, "true": True, "off": False, "0": Fal
 
 
 def switched_on() -> bool:
-    """Whether jaxlog may log at all; whatever the settings say.
+    """Whether jaxlog may log at all, regardless of the settings.
 
     Raises:
-      ConfigError: the variable `JAXLOG` says something else than on or off.
+      ConfigError: the variable `JAXLOG` is neither on nor off.
     """
     value = os.environ.get("JAXLOG", "")
     if value.lower() not in _VALUES:
-        raise ConfigError(f"the environment variable JAXLOG: got {value!r}, takes 'off' or 'on'")
+        raise ConfigError(f"the environment variable JAXLOG: got {value!r}, expected 'off' or 'on'")
     return _VALUES[value.lower()]
 
 
 def in_ci() -> bool:
-    """Whether nobody watches: continuous integration sets the variable `CI`."""
+    """Whether this runs in continuous integration, which sets the variable `CI`."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")

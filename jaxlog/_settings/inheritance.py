@@ -1,4 +1,4 @@
-"""`extends:` puts other files' settings beneath those of the file that says it."""
+"""`extends:` begins with the settings of other files, which those of the file itself replace."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from jaxlog._settings.wording import Location, shown
 
 KEY = "extends"
 DEEPEST = 32
-"""So many files may each extend the next."""
+"""The longest chain of files that extend each other."""
 
 
 def inherited(given: Source, directory: Path, file: Path | None = None) -> Source:
-    """Settings with those that they extend beneath them.
+    """The settings, merged with those of the files that they extend.
 
-    Each file is read once, however often it is extended.
+    Each file is read once, even if several others extend it.
 
     Args:
-      given: settings, of a file or a dict.
-      directory: what the paths in it are relative to.
-      file: the one that `given` is of; None for a dict.
+      given: settings from a file or a dict.
+      directory: paths in `given` are relative to it.
+      file: the file of `given`; None for a dict.
 
     Raises:
-      ConfigError: a file cannot be used, extends itself, or `extends` is no path or list of paths;
-        or more than `DEEPEST` files extend each the next.
+      ConfigError: a file cannot be used or extends itself; `extends` is not a path or a list of
+        paths; or a chain of files is longer than `DEEPEST`.
     """
     found, _ = _inherited(given, directory, () if file is None else (file,), 0, {})
     return found
@@ -41,14 +41,14 @@ def _inherited(
     depth: int,
     known: dict[Path, tuple[Source, int]],
 ) -> tuple[Source, int]:
-    """Settings with those beneath them, and how deep these go.
+    """The merged settings, and the length of the longest chain of files below.
 
     Args:
-      given: settings, of a file or a dict.
-      directory: what the paths in it are relative to.
-      chain: the files that lead here, from the first to the one that `given` is of.
-      depth: how many of them are extended.
-      known: what was found for each file that was read before.
+      given: settings from a file or a dict.
+      directory: paths in `given` are relative to it.
+      chain: the files from the first to that of `given`, each of which extends the next.
+      depth: the length of the chain so far.
+      known: the results for the files that were read before.
     """
     if KEY not in given.data:
         return given, 0
@@ -56,7 +56,7 @@ def _inherited(
     for resolved, (path, place) in _last_of_each(_paths(given, directory)).items():
         if any(resolved == other.resolve() for other in chain):
             way = " -> ".join(map(str, (*chain, path)))
-            raise ConfigError(f"{place}: {KEY}: leads back to where it began: {way}")
+            raise ConfigError(f"{place}: {KEY}: is a circle: {way}")
         if resolved not in known and depth < DEEPEST:
             try:
                 text = yaml_source.read(path, asked_by=chain[-1] if chain else Path())
@@ -77,7 +77,7 @@ def _inherited(
 def _last_of_each(
     paths: Iterator[tuple[Path, SourcePosition]],
 ) -> dict[Path, tuple[Path, SourcePosition]]:
-    """The files in their order; of one that is named again, the last goes before all the others."""
+    """The files in their order; a file that is named several times has its last place."""
     found: dict[Path, tuple[Path, SourcePosition]] = {}
     for path, place in paths:
         resolved = path.resolve()
@@ -93,8 +93,8 @@ def _paths(given: Source, directory: Path) -> Iterator[tuple[Path, SourcePositio
         at: Location = (KEY, index) if several else (KEY,)
         if not isinstance(name, str) or not name:
             raise ConfigError(
-                f"{given.place(at)}: {KEY}: got {shown(name)}, takes the path of a file, or a list "
-                "of paths"
+                f"{given.place(at)}: {KEY}: got {shown(name)}, expected the path of a file, or a "
+                "list of paths"
             )
         try:
             yield directory / local_path(name, KEY), given.place(at)

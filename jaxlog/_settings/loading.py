@@ -1,4 +1,4 @@
-"""From a file, a dict, a model or a node of OmegaConf to settings that hold."""
+"""Loads settings from a file, a dict, a model or a node of OmegaConf."""
 
 from __future__ import annotations
 
@@ -28,31 +28,30 @@ def load_config(
     *overrides: str,
     **changes: Any,
 ) -> LoggingConfig:
-    """The settings in a YAML file, or those given as a dict.
+    """Loads settings from a YAML file or a dict, and validates them.
 
     Args:
-      source: the file's path; or a dict with the same keys; or a node of OmegaConf or Hydra; or
-        settings. Where a file or dict says `extends: other.yaml`, that file's settings are beneath
-        its own; of a dict, the path is relative to the working directory.
-      *overrides: settings that take the place of those of `source`, as texts like
-        `"log_frequency=5"` and `"sinks.wandb.mode=offline"`, so that `*sys.argv[1:]` will do. Their
-        values are read as YAML.
-      **changes: keys of settings with their values, which go before all else.
+      source: a file's path; a dict with the same keys; a node of OmegaConf or Hydra; or settings.
+        With the key `extends: other.yaml`, settings of that file apply where `source` has none; in
+        a dict, its path is relative to the working directory.
+      *overrides: settings that replace those of `source`, as texts like `"log_frequency=5"` and
+        `"sinks.wandb.mode=offline"`; `*sys.argv[1:]`, for example. Their values are read as YAML.
+      **changes: settings by name, which replace those of `source` and of `overrides`.
 
     Raises:
-      ConfigError: something in it cannot be used. The text has a line for each problem, with the
-        file, line and column, or the override; the key, what it got and what it takes.
-      TypeError: `source` is none of these, or an override is no text.
+      ConfigError: settings cannot be used. The text has a line for each problem: the file, line and
+        column, or the override; the key, the value, and what was expected.
+      TypeError: `source` has another type, or an override is not a text.
 
     Warns:
-      ConfigWarning: settings make no sense together.
-      DeprecationWarning: there are keys of an older design, which nothing reads.
+      ConfigWarning: settings contradict each other.
+      DeprecationWarning: there are keys of an older logger, which have no effect.
 
     >>> config = load_config({"sinks": [{"kind": "jsonl"}]}, "log_frequency=5", strict=True)
     >>> config.log_frequency, config.strict
     (5, True)
     """
-    # Nodes first: one of OmegaConf's that is null raises at what isinstance asks of it there.
+    # First, since isinstance(source, LoggingConfig) raises for a node that is null.
     is_node = omegaconf_nodes.is_node(source)
     before = source if not is_node and isinstance(source, LoggingConfig) else None
     if before is not None and not (overrides or changes):
@@ -64,21 +63,23 @@ def load_config(
     try:
         loaded = LoggingConfig.model_validate(given.data)
     except ValidationError as error:
-        found = [(given.place(at), at, text) for at, text in describe(error, LoggingConfig)]
+        found = [
+            (given.place(at), at, text) for at, text in describe(error, LoggingConfig, given.data)
+        ]
         found.sort(key=lambda problem: problem[0].order)
         lines = (f"{place}: {key_of(at)}: {text}" for place, at, text in found)
         raise ConfigError("\n".join(lines)) from None
     if deprecated:
         warn_caller(deprecated, DeprecationWarning)
-    told = [] if before is None else list(advice(before, _loaded(before).place))
+    known = [] if before is None else list(advice(before, _loaded(before).place))
     for at, text in advice(loaded, given.place):
-        if (at, text) not in told:
+        if (at, text) not in known:
             warn_caller(f"{given.place(at)}: {key_of(at)}: {text}", ConfigWarning)
     return loaded
 
 
 def _given(source: Any) -> Source:
-    """What the user gave, with what it extends."""
+    """The settings of the user, merged with those that they extend."""
     # A DictConfig is a Mapping, and a ListConfig is refused.
     if isinstance(source, Mapping):
         return inherited(of_mapping(source, "settings"), Path())
@@ -89,18 +90,17 @@ def _given(source: Any) -> Source:
             raise ConfigError(str(error)) from None
         return inherited(of_file(path), path.parent, path)
     raise TypeError(
-        f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig"
-        + _what_else(source)
+        f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig" + _remedy(source)
     )
 
 
 def _loaded(config: LoggingConfig) -> Source:
-    """What was set in settings, as the user would have given it."""
+    """The keys that were set in validated settings."""
     return of_mapping({key: getattr(config, key) for key in config.model_fields_set}, "settings")
 
 
-def _what_else(given: Any) -> str:
-    """What to do with something that is no settings."""
+def _remedy(given: Any) -> str:
+    """What to do with an object that is not settings."""
     if omegaconf_nodes.is_node(given):
         return "; give the node that has the keys, this one is a list"
     if hasattr(type(given), "model_dump"):

@@ -1,4 +1,4 @@
-"""The settings: every key, what it takes, and what it does."""
+"""The settings: every key with its type, its default and a description."""
 
 from __future__ import annotations
 
@@ -26,10 +26,16 @@ from jaxlog._settings.wording import key_of, shown
 from jaxlog.sinks import kinds, sink_class
 from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings, kind_of
 
+_KNOWN_STATISTICS = (*STATISTICS, "median")
+
 
 def _known_statistic(name: str) -> str:
     if name not in STATISTICS and quantile(name) is None:
-        raise PydanticCustomError("choice", "not a statistic")
+        raise PydanticCustomError(
+            "choice",
+            "Input should be one of {names}, or a percentile, p0 to p100",
+            {"names": ", ".join(_KNOWN_STATISTICS), "known": _KNOWN_STATISTICS},
+        )
     return name
 
 
@@ -38,12 +44,12 @@ def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
         if value in values[:index]:
             named = value.kind if isinstance(value, SinkSettings) else str(value)
             context = {"value": key_of((named,)), "index": index}
-            raise PydanticCustomError("repeated", "{value} stands there twice", context)
+            raise PydanticCustomError("repeated", "{value} is listed twice", context)
     return values
 
 
-def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
-    """A sink's settings, as the model of the sink that its `kind` names."""
+def _of_its_kind(value: Any, _: Any) -> SinkSettings:
+    """A sink's settings, validated by the model of its `kind`."""
     if isinstance(value, ObjectSettings):
         return value
     if isinstance(value, Sink):
@@ -51,14 +57,13 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
     if isinstance(value, type) and issubclass(value, Sink):
         raise PydanticCustomError(
             "sink",
-            "got the class {name}, takes an object of it, like {name}()",
+            "got the class {name}, expected an object of it, like {name}()",
             {"name": value.__name__},
         )
     if any(callable(getattr(value, name, None)) for name in ("open", "write_metrics", "close")):
         raise PydanticCustomError(
             "sink",
-            "got {name}, which is no jaxlog.sinks.Sink; make it a subclass, which has every method "
-            "of a sink",
+            "got {name}, which is not a jaxlog.sinks.Sink; derive the class from it",
             {
                 "name": "the class " + value.__name__
                 if isinstance(value, type)
@@ -66,7 +71,7 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
             },
         )
     if not isinstance(value, dict | SinkSettings):
-        return handler(value)
+        raise PydanticCustomError("form", "Input should be a mapping with the key kind")
     kind = value.kind if isinstance(value, SinkSettings) else value.get("kind")
     try:
         model = sink_class(kind).Settings
@@ -74,7 +79,7 @@ def _of_its_kind(value: Any, handler: Any) -> SinkSettings:
         context = {"why": str(error), "kind": kind, "kinds": kinds()}
         raise PydanticCustomError("kind", "{why}", context) from None
     try:
-        # Sinks do not read the environment: what they may have to know of it goes with it.
+        # Sinks do not read the environment themselves.
         return model.model_validate(value, context={"ci": in_ci()})
     except ValidationError as error:
         inner = {"model": model, "errors": error.errors(include_url=False)}
@@ -96,32 +101,34 @@ _PERCENTILE = {
 _Statistic = Annotated[
     str,
     AfterValidator(_known_statistic),
-    WithJsonSchema({"anyOf": [{"enum": [*STATISTICS, "median"]}, _PERCENTILE]}),
+    WithJsonSchema({"anyOf": [{"enum": list(_KNOWN_STATISTICS)}, _PERCENTILE]}),
 ]
 
 
 class _ForAll(RootModel[_Distinct[_Statistic]], strict=True):
-    """Statistics of every metric."""
+    """The same statistics for all metrics."""
 
 
 class _ByName(RootModel[dict[str, _Distinct[_Statistic]]], strict=True):
-    """Statistics by the name of a metric."""
+    """Statistics by metric."""
 
 
 class _Bins(BaseModel, extra="forbid", strict=True):
-    """Bins of one width."""
+    """Bins of equal width."""
 
     low: float = Field(description="The first edge.")
     high: float = Field(description="The last edge.")
-    bins: int = Field(ge=1, le=10_000, description="How many bins lie between.")
+    bins: int = Field(ge=1, le=10_000, description="The number of bins between them.")
 
 
-class _GivenEdges(RootModel[Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]]):
-    """The edges of bins."""
+class _GivenEdges(
+    RootModel[Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]], strict=True
+):
+    """The edges of the bins."""
 
 
 def _as(model: type[BaseModel], value: Any) -> Any:
-    """A part of the settings that may have several forms, as one of them."""
+    """A part of the settings with several forms, validated as one of them."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -130,11 +137,19 @@ def _as(model: type[BaseModel], value: Any) -> Any:
 
 
 def _statistics(value: Any, _: Any) -> Any:
+    if not isinstance(value, dict | list | tuple):
+        raise PydanticCustomError(
+            "form", "Input should be a list of statistics, or a mapping of metrics to such lists"
+        )
     return _as(_ByName if isinstance(value, dict) else _ForAll, value).root
 
 
 def _edges(value: Any, _: Any) -> tuple[float, ...]:
-    with np.errstate(all="ignore"):  # of what is infinite or too large, the check below tells
+    if not isinstance(value, dict | list | tuple):
+        raise PydanticCustomError(
+            "form", "Input should be a list of edges, or a mapping with low, high and bins"
+        )
+    with np.errstate(all="ignore"):  # the check below finds edges that are infinite or too large
         if isinstance(value, dict):
             bins = _as(_Bins, value)
             edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
@@ -144,7 +159,7 @@ def _edges(value: Any, _: Any) -> tuple[float, ...]:
     if not increase:
         raise PydanticCustomError(
             "ascending",
-            "got {value}, takes edges that increase, as float32",
+            "got {value}, expected edges that increase, as float32",
             {"value": shown(value)},
         )
     return edges
@@ -165,15 +180,19 @@ _NAMES = ", ".join(f"`{name}`" for name in STATISTICS)
 
 
 class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
-    """The settings of one logger. Frozen and hashable; an unknown key is refused."""
+    """The settings of a logger, frozen and hashable. An unknown key is an error."""
 
     batched_logging_enabled: bool = Field(
         default=True,
-        description="`false` switches off `batch_step`, `window_step` and `log_window`: they then "
-        "add nothing to the program. `jaxlog.log`, and what a single environment logs, go on.",
+        description="`false` switches off `batch_step`, `window_step` and `log_window`, which then "
+        "add nothing to the program. `jaxlog.log` and the methods for a single environment still "
+        "log.",
     )
     log_frequency: int = Field(
-        default=10, ge=1, lt=2**31, description="Aggregates are logged every so many updates."
+        default=10,
+        ge=1,
+        lt=2**31,
+        description="The number of updates from one aggregate line to the next.",
     )
     statistics: Annotated[
         tuple[str, ...] | Mapping[str, tuple[str, ...]],
@@ -181,8 +200,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         _either(_ForAll, _ByName),
     ] = Field(
         default=_DEFAULT_STATISTICS,
-        description="What is told of each metric that has a value per episode: a list for all, or "
-        "a mapping of names of metrics to lists, in which `default` is for those it does not name. "
+        description="The statistics computed for each metric that has a value per episode: a list "
+        "for all metrics, or a mapping of metrics to lists, in which `default` is for all others. "
         f"{_NAMES}, and quantiles: `median`, or `p0` to `p100`.",
     )
     histograms: dict[
@@ -190,22 +209,30 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         Annotated[tuple[float, ...], WrapValidator(_edges), _either(_GivenEdges, _Bins)],
     ] = Field(
         default={},
-        description="Metrics of which a histogram is counted, each with the edges of its bins, "
-        "or with `low`, `high` and `bins`.",
+        description="The metrics with a histogram, each with the edges of its bins, or with `low`, "
+        "`high` and `bins`.",
     )
 
     sampling_enabled: bool = Field(
-        default=True, description="Whether whole episodes are picked and logged."
+        default=True, description="Whether complete episodes are sampled and logged."
     )
     sample_frequency: int = Field(
-        default=100, ge=1, lt=2**31, description="Episodes are picked every so many updates."
+        default=100,
+        ge=1,
+        lt=2**31,
+        description="The number of updates from one sample of episodes to the next.",
     )
-    num_samples: int = Field(default=3, ge=1, lt=2**31, description="How many episodes are picked.")
+    num_samples: int = Field(
+        default=3,
+        ge=1,
+        lt=2**31,
+        description="The number of episodes sampled each time, in each lane.",
+    )
     sample_seed: int = Field(
         default=0,
         ge=0,
         lt=2**32,
-        description="With the update's index, decides which episodes are picked.",
+        description="The seed of sampling: with the step, it decides which episodes are sampled.",
     )
 
     log_aggregated_rewards: bool = Field(
@@ -223,44 +250,46 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     )
     log_gradient_norms: bool = Field(
         default=True,
-        description="Whether `gradient_norm`, `grad_norm` and what ends like these are logged.",
+        description="Whether `gradient_norm`, `grad_norm`, and metrics whose names end with one of "
+        "these, are logged.",
     )
     include: _Distinct[str] = Field(
         default=(),
         description=(
-            "Only these metrics, by the names that `batch_step` is given; all, if empty. "
-            "`eval/NAME` speaks of the call named `eval` alone."
+            "The metrics to log, by the names that `batch_step` is given; all, if empty. "
+            "`eval/NAME` is a metric of the call `eval` only."
         ),
     )
     exclude: _Distinct[str] = Field(
-        default=(), description="Not these metrics; as `include`, and before it."
+        default=(),
+        description="The metrics not to log, in the form of `include`, which it overrides.",
     )
 
     over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
         default=(),
-        description="Where several lanes log, a line more for each of these: every metric's mean, "
-        "standard deviation or interquartile mean over the lanes, over seeds, say.",
+        description="If several lanes log, for example seeds: an additional line for each of these "
+        "with every metric's mean, standard deviation or interquartile mean over the lanes.",
     )
     delivery: Literal["live", "return"] = Field(
         default="live",
-        description="`live`: records leave the running program, through a callback. `return`: the "
-        "program has no callback; it returns its records, and `logger.write` writes them.",
+        description="`live`: records leave the running program through a callback. `return`: the "
+        "program has no callback and returns its records, and `logger.write` writes them.",
     )
     strict: bool = Field(
         default=False,
-        description="Whether what goes wrong with logging is raised: when a sink does not open, "
-        "and, for all else, when the run is closed. Otherwise it is warned of.",
+        description="Whether errors of logging are raised: at once if a sink cannot be opened, all "
+        "others when the run is closed. By default they are warnings.",
     )
     env_steps_per_update: int | None = Field(
         default=None,
         ge=1,
-        description="Environment steps of one update (environments x rollout length): each line "
-        "then has `env_step` too, the steps taken when its update was done.",
+        description="The environment steps of one update (environments x rollout length). With it, "
+        "each line has `env_step`, the environment steps taken when its update was done.",
     )
     sinks: _Distinct[_Sink] = Field(
         default=(),
-        description="Where records go; each has its `kind`, and the keys of that kind. In Python, "
-        "an object of a subclass of `jaxlog.sinks.Sink` may stand among them.",
+        description="The sinks that records are written to. Each has its `kind`, and the keys of "
+        "that kind. In Python, an object of a subclass of `jaxlog.sinks.Sink` is also allowed.",
     )
 
     if TYPE_CHECKING:  # what a key takes is wider than what it holds: lists, and sinks as dicts

@@ -1,6 +1,6 @@
-"""Nodes of OmegaConf, and so of Hydra, as plain values.
+"""Converts nodes of OmegaConf, which Hydra uses, to plain values.
 
-OmegaConf is no dependency: where nobody has imported it, nothing can be a node of it.
+OmegaConf is not a dependency: if it is not imported, no value can be a node.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def is_node(value: object) -> bool:
 
 
 def plain(node: Any, name: str) -> Any:
-    """What a node holds, with its interpolations resolved.
+    """The values in a node, with interpolations resolved.
 
     Raises:
-      ConfigError: something in it is missing (`???`), or cannot be resolved.
+      ConfigError: a value is missing (`???`) or cannot be resolved.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException

@@ -1,4 +1,4 @@
-"""`key=value`, as on a command line: one setting in place of what a source has."""
+"""Overrides like `log_frequency=5`, each of which replaces one setting of a source."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _OF_BINS = ("low", "high", "bins")
 
 
 def overridden(given: Source, text: str) -> Source:
-    """Settings with one more override, `key=value`.
+    """The settings with one override, `key=value`, applied.
 
-    The value is read as YAML. Dots in the key lead into mappings. Of `statistics` and `histograms`
-    what follows the first dot is the name of a metric, which may have dots itself, and for
-    histograms an end like `.bins`. In `sinks`, a part is an index, or a kind that is there once.
+    The value is read as YAML. Dots in the key lead into mappings. In `statistics` and `histograms`,
+    the name of a metric follows the first dot and may contain dots; for histograms, an end like
+    `.bins` may follow. In `sinks`, a part is an index, or a kind if only one sink has it.
 
     Raises:
-      ConfigError: it is no such text, its value is not YAML, or there is no such sink.
-      TypeError: it is no text at all.
+      ConfigError: the text has another form, its value is not YAML, or there is no such sink.
+      TypeError: it is not a text.
     """
     if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
@@ -35,16 +35,16 @@ def overridden(given: Source, text: str) -> Source:
     key, equals, value_text = text.partition("=")
     key = key.strip()
     if not equals or not all(key.split(".")) or not key.isprintable():
-        raise ConfigError(f"{name}: takes KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl")
+        raise ConfigError(f"{name}: expected KEY=VALUE, like log_frequency=5 or sinks.0.kind=jsonl")
     value, _ = yaml_source.parse(value_text, name)
     return _with(given, _location(given, key, name), value, name)
 
 
 def changed(given: Source, changes: Mapping[str, Any]) -> Source:
-    """Settings with other values of some keys, from Python.
+    """The settings with other values for some keys.
 
     Raises:
-      ConfigError: a value cannot be settings.
+      ConfigError: a value has a key that is not text, or contains itself.
     """
     for key, value in changes.items():
         given = _with(given, (key,), plain(value, "override", (key,)), "override")
@@ -54,7 +54,7 @@ def changed(given: Source, changes: Mapping[str, Any]) -> Source:
 def _with(given: Source, at: Location, value: Any, name: str) -> Source:
     if at[0] == EXTENDS:
         raise ConfigError(
-            f"{name}: {EXTENDS}: stands in a file or a dict; give load_config "
+            f"{name}: {EXTENDS}: belongs in a file or a dict; give load_config "
             "{'extends': [FILE, OTHER]} instead of the file"
         )
     given, at = _opened(given, at, SourcePosition(name))
@@ -62,7 +62,7 @@ def _with(given: Source, at: Location, value: Any, name: str) -> Source:
 
 
 def _location(given: Source, key: str, name: str) -> Location:
-    """Where the key of an override points to."""
+    """The location that the key of an override names."""
     first, _, rest = key.partition(".")
     if not rest:
         return (first,)
@@ -78,9 +78,9 @@ def _location(given: Source, key: str, name: str) -> Location:
 
 
 def _index(sinks: Any, wanted: str, name: str) -> int:
-    """Which of the sinks is meant, by its index or its kind."""
+    """The index of a sink that is named by its index or its kind."""
     if not isinstance(sinks, list | tuple):
-        raise ConfigError(f"{name}: sinks: got {shown(sinks)}, takes a list of sinks")
+        raise ConfigError(f"{name}: sinks: got {shown(sinks)}, expected a list of sinks")
     kinds = [_kind(sink) for sink in sinks]
     there = ", ".join(f"{index} {kind}" for index, kind in enumerate(kinds)) or "none"
     if wanted.isdecimal():
@@ -108,7 +108,7 @@ def _kind(sink: Any) -> str:
 
 
 def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source, Location]:
-    """Settings with mappings and lists all the way to a location, and that as these count it."""
+    """The settings with mappings down to a location, and the location with indices as numbers."""
     for end in range(1, len(at)):
         around, part = at[:end], at[end]
         here: Any = given.data
@@ -118,13 +118,13 @@ def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source,
             inner = {"kind": here.kind, **here.model_dump(exclude_unset=True)}
             given = given.with_value(around, inner, given.place(around))
         elif around == ("statistics",) and isinstance(here, list | tuple):
-            # A list for all metrics is that of those which have none of their own.
+            # The list for all metrics becomes the default for metrics without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
         elif isinstance(here, list | tuple):
             if not str(part).isdecimal() or int(part) >= len(here):
                 raise ConfigError(
-                    f"{place}: {key_of(around)}: has no {part}; it is {shown(here)}, and is to be "
-                    "given as a whole"
+                    f"{place}: {key_of(around)}: has no {part}; it is {shown(here)}, and can only "
+                    "be replaced as a whole"
                 )
             at = (*around, int(part), *at[end + 1 :])
         elif not isinstance(here, dict):

@@ -1,29 +1,31 @@
-"""Errors about settings: where, which key, what it got, what it takes."""
+"""Errors about settings: pydantic's messages, with the value and what was probably meant."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
 
-from jaxlog._settings.wording import Location, fragment, meant, shown, suggestion, takes
+from jaxlog._settings.wording import Location, candidates, shown, suggestion
 from jaxlog.sinks import BUILT_IN, kinds, sink_class
+
+_MOST_TRIED = 20
+"""For this number of problems other values are tried: each validates the settings several times."""
 
 
 class ConfigError(ValueError):
-    """Settings that cannot be used. Its text has a line for every problem found."""
+    """Settings that cannot be used. Its text has a line for each problem."""
 
 
 class ConfigWarning(UserWarning):
-    """Settings that can be used, and do not make sense together. Its text says where they stand."""
+    """Settings that can be used but contradict each other. Its text says where they are."""
 
 
 @dataclass(frozen=True)
 class SourcePosition:
-    """Where something was given.
+    """The position of a setting.
 
     Attributes:
       source: a file's path, `settings` for a dict or a model, or the override.
@@ -37,68 +39,150 @@ class SourcePosition:
 
     @property
     def order(self) -> tuple[str, int, int]:
-        """By which several are told in the order of a file."""
+        """Sorts positions as they are in a file."""
         return self.source, self.line or 0, self.column or 0
 
     def __str__(self) -> str:
-        """As editors and terminals make a link of it."""
+        """As editors and terminals turn it into a link."""
         return ":".join(str(x) for x in (self.source, self.line, self.column) if x is not None)
 
 
-def describe(error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
-    """What pydantic found, as the location of each problem and a sentence about it."""
-    return list(_describe(error.errors(include_url=False), model, model))
+class _Problem(NamedTuple):
+    """An error of pydantic's.
+
+    Attributes:
+      at: its location in the settings.
+      error: as `ValidationError.errors()` has it.
+      model: the model that found it.
+      key: its location in that model.
+    """
+
+    at: Location
+    error: Mapping[str, Any]
+    model: type[BaseModel]
+    key: Location
 
 
-def _describe(
-    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], root: type[BaseModel]
-) -> Iterable[tuple[Location, str]]:
-    schema = _schema(model)
+def describe(
+    error: ValidationError, model: type[BaseModel], data: Mapping[str, Any]
+) -> list[tuple[Location, str]]:
+    """The location of each problem, and a sentence about it.
+
+    Args:
+      error: what validation raised.
+      model: the model that validated.
+      data: the settings.
+    """
+    found = []
+    for number, problem in enumerate(_problems(error, model)):
+        text = _sentence(problem, model)
+        if not text:
+            got = problem.error["input"]
+            meant = _meant(problem, model, data, try_others=number < _MOST_TRIED)
+            text = f"got {shown(got)}: {_expected(problem.error)}{meant}"
+        found.append((problem.at, text))
+    return found
+
+
+def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[_Problem]:
+    yield from _flat(error.errors(include_url=False), model, ())
+
+
+def _flat(
+    errors: Iterable[Mapping[str, Any]], model: type[BaseModel], around: Location
+) -> Iterator[_Problem]:
+    """Errors, and those of the models that jaxlog's validators call: their context has them."""
     for error in errors:
-        place, got = tuple(error["loc"]), error.get("input")
-        context = error.get("ctx", {})
-        wanted = fragment(schema, place)
+        key, context = tuple(error["loc"]), error.get("ctx", {})
+        at: Location = (*around, *key)
         match error["type"]:
-            case "inner" if wanted.get("anyOf") and not isinstance(got, dict | list | tuple):
-                # It is none of the forms there are: the one that was tried is not all it takes.
-                yield (
-                    place,
-                    f"got {shown(got)}, takes {takes(wanted, briefly=True)}{meant(got, wanted)}",
-                )
             case "inner":
-                for inner_place, text in _describe(context["errors"], context["model"], root):
-                    yield place + inner_place, text
+                yield from _flat(context["errors"], context["model"], at)
             case "kind":
-                yield (*place, "kind"), f"{context['why']}{_kind_meant(got, context)}"
-            case "extra_forbidden":
-                yield place, _unknown_key(place[-1], got, model, root)
-            case "missing":
-                yield place, f"is missing and has to be given: {takes(wanted)}"
-            case "renderer":
-                yield place, f"{error['msg']}{meant(got, wanted)}"
+                yield _Problem((*at, "kind"), error, model, key)
             case "repeated":
-                yield (*place, context["index"]), error["msg"]
-            case "ascending" | "sink":
-                yield place, error["msg"]
-            case "too_short" if len(got or ()) >= context["min_length"]:
-                continue  # pydantic counts only the items that are right; the others have a line
-            case "value_error" | "assertion_error":  # a check of the model's own
-                yield place, " ".join(str(context["error"]).split()) or error["msg"]
-            case _ if wanted:
-                yield place, f"got {shown(got)}, takes {takes(wanted)}{meant(got, wanted)}"
+                yield _Problem((*at, context["index"]), error, model, key)
+            case "too_short" if len(error["input"] or ()) >= context["min_length"]:
+                continue  # pydantic counts only the valid items; the others have a problem each
             case _:
-                yield place, f"got {shown(got)}: {error['msg']}"
+                yield _Problem(at, error, model, key)
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def _sentence(problem: _Problem, root: type[BaseModel]) -> str:
+    """What is said about a problem in place of pydantic's message; empty for most."""
+    error, model = problem.error, problem.model
+    got, context = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "kind":
+            return f"{context['why']}{_kind_meant(got, context)}"
+        case "extra_forbidden":
+            return _unknown_key(problem.at[-1], got, model, root)
+        case "missing":
+            return "is missing; it has no default, and has to be given"
+        case "renderer":
+            return f"{error['msg']}{suggestion(got, context['known'])}"
+        case "repeated" | "ascending" | "sink":
+            return error["msg"]
+        case "value_error" | "assertion_error":  # from a validator of the model's own
+            return " ".join(str(context["error"]).split()) or error["msg"]
+    return ""
+
+
+def _expected(error: Mapping[str, Any]) -> str:
+    """Pydantic's message, in the words of YAML."""
+    match error["type"]:
+        case "tuple_type":
+            return "Input should be a list"
+        case "dict_type":
+            return "Input should be a mapping"
+        case "too_short":
+            return f"List should have at least {error['ctx']['min_length']} items"
+    return error["msg"]
+
+
+def _meant(
+    problem: _Problem, model: type[BaseModel], data: Mapping[str, Any], *, try_others: bool
+) -> str:
+    """What to write in place of a wrong value, where that can be guessed."""
+    got, context = problem.error["input"], problem.error.get("ctx", {})
+    if isinstance(got, str):
+        # The names of a Literal are in pydantic's message alone: 'live' or 'return'.
+        literals = str(context.get("expected", "")).split("'")[1::2]
+        if near := suggestion(got, context.get("known", literals)):
+            return near
+    if try_others:
+        for other in candidates(got):
+            if _is_valid(other, problem.at, model, data):
+                return f"; did you mean {shown(other)}?"
+    if got is None and len(problem.key) == 1:
+        field = problem.model.model_fields.get(str(problem.key[0]))
+        if field is not None and not field.is_required():
+            default = field.get_default(call_default_factory=True, validated_data={})
+            return f"; leave the key out for its default, {shown(default)}"
+    return ""
+
+
+def _is_valid(value: object, at: Location, model: type[BaseModel], data: Any) -> bool:
+    """Whether settings with another value at a location have no problem there."""
     try:
-        return model.model_json_schema()
-    except PydanticInvalidForJsonSchema:  # of a sink from elsewhere
-        return {}
+        model.model_validate(_with_value(data, at, value))
+    except ValidationError as error:
+        return not any(other.at[: len(at)] == at for other in _problems(error, model))
+    return True
+
+
+def _with_value(tree: Any, at: Location, value: Any) -> Any:
+    if not at:
+        return value
+    if isinstance(tree, Mapping):
+        return {**tree, at[0]: _with_value(tree.get(at[0]), at[1:], value)}
+    if isinstance(tree, list | tuple):
+        return [_with_value(x, at[1:], value) if n == at[0] else x for n, x in enumerate(tree)]
+    return tree
 
 
 def _kind_meant(got: Any, context: Mapping[str, Any]) -> str:
-    """Which kind of sink was meant."""
+    """The kind of sink that was probably meant."""
     kind, known = context["kind"], context["kinds"]
     if kind is None and isinstance(got, dict):
         names = (name for item in got.items() for name in item if isinstance(name, str))
@@ -110,7 +194,7 @@ def _unknown_key(key: object, value: object, model: type[BaseModel], root: type[
     """What to do about a key that a model does not have."""
     keys = model.model_fields
     if key in root.model_fields:
-        near = "; it is no key of a sink, and stands outside of sinks"
+        near = "; it is not a key of a sink, and belongs at the top level"
     elif model is root:
         near = _unknown_setting(key, value, root)
     else:
@@ -119,16 +203,16 @@ def _unknown_key(key: object, value: object, model: type[BaseModel], root: type[
 
 
 def _unknown_setting(key: object, value: object, root: type[BaseModel]) -> str:
-    """What may be meant by a key that settings do not have."""
+    """What was probably meant by an unknown key at the top level."""
     if key == "<<":
         return "; to begin with another file's settings, write `extends: other.yaml`"
     if key in kinds():
-        return f"; it is a kind of sink, and stands in sinks: [{{kind: {key}}}]"
+        return f"; it is a kind of sink, and belongs in sinks: [{{kind: {key}}}]"
     inside = (
         [name for name in value if name in root.model_fields] if isinstance(value, dict) else []
     )
     if inside:
-        return f"; {inside[0]} in it is one, and stands at the top"
+        return f"; {inside[0]} in it is a key of the settings, and belongs at the top level"
     having = [kind for kind in BUILT_IN if key in sink_class(kind).Settings.model_fields]
     of_sinks = f"; it is a key of sinks: {', '.join(having)}" if having else ""
     return suggestion(key, (*root.model_fields, "extends")) or of_sinks

@@ -1,4 +1,4 @@
-"""The settings told from their models: a JSON Schema for editors, and a page for readers."""
+"""Generates two documents from the models of the settings: a JSON Schema and a page of the docs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from typing import Any
 
 from jaxlog._settings.deprecated import KEYS as DEPRECATED
 from jaxlog._settings.models import LoggingConfig
-from jaxlog._settings.wording import takes
 from jaxlog.sinks import BUILT_IN, sink_class
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a file of settings, for editors and other tools.
+    """The JSON Schema of a settings file, for editors and other tools.
 
-    It knows the sinks that jaxlog brings, and lets those of other packages have any keys, so that
-    it is the same whatever is installed. It is of draft 7, which editors know best. What it refuses
-    `load_config` refuses; not all the other way round: that a renderer can be imported, say, no
-    schema can tell.
+    It has the keys of jaxlog's own sinks. Sinks of other packages may have any keys, so that the
+    schema does not depend on the environment. It uses draft 7, which most editors support. All that
+    it refuses, `load_config` refuses. It cannot check everything: whether a renderer can be
+    imported, for example.
 
     >>> json_schema()["properties"]["log_frequency"]["default"]
     10
@@ -34,16 +33,16 @@ def json_schema() -> dict[str, Any]:
             "type": "object",
             "properties": {
                 "extends": {
-                    "description": "The file whose settings are beneath these, or several of which "
-                    "later ones win; relative to this file.",
+                    "description": "The file whose settings apply where this file has none, or "
+                    "several, of which later ones win; relative to this file.",
                     "anyOf": [extends, {"type": "array", "items": extends}],
                 },
                 **keys,
                 **{
                     key: {
-                        "description": "Of an older, asynchronous logger. Nothing reads it.",
+                        "description": "A key of an older, asynchronous logger. It has no effect.",
                         "deprecated": True,
-                        "deprecationMessage": "Nothing reads this key any more: leave it out.",
+                        "deprecationMessage": "This key has no effect any more: delete it.",
                     }
                     for key in DEPRECATED
                 },
@@ -55,18 +54,18 @@ def json_schema() -> dict[str, Any]:
 
 
 def _a_sink() -> dict[str, Any]:
-    """Any sink: of a kind of jaxlog's with the keys of that, or of another package's."""
+    """A sink: one of jaxlog's with the keys of its kind, or one of another package."""
     known = [{"const": kind, "description": _of_sink(kind)} for kind in BUILT_IN]
     return {
         "type": "object",
         "required": ["kind"],
         "properties": {
             "kind": {
-                "description": "Where records go.",
+                "description": "The kind of sink.",
                 "anyOf": [*known, {"type": "string", "not": {"enum": list(BUILT_IN)}}],
             }
         },
-        # Rather than one of several: a validator then names the key that is wrong.
+        # With `oneOf`, a validator could not name the wrong key.
         "allOf": [
             {
                 "if": {"properties": {"kind": {"const": kind}}, "required": ["kind"]},
@@ -82,12 +81,12 @@ def _keys_of(kind: str) -> dict[str, Any]:
 
 
 def _of_sink(kind: str) -> str:
-    """What a sink does, in its settings' own words."""
+    """The docstring of a sink's settings."""
     return " ".join(_keys_of(kind).get("description", "").split())
 
 
 def _without_titles(schema: Any) -> Any:
-    """Without the titles that pydantic makes of names: editors would show each name twice."""
+    """The schema without pydantic's titles, for which editors would show each name twice."""
     if isinstance(schema, dict):
         return {
             key: _without_titles(part)
@@ -100,11 +99,12 @@ def _without_titles(schema: Any) -> Any:
 _BEGIN = """\
 # Settings
 
-*Made by `make schema` from the models in `jaxlog/settings` and `jaxlog/sinks`; mend those.*
+*`make schema` generates this page from the models in `jaxlog/_settings` and `jaxlog/sinks`.*
 
-One file of YAML has all that jaxlog lets be chosen, and `jaxlog.load_config` reads it. A key that
-is left out has its default. A key that is not known, or a value of another type, is an error that
-says where it stands and what it takes. In `configs/` are files to begin with:
+After this page you can write a settings file, check it, and change single settings from the command
+line. A YAML file has all settings, and `jaxlog.load_config` reads it. A key that is left out has
+its default. An unknown key, or a value of another type, is an error with its line, its column and
+what was expected. Start with one of the files in `configs/`:
 
 | file | for |
 |---|---|
@@ -113,19 +113,18 @@ says where it stands and what it takes. In `configs/` are files to begin with:
 | [full.yaml](../configs/full.yaml) | every sink |
 | [wandb.yaml](../configs/wandb.yaml) | Weights & Biases |
 | [sweep.yaml](../configs/sweep.yaml) | seeds and learning rates under `vmap`, a W&B run each |
-| [debug.yaml](../configs/debug.yaml) | everything, at each update; what goes wrong is raised |
+| [debug.yaml](../configs/debug.yaml) | everything, at each update; errors of logging are raised |
 
-`jaxlog check FILE` tells all problems of a file without running anything. An editor that knows JSON
-Schema (VS Code with its YAML extension, say) completes and checks a file that begins with the line
-below. In it stands the path, from that file, of
-[configs/schema.json](../configs/schema.json), or of what `jaxlog schema > schema.json` writes:
+`jaxlog check FILE` lists all problems of a file. An editor that supports JSON Schema (VS Code with
+its YAML extension, for example) completes and checks a file that begins with the line below. It has
+the path, relative to that file, of [configs/schema.json](../configs/schema.json), or of the file
+that `jaxlog schema > schema.json` writes:
 
 ```yaml
 # yaml-language-server: $schema=schema.json
 ```
 
-YAML is read without its traps: `1e-3` is a number, `on` and `no` are text, and a key that stands
-twice is an error.
+Unlike in YAML 1.1, `1e-3` is a number, `on` and `no` are text, and a repeated key is an error.
 
 ## Loading
 
@@ -134,38 +133,38 @@ import jaxlog
 
 config = jaxlog.load_config(
     "configs/full.yaml",
-    "log_frequency=5",  # texts, as on a command line: *sys.argv[1:] will do
-    "sinks.wandb.project=maze",  # the sink of this kind; sinks.2 is one by its index
+    "log_frequency=5",  # overrides are texts: *sys.argv[1:], for example
+    "sinks.wandb.project=maze",  # a sink by its kind; sinks.2 is one by its index
     "statistics.eval/episode_returns=[mean, p95]",  # a metric's name may have dots and slashes
-    "histograms.episode_lengths={low: 0, high: 500, bins: 20}",  # what YAML can say
+    "histograms.episode_lengths={low: 0, high: 500, bins: 20}",  # values are YAML
     num_samples=4,  # or by name, from Python
 )
 logger = jaxlog.Logger(config)
 ```
 
-`load_config` takes a path, a dict, a node of OmegaConf or Hydra (its interpolations are resolved),
-or settings that are loaded already; so does `Logger`. The value of an override is read as YAML:
-`[a, b]` is a list, and nothing at all is `null`. A value is replaced as a whole: to change a list,
-give all of it.
+`load_config` and `Logger` take a path, a dict, a node of OmegaConf or Hydra (its interpolations are
+resolved), or settings that are already loaded. The value of an override is read as YAML: `[a, b]`
+is a list, and an empty value is `null`. An override replaces the whole value: to change a list,
+write all of it.
 
-Settings that make no sense together give a `jaxlog.ConfigWarning`. Keys of an older, asynchronous
-logger ({deprecated}) do nothing, and a `DeprecationWarning` names them.
+Settings that contradict each other give a `jaxlog.ConfigWarning`. Keys of an older, asynchronous
+logger ({deprecated}) have no effect, and a `DeprecationWarning` names them.
 
 ## `extends`
 
-A file may begin with another's settings. Its own go before them. Up to 32 may each extend the
-next:
+A file may extend another: it has the settings of that file, except those that it sets itself. Up to
+32 files may each extend the next:
 
 ```yaml
 extends: batched.yaml       # relative to this file; or a list, of which later ones win
 log_frequency: 1
-statistics: [mean, median]  # lists are replaced, sinks too; mappings are merged key by key
+statistics: [mean, median]  # lists, also sinks, are replaced; mappings are merged key by key
 ```
 """
 
 
 def reference() -> str:
-    """All settings with what they take, as a page of Markdown.
+    """The page of all settings, as Markdown.
 
     >>> "| `log_frequency` | an integer, 1 or more" in reference()
     True
@@ -173,8 +172,11 @@ def reference() -> str:
     deprecated = ", ".join(f"`{key}`" for key in DEPRECATED)
     schema = LoggingConfig.model_json_schema()
     parts = [_BEGIN.replace("{deprecated}", deprecated), "## Keys\n", *_table(schema)]
-    parts += ["\n## Sinks\n", "`sinks` is a list; each entry has its `kind`, and the keys of that."]
-    parts.append("What they write: [sinks](sinks.md).")
+    parts += [
+        "\n## Sinks\n",
+        "`sinks` is a list. Each entry has its `kind`, and the keys of that kind.",
+    ]
+    parts.append("[Sinks](sinks.md) describes the files that they write.")
     for kind in BUILT_IN:
         parts += [f"\n### `kind: {kind}`\n", _of_sink(kind)]
         own = _keys_of(kind)
@@ -188,7 +190,44 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for key, wanted in schema["properties"].items():
         default = f"`{json.dumps(wanted['default'], ensure_ascii=False)}`"
-        yield _row(f"`{key}`", takes(wanted, briefly=True), default, wanted["description"])
+        yield _row(f"`{key}`", _takes(wanted), default, wanted["description"])
+
+
+def _takes(wanted: Mapping[str, Any]) -> str:
+    """What a value may be, in words, from its JSON Schema."""
+    if "anyOf" in wanted:
+        kinds = [_takes(kind) for kind in wanted["anyOf"]]
+        return (", or " if any("," in kind for kind in kinds[:-1]) else " or ").join(kinds)
+    if "enum" in wanted:
+        return f"one of {', '.join(map(str, wanted['enum']))}"
+    if "pattern" in wanted:
+        return wanted["description"]
+    match wanted.get("type"):
+        case "array":
+            items, least = wanted["items"], wanted.get("minItems")
+            of = f" of {least} or more" if least else ""
+            return f"a list{of}" if "anyOf" in items else f"a list{of}, each {_takes(items)}"
+        case "integer" | "number" as kind:
+            limits = [words.format(wanted[key]) for key, words in _LIMITS.items() if key in wanted]
+            return ", ".join([f"{'an' if kind == 'integer' else 'a'} {kind}", *limits])
+        case "boolean":
+            return "true or false"
+        case "string":
+            return "text"
+        case "object" if wanted.get("additionalProperties"):
+            return f"a mapping of names, each to {_takes(wanted['additionalProperties'])}"
+        case "object":
+            keys = wanted["required"]
+            return f"a mapping with the key{'s' if len(keys) > 1 else ''} {', '.join(keys)}"
+    return "null"
+
+
+_LIMITS = {
+    "minimum": "{} or more",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "{} or less",
+    "exclusiveMaximum": "less than {}",
+}
 
 
 def _row(*cells: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings as they were given: plain values, each with the place it comes from."""
+"""Settings before validation: plain values, each with its position."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from jaxlog._settings.wording import Location, key_of, shown
 
 @dataclass(frozen=True)
 class Source:
-    """Settings that are not checked yet.
+    """Settings before validation.
 
     Attributes:
-      name: what to call it where a problem is of no value in it.
+      name: stands in messages for a value without a position.
       data: the settings.
-      places: where each key and item of `data` was given.
+      places: the position of each key and item of `data`.
     """
 
     name: str
@@ -30,72 +30,72 @@ class Source:
     places: dict[Location, SourcePosition]
 
     def place(self, at: Location) -> SourcePosition:
-        """Where something stands: it, or the nearest thing around it that was given."""
+        """The position of a location, or of the innermost known location around it."""
         while at and at not in self.places:
             at = at[:-1]
         return self.places.get(at, SourcePosition(self.name))
 
     def over(self, base: Source) -> Source:
-        """These settings, and beneath them those of another source.
+        """These settings, merged over those of another source.
 
-        Mappings are merged key by key; of all else, lists too, this source's is taken.
+        Mappings are merged key by key. All other values, lists too, are replaced by this source's.
         """
         places = dict(base.places)
         data = _merged(base.data, self.data, (), places, self.places)
         return Source(self.name, data, places | {(): self.place(())})
 
     def without(self, *keys: str) -> Source:
-        """These settings, less some keys."""
+        """These settings without some keys."""
         data = {key: value for key, value in self.data.items() if key not in keys}
         return replace(self, data=data)
 
     def with_value(self, at: Location, value: Any, place: SourcePosition) -> Source:
-        """These settings with another value at a location: `data` has what lies around it."""
+        """These settings with another value at a location, whose parent exists."""
         data = _with_value(self.data, at, value)
         places = {here: found for here, found in self.places.items() if here[: len(at)] != at}
         return Source(self.name, data, places | dict.fromkeys(_locations(value, at), place))
 
 
 def of_file(path: Path) -> Source:
-    """What a YAML file says.
+    """The settings in a YAML file.
 
     Raises:
-      ConfigError: it cannot be read, is not YAML, or holds something else than settings.
+      ConfigError: the file cannot be read, is not YAML, or is not a mapping.
     """
     return of_text(yaml_source.read(path), str(path))
 
 
 def of_text(text: str, name: str) -> Source:
-    """What the text of a YAML file says; `name` is the file's.
+    """The settings in the text of a YAML file; `name` is the file's.
 
     Raises:
-      ConfigError: it is not YAML, or holds something else than settings.
+      ConfigError: the text is not YAML, or not a mapping.
     """
     data, places = yaml_source.parse(text, name)
     if data is not None and not isinstance(data, dict):
         near = "; a colon has a space after it" if isinstance(data, str) and ":" in data else ""
         raise ConfigError(
-            f"{places[()]}: got {shown(data)}, takes a mapping of settings, like "
+            f"{places[()]}: got {shown(data)}, expected a mapping of settings, like "
             f"`log_frequency: 10`{near}"
         )
     return Source(name, data or {}, places)
 
 
 def of_mapping(given: Mapping[str, Any], name: str) -> Source:
-    """What a dict says, or a node of OmegaConf.
+    """The settings in a dict or in a node of OmegaConf.
 
     Raises:
-      ConfigError: it has a key that is no text, a node that cannot be resolved, or itself in it.
+      ConfigError: a key is not text, a node cannot be resolved, or the dict contains itself.
     """
     data = plain(given, name)
     if not isinstance(data, dict):  # a node of OmegaConf that is null
-        raise ConfigError(f"{name}: got {shown(data)}, takes a mapping of settings")
+        raise ConfigError(f"{name}: got {shown(data)}, expected a mapping of settings")
     place = SourcePosition(name)
     return Source(name, data, dict.fromkeys(_locations(data, ()), place))
 
 
 def plain(value: Any, name: str, at: Location = ()) -> Any:
-    """A value with dicts for mappings, and values of Python's for those of OmegaConf and NumPy.
+    """A value with every mapping as a dict, and without values of OmegaConf and NumPy.
 
     Raises:
       ConfigError: as `of_mapping`.
@@ -112,7 +112,7 @@ def plain(value: Any, name: str, at: Location = ()) -> Any:
             parts = (plain(part, name, (*at, index)) for index, part in enumerate(value))
             return list(parts) if isinstance(value, list) else tuple(parts)
     except RecursionError:
-        raise ConfigError(f"{name}: is nested too deeply, or in itself") from None
+        raise ConfigError(f"{name}: is nested too deeply, or contains itself") from None
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     return value.item() if isinstance(value, np.generic) else value
@@ -125,11 +125,11 @@ def _named(name: str, at: Location) -> str:
 def _takes_text(key: object) -> str:
     if isinstance(key, bool):
         return (
-            ", takes text; a reader of YAML 1.1 makes that of on, off, yes and no: quote the key, "
+            ", expected text; YAML 1.1 reads on, off, yes and no as true and false: quote the key, "
             "or give load_config the file's path"
         )
     near = f"; did you mean {str(key)!r}?" if isinstance(key, int | float) else ""
-    return f", takes text{near}"
+    return f", expected text{near}"
 
 
 def _locations(value: Any, at: Location) -> Iterator[Location]:

@@ -1,7 +1,7 @@
-"""YAML with the place of every key, and without YAML's traps.
+"""Reads YAML with the position of every key.
 
-Numbers, booleans and null are those of YAML 1.2 and JSON: `1e-3` is a number, `on`, `off`, `yes`
-and `no` are text. A key that stands twice is an error.
+Numbers, booleans and null are those of YAML 1.2 and JSON: `1e-3` is a number; `on`, `off`, `yes`
+and `no` are text. A repeated key is an error. PyYAML has neither positions nor these rules.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|I
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader with the scalars of YAML 1.2."""
+    """PyYAML's safe loader with the scalars of YAML 1.2."""
 
     yaml_implicit_resolvers: ClassVar[Any] = {}  # pyright: ignore[reportIncompatibleVariableOverride]
 
@@ -43,31 +43,31 @@ def _float(text: str) -> float:
 
 _MOST_BYTES = 2**24
 _MOST_VALUES = 100_000
-"""An alias stands for all that its anchor has, so that a few lines could fill the memory."""
+"""An alias repeats all of its anchor, so that a few lines could fill the memory."""
 
 
-_INDENTED = "; is it indented as what it belongs with? A text with a colon takes quotes"
+_INDENTED = "; check the indentation, and put a text with a colon in quotes"
 _REMEDIES = (
     (r"'\t' that cannot start any token", "; indent with spaces"),
     ("cannot start any token", "; put the text in quotes"),
     ("mapping values are not allowed", _INDENTED),
     ("expected <block end>", _INDENTED),
 )
-"""What to do about PyYAML's own errors, by a part of their text."""
+"""What to do about an error of PyYAML's, by a part of its text."""
 
 _DEEPEST = 100
-"""More deeply nested than anything that settings have; an alias may stand within its anchor."""
+"""Settings are never nested as deeply. An alias within its own anchor would have no end."""
 
 
 def read(path: Path, *, asked_by: Path | None = None) -> str:
-    """The text of a file, which another may have asked for.
+    """The text of a file.
 
     Args:
-      path: the file; where the user named it, a pipe will do.
+      path: the file. If the user named it, it may be a pipe.
       asked_by: the file that extends it, if one does.
 
     Raises:
-      ConfigError: it is not there, too large, or cannot be read as text.
+      ConfigError: the file does not exist, is too large, or cannot be read as text.
     """
     try:
         if asked_by is not None and path.exists() and not (path.is_file() or path.is_dir()):
@@ -76,7 +76,7 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
             raise ConfigError(f"{path}: is too large: it has more than {_MOST_BYTES:,} bytes")
-        return data.decode("utf-8-sig")  # with the mark that Windows begins it with
+        return data.decode("utf-8-sig")  # without the mark that Windows writes first
     except FileNotFoundError:
         if path.is_symlink():
             raise ConfigError(
@@ -86,7 +86,7 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
     except IsADirectoryError:
         raise ConfigError(f"{path}: is a directory; give the path of a YAML file in it") from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not text (byte {error.start} is no UTF-8)") from None
+        raise ConfigError(f"{path}: is not text (byte {error.start} is not UTF-8)") from None
     except ConfigError:
         raise
     except (OSError, ValueError) as error:
@@ -94,14 +94,14 @@ def read(path: Path, *, asked_by: Path | None = None) -> str:
 
 
 def parse(text: str, name: str) -> tuple[Any, dict[Location, SourcePosition]]:
-    """What YAML says, and where each key and item of it stands.
+    """The values in a text of YAML, and the position of each key and item.
 
     Args:
       text: the YAML.
-      name: of the file it is from.
+      name: the file's, for positions.
 
     Raises:
-      ConfigError: it is not YAML, a key stands twice, or it is too large or deep.
+      ConfigError: it is not YAML, a key is repeated, or it is too large or nested too deeply.
     """
     places: dict[Location, SourcePosition] = {}
     try:
@@ -120,11 +120,11 @@ def parse(text: str, name: str) -> tuple[Any, dict[Location, SourcePosition]]:
         place = SourcePosition(name, before.count("\n") + 1, len(before) - before.rfind("\n"))
         raise ConfigError(f"{place}: is not YAML: {error.reason}") from None
     except RecursionError:
-        raise ConfigError(f"{name}: is nested too deeply, or in itself") from None
+        raise ConfigError(f"{name}: is nested too deeply, or contains itself") from None
 
 
 def _beside(path: Path, asked_by: Path | None) -> str:
-    """Which files there are where one is not."""
+    """What a message adds about a missing file: the YAML files beside it."""
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
     found = path.parent.glob("*.y*ml")
@@ -155,7 +155,7 @@ def _build(
             f"{_place(node, name)}: is too large: it has more than {_MOST_VALUES:,} values"
         )
     if len(at) > _DEEPEST:
-        raise ConfigError(f"{_place(node, name)}: is nested too deeply, or in itself")
+        raise ConfigError(f"{_place(node, name)}: is nested too deeply, or contains itself")
     if isinstance(node, yaml.SequenceNode):
         return [_build(loader, item, (*at, i), places, name) for i, item in enumerate(node.value)]
     if not isinstance(node, yaml.MappingNode):
@@ -174,7 +174,7 @@ def _build(
         key = key_node.value
         if key in result:
             first = places[(*at, key)].line
-            raise ConfigError(f"{place}: {key}: stands here and on line {first}")
+            raise ConfigError(f"{place}: {key}: is also on line {first}")
         places[(*at, key)] = place
         result[key] = _build(loader, value_node, (*at, key), places, name)
     return result

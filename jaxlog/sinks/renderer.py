@@ -15,7 +15,8 @@ def _loadable(name: str) -> str:
     try:
         load(name)
     except ValueError as error:
-        raise PydanticCustomError("renderer", "{why}", {"why": str(error)}) from None
+        context = {"why": str(error), "known": list(RENDERERS)}
+        raise PydanticCustomError("renderer", "{why}", context) from None
     return name
 
 

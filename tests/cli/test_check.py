@@ -45,8 +45,8 @@ def test_a_bad_file_does_not_hide_the_others(command: Command, tmp_path: Path) -
     code, out, _ = command("check", tmp_path, tmp_path / "none.yaml", good)
     lines = out.splitlines()
     assert code == 1
-    assert lines[0].startswith(f"{bad}:1:1: log_frequency: got 0, takes")
-    assert lines[1].startswith(f"{bad}:2:1: num_samples: got 'x', takes")
+    assert lines[0].startswith(f"{bad}:1:1: log_frequency: got 0: Input")
+    assert lines[1].startswith(f"{bad}:2:1: num_samples: got 'x': Input")
     assert lines[2] == f"{good}: ok"
     assert lines[3].startswith(f"{tmp_path / 'none.yaml'}: there is no such file")
     assert lines[4] == f"{good}: ok"

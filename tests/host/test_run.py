@@ -554,7 +554,7 @@ def test_the_environment_can_leave_it_on(
         monkeypatch.setenv("JAXLOG", value)
         assert make_logger().enabled
     monkeypatch.setenv("JAXLOG", "of")
-    with pytest.raises(jaxlog.ConfigError, match="variable JAXLOG: got 'of', takes 'off' or 'on'"):
+    with pytest.raises(jaxlog.ConfigError, match="JAXLOG: got 'of', expected 'off' or 'on'"):
         make_logger()
 
 

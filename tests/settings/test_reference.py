@@ -189,5 +189,5 @@ def test_the_schema_and_loading_agree(settings: dict[str, Any], odd: dict[str, A
     except jaxlog.ConfigError as error:
         refused = str(error)
     # Two sinks that are alike but for a default are alike; to JSON Schema they differ.
-    if "stands there twice" not in refused:
+    if "is listed twice" not in refused:
         assert VALIDATOR.is_valid(data) == (not refused)

@@ -53,13 +53,12 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
         (
             "batched_logging_enabled: true",
             "1:1: batched_logging_enabled: is true, and there are no sinks, so that nothing is "
-            "written; add some, like `sinks: [{kind: jsonl}]`, or say `sinks: []`",
+            "written; add some, like `sinks: [{kind: jsonl}]`, or write `sinks: []`",
         ),
         (
             f"{BATCHES}num_samples: 1001",
-            "3:1: num_samples: 1001 episodes, each time and of each lane, are more than anybody "
-            "looks at, and each is copied out of the program; a few show as much, and `histograms` "
-            "tells of all",
+            "3:1: num_samples: 1001 episodes of each lane are more than anyone looks at, and each "
+            "is copied out of the program; sample a few, and use `histograms` for all episodes",
         ),
         (
             "batched_logging_enabled: true\nsinks: [{kind: metrics_only}]",
@@ -83,11 +82,11 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
         ),
         (
             "include: [a, b]\nexclude: [c, b]",
-            "2:14: exclude.1: b stands in include, too; what is excluded is not logged",
+            "2:14: exclude.1: b is in include, too; what is excluded is not logged",
         ),
         (
             'include: ["a\\nb"]\nexclude: ["a\\nb"]',
-            "2:11: exclude.0: 'a\\nb' stands in include, too; what is excluded is not logged",
+            "2:11: exclude.0: 'a\\nb' is in include, too; what is excluded is not logged",
         ),
         (
             'include: ["\\e_loss"]\nlog_loss_metrics: false',
@@ -101,16 +100,16 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
         ),
         (
             f"{BATCHES}statistics: {{loss: [p50]}}\nexclude: [loss]",
-            "3:14: statistics.loss: stands in exclude, too, and is not logged",
+            "3:14: statistics.loss: is in exclude, too, and is not logged",
         ),
         (
             f"{BATCHES}histograms: {{loss: [0, 1]}}\nexclude: [loss]",
-            "3:14: histograms.loss: stands in exclude, too, and is not logged",
+            "3:14: histograms.loss: is in exclude, too, and is not logged",
         ),
         (
             "sinks:\n  - kind: wandb\n    x_axis: env_step",
-            "3:5: sinks.0.x_axis: is env_step, which is not known without env_steps_per_update: "
-            "charts will be over step; set it to environments x rollout length",
+            "3:5: sinks.0.x_axis: is env_step, which is not known without env_steps_per_update, so "
+            "charts are over step; set env_steps_per_update to environments x rollout length",
         ),
     ],
 )
@@ -163,13 +162,13 @@ def test_names_contradict_each_other_only_within_one_file(tmp_path: Path) -> Non
     assert load("extends: base.yaml\nexclude: [a]\nlog_loss_metrics: false", child) == []
     assert load(base.read_text(), child, "exclude=[a]", "log_loss_metrics=false") == []
     (told,) = load("extends: base.yaml\ninclude: [b]\nexclude: [b]", child)
-    assert told.startswith(f"ConfigWarning: {child}:3:11: exclude.0: b stands in include, too")
+    assert told.startswith(f"ConfigWarning: {child}:3:11: exclude.0: b is in include, too")
 
 
 def test_a_program_hears_of_it_once(tmp_path: Path) -> None:
     path = tmp_path / "odd.yaml"
     path.write_text("include: [a]\nexclude: [a]\n")
-    with pytest.warns(jaxlog.ConfigWarning, match="stands in include, too"):
+    with pytest.warns(jaxlog.ConfigWarning, match="is in include, too"):
         config = jaxlog.load_config(path)
     jaxlog.Logger(config)
     jaxlog.Logger(jaxlog.load_config(config, log_frequency=5), name="other")
@@ -200,7 +199,7 @@ def test_python_shows_them_where_nobody_asks(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "main.py"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "main.py:3: DeprecationWarning: old.yaml:2:1: queue_size: of an" in done.stderr
+    assert "main.py:3: DeprecationWarning: old.yaml:2:1: queue_size: has no" in done.stderr
     assert "main.py:3: ConfigWarning: old.yaml:1:1: num_samples: 5000 ep" in done.stderr
 
 
@@ -209,18 +208,18 @@ def test_keys_of_the_older_design_are_named_together(tmp_path: Path) -> None:
     text = "batch_size: {a: 1}\nlog_frequency: 3\nqueue_size: 1000\nflush_interval: [soon]\n"
     assert load(text, path) == [
         f"DeprecationWarning: {path}:1:1: batch_size, {path}:3:1: queue_size, {path}:4:1: "
-        "flush_interval: of an older, asynchronous logger; nothing reads them any more, leave "
-        "them out"
+        "flush_interval: have no effect any more, only an older, asynchronous logger read them; "
+        "delete them"
     ]
     child = tmp_path / "child.yaml"
     assert load("extends: old.yaml\nworker_threads: 2\nqueue_size: 3", child, "batch_size=4") == [
         f"DeprecationWarning: {child}:2:1: worker_threads, {child}:3:1: queue_size, {path}:4:1: "
-        "flush_interval, override 'batch_size=4': batch_size: of an older, asynchronous logger; "
-        "nothing reads them any more, leave them out"
+        "flush_interval, override 'batch_size=4': batch_size: have no effect any more, only an "
+        "older, asynchronous logger read them; delete them"
     ]
     assert load("", path, "enable_compression=true") == [
-        "DeprecationWarning: override 'enable_compression=true': enable_compression: of an older, "
-        "asynchronous logger; nothing reads it any more, leave it out"
+        "DeprecationWarning: override 'enable_compression=true': enable_compression: has no effect "
+        "any more, only an older, asynchronous logger read it; delete it"
     ]
 
 

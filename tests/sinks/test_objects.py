@@ -110,16 +110,14 @@ def test_two_of_a_class_are_two_sinks() -> None:
 @pytest.mark.parametrize(
     ("sink", "why"),
     [
-        (Steps, "got the class Steps, takes an object of it, like Steps()"),
+        (Steps, "got the class Steps, expected an object of it, like Steps()"),
         (
             NoSink(),
-            "got an object of NoSink, which is no jaxlog.sinks.Sink; make it a subclass, which has "
-            "every method of a sink",
+            "got an object of NoSink, which is not a jaxlog.sinks.Sink; derive the class from it",
         ),
         (
             NoSink,
-            "got the class NoSink, which is no jaxlog.sinks.Sink; make it a subclass, which has "
-            "every method of a sink",
+            "got the class NoSink, which is not a jaxlog.sinks.Sink; derive the class from it",
         ),
     ],
 )
@@ -131,7 +129,7 @@ def test_what_is_no_sink_is_refused(sink: Any, why: str) -> None:
 
 def test_one_object_is_given_once() -> None:
     steps = Steps()
-    with pytest.raises(jaxlog.ConfigError, match=r"sinks\.1: Steps stands there twice"):
+    with pytest.raises(jaxlog.ConfigError, match=r"sinks\.1: Steps is listed twice"):
         jaxlog.Logger({"sinks": [steps, steps]})
 
 

@@ -59,7 +59,7 @@ def test_the_example_is_installed_and_chosen_in_a_settings_file(tmp_path: Path) 
         ["batch", "0", "0", "x", "0.5"],
         ["batch", "0", "1", "x", "1.5"],
     ]
-    assert "sinks.0.delimiter: got 'long', takes text" in done.stdout
+    assert "sinks.0.delimiter: got 'long': String should have at most 1 character" in done.stdout
 
 
 @pytest.mark.parametrize(

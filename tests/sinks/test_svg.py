@@ -345,9 +345,9 @@ def test_memory_does_not_grow_with_the_steps(
             "got 'gird', takes one of auto, grid, image, line, ",
         ),
         ({"renderer": "no.such:thing"}, "cannot be imported (ModuleNotFoundError: No module named"),
-        ({"renderer": 3}, "got 3, takes one of auto, grid"),
-        ({"palette": ["#000000", "red"]}, "got 'red', takes a colour as '#rrggbb'"),
-        ({"size": 1}, "got 1, takes an integer, 32 or more, 2000 or less"),
+        ({"renderer": 3}, "got 3: Input should be a valid string"),
+        ({"palette": ["#000000", "red"]}, "got 'red': String should match pattern '^#"),
+        ({"size": 1}, "got 1: Input should be greater than or equal to 32"),
         ({"cells": 1}, "unknown key"),
     ],
 )
