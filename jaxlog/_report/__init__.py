@@ -1,1 +1,1 @@
-"""Runs as one HTML file that needs nothing else: what they are, how they went and compare."""
+"""The report: runs as one HTML file, with their summaries, curves and comparison."""

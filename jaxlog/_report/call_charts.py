@@ -1,4 +1,4 @@
-"""What each call logged, in all runs: its lanes, their groups, and a chart for each metric."""
+"""For each call, in all runs: its lanes, their groups, and a chart for each metric."""
 
 from __future__ import annotations
 
@@ -27,28 +27,29 @@ from jaxlog._report.chart_curves import (
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48
-"""So many lanes of a call have curves of their own, and so many groups; a group's are of all
-its lanes."""
+"""The number of lanes of a call with curves of their own, and of groups. A group's curve is
+computed from all its lanes."""
 CURVES = 5_000
-"""About so many curves of either a call has, so that with hundreds of metrics it has fewer."""
+"""About the number of curves of either kind in a call, so that there are fewer lanes and groups if
+there are hundreds of metrics."""
 POINTS = 250_000
-"""About so many points of curves a report has, so that its file stays small."""
+"""About the number of points in a report, so that its file stays small."""
 FEWEST, MOST = 24, 600
-"""Between these are the points of one curve, whatever the number of curves."""
+"""The least and the greatest number of points of one curve."""
 
 BESIDE = ("std", "min", "max")
-"""Statistics that stand behind the others of their metric, where it has a mean."""
+"""Statistics with charts in a section that is closed at first, if the metric has a mean."""
 
 
 @dataclass(frozen=True)
 class LaneGroup:
-    """Lanes of a run that differ in nothing but their seed.
+    """Lanes of a run that differ only in their seed.
 
     Attributes:
-      run: which run, counted from 0.
-      name: what tells it from the others.
-      lanes: their places in the run's `LaneGrid.lanes`.
-      unfinished: how far the run came, where it has not finished; else empty.
+      run: the run's index.
+      name: the run's name, if there are several, and the labels without the seed.
+      lanes: their indices in the run's `LaneGrid.lanes`.
+      unfinished: how far the run came if it has not finished; else empty.
     """
 
     run: int
@@ -62,9 +63,9 @@ class LaneOf:
     """A lane with a curve of its own.
 
     Attributes:
-      group: its group, counted from 0.
+      group: the index of its group.
       name: its labels.
-      place: in the run's `LaneGrid.lanes`.
+      place: its index in the run's `LaneGrid.lanes`.
     """
 
     group: int
@@ -77,16 +78,15 @@ class Chart:
     """The curves of one metric.
 
     Attributes:
-      key: its name on the lines.
-      info: what it means.
-      beside: whether it stands behind the others.
-      groups: the curve of each group that has one, by the group's number.
-      lanes: the curve of each lane that has one, by the lane's; lanes that are a group of their own
-        have that group's.
-      last: what each group's lanes had last, finite or not, by the group's number.
-      odd: how many values are not finite.
-      left_out: how many values of single episodes are not in those that are finite, since they were
-        not.
+      key: the metric's key on the lines.
+      info: its meaning.
+      beside: whether it is in the section that is closed at first.
+      groups: curves by the group's index.
+      lanes: curves by the lane's index. A lane that is a group of its own has only the group's.
+      last: the last values of a group's lanes, finite or not, by the group's index.
+      odd: the number of values that are not finite.
+      left_out: the number of values of single episodes that were left out of finite statistics,
+        since they are not finite.
     """
 
     key: str
@@ -101,19 +101,19 @@ class Chart:
 
 @dataclass(frozen=True)
 class CallCharts:
-    """What one call logged.
+    """The charts of one call.
 
     Attributes:
-      name: of the call.
-      places: of each run, where its lines stand; None of a run that has none.
-      groups: those with curves.
-      lanes: those with curves of their own.
-      charts: by category.
-      lines: how many lines there are.
-      num_lanes: how many lanes there are, in all runs.
-      num_groups: how many groups there are.
-      dead: the places of the lanes that have diverged, by run.
-      notes: what a reader has to know about the lines, a sentence for each.
+      name: the call's.
+      places: the lanes and steps of each run; None for a run without lines.
+      groups: the groups with curves.
+      lanes: the lanes with curves of their own.
+      charts: sorted by category.
+      lines: the number of lines.
+      num_lanes: the number of lanes in all runs.
+      num_groups: the number of groups, also of those without curves.
+      dead: the indices of the lanes that have diverged, by run.
+      notes: what a reader has to know about the lines, in sentences.
     """
 
     name: str
@@ -128,7 +128,7 @@ class CallCharts:
     notes: Sequence[str] = ()
 
     def alive(self, number: int) -> int:
-        """How many lanes of a group have not diverged: all their metrics ended finite."""
+        """The number of a group's lanes that have not diverged: their last values are finite."""
         group = self.groups[number]
         return len(group.lanes) - len(
             self.dead.get(group.run, frozenset()).intersection(group.lanes)
@@ -140,20 +140,20 @@ class CallCharts:
 
 
 class _Meanings(Protocol):
-    """What the name of a column means."""
+    """The meaning of a column, by its name."""
 
     def __getitem__(self, name: str, /) -> Key: ...
 
 
 class _Logged(NamedTuple):
-    """What a run logged at one call.
+    """The lines of one call of a run.
 
     Attributes:
       frame: a row per step and lane.
-      labels: which of its columns are labels.
-      keys: what the others mean.
-      lines: how many lines there are in the file.
-      notes: what a reader has to know about them.
+      labels: the columns that are labels.
+      keys: the meaning of the others.
+      lines: the number of lines in the file.
+      notes: what a reader has to know about them, in sentences.
     """
 
     frame: pl.DataFrame
@@ -166,13 +166,13 @@ class _Logged(NamedTuple):
 def charts_of_calls(
     runs: Sequence[RunFrames], names: Sequence[str], unfinished: Sequence[str] | None = None
 ) -> list[CallCharts]:
-    """The calls of some runs; then episodes of single environments, and evaluations.
+    """The charts of each call, then of episodes of single environments, then of evaluations.
 
     Args:
-      runs: what they logged.
-      names: what they are called.
-      unfinished: of each run, how far it came, where it has not finished; else empty. None stands
-        for runs that all have finished.
+      runs: the runs.
+      names: one per run.
+      unfinished: for each run, how far it came if it has not finished; else empty. None if all runs
+        have finished.
     """
     unfinished = unfinished or [""] * len(runs)
     calls = {call for run in runs for call in run.calls}
@@ -194,7 +194,7 @@ def charts_of_calls(
 
 
 def _metrics(run: RunFrames, name: str, call: str) -> _Logged:
-    """Those of a call, a row per lane and step, as plots and comparisons take them."""
+    """A call's lines with a row per lane and step, the same as in plots and comparisons."""
     calls = run.info.get("calls")
     described = calls.get(call) if isinstance(calls, Mapping) else None
     placed = run._call_lines(call)
@@ -204,7 +204,7 @@ def _metrics(run: RunFrames, name: str, call: str) -> _Logged:
 
 
 def _episodes(run: RunFrames) -> _Logged | None:
-    """Those of a single environment: sampled ones are no curve."""
+    """The episodes of a single environment. Sampled episodes make no curve."""
     frame = run.episodes.filter(pl.col("name") == EPISODE)
     labels = run.labels_of_episodes()
     return _Logged(frame, labels, _Summary(), len(frame)) if len(frame) else None
@@ -216,14 +216,14 @@ def _evaluations(run: RunFrames) -> _Logged | None:
 
 
 class _Summary:
-    """What the values of a summary mean: each is one of its own."""
+    """The meaning of the values of a summary, which has no statistics."""
 
     def __getitem__(self, name: str) -> Key:
         return Key(CATEGORY_OF_SUMMARY.get(name, "other"), name, "")
 
 
 def thinned(found: Sequence[CallCharts]) -> None:
-    """Leaves as many points of each curve as there is room for."""
+    """Replaces curves by ones with fewer points, so that all have room."""
     charts = [chart for call in found for chart in call.charts]
     curves = sum(3 * len(chart.groups) + len(chart.lanes) for chart in charts)
     most = max(FEWEST, min(MOST, POINTS // max(1, curves)))
@@ -289,7 +289,7 @@ def _groups(
 ) -> list[tuple[LaneGroup, list[str]]]:
     """The groups of a run, each with the names of its lanes."""
     frame, labels = logged.frame, logged.labels
-    # One that changes along a lane, as the task of a single environment may, does not name it.
+    # A label that changes within a lane, such as the task of a single environment, is no name.
     values = (pl.col(label).drop_nulls() for label in labels)
     named = frame.group_by("lane").agg(
         pl.when(own.n_unique() == 1).then(own.first()) for own in values
@@ -297,9 +297,9 @@ def _groups(
     rows = named.sort("lane").drop("lane").to_dicts() if labels else [{}] * len(places.lanes)
     found: dict[str, tuple[list[int], list[str]]] = {}
     for place, row in enumerate(rows):
-        told = {label: value for label, value in row.items() if value is not None}
-        group = _named({k: v for k, v in told.items() if not is_seed(k)})
-        name = _named(told) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
+        known = {label: value for label, value in row.items() if value is not None}
+        group = _named({k: v for k, v in known.items() if not is_seed(k)})
+        name = _named(known) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
         of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
         of[0].append(place)
         of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
@@ -327,7 +327,7 @@ def _add(
     groups: Mapping[int, LaneGroup],
     lanes: Sequence[LaneOf],
 ) -> frozenset[int]:
-    """Adds what one run logged; the places of its lanes that have diverged."""
+    """Adds the curves of one run. Returns the indices of its lanes that have diverged."""
     frame, labels, keys = logged.frame, logged.labels, logged.keys
     fields = {*LANES.own, *labels}
     columns = [name for name, kind in frame.schema.items() if _is_number(kind)]
@@ -338,7 +338,7 @@ def _add(
         values, there = places.values(frame[name])
         if not there.any():
             continue
-        if info.statistic == "nonfinite":  # a line on which there were none does not have it
+        if info.statistic == "nonfinite":  # a line with none lacks the key
             values, there = np.where(there, values, 0.0), places.logged
         chart = charts.setdefault(name, Chart(name, info))
         odd = there & ~np.isfinite(values)

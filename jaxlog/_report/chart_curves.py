@@ -1,4 +1,4 @@
-"""From a column of a run's lines to curves: of each lane, and of the lanes of a group together."""
+"""Curves of single lanes and of groups of lanes, from a column of a run's lines."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ChartCurve:
-    """The values that a metric has at some of a run's steps.
+    """The values of a metric at some of a run's steps.
 
     Attributes:
-      at: which of these steps, ascending.
-      values: float64, at each of them.
-      low: where the band around them begins; None where there is none.
-      high: where it ends.
-      lanes: how many lanes they are of.
-      alive: how many of these have not diverged by then; None where none ever has.
+      at: the indices of these steps, ascending.
+      values: float64, one per step.
+      low: the lower edge of the band; None if there is no band.
+      high: the upper edge.
+      lanes: the number of lanes.
+      alive: the number of lanes that have not diverged, per step; None if none ever does.
     """
 
     at: np.ndarray
@@ -36,13 +36,13 @@ class ChartCurve:
 
     @property
     def died(self) -> np.ndarray:
-        """Where a lane has diverged, by place."""
+        """Whether a lane has diverged, per step."""
         return np.zeros(len(self.at), bool) if self.alive is None else self.alive < self.lanes
 
     def thinned(self, most: int) -> ChartCurve:
-        """With at most about so many values: of each stretch, the lowest and the highest.
+        """The curve with about `most` values: the lowest and the highest of each stretch.
 
-        The place where the first lane died stays, too.
+        The step at which the first lane diverged is kept, too.
         """
         if len(self.at) <= most:
             return self
@@ -56,15 +56,15 @@ class ChartCurve:
 
 
 class LaneGrid:
-    """Where the rows of a frame stand: in which lane, at which step.
+    """The lanes and steps of a frame's rows.
 
     Attributes:
       lanes: the numbers of the lanes, ascending.
-      steps: the indices of the steps, ascending.
-      env_steps: the environment steps taken by then, NaN where not known; None where they never
-        are.
-      seconds: when each step was logged, after the first.
-      logged: where there is a line, by lane and step.
+      steps: the steps, ascending.
+      env_steps: the environment steps taken, per step, NaN where unknown; None if all are
+        unknown.
+      seconds: the time of each step since the first.
+      logged: whether there is a line, by lane and step.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -83,9 +83,9 @@ class LaneGrid:
         return found
 
     def values(self, column: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        """A column by lane and step, and where it has a value.
+        """A column as an array by lane and step, and where it has a value.
 
-        Of two lines of one place the last counts, as in `RunData.arrays`.
+        If a lane and step has two lines, the last counts, as in `RunData.arrays`.
         """
         values = np.full((len(self.lanes), len(self.steps)), np.nan)
         values[self._lane, self._step] = _floats(column)
@@ -99,22 +99,22 @@ def of_lane(values: np.ndarray, there: np.ndarray) -> ChartCurve:
 
     Args:
       values: by step.
-      there: whether the lane has a value there. One that it has may be NaN.
+      there: whether the lane logged a value, by step. It may be NaN.
     """
     (at,) = np.nonzero(there)
     return ChartCurve(at, values[at])
 
 
 def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> ChartCurve:
-    """The curve of several lanes: their mean, and the standard deviation around it.
+    """The curve of several lanes: their mean, with a band of one standard deviation.
 
-    At each step the lanes count that have a finite value there, as `across_lanes` says: one that
-    has diverged does not hide the others. Where none has, the curve is not finite either.
+    At each step, only lanes with a finite value count (see `across_lanes`), so that one that has
+    diverged does not hide the others. Where no lane has one, the curve is not finite.
 
     Args:
       values: by lane and step.
-      there: where there is one.
-      statistic: what the values are. Of minima it is the smallest, of maxima the largest.
+      there: whether a value was logged, by lane and step.
+      statistic: that of the values. The curve of minima is the smallest, of maxima the largest.
     """
     (at,) = np.nonzero(there.any(0))
     values, there = values[:, at], there[:, at]
@@ -130,11 +130,11 @@ def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> 
 
 
 def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Where the last value that a lane has had is not finite, by lane and step.
+    """Whether a lane's last value is not finite, by lane and step.
 
     Args:
       values: by lane and step.
-      there: where there is one.
+      there: whether a value was logged, by lane and step.
     """
     last = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
     odd = np.take_along_axis(~np.isfinite(values), np.maximum(last, 0), axis=1)
@@ -142,10 +142,10 @@ def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def extremes(values: np.ndarray, stretches: int) -> np.ndarray:
-    """The places of what is seen of a line that is drawn small, ascending.
+    """The indices of the points that are visible when a line is drawn small, ascending.
 
-    Of each of so many stretches of the same length: the lowest value, the highest, and the first
-    that is not finite. The first and the last of all, too.
+    These are, for each of `stretches` parts of the same length, the lowest value, the highest, and
+    the first that is not finite; and the first and the last of all values.
 
     >>> extremes(np.array([0.0, 5.0, -5.0, 1.0, 2.0, 3.0]), 2).tolist()
     [0, 1, 2, 3, 5]
@@ -167,7 +167,7 @@ def extremes(values: np.ndarray, stretches: int) -> np.ndarray:
 
 
 def spread_evenly(number: int, most: int) -> Sequence[int]:
-    """So many of 0, …, number - 1, the first and the last among them.
+    """At most `most` of 0, …, number - 1, with the first and the last.
 
     >>> spread_evenly(3, 5), spread_evenly(100, 3)
     ([0, 1, 2], [0, 50, 99])
@@ -178,7 +178,7 @@ def spread_evenly(number: int, most: int) -> Sequence[int]:
 
 
 def limits(curves: Iterable[ChartCurve]) -> tuple[float, float] | None:
-    """The lowest and the highest finite value, bands included; None where there is none."""
+    """The lowest and the highest finite value of curves and bands; None if there is none."""
     parts = [part for c in curves for part in (c.values, c.low, c.high) if part is not None]
     found = np.concatenate([part[np.isfinite(part)] for part in parts] or [np.empty(0)])
     return (float(found.min()), float(found.max())) if len(found) else None

@@ -1,4 +1,4 @@
-"""From calls to what the page's script reads: JSON, with arrays as base64."""
+"""Encodes charts for the page's script: JSON, with arrays as base64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jaxlog._report.charts import beside, beside_lane
 
 
 def encoded(calls: Sequence[CallCharts]) -> list[dict[str, Any]]:
-    """What the script needs of each call."""
+    """The data of each call."""
     return [_call(call) for call in calls]
 
 
@@ -55,7 +55,7 @@ def _call(call: CallCharts) -> dict[str, Any]:
 
 
 def _kept(call: CallCharts, run: int) -> np.ndarray:
-    """The places of the steps of a run that curves have, ascending: only these are written."""
+    """The indices of the steps that a run's curves have, ascending. Others are not written."""
     parts = [
         curve.at
         for chart in call.charts
@@ -83,7 +83,7 @@ def _axes(call: CallCharts, run: int, kept: np.ndarray) -> Mapping[str, str]:
 
 def _curve(curve: ChartCurve, kept: np.ndarray) -> dict[str, str]:
     found = {"y": _array(_narrow(curve.values))}
-    if len(curve.at) < len(kept):  # of a curve that has all of them nothing need be said
+    if len(curve.at) < len(kept):  # without `at`, a curve has all steps
         at = np.searchsorted(kept, curve.at)
         found["at"] = _array(at.astype(np.uint16 if len(kept) < 2**16 else np.uint32))
     if curve.low is not None and curve.high is not None:
@@ -94,7 +94,7 @@ def _curve(curve: ChartCurve, kept: np.ndarray) -> dict[str, str]:
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:
-    """As float32, where that is what they are but for what nobody can see."""
+    """The values as float32, if the difference cannot be seen in a chart."""
     with np.errstate(over="ignore"):
         narrow = values.astype(np.float32)
     finite = np.isfinite(values)

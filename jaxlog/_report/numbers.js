@@ -1,4 +1,4 @@
-// Numbers: how they read, where ticks stand, and from values to pixels.
+// Formats numbers, chooses ticks, and maps values to pixels.
 "use strict";
 
 function number(value) {
@@ -36,11 +36,11 @@ function ticks(low, high, most) {
   const step = base * ([1, 2, 5].find((unit) => unit * base >= span) || 10);
   const first = Math.ceil(low / step - 1e-9);
   const last = Math.floor(high / step + 1e-9);
-  // Counted from 0: of values that differ in their last bit `first` is so large that one more is the same.
+  // Counted from 0: for values that differ in their last bit, `first` is so large that `first + 1` equals it.
   return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => (first + i) * step);
 }
 
-// Powers of ten; where these are few, twice and five times them, too.
+// Powers of ten; if there are few, also their multiples by two and five.
 function powers(low, high) {
   const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
   const every = Math.max(1, Math.ceil((last - first) / 5));
@@ -61,7 +61,7 @@ function timeTicks(low, high, most) {
   return found;
 }
 
-// A scale; halved before it is subtracted, since the largest floats must not overflow.
+// Maps values to pixels. Values are halved before subtraction, so that the largest floats do not overflow.
 function scale(low, high, from, to, log) {
   const as = log ? Math.log10 : (value) => value / 2;
   const [first, last] = [as(low), as(high)];
