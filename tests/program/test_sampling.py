@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -172,7 +174,8 @@ def test_picks_do_not_depend_on_where_they_are_made(how: str) -> None:
             with jax.enable_x64(True):
                 got = [pick(step) for step in range(6)]
         case "partitionable":
-            with jax.threefry_partitionable(not jax.config.read("jax_threefry_partitionable")):
+            config: Any = jax.config  # its options are attributes that type checkers do not know
+            with jax.threefry_partitionable(not config.jax_threefry_partitionable):
                 got = [pick(step) for step in range(6)]
         case _:
             with jax.default_prng_impl("rbg"):
