@@ -1,7 +1,7 @@
 """Logging from inside `jit`, `scan` and `vmap`.
 
-Aggregates and sampled episodes are computed in the compiled program; one callback carries those of
-all seeds to the host, where sinks write them.
+The compiled program computes statistics and samples episodes; one callback carries the records of
+all lanes to the host, where sinks write them.
 """
 
 from importlib import import_module as _import_module
@@ -23,7 +23,7 @@ if _TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Imports what is public when one of it is asked for: what reads runs needs no JAX."""
+        """Imports the public names on first use, so that reading runs does not import JAX."""
         if _find_spec(f"jaxlog.{name}") is not None:
             return _import_module(f"jaxlog.{name}")
         if name in (old := _import_module("jaxlog._moved")).MOVED:
@@ -33,7 +33,7 @@ else:
         if name == "__all__" or not name.startswith("_"):
             public = _import_module("jaxlog._public")
             globals().update({own: getattr(public, own) for own in (*public.__all__, "__all__")})
-        return object.__getattribute__(_modules["jaxlog"], name)  # or Python's error
+        return object.__getattribute__(_modules["jaxlog"], name)  # may raise AttributeError
 
     def __dir__() -> list[str]:
         public = _import_module("jaxlog._public")

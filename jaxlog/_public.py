@@ -1,4 +1,4 @@
-"""The public names, and where each is from."""
+"""The public names of `jaxlog`, imported from the modules that define them."""
 
 from jaxlog._analysis.comparing import Comparison, compare
 from jaxlog._analysis.run_data import RunData, read_run

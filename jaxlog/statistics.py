@@ -1,4 +1,4 @@
-"""Pure functions and pytrees that the logging calls compute with, for programs of one's own."""
+"""The pure functions and pytrees with which the logging calls compute, for use in any program."""
 
 from jaxlog._program.episodes import EpisodeTracker
 from jaxlog._program.histogram import histogram

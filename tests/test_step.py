@@ -391,8 +391,8 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
         {"metrics": GOOD | {"critic_loss": jnp.ones((4, 8))}},
         ValueError,
         "metrics['critic_loss']: got float32[4,8], expected a scalar or the shape (4,) of "
-        "episode_returns, the batch; give all that is one value per episode one shape, and of the "
-        "rest log one number, like .mean()",
+        "episode_returns, the batch; give all arrays with a value per episode the same shape, and "
+        "log the others as one number, like .mean()",
     ),
     (
         {"metrics": GOOD | {"success_mask": RETURNS}},
@@ -413,11 +413,11 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"metrics": {"losses": {"policy": 1.0}}},
         TypeError,
-        "metrics['losses']: got dict, expected an array or a number; take its values out, each",
+        "metrics['losses']: got dict, expected an array or a number; log each of its values under",
     ),
-    ({"metrics": {"x": None}}, TypeError, "got None, expected an array or a number; leave it out"),
+    ({"metrics": {"x": None}}, TypeError, "got None, expected an array or a number; leave"),
     ({"metrics": {"x": np.array("a")}}, TypeError, "metrics['x']: got str32[], expected bool, int"),
-    ({"details": {1: RETURNS, "1": RETURNS}}, TypeError, "details: is no pytree: "),
+    ({"details": {1: RETURNS, "1": RETURNS}}, TypeError, "details: is not a pytree: "),
     (
         {"where": jnp.ones(5, bool)},
         ValueError,
@@ -432,12 +432,12 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"metrics": {"x": jnp.ones(3)}},
         ValueError,
-        "metrics['x']: got float32[3], but nothing says what the batch is; give where=",
+        "metrics['x']: got float32[3], but the batch's shape cannot be inferred; give where=",
     ),
     (
         {"metrics": {"x": 1.0}, "details": {"s": jnp.ones(3)}},
         ValueError,
-        "details['s']: got float32[3], but nothing says what the batch is",
+        "details['s']: got float32[3], but the batch's shape cannot be inferred",
     ),
     (
         {"details": {"s": {"grid": jnp.ones((3, 4))}}},

@@ -1,1 +1,1 @@
-"""The functions that a user calls in a program: `batch_step`, `log`, `window_step`."""
+"""The functions that log from a program: `batch_step`, `log`, `window_step` and `log_window`."""

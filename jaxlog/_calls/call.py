@@ -1,4 +1,4 @@
-"""What all calls in a program have in common: from its arguments to a record on its way out."""
+"""The steps that every logging call takes: check its arguments, plan, record, send."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def inputs_of(
     axis_name: str | Sequence[str] | None,
     name: str,
 ) -> tuple[tuple[str, ...], Inputs[ArrayLike]]:
-    """The arguments of a call, if they can be logged: its axes, and what it is given."""
+    """Checks the arguments of a call; returns the named axes and the checked inputs."""
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     if metrics is None:
@@ -70,9 +70,17 @@ def send(
     *,
     details: Any = None,
 ) -> tuple[Record | None, Window | None]:
-    """The record of a call, if it is to be returned; else it has left the program by itself.
+    """Computes the record of a call, and sends it to the host unless `delivery` is `return`.
 
-    The details are given as they were, too: the host makes such a pytree of each episode's.
+    Args:
+      logger: the logger of the call.
+      plan: what `plan_of` or `plan_of_rest` returned.
+      inputs: what `inputs_of` returned.
+      window: the window to log, for `window_step` and `log_window`.
+      details: the details as the user passed them; the host rebuilds this pytree for each episode.
+
+    Returns:
+      The record if `delivery` is `return`, else None; and the window for the next call, if any.
     """
     if not tracing():
         inputs, window = devices.together((inputs, window))
@@ -89,13 +97,13 @@ def send(
     return None, window
 
 
-def nothing(logger: Logger) -> Record | None:
-    """What a call returns that logs nothing: a record without leaves, if a record is returned."""
+def empty_record(logger: Logger) -> Record | None:
+    """Returns the result of a call that logs nothing: a record without leaves, or None."""
     return Record() if logger.settings.delivery == "return" else None
 
 
-def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
-    """Whether a step is due that Python itself counts; None where only a program knows."""
+def due_in_python(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
+    """True if the step is due, False if not; None if only the program knows it."""
     if not isinstance(logger, Logger) or logger.settings.delivery != "live":
         return None
     if isinstance(step, bool) or not isinstance(step, int | np.integer):
@@ -111,8 +119,8 @@ def due_by_hand(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
     return bool(due)
 
 
-def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
-    """Logs scalars that Python has, without a program; whether there is none around the call."""
+def log_from_python(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
+    """Logs scalars without a program; returns False, with nothing logged, if it needs one."""
     if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((values, labels))):
         return False
     if not isinstance(values, Mapping):
@@ -128,17 +136,17 @@ def tell(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool
 
 
 def _record(
-    plan: Plan, given: tuple[Inputs[ArrayLike], Window | None]
+    plan: Plan, arguments: tuple[Inputs[ArrayLike], Window | None]
 ) -> tuple[Record, Window | None]:
-    return record(plan, *given)
+    return record(plan, *arguments)
 
 
 def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[str, ...]) -> Plan:
-    """What the settings make of one call."""
+    """Applies the settings to one call."""
     batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     settings, metrics = logger.settings, tuple(inputs.metrics)
     kept = _kept(settings, metrics, name)
-    logged = _logged(settings, kept)  # an episode's summary keeps what is not on the lines
+    logged = _logged(settings, kept)  # an episode's summary has all that are kept
     if isinstance(settings.statistics, Mapping):
         named = [key for key in settings.statistics if key != "default"]
         _named_in("statistics", named, metrics, name)
@@ -165,21 +173,21 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
 
 
 def _kept(settings: LoggingConfig, metrics: tuple[str, ...], call: str) -> list[str]:
-    """The metrics of a call that the settings do not leave out by name."""
+    """The metrics of a call that `include` and `exclude` let through."""
     include = _named_in("include", settings.include, metrics, call)
     exclude = _named_in("exclude", settings.exclude, metrics, call)
     return [m for m in metrics if (m in include or not settings.include) and m not in exclude]
 
 
 def _logged(settings: LoggingConfig, metrics: list[str]) -> list[str]:
-    """Those whose kind is to be on the lines."""
+    """The metrics whose category the settings do not switch off."""
     return [m for m in metrics if getattr(settings, look_up(m).setting or "", True)]
 
 
 def plan_of_rest(
     logger: Logger, window: Window, inputs: Inputs[Any], axis_names: tuple[str, ...]
 ) -> Plan:
-    """How to log what is left in a window: what is told of it, it knows."""
+    """Plans to log the rest of a window, with the statistics that the window has."""
     return Plan(
         name=window.name,
         batch_shape=None,
@@ -188,7 +196,7 @@ def plan_of_rest(
         last_step=None,
         num_samples=0,
         sample_seed=0,
-        logged=window.told,
+        logged=window.logged,
         sampled=(),
         labels=tuple(inputs.labels),
         axis_names=axis_names,
@@ -198,7 +206,7 @@ def plan_of_rest(
 
 
 def _statistics_of(logger: Logger, name: str, metric: str, value: ArrayLike) -> MetricStatistics:
-    """What the settings tell of one metric."""
+    """The statistics that the settings choose for one metric."""
     dtype, settings = jnp.result_type(value), logger.settings
     statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
     per_episode = bool(np.ndim(value))
@@ -209,8 +217,8 @@ def _statistics_of(logger: Logger, name: str, metric: str, value: ArrayLike) -> 
             if metric in names or f"{name}/{metric}" in names:
                 raise ValueError(
                     f"settings: {setting}: names {metric!r}, which is "
-                    f"{'an array of bools' if per_episode else 'a scalar'}, and of which "
-                    f"{'its rate' if per_episode else 'its value'} alone is logged; leave it out"
+                    f"{'an array of bools' if per_episode else 'a scalar'}, so only "
+                    f"{'its rate' if per_episode else 'its value'} is logged; leave it out"
                 )
         statistics, edges = (fixed,), ()
     return MetricStatistics(
@@ -237,7 +245,7 @@ def _named_in(
         elif prefix == call and bare in metrics:
             found.add(bare)
         elif (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
-            continue  # it speaks of another call, or of what only another call may have
+            continue  # it is about another call, or names a metric that another call may have
         else:
             raise ValueError(
                 f"settings: {setting}: got {entry!r}, which is no metric of the call "

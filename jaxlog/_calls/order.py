@@ -1,4 +1,4 @@
-"""The order of a call's arguments, said where they are swapped."""
+"""An error for arguments that were passed in the wrong order."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _KINDS = {
 }
 
 
-def refuse_swapped(call: str, *given: Any) -> None:
-    """Raises a `TypeError` that says the order, where arguments stand in each other's places.
+def refuse_swapped(call: str, *arguments: Any) -> None:
+    """Raises a `TypeError` that shows the right order if the arguments are in a wrong one.
 
     Args:
       call: the function with its parameters, like `log_window(logger, window, step)`.
-      *given: what they were given, in this order; None at the end, for those left out.
+      *arguments: one for each parameter, in this order; None for a trailing one that was left out.
     """
     function, _, names = call.rstrip(")").partition("(")
-    kinds = [_kind(value) for value in given if value is not None]
+    kinds = [_kind(value) for value in arguments if value is not None]
     expected = [_KINDS[name] for name in names.split(", ")][: len(kinds)]
     if kinds != expected and sorted(kinds) == sorted(expected):
         raise TypeError(f"{function}: got ({', '.join(kinds)}), expected {call}, in this order")

@@ -1,4 +1,4 @@
-"""What a user calls in the program: from a batch of episodes to one record on its way out."""
+"""`batch_step` and `log`, which log one update, and `from_info`, which prepares their arguments."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any
 import jax
 from jax.typing import ArrayLike
 
-from jaxlog._calls.call import due_by_hand, inputs_of, nothing, plan_of, send, tell
+from jaxlog._calls.call import (
+    due_in_python,
+    empty_record,
+    inputs_of,
+    log_from_python,
+    plan_of,
+    send,
+)
 from jaxlog._calls.order import refuse_swapped
 from jaxlog._logger import Logger
 from jaxlog._program import checks
@@ -32,54 +39,57 @@ def batch_step(
     axis_name: str | Sequence[str] | None = None,
     name: str = "batch",
 ) -> Record | None:
-    """Logs the episodes of one update: their aggregates, and now and then a few of them whole.
+    """Logs one update: statistics over its episodes, and occasionally a few complete episodes.
 
-    Aggregates are logged when `step` is a multiple of `log_frequency`, episodes are picked when it
-    is one of `sample_frequency`; both also at the last step, if the logger has `total_updates`.
-    A step at which nothing is due costs a branch; but where each lane of a `vmap` has a gate of its
-    own (a `step` or `when` that differs between them), JAX computes both sides of the branch, at
-    every step.
+    Statistics and scalars are logged when `step` is a multiple of `log_frequency`; episodes are
+    sampled when it is a multiple of `sample_frequency`. If the logger has `total_updates`, both
+    also happen at the last step. When nothing is due, the call costs one untaken `lax.cond`. If
+    `step` or `when` differs between vmapped lanes, JAX turns that `cond` into a `select`, which
+    computes both branches at every step.
 
-    Under `jit` and `scan` each step that is due reaches the host once. Under `vmap` all lanes
-    reach it in one call, and each gets a line of its own. Differentiation passes by: gradients are
-    what they are without the call. Where the predicate of a `cond` or the end of a `while_loop`
-    differs between the lanes of a `vmap`, JAX runs the call for all of them; use `when` there.
+    Under `jit` and `scan`, each due step reaches the host once. Under `vmap`, one delivery carries
+    the records of all lanes, and each lane gets its own line. The call does not change gradients.
+    If the predicate of a `cond` or the end of a `while_loop` differs between vmapped lanes, JAX
+    runs the call for all of them; pass `when` there.
 
     Args:
-      logger: made before the program is traced.
-      step: `int[]`, the update's index, from 0. Up to int32, or what its own dtype holds.
-      metrics: arrays by name. One of the batch's shape is aggregated, and is part of each sampled
-        episode; a scalar is logged as it is. The batch's shape is that of `where`, else that of the
-        first of episode_returns, episode_lengths, similarity_scores and success_mask. Its last axis
-        is that of the environments. An array of bools becomes its rate.
-      where: `bool[*batch]`, the entries that are episodes to count; all, if None. Where there is
-        none, the count is 0 and no aggregate is logged.
-      details: a pytree of arrays `[*batch, ...]`, gathered for the sampled episodes only; with
-        `indices`, of arrays `[k, ...]`, a row for each.
-      indices: `int[k]`, environments that were chosen before the rollout, by `sample_indices` of
-        their number, so that only their states had to be carried along. The episodes shown are then
-        theirs: of each the last that ended, and none of one that has none. Not with `axis_name`.
-      labels: scalars that name a lane: a seed, a learning rate.
+      logger: the logger, made before the program is traced.
+      step: `int[]`, the index of the update, counted from 0. It is logged as int32, or in its own
+        dtype if that is wider.
+      metrics: arrays by name. For an array of the batch's shape, statistics are logged, and each
+        sampled episode has its entry; for an array of bools, its rate is logged. A scalar is logged
+        as it is. The batch's shape is that of `where`; without `where`, that of the first of
+        episode_returns, episode_lengths, similarity_scores and success_mask. Its last axis is the
+        axis of the environments.
+      where: `bool[*batch]`, which entries are episodes to count; None for all. If no entry is
+        marked, the logged count is 0 and no statistics are logged.
+      details: a pytree of arrays `[*batch, ...]`, of which only the sampled episodes' rows are
+        logged; with `indices`, a pytree of arrays `[k, ...]`, one row for each index.
+      indices: `int[k]`, environments chosen before the rollout with `sample_indices`, so that the
+        rollout keeps the states of these only. For each of them, the last episode that ended is
+        logged; environments where none ended are skipped. Cannot be used with `axis_name`.
+      labels: scalars that identify a lane, such as a seed or a learning rate.
       when: `bool[]`; False logs nothing at this step.
-      axis_name: the axes of `shard_map`, `pmap` or `vmap` along which the batch is divided. What is
-        logged is then that of the whole batch, once: aggregates and picks are those of all shares
-        side by side along the batch's last axis, scalars their mean, and `step`, `when` and
-        `labels` those of the first share. All devices have to reach the call equally often: they
-        wait for each other there. In a loop or branch that some leave or skip, log outside of it.
-      name: sets apart the calls of one program: the prefix of keys, the name of the file. Two
-        calls of one name and the same metrics count as one, so give each its own.
+      axis_name: the axes of `shard_map`, `pmap` or `vmap` that divide the batch. The whole batch is
+        then logged once: the shares are joined along the batch's last axis, scalars are averaged
+        over the shares, and `step`, `when` and `labels` are those of the first share. Every device
+        has to make the call equally often, because they wait for each other; if some leave a loop
+        early or skip a branch, call it outside of that loop or branch.
+      name: the name of the call, which prefixes its keys and its file. Two calls with the same name
+        and the same metrics count as one call, so give each its own.
 
     Returns:
-      None, so that a branch that logs fits one that does not: `lax.cond(due, lambda:
-      batch_step(...), lambda: None)`. With `delivery: return` in the settings, the record: nothing
-      leaves the program by itself, and the records that it returns, stacked by `scan` and `vmap`
-      as they are, are written by `Logger.write`.
+      None, so that a branch that logs matches one that does not: `lax.cond(due, lambda:
+      batch_step(...), lambda: None)`. With `delivery: return` in the settings, a `Record`: return
+      the records from the program, as `scan` and `vmap` stack them, and pass them to
+      `Logger.write`.
 
     Raises:
-      TypeError: an argument has a dtype or type that cannot be logged.
-      ValueError: a shape does not fit, the settings speak of a metric that is not there, or the
-        call stands under a `shard_map` or `pmap` that `axis_name` does not cover. This, too, is
-        raised while the program is traced.
+      TypeError: an argument has a type or dtype that cannot be logged.
+      ValueError: a shape does not fit, the settings name a metric that the call does not have, or
+        the call is under a `shard_map` or `pmap` whose axes are not all in `axis_name`.
+
+      Both are raised while the program is traced.
 
     >>> import jax.numpy as jnp
     >>> logger = Logger({"sinks": [{"kind": "memory"}]})
@@ -110,7 +120,7 @@ def batch_step(
     )
     plan = plan_of(logger, name, inputs, axis_names)
     if not logger.enabled:
-        return nothing(logger)
+        return empty_record(logger)
     return send(logger, plan, inputs, details=details)[0]
 
 
@@ -124,30 +134,31 @@ def log(
     axis_name: str | Sequence[str] | None = None,
     name: str = "train",
 ) -> Record | None:
-    """Logs plain values: a loss and a learning rate, in a compiled program or in a Python loop.
+    """Logs scalars, such as a loss and a learning rate, in a compiled program or a Python loop.
 
-    Inside of a program it does what `batch_step` does with scalars. In a Python loop, where `step`
-    is an int of Python's, nothing is compiled and no callback is made: a step that is not due costs
-    a microsecond, and one that is waits for its values.
+    In a compiled program it behaves as `batch_step` does with scalars, under every transformation.
+    In a Python loop, where `step` is a Python int, it compiles nothing and makes no callback: a
+    step that is not due costs about a microsecond, and a due step waits until its values are
+    computed.
 
-    `batched_logging_enabled: false` switches off `batch_step`, and not this.
+    `batched_logging_enabled: false` switches off `batch_step` but not this function.
 
     Args:
-      logger: made before the program is traced.
-      step: `int[]`, the update's index, from 0. Values are logged where it is a multiple of
-        `log_frequency`, and at the last step, where the logger knows `total_updates`.
-      values: scalars by name.
+      logger: the logger, made before the program is traced.
+      step: `int[]`, the index of the update, counted from 0. Values are logged when it is a
+        multiple of `log_frequency`, and at the last step if the logger has `total_updates`.
+      values: scalars by name: bools, integers or real numbers.
       labels: as for `batch_step`.
       when: `bool[]`; False logs nothing at this step.
-      axis_name: as for `batch_step`: values are the mean over the shares.
-      name: stands before the keys, and in the file's name.
+      axis_name: as for `batch_step`: values are averaged over the shares.
+      name: the name of the call, which prefixes its keys and its file.
 
     Returns:
-      None, or with `delivery: return` the record, as `batch_step`.
+      None; with `delivery: return`, a `Record`, as `batch_step` returns it.
 
     Raises:
-      TypeError: as `batch_step`.
-      ValueError: as `batch_step`, or a value is no scalar.
+      TypeError: as for `batch_step`.
+      ValueError: as for `batch_step`, or a value is not a scalar.
 
     >>> logger = Logger({"log_frequency": 2, "sinks": [{"kind": "memory"}]})
     >>> with logger.open() as run:
@@ -156,12 +167,12 @@ def log(
     >>> [event.lanes[0].metrics["loss"].item() for event in run.sink("memory").metrics]
     [1.0, 0.3333333333333333, 0.2]
     """
-    due = due_by_hand(logger, name, step, when)
+    due = due_in_python(logger, name, step, when)
     if due is False:
         return None
     if isinstance(logger, Logger) and not switched_on():
-        return nothing(logger)
-    if due and axis_name is None and tell(logger, name, step, values, labels):
+        return empty_record(logger)
+    if due and axis_name is None and log_from_python(logger, name, step, values, labels):
         return None
     refuse_swapped(_LOG, logger, step, values)
     axis_names, inputs = inputs_of(
@@ -182,21 +193,22 @@ def log(
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
-    """What the field's usual log wrapper puts into `info`, as `batch_step` takes it.
+    """Takes the `metrics` and `where` of `batch_step` from the `info` of a log wrapper.
 
-    The wrapper (gymnax's `LogWrapper`, and those made after it) tells at every environment step
-    whether an episode ended there, and the return and length of the last episode that did. Nothing
-    is computed here: it may be called wherever `info` is at hand.
+    gymnax's `LogWrapper`, and wrappers modelled on it, report at every environment step whether an
+    episode ended there, and the return and length of the last episode that ended. This function
+    only picks these arrays, so it works on traced and concrete arrays under any transformation.
 
     Args:
-      info: holds `returned_episode`, `bool`, and `returned_episode_returns` and
-        `returned_episode_lengths`, all of one shape. What else it holds is left alone.
+      info: a mapping with `returned_episode`, `bool`, and `returned_episode_returns` and
+        `returned_episode_lengths`, all of one shape. Other entries are ignored.
 
     Returns:
-      The metrics, and the `bool` array of the entries at which an episode ended: `where`.
+      The metrics `episode_returns` and `episode_lengths`, and `where`, a `bool` array that marks
+      the entries at which an episode ended.
 
     Raises:
-      KeyError: one of the three is not there.
+      KeyError: one of the three entries is missing.
 
     >>> import jax.numpy as jnp
     >>> metrics, finished = from_info({

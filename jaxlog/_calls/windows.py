@@ -1,4 +1,4 @@
-"""Lines that speak of all updates since the last: a window, carried through the program."""
+"""Lines that summarize all updates since the previous line, by a window carried in the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxlog._calls.call import inputs_of, nothing, plan_of, plan_of_rest, send
+from jaxlog._calls.call import empty_record, inputs_of, plan_of, plan_of_rest, send
 from jaxlog._calls.order import refuse_swapped
 from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
@@ -22,24 +22,27 @@ from jaxlog._program.window import Window
 def empty_window(
     logger: Logger, metrics: Mapping[str, Any], *, where: Any = None, name: str = "batch"
 ) -> Window:
-    """The window to begin with, for `window_step`.
+    """Creates the empty window that is passed to the first `window_step`.
+
+    Works inside and outside of `jit` and `vmap`.
 
     Args:
-      logger: made before the program is traced.
-      metrics: what `window_step` will be given, or something like it: a scalar for a scalar, any
-        array of the dtype, like `jnp.zeros(1)`, for one with a value per episode, or what
-        `jax.eval_shape` returns. Values are not used. Under `shard_map`, with its checks, give
-        what `window_step` is given: a window varies over the devices as that does.
-      where: likewise. It may be left out where `batch_step` needs none.
-      name: of the call: the prefix of keys, the name of the file.
+      logger: the logger, made before the program is traced.
+      metrics: examples of the metrics that `window_step` will get, by the same names: a scalar for
+        a scalar, and for a metric with a value per episode any array of its dtype, such as
+        `jnp.zeros(1)`, or the result of `jax.eval_shape`. The values are not used.
+        Under a `shard_map` that checks which arrays vary over its devices, pass the real metrics:
+        the window then varies over the same axes.
+      where: an example of the mask, likewise; may be left out where `batch_step` needs none.
+      name: the name of the call, which prefixes its keys and its file.
 
     Returns:
-      A pytree with nothing in it yet, to be carried by `scan`, and stored beside the state of
-      training. With logging off it has no leaves.
+      A pytree to carry through `scan` and to store with the train state. It has no leaves if
+      logging is off.
 
     Raises:
-      TypeError: as `batch_step`.
-      ValueError: as `batch_step`.
+      TypeError: as for `batch_step`.
+      ValueError: as for `batch_step`.
 
     >>> logger = Logger({})
     >>> int(empty_window(logger, {"loss": 0.0}).updates)
@@ -50,13 +53,13 @@ def empty_window(
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     check_call(name)
 
-    def nothing(leaf: Any) -> Any:
+    def zeros(leaf: Any) -> Any:
         abstract = isinstance(leaf, jax.ShapeDtypeStruct)
         return jnp.zeros(leaf.shape, leaf.dtype) if abstract else jnp.zeros_like(leaf)
 
-    given, mask = jax.tree.map(nothing, (dict(checks.mapping("metrics", metrics)), where))
-    given, mask = checks.metrics(given), checks.mask(mask)
-    arrays = {key: jnp.asarray(value) for key, value in given.items()}
+    examples, mask = jax.tree.map(zeros, (dict(checks.mapping("metrics", metrics)), where))
+    examples, mask = checks.metrics(examples), checks.mask(mask)
+    arrays = {key: jnp.asarray(value) for key, value in examples.items()}
     mask = None if mask is None else jnp.asarray(mask)
     inputs = Inputs(jnp.int32(0), None, arrays, mask, {}, {})
     plan = plan_of(logger, name, inputs, ())
@@ -82,34 +85,35 @@ def window_step(
     when: ArrayLike = True,
     axis_name: str | Sequence[str] | None = None,
 ) -> tuple[Record | None, Window]:
-    """Logs as `batch_step` does, but each line speaks of all updates since the last one.
+    """Logs like `batch_step`, but each line summarizes all updates since the previous line.
 
-    Every update is merged into the window, due or not; where a line is due, it is of the window,
-    which is then empty. A scalar is logged as its mean over the updates in it, those that are not
-    finite counted and left out. Lines also have `update_count`. Sampled episodes are those of the
-    update itself, as with `batch_step`.
+    Every update is merged into the window, whether a line is due or not. When one is due, it is
+    computed from the window, and the window is emptied. A scalar is logged as its mean over the
+    window's updates; values that are not finite are left out and counted. Each line also has
+    `update_count`. Sampled episodes come from the current update only, as with `batch_step`.
 
-    If the logger has `total_updates`, the last line takes the rest; otherwise `log_window` does.
+    If the logger has `total_updates`, the line of the last step includes the rest; otherwise log
+    the rest with `log_window`. Under `jit`, `vmap`, `grad` and `scan` it behaves as `batch_step`.
 
     Args:
       logger: as for `batch_step`.
-      window: what the call before returned, at first `empty_window`.
-      step: as for `batch_step`, as are all that follow. `when` being False logs nothing, but the
-        update counts.
-      metrics: with the same names, shapes and dtypes at every step.
-      where: see `batch_step`.
-      details: see `batch_step`.
-      indices: see `batch_step`.
-      labels: see `batch_step`.
-      when: see `batch_step`.
-      axis_name: see `batch_step`. The window is that of each share; they are merged when it is due.
+      window: the window that the previous call returned, or `empty_window` for the first call.
+      step: as for `batch_step`.
+      metrics: as for `batch_step`, with the same names, shapes and dtypes at every step.
+      where: as for `batch_step`.
+      details: as for `batch_step`.
+      indices: as for `batch_step`.
+      labels: as for `batch_step`.
+      when: as for `batch_step`; if False, nothing is logged, but the update enters the window.
+      axis_name: as for `batch_step`. Each share has its own window; they are merged when a line is
+        due.
 
     Returns:
-      What `batch_step` returns, and the window for the next call.
+      The result of `batch_step`, and the window for the next call.
 
     Raises:
-      TypeError: as `batch_step`, or `window` is no window.
-      ValueError: as `batch_step`, or the window was made for other metrics.
+      TypeError: as for `batch_step`, or `window` is not a window.
+      ValueError: as for `batch_step`, or the window was made for other metrics.
 
     >>> logger = Logger(
     ...     {"log_frequency": 5, "sinks": [{"kind": "memory"}]},
@@ -144,9 +148,10 @@ def window_step(
     )
     plan = plan_of(logger, window.name, inputs, axis_names)
     if not logger.enabled:
-        return nothing(logger), window
-    mine, its = plan.told, dict(window.told)
-    differ = sorted(key for key in mine.keys() | its.keys() if mine.get(key) != its.get(key))
+        return empty_record(logger), window
+    of_call, of_window = plan.statistics, dict(window.logged)
+    keys = of_call.keys() | of_window.keys()
+    differ = sorted(key for key in keys if of_call.get(key) != of_window.get(key))
     if (plan.batch_shape is None) != (window.count is None):
         differ.append("where")
     if differ:
@@ -154,7 +159,7 @@ def window_step(
             f"window: was made for other metrics or settings; these differ: {', '.join(differ)}; "
             "give empty_window what window_step is given"
         )
-    plan = dataclasses.replace(plan, logged=window.told)
+    plan = dataclasses.replace(plan, logged=window.logged)
     made, emptied = send(logger, plan, inputs, window, details=details)
     assert emptied is not None
     return made, emptied
@@ -168,24 +173,25 @@ def log_window(
     labels: Mapping[str, ArrayLike] | None = None,
     axis_name: str | Sequence[str] | None = None,
 ) -> Record | None:
-    """Logs what is left in a window, if there is anything: at the end of a run of unknown length.
+    """Logs the updates left in a window, if any, at the end of a run of unknown length.
 
-    It may stand in the program, behind the scan, or in plain Python, given what the program
-    returned. Under `vmap` each lane's window has a line; `grad` passes by, as with `batch_step`.
+    Call it in the program after the scan, or in plain Python with the window that the program
+    returned. Under `vmap`, each lane's window gets its own line. The call does not change
+    gradients.
 
     Args:
       logger: as for `window_step`.
-      window: what the last `window_step` returned.
-      step: `int[]`, under which it is logged.
+      window: the window that the last `window_step` returned.
+      step: `int[]`, the step of the line.
       labels: as for `batch_step`.
       axis_name: as for `batch_step`.
 
     Returns:
-      What `batch_step` returns.
+      The result of `batch_step`.
 
     Raises:
-      TypeError: as `batch_step`, or `window` is no window.
-      ValueError: as `batch_step`.
+      TypeError: as for `batch_step`, or `window` is not a window.
+      ValueError: as for `batch_step`.
 
     >>> logger = Logger({"sinks": [{"kind": "memory"}]})
     >>> def update(window, step):
@@ -213,7 +219,7 @@ def log_window(
         name=window.name,
     )
     if not logger.enabled:
-        return nothing(logger)
+        return empty_record(logger)
     plan = plan_of_rest(logger, window, inputs, axis_names)
     return send(logger, plan, inputs, window)[0]
 

@@ -1,3 +1,3 @@
 """The only way out of the compiled program: a primitive, one buffer, one callback."""
 
-from jaxlog._crossing import loops as loops  # its rules hold wherever there is the primitive
+from jaxlog._crossing import loops as loops  # registers the rules that the primitive needs

@@ -1,13 +1,12 @@
-"""The host's end of the crossing: one function that every compiled program calls.
+"""The callback of every compiled program, and the receivers that it finds.
 
-It copies the buffer, hands it to the logger whose number it carries, and returns. It raises nothing
-but Ctrl-C's `KeyboardInterrupt`, and calls nothing of JAX's but, where a program runs on several
-devices, what `np.array` calls to read the array that `io_callback` gives.
+The callback copies the buffer, passes it to the logger whose handle is in it, and returns. It
+raises nothing but Ctrl-C's `KeyboardInterrupt`. It does not call JAX, except that a program on
+several devices passes a JAX array, which `np.array` reads.
 """
 
 from __future__ import annotations
 
-import itertools
 import weakref
 import zlib
 from typing import Any, Protocol
@@ -16,30 +15,31 @@ import jax
 import numpy as np
 
 from jaxlog._format.schema import Delivery
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 
 
 class Receiver(Protocol):
-    """What takes deliveries: a logger."""
+    """Receives deliveries, as a logger does."""
 
     def _receive(self, delivery: Delivery) -> None:
-        """Takes one delivery, on a thread of XLA's."""
+        """Receives one delivery, on a thread of XLA."""
         ...
 
 
 _receivers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
 _used: set[int] = set()
-_unclaimed = itertools.count()
-_failed = itertools.count()
+_unclaimed = Once()
+_failed = Once()
 
 
 def attach(name: str, receiver: Receiver) -> int:
-    """Makes `receiver` reachable from compiled programs; no strong reference to it is kept.
+    """Makes `receiver` reachable from compiled programs, by a weak reference.
 
     Returns:
-      Its handle, made from `name` and the number of receivers of that name before it: the same in
-      every process that makes the same ones. None is used twice, so that a program that was traced
-      with a receiver that is gone finds nobody, and not another.
+      Its handle, computed from `name` and the number of earlier receivers with that name, so that
+      it is the same in every process that makes the same receivers. No handle is used twice: a
+      program that was traced with a deleted receiver finds none, instead of a wrong one.
     """
     handle = zlib.crc32(name.encode("utf-8", "replace"))
     while handle in _used:
@@ -50,19 +50,21 @@ def attach(name: str, receiver: Receiver) -> int:
 
 
 def receive(words: Any, *, may_stop: bool = True) -> None:
-    """The callback. An exception here would end the user's program, so none leaves it.
+    """Passes one delivery to its receiver; this is the callback.
+
+    It catches all exceptions, because one would end the user's program.
 
     Args:
-      words: one delivery.
-      may_stop: whether Ctrl-C may: to end the program is then what is wanted. With several devices
-        it would not end, since the others wait for the one that makes the call.
+      words: the delivery.
+      may_stop: whether Ctrl-C ends the program here. On several devices it must not, because the
+        program would hang: the other devices wait for the one that makes the callback.
     """
     try:
-        # A copy: the words belong to XLA, and are gone when this returns.
+        # A copy, because XLA reuses its buffer after the callback.
         delivery = Delivery(np.array(words))
         receiver = _receivers.get(delivery.handle)
         if receiver is None:
-            if next(_unclaimed) == 0:
+            if _unclaimed():
                 _log.warning(
                     "jaxlog: a compiled program logs to a Logger that no longer exists; keep the "
                     "Logger as long as the functions that log to it. Said once."
@@ -73,23 +75,23 @@ def receive(words: Any, *, may_stop: bool = True) -> None:
         if may_stop:
             raise
     except Exception:
-        if next(_failed) == 0:
+        if _failed():
             _log.exception(
-                "jaxlog: a record could not be taken in; training goes on without it. Said once."
+                "jaxlog: a record could not be received; training goes on without it. Said once."
             )
 
 
 def devices() -> list[str]:
-    """What JAX runs on."""
+    """The devices of JAX by kind, such as `4 x cpu: cpu`."""
     kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
     return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
 
 
 def is_first_process() -> bool:
-    """Whether this process writes: of several that train together, the first does."""
+    """True in the process that writes: the first of several that train together."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def barrier() -> None:
-    """Waits until the callbacks of all that this thread has dispatched have run."""
+    """Waits until all callbacks of the programs that this thread dispatched have run."""
     jax.effects_barrier()

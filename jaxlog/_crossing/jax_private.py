@@ -1,8 +1,7 @@
-"""All that jaxlog needs of JAX and that has no public name.
+"""The private parts of JAX that jaxlog uses; no other module imports any.
 
-What a primitive with an effect of its own may be inside of (loops, branches, `jax.checkpoint`,
-custom derivatives, partial evaluation) is decided by sets of effects, in `jax._src.effects`, and
-JAX publishes only one of them.
+JAX keeps sets of the effects that loops, branches, `jax.checkpoint`, custom derivatives and partial
+evaluation allow, in `jax._src.effects`, and only one of these sets has a public name.
 """
 
 from __future__ import annotations
@@ -11,15 +10,15 @@ import sys
 from types import FrameType
 from typing import Any, Literal
 
-from jax._src import core  # whether JAX is tracing has no public name
-from jax._src import effects as effects  # nor have the sets of allowed effects
-from jax._src.interpreters import mlir as mlir  # nor the rules that lower loops and branches
-from jax._src.interpreters import partial_eval as partial_eval  # nor those that split a program
-from jax._src.lax.control_flow import conditionals  # nor whether it is tracing a branch
+from jax._src import core  # whether JAX is tracing
+from jax._src import effects as effects  # the sets of allowed effects
+from jax._src.interpreters import mlir as mlir  # the rules that lower loops and branches
+from jax._src.interpreters import partial_eval as partial_eval  # the rules that split a program
+from jax._src.lax.control_flow import conditionals  # whether JAX is tracing a branch
 
 
 class EmitEffect(effects.Effect):
-    """Marks a program that emits records, so that nothing removes or repeats the emission."""
+    """Marks a program that emits records, so that JAX neither removes nor repeats the emission."""
 
     __str__ = __repr__ = lambda _: "JaxlogEmit"  # pyright: ignore[reportAssignmentType]
 
@@ -30,21 +29,22 @@ for _allowed in (
     effects.control_flow_allowed_effects,
     effects.custom_derivatives_allowed_effects,
     effects.remat_allowed_effects,
-    # Without this one, grad of a scan that emits would drop the emissions without a word.
+    # Without this one, the gradient of a scan that emits would silently drop the emissions.
     effects.partial_eval_kept_effects,
 ):
     _allowed.add_type(EmitEffect)
 
 
 def tracing() -> bool:
-    """Whether what is called now becomes part of a program, even if it has no operands."""
+    """True while JAX traces a program."""
     return not core.trace_state_clean()
 
 
 def in_branch() -> bool:
-    """Whether this call becomes part of a branch of a `cond` or `switch`.
+    """True while JAX traces a branch of a `cond` or `switch`.
 
-    A tracer does not know: a function that is compiled within the branch is traced by itself.
+    The tracers do not show it, because a jitted function inside the branch has its own trace. The
+    frames of the call stack do.
     """
     frame = sys._getframe(1)
     while frame is not None:
@@ -55,9 +55,9 @@ def in_branch() -> bool:
 
 
 def in_linear_transpose() -> bool:
-    """Whether `jax.linear_transpose` calls, and not `grad`: the solvers of linear systems do it.
+    """True under `jax.linear_transpose`, which solvers of linear systems call; False under `grad`.
 
-    Both turn a program around in the same way: only who began it tells them apart.
+    Both transpose a program by the same rules; only the frames of the call stack differ.
     """
     frame: Any = sys._getframe(1)
     while frame is not None:

@@ -1,4 +1,4 @@
-"""Loops and branches that log: JAX's rules for them, with ours around."""
+"""Wrappers of JAX's rules for loops and branches, for those that log."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from jaxlog._crossing.jax_private import EFFECT, effects, partial_eval
 from jaxlog._crossing.jax_private import mlir as lowering
 from jaxlog._crossing.primitive import emit_p
 
-# To differentiate a program, JAX splits it: in what is computed at once, and what a backward pass
-# or the function of `jax.linearize` computes later. A `while_loop` cannot keep what its steps
-# computed, so that the later half has a copy of the whole loop. That would log each step again; and
-# for its effect JAX would keep a copy that nothing uses, which `grad` cannot transpose.
+# To differentiate a program, JAX splits it into a half that is computed at once and a half that the
+# backward pass, or the function of `jax.linearize`, computes later. A `while_loop` does not save
+# the results of its steps, so the later half contains a copy of the whole loop. That copy would log
+# each step again; and because of its effect, JAX would keep even an unused copy, which `grad`
+# cannot transpose.
 _Split = Callable[..., Any]
 
 
@@ -37,7 +38,7 @@ def _is_jaxpr(value: Any) -> bool:
 
 
 def _replace(jaxpr: Any, **changed: Any) -> Any:
-    """A changed program. Before JAX 0.12 the constants of one stand in a box around it."""
+    """A changed copy of a program. Before JAX 0.12, a wrapper with the constants is around it."""
     bare = getattr(jaxpr, "jaxpr", jaxpr)
     if bare is jaxpr:
         return jaxpr.replace(**changed)
@@ -58,7 +59,7 @@ def _num_emissions(params: Any) -> int:
 
 
 def _silent(value: Any) -> Any:
-    """A program, or several, without its emissions; anything else as it is."""
+    """Removes the emissions from a program, or from several; returns other values as they are."""
     if _is_jaxpr(value):
         if EFFECT not in value.effects:
             return value
@@ -74,7 +75,7 @@ def _silent(value: Any) -> Any:
 
 
 def _silent_equation(eqn: Any) -> Any:
-    """An equation, or what is to become one, without the emissions in its programs."""
+    """Removes the emissions from the programs of an equation or of the recipe of one."""
     params = {key: _silent(value) for key, value in eqn.params.items()}
     changed = {"params": params, "effects": eqn.effects - {EFFECT}}
     return eqn._replace(**changed) if hasattr(eqn, "_replace") else eqn.replace(**changed)
@@ -83,7 +84,7 @@ def _silent_equation(eqn: Any) -> Any:
 def _emitting_half(
     params: dict[str, Any], unknown: Sequence[bool], unknown_carry: Sequence[bool]
 ) -> dict[str, Any] | None:
-    """The loop that is computed at once; None where it does not log all that the loop logs."""
+    """The half of a loop that is computed at once; None if it lacks some of the emissions."""
     in_cond, in_body = params["cond_nconsts"], params["body_nconsts"]
     of_cond, of_body = list(unknown[:in_cond]), list(unknown[in_cond : in_cond + in_body])
     carry = list(unknown_carry)
@@ -95,14 +96,14 @@ def _emitting_half(
     outputs = getattr(body, "jaxpr", body).outvars[: carry.count(False)]
     return {
         "cond_jaxpr": cond,
-        "body_jaxpr": _replace(body, outvars=outputs),  # the later half is given nothing
+        "body_jaxpr": _replace(body, outvars=outputs),  # without results for the later half
         "cond_nconsts": of_cond.count(False),
         "body_nconsts": of_body.count(False),
     }
 
 
 def _split_loop(rule: _Split, trace: Any, *tracers: Any, **params: Any) -> Any:
-    """JAX's rule for a `while_loop` that is traced, with a later half that does not log."""
+    """Applies JAX's rule for a `while_loop` that is being traced, and silences the later half."""
     outputs = rule(trace, *tracers, **params)
     if not _emits(params):
         return outputs
@@ -113,7 +114,7 @@ def _split_loop(rule: _Split, trace: Any, *tracers: Any, **params: Any) -> Any:
 
     carry = [later(output) for output in outputs]
     if all(carry) or not any(carry):
-        return outputs  # there is one half only
+        return outputs  # the loop was not split
     if _emitting_half(params, [later(tracer) for tracer in tracers], carry) is None:
         return outputs
     staged = [output for output in outputs if later(output)]
@@ -132,10 +133,10 @@ def _split_loop(rule: _Split, trace: Any, *tracers: Any, **params: Any) -> Any:
 
 
 def _split_loop_of_jaxpr(rule: _Split, saveable: Any, unknown: Any, inst: Any, eqn: Any) -> Any:
-    """JAX's rule for a `while_loop` under `jax.checkpoint`, with a later half that does not log."""
+    """Applies JAX's rule for a `while_loop` under `jax.checkpoint`, and silences the later half."""
     if not _emits(eqn.params):
         return rule(saveable, unknown, inst, eqn)
-    # JAX splits the loop without its emissions: it fails at effects in some of what they may be in.
+    # JAX gets the loop without its emissions, because this rule fails on some of their effects.
     split = rule(saveable, unknown, inst, _silent_equation(eqn))
     at_once, later, unknown_carry, *rest = split
     half = None if at_once is None else _emitting_half(eqn.params, unknown, unknown_carry)
@@ -145,7 +146,7 @@ def _split_loop_of_jaxpr(rule: _Split, saveable: Any, unknown: Any, inst: Any, e
     return at_once, later, unknown_carry, *rest
 
 
-# Where a JAX to come keeps its rules elsewhere, such a loop logs twice, and jaxlog works.
+# If a later JAX keeps its rules elsewhere, such a loop logs twice, and all else works.
 with contextlib.suppress(AttributeError, KeyError):
     for _rules, _rule in (
         (partial_eval.custom_partial_eval_rules, _split_loop),
@@ -154,8 +155,8 @@ with contextlib.suppress(AttributeError, KeyError):
         _rules[lax.while_p] = partial(_rule, _rules[lax.while_p])
 
 
-# Where the batch is divided, devices wait for each other at a call. Under a `shard_map` that checks
-# what varies, JAX knows which loops and branches each device decides for itself.
+# Devices that share a divided batch wait for each other at a call. Under a `shard_map` that checks
+# which values vary, JAX knows the loops and branches that each device decides on its own.
 def _own_decision(kind: Any) -> frozenset[str]:
     """The axes along which devices may differ in a condition of this type."""
     if hasattr(kind, "vma"):
@@ -175,7 +176,7 @@ def _waited_over(params: Any) -> set[str]:
 
 
 def _lower_if_alike(rule: Any, ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any:
-    """JAX's rule for `cond` and `while_loop`, where no device leaves the others waiting."""
+    """Applies JAX's rule for `cond` and `while_loop`; refuses one where devices would deadlock."""
     if _emits(params):
         while_condition: Any = params.get("cond_jaxpr")
         if while_condition is None:
@@ -185,16 +186,16 @@ def _lower_if_alike(rule: Any, ctx: mlir.LoweringRuleContext, *args: Any, **para
         if axes := _own_decision(condition) & _waited_over(params):
             names = ", ".join(sorted(axes))
             raise ValueError(
-                "a call of jaxlog with axis_name= stands in a loop or branch whose condition each "
-                f"device decides for itself (it varies over {names}), and devices that do not come "
-                "to it would leave the others waiting; log outside of it, a branch with when=, or "
-                "make the condition the same everywhere, as in "
+                "a call of jaxlog with axis_name= is in a loop or branch whose condition may "
+                f"differ between devices (it varies over {names}), where devices that skip the "
+                "call would leave the others waiting; log outside of it, for a branch with when=, "
+                "or make the condition the same everywhere, as in "
                 f"jax.lax.psum(condition.astype(int), {names!r}) > 0"
             )
     return rule(ctx, *args, **params)
 
 
-with contextlib.suppress(AttributeError, KeyError):  # there, the devices would wait
+with contextlib.suppress(AttributeError, KeyError):  # a later JAX: without the error
     for _primitive in (lax.cond_p, lax.while_p):
         _entry: Any = lowering._lowerings[_primitive]
         lowering._lowerings[_primitive] = dataclasses.replace(

@@ -1,7 +1,7 @@
-"""Arrays as `uint32` words: everything that crosses, crosses as one buffer.
+"""Packs all arrays of a record into one buffer of `uint32` words.
 
-A callback costs by the argument, not by the byte, so each array is bit-cast and all are joined.
-`jaxlog._format.schema.Schema.read` is the other half, in NumPy.
+The cost of a callback grows with the number of arguments, not of bytes, so all arrays are bit-cast
+and joined. `jaxlog._format.schema.Schema.read` unpacks them, in NumPy.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from jax.typing import ArrayLike
 from jaxlog._format.schema import Field, Path
 
 Words = Callable[[], jax.Array]
-"""Computes the words of some fields."""
+"""A function that computes the words of some fields."""
 
 
 Paths = Path | tuple[Path, ...]
-"""Of one field, or of several, for which an array has an axis."""
+"""The path of one field, or the paths of several that share an array, one for each row."""
 Values = Mapping[Paths, ArrayLike]
-"""Arrays, by the paths of their fields."""
+"""Arrays by the paths of their fields."""
 
 
 def fields(values: Values) -> list[Field]:
-    """The fields in which arrays arrive.
+    """The fields of some arrays, as they arrive on the host.
 
-    A field has its array's dtype and shape, but for values narrower than a byte, which NumPy cannot
-    lay out densely and which arrive widened, and for PRNG keys, which arrive as `uint32` data.
+    A field has the dtype and shape of its array, with two exceptions: values narrower than a byte,
+    which NumPy cannot store densely, are widened, and PRNG keys become `uint32` data.
     """
     found = []
     for path, value in values.items():
@@ -49,9 +49,9 @@ def fields(values: Values) -> list[Field]:
 
 
 def packed(values: Callable[[], Values]) -> tuple[list[Field], Words]:
-    """The fields of what a function computes, and the function that computes and packs it.
+    """The fields of the arrays that a function computes, and a function that packs these arrays.
 
-    It is traced here, and not run; under `jit`, what is returned does not trace it again.
+    `values` is traced here but not run; under `jit`, the returned function does not trace it again.
     """
     found: list[Field] = []
 
@@ -66,7 +66,7 @@ def packed(values: Callable[[], Values]) -> tuple[list[Field], Words]:
 
 
 def host_array(array: ArrayLike) -> jax.Array:
-    """An array of the dtype in which NumPy can hold it, as `fields` says."""
+    """Converts an array to a dtype that NumPy can hold, as `fields` describes."""
     array = jnp.asarray(array)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(array)
@@ -79,11 +79,11 @@ def host_array(array: ArrayLike) -> jax.Array:
 
 
 def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
-    """Some entries of an array along its first axes, bit for bit, as `host_array` has them.
+    """Selects entries along the first axes of `host_array(array)`, bit for bit.
 
-    The indices lie within the array.
+    The indices have to be within the array.
 
-    Floats are taken as integers: XLA may move them by arithmetic, by way of float32, or as a sum
+    Floats are selected as integers: XLA may move floats by arithmetic, through float32, or as a sum
     over devices, which changes the bits of a NaN or the sign of a zero.
     """
     array = host_array(array)
@@ -97,9 +97,9 @@ def rows(array: ArrayLike, index: tuple[jax.Array, ...]) -> jax.Array:
 
 
 def _dense(array: jax.Array) -> jax.Array:
-    """A vector that fills whole words; of unsigned integers, where a value is narrower than one.
+    """Flattens an array to whole words; values narrower than a word become unsigned integers.
 
-    On the CPU, XLA joins bfloat16 by way of float32, which changes the bits of a NaN.
+    On the CPU, XLA joins bfloat16 through float32, which changes the bits of a NaN.
     """
     vector = array.reshape(-1)
     if vector.dtype == np.bool_:
@@ -112,7 +112,7 @@ def _dense(array: jax.Array) -> jax.Array:
 
 
 def _words(vector: jax.Array) -> jax.Array:
-    """A vector of whole words, bit for bit, as `uint32`."""
+    """Bit-casts a vector of whole words to `uint32`."""
     if jnp.issubdtype(vector.dtype, np.complexfloating):
         vector = jnp.stack([vector.real, vector.imag], axis=-1).reshape(-1)
     if vector.dtype.itemsize < 4:
@@ -131,7 +131,7 @@ def pack(values: Values) -> jax.Array:
       `uint32[n]`, with as many words as their `fields` have.
     """
     vectors = [_dense(host_array(value)) for value in values.values()]
-    # Neighbours of one dtype are joined before they are bit-cast: a kernel for all, not one each.
+    # Neighbours of one dtype are joined before they are bit-cast, which takes one kernel for all.
     alike = itertools.groupby(vectors, key=lambda vector: vector.dtype)
     parts = [_words(_concatenate(list(group))) for _, group in alike]
     return _concatenate(parts) if parts else jnp.zeros(0, np.uint32)

@@ -1,4 +1,4 @@
-"""The primitive that takes a record out of the compiled program, and its rules."""
+"""The primitive that sends a record out of the compiled program, and its rules."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ emit_p.multiple_results = True
 
 
 def emit(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> None:
-    """Sends one record to the host, where `due` is not zero.
+    """Sends one record to the host if `due` is not zero.
 
-    Under `vmap` the lanes of a record cross together, in one call. Differentiation passes through
-    it without a trace: the operands are integers.
+    Under `vmap` the records of all lanes cross together, in one callback. The operands are
+    integers, so differentiation ignores it.
 
     Args:
-      due: `uint32[]`, bits that say what of the record is filled in; zero sends nothing.
+      due: `uint32[]`, bits that mark the parts of the record that are due; zero sends nothing.
       words: `uint32[num_words]`, the packed record.
-      handle: the logger's number.
-      call_number: the schema's number.
+      handle: the handle of the logger.
+      call_number: the number of the schema.
     """
     emit_p.bind(due, words, handle=handle, call_number=call_number)
 
@@ -50,18 +50,18 @@ def _batch(axis: Any, args: Sequence[jax.Array], dims: Sequence[int | None], **p
     manual = set(jax.sharding.get_abstract_mesh().manual_axes)
     if manual.intersection(axis.spmd_name or ()):
         raise ValueError(
-            "a call of jaxlog stands under a shard_map in a vmap with "
-            f"spmd_axis_name={axis.spmd_name}, so that each device has lanes the others do not "
-            "know of; leave spmd_axis_name out, or take the vmap into the shard_map"
+            "a call of jaxlog is under a shard_map in a vmap with "
+            f"spmd_axis_name={axis.spmd_name}, so that each device has lanes which the others do "
+            "not have; leave spmd_axis_name out, or put the vmap inside the shard_map"
         )
-    # A record that is the same in all lanes is one record.
+    # A record that does not differ between lanes is sent once, for no lane.
     differs = any(dim is not None for dim in dims)
     return emit_p.bind(*(_with_lanes_in_front(args, dims) if differs else args), **params), []
 
 
 def _with_lanes_in_front(args: Sequence[jax.Array], dims: Sequence[int | None]) -> list[jax.Array]:
-    # An operand without lanes gets an axis of size 1, which the lowering broadcasts: a gate that
-    # all lanes share is then decided once, not once a lane.
+    # An operand without lanes gets an axis of size 1, which the lowering broadcasts: `due` that
+    # all lanes share is then tested once, not once per lane.
     return [
         jnp.expand_dims(arg, 0) if dim is None else jnp.moveaxis(arg, dim, 0)
         for arg, dim in zip(args, dims, strict=True)
@@ -75,10 +75,10 @@ def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
 
 def _transpose(_: Any, *operands: Any, **__: Any) -> Any:
     if in_linear_transpose():
-        return [None] * len(operands)  # another function, which has no such value
+        return [None] * len(operands)  # the transposed function does not compute these values
     raise NotImplementedError(
-        "a call of jaxlog logs a value that JAX transposes, so that there is none. In a rule of "
-        "jax.custom_jvp, which grad turns around, log the gradient instead, in the backward pass "
+        "a call of jaxlog logs a value that JAX transposes, so it is never computed. This happens "
+        "in a rule of jax.custom_jvp under grad; log the gradient instead, in the backward pass "
         "of a jax.custom_vjp"
     )
 
@@ -86,7 +86,7 @@ def _transpose(_: Any, *operands: Any, **__: Any) -> Any:
 def _gate(
     due: jax.Array, words: jax.Array, *, handle: int, call_number: int, divided: bool
 ) -> list[Any]:
-    """One buffer: who it is for, the lanes' shape, each lane's due bits, each lane's words."""
+    """Sends one buffer: a header with handle and lanes, the due bits and the words of each lane."""
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if not math.prod(lanes):
         return []
@@ -98,8 +98,8 @@ def _gate(
         words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
         parts = (head, due, words)
         if divided:
-            # Lanes may lie on several devices. To bring a concatenation of those to the one that
-            # makes the call, XLA finds no good way, and says so at length; this it does.
+            # Lanes may be on several devices. XLA cannot move a concatenation of them efficiently
+            # to the device that makes the callback, and prints long warnings; this buffer it can.
             buffer, start = jnp.zeros(sum(part.size for part in parts), np.uint32), 0
             for part in parts:
                 buffer = lax.dynamic_update_slice(buffer, part, (start,))
@@ -114,7 +114,7 @@ def _gate(
 
 
 def _run(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> list[Any]:
-    """Outside of jit: one function, compiled once for each call. Inside of `disable_jit`, too."""
+    """Runs outside of jit, also under `disable_jit`: a function that is compiled once per call."""
     with jax.disable_jit(False):
         return _run_compiled(due, words, handle=handle, call_number=call_number)
 
@@ -123,7 +123,7 @@ _run_compiled = jax.jit(emit_p.bind, static_argnames=("handle", "call_number"))
 
 
 def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any:
-    # How the operands lie on a mesh is no matter of types any more: XLA knows.
+    # When a program is lowered, XLA knows the shardings, so the types need none.
     bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
         return _lower_gate(
@@ -148,22 +148,22 @@ batching.fancy_primitive_batchers[emit_p] = _batch
 mlir.register_lowering(emit_p, _lower_emit)
 
 
-# Which lane is this? Nothing but a batching rule can know.
+# Only a batching rule knows the number of a lane, so a second primitive returns it.
 lane_p = Primitive("jaxlog_lane")
 
 
 def lane(due: jax.Array, words: jax.Array) -> jax.Array:
-    """Where a record stands among the lanes of the `vmap`s around this call.
+    """The position of a record among the lanes of the enclosing `vmap`s.
 
     Args:
-      due: `uint32[]`, as for `emit`; with `words`, it says which lanes differ.
+      due: `uint32[]`, as for `emit`; its lane axes and those of `words` are the record's.
       words: `uint32[num_words]`.
 
     Returns:
       `uint32[2 + MAX_LANE_AXES]`: the lane's number, the number of lane axes, and their sizes.
 
     Raises:
-      ValueError: there are more lane axes.
+      ValueError: there are more than `MAX_LANE_AXES` lane axes.
     """
     return lane_p.bind(due, words)
 
@@ -173,8 +173,8 @@ def _lane_abstract_eval(due: Any, words: Any) -> Any:
     lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
     if len(lanes) > MAX_LANE_AXES:
         raise ValueError(
-            f"a call of jaxlog stands under {len(lanes)} vmaps, and with `delivery: return` "
-            f"expects at most {MAX_LANE_AXES}; take several into one, over all combinations"
+            f"a call of jaxlog is under {len(lanes)} vmaps, but `delivery: return` allows at most "
+            f"{MAX_LANE_AXES}; combine several into one vmap over all combinations"
         )
     return ShapedArray((*lanes, 2 + MAX_LANE_AXES), np.dtype(np.uint32))
 
@@ -202,7 +202,7 @@ batching.primitive_batchers[lane_p] = _lane_batch
 mlir.register_lowering(lane_p, mlir.lower_fun(_lane, multiple_results=False))
 
 
-# The callback itself. `emit_p` binds it while it is lowered, when nothing transforms it any more.
+# The callback itself. `emit_p` binds it while it is lowered, after all transformations.
 cross_p = Primitive("jaxlog_cross")
 cross_p.multiple_results = True
 
@@ -223,7 +223,7 @@ def _deliver_of_several_devices(words: Any) -> tuple[()]:
 
 
 def _check_io_callback() -> None:
-    """Says before the program runs what would end it at its first record."""
+    """Raises, while the program is compiled, an error that would otherwise end it while it runs."""
     try:
         jax.local_devices(backend="cpu")
     except RuntimeError:
@@ -237,12 +237,12 @@ def _check_io_callback() -> None:
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
     if _on_several_devices(ctx):
-        # Which of the devices makes the call is for `io_callback` to say.
+        # `io_callback` chooses the device that makes the callback.
         _check_io_callback()
         return _lower_io_callback(ctx, buffer)
-    # What `io_callback` lowers to, but for one thing: around the function it calls, it moves the
-    # arguments to a device of JAX's and sets a default device. That is most of what a call costs
-    # (116 us against 23, on the CPU), and can deadlock. Words that are read as NumPy need neither.
+    # The same lowering as that of `io_callback`, except that `io_callback` moves the arguments to a
+    # JAX device and sets a default device around the function. That is most of the cost of a call
+    # (116 us against 23 on the CPU) and can deadlock; words that are read as NumPy need neither.
     results, _, _ = mlir.emit_python_callback(
         ctx,
         _deliver,

@@ -1,1 +1,1 @@
-"""Pure functions that run in the compiled program. They know no sink, no run, no settings."""
+"""Pure functions that run in the compiled program, without access to sinks, runs or settings."""

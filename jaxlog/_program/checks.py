@@ -1,6 +1,7 @@
-"""What may be logged: the arguments of a call, checked while the program is traced.
+"""Checks of the arguments of a call, made while the program is traced.
 
-Every error says what it got, what was expected and what to do. Nothing here adds to the program.
+Every error says what was got, what was expected and what to do. The checks add nothing to the
+program.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlog._format.names import KNOWN
-from jaxlog._limits import check_depth, check_name
+from jaxlog._limits import check_depth, check_name, check_named
 from jaxlog._program import devices
 
 Shape = tuple[int, ...]
 
 
 def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
-    """The named axes along which a batch is divided: all those along which the program is."""
+    """Checks `axis_name`; returns the named axes that divide the batch."""
     names = (axis_name,) if isinstance(axis_name, str) else axis_name
     if axis_name is None:
         names = ()
@@ -48,34 +49,34 @@ def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
     missing = [axis for axis in mesh.manual_axes if axis not in names]
     if missing:
         raise ValueError(
-            f"{call}: stands under shard_map or pmap over {', '.join(map(str, missing))}, "
-            "where every device would write its own lines; name all such axes, as in "
-            "axis_name='devices' (for pmap too), to log the batch of all of them; or call it "
-            "outside, on what comes out of there"
+            f"{call}: is under shard_map or pmap over {', '.join(map(str, missing))}, "
+            "where every device would write its own lines; pass all of these axes, as in "
+            "axis_name='devices' (for pmap too), to log the whole batch once; or call it "
+            "outside, on the results"
         )
     if live and mesh.manual_axes and len(mesh.manual_axes) < len(mesh.axis_names):
         raise ValueError(
-            f"{call}: stands under a shard_map over only {', '.join(mesh.manual_axes)} of the "
-            f"mesh's axes {', '.join(mesh.axis_names)}, where JAX allows no callback; take all of "
-            "them into shard_map(axis_names=...), call it outside, or set `delivery: return`"
+            f"{call}: is under a shard_map over only {', '.join(mesh.manual_axes)} of the "
+            f"mesh's axes {', '.join(mesh.axis_names)}, where JAX allows no callback; pass all "
+            "axes to shard_map(axis_names=...), call it outside, or set `delivery: return`"
         )
     return tuple(dict.fromkeys(names))
 
 
 def step(value: Any) -> ArrayLike:
-    """The update's index: an integer scalar."""
+    """Checks `step`: an integer scalar."""
     expected = "expected an integer scalar, the index of the update"
     if isinstance(value, bool) or not _is_array(value):
-        raise TypeError(f"step: got {_told(value)}, {expected}")
+        raise TypeError(f"step: got {_text(value)}, {expected}")
     value = _array(value)
     if np.shape(value):
         raise TypeError(
-            f"step: got {_told(value)}, {expected}; under vmap give each lane its own, and a "
-            "scan's counter as it is"
+            f"step: got {_text(value)}, {expected}; under vmap each lane passes its own, and a "
+            "scan passes its counter"
         )
     if not jnp.issubdtype(jnp.result_type(value), np.integer):
         raise TypeError(
-            f"step: got {_told(value)}, {expected}; count updates with jnp.arange(num_updates), "
+            f"step: got {_text(value)}, {expected}; count updates with jnp.arange(num_updates), "
             "or cast it with .astype(jnp.int32)"
         )
     known = isinstance(value, int | np.ndarray | np.generic)
@@ -87,86 +88,86 @@ def step(value: Any) -> ArrayLike:
 
 
 def condition(value: Any) -> ArrayLike | None:
-    """Whether to log: one bool; None where it is True, and there is nothing to decide."""
+    """Checks `when`: one bool. Returns None for a Python True, which needs no condition."""
     if value is True:
         return None
     one = _is_array(value) and not np.shape(_array(value))
     if not one or jnp.result_type(_array(value)) != np.bool_:
-        raise TypeError(f"when: got {_told(value)}, expected one bool, like `loss < 1`")
+        raise TypeError(f"when: got {_text(value)}, expected one bool, like `loss < 1`")
     return _array(value)
 
 
 def mask(value: Any) -> ArrayLike | None:
-    """Which entries count: bool of the batch's shape; None for all."""
+    """Checks `where`: bool of the batch's shape, or None for all entries."""
     if value is None:
         return None
     if not _is_array(value) or jnp.result_type(_array(value)) != np.bool_:
         raise TypeError(
-            f"where: got {_told(value)}, expected bool of the batch's shape, like `done > 0`"
+            f"where: got {_text(value)}, expected bool of the batch's shape, like `done > 0`"
         )
     if not np.shape(_array(value)):
         raise ValueError(
-            f"where: got {_told(value)}, expected the batch's shape, with one axis at least; "
-            "to log or not to log a whole step, use when="
+            f"where: got {_text(value)}, expected the batch's shape, with at least one axis; "
+            "to skip a whole step, use when="
         )
     return _array(value)
 
 
 def metrics(values: Any) -> dict[str, ArrayLike]:
-    """Arrays by name, of real numbers or bools."""
+    """Checks `metrics`: arrays of real numbers or bools, by name."""
     checked = _named("metrics", values)
     for key, value in checked.items():
         known = KNOWN.get(key)
         if known and known.rate and jnp.result_type(value) != np.bool_:
             raise TypeError(
-                f"metrics[{key!r}]: got {_told(value)}, expected bool; compare with something, "
+                f"metrics[{key!r}]: got {_text(value)}, expected bool; compare with something, "
                 "like `returns > 200`"
             )
         if known and known.category == "training" and np.shape(value):
             raise ValueError(
-                f"metrics[{key!r}]: got {_told(value)}, expected a scalar; for values over epochs "
+                f"metrics[{key!r}]: got {_text(value)}, expected a scalar; for values over epochs "
                 "and minibatches log one number, like .mean()"
             )
     return checked
 
 
 def scalars(values: Mapping[str, ArrayLike]) -> None:
-    """Whether all values are scalars."""
+    """Raises a `ValueError` if a value is not a scalar."""
     for key, value in values.items():
         if np.shape(value):
             raise ValueError(
-                f"values[{key!r}]: got {_told(value)}, expected a scalar; log one number, like "
+                f"values[{key!r}]: got {_text(value)}, expected a scalar; log one number, like "
                 ".mean(), or a batch of episodes with batch_step"
             )
 
 
 def labels(values: Any) -> dict[str, ArrayLike]:
-    """Scalars by name."""
+    """Checks `labels`: scalars by name."""
     checked = _named("labels", {} if values is None else values)
     for key, value in checked.items():
         if np.shape(value):
             raise ValueError(
-                f"labels[{key!r}]: got {_told(value)}, expected a scalar; a lane has one value for "
+                f"labels[{key!r}]: got {_text(value)}, expected a scalar; a lane has one value for "
                 "each label, and vmap makes the lanes"
             )
     return checked
 
 
 def details(tree: Any) -> dict[str, ArrayLike]:
-    """The leaves of a pytree, each by its path in it."""
+    """Checks `details`, a pytree of arrays; returns its leaves by path."""
     flat: dict[str, ArrayLike] = {}
     check_depth("details", tree)
     try:
         leaves = jax.tree_util.tree_leaves_with_path(tree)
     except ValueError as error:
-        raise TypeError(f"details: is no pytree: {error}; name its parts by text alone") from None
+        raise TypeError(f"details: is not a pytree: {error}; use texts as keys") from None
     for path, leaf in leaves:
         key = leaf_name(path)
         check_name("details", key)
         _refuse_traced_name("details", key)
         if not _is_array(leaf):
             raise TypeError(
-                f"details[{key!r}]: got {_told(leaf)}, expected an array{_remedy(leaf)}"
+                f"details[{key!r}]: got {_text(leaf)}, expected an array{_remedy(leaf)}"
             )
         if key in flat:
             raise ValueError(f"details: two leaves are called {key!r}; rename one")
@@ -175,30 +176,30 @@ def details(tree: Any) -> dict[str, ArrayLike]:
 
 
 def rebuild(tree: Any) -> Callable[[Mapping[str, Any]], Any] | None:
-    """How to make a pytree like `tree` again of leaves by their paths; None where it has none."""
+    """Returns a function that rebuilds `tree` from leaves by path; None if it has no leaves."""
     paths, structure = jax.tree_util.tree_flatten_with_path(tree)
     keys = [leaf_name(path) for path, _ in paths]
     return (lambda leaves: structure.unflatten([leaves[key] for key in keys])) if keys else None
 
 
 def leaf_name(path: Any) -> str:
-    """What a leaf of a pytree is called, by its path."""
+    """The name of a leaf of a pytree: its path, joined by dots."""
     return jax.tree_util.keystr(path, simple=True, separator=".") or "details"
 
 
 def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:
-    """Environments chosen before a rollout: integers along one axis."""
+    """Checks `indices`, the environments chosen before a rollout: integers along one axis."""
     if value is None:
         return None
     expected = "expected int[k], as sample_indices returns"
     if not _is_array(value) or np.ndim(_array(value)) != 1 or not np.size(_array(value)):
-        raise ValueError(f"indices: got {_told(value)}, {expected}")
+        raise ValueError(f"indices: got {_text(value)}, {expected}")
     if not jnp.issubdtype(jnp.result_type(_array(value)), np.integer):
-        raise TypeError(f"indices: got {_told(value)}, {expected}")
+        raise TypeError(f"indices: got {_text(value)}, {expected}")
     if axis_names:
         raise ValueError(
             f"indices: cannot be given with axis_name={axis_names}, where each device has "
-            "environments of its own; leave them out, and give details of the whole batch"
+            "its own environments; leave them out, and give details of the whole batch"
         )
     return _array(value)
 
@@ -209,7 +210,7 @@ def batch_shape(
     details: Mapping[str, ArrayLike],
     indices: ArrayLike | None,
 ) -> Shape | None:
-    """The shape of the batch, which every array agrees with; None where all are scalars."""
+    """Checks that all arrays have the batch's shape; returns it, or None if all are scalars."""
     source, shape = _source(metrics, where)
     arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if np.shape(value)}
     if shape is None:
@@ -217,8 +218,8 @@ def batch_shape(
         if arrays:
             path, value = next(iter(arrays.items()))
             raise ValueError(
-                f"{path}: got {_told(value)}, but nothing says what the batch is; give where=, "
-                "bool of the batch's shape (jnp.ones(shape, bool) for all of it), or one of "
+                f"{path}: got {_text(value)}, but the batch's shape cannot be inferred; give "
+                "where=, bool of that shape (jnp.ones(shape, bool) for all of it), or one of "
                 f"{', '.join(n for n in KNOWN if KNOWN[n].per_episode)}; or log one number, like "
                 ".mean()"
             )
@@ -228,27 +229,27 @@ def batch_shape(
     for path, value in arrays.items():
         if np.shape(value) != shape:
             raise ValueError(
-                f"{path}: got {_told(value)}, expected a scalar or the shape {shape} of {source}, "
-                "the batch; give all that is one value per episode one shape, and of the rest log "
-                "one number, like .mean()"
+                f"{path}: got {_text(value)}, expected a scalar or the shape {shape} of {source}, "
+                "the batch; give all arrays with a value per episode the same shape, and log the "
+                "others as one number, like .mean()"
             )
     for key, value in details.items():
         if indices is not None:
             if np.shape(value)[:1] != np.shape(indices):
                 raise ValueError(
-                    f"details[{key!r}]: got {_told(value)}, expected a shape that begins with "
-                    f"{np.shape(indices)}, that of indices: a row for each"
+                    f"details[{key!r}]: got {_text(value)}, expected a shape that begins with "
+                    f"{np.shape(indices)}, that of indices: one row for each"
                 )
         elif np.shape(value)[: len(shape)] != shape:
             raise ValueError(
-                f"details[{key!r}]: got {_told(value)}, expected a shape that begins with {shape}, "
+                f"details[{key!r}]: got {_text(value)}, expected a shape that begins with {shape}, "
                 f"that of {source}, the batch"
             )
     return shape
 
 
 def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[str, Shape | None]:
-    """What says the batch's shape, and that shape."""
+    """The name and the shape of the array that defines the batch's shape."""
     if where is not None:
         return "where", np.shape(where)
     for key, value in metrics.items():
@@ -257,17 +258,12 @@ def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[
     return "", None
 
 
-def mapping(argument: str, values: Any) -> Mapping[Any, Any]:
-    """Something by name."""
-    if not isinstance(values, Mapping):
-        raise TypeError(
-            f"{argument}: got {_told(values)}, expected a dict by name, like "
-            "{'learning_rate': 3e-4}"
-        )
-    return values
+def mapping(argument: str, values: Any) -> Mapping[str, Any]:
+    """Checks that `values` is a mapping from names to values."""
+    return check_named(argument, values, _text(values))
 
 
-# As JAX writes a traced value in a text.
+# How JAX formats a traced value in a text.
 _TRACER = re.compile(r"\w*Tracer[(<]|Traced<")
 
 
@@ -275,8 +271,8 @@ def _refuse_traced_name(argument: str, name: str) -> None:
     if found := _TRACER.search(name):
         raise TypeError(
             f"{argument}: got the name {name!r}, which has a traced value in it "
-            f"({found.group()}...); a name is fixed while the program is traced: make it of a "
-            "Python number, or log the value under a name of its own"
+            f"({found.group()}...); a name is fixed while the program is traced: build it from a "
+            "Python number, or log the value under its own name"
         )
 
 
@@ -284,30 +280,29 @@ def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
     checked: dict[str, ArrayLike] = {}
     for key, value in mapping(argument, values).items():
         path = f"{argument}[{key!r}]"
-        check_name(argument, key)
         _refuse_traced_name(argument, key)
         if not _is_array(value):
             raise TypeError(
-                f"{path}: got {_told(value)}, expected an array or a number{_remedy(value)}"
+                f"{path}: got {_text(value)}, expected an array or a number{_remedy(value)}"
             )
         value = _array(value)
         if not _is_numeric(value):
-            raise TypeError(f"{path}: got {_told(value)}, expected bool, integers or real numbers")
+            raise TypeError(f"{path}: got {_text(value)}, expected bool, integers or real numbers")
         checked[key] = _fitting(path, value)
     return checked
 
 
 def _remedy(value: Any) -> str:
-    """What to do with something that is no array."""
+    """The end of an error about a value that is not an array: what to do instead."""
     match value:
         case Mapping():
-            return "; take its values out, each under a name of its own"
+            return "; log each of its values under its own name"
         case list() | tuple():
-            return "; make it one with jnp.asarray"
+            return "; convert it with jnp.asarray"
         case str():
-            return "; what is text and does not change belongs in logger.open(config=...)"
+            return "; a text that does not change belongs in logger.open(config=...)"
         case None:
-            return "; leave it out where there is none"
+            return "; leave the name out if there is no value"
         case _:
             return ""
 
@@ -323,7 +318,7 @@ def _is_numeric(value: Any) -> bool:
 def _fitting(
     path: str, value: Any, remedy: str = "give a float, or switch on jax_enable_x64"
 ) -> Any:
-    """A value that JAX will take as it is: NumPy's 64 bits become 32 without a word, unless x64."""
+    """Checks that JAX keeps an integer: without x64, it silently cuts NumPy's 64 bits to 32."""
     if isinstance(value, jax.Array | bool):
         return value
     array = np.asarray(value)
@@ -347,12 +342,12 @@ def _is_array(value: Any) -> bool:
 
 
 def _array(value: Any) -> Any:
-    """An array as it is; the array in a box that has one, like those of flax NNX."""
+    """Unwraps the array in a box, such as a variable of flax NNX; an array stays as it is."""
     return value if isinstance(value, _ARRAYS) else value.__jax_array__()
 
 
-def _told(value: Any) -> str:
-    """A value as an error tells of it: its dtype and shape, or its type."""
+def _text(value: Any) -> str:
+    """Describes a value for an error: its dtype and shape, or its type."""
     if value is None:
         return "None"
     if not _is_array(value):

@@ -1,8 +1,9 @@
-"""A batch that is divided among devices: what they have to do to act as one.
+"""Collective operations for a batch that is divided among devices.
 
-Under `shard_map` and `pmap` each device runs the program for its own share. `axis_name` names the
-axes the shares lie along; over these, statistics are merged, the episodes to show are chosen from
-the whole batch, and one device speaks for all. The same holds for a named axis of `vmap`.
+Under `shard_map` and `pmap` each device runs the program for its own share of the batch.
+`axis_name` names the axes that divide it; over these, statistics are merged, the sampled episodes
+are selected from the whole batch, and one device sends the record. A named axis of `vmap` works the
+same way.
 """
 
 from __future__ import annotations
@@ -27,19 +28,20 @@ Result = TypeVar("Result")
 
 
 def size(axes: Axes) -> int:
-    """How many shares there are."""
+    """The number of shares along some named axes."""
     return math.prod(lax.axis_size(axis) for axis in axes)
 
 
 def one_cpu() -> bool:
-    """Whether all that runs, runs on one CPU, so that no array can be divided."""
+    """True if the only device is one CPU, so that no array can be divided."""
     return jax.default_backend() == "cpu" and jax.device_count() == 1
 
 
 def varying(axes: Axes, tree: Any) -> Axes:
-    """The axes along which some array is not known to be the same everywhere.
+    """The axes along which some array of a pytree may differ.
 
-    `shard_map` tracks it, unless told not to (`check_vma=False`); where nothing does, that is all.
+    `shard_map` tracks this unless it has `check_vma=False`. Where nothing tracks it, these are all
+    axes.
     """
     found: set[str] = set()
     for leaf in jax.tree.leaves(tree):
@@ -48,10 +50,10 @@ def varying(axes: Axes, tree: Any) -> Axes:
 
 
 def tracked() -> bool:
-    """Whether this is under a `shard_map` that tracks along which axes an array varies."""
+    """True under a `shard_map` that tracks along which axes an array varies."""
     found: list[bool] = []
 
-    def look() -> None:  # traced apart, so that the program has nothing of it
+    def look() -> None:  # traced separately, so that it adds nothing to the program
         for axis in jax.sharding.get_abstract_mesh().manual_axes:
             found.append(bool(_varying(lax.axis_index(axis))))
 
@@ -66,7 +68,7 @@ def _varying(array: Any) -> frozenset[str]:
 
 
 def index(axes: Axes) -> UInt32[Array, ""]:
-    """`uint32[]`: which share this is."""
+    """`uint32[]`: the number of this share."""
     return lax.axis_index(axes).astype(np.uint32)
 
 
@@ -76,14 +78,14 @@ def is_first(axes: Axes) -> Bool[Array, ""]:
 
 
 def of_first(axes: Axes, tree: Tree) -> Tree:
-    """The arrays of a pytree as the first share has them, everywhere; costs what differs."""
+    """Gives every share the first share's arrays; costs one `psum` for each that may differ."""
 
     def first(array: Any) -> Any:
         differs = varying(axes, array)
         if not differs:
             return array
         number = array.astype(np.int32) if array.dtype == np.bool_ else array
-        # All but one are zero: the sum is that one, bit for bit (though -0 becomes 0).
+        # All other shares are zero, so the sum is that one, bit for bit (but -0 becomes 0).
         mine = jnp.where(is_first(differs), number, jnp.zeros_like(number))
         return lax.psum(mine, differs).astype(array.dtype)
 
@@ -91,7 +93,7 @@ def of_first(axes: Axes, tree: Tree) -> Tree:
 
 
 def mean(axes: Axes, array: Shaped[Array, ""]) -> Shaped[Array, ""]:
-    """The mean of a scalar over all shares, in floating point; what is the same stays as it is."""
+    """The mean of a scalar over all shares, in floating point; an equal scalar is not changed."""
     differs = varying(axes, array)
     if not differs:
         return array
@@ -101,9 +103,9 @@ def mean(axes: Axes, array: Shaped[Array, ""]) -> Shaped[Array, ""]:
 
 
 def with_automatic_axes(function: Callable[[Tree], Result]) -> Callable[[Tree], Result]:
-    """The function, with JAX to choose the shardings inside of it, also on explicit mesh axes.
+    """Wraps a function so that JAX chooses the shardings inside of it, even on explicit mesh axes.
 
-    What it returns is on all devices alike.
+    Its results are replicated on all devices.
     """
 
     def automatic(tree: Tree) -> Result:
@@ -123,7 +125,7 @@ def with_automatic_axes(function: Callable[[Tree], Result]) -> Callable[[Tree], 
 
 
 def _mesh_of(tree: Any) -> tuple[Any, Callable[[Any], contextlib.AbstractContextManager[Any]]]:
-    """That of `jax.set_mesh`, or else the one that arrays bring along; and how it is entered."""
+    """The mesh of `jax.set_mesh`, else that of the arrays; and the context that enters it."""
     mesh: Any = jax.sharding.get_abstract_mesh()
     leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
     if not mesh.empty or not leaves:
@@ -139,10 +141,10 @@ def _mesh_of(tree: Any) -> tuple[Any, Callable[[Any], contextlib.AbstractContext
 
 
 def together(tree: Tree) -> Tree:
-    """Outside of a program: arrays that lie on different devices, on those of the largest.
+    """Moves arrays that are on different devices to those of the largest one.
 
-    A compiled function takes them only so; a step that counts on another device than the batch is
-    no reason to end the training.
+    A compiled function refuses arrays on different devices, but training must not stop because a
+    step is counted on another device than the batch. Traced arrays are returned as they are.
     """
     leaves = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
     if any(isinstance(leaf, Tracer) for leaf in leaves):
@@ -165,6 +167,6 @@ def together(tree: Tree) -> Tree:
 
 
 def only_first(due: UInt32[Array, ""]) -> UInt32[Array, ""]:
-    """What is due, on the one device that speaks for all; on the others nothing is."""
+    """Keeps `due` on the first device and zeroes it on the others, so that one device sends."""
     axes = jax.sharding.get_abstract_mesh().manual_axes
     return jnp.where(is_first(axes), due, jnp.zeros_like(due)) if axes else due

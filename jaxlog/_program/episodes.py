@@ -16,13 +16,13 @@ from jaxlog._program.shapes import Bool, Num
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class EpisodeTracker:
-    """What the episodes that run have gathered so far: a pytree to carry through the rollout.
+    """The return and length so far of each running episode: a pytree to carry through the rollout.
 
-    Carried on from rollout to rollout, it sees episodes that span them whole.
+    Carry it from one rollout to the next, so that episodes which span rollouts are counted whole.
 
     Attributes:
-      returns: `float32[*envs]`, the rewards so far.
-      lengths: `int32[*envs]`, the steps so far.
+      returns: `float32[*envs]`, the sum of the rewards so far.
+      lengths: `int32[*envs]`, the number of steps so far.
     """
 
     returns: jax.Array
@@ -30,10 +30,10 @@ class EpisodeTracker:
 
     @staticmethod
     def empty(shape: int | tuple[int, ...] = ()) -> EpisodeTracker:
-        """The tracker of environments that were just reset.
+        """Creates the tracker of environments that were just reset.
 
         Args:
-          shape: of the rewards: the number of environments, or several axes.
+          shape: the shape of the rewards: the number of environments, or several axes.
 
         >>> EpisodeTracker.empty(3).lengths.tolist()
         [0, 0, 0]
@@ -48,33 +48,31 @@ class EpisodeTracker:
         *,
         first: ArrayLike | None = None,
     ) -> tuple[EpisodeTracker, dict[str, Num[Array, "*envs"]], Bool[Array, "*envs"]]:
-        """Adds one step of the environments.
+        """Adds one step of every environment, and reports which episodes ended.
 
-        Works under `jit`, `vmap` and `scan`. The numbers are those of gymnax's `LogWrapper`, and of
-        the wrappers made after it.
+        Works under `jit`, `vmap` and `scan`. The numbers agree with those of gymnax's `LogWrapper`.
 
         An environment that resets itself in the step that ends an episode (gymnax, brax, pgx) needs
         no `first`. One that resets itself in the step *after* it (dm_env, navix, gymnasium's vector
-        environments) has a row between two episodes that belongs to neither. `first` marks it.
+        environments) has a row between two episodes that belongs to neither; mark it by `first`.
 
         Args:
           reward: real, of the tracker's shape.
-          terminated: `bool`, of that shape: the episode has come to its end; or that it is done,
-            however it came to be.
-          truncated: `bool`, of that shape: it was cut off. Never, if None.
+          terminated: `bool`, of that shape: the episode ended, or is done for any reason.
+          truncated: `bool`, of that shape: the episode was cut off; None for never.
           first: `bool`, of that shape: this row only resets the environment, as `first()` of a
-            dm_env `TimeStep` says. It is no step and ends nothing: its reward is ignored, and the
-            episode that follows begins at 0. Never, if None.
+            dm_env `TimeStep` says. Its reward is ignored, it ends no episode, and the next episode
+            begins at 0. None for never.
 
         Returns:
-          The tracker for the next step; the metrics `episode_returns` and `episode_lengths`; and
-          `bool`, which episodes ended: the metrics and `where` of `batch_step`. Those of a whole
-          rollout, stacked by `scan`, are too. Of an episode that goes on they tell what it has
-          gathered so far.
+          The tracker for the next step; the metrics `episode_returns` and `episode_lengths`; and a
+          `bool` array that marks the episodes that ended. The last two are `metrics` and `where` of
+          `batch_step`, for one step, or stacked by `scan` for a whole rollout. An entry of an
+          episode that is still running has its return and length so far.
 
         Raises:
           TypeError: `terminated`, `truncated` or `first` is not bool.
-          ValueError: a shape is not the tracker's.
+          ValueError: a shape differs from the tracker's.
 
         >>> tracker = EpisodeTracker.empty(2)
         >>> tracker, metrics, ended = tracker.step(jnp.ones(2), jnp.array([False, True]))
@@ -82,7 +80,7 @@ class EpisodeTracker:
         >>> metrics["episode_returns"][ended].tolist(), metrics["episode_lengths"][ended].tolist()
         ([2.0], [2])
 
-        The second environment resets itself in the third step, and is one step behind then:
+        In the third step the second environment only resets itself, which is not counted:
 
         >>> tracker, metrics, ended = tracker.step(
         ...     jnp.ones(2), jnp.array([False, False]), first=jnp.array([False, True])
@@ -91,8 +89,8 @@ class EpisodeTracker:
         ([1.0, 0.0], [1, 0])
         """
         reward = jnp.asarray(reward)
-        given = {"terminated": terminated, "truncated": truncated, "first": first}
-        flags = {name: flag for name, flag in given.items() if flag is not None}
+        optional = {"terminated": terminated, "truncated": truncated, "first": first}
+        flags = {name: flag for name, flag in optional.items() if flag is not None}
         for name, value in (("reward", reward), *flags.items()):
             if np.shape(value) != self.returns.shape:
                 raise ValueError(
@@ -113,7 +111,7 @@ class EpisodeTracker:
             first = jnp.asarray(first)
             ended &= ~first
             returns, lengths = (jnp.where(first, 0, counted) for counted in (returns, lengths))
-        going_on = EpisodeTracker(
+        tracker = EpisodeTracker(
             jnp.where(ended, np.float32(0), returns), jnp.where(ended, np.int32(0), lengths)
         )
-        return going_on, {"episode_returns": returns, "episode_lengths": lengths}, ended
+        return tracker, {"episode_returns": returns, "episode_lengths": lengths}, ended

@@ -1,4 +1,4 @@
-"""A histogram of a batch, counted in the program: a few integers cross, not the batch."""
+"""Histograms counted in the program, so that a few integers cross to the host, not the batch."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from jaxlog._program.statistics import accumulator
 def histogram(
     values: ArrayLike, edges: tuple[float, ...], where: ArrayLike | None = None
 ) -> Int32[Array, " {len(edges)+1}"]:
-    """How many values lie between edges. Those of two batches are the sum of their histograms.
+    """Counts the values in each bin. The histogram of two batches is the sum of their histograms.
 
     Works under `jit`, `vmap` and `scan`; a count has no gradient.
 
     Args:
-      values: any shape; bool, integers or real numbers. NaN is left out.
-      edges: ascending. A bin holds its lower edge, the last bin its upper edge too, as in
-        `np.histogram`.
-      where: `bool`, of the shape of `values`; those that count. All, if None.
+      values: an array of any shape of bools, integers or real numbers. NaN is left out.
+      edges: the edges of the bins, ascending. A bin includes its lower edge, and the last bin also
+        its upper edge, as in `np.histogram`.
+      where: `bool`, of the shape of `values`, which values count; None for all.
 
     Returns:
-      `int32[len(edges) + 1]`: how many are below the first edge, how many in each bin, how many
-      above the last edge.
+      `int32[len(edges) + 1]`: the number of values below the first edge, in each bin, and above the
+      last edge.
 
     Raises:
-      ValueError: there are fewer than two edges, or they do not increase, in the dtype of the
-        values.
+      ValueError: there are fewer than two edges, or they do not increase in the dtype in which the
+        values are accumulated.
 
     >>> histogram(jnp.array([0.0, 1.0, 1.5, 2.0, 9.0]), (0.0, 1.0, 2.0)).tolist()
     [0, 1, 3, 1]
@@ -45,10 +45,10 @@ def histogram(
         )
     mask = ~jnp.isnan(values) if where is None else ~jnp.isnan(values) & where
 
-    def count(given: tuple[Num[Array, "*batch"], Bool[Array, "*batch"]]) -> Int32[Array, " bins"]:
-        values, mask = (array.reshape(-1) for array in given)
+    def count(arrays: tuple[Num[Array, "*batch"], Bool[Array, "*batch"]]) -> Int32[Array, " bins"]:
+        values, mask = (array.reshape(-1) for array in arrays)
         bins = jnp.searchsorted(jnp.asarray(bounds), values, side="right").astype(np.int32)
-        bins = jnp.where(values == bounds[-1], len(bounds) - 1, bins)  # the last holds its end
+        bins = jnp.where(values == bounds[-1], len(bounds) - 1, bins)  # the last bin has both edges
         counts = jnp.zeros(len(bounds) + 1, np.int32)
         return counts.at[bins].add(mask.astype(np.int32), mode="drop")
 

@@ -1,7 +1,7 @@
 """Quantiles of a batch, from a sketch of bounded size that merges without loss.
 
 A sketch counts values in buckets whose bounds grow by a constant factor (DDSketch; Masson, Rim and
-Lee, VLDB 12(12), 2019): the sketch of a whole is the sum of those of its parts, in whatever order.
+Lee, VLDB 12(12), 2019), so the sketch of several batches is the sum of their sketches.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from jaxlog._program.shapes import Bool, Float, Shaped
 from jaxlog._program.statistics import accumulator
 
 ACCURACY = 0.01
-"""A quantile is off by at most this share of the exact one."""
+"""The largest relative error of a quantile."""
 SMALLEST, LARGEST = 1e-6, 1e9
-"""What is nearer to 0 counts as 0, and what is further away as this far, but not beyond the
-largest value."""
+"""The absolute values between which quantiles are this accurate; a smaller one counts as 0, a
+larger one as the larger bound."""
 
 _GROWTH = (1 + ACCURACY) / (1 - ACCURACY)
 _NUM_BUCKETS = math.ceil(math.log(LARGEST / SMALLEST) / math.log(_GROWTH)) + 1  # of each sign
@@ -32,17 +32,18 @@ _NUM_BUCKETS = math.ceil(math.log(LARGEST / SMALLEST) / math.log(_GROWTH)) + 1  
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class QuantileSketch:
-    """How many values lie in each of 3 457 buckets: 14 KB, whatever the number of values.
+    """The number of values in each of 3 457 buckets: 14 KB, however many values there are.
 
     Attributes:
-      counts: `int32[3457]`, from the most negative bucket to the most positive.
+      counts: `int32[3457]`, from the most negative bucket to the most positive; under `vmap` with
+        the lane axes in front.
     """
 
     counts: jax.Array
 
     @staticmethod
     def empty() -> QuantileSketch:
-        """The sketch of nothing.
+        """The sketch of no values, the neutral element of `merge`.
 
         >>> int(QuantileSketch.empty().counts.sum())
         0
@@ -56,8 +57,8 @@ class QuantileSketch:
         Works under `jit`, `vmap` and `scan`; a count has no gradient.
 
         Args:
-          values: any shape; bool, integers or real numbers.
-          where: `bool`, of that shape; those that count. All, if None.
+          values: an array of any shape of bools, integers or real numbers.
+          where: `bool`, of that shape, which values count; None for all.
 
         >>> sketch = QuantileSketch.of(jnp.arange(1.0, 101.0))
         >>> bool(abs(sketch.quantile(0.5) - 50) <= 0.5)
@@ -68,22 +69,22 @@ class QuantileSketch:
         return devices.with_automatic_axes(QuantileSketch._of)((values, mask))
 
     @staticmethod
-    def _of(given: tuple[Shaped[Array, "*batch"], Bool[Array, "*batch"]]) -> QuantileSketch:
-        values, mask = given
+    def _of(arrays: tuple[Shaped[Array, "*batch"], Bool[Array, "*batch"]]) -> QuantileSketch:
+        values, mask = arrays
         values = lax.stop_gradient(values.astype(accumulator(values.dtype)))
         finite = jnp.isfinite(values) & mask
         size = jnp.abs(values)
         grown = jnp.log(jnp.maximum(size, SMALLEST) / SMALLEST) / math.log(_GROWTH)
         bucket = jnp.minimum(jnp.ceil(grown).astype(np.int32), _NUM_BUCKETS - 1)
         signed = jnp.where(values < 0, -1 - bucket, 1 + bucket)
-        place = jnp.where(size < SMALLEST, 0, jnp.clip(signed, -_NUM_BUCKETS, _NUM_BUCKETS))
+        index = jnp.where(size < SMALLEST, 0, jnp.clip(signed, -_NUM_BUCKETS, _NUM_BUCKETS))
         counts = jnp.zeros_like(QuantileSketch.empty().counts)
-        flat = (place + _NUM_BUCKETS).reshape(-1)
+        flat = (index + _NUM_BUCKETS).reshape(-1)
         counts = counts.at[flat].add(finite.reshape(-1).astype(np.int32), mode="drop")
         return QuantileSketch(counts)
 
     def merge(self, other: QuantileSketch) -> QuantileSketch:
-        """The sketch of the values of both; exactly associative and commutative.
+        """The sketch of the values of both sketches; exactly associative and commutative.
 
         >>> low, high = (QuantileSketch.of(jnp.arange(n, n + 50.0)) for n in (0.0, 50.0))
         >>> bool((low.merge(high).counts == QuantileSketch.of(jnp.arange(100.0)).counts).all())
@@ -92,17 +93,29 @@ class QuantileSketch:
         return QuantileSketch(self.counts + other.counts)
 
     def across(self, axis_name: str | tuple[str, ...]) -> QuantileSketch:
-        """The sketch of the values of all devices, or lanes, along named axes."""
+        """The sketch of the values of all devices or lanes along named axes.
+
+        For use under `shard_map`, `pmap`, or a `vmap` with an `axis_name`; the result is the same
+        on all of them.
+
+        Args:
+          axis_name: the name of an axis, or several.
+
+        >>> halves = jnp.array([[1.0, 2.0], [3.0, 6.0]])
+        >>> sketches = jax.vmap(lambda x: QuantileSketch.of(x).across("half"), axis_name="half")
+        >>> sketches(halves).counts.sum(axis=1).tolist()
+        [4, 4]
+        """
         return QuantileSketch(lax.psum(self.counts, axis_name))
 
     def quantile(self, q: float) -> Float[Array, ""]:
         """The value below which a share `q` of the values lies.
 
-        It is within 1 % of the exact one, that of `np.quantile(..., method="lower")`, where that is
-        between 1e-6 and 1e9 in size. Of nothing it is a number that says nothing.
+        It is within 1 % of `np.quantile(..., method="lower")` if the absolute value of that is
+        between 1e-6 and 1e9. The result is undefined for an empty sketch.
 
         Args:
-          q: from 0 to 1.
+          q: a Python float from 0 to 1.
 
         Returns:
           `float32[]`.
@@ -116,9 +129,9 @@ class QuantileSketch:
         if not 0 <= q <= 1:
             raise ValueError(f"q: got {q}, expected 0 to 1")
         running = jnp.cumsum(self.counts)
-        # Exact up to 2^24 values, and then to one in 2^24.
+        # The rank is exact up to 2^24 values, and has a relative error of 2^-24 beyond.
         rank = jnp.floor((running[-1] - 1).astype(np.float32) * np.float32(q)).astype(np.int32)
-        place = jnp.sum(running <= rank, dtype=np.int32) - np.int32(_NUM_BUCKETS)
-        exponent = (jnp.abs(place) - 1).astype(np.float32)
+        index = jnp.sum(running <= rank, dtype=np.int32) - np.int32(_NUM_BUCKETS)
+        exponent = (jnp.abs(index) - 1).astype(np.float32)
         middle = SMALLEST * 2 / (1 + _GROWTH) * jnp.exp(exponent * math.log(_GROWTH))
-        return jnp.sign(place).astype(np.float32) * middle.astype(np.float32)
+        return jnp.sign(index).astype(np.float32) * middle.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A record: what one call logs at one step, computed where it is due, and packed."""
+"""Computes the record of one call at one step, if it is due, and packs it into words."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ from jaxlog._program.window import Window
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Record:
-    """What `batch_step` returns with `delivery: return`; with logging off it has no leaves.
+    """The result of `batch_step` with `delivery: return`: a pytree to return from the program.
+
+    It has no leaves if logging is off. `scan` and `vmap` add axes in front of those below.
 
     Attributes:
-      due: `uint32[]`, bits that say what is filled in; 0 where nothing was due.
-      words: `uint32[num_words]`, the fields of `schema`, bit for bit.
-      lane: `uint32[k]`, where it stands among lanes; only with `delivery: return`.
-      schema: how to read `words`.
+      due: `uint32[]`, bits that mark the parts of the record that were due; 0 for none.
+      words: `uint32[num_words]`, the fields of `schema`, bit-cast.
+      lane: `uint32[k]`, the position of the record's lane; only with `delivery: return`.
+      schema: the layout of `words`.
     """
 
     due: jax.Array | None = None
@@ -47,22 +49,22 @@ class Record:
 
 @dataclass(frozen=True)
 class Plan:
-    """What of a call is known before the program runs; equal plans trace to equal records.
+    """The static facts about a call; equal plans trace to equal records.
 
     Attributes:
-      name: the call's.
-      batch_shape: of this device's share; None where the call has scalars only.
-      log_frequency: aggregates and scalars are due every so many steps.
-      sample_frequency: episodes are due every so many steps.
-      last_step: everything is due there; None where it is not known.
-      num_samples: how many episodes to pick, if there are as many; 0 for none.
-      sample_seed: with the step, decides which.
-      logged: the metrics that are on the lines, in their order, and what is told of each.
-      sampled: the metrics that are part of a sampled episode, in their order.
-      labels: the labels, in their order.
-      axis_names: the named axes along which the batch is divided.
-      returned: whether the record is to tell which lane it is of.
-      rest: whether it is of what is left in a window, and of no update.
+      name: the name of the call.
+      batch_shape: the shape of this device's share of the batch; None if there are only scalars.
+      log_frequency: statistics and scalars are due at multiples of this step.
+      sample_frequency: episodes are sampled at multiples of this step.
+      last_step: the last step, where both are due; None if it is not known.
+      num_samples: how many episodes to sample at most; 0 for none.
+      sample_seed: the seed of the sampling.
+      logged: the metrics in the order of a line, each with the statistics computed for it.
+      sampled: the metrics that are part of a sampled episode, in order.
+      labels: the names of the labels, in order.
+      axis_names: the named axes that divide the batch.
+      returned: whether the record is returned, and so has to contain its lane.
+      rest: whether the record is the rest of a window, without an update of its own.
     """
 
     name: str
@@ -80,8 +82,8 @@ class Plan:
     rest: bool = False
 
     @property
-    def told(self) -> dict[str, MetricStatistics]:
-        """What is told of each metric that is on the lines."""
+    def statistics(self) -> dict[str, MetricStatistics]:
+        """The statistics of each metric that is on a line."""
         return dict(self.logged)
 
 
@@ -91,9 +93,9 @@ Leaf = TypeVar("Leaf")
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Inputs(Generic[Leaf]):
-    """What a call is given, as `batch_step` says; the details by their paths.
+    """The arguments of a call, as `batch_step` documents them, with the details by path.
 
-    `when` is None where it is True, which then takes no operand.
+    `when` is None instead of True, which saves an operand.
     """
 
     step: Leaf
@@ -105,21 +107,22 @@ class Inputs(Generic[Leaf]):
     indices: Leaf | None = None
 
 
-# Outside of a program it is what is compiled once. In one it stays a call, which XLA inlines: what
-# turns the program around (`jax.linear_transpose`) passes it by, since nothing flows back into it.
+# Outside of a program, jit compiles this function once. Inside a program it stays one call, which
+# XLA inlines and which a transposition (`jax.linear_transpose`) skips, because no cotangent enters.
 @functools.partial(jax.jit, static_argnums=0)
 def record(
-    plan: Plan, given: Inputs[ArrayLike], window: Window | None = None
+    plan: Plan, arguments: Inputs[ArrayLike], window: Window | None = None
 ) -> tuple[Record, Window | None]:
-    """The record of one call, with all that is computed behind the gate.
+    """Computes the record of one call; everything costly is inside the `cond` of what is due.
 
-    With a window, the record is of all that has come into it, and it is emptied where that is due.
+    With a window, the update is merged into it, the record is computed from it, and where that is
+    due, the returned window is empty.
     """
-    # Gradients are those of the program without the call.
-    arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), given)
+    # The gradients are those of the program without the call.
+    arrays = jax.tree.map(lambda leaf: lax.stop_gradient(jnp.asarray(leaf)), arguments)
     inputs = cast("Inputs[jax.Array]", arrays)
     if plan.axis_names:
-        # One gate for all: behind it they wait for each other.
+        # All shares take the same branch, because they wait for each other inside of it.
         shared = (inputs.step, inputs.when, inputs.labels)
         step, when, labels = devices.of_first(plan.axis_names, shared)
         inputs = dataclasses.replace(inputs, step=step, when=when, labels=labels)
@@ -143,16 +146,16 @@ def record(
         plan.name,
         (*head_fields, *metrics_fields, *samples_fields),
         batch_shape,
-        tuple((key, told.edges) for key, told in plan.logged if told.edges),
+        tuple((key, spec.edges) for key, spec in plan.logged if spec.edges),
     )
     _refuse_repeated_keys(schema)
 
-    # Where samples come with metrics only, these have no second gate to pass.
+    # If samples are only due together with metrics, the metrics need no second `cond`.
     if samples_fields and plan.sample_frequency % plan.log_frequency:
         metrics = _if(metrics_due, metrics_fields, metrics)
     samples = _if(samples_due, samples_fields, samples)
-    # Numbers that the program has already are joined outside the gate: as operands of the branch,
-    # XLA would put each into a buffer of its own, which costs more than joining all of them.
+    # Numbers that the program already has are packed outside of the `cond`: XLA would copy each
+    # operand of a branch into its own buffer, which costs more than packing all of them.
     words = head_words = packing.pack(head)
     rest = schema.num_words - head_words.size
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
@@ -161,7 +164,7 @@ def record(
         words = lax.cond(
             bits != 0,
             lambda: jnp.concatenate([head_words, metrics(), samples()]),
-            # A lane that does not log beside others that do still says where it is.
+            # A lane that is not due, beside others that are, still sends its step and labels.
             lambda: jnp.concatenate([head_words, jnp.zeros(rest, np.uint32)]),
         )
     made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
@@ -169,9 +172,9 @@ def record(
 
 
 def _counted(step: Integer[Array, ""]) -> Integer[Array, ""]:
-    """A step as int32; as its own dtype where that would not hold it, but not beyond int64.
+    """Converts a step to int32, or keeps a wider dtype, up to int64.
 
-    Files and readers hold no more: what is larger is the largest of int64, which the host says.
+    Files and readers cannot hold more: a larger step becomes the largest int64, and the host warns.
     """
     if step.dtype == np.uint64:
         return lax.min(step, np.uint64(np.iinfo(np.int64).max)).astype(np.int64)
@@ -188,14 +191,14 @@ def _due(
     due = lax.rem(step, np.array(frequency, step.dtype)) == 0
     if last_step is not None:
         due |= step == last_step
-        due |= step == last_step + 1  # the last of a counter from 1: the host says so, if it comes
+        due |= step == last_step + 1  # for a counter from 1, about which the host warns
     return due if when is None else due & when
 
 
 def _whole_batch(
     plan: Plan, inputs: Inputs[jax.Array], window: Window | None
 ) -> tuple[devices.Axes, tuple[int, ...]]:
-    """The axes along which the batch is divided, and the shape of all of it."""
+    """The axes that divide the batch, and the shape of the whole batch."""
     if plan.rest:
         return devices.varying(plan.axis_names, window), ()
     if plan.batch_shape is None:
@@ -207,7 +210,7 @@ def _whole_batch(
 
 
 def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> Words:
-    """Computes some fields where they are due, and as many zeros where not."""
+    """Computes the words of some fields if they are due, else as many zeros."""
     num_words = sum(field.num_words for field in fields)
     if not num_words:
         return words
@@ -217,7 +220,7 @@ def _if(due: jax.Array | np.bool_, fields: list[Field], words: Words) -> Words:
 def _head(
     plan: Plan, step: jax.Array, inputs: Inputs[jax.Array], *, with_scalars: bool
 ) -> dict[Paths, ArrayLike]:
-    """What a record has that needs no computing."""
+    """The fields of a record that need no computation: the step, the labels and the scalars."""
     head: dict[Paths, ArrayLike] = {("step",): step}
     for key in plan.labels:
         head["labels", key] = inputs.labels[key]
@@ -226,7 +229,7 @@ def _head(
 
 def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Paths, ArrayLike]:
     scalars: dict[Paths, ArrayLike] = {}
-    for key in plan.told:
+    for key in plan.statistics:
         value = inputs.metrics[key]
         if not np.ndim(value):
             value = devices.mean(plan.axis_names, value)
@@ -236,7 +239,7 @@ def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Paths, ArrayLike]:
 
 
 def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
-    """What one update has to tell."""
+    """The window of one update."""
     metrics = inputs.metrics
     if not with_scalars:
         metrics = {key: array for key, array in metrics.items() if np.ndim(array)}
@@ -247,10 +250,10 @@ def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) 
 def _metrics(
     plan: Plan, inputs: Inputs[jax.Array], axes: devices.Axes, window: Window | None
 ) -> tuple[list[Field], Words]:
-    """The fields of what is computed of a record, and the function that computes them."""
+    """The fields of the statistics, and the function that computes their words."""
 
     def values() -> Values:
-        # Means over devices are computed, too: they wait behind the gate.
+        # Means over devices are a computation, too, so they belong inside the `cond`.
         found: dict[Paths, ArrayLike] = {}
         if plan.axis_names and window is None:
             found |= _scalars(plan, inputs)
@@ -277,7 +280,7 @@ def _samples(
     axes: devices.Axes,
     batch_shape: tuple[int, ...],
 ) -> tuple[list[Field], Words]:
-    """The fields of sampled episodes, and the function that picks and gathers them."""
+    """The fields of sampled episodes, and the function that selects and gathers them."""
     if not plan.num_samples or plan.batch_shape is None:
         return [], lambda: jnp.zeros(0, np.uint32)
     seed, num_envs = np.uint32(plan.sample_seed), plan.batch_shape[-1]
@@ -292,7 +295,7 @@ def _samples(
             indices, valid = sample_indices_where(
                 step, inputs.where, plan.num_samples, seed, axis_name=axes
             )
-        # One index for each axis: flattening a batch that lies on several devices would gather it.
+        # One index per axis: flattening a batch that is sharded over devices would gather it.
         *outer, env = _unravel(indices, batch_shape)
         mine = None
         if axes:
@@ -300,7 +303,7 @@ def _samples(
             env = lax.rem(env, np.uint32(num_envs))
 
         def share(array: jax.Array, mine: jax.Array | None) -> jax.Array:
-            """Zero where another device has the value; the sum over all devices is then it."""
+            """Zeros the entries that other devices have, so that the sum over devices is exact."""
             if mine is None:
                 return array
             mine = mine.reshape(mine.shape + (1,) * (array.ndim - mine.ndim))
@@ -330,7 +333,7 @@ def _last_of(
     where: Bool[Array, "*batch"] | None,
     shape: tuple[int, ...],
 ) -> tuple[Int32[Array, " k"], Bool[Array, " k"]]:
-    """The last episode of each of some environments, and whether it has one."""
+    """The last finished episode of each environment, and a mask of those that have one."""
     width = shape[-1]
     env = jnp.clip(environments, 0, width - 1).astype(np.int32)
     marked = jnp.ones(shape, bool) if where is None else where
@@ -342,7 +345,7 @@ def _last_of(
 
 
 def _unravel(indices: Integer[Array, " k"], shape: tuple[int, ...]) -> list[UInt32[Array, " k"]]:
-    """`jnp.unravel_index`, in unsigned integers, which need no care for what is negative."""
+    """`jnp.unravel_index` in unsigned integers, which needs no handling of negative indices."""
     rest, found = indices.astype(np.uint32), []
     for size in reversed(shape):
         found.append(lax.rem(rest, np.uint32(size)))

@@ -1,7 +1,7 @@
-"""Which episodes to show: a pure function of (seed, step, population).
+"""Sampling of episodes, as a pure function of (seed, step, population).
 
-The picks are the same on every JAX version, device count and setting, in and out of `vmap`, which
-`jax.random` does not promise; so the randomness is a hash in uint32.
+The samples are the same on every JAX version, device count and setting, in and out of `vmap`.
+`jax.random` does not promise this, so the random numbers come from a hash in uint32.
 """
 
 from __future__ import annotations
@@ -19,30 +19,31 @@ from jax.typing import ArrayLike
 from jaxlog._program import devices
 from jaxlog._program.shapes import Bool, Int32, UInt32
 
-_LOT_BITS = 30
-_ROWS = 64  # a reduction over so many rows is fast, and leaves little to search
-_SMALL = 2**14  # up to here the search is as fast as the reduction
+_SCORE_BITS = 30
+_ROWS = 64  # a reduction over this many rows is fast, and leaves few entries to search
+_SMALL = 2**14  # up to this size a search is as fast as a reduction
 
 
 def sample_indices(
     step: ArrayLike, population: int, num_samples: int, seed: ArrayLike = 0
 ) -> Int32[Array, " {min(num_samples,population)}"]:
-    """Distinct indices into a population, each subset of this size equally likely.
+    """Samples distinct indices below `population`; every subset of this size is equally likely.
 
     The cost does not grow with the population. Works under `jit`, `vmap` and `scan`; the result is
-    an integer, so `grad` does not see it.
+    an array of integers, which has no gradient.
 
     Args:
-      step: `int[]`, the update's index.
-      population: how many there are to choose from.
-      num_samples: how many to choose; `population` or more chooses all.
-      seed: `int[]`.
+      step: `int[]`, the index of the update.
+      population: the number of elements to choose from.
+      num_samples: the number of elements to choose; `population` or more chooses all.
+      seed: `int[]`, the seed. The same seed, step and population give the same indices.
 
     Returns:
       `int32[min(num_samples, population)]`, ascending.
 
     Raises:
-      TypeError: `step` or `seed` is not an integer scalar, `population` or `num_samples` no int.
+      TypeError: `step` or `seed` is not an integer scalar, or `population` or `num_samples` is not
+        a Python int.
       ValueError: `population` or `num_samples` is below 1, or `population` above 2^31 - 1.
 
     >>> sample_indices(step=7, population=1000, num_samples=3).tolist()
@@ -56,8 +57,8 @@ def sample_indices(
     bits = _hash(_word(seed, "seed"), _word(step, "step"), jnp.asarray(draws, np.uint32))
     ranks = _scale(bits, jnp.asarray(largest + 1))
 
-    # Robert Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): what was drawn before is
-    # replaced by the largest number, which could not have been.
+    # Robert Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): a number that was drawn before
+    # is replaced by the largest one of this draw, which no earlier draw could give.
     def draw(i: jax.Array, chosen: jax.Array) -> jax.Array:
         rank = ranks[i]
         again = jnp.any(chosen == rank)
@@ -75,29 +76,29 @@ def sample_indices_where(
     *,
     axis_name: str | Sequence[str] = (),
 ) -> tuple[Int32[Array, " k"], Bool[Array, " k"]]:
-    """Distinct indices of entries that a mask marks, each subset of this size equally likely.
+    """Samples distinct marked entries of a mask; every subset of this size is equally likely.
 
-    Every entry draws a lot, and the marked ones with the highest are chosen: there is no sort, and
-    with more devices each hands on only its own highest. Works under `jit`, `vmap` and `scan`, and
-    `grad` does not see it, as with `sample_indices`.
+    Each entry gets a random score; the marked entries with the top scores are selected. This needs
+    no sort, and each of several devices sends only its own top scores to the others. Works under
+    `jit`, `vmap` and `scan`; the result has no gradient.
 
     Args:
-      step: `int[]`, the update's index.
+      step: `int[]`, the index of the update.
       mask: `bool`, any shape.
-      num_samples: how many to choose. Where fewer are marked, all the marked are chosen.
-      seed: `int[]`.
-      axis_name: axes of `shard_map`, `pmap` or `vmap` along which the mask is divided: its shares
-        lie side by side along its last axis, and what is chosen is the same everywhere.
+      num_samples: the number of entries to select. If fewer are marked, all marked entries are.
+      seed: `int[]`, the seed. The same seed, step and mask give the same entries.
+      axis_name: the axes of `shard_map`, `pmap` or `vmap` that divide the mask. Its shares are
+        joined along the last axis, and the result is the same in all of them.
 
     Returns:
-      `int32[k]`, indices into the flattened mask (that of all shares), and `bool[k]`, which of them
-      are chosen; `k` is `min(num_samples, mask.size)`. The chosen come first, those of the highest
-      lot before the others, so that a smaller `num_samples` chooses the first of them; an index
-      that is not chosen is 0.
+      `int32[k]`, indices into the flattened mask (of all shares), and `bool[k]`, which of these are
+      selected, where `k` is `min(num_samples, mask.size)`. The selected entries come first, in
+      descending order of their scores, so that a smaller `num_samples` selects the first of them;
+      the other indices are 0.
 
     Raises:
-      TypeError: `mask` is not bool, or as `sample_indices`.
-      ValueError: `num_samples` is below 1, or the mask has no entry, or more than 2^30.
+      TypeError: `mask` is not bool, or as for `sample_indices`.
+      ValueError: `num_samples` is below 1, or the mask has no entry or more than 2^30 entries.
 
     >>> indices, valid = sample_indices_where(0, jnp.array([False, True, False, True]), 3)
     >>> indices.tolist(), valid.tolist()
@@ -109,9 +110,9 @@ def sample_indices_where(
     axes = (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
     num_shares = devices.size(axes)
     size = _num_samples(mask.size * num_shares, num_samples)
-    if mask.size * num_shares > 2**_LOT_BITS:
+    if mask.size * num_shares > 2**_SCORE_BITS:
         raise ValueError(
-            f"mask: got {mask.size * num_shares} entries, expected at most 2**{_LOT_BITS}"
+            f"mask: got {mask.size * num_shares} entries, expected at most 2**{_SCORE_BITS}"
         )
     draw = devices.with_automatic_axes(partial(_draw, step, seed, axes, num_shares, size))
     return draw(mask)
@@ -125,78 +126,78 @@ def _draw(
     size: int,
     mask: Bool[Array, "..."],
 ) -> tuple[Int32[Array, " {size}"], Bool[Array, " {size}"]]:
-    """The entries that `sample_indices_where` chooses."""
+    """Selects the entries for `sample_indices_where`."""
     width = mask.shape[-1] if mask.ndim else 1
-    mask = mask.reshape(-1, width)  # the last axis may lie on several devices, and stays
+    mask = mask.reshape(-1, width)  # the last axis may be sharded, so it is kept
 
     def in_whole(row: jax.Array, column: jax.Array) -> jax.Array:
-        """The index into all shares, side by side, of an entry of this one."""
+        """The index in the joined shares of an entry of this share."""
         if axes:
             column += devices.index(axes) * np.uint32(width)
         return row * np.uint32(width * num_shares) + column
 
     row, column = (lax.broadcasted_iota(np.uint32, mask.shape, axis) for axis in (0, 1))
-    lots = jnp.where(mask, _lots(step, seed, in_whole(row, column)), np.uint32(0))
-    found, lots = _highest(lots, min(size, mask.size))
+    scores = jnp.where(mask, _scores(step, seed, in_whole(row, column)), np.uint32(0))
+    found, scores = _highest(scores, min(size, mask.size))
     indices = in_whole(lax.div(found, np.uint32(width)), lax.rem(found, np.uint32(width)))
-    # One axis after the other: of several, JAX gathers along none that is of a `vmap`.
+    # One axis at a time: JAX gathers along several axes only if none is that of a `vmap`.
     for axis in axes:
-        indices, lots = (lax.all_gather(x, axis, tiled=True) for x in (indices, lots))
-        highest, lots = _highest(lots[None], min(size, lots.size))
+        indices, scores = (lax.all_gather(x, axis, tiled=True) for x in (indices, scores))
+        highest, scores = _highest(scores[None], min(size, scores.size))
         indices = indices[highest]
     if axes:
-        # Every share has computed the same, and `shard_map` has to know.
-        indices, lots = devices.of_first(axes, (indices, lots))
-    valid = lots > 0
+        # All shares have computed the same result, and `shard_map` has to know this.
+        indices, scores = devices.of_first(axes, (indices, scores))
+    valid = scores > 0
     return jnp.where(valid, indices.astype(np.int32), 0), valid
 
 
-def _lots(
+def _scores(
     step: ArrayLike, seed: ArrayLike, indices: UInt32[Array, "rows columns"]
 ) -> UInt32[Array, "rows columns"]:
-    """A number for every index, no two alike: 30 bits, raised so that none is a subnormal float.
+    """A different score for every index: 30 bits, offset so that none is a subnormal float.
 
-    The bits of MurmurHash3's last mix (see `_hash`), with its shifts for 30 bits: each line maps
-    the numbers of 30 bits onto themselves.
+    The final mix of MurmurHash3 (see `_hash`) with its shifts adapted to 30 bits: each line is a
+    permutation of the 30-bit numbers.
     """
-    all_bits = np.uint32(2**_LOT_BITS - 1)
+    all_bits = np.uint32(2**_SCORE_BITS - 1)
     salt = _hash(_word(seed, "seed"), _word(step, "step"))
-    lots = indices ^ (salt & all_bits)
-    lots ^= lots >> np.uint32(15)
-    lots = (lots * np.uint32(0x85EBCA6B)) & all_bits
-    lots ^= (lots >> np.uint32(13)) ^ (salt >> np.uint32(32 - _LOT_BITS))
-    lots = (lots * np.uint32(0xC2B2AE35)) & all_bits
-    lots ^= lots >> np.uint32(15)
-    return lots + np.uint32(0x00800000)
+    scores = indices ^ (salt & all_bits)
+    scores ^= scores >> np.uint32(15)
+    scores = (scores * np.uint32(0x85EBCA6B)) & all_bits
+    scores ^= (scores >> np.uint32(13)) ^ (salt >> np.uint32(32 - _SCORE_BITS))
+    scores = (scores * np.uint32(0xC2B2AE35)) & all_bits
+    scores ^= scores >> np.uint32(15)
+    return scores + np.uint32(0x00800000)
 
 
 def _highest(
-    lots: UInt32[Array, "rows columns"], num: int
+    scores: UInt32[Array, "rows columns"], num: int
 ) -> tuple[UInt32[Array, " {num}"], UInt32[Array, " {num}"]]:
-    """Where the highest lots are in a flattened matrix, and these, descending."""
-    rows, width = lots.shape
-    if lots.size <= max(_SMALL, 2 * _ROWS * num):
-        return _top(lots.reshape(-1), num)
-    rest = lots[:0, 0]
+    """The indices of the highest scores in a flattened matrix, and these scores, descending."""
+    rows, width = scores.shape
+    if scores.size <= max(_SMALL, 2 * _ROWS * num):
+        return _top(scores.reshape(-1), num)
+    rest = scores[:0, 0]
     if not 1 < rows <= width:
-        rows, width = _ROWS, lots.size // _ROWS
-        lots, rest = jnp.split(lots.reshape(-1), [rows * width])
-        lots = lots.reshape(rows, width)
-    # The highest lie in those columns whose highest are highest, or in the rest.
-    columns, _ = _highest(jnp.max(lots, axis=0, keepdims=True), min(num, width))
-    places = (
+        rows, width = _ROWS, scores.size // _ROWS
+        scores, rest = jnp.split(scores.reshape(-1), [rows * width])
+        scores = scores.reshape(rows, width)
+    # The highest scores are in the columns with the highest maxima, or in the rest.
+    columns, _ = _highest(jnp.max(scores, axis=0, keepdims=True), min(num, width))
+    indices = (
         lax.broadcasted_iota(np.uint32, (rows, columns.size), 0) * np.uint32(width) + columns[None]
     )
-    places = [places.reshape(-1), np.uint32(lots.size) + lax.iota(np.uint32, rest.size)]
-    among, highest = _top(jnp.concatenate([lots[:, columns].reshape(-1), rest]), num)
-    return jnp.concatenate(places)[among], highest
+    indices = [indices.reshape(-1), np.uint32(scores.size) + lax.iota(np.uint32, rest.size)]
+    among, highest = _top(jnp.concatenate([scores[:, columns].reshape(-1), rest]), num)
+    return jnp.concatenate(indices)[among], highest
 
 
 def _top(
-    lots: UInt32[Array, " lots"], num: int
+    scores: UInt32[Array, " scores"], num: int
 ) -> tuple[UInt32[Array, " {num}"], UInt32[Array, " {num}"]]:
-    # As floats, which have the same order, since XLA selects among these without a sort.
-    highest, indices = lax.top_k(lax.bitcast_convert_type(lots, np.float32), num)
+    # As floats, which have the same order, because XLA selects among floats without a sort.
+    highest, indices = lax.top_k(lax.bitcast_convert_type(scores, np.float32), num)
     return indices.astype(np.uint32), lax.bitcast_convert_type(highest, np.uint32)
 
 
@@ -213,7 +214,7 @@ def _num_samples(population: int, num_samples: int) -> int:
 
 def _word(value: Any, name: str) -> Any:
     if isinstance(value, np.generic) and value.dtype == np.uint32:
-        return value  # known before the program runs, and then hashed before it runs
+        return value  # a constant of the program, which is hashed at trace time
     value = jnp.asarray(value)
     if not jnp.issubdtype(value.dtype, np.integer) or value.shape:
         raise TypeError(f"{name}: got {jax.typeof(value).str_short()}, expected an integer scalar")
@@ -222,7 +223,7 @@ def _word(value: Any, name: str) -> Any:
 
 @np.errstate(over="ignore")
 def _hash(*words: Any) -> Any:
-    """MurmurHash3_x86_32 (Austin Appleby, public domain) of some words, with seed 0."""
+    """MurmurHash3_x86_32 (Austin Appleby, public domain) of 32-bit words, with seed 0."""
 
     def rotate(x: Any, bits: int) -> Any:
         return (x << np.uint32(bits)) | (x >> np.uint32(32 - bits))
@@ -240,7 +241,7 @@ def _hash(*words: Any) -> Any:
 def _scale(bits: UInt32[Array, " k"], bound: Int32[Array, " k"]) -> Int32[Array, " k"]:
     """Maps 32 random bits to a number below `bound`: `bits * bound >> 32`, in 32-bit arithmetic.
 
-    Each number's probability is off by less than `bound / 2^32` of itself.
+    The relative error of each number's probability is less than `bound / 2^32`.
     """
     low, half = np.uint32(0xFFFF), np.uint32(16)
     bound = bound.astype(np.uint32)

@@ -1,7 +1,6 @@
-"""Statistics of a batch: pure, masked, and exact to float32 rounding.
+"""Statistics of a masked batch, exact to float32 rounding, that can be merged.
 
-A batch becomes a `Moments`: count, mean and standard deviation, smallest and largest. The moments
-of two batches merge into the moments of both.
+`Moments` has the count, mean, standard deviation, minimum and maximum of a batch.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from jax.typing import ArrayLike
 from jaxlog._program import devices
 from jaxlog._program.shapes import Bool, Float, Int32, Shaped
 
-_BLOCK = 2**15  # values that are taken at a time: with what is made of them, they stay in the cache
+_BLOCK = 2**15  # values reduced at a time: they and their intermediate results fit into the cache
 
 
 def accumulator(dtype: np.dtype) -> np.dtype:
@@ -31,23 +30,23 @@ def accumulator(dtype: np.dtype) -> np.dtype:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Moments:
-    """The moments of some values. Each field is a scalar, or has the lane axes of a `vmap`.
+    """Count, mean, standard deviation, minimum and maximum of an array; they can be merged.
 
-    Values that are not finite are counted in `nonfinite` and left out of all else. With a `count`
-    of 0 the other fields say nothing: `mean` and `std` are 0, `min` is +inf and `max` is -inf, the
-    neutral elements of `merge`.
+    Each field is a scalar, or has the lane axes of a `vmap`. Values that are not finite are counted
+    in `nonfinite` and left out of the other fields. If `count` is 0, the other fields are the
+    neutral elements of `merge`: `mean` and `std` are 0, `min` is +inf and `max` is -inf.
 
-    The standard deviation is kept, and not the sum of squares: it has the size of the values, so
-    that it neither overflows nor vanishes where they do not.
+    The standard deviation is stored instead of the sum of squares, because it has the magnitude of
+    the values, so that it neither overflows nor underflows unless they do.
 
     Attributes:
-      count: `int32[]`, the finite values.
-      nonfinite: `int32[]`, the values that were infinite or NaN.
-      mean: `float[]`, their mean.
-      rest: `float[]`, what rounding took from the mean, for the next merge.
-      std: `float[]`, their standard deviation, as a whole population, as `np.std` has it.
-      min: `float[]`, the smallest.
-      max: `float[]`, the largest.
+      count: `int32[]`, the number of finite values.
+      nonfinite: `int32[]`, the number of values that are infinite or NaN.
+      mean: `float[]`, the mean of the finite values.
+      rest: `float[]`, the rounding error of the mean, which the next merge adds back.
+      std: `float[]`, the standard deviation of the finite values as a population, as in `np.std`.
+      min: `float[]`, the smallest finite value.
+      max: `float[]`, the largest finite value.
     """
 
     count: jax.Array
@@ -60,15 +59,15 @@ class Moments:
 
     @property
     def total(self) -> Int32[Array, "*metrics"]:
-        """`int32[]`, all values, finite or not."""
+        """`int32[]`, the number of all values, finite or not."""
         return self.count + self.nonfinite
 
     @staticmethod
     def empty(dtype: np.dtype | type = np.float32) -> Moments:
-        """The moments of nothing, which `merge` leaves the other as it is.
+        """The moments of no values, the neutral element of `merge`.
 
         Args:
-          dtype: of the values that are to come.
+          dtype: the dtype of the values that will be merged into it.
 
         >>> int(Moments.empty().count)
         0
@@ -86,19 +85,18 @@ class Moments:
 
     @staticmethod
     def of(values: ArrayLike, where: ArrayLike | None = None) -> Moments:
-        """The moments of an array.
+        """Computes the moments of an array.
 
-        The mean is taken twice, the second time of the distances from the first: that takes out the
-        rounding of a float32 sum, and of the squares it would otherwise spoil (the corrected
-        two-pass algorithm; Chan, Golub and LeVeque, 1983, eq. 1.7). All of it is done at a scale at
-        which the largest value is about 1.
+        The corrected two-pass algorithm (Chan, Golub and LeVeque, 1983, eq. 1.7): the mean of the
+        distances from a first mean removes the rounding error of the first sum, also from the
+        squares. The values are scaled so that the largest is about 1.
 
-        Works under `jit`, `vmap` (moments of each lane) and `scan`; `grad` goes through it.
+        Works under `jit`, `vmap` (moments of each lane) and `scan`, and is differentiable.
 
         Args:
-          values: any shape; bool, integer or floating. All are accumulated in float32, those of
-            64 bits (under x64) in float64.
-          where: `bool`, of the shape of `values`; those that count. All, if None.
+          values: an array of any shape of bools, integers or real numbers. They are accumulated in
+            float32, and 64-bit values (under x64) in float64.
+          where: `bool`, of the shape of `values`, which values count; None for all.
 
         Raises:
           TypeError: `values` are complex, or `where` is not bool.
@@ -124,9 +122,9 @@ class Moments:
     def merge(self, other: Moments) -> Moments:
         """The moments of the values of both; associative and commutative to rounding.
 
-        The update is that of Chan, Golub and LeVeque (1979), in the form that needs no product of
-        the two counts, which would leave int32 behind. What rounding takes from the mean is kept,
-        so that many small batches can be merged, one after the other, into one of any size.
+        The formula is that of Chan, Golub and LeVeque (1979), written without the product of the
+        two counts, which would overflow int32. The rounding error of the mean is kept, so that many
+        small batches can be merged one after another without losing accuracy.
 
         >>> a, b = Moments.of(jnp.array([1.0, 2.0])), Moments.of(jnp.array([3.0, 6.0]))
         >>> float(a.merge(b).mean)
@@ -153,13 +151,13 @@ class Moments:
         )
 
     def across(self, axis_name: str | tuple[str, ...]) -> Moments:
-        """The moments of the values of all devices, or lanes, along named axes: `merge` of all.
+        """Merges the moments of all devices or lanes along named axes.
 
-        For use under `shard_map`, `pmap`, or a `vmap` with an `axis_name`. What comes out is the
-        same everywhere. The means are averaged twice, as in `of`.
+        For use under `shard_map`, `pmap`, or a `vmap` with an `axis_name`; the result is the same
+        on all of them. The means are averaged in two passes, as in `of`.
 
         Args:
-          axis_name: an axis, or several.
+          axis_name: the name of an axis, or several.
 
         >>> halves = jnp.array([[1.0, 2.0], [3.0, 6.0]])
         >>> m = jax.vmap(lambda x: Moments.of(x).across("half"), axis_name="half")(halves)
@@ -190,15 +188,15 @@ class Moments:
 def stacked_moments(
     arrays: Mapping[str, Shaped[Array, "*batch"]], where: Bool[Array, "*batch"] | None
 ) -> dict[str, Moments]:
-    """The moments of several arrays of one shape: `Moments.of` of each, in a smaller program.
+    """Computes `Moments.of` for several arrays of one shape, in a smaller program.
 
     Args:
-      arrays: by name; all of one shape.
-      where: `bool` of that shape, or None.
+      arrays: the arrays, by name, all of one shape.
+      where: `bool` of that shape, which entries count; None for all.
 
     Returns:
-      By the name of the dtype in which they are accumulated, the moments of the arrays that are,
-      in their order: each field has an axis for them.
+      By the name of an accumulating dtype, the moments of the arrays that are accumulated in it, in
+      their order: each field is an array `[arrays]`.
     """
     alike: dict[str, list[jax.Array]] = {}
     for array in arrays.values():
@@ -211,9 +209,9 @@ def _of_all(
     where: Bool[Array, "*batch"] | None,
     dtype: np.dtype,
 ) -> Moments:
-    """The moments of some arrays, in one `Moments` whose fields have an axis for the arrays."""
-    # On a CPU memory is slow, and XLA reads a whole array once for each sum: block by block, only
-    # the first reads it. A batch on several devices is better left as it lies there.
+    """The moments of several arrays, in one `Moments` whose fields have an axis for the arrays."""
+    # XLA on a CPU reads the whole array from memory once for each sum. In blocks that fit into the
+    # cache, only the first sum reads from memory. A batch on several devices keeps its sharding.
     size = arrays[0].size
     if size <= 2 * _BLOCK or not devices.one_cpu():
         return _of_several(arrays, where, dtype)
@@ -230,7 +228,7 @@ def _of_all(
 
     num_blocks = (size - 1) // _BLOCK
     blocks = lax.map(lambda i: of_block(i * _BLOCK, _BLOCK), jnp.arange(num_blocks))
-    # Together, as devices are: one after the other, the rounding of each would add up.
+    # All blocks are merged at once: merging them one by one would add up rounding errors.
     name = "jaxlog_blocks"
     most = jax.vmap(lambda block: block.across(name), out_axes=None, axis_name=name)(blocks)
     return most.merge(of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK))
@@ -241,11 +239,11 @@ def _of_several(
     where: Bool[Array, "*batch"] | None,
     dtype: np.dtype,
 ) -> Moments:
-    """The moments of some arrays, all at once."""
+    """The moments of several arrays, without blocks."""
     arrays = [array.astype(dtype) for array in arrays]
     if len(arrays) > 1:
         return _of_floats(jnp.stack(arrays), where, tuple(range(1, arrays[0].ndim + 1)))
-    # On a CPU, XLA is half as fast with an axis of size 1 in front.
+    # On a CPU, XLA is half as fast if there is a leading axis of size 1.
     alone = _of_floats(arrays[0], where, tuple(range(arrays[0].ndim)))
     return jax.tree.map(lambda leaf: leaf[None], alone)
 
@@ -253,7 +251,7 @@ def _of_several(
 def _of_floats(
     values: Float[Array, "..."], where: Bool[Array, "*batch"] | None, axes: tuple[int, ...]
 ) -> Moments:
-    """The moments along some axes, the last ones, which are those of `where`."""
+    """The moments along the last axes, which are the axes of `where`."""
     finite = jnp.isfinite(values)
     if where is not None:
         finite &= jnp.broadcast_to(where, values.shape)
@@ -271,7 +269,7 @@ def _of_floats(
     first_mean = jnp.sum(values, axis=axes) / num
     distance = jnp.where(finite, values - spread_out(first_mean), 0)
     drift = jnp.sum(distance, axis=axes) / num
-    # What rounding left in `distance` counts twice in the squares; a negative rest is rounding.
+    # The mean's rounding error, `drift`, also is in the squares, and is subtracted below.
     squares = jnp.sum(distance * distance, axis=axes) / num
     mean, rest = _sum(first_mean, drift)
     return Moments(
@@ -286,9 +284,9 @@ def _of_floats(
 
 
 def count_of(mask: Bool[Array, "..."], axes: Sequence[int] | None = None) -> Int32[Array, "..."]:
-    """How many entries are True along some axes, all if None: `int32`."""
+    """The number of True entries along some axes, or along all if None, as `int32`."""
     summed = math.prod(mask.shape if axes is None else (mask.shape[axis] for axis in axes))
-    # XLA sums floats faster than integers, and floats count exactly up to here.
+    # XLA sums floats faster than integers, and float32 counts exactly up to 2^24.
     dtype = np.float32 if summed <= 2**24 else np.int32
     return jnp.sum(mask.astype(dtype), axis=axes and tuple(axes)).astype(np.int32)
 
@@ -298,18 +296,18 @@ def _scale(
     smallest: Float[Array, "*metrics"],
     largest: Float[Array, "*metrics"],
 ) -> Float[Array, "*metrics"]:
-    """A power of two of the size of the values: division by it is exact, and leaves them near 1."""
+    """A power of two near the largest absolute value: dividing by it is exact."""
     size = jnp.where(count > 0, jnp.maximum(-smallest, largest), 0)
     info = jnp.finfo(size.dtype)
-    # Halved, since what is above 1.5 * 2^127 is otherwise rounded to infinity.
+    # Halved, because `reduce_precision` would round numbers above 1.5 * 2^127 to infinity.
     power = lax.reduce_precision(size / 2, exponent_bits=info.nexp, mantissa_bits=0)
-    # XLA may multiply with the inverse, which has to be a normal number, too.
+    # XLA may multiply by the inverse, which therefore must not be subnormal.
     power = jnp.minimum(power, np.array(2.0 ** (info.maxexp - 2), size.dtype))
     return lax.stop_gradient(jnp.where(power > 0, power, 1))
 
 
 def _inverse(power: Float[Array, "*metrics"]) -> Float[Array, "*metrics"]:
-    """1 over a power of two, by its bits: cheap enough to be done anew for every value."""
+    """The inverse of a power of two, computed on its bits, which is cheap for every value."""
     info, bits = jnp.finfo(power.dtype), np.dtype(f"uint{8 * power.dtype.itemsize}")
     mirror = np.array(2 * (info.maxexp - 1), bits) << np.array(info.nmant, bits)
     return lax.bitcast_convert_type(mirror - lax.bitcast_convert_type(power, bits), power.dtype)
@@ -324,13 +322,13 @@ def _at_least_1(
 def _sum(
     a: Float[Array, "*metrics"], b: Float[Array, "*metrics"]
 ) -> tuple[Float[Array, "*metrics"], Float[Array, "*metrics"]]:
-    """A sum, and what rounding took from it (Knuth's two-sum)."""
+    """The sum of two numbers, and its rounding error (Knuth's two-sum)."""
     total = a + b
     of_b = total - a
     return total, (a - (total - of_b)) + (b - of_b)
 
 
 def _root(variance: Float[Array, "*metrics"]) -> Float[Array, "*metrics"]:
-    """The square root, 0 of what rounding made negative; with a gradient of 0 there."""
+    """The square root; 0, with a gradient of 0, for a variance that rounding made negative."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)

@@ -1,4 +1,4 @@
-"""The statistics of a metric: those that settings choose from, and what they are computed from."""
+"""The statistics that settings can choose, as functions of the moments of a metric."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class MetricStatistics:
     """The statistics computed for one metric, known before the program runs.
 
     Attributes:
-      statistics: names, as `statistic` and `quantile` take them.
-      edges: of its histogram; empty for none.
-      per_episode: whether it has a value per episode, or is a scalar.
-      floating: whether a value may be infinite or NaN.
+      statistics: the names, as `statistic` and `quantile` take them.
+      edges: the edges of its histogram; empty for no histogram.
+      per_episode: True if it has a value per episode, False for a scalar.
+      floating: whether its dtype has infinities and NaN.
       accumulator: the name of the dtype in which it is accumulated.
     """
 
@@ -31,7 +31,7 @@ class MetricStatistics:
 
     @property
     def has_quantiles(self) -> bool:
-        """Whether a quantile is among the statistics."""
+        """True if a quantile is among the statistics."""
         return any(quantile(name) is not None for name in self.statistics)
 
 
@@ -43,12 +43,12 @@ STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {
     "sum": lambda moments: moments.mean * moments.count.astype(moments.mean.dtype),
     "count": lambda moments: moments.count,
 }
-"""What the setting `statistics` chooses from, beside quantiles: a name, and a function."""
+"""The statistics other than quantiles that the setting `statistics` can name."""
 
 
 def statistic(moments: Moments, name: str) -> jax.Array:
-    """One of `STATISTICS`, by its name; of several metrics at once, where these are stacked.
+    """Computes a statistic by its name, for several metrics at once if `moments` is stacked.
 
-    The mean is also `rate`, of bools, and `` (nothing), of a scalar over the updates of a window.
+    `rate`, of bools, and the empty name, of a scalar over the updates of a window, are the mean.
     """
     return STATISTICS["mean" if name in ("rate", "") else name](moments)

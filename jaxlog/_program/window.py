@@ -1,7 +1,7 @@
-"""What some updates had to tell: what is kept of their metrics, merged.
+"""Mergeable statistics accumulated over several updates.
 
-Metrics of one kind are kept side by side, in arrays with an axis for them: to merge two windows is
-then a few operations, and not a few for each metric.
+Metrics of one dtype share arrays that have an axis for the metrics, so that merging two windows
+takes a few operations in all instead of a few per metric.
 """
 
 from __future__ import annotations
@@ -27,20 +27,21 @@ from jaxlog._program.summary import MetricStatistics, statistic
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Window:
-    """What was seen since the last line: a pytree to carry, and to store beside a train state.
+    """The statistics accumulated since the last line of a `window_step`.
 
-    With logging off it has no leaves.
+    A pytree to carry through `scan` and to store with the train state. It has no leaves if logging
+    is off. Under `vmap` each array has the lane axes in front.
 
     Attributes:
-      updates: `int32[]`, how many updates are in it.
-      count: `int32[]`, how many episodes; None where only scalars are logged.
-      episodes: the moments of metrics with a value per episode, by the dtype they are accumulated
-        in; each field has an axis for the metrics.
-      scalars: those of scalars.
-      sketches: of metrics of which a quantile is told.
-      bins: of metrics of which a histogram is told.
-      name: of the call it is for.
-      told: what is told of each metric, in the order of a line.
+      updates: `int32[]`, how many updates have been merged.
+      count: `int32[]`, how many episodes; None if only scalars are logged.
+      episodes: by the name of the accumulating dtype, the moments of the metrics that have a value
+        per episode; each field is an array `[metrics]`.
+      scalars: likewise for scalars, over the updates.
+      sketches: by metric, the sketch of each metric with a quantile among its statistics.
+      bins: by metric, the counts `int32[bins + 2]` of each metric with a histogram.
+      name: the name of the call.
+      logged: the metrics in the order of a line, each with the statistics computed for it.
     """
 
     updates: jax.Array | None = None
@@ -50,32 +51,37 @@ class Window:
     sketches: Mapping[str, QuantileSketch] = field(default_factory=dict)
     bins: Mapping[str, jax.Array] = field(default_factory=dict)
     name: str = field(default="batch", metadata={"static": True})
-    told: tuple[tuple[str, MetricStatistics], ...] = field(default=(), metadata={"static": True})
+    logged: tuple[tuple[str, MetricStatistics], ...] = field(default=(), metadata={"static": True})
 
     @staticmethod
     def of(
         name: str,
-        told: tuple[tuple[str, MetricStatistics], ...],
+        logged: tuple[tuple[str, MetricStatistics], ...],
         metrics: Mapping[str, Shaped[Array, "..."]],
         where: Bool[Array, "*batch"] | None,
         size: int | None,
     ) -> Window:
-        """What one update has to tell. A scalar is a metric with one value.
+        """The window of one update. A scalar is a metric with one value.
+
+        Works under `jit`, `vmap` and `scan`.
 
         Args:
-          name: of the call.
-          told: what is told of each metric; a scalar that is not in `metrics` is left out.
+          name: the name of the call.
+          logged: the statistics to compute for each metric; a scalar that is not in `metrics` is
+            left out.
           metrics: arrays of the batch's shape, and scalars.
-          where: `bool` of the batch's shape; all entries, if None.
-          size: of the batch; None where there are only scalars.
+          where: `bool` of the batch's shape, which entries count; None for all.
+          size: the number of entries of the batch; None if there are only scalars.
         """
-        episodes = {key: metrics[key] for key, of in told if of.per_episode}
+        episodes = {key: metrics[key] for key, spec in logged if spec.per_episode}
         scalars = {
-            key: metrics[key][None] for key, of in told if not of.per_episode and key in metrics
+            key: metrics[key][None]
+            for key, spec in logged
+            if not spec.per_episode and key in metrics
         }
         moments = stacked_moments(episodes, where)
         count = None if size is None else jnp.int32(size)
-        if where is not None:  # it has been counted, if anything has
+        if where is not None:  # the moments have counted it already, if there are any
             counted = next(iter(moments.values()), None)
             count = count_of(where) if counted is None else counted.total[0]
         return Window(
@@ -84,15 +90,21 @@ class Window:
             episodes=moments,
             scalars=stacked_moments(scalars, None),
             sketches={
-                key: QuantileSketch.of(episodes[key], where) for key, of in told if of.has_quantiles
+                key: QuantileSketch.of(episodes[key], where)
+                for key, spec in logged
+                if spec.has_quantiles
             },
-            bins={key: histogram(episodes[key], of.edges, where) for key, of in told if of.edges},
+            bins={
+                key: histogram(episodes[key], spec.edges, where)
+                for key, spec in logged
+                if spec.edges
+            },
             name=name,
-            told=told,
+            logged=logged,
         )
 
     def merge(self, other: Window) -> Window:
-        """The window of the updates of both."""
+        """Merges two windows of the same call; associative and commutative to rounding."""
         assert self.updates is not None
         assert other.updates is not None
         return dataclasses.replace(
@@ -106,12 +118,12 @@ class Window:
         )
 
     def across(self, axes: devices.Axes, all_axes: devices.Axes) -> Window:
-        """The window of all shares of a batch.
+        """Merges the windows of all shares of a divided batch.
 
         Args:
-          axes: along which the batch is divided.
-          all_axes: along which the program is. A scalar is not divided with the batch: it varies,
-            or not, for itself.
+          axes: the named axes that divide the batch.
+          all_axes: the named axes that divide the program. A scalar may vary along any of them,
+            independently of the batch.
         """
 
         def of_all(moments: Moments) -> Moments:
@@ -134,44 +146,45 @@ class Window:
         )
 
     def values(self) -> dict[tuple[tuple[str, ...], str], Shaped[Array, "metrics *bins"]]:
-        """What is told of the metrics.
+        """Computes the statistics of all metrics.
 
         Returns:
-          By some metrics and the name of what is told of them, an array with an axis for these
-          metrics. Beside the statistics it is `present`, how many values there were, `nonfinite`
-          and `histogram`. Those of one dtype stand together.
+          For each pair of a tuple of metrics and the name of a statistic, an array whose first axis
+          runs over these metrics. Besides the statistics of the settings there are `present` (how
+          many finite values there were), `nonfinite` and `histogram`. Metrics of one dtype are
+          adjacent.
         """
         counts: dict[tuple[tuple[str, ...], str], jax.Array] = {}
         found: dict[tuple[tuple[str, ...], str], jax.Array] = {}
         kinds: dict[tuple[bool, str], dict[str, MetricStatistics]] = {}
-        for key, told in self.told:
-            kinds.setdefault((told.per_episode, told.accumulator), {})[key] = told
+        for key, spec in self.logged:
+            kinds.setdefault((spec.per_episode, spec.accumulator), {})[key] = spec
         for (per_episode, dtype), metrics in kinds.items():
             moments = (self.episodes if per_episode else self.scalars).get(dtype)
             if moments is None:
                 continue
-            place = {key: i for i, key in enumerate(metrics)}
+            index = {key: i for i, key in enumerate(metrics)}
             counts[tuple(metrics), "present"] = moments.count
-            floating = tuple(key for key, told in metrics.items() if told.floating)
+            floating = tuple(key for key, spec in metrics.items() if spec.floating)
             if floating:
-                places = [place[key] for key in floating]
-                counts[floating, "nonfinite"] = _some(moments.nonfinite, places)
-            for name in dict.fromkeys(n for told in metrics.values() for n in told.statistics):
-                telling = tuple(key for key, told in metrics.items() if name in told.statistics)
-                places, q = [place[key] for key in telling], quantile(name)
+                indices = [index[key] for key in floating]
+                counts[floating, "nonfinite"] = _entries(moments.nonfinite, indices)
+            for name in dict.fromkeys(n for spec in metrics.values() for n in spec.statistics):
+                having = tuple(key for key, spec in metrics.items() if name in spec.statistics)
+                indices, q = [index[key] for key in having], quantile(name)
                 if q is None:
-                    values = _some(statistic(moments, name), places)
+                    values = _entries(statistic(moments, name), indices)
                 else:
-                    sketched = jnp.stack([self.sketches[key].quantile(q) for key in telling])
-                    least, most = (_some(bound, places) for bound in (moments.min, moments.max))
+                    sketched = jnp.stack([self.sketches[key].quantile(q) for key in having])
+                    least, most = (_entries(bound, indices) for bound in (moments.min, moments.max))
                     values = jnp.clip(sketched, least, most)
-                found[telling, name] = values
+                found[having, name] = values
         for key, bins in self.bins.items():
             counts[(key,), "histogram"] = bins[None]
         return counts | found
 
     def emptied_where(self, emptied: Bool[Array, ""]) -> Window:
-        """The window, with nothing in it where `emptied`, `bool[]`, is True."""
+        """Returns an empty window if `emptied`, `bool[]`, is True, else the window as it is."""
 
         def start(path: tuple[jax.tree_util.KeyEntry, ...], leaf: jax.Array) -> jax.Array:
             start = _START.get(getattr(path[-1], "name", ""), 0)
@@ -180,11 +193,11 @@ class Window:
         return jax.tree_util.tree_map_with_path(start, self)
 
 
-def _some(array: Shaped[Array, " all"], places: list[int]) -> Shaped[Array, " {len(places)}"]:
-    """Some entries of a vector: those at increasing places."""
-    if len(places) == array.size:
+def _entries(array: Shaped[Array, " all"], indices: list[int]) -> Shaped[Array, " {len(indices)}"]:
+    """Selects entries of a vector by ascending indices."""
+    if len(indices) == array.size:
         return array
-    return jnp.concatenate([array[i : i + 1] for i in places])
+    return jnp.concatenate([array[i : i + 1] for i in indices])
 
 
 _START = {"min": np.inf, "max": -np.inf}  # the fields that do not start at 0

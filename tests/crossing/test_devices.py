@@ -286,14 +286,14 @@ def test_axes_that_are_not_named_are_refused(make_logger: MakeLogger) -> None:
         return x
 
     ones = jnp.ones((4, 4))
-    every = "where every device would write its own lines; name all such axes, as in axis_name="
+    every = "where every device would write its own lines; pass all of these axes, as in axis_name="
     with pytest.raises(ValueError, match=f"under shard_map or pmap over a, b, {every}"):
         sharing(log)(ones)
     with pytest.raises(ValueError, match=f"under shard_map or pmap over b, {every}"):
         sharing(partial(log, axis_name="a"))(ones)
     with pytest.raises(ValueError, match=every):
         jax.pmap(log)(ones)
-    with pytest.raises(ValueError, match=r"^log: stands under shard_map or pmap over a, b"):
+    with pytest.raises(ValueError, match=r"^log: is under shard_map or pmap over a, b"):
         sharing(lambda x: jaxlog.log(logger, 0, {"x": x.sum()}) and x)(ones)
     with pytest.raises(ValueError, match="axis_name: got 'c', which no shard_map, pmap or vmap"):
         sharing(partial(log, axis_name=("a", "b", "c")))(ones)
@@ -482,9 +482,7 @@ def test_a_call_that_not_all_devices_reach_alike_is_refused(
         return jax.jit(jax.shard_map(share, mesh=mesh, in_specs=spec, out_specs=spec))
 
     shares = jnp.arange(4.0)
-    with pytest.raises(
-        ValueError, match=r"condition each device decides for itself \(it varies ov"
-    ):
+    with pytest.raises(ValueError, match=r"condition may differ between devices \(it varies ov"):
         program(lambda condition: condition).lower(shares)
 
     def of_any(condition: jax.Array) -> jax.Array:

@@ -170,7 +170,7 @@ def test_what_cannot_be_written_is_refused(make_logger: MakeLogger) -> None:
         seven = lambda x: jaxlog.batch_step(logger, 0, {"x": x.sum()})  # noqa: E731
         for _ in range(7):
             seven = jax.vmap(seven)
-        with pytest.raises(ValueError, match="stands under 7 vmaps, and with `delivery: return`"):
+        with pytest.raises(ValueError, match="is under 7 vmaps, but `delivery: return` allows"):
             seven(jnp.ones((1,) * 7))
 
 

@@ -87,7 +87,7 @@ def lots(seed: int, step: int, size: int) -> np.ndarray:
 
 
 @given(steps, seeds, st.data())
-def test_masked_picks_have_the_highest_lots(step: int, seed: int, data: st.DataObject) -> None:
+def test_masked_samples_have_the_highest_scores(step: int, seed: int, data: st.DataObject) -> None:
     shape = data.draw(st.sampled_from(MASKS))
     share = data.draw(st.sampled_from([0.0, 0.0002, 0.5, 1.0]))
     k = data.draw(st.sampled_from([1, 2, 6]))
@@ -148,7 +148,7 @@ def test_a_mask_on_explicit_mesh_axes_will_do(shape: tuple[int, ...]) -> None:
             assert pick(3, divided, 4)[0].tolist() == expected
 
 
-def test_a_mask_is_at_most_as_large_as_there_are_lots() -> None:
+def test_a_mask_is_at_most_as_large_as_there_are_scores() -> None:
     mask = jax.ShapeDtypeStruct((2**30 + 1,), bool)
     with pytest.raises(ValueError, match=r"mask: got 1073741825 entries, expected at most 2\*\*30"):
         jax.eval_shape(lambda m: sample_indices_where(0, m, 3), mask)
