@@ -12,17 +12,17 @@ T = TypeVar("T")
 
 
 def former_argument(owner: str, former: str, name: str, old: T | None, new: T | None) -> T | None:
-    """The value of an argument that may be given by its former name.
+    """Returns the value of an argument that may be passed by its former name, with a warning.
 
     Args:
-      owner: what takes it, such as `Logger`.
+      owner: the function or class that takes the argument, such as `Logger`.
       former: the former name.
-      name: the name it has now.
-      old: what is given by the former name; None for nothing.
-      new: what is given by the name it has now; None for nothing.
+      name: the new name.
+      old: the value that was passed by the former name, or None.
+      new: the value that was passed by the new name, or None.
 
     Raises:
-      TypeError: both are given.
+      TypeError: both were passed.
     """
     if old is None:
         return new
@@ -35,7 +35,7 @@ def former_argument(owner: str, former: str, name: str, old: T | None, new: T | 
 
 
 def former_keyword(former: str, name: str) -> Callable[[type[T]], type[T]]:
-    """Decorates a dataclass that may be made with the former name of a field as a keyword."""
+    """Decorates a class so that its constructor also takes a keyword by its former name."""
 
     def decorate(cls: type[T]) -> type[T]:
         init = cls.__init__
@@ -55,7 +55,7 @@ def former_keyword(former: str, name: str) -> Callable[[type[T]], type[T]]:
 
 
 def warn_former_name(former: str, name: str) -> None:
-    """Warns the line of the user's that uses a former name."""
+    """Warns the user's line that uses a former name."""
     warn_caller(
         f"{former}: this name works for one more release; the new one is {name}",
         DeprecationWarning,

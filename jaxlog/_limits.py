@@ -11,6 +11,28 @@ SMALLEST, LARGEST = -(2**63), 2**64 - 1
 """The range of integers that JSON readers and the sinks can store: that of int64 and uint64."""
 
 
+def check_named(argument: str, values: Any, got: str | None = None) -> Mapping[str, Any]:
+    """Checks that `values` is a mapping from names to values, and returns it.
+
+    Args:
+      argument: the name of the argument, for errors.
+      values: what the user passed.
+      got: how errors describe `values`; None for its type.
+
+    Raises:
+      TypeError: it is not a mapping, or a key is not a text, or is empty.
+      ValueError: UTF-8 cannot hold a key.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            f"{argument}: got {got or type(values).__name__}, expected a dict by name, like "
+            "{'loss': 0.5}"
+        )
+    for name in values:
+        check_name(argument, name)
+    return values
+
+
 def check_name(argument: str, key: Any) -> None:
     """Checks that a key can be the name of a value.
 
@@ -80,6 +102,15 @@ def check_nesting(path: str, value: Any, above: tuple[int, ...]) -> None:
         raise ValueError(
             f"{path}: got containers nested more than {MAX_DEPTH} deep; give fewer levels"
         )
+
+
+def as_utf8(text: str) -> str:
+    r"""Replaces the characters of a text that UTF-8 cannot hold by question marks.
+
+    >>> as_utf8("run-\udcff")
+    'run-?'
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def is_utf8(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The logger: what a program is traced with, and what a run is opened on."""
+"""The logger, with which programs are traced and on which runs are opened."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
 from jaxlog._format.events import RunInfo
 from jaxlog._format.schema import Delivery, Schema
-from jaxlog._former_names import former_argument, warn_former_name
+from jaxlog._former_names import former_argument, former_keyword, warn_former_name
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists
 from jaxlog._host.engine import Engine
@@ -29,6 +29,7 @@ from jaxlog._host.progress import State
 from jaxlog._host.redaction import without_secrets
 from jaxlog._host.returned import deliveries, merged
 from jaxlog._host.run import Run
+from jaxlog._host.sink_objects import Claim
 from jaxlog._host.watch import Traced, Watch
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
@@ -40,23 +41,27 @@ from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings
 
 
+@former_keyword("config", "settings")
 class Logger(SingleEnvironmentLog):
-    """Ties a compiled program to the run that is open while it runs.
+    """Connects compiled programs to the run that is open while they run.
 
-    Making one opens nothing. A program is traced with it, once, and logs to whichever run is open
-    when it is called. It is equal to itself alone, and may be a static argument of `jax.jit`.
+    Creating a logger opens nothing. Trace a program with it once; each time the program is called,
+    it logs to the run that is open then. Loggers compare by identity, and may be static arguments
+    of `jax.jit`.
 
     Args:
-      config: settings: what `load_config` returns, or what it takes.
-      total_updates: how many updates a run makes, where known. The last of them is then always
-        logged, and displays can tell how far a run is.
-      name: sets apart loggers whose programs are to be told apart.
+      settings: the settings of logging: a `LoggingConfig`, or what `load_config` takes, such as the
+        path of a YAML file or a dict.
+      total_updates: the number of updates of a run, if known. The last update is then always
+        logged, and displays show the progress.
+      name: the name of this logger in messages, and of its runs that have neither a name nor a
+        directory.
       total_steps: the former name of `total_updates`; it works for one more release.
 
     Raises:
       ConfigError: the settings cannot be used.
-      RuntimeError: it is made in a function that JAX traces.
-      TypeError: `total_updates` is no int, or is given by its former name, too.
+      RuntimeError: it is called in a function that JAX traces.
+      TypeError: `total_updates` is not an int, or is also passed by its former name.
       ValueError: `total_updates` is below 1 or above 2^31 - 1.
 
     >>> logger = Logger({"sinks": [{"kind": "memory"}]})
@@ -68,7 +73,7 @@ class Logger(SingleEnvironmentLog):
 
     def __init__(
         self,
-        config: LoggingConfig | str | os.PathLike[str] | SettingsDict | Mapping[str, Any],
+        settings: LoggingConfig | str | os.PathLike[str] | SettingsDict | Mapping[str, Any],
         *,
         total_updates: int | None = None,
         name: str = "jaxlog",
@@ -85,16 +90,16 @@ class Logger(SingleEnvironmentLog):
             if not 1 <= total_updates < 2**31:
                 raise ValueError(f"total_updates: got {total_updates}, expected 1 to 2**31 - 1")
         _refuse_tracing("Logger: is made")
-        self.settings = load_config(config)
+        self.settings = load_config(settings)
         self.total_updates = total_updates
         self.name = name
         self._handle = attach(name, self)
         self._decoders: dict[int, Decoder] = {}
         self._traced: set[Traced] = set()
-        self._watch: Watch | None = None  # of the run that is open
+        self._watch: Watch | None = None  # that of the open run
         self.enabled = self.settings.batched_logging_enabled and switched_on()
-        self._engine: Engine | None = None  # of the run that is open
-        self._lock = threading.Lock()  # held while a run is opened, which may take long
+        self._engine: Engine | None = None  # that of the open run
+        self._lock = threading.Lock()  # held while a run is opened, which may take seconds
         self._dropping = threading.Lock()
         self._dropped = 0
         self._wrote = False
@@ -112,7 +117,7 @@ class Logger(SingleEnvironmentLog):
             return object.__getattribute__(self, name)  # Python's error
 
     def __copy__(self) -> Logger:
-        return self  # compiled programs know it, and a copy they would not
+        return self  # compiled programs have a reference to this object, not to a copy
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Logger:
         return self
@@ -134,62 +139,70 @@ class Logger(SingleEnvironmentLog):
         if_exists: IfExists = "error",
         state: State | None = None,
     ) -> Run:
-        """Opens a run: for as long as a `with` block lasts, or until its `close`.
+        """Opens a run, which lasts until its `with` block is left or its `close` is called.
 
-        On leaving the block, by an exception too, all that this thread has dispatched is waited
-        for, all records are written, and the sinks are closed. Ctrl-C stops a compiled program at
-        its next record, and is a `KeyboardInterrupt`; SIGTERM ends the process as it would have
-        ended, when all that arrived is written. What is left open is closed when Python ends.
+        Leaving the block, also by an exception, waits for all programs that this thread dispatched,
+        writes all records, and closes the sinks. Ctrl-C stops a compiled program at its next record
+        and raises `KeyboardInterrupt`. SIGTERM ends the process as usual, after all records that
+        arrived are written. A run that is still open when Python exits is closed then.
 
-        Of several processes that train together (`jax.distributed`), the first writes, and in the
-        others this does nothing. Nor does it with `JAXLOG=off` in the environment.
+        If several processes train together (`jax.distributed`), only the first writes; in the
+        others, and with `JAXLOG=off` in the environment, the run writes nothing.
 
         Args:
-          directory: where its files go, a local path; made if it is not there, `~` is expanded.
-            May be left out where no sink writes files.
-          config: the user's own hyper-parameters, kept with the run and given to its sinks: a dict
-            or another mapping, a dataclass, a named tuple, an `argparse.Namespace`, a pydantic
-            model, or a node of OmegaConf. Scalars of NumPy and JAX become numbers, arrays lists,
-            functions and classes their names. Secrets are left out, and said once: values under
-            names like `api_key`, `hf_token` or `db_password`, and those in texts.
-          name: the run's name; the directory's, if None.
+          directory: the directory for the run's files, a local path. It is created if it does not
+            exist, and `~` is expanded. May be left out if no sink writes files.
+          config: your hyper-parameters, stored with the run and passed to its sinks: a dict or
+            another mapping, a dataclass, a named tuple, an `argparse.Namespace`, a pydantic model,
+            or a node of OmegaConf. Scalars of NumPy and JAX become numbers, arrays become lists,
+            functions and classes become their names. Secrets are left out, with one warning: values
+            under names like `api_key`, `hf_token` or `db_password`, and secrets inside of texts.
+          name: the name of the run; None takes the name of the directory.
           tags: words to find the run by.
-          lanes: labels for each lane of the program, numbers or texts, in the order of the lanes'
-            numbers, for what is no number in there: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. A
-            label that the program gives itself goes before one of the same name.
-          if_exists: what to do where the directory has a run already. `error` refuses; `replace`
-            writes over it; `resume` goes on with it. In a directory without a run, all of them
-            begin one.
-          state: with `resume`, what `Run.state` returned when the train state was stored: the run
-            goes on from there, and what it logged later is dropped, since it comes again. Without,
-            it goes on at its end.
+          lanes: one dict of labels per lane, in the order of the lanes' numbers, for labels that
+            cannot be traced, such as texts: `[{"env": "CartPole"}, {"env": "Acrobot"}]`. If the
+            program passes a label of the same name, the program's label is used.
+          if_exists: what to do if the directory already has a run: `error` refuses, `replace`
+            deletes it, `resume` continues it. In a directory without a run, each of them starts a
+            new one.
+          state: with `resume`, the `Run.state` that was stored with the train state. The run
+            continues from there; lines that it logged later are dropped, because the program logs
+            them again. Without `state`, the run continues at its end.
 
         Raises:
-          RuntimeError: this logger has a run open (for two at once, make two loggers), or it is
-            called in a function that JAX traces.
-          OSError: the directory holds a run already, or one that is still open, or cannot be
+          RuntimeError: this logger has an open run (for two at a time, make two loggers), a sink
+            object of the settings is in use by another open run, or it is called in a function that
+            JAX traces.
+          OSError: the directory already has a run, has one that is still open, or cannot be
             written.
-          TypeError: `config`, `tags` or `lanes` is something else. Nothing has been changed then,
-            nor with any other error that is raised before the sinks open.
-          ValueError: a sink of the settings writes files, and there is no directory, or it is an
-            address like `gs://...`; `state` is not of the run that is there; or `config`, `tags` or
-            `lanes` have what no file can hold, such as an integer of more than 64 bits.
+          TypeError: `config`, `tags` or `lanes` has the wrong type. As with every error that is
+            raised before the sinks open, nothing has been changed.
+          ValueError: a sink of the settings writes files and there is no directory; the directory
+            is an address like `gs://...`; `state` belongs to another run; or `config`, `tags` or
+            `lanes` has a value that no file can hold, such as an integer of more than 64 bits.
           LoggingError: with `strict: true`, a sink does not open.
+
+        >>> logger = Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open(config={"learning_rate": 3e-4}, name="first") as run:
+        ...     pass
+        >>> run.info.name, run.info.config["learning_rate"]
+        ('first', 0.0003)
         """
         _refuse_tracing("open: is called")
         checked_name(name)
         words = plain_texts("tags", tags)
-        given = {} if config is None else plain_dict("config", config)
+        hyper_parameters = {} if config is None else plain_dict("config", config)
         if if_exists not in get_args(IfExists):
             raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
         checked_state(state, if_exists)
         lane_labels = checked_lanes(lanes)
-        # Absolute: the program may change its working directory while it runs.
+        # Absolute, because the program may change its working directory while the run is open.
         path = None if directory is None else local_path(directory, "directory").absolute()
-        sinks = []
+        sinks, objects = [], []
         for settings in self.settings.sinks:
             if isinstance(settings, ObjectSettings):
                 sink = settings.sink
+                objects.append(sink)
             else:
                 sink = sink_class(settings.kind)(settings)
             if sink.needs_directory and path is None:
@@ -199,7 +212,7 @@ class Logger(SingleEnvironmentLog):
                 )
             sinks.append(sink)
         label = name if name is not None else (path.name if path is not None else self.name)
-        given, secrets = without_secrets("config", given)
+        hyper_parameters, secrets = without_secrets("config", hyper_parameters)
         words, secret_words = without_secrets("tags", words)
         lane_labels, secret_labels = without_secrets("lanes", lane_labels)
         secrets += secret_words + secret_labels
@@ -207,7 +220,7 @@ class Logger(SingleEnvironmentLog):
             label,
             path,
             self.total_updates,
-            given,
+            hyper_parameters,
             tuple(words),
             tuple(lane_labels),
             id=new_id(),
@@ -221,13 +234,18 @@ class Logger(SingleEnvironmentLog):
                     "block, or call its close(), first, or make a second Logger for a run at the "
                     "same time"
                 )
-            place = Directory(path, if_exists) if writes and path is not None else None
+            claim = Claim(objects if writes else (), label)
+            claim.acquire()
+            run_directory = None
             try:
-                if place is not None and place.previous is not None:
-                    info = _going_on(info, place.previous, named=name is not None)
+                if writes and path is not None:
+                    run_directory = Directory(path, if_exists)
+                previous = None if run_directory is None else run_directory.previous
+                if previous is not None:
+                    info = _resumed(info, previous, named=name is not None)
                 elif state is not None and int(state["run"]) and writes:
                     _log.warning(
-                        "jaxlog: run %s: %s has no run to go on with, and one begins. If the run "
+                        "jaxlog: run %s: %s has no run to resume, so a new one begins. If the run "
                         "was moved, give the directory it is in.",
                         label,
                         path,
@@ -238,7 +256,7 @@ class Logger(SingleEnvironmentLog):
                     total_updates=self.total_updates,
                     frequency=self.settings.log_frequency,
                     env_steps_per_update=self.settings.env_steps_per_update,
-                    resumed=place is not None and place.previous is not None,
+                    resumed=previous is not None,
                 )
                 engine = Engine(
                     info,
@@ -247,8 +265,9 @@ class Logger(SingleEnvironmentLog):
                     barrier=barrier,
                     callback_around=callback_around,
                     detach=self._detach,
-                    directory=place,
-                    facts={} if place is None else self._facts_of(info),
+                    closed=claim.release,
+                    directory=run_directory,
+                    facts={} if run_directory is None else self._facts_of(info),
                     env_steps_per_update=self.settings.env_steps_per_update,
                     strict=self.settings.strict,
                     writes=writes,
@@ -257,8 +276,9 @@ class Logger(SingleEnvironmentLog):
                 run = Run(engine, state)
                 self._engine = engine
             except BaseException:
-                if place is not None:
-                    place.leave()
+                claim.release()
+                if run_directory is not None:
+                    run_directory.leave()
                 raise
             self._wrote = False
             self._watch = watch if writes else None
@@ -266,7 +286,7 @@ class Logger(SingleEnvironmentLog):
             shown = ", ".join(secrets[:20]) + (", …" if len(secrets) > 20 else "")
             _log.warning(
                 "jaxlog: run %s: left out as secrets, of run.json and of what sinks write: %s. "
-                "Rename those that are none. Said once.",
+                "If one is not a secret, rename it. Said once.",
                 info.name,
                 shown,
             )
@@ -276,7 +296,7 @@ class Logger(SingleEnvironmentLog):
         return facts(info, self.settings.model_dump(mode="json"), devices())
 
     def _detach(self) -> None:
-        """The run that was open takes no records any more."""
+        """Forgets the run, which takes no more records."""
         engine, self._engine = self._engine, None
         self._watch = None
         if engine is None or not engine.writes or self.settings.delivery == "live":
@@ -293,17 +313,18 @@ class Logger(SingleEnvironmentLog):
     def write(self, records: Any) -> None:
         """Writes records that a program returned, with `delivery: return` in the settings.
 
-        What is written is what the same program would have logged by itself.
+        The lines are those that the same program would log with `delivery: live`.
 
         Args:
-          records: what `batch_step` returned, stacked by `scan` and `vmap` in any order; or a
-            pytree of several such. Without leaves, where logging is off, it writes nothing.
+          records: a `Record` that `batch_step` returned, as `scan` and `vmap` stacked it, or a
+            pytree of such records. If logging is off, records have no leaves and nothing is
+            written.
 
         Raises:
-          RuntimeError: no run is open, or these settings let records leave by themselves
-            (`delivery: live`).
-          TypeError: there is something else than records, or it is called inside a program.
-          ValueError: the arrays of a record do not belong together.
+          RuntimeError: no run is open, or the settings have `delivery: live`, where records leave
+            the program by themselves.
+          TypeError: a leaf is not a record, or it is called inside a program.
+          ValueError: the arrays of a record do not fit together.
 
         >>> import jax.numpy as jnp
         >>> from jaxlog import batch_step
@@ -335,7 +356,7 @@ class Logger(SingleEnvironmentLog):
             if any(isinstance(array, Tracer) for array in arrays):
                 raise TypeError(
                     "write: is called inside of a program; return the records from it, and call "
-                    "write on what comes out"
+                    "write on the results"
                 )
             self._learn(record.schema)
             calls.append(
@@ -353,11 +374,11 @@ class Logger(SingleEnvironmentLog):
 
     @property
     def dropped(self) -> int:
-        """How many records, each that of one lane, came while no run was open."""
+        """The number of records (one per lane) that arrived while no run was open."""
         return self._dropped
 
     def _receive(self, delivery: Delivery) -> None:
-        """Takes one delivery from the crossing, on XLA's thread."""
+        """Receives one delivery from the crossing, on a thread of XLA."""
         engine = self._engine
         if engine is not None and engine.writes:
             engine.receive(delivery)
@@ -366,8 +387,8 @@ class Logger(SingleEnvironmentLog):
         others = names_of_open_runs() if engine is None and first else []
         if others:
             _log.warning(
-                "jaxlog: %r got a record, and no run of its own is open; the run %s, which is, is "
-                "of another Logger. A program logs to the Logger it was traced with: in a "
+                "jaxlog: %r received a record, but has no open run; the open run %s belongs to "
+                "another Logger. A program logs to the Logger it was traced with: in a "
                 "notebook, run the cell that compiles it again, after the cell that makes the "
                 "Logger. Said once; logger.dropped counts.",
                 self,
@@ -375,39 +396,39 @@ class Logger(SingleEnvironmentLog):
             )
         elif engine is None and first:
             _log.warning(
-                "jaxlog: %r got a record while no run was open, and drops what comes until one is. "
-                "Call the program inside `with logger.open(...)`, and do not leave the block from "
-                "another thread than the one that called it. Said once; logger.dropped counts.",
+                "jaxlog: %r received records while no run was open and dropped them. "
+                "Call the program inside `with logger.open(...)`, and leave the block on the "
+                "thread that called the program. Said once; logger.dropped counts.",
                 self,
             )
         elif first:
             _log.warning(
-                "jaxlog: %r got a record in a process that does not write, and drops those that "
-                "come here. Let the first device of a program's mesh be one of process 0. Said "
+                "jaxlog: %r received records in a process that does not write and dropped them. "
+                "The first device of a program's mesh has to be one of process 0. Said "
                 "once; logger.dropped counts.",
                 self,
             )
 
     def _drop(self, num_records: int) -> bool:
-        """Counts records that nobody writes; whether they are the first."""
+        """Counts records that are dropped; returns True for the first."""
         with self._dropping:
             first = not self._dropped
             self._dropped += num_records
         return first
 
     def _writing_engine(self) -> Engine | None:
-        """The run that takes what plain Python logs; where none is open, that is told of once."""
+        """The engine of the open run for a call from plain Python; without one, warns once."""
         engine = self._engine
         if engine is None and switched_on() and self._drop(1):
             _log.warning(
-                "jaxlog: %r was told something while no run was open, and drops what comes until "
-                "one is. Log inside `with logger.open(...)`. Said once; logger.dropped counts.",
+                "jaxlog: %r received values while no run was open and dropped them. "
+                "Log inside `with logger.open(...)`. Said once; logger.dropped counts.",
                 self,
             )
         return engine if engine is not None and engine.writes else None
 
     def _called(self, name: str, step: int, *, due: bool) -> None:
-        """Notes a call of `jaxlog.log` in a Python loop, with a step that is due or not."""
+        """Notes that a Python loop called `jaxlog.log`, whether or not the step was due."""
         watch = self._watch
         if watch is not None:
             watch.called(name, step, due=due)
@@ -418,10 +439,10 @@ class Logger(SingleEnvironmentLog):
         rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
         traced: Traced | None = None,
     ) -> None:
-        """Remembers, while a program is traced, how its records are to be read."""
+        """Stores, while a program is traced, how to decode its records."""
         if traced is not None:
             self._traced.add(traced)
-            live = self.settings.delivery == "live"  # else `write` says what is logged
+            live = self.settings.delivery == "live"  # otherwise only `write` logs
             if live and (watch := self._watch) is not None:
                 watch.traced(traced)
         known = self._decoders.get(schema.call_number)
@@ -432,24 +453,24 @@ class Logger(SingleEnvironmentLog):
             )
         elif known.schema != schema:
             raise RuntimeError(
-                f"the calls {known.schema.name!r} and {schema.name!r} have one number by chance (a "
-                "hash of name and layout); give one of them another name="
+                f"the calls {known.schema.name!r} and {schema.name!r} have the same number by "
+                "chance (a hash of name and layout); give one of them another name="
             )
 
 
-def _refuse_tracing(what: str) -> None:
+def _refuse_tracing(subject: str) -> None:
     if tracing():
         raise RuntimeError(
-            f"{what} in a function that JAX traces, which runs once, while it is compiled, and not "
-            "when the program does; do it before, outside of jit, vmap, grad and scan"
+            f"{subject} in a function that JAX traces, which runs once, while it is compiled, and "
+            "not each time the program runs; do this outside of jit, vmap, grad and scan"
         )
 
 
-def _going_on(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:
-    """A run that goes on keeps what nobody has given anew."""
+def _resumed(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:
+    """The info of a resumed run: what `open` was not given is taken from `run.json`."""
 
     def kept(key: str, kind: type, default: Any) -> Any:
-        found = previous.get(key)  # the file may have been changed
+        found = previous.get(key)  # checked, because the file may have been edited
         return found if isinstance(found, kind) else default
 
     lanes = [labels for labels in kept("lanes", list, []) if isinstance(labels, dict)]

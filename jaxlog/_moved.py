@@ -1,4 +1,4 @@
-"""The public names of `jaxlog` 0.1 that other modules have now; they work for one more release."""
+"""The public names of `jaxlog` 0.1 that have moved to other modules, until the next release."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MOVED = {
 
 
 def moved(name: str) -> object:
-    """Returns what an old name of `jaxlog` means, and warns the line that uses it."""
+    """Returns the object of a former name of `jaxlog`, and warns the line that uses the name."""
     module = MOVED[name]
     warn_former_name(f"jaxlog.{name}", f"{module}.{name}")
     return getattr(import_module(module), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import sys
 import threading
@@ -34,3 +35,14 @@ class _Guarded(logging.LoggerAdapter[logging.Logger]):
 
 
 log = _Guarded(logging.getLogger("jaxlog"))
+
+
+class Once:
+    """True at the first call only, on whichever thread: `if once(): log.warning(...)`."""
+
+    def __init__(self) -> None:
+        self._calls = itertools.count()
+
+    def __call__(self) -> bool:
+        """True for the first caller."""
+        return next(self._calls) == 0

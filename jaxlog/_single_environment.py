@@ -12,31 +12,32 @@ from jax.core import Tracer
 
 from jaxlog._format.events import Event, ReadOnlyDict
 from jaxlog._host.engine import Engine
-from jaxlog._host.facts import text
 from jaxlog._host.host_events import checked_step
 from jaxlog._host.single import NamedValues
-from jaxlog._limits import check_depth, check_integer, check_name
+from jaxlog._limits import as_utf8, check_depth, check_integer, check_name, check_named
 from jaxlog._program.checks import leaf_name
 
 
 class SingleEnvironmentLog:
-    """What a `Logger` offers to a loop in Python that steps a single environment.
+    """The methods of `Logger` for a Python loop that steps a single environment.
 
-    Every call is logged, whatever `log_frequency` and `batched_logging_enabled` say. Each takes a
-    mapping; arrays in it, of NumPy or JAX, may stand in any pytree. They are copied, which waits
-    for those that JAX still computes.
+    Every call is logged, whatever `log_frequency` and `batched_logging_enabled` are. Each method
+    takes a mapping whose values are numbers, texts, arrays of NumPy or JAX, or pytrees of these.
+    Arrays are copied, so the call waits until JAX has computed them. These methods cannot be used
+    inside of `jit`, `vmap`, `grad` or `scan`; use `jaxlog.log` there.
     """
 
     def log_task_start(self, task: Mapping[str, Any]) -> None:
-        """Says which task begins; the steps and episodes that follow are of it.
+        """Logs the start of a task, to which the following steps and episodes belong.
 
         Args:
-          task: what is to be known of it. Its `task_id`, a number or a text, names them.
+          task: the facts about the task, by name. Its `task_id`, a number or a text, becomes a
+            label of these steps and episodes.
 
         Raises:
-          TypeError: `task` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name, or a name, an integer or the nesting is one
-            that no file can hold.
+          TypeError: `task` is not a mapping, or has a value that is not a number, text or array.
+          ValueError: two values have the same name, or no file can hold a name, an integer or the
+            depth of the nesting.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -52,13 +53,13 @@ class SingleEnvironmentLog:
         """Logs one step of the environment.
 
         Args:
-          step: what is to be known of it: `reward`, `action`, and so on. Of `state`, or
-            `before_state` and `after_state`, the sink `svg` draws a picture.
+          step: the facts about the step, by name: `reward`, `action`, and so on. The sink `svg`
+            draws `state`, or `before_state` and `after_state`.
 
         Raises:
-          TypeError: `step` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name, or a name, an integer or the nesting is one
-            that no file can hold.
+          TypeError: `step` is not a mapping, or has a value that is not a number, text or array.
+          ValueError: two values have the same name, or no file can hold a name, an integer or the
+            depth of the nesting.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -74,14 +75,14 @@ class SingleEnvironmentLog:
         """Logs the end of an episode.
 
         Args:
-          summary: what is to be known of it. Sinks know `total_reward`, `total_steps`,
-            `final_similarity` and `success`; of `initial_state` and `final_state`, the sink `svg`
-            draws a picture.
+          summary: the facts about the episode, by name. Sinks know `total_reward`, `total_steps`,
+            `final_similarity` and `success`; the sink `svg` draws `initial_state` and
+            `final_state`.
 
         Raises:
-          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name, or a name, an integer or the nesting is one
-            that no file can hold.
+          TypeError: `summary` is not a mapping, or has a value that is not a number, text or array.
+          ValueError: two values have the same name, or no file can hold a name, an integer or the
+            depth of the nesting.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -95,16 +96,16 @@ class SingleEnvironmentLog:
     def log_evaluation_summary(
         self, summary: Mapping[str, Any], *, step: int | None = None
     ) -> None:
-        """Logs what an evaluation has found.
+        """Logs the result of an evaluation.
 
         Args:
-          summary: what is to be known of it: `success_rate`, `num_episodes`, and so on.
-          step: under which it is logged; if None, the last that was logged, which is waited for.
+          summary: the results, by name: `success_rate`, `num_episodes`, and so on.
+          step: the step of the line; None takes the last step that was logged, and waits for it.
 
         Raises:
-          TypeError: `summary` is no mapping, or holds something that is no number, text or array.
-          ValueError: two values would have one name, or a name, an integer or the nesting is one
-            that no file can hold.
+          TypeError: `summary` is not a mapping, or has a value that is not a number, text or array.
+          ValueError: two values have the same name, or no file can hold a name, an integer or the
+            depth of the nesting.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -123,28 +124,22 @@ class SingleEnvironmentLog:
     def _take(
         self, argument: str, given: Any, event: Callable[[Engine, NamedValues], Event]
     ) -> None:
-        """Gives the open run the event of what the user gave."""
+        """Passes an event made from a user's mapping to the open run."""
         if (engine := self._writing_engine()) is not None:
             values = _named_values(argument, given)
             engine.take(event(engine, values), values.num_bytes)
 
     def _writing_engine(self) -> Engine | None:
-        """The engine of the run that is open and writes; None if there is none."""
+        """The engine of the open run that writes; None if there is none."""
         raise NotImplementedError
 
 
-def _named_values(argument: str, given: Any) -> NamedValues:
-    """The values of a dict that a user logged."""
-    if not isinstance(given, Mapping):
-        raise TypeError(
-            f"{argument}: got {type(given).__name__}, expected a dict by name, like "
-            "{'total_reward': 1.0}"
-        )
+def _named_values(argument: str, mapping: Any) -> NamedValues:
+    """Converts a user's mapping to plain values, arrays, and a tree of both."""
     values: dict[str, Any] = {}
     details: dict[str, np.ndarray] = {}
     tree: dict[str, Any] = {}
-    for name, part in given.items():
-        check_name(argument, name)
+    for name, part in check_named(argument, mapping).items():
         check_depth(f"{argument}[{name!r}]", part)
         if isinstance(part, _LEAVES):
             leaves, rebuild = [(name, part)], None
@@ -152,7 +147,7 @@ def _named_values(argument: str, given: Any) -> NamedValues:
             try:
                 paths, structure = jax.tree_util.tree_flatten_with_path({name: part}, is_leaf=_row)
             except ValueError as error:
-                raise TypeError(f"{argument}[{name!r}]: is no pytree: {error}") from None
+                raise TypeError(f"{argument}[{name!r}]: is not a pytree: {error}") from None
             leaves, rebuild = [(leaf_name(path), leaf) for path, leaf in paths], structure.unflatten
         plain = []
         for key, leaf in leaves:
@@ -170,45 +165,47 @@ _LEAVES = (bool, int, float, str, np.ndarray, np.generic, jax.Array)
 
 
 def _row(part: Any) -> bool:
-    """Whether a list of numbers, or of lists of as many numbers each, is one array to NumPy."""
-    if not _of_numbers(part):
+    """True for a list of numbers that NumPy can make one array of, also if it is nested."""
+    if not _has_numbers_only(part):
         return False
     try:
         np.array(part)
-    except ValueError:  # of different lengths
+    except ValueError:  # lists of different lengths
         return False
     return True
 
 
-def _of_numbers(part: Any) -> bool:
+def _has_numbers_only(part: Any) -> bool:
     if type(part) not in (list, tuple):
         return False
-    return all(isinstance(x, bool | int | float) or _of_numbers(x) for x in part)
+    return all(isinstance(x, bool | int | float) or _has_numbers_only(x) for x in part)
 
 
 def _plain(path: str, leaf: Any) -> Any:
-    """A number or a text of Python or NumPy, or an array of NumPy's that nobody else has."""
+    """Converts a leaf to a number or a text of Python or NumPy, or to its own copy of an array."""
     if isinstance(leaf, bool | float):
         return leaf
     if isinstance(leaf, str):
-        return text(leaf)
+        return as_utf8(leaf)
     if isinstance(leaf, int):
         check_integer(path, leaf)
         return leaf
     if isinstance(leaf, Tracer):
-        raise TypeError(f"{path}: is of a program that is being traced; use jaxlog.log in there")
+        raise TypeError(
+            f"{path}: is a value of a program that is being traced; use jaxlog.log in there"
+        )
     if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
         leaf = jax.random.key_data(leaf)
     array = np.array(leaf)
     if array.dtype.kind == "U" and not array.ndim:
-        return text(str(array))
+        return as_utf8(str(array))
     if array.dtype.kind not in "biufcV" or issubclass(array.dtype.type, np.void):
         got = f"{array.dtype} array" if isinstance(leaf, np.ndarray) else type(leaf).__name__
         raise TypeError(
             f"{path}: got {got}, expected a number, a text, an array of numbers, or a pytree of "
             "these"
         )
-    if array.dtype.char in "gG":  # long doubles, which no file has
+    if array.dtype.char in "gG":  # long doubles, which no file can hold
         array = array.astype(np.float64 if array.dtype.char == "g" else np.complex128)
     array.flags.writeable = False  # all sinks share it
     return array if array.ndim else array[()]

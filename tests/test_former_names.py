@@ -22,6 +22,19 @@ def test_a_logger_takes_and_has_total_steps() -> None:
         assert logger.total_steps == 7
 
 
+def test_a_logger_takes_its_settings_as_config() -> None:
+    with pytest.warns(DeprecationWarning, match="config") as caught:
+        logger = jaxlog.Logger(config={"log_frequency": 7})  # pyright: ignore[reportCallIssue]
+    assert [str(warning.message) for warning in caught] == [
+        "Logger(config=): this name works for one more release; the new one is settings="
+    ]
+    assert caught[0].filename == __file__
+    assert logger.settings.log_frequency == 7
+    assert jaxlog.Logger(settings={"log_frequency": 7}).settings == logger.settings
+    with pytest.raises(TypeError, match=r"^Logger: got config= and settings=, which is its name"):
+        jaxlog.Logger(config={}, settings={})  # pyright: ignore[reportCallIssue]
+
+
 def test_what_a_sink_knows_of_a_run_takes_and_has_total_steps() -> None:
     with pytest.warns(
         DeprecationWarning, match=r"^RunInfo\(total_steps=\): .* total_updates=$"

@@ -132,7 +132,7 @@ def test_switched_off_it_does_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path:
         ({"a": {"b": object()}}, r"step\['a.b'\]: got object, expected a number, a text, an array"),
         ({"a": np.array(["x"])}, r"step\['a'\]: got <U1 array, expected a number"),
         ({"a": np.zeros(3, "V8")}, r"step\['a'\]: got \|V8 array, expected a number"),
-        ({"a": {1: 1.0, "b": 2.0}}, r"step\['a'\]: is no pytree"),
+        ({"a": {1: 1.0, "b": 2.0}}, r"step\['a'\]: is not a pytree"),
     ],
 )
 def test_what_cannot_be_logged_is_refused(given: Any, text: str) -> None:

@@ -20,7 +20,7 @@ from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder, env_step
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
-from jaxlog._host.facts import iso, text
+from jaxlog._host.facts import iso
 from jaxlog._host.host_events import checked_step, metrics_event
 from jaxlog._host.outcome import account_facts, logging_error, loss, status
 from jaxlog._host.progress import Positions, Progress, State
@@ -31,6 +31,7 @@ from jaxlog._host.signals import CallbackAround
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS, Worker
+from jaxlog._limits import as_utf8
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 
@@ -46,6 +47,7 @@ class Engine:
       barrier: waits for the callbacks of everything that this thread has dispatched.
       callback_around: as for `signals.watch`.
       detach: called when the run takes no records any more.
+      closed: called when all sinks are closed.
       directory: of the run; None for a run without files.
       facts: the facts that run.json has from the beginning.
       env_steps_per_update: environment steps in one update; None leaves `env_step` out.
@@ -71,6 +73,7 @@ class Engine:
         barrier: Callable[[], None] = lambda: None,
         callback_around: CallbackAround = lambda _: None,
         detach: Callable[[], None] = lambda: None,
+        closed: Callable[[], None] = lambda: None,
         directory: Directory | None = None,
         facts: Mapping[str, Any] | None = None,
         env_steps_per_update: int | None = None,
@@ -88,6 +91,7 @@ class Engine:
         self._barrier = barrier
         self._callback_around = callback_around
         self._detach = detach
+        self._when_closed = closed
         self._env_steps_per_update = env_steps_per_update
         self._strict = strict
         self._watch = Watch(info.name) if watch is None else watch
@@ -327,6 +331,7 @@ class Engine:
                     self._watch.close()
                 signals.unwatch(self)
             process_hooks.remove(self)
+            self._when_closed()
             self._ended = True
 
     def interrupt(self) -> None:
@@ -372,6 +377,7 @@ class Engine:
         self._workers = []
         self._lock, self._ending = threading.Lock(), threading.RLock()
         self._detach_once()
+        self._when_closed()
         if self.directory is not None:
             self.directory.release()
 
@@ -408,7 +414,7 @@ class Engine:
         if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
             outcome["lane_counts"] = sorted(counts)
         if error is not None:
-            outcome["error"] = redacted(text(f"{type(error).__name__}: {error}"))
+            outcome["error"] = redacted(as_utf8(f"{type(error).__name__}: {error}"))
         return outcome
 
     def _logging_error(self) -> LoggingError:

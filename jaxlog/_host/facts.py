@@ -13,6 +13,7 @@ from typing import Any
 
 from jaxlog._format.events import RunInfo
 from jaxlog._host.redaction import without_secrets
+from jaxlog._limits import as_utf8
 
 
 def new_id() -> str:
@@ -32,8 +33,8 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
     """
     return {
         "id": info.id,
-        "name": text(info.name),
-        "tags": [text(tag) for tag in info.tags],
+        "name": as_utf8(info.name),
+        "tags": [as_utf8(tag) for tag in info.tags],
         "config": dict(info.config),
         "lanes": [dict(labels) for labels in info.lanes],
         "settings": without_secrets("settings", settings)[0],
@@ -43,11 +44,6 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "git": _git(),
         "devices": devices,
     }
-
-
-def text(text: str) -> str:
-    """The text, with `?` for what UTF-8 cannot encode: the name of a file may have such bytes."""
-    return text.encode("utf-8", "replace").decode()
 
 
 def versions() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,8 @@ from jaxlog._format.events import (
     Scalar,
 )
 from jaxlog._format.names import look_up
-from jaxlog._host.facts import text
 from jaxlog._host.plain import plain_label
-from jaxlog._limits import check_depth, check_integer, check_name
+from jaxlog._limits import as_utf8, check_depth, check_integer, check_named
 
 
 def metrics_event(
@@ -50,10 +49,10 @@ def metrics_event(
       ValueError: arrays differ in length, have several axes, or the run does not have that many
         lanes; or a file cannot hold a name or an integer.
     """
-    arrays = {key: _number(key, value) for key, value in _named("values", values).items()}
+    arrays = {key: _number(key, value) for key, value in check_named("values", values).items()}
     labels = {
         str(key): _label(f"labels[{key!r}]", value)
-        for key, value in _named("labels", labels or {}).items()
+        for key, value in check_named("labels", labels or {}).items()
     }
     sizes = {array.shape for array in arrays.values() if array.ndim}
     for key, array in arrays.items():
@@ -99,20 +98,10 @@ def checked_step(step: Any) -> int:
     return index
 
 
-def _named(argument: str, given: Any) -> Mapping[str, Any]:
-    if not isinstance(given, Mapping):
-        raise TypeError(
-            f"{argument}: got {type(given).__name__}, expected a dict by name, like {{'loss': 0.5}}"
-        )
-    for key in given:
-        check_name(argument, key)
-    return given
-
-
 def _label(path: str, value: Any) -> Scalar | str:
     """Checks a label. Text that UTF-8 cannot encode gets `?`, so that the program goes on."""
     if isinstance(value, str):
-        return text(value)
+        return as_utf8(value)
     return plain_label(path, value)
 
 

@@ -35,7 +35,7 @@ def checked_state(state: Any, if_exists: str) -> None:
         return
     if if_exists != "resume":
         raise ValueError(
-            f"state: is given with if_exists={if_exists!r}; to go on from it, give "
+            f"state: is given with if_exists={if_exists!r}; to continue from it, give "
             "if_exists='resume'"
         )
     try:

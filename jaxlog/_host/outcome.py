@@ -7,8 +7,8 @@ from typing import Any
 
 from jaxlog._errors import LoggingError
 from jaxlog._format.events import Account
-from jaxlog._host.facts import text
 from jaxlog._host.redaction import redacted
+from jaxlog._limits import as_utf8
 
 
 def status(error: BaseException | None) -> str:
@@ -30,7 +30,7 @@ def account_facts(account: Account) -> dict[str, Any]:
         "kind": account.kind,
         "written": account.written,
         "lost": account.arrived - account.written,
-        "failure": None if account.failure is None else redacted(text(account.failure)),
+        "failure": None if account.failure is None else redacted(as_utf8(account.failure)),
     }
 
 

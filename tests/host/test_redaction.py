@@ -148,6 +148,6 @@ def test_they_reach_neither_run_json_nor_a_sink_and_that_is_said_once(
     (record,) = caplog.records
     assert record.getMessage() == (
         "jaxlog: run run: left out as secrets, of run.json and of what sinks write: "
-        "config['db_password_prod'], config['cmd'], tags[0], lanes[0]['apiKey']. Rename those that "
-        "are none. Said once."
+        "config['db_password_prod'], config['cmd'], tags[0], lanes[0]['apiKey']. If one is not a "
+        "secret, rename it. Said once."
     )

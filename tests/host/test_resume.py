@@ -263,7 +263,7 @@ def test_where_there_is_no_run_one_begins(
     with training.logger.open(tmp_path / "moved", if_exists="resume", state=state):
         pass
     (said,) = caplog.messages
-    assert "has no run to go on with, and one begins" in said
+    assert "has no run to resume, so a new one begins" in said
 
 
 def test_a_state_needs_a_directory_and_an_open_run(make_logger: MakeLogger, tmp_path: Path) -> None:

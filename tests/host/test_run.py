@@ -21,6 +21,7 @@ import pytest
 import jaxlog
 from jaxlog import sinks
 from jaxlog._host import retries
+from jaxlog._say import Once
 from tests.conftest import MakeLogger
 
 
@@ -198,17 +199,15 @@ def test_records_without_a_run_are_said_once(
         train()
         jax.effects_barrier()
     assert len(caplog.records) == 1
-    assert "got a record while no run was open" in caplog.text
+    assert "received records while no run was open" in caplog.text
 
 
 def test_a_logger_that_is_gone_is_said_once(
     make_logger: MakeLogger, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import itertools
-
     from jaxlog._crossing import delivery
 
-    monkeypatch.setattr(delivery, "_unclaimed", itertools.count())
+    monkeypatch.setattr(delivery, "_unclaimed", Once())
     held = [make_logger(log_frequency=1)]
 
     @jax.jit
@@ -324,7 +323,7 @@ def test_a_run_that_failed_before_it_began_gives_its_directory_free(
         with logger.open(tmp_path):
             jax.jit(lambda: jaxlog.batch_step(logger, 0, {"loss": losses}))()
 
-    with pytest.raises(ValueError, match="nothing says what the batch is"):
+    with pytest.raises(ValueError, match="the batch's shape cannot be inferred"):
         with_losses(jnp.ones((4, 4)))
     with_losses(1.0)
     with pytest.raises(FileExistsError, match="holds a run already"):
@@ -570,8 +569,8 @@ def test_a_program_of_another_logger_is_told_from_one_without_a_run(
             jax.effects_barrier()
     assert (run.arrived, old.dropped) == (0, 2)
     assert caplog.messages == [
-        "jaxlog: <jaxlog.Logger 'jaxlog'> got a record, and no run of its own is open; the run "
-        "'second', which is, is of another Logger. A program logs to the Logger it was traced "
+        "jaxlog: <jaxlog.Logger 'jaxlog'> received a record, but has no open run; the open run "
+        "'second' belongs to another Logger. A program logs to the Logger it was traced "
         "with: in a notebook, run the cell that compiles it again, after the cell that makes the "
         "Logger. Said once; logger.dropped counts."
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxlog
-from jaxlog._say import log
+from jaxlog._say import Once, log
 from tests.conftest import MakeLogger
 
 
@@ -113,3 +114,17 @@ def test_all_of_jaxlog_says_it_there() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger")
     ]
     assert others == ["_say.py"]
+
+
+def test_once_is_true_for_one_caller_on_all_threads() -> None:
+    once, answers = Once(), list[bool]()
+    threads = [
+        threading.Thread(target=lambda: answers.extend(once() for _ in range(100)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers.count(True) == 1
+    assert len(answers) == 800

@@ -133,6 +133,41 @@ def test_one_object_is_given_once() -> None:
         jaxlog.Logger({"sinks": [steps, steps]})
 
 
+def test_an_object_of_an_open_run_is_refused(tmp_path: Path) -> None:
+    steps, own = Steps(), Steps()
+    first = jaxlog.Logger({"sinks": [steps]})
+    second = jaxlog.Logger({"sinks": [own, steps, {"kind": "jsonl"}]})
+    with first.open(name="first"):
+        with pytest.raises(RuntimeError) as caught:
+            second.open(tmp_path / "second")
+        with jaxlog.Logger({"sinks": [own]}).open(
+            name="third"
+        ):  # it was not kept by the refused one
+            pass
+    assert str(caught.value) == (
+        "sinks: the object of 'Steps' is in use by the run 'first', which is open; close that run "
+        "first, or make an object for each run"
+    )
+    assert not (tmp_path / "second").exists()
+    assert steps.calls == ["open first", "close"]
+    with second.open(tmp_path / "second"):
+        pass
+    assert steps.calls == ["open first", "close", "open second", "close"]
+
+
+def test_an_object_is_free_again_after_an_open_that_failed(tmp_path: Path) -> None:
+    steps = Steps()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "batch_metrics.jsonl").write_text("another run's\n")
+    with pytest.raises(OSError, match="lines of another run"):
+        jaxlog.Logger({"sinks": [steps, {"kind": "jsonl"}]}).open(tmp_path / "run")
+    with pytest.raises(TypeError, match="tags: got the text"):
+        jaxlog.Logger({"sinks": [steps]}).open(tags="one")
+    with jaxlog.Logger({"sinks": [steps]}).open(name="run"):
+        pass
+    assert steps.calls == ["open run", "close"]
+
+
 def test_sampled_episodes_that_no_object_takes_are_said() -> None:
     with pytest.warns(jaxlog.ConfigWarning, match=r"no sink takes them \(there is: Steps\)"):
         jaxlog.Logger({"num_samples": 2, "sinks": [Steps()]})
