@@ -62,7 +62,7 @@ def main() -> None:
     assert not [name for name in EXTRAS if importlib.util.find_spec(name)]
     console = log_five_updates(Path("alone"))
     print(console)
-    assert "update 5/5" in console
+    assert "step 4 · 5/5 updates done" in console
     lines = Path("alone", "batch_metrics.jsonl").read_text().splitlines()
     means = [json.loads(line)["metrics"]["episode_return_mean"] for line in lines]
     assert means == [1.5, 2.5, 3.5, 4.5, 5.5]

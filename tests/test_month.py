@@ -137,11 +137,11 @@ def test_the_health_of_the_runs(month: Path) -> None:
         "run       status    health",
         "ppo-0.01  finished",
         "ppo-0.1   finished",
-        "ppo-1.0   finished  diverged (3 of 8 lanes, from update 30)",
-        "ppo-10.0  finished  diverged (8 of 8 lanes, from update 20)",
+        "ppo-1.0   finished  diverged (3 of 8 lanes, from step 30)",
+        "ppo-10.0  finished  diverged (8 of 8 lanes, from step 20)",
         "sac-0.01  killed    unfinished (30 of 100 updates)",
-        "sac-0.1   finished  diverged (5 of 8 lanes, from update 50)",
-        "sac-1.0   failed    diverged (1 of 8 lanes, from update 15) · unfinished (70 of 100 "
+        "sac-0.1   finished  diverged (5 of 8 lanes, from step 50)",
+        "sac-1.0   failed    diverged (1 of 8 lanes, from step 15) · unfinished (70 of 100 "
         "updates)",
     ]
     for name, run in zip(runs.names, runs, strict=True):
@@ -151,5 +151,5 @@ def test_the_health_of_the_runs(month: Path) -> None:
         run.info.pop("health", None)
         assert run.health == jaxlog.read_run(month / name).health
     assert repr(runs["ppo-1.0"]).endswith(
-        "ppo-1.0', finished, diverged (3 of 8 lanes, from update 30): batch_metrics, episodes)"
+        "ppo-1.0', finished, diverged (3 of 8 lanes, from step 30): batch_metrics, episodes)"
     )

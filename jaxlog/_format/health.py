@@ -1,8 +1,8 @@
-"""A run's health: whether what it logged is sound, beside the status, which says how it ended.
+"""The health of a run: diverged lanes, missing updates and lost records.
 
-A lane is alive at an update if its value of a metric is finite there. A lane has *diverged* if the
+A lane is alive at a step if its value of a metric is finite there. A lane has *diverged* if the
 last value that it logged of some metric is not finite. A run is *unfinished* if it ended before its
-last update, and *records are lost* if a sink could not write all that arrived.
+last update, and *records are lost* if a sink could not write all records that arrived.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from jaxlog._format.keys import Keys
 from jaxlog._format.run_file import total_updates
 
 MOST_METRICS = 3
-"""So many metrics a health names."""
+"""The number of metrics that a health names."""
 
 
 @dataclass
 class _Key:
-    """One key of a call.
+    """The non-finite values of one key of a call.
 
     Attributes:
-      dead: by lane, the step from which on it has not been finite.
-      last: by lane, the last step at which it was not finite.
-      steps: the first and the last step at which a lane was not finite.
-      stem: what keys of its metric begin with.
+      dead: by lane, the first step of the non-finite values with which its lines end.
+      last: by lane, the last step with a non-finite value.
+      steps: the first and the last step with a non-finite value of any lane.
+      stem: the stem of the key.
     """
 
     steps: tuple[int, int]
@@ -40,28 +40,28 @@ class _Key:
 
 
 class Tally:
-    """Counts what was not finite, call by call, while a run is written or its files are read.
+    """Counts the non-finite values of each call while a run is written or its files are read.
 
-    An event of which all values are finite costs nothing, unless a lane was dead before.
+    An event with only finite values costs nothing, unless a lane was dead before.
 
     Args:
-      found: what `run.json` has under `health`, to go on from there.
-      calls: what it has under `calls`.
+      found: the entry `health` of `run.json`, to continue from it.
+      calls: the entry `calls` of `run.json`.
 
     Attributes:
-      changed: whether a lane has died or recovered since it was last set to False.
+      changed: True if a lane has died or recovered; the user of the tally sets it to False.
     """
 
     def __init__(self, found: Any = None, calls: Any = None) -> None:
         self.changed = False
         self._lanes: dict[str, int] = {}
         self._keys: dict[str, dict[str, _Key]] = {}
-        self._dead: set[str] = set()  # calls with a lane that is dead
+        self._dead: set[str] = set()  # the calls with a dead lane
         if isinstance(found, Mapping):
-            self._take_up(found, calls if isinstance(calls, Mapping) else {})
+            self._load(found, calls if isinstance(calls, Mapping) else {})
 
     def add(self, event: MetricsEvent) -> None:
-        """Counts one event. The events of a call may come in any order of their steps."""
+        """Counts one event. The events of a call may arrive in any order of their steps."""
         name = event.name
         if event.num_lanes > self._lanes.get(name, 0):
             self._lanes[name] = event.num_lanes
@@ -97,10 +97,11 @@ class Tally:
             self.changed = True
 
     def to_json(self) -> dict[str, Any]:
-        """By call, as `run.json` has it under `health`.
+        """The entry `health` of `run.json`, by call.
 
-        `lanes`, how many lanes it has; `keys`, by key: `dead`, by lane the step from which on it is
-        not finite; `steps`, the first and the last at which a lane was not.
+        `lanes` is the number of lanes. `keys` has, by key, `dead`: by lane the first step of the
+        non-finite values at its end; and `steps`: the first and the last step with a non-finite
+        value of any lane.
         """
         return {
             name: {
@@ -116,25 +117,25 @@ class Tally:
             for name, lanes in self._lanes.items()
         }
 
-    def _take_up(self, found: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
-        """Takes up what a run that goes on, or that was read, says of itself."""
+    def _load(self, found: Mapping[str, Any], calls: Mapping[str, Any]) -> None:
+        """Loads the entry `health` of `run.json`; skips calls whose entry is malformed."""
         for name, call in found.items():
             meaning = Keys(calls.get(name), of_episodes=True)
             try:
                 self._lanes[name] = int(call["lanes"])
-                for key, told in call["keys"].items():
-                    dead = {int(lane): int(step) for lane, step in told["dead"].items()}
-                    first, last = map(int, told["steps"])
+                for key, entry in call["keys"].items():
+                    dead = {int(lane): int(step) for lane, step in entry["dead"].items()}
+                    first, last = map(int, entry["steps"])
                     last_of = dict.fromkeys(dead, last)
                     known = _Key((first, last), meaning[key].stem, dead, last_of)
                     self._keys.setdefault(name, {})[key] = known
                     if dead:
                         self._dead.add(name)
             except (AttributeError, KeyError, TypeError, ValueError):
-                continue  # what somebody else wrote there
+                continue  # the file was edited
 
     def diverged(self) -> Diverged | None:
-        """The lanes that have diverged, over all calls; None where none has."""
+        """The lanes that have diverged, over all calls; None if there are none."""
         since: dict[int, int] = {}
         stems: dict[str, int] = {}
         for keys in self._keys.values():
@@ -145,14 +146,14 @@ class Tally:
         if not since:
             return None
         lanes = max(*self._lanes.values(), max(since) + 1, 1)
-        metrics = sorted(stems, key=lambda stem: stems[stem])  # what went wrong first, first
+        metrics = sorted(stems, key=lambda stem: stems[stem])  # the first to be non-finite first
         return Diverged(since, lanes, tuple(metrics))
 
     def cut(self, resumes: Mapping[str, int]) -> None:
-        """Forgets what was at a step that will be logged again.
+        """Forgets the steps that will be logged again.
 
         Args:
-          resumes: the first of these, by call; of a call that is not in it, all is logged again.
+          resumes: by call, the first such step; a call that is missing is logged again entirely.
         """
         for name, keys in self._keys.items():
             end = resumes.get(name, 0)
@@ -174,9 +175,9 @@ class Diverged:
     """The lanes of a run that have diverged.
 
     Attributes:
-      since: by lane, the update from which on some metric of it is not finite.
-      lanes: how many lanes the run has.
-      metrics: the metrics that are not finite, as their keys begin.
+      since: by lane, the first step of the non-finite values with which some metric ends.
+      lanes: the number of lanes of the run.
+      metrics: the stems of the metrics that are not finite.
     """
 
     since: Mapping[int, int]
@@ -184,25 +185,25 @@ class Diverged:
     metrics: tuple[str, ...]
 
     def __str__(self) -> str:
-        """In words.
+        """A short text.
 
         >>> str(Diverged({2: 130, 5: 140, 7: 131}, 8, ("episode_return",)))
-        'diverged (3 of 8 lanes, from update 130)'
+        'diverged (3 of 8 lanes, from step 130)'
         """
         first = min(self.since.values())
         if self.lanes == 1:
-            return f"diverged (from update {first})"
-        return f"diverged ({len(self.since)} of {self.lanes} lanes, from update {first})"
+            return f"diverged (from step {first})"
+        return f"diverged ({len(self.since)} of {self.lanes} lanes, from step {first})"
 
 
 @dataclass(frozen=True)
 class Health:
-    """What is wrong with what a run logged; nothing, if it is sound.
+    """The problems of a run; False if there are none.
 
     Attributes:
-      diverged: the lanes that have diverged, if any has.
-      unfinished: how far the run came, if it ended before its last update; else empty.
-      lost: how many records its sinks lost.
+      diverged: the lanes that have diverged; None if there are none.
+      unfinished: how many updates were done, if the run ended before its last update; else empty.
+      lost: the number of records that its sinks lost.
     """
 
     diverged: Diverged | None = None
@@ -210,14 +211,14 @@ class Health:
     lost: int = 0
 
     def __bool__(self) -> bool:
-        """Whether something is wrong."""
+        """True if there is a problem."""
         return bool(self.diverged or self.unfinished or self.lost)
 
     def __str__(self) -> str:
-        """In words; empty where all is well.
+        """A short text; empty if there is no problem.
 
         >>> str(Health(Diverged({0: 7}, 1, ("loss",)), "60 of 100 updates", 12))
-        'diverged (from update 7) · unfinished (60 of 100 updates) · records lost (12)'
+        'diverged (from step 7) · unfinished (60 of 100 updates) · records lost (12)'
         >>> str(Health())
         ''
         """
@@ -228,26 +229,26 @@ class Health:
 
     @property
     def why(self) -> str:
-        """The metrics that are not finite in lanes that have diverged; empty where none has."""
+        """The metrics that are not finite in diverged lanes; empty if no lane has diverged."""
         metrics = self.diverged.metrics if self.diverged else ()
         more = len(metrics) - MOST_METRICS
         return ", ".join(metrics[:MOST_METRICS]) + (f" and {more} more" if more > 0 else "")
 
 
 GOING_ON = ("running", "unknown")
-"""The statuses of a run that may still go on: it is not unfinished."""
+"""The statuses of a run that may still be running, and so is not unfinished."""
 
 
 def health_of(
     facts: Mapping[str, Any], status: str, done: int | None = None, tally: Tally | None = None
 ) -> Health:
-    """The health of a run.
+    """Computes the health of a run.
 
     Args:
-      facts: what `run.json` says.
-      status: how the run ended, as `_host.status.observe` says.
-      done: how many updates its lines have; None where that is not known.
-      tally: what was counted in its lines, for runs whose `run.json` has no `health`.
+      facts: the contents of `run.json`.
+      status: the status of the run, as `_host.status.observe` returns it.
+      done: the number of updates that its lines have; None if it is not known.
+      tally: the counts of its lines, for a run whose `run.json` has no `health`.
     """
     if tally is None:
         tally = Tally(facts.get("health"), facts.get("calls"))
@@ -267,7 +268,7 @@ def _unfinished(facts: Mapping[str, Any], status: str, done: int | None) -> str:
         )
         done = max(reached) + 1 if reached else None
     if done is not None and total is not None:
-        # A killed or failed run whose last update is there has finished its updates.
+        # A killed or failed run that logged its last update has finished its updates.
         return f"{done:,} of {total:,} updates" if done < total else ""
     if status in ("finished", "ended"):
         return ""
@@ -281,7 +282,7 @@ def _lost(sinks: Any) -> int:
 
 
 def _is_finite(value: Any) -> bool | None:
-    """Whether a value is finite; None of what is no number."""
+    """True if a value is finite, False if not; None if it is not a number."""
     if isinstance(value, float | int | np.floating):
         return math.isfinite(value)
     if isinstance(value, np.generic) and value.dtype.kind == "V":  # the halves of ml_dtypes

@@ -164,7 +164,7 @@ def test_an_encoding_without_block_characters_works(
     with start(["show", logged.directory]) as show:
         out, err = show.communicate(timeout=60)
         assert (show.returncode, err) == (0, "")
-        assert "batch ? update 25" in out
+        assert "batch ? step 24" in out
 
 
 def test_the_demo_has_the_options_of_the_example() -> None:

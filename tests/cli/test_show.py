@@ -56,13 +56,13 @@ def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -
         console.print(picture.draw(WIDEST, None, 0.0, ended=True))
     drawn = captured.get().splitlines()
     shown = out.splitlines()
-    start = next(i for i, line in enumerate(shown) if line.startswith("batch · update"))
+    start = next(i for i, line in enumerate(shown) if line.startswith("batch · step"))
     assert shown[start:-1] == drawn[:-1]  # the last line has the time it took
 
 
 def test_the_facts_about_the_run_are_listed(command: Command, logged: Logged) -> None:
     out = command("show", logged.directory).out
-    diverged = "diverged (1 of 3 lanes, from update 0)"
+    diverged = "diverged (1 of 3 lanes, from step 0)"
     assert re.match(rf"first · finished \d+ (s|min) ago · {re.escape(diverged)}\n", out)
     assert f"health   {diverged} · critic_loss, return\n" in out
     found = rows(out)
@@ -133,14 +133,37 @@ def test_the_health_of_an_old_run_is_counted_in_its_lines(command: Command, tmp_
                 of = f'"loss":{"null" if dead else 0.5}'
                 file.write(LINE.format(step=step, lane=lane, of=of, nan=nan))
     out = command("show", path).out
-    health = "diverged (1 of 2 lanes, from update 7) · unfinished (60 of 90 updates)"
+    health = "diverged (1 of 2 lanes, from step 7) · unfinished (60 of 90 updates)"
     assert out.startswith(f"old · failed · {health}\n")
     assert f"health  {health} · loss\n" in out
     assert command("tail", path, "-n", 1) == (
         0,
-        "train · update 60/90  loss 0.5 (1 of 2 lanes)\n",
+        "train · step 59 · 60/90 updates done  loss 0.5 (1 of 2 lanes)\n",
         f"jaxlog: {path}: failed; {health}\n",
     )
+
+
+def test_every_display_names_an_update_by_its_step(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"log_frequency": 1, "sinks": [{"kind": "jsonl"}, {"kind": "console"}]}
+    logger = jaxlog.Logger(settings, total_updates=9)
+    with logger.open(tmp_path / "run"):
+        for step, loss in enumerate([0.5, 0.25, float("nan"), float("nan")]):
+            jaxlog.log(logger, step, {"loss": loss})
+    title = "train · step 3 · 4/9 updates done  loss NaN"
+    assert capsys.readouterr().out.splitlines()[-1] == title
+    assert command("tail", tmp_path / "run", "-n", 1).out.splitlines() == [title]
+    out = command("show", tmp_path / "run").out
+    assert "\ntrain · step 3\n" in out
+    health = "diverged (from step 2) · unfinished (4 of 9 updates)"
+    assert f"health  {health} · loss\n" in out
+    found = jaxlog.read_run(tmp_path / "run")
+    assert str(found.health) == health
+    assert found.metrics["step"].to_list() == [0, 1, 2, 3]
+    page = tmp_path / "report.html"
+    assert command("report", tmp_path / "run", "-o", page).code == 0
+    assert health in page.read_text()
 
 
 def log_steps(directory: Path, steps: Sequence[int]) -> Path:
@@ -155,7 +178,7 @@ def log_steps(directory: Path, steps: Sequence[int]) -> Path:
 def test_a_late_line_is_shown_in_the_order_of_steps(command: Command, tmp_path: Path) -> None:
     steps = [*range(1, 31), 0]
     out = command("show", log_steps(tmp_path / "late", steps)).out
-    assert "eval · update 31" in out
+    assert "eval · step 30" in out
     (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
     assert row == ["score", "30", "▲", "+1", "▁▁▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇██"]
     assert command("show", tmp_path).out.splitlines()[1].split()[2] == "31"
@@ -214,7 +237,7 @@ def test_lost_records_are_shown(command: Command, copy: Path) -> None:
     assert "lost       the sink svg lost 7 of 1207 records: disk full" in out
     assert "all written by jsonl " in out
     row = re.split(r" {2,}", command("show", copy.parent).out.splitlines()[1].strip())
-    assert row[-2:] == ["7", "diverged (1 of 3 lanes, from update 0)"]
+    assert row[-2:] == ["7", "diverged (1 of 3 lanes, from step 0)"]
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"name": 3, "sinks": 7, "tags": 1}'])
@@ -229,7 +252,7 @@ def test_a_run_without_a_usable_run_json_is_shown(
         file.write(b'{"timestamp":1795470316.9,"step":99,"la')  # torn
     code, out, err = command("show", copy)
     assert (code, err) == (0, "")
-    assert "batch · update 25 · " in out
+    assert "batch · step 24 · " in out
     assert "unknown: run.json is missing, or does not have the status" in out
     assert command("show", copy.parent).code == 0
 

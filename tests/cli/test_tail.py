@@ -69,7 +69,8 @@ def test_a_live_run_is_followed_until_it_ends(
     with start(["tail", tmp_path]) as text, start(["tail", tmp_path / "run", "--json"]) as raw:
         for step in (0, 1, 7):
             tell(writer, step)
-            assert line(text) == f"batch · update {step + 1}/1000  loss 0.5 ± 0.5\n"
+            title = f"batch · step {step} · {step + 1}/1000 updates done"
+            assert line(text) == f"{title}  loss 0.5 ± 0.5\n"
             for lane in (0, 1):
                 found = json.loads(line(raw))
                 assert (found["step"], found["lane"]) == (step, lane)
@@ -86,7 +87,7 @@ def test_it_ends_with_a_run_that_is_killed(writer: subprocess.Popen[str], tmp_pa
     tell(writer, 3)
     wait_for(tmp_path / "run" / "batch_metrics.jsonl")
     with start(["tail", tmp_path / "run"]) as tail:
-        assert line(tail).startswith("batch · update 4/1000")
+        assert line(tail).startswith("batch · step 3 · 4/1000 updates done")
         writer.kill()
         out, err = tail.communicate(timeout=60)
         assert (tail.returncode, out) == (0, "")
@@ -121,14 +122,16 @@ def test_the_last_lines_of_a_run_that_has_ended(command: Command, logged: Logged
     assert code == 0
     assert len(found) == 8
     assert found[0] == (
-        "batch · update 25/25  episode_count 7.667 ± 0.47  episode_return_mean 28.67 ± 0.62  "
-        "success_rate 1  learning_rate 5.96e-08  critic_loss 0.04 (2 of 3 lanes)"
+        "batch · step 24 · 25/25 updates done  episode_count 7.667 ± 0.47  "
+        "episode_return_mean 28.67 ± 0.62  success_rate 1  learning_rate 5.96e-08  "
+        "critic_loss 0.04 (2 of 3 lanes)"
     )
-    assert found[1].startswith("batch · update 25/25  episode of lane 0  environment_id ")
+    episode = "batch · step 24 · 25/25 updates done  episode of lane 0  environment_id "
+    assert found[1].startswith(episode)
     assert "success yes" in found[1]
-    assert found[7] == "eval · update 25/25  return 2 ± 0.5 (2 of 3 lanes)"
+    assert found[7] == "eval · step 24 · 25/25 updates done  return 2 ± 0.5 (2 of 3 lanes)"
     assert err.startswith(f"jaxlog: {logged.directory}: finished after 0:")
-    assert err.endswith("; diverged (1 of 3 lanes, from update 0)\n")
+    assert err.endswith("; diverged (1 of 3 lanes, from step 0)\n")
 
 
 def test_raw_lines_are_those_of_the_files(command: Command, logged: Logged) -> None:
@@ -179,7 +182,7 @@ def test_a_run_without_run_json_is_printed_and_not_followed(
         '{"timestamp":1,"step":0,"lane":0,"labels":{},"metrics":{"a":1}}\nbroken\n{"torn'
     )
     code, out, err = command("tail", tmp_path)
-    assert (code, out) == (0, "batch · update 1  a 1\n")
+    assert (code, out) == (0, "batch · step 0  a 1\n")
     assert err == f"jaxlog: {tmp_path}: unknown: run.json is missing, or does not have the status\n"
     assert command("tail", tmp_path, "--json").out.count("\n") == 1
 
@@ -203,7 +206,7 @@ def test_a_directory_that_is_removed_ends_it(command: Command, tmp_path: Path) -
         run.log({"loss": 1.0}, step=0)
         run.flush()
         with start(["tail", tmp_path / "run"]) as tail:
-            assert line(tail) == "eval · update 1  loss 1\n"
+            assert line(tail) == "eval · step 0  loss 1\n"
             shutil.rmtree(tmp_path / "run")
             out, err = tail.communicate(timeout=60)
         assert (tail.returncode, out) == (2, "")

@@ -109,7 +109,7 @@ def test_what_went_wrong_first_is_named_first(number: int, why: str) -> None:
         lanes = (Lane(0, {}, {}), Lane(1, {}, {name: math.nan}))
         tally.add(MetricsEvent("train", step, None, 0.0, lanes, keys, {}, 2))
     assert Health(tally.diverged()).why == why
-    assert str(tally.diverged()) == "diverged (1 of 2 lanes, from update 0)"
+    assert str(tally.diverged()) == "diverged (1 of 2 lanes, from step 0)"
 
 
 def test_a_metric_went_wrong_when_the_first_of_its_lanes_did() -> None:
@@ -167,8 +167,8 @@ def test_run_json_has_it_after_a_run_and_after_a_kill(
         jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
         run.flush()
         facts = json.loads((tmp_path / "run.json").read_text())
-        assert str(health_of(facts, "running")) == "diverged (1 of 3 lanes, from update 5)"
+        assert str(health_of(facts, "running")) == "diverged (1 of 3 lanes, from step 5)"
     facts = json.loads((tmp_path / "run.json").read_text())
     found = health_of(facts, facts["status"])
-    assert str(found) == "diverged (1 of 3 lanes, from update 5)"
+    assert str(found) == "diverged (1 of 3 lanes, from step 5)"
     assert found.why == "episode_return"

@@ -70,7 +70,7 @@ def test_a_run_that_has_ended(run: jaxlog.RunData) -> None:
     assert run.calls == ("batch", "eval")
     assert list(run.frames()) == ["batch_metrics", "batch_over_lanes", "episodes", "eval_metrics"]
     assert repr(run) == (
-        f"RunData({str(run.path)!r}, finished, diverged (2 of 3 lanes, from update 0): "
+        f"RunData({str(run.path)!r}, finished, diverged (2 of 3 lanes, from step 0): "
         "batch_metrics, episodes, eval_metrics)"
     )
     frame = run.metrics
@@ -289,7 +289,7 @@ def test_health_is_read_from_the_lines_if_run_json_lacks_it(tmp_path: Path) -> N
     assert diverged is not None
     # `b` is finite again, and of the second lane so is `a`; a missing value changes nothing.
     assert (dict(diverged.since), diverged.lanes, diverged.metrics) == ({0: 1}, 2, ("a", "loss"))
-    assert str(run.health) == "diverged (1 of 2 lanes, from update 1)"
+    assert str(run.health) == "diverged (1 of 2 lanes, from step 1)"
     assert repr(run).startswith(f"RunData({str(run.path)!r}, unknown, {run.health}: batch_metrics")
     directory = tmp_path / "sound"
     directory.mkdir()

@@ -110,8 +110,8 @@ def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None
     words = Parsed(page.read_text("utf-8")).words()
     for said in (
         "| · 3 of 8 lanes alive|",
-        "|diverged (5 of 8 lanes, from update 50)|",
-        "|diverged (1 of 8 lanes, from update 15) · unfinished (70 of 100 updates)|",
+        "|diverged (5 of 8 lanes, from step 50)|",
+        "|diverged (1 of 8 lanes, from step 15) · unfinished (70 of 100 updates)|",
         "|unfinished (30 of 100 updates)|",
     ):
         assert said in words
@@ -160,14 +160,14 @@ def test_the_list_of_runs_says_what_died(month: Path, capsys: pytest.CaptureFixt
     assert found == {
         "ppo-0.01": ("finished", "100/100", ""),
         "ppo-0.1": ("finished", "100/100", ""),
-        "ppo-1.0": ("finished", "100/100", "diverged (3 of 8 lanes, from update 30)"),
-        "ppo-10.0": ("finished", "100/100", "diverged (8 of 8 lanes, from update 20)"),
+        "ppo-1.0": ("finished", "100/100", "diverged (3 of 8 lanes, from step 30)"),
+        "ppo-10.0": ("finished", "100/100", "diverged (8 of 8 lanes, from step 20)"),
         "sac-0.01": ("killed", "30/100", "unfinished (30 of 100 updates)"),
-        "sac-0.1": ("finished", "100/100", "diverged (5 of 8 lanes, from update 50)"),
+        "sac-0.1": ("finished", "100/100", "diverged (5 of 8 lanes, from step 50)"),
         "sac-1.0": (
             "failed",
             "70/100",
-            "diverged (1 of 8 lanes, from update 15) · unfinished (70 of 100 updates)",
+            "diverged (1 of 8 lanes, from step 15) · unfinished (70 of 100 updates)",
         ),
     }
 

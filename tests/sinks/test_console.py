@@ -151,7 +151,7 @@ def test_a_terminal_shows_a_table_and_is_left_in_order() -> None:
     shown = in_a_terminal(RUNS, ends_with=3)
     first, second, third, fourth = _split(shown, "second run", "third run", "fourth run")
     assert "compiling…" in first  # until the first record
-    last = first[first.rindex("batch · update 30 ·") :]
+    last = first[first.rindex("batch · step 29 ·") :]
     assert "30,000 environment steps" in last
     assert "mean ± std over 2 lanes" in last
     order = ["rewards", "episode_return", "training", "policy_loss", "other", "episode_count"]
@@ -193,7 +193,7 @@ def test_signals_leave_a_terminal_in_order() -> None:
     def react(shown: str, process: subprocess.Popen[bytes]) -> None:
         runs = shown.split("stopped by Ctrl-C")
         for number, run in zip((signal.SIGINT, signal.SIGTERM), runs, strict=False):
-            if "batch · update" in run and number not in sent:
+            if "batch · step" in run and number not in sent:
                 sent.append(number)
                 process.send_signal(number)
 
@@ -201,7 +201,7 @@ def test_signals_leave_a_terminal_in_order() -> None:
     assert sent == [signal.SIGINT, signal.SIGTERM]
     first, second = shown.split("stopped by Ctrl-C")
     for part in (first, second):
-        assert "elapsed" in part[part.rindex("batch · update") :]
+        assert "elapsed" in part[part.rindex("batch · step") :]
         assert part.count(HIDE) == part.count(SHOW) == 1
         assert part.index(HIDE) < part.index(SHOW)
 
@@ -210,9 +210,9 @@ def test_a_pipe_shows_a_plain_line_for_each_log() -> None:
     # FORCE_COLOR makes Rich take a pipe for a terminal; what ASCII does not have must not fail.
     done = in_a_pipe(RUN, FORCE_COLOR="1", PYTHONIOENCODING="ascii")
     assert done.stdout.splitlines() == [
-        f"batch ? update {update}/30  "
+        f"batch ? step {step} ? {step + 1}/30 updates done  "
         "episode_count 4  episode_return_mean 2 ? 0.5  policy_loss 0.25"
-        for update in (1, 11, 21, 30)
+        for step in (0, 10, 20, 29)
     ] + ["after the run"]
 
 
@@ -229,7 +229,7 @@ def test_a_pipe_that_nobody_reads_any_more_stops_the_lines_and_nothing_else() ->
     process.stderr.close()
     assert process.wait(60) == 0
     assert error.splitlines() == [
-        "jaxlog: the sink console prints no more: nobody reads standard output",
+        "jaxlog: the sink console stops printing, because standard output was closed",
         "to the end",
     ]
 
@@ -255,7 +255,7 @@ def test_a_lane_without_episodes_is_left_out(
     with logger.open():
         jax.vmap(log)(jnp.arange(2))
     assert capsys.readouterr().out == (
-        "batch · update 1  episode_count 0.5 ± 0.5  episode_return_mean 1\n"
+        "batch · step 0  episode_count 0.5 ± 0.5  episode_return_mean 1\n"
     )
 
 
@@ -265,7 +265,7 @@ def test_numbers_that_are_not_finite_are_shown(
     logger = make_logger(sinks=[{"kind": "console"}])
     with logger.open():
         jaxlog.batch_step(logger, 0, {"policy_loss": np.float32(np.nan), "[bold]x": np.inf})
-    assert capsys.readouterr().out == "batch · update 1  policy_loss NaN  [bold]x inf\n"
+    assert capsys.readouterr().out == "batch · step 0  policy_loss NaN  [bold]x inf\n"
 
 
 def test_lanes_that_diverged_are_counted_and_not_averaged(
@@ -282,9 +282,9 @@ def test_lanes_that_diverged_are_counted_and_not_averaged(
         every(2, jnp.ones(8))
         run.flush()
     assert capsys.readouterr().out == (
-        "batch · update 1  loss 100 ± 2 (4 of 8 lanes)\n"
-        "batch · update 2  loss NaN (0 of 8 lanes)\n"
-        "batch · update 3  loss 1\n"
+        "batch · step 0  loss 100 ± 2 (4 of 8 lanes)\n"
+        "batch · step 1  loss NaN (0 of 8 lanes)\n"
+        "batch · step 2  loss 1\n"
     )
 
 
@@ -297,4 +297,4 @@ def test_values_of_single_episodes_that_are_not_finite_are_counted(
     with logger.open():
         jaxlog.batch_step(logger, 0, {"episode_returns": returns})
     said = "_mean 2 (2 not finite)" if "mean" in statistics else "_nonfinite 2"
-    assert capsys.readouterr().out == f"batch · update 1  episode_count 4  episode_return{said}\n"
+    assert capsys.readouterr().out == f"batch · step 0  episode_count 4  episode_return{said}\n"

@@ -43,7 +43,7 @@ def test_a_notebook_has_one_output_with_the_last_table() -> None:
     assert output.output_type == "display_data"
     html, text = output.data["text/html"], output.data["text/plain"]
     for shown in (html, text):
-        assert "batch · update 300" in shown
+        assert "batch · step 299" in shown
         assert "episode_return" in shown
         assert "300/300" in shown
         assert "finished" in shown
@@ -52,4 +52,4 @@ def test_a_notebook_has_one_output_with_the_last_table() -> None:
     assert "&lt;b&gt;&amp;" in html
     assert html.startswith("<pre style=")
     assert html.endswith("</pre>")
-    assert text.splitlines()[0] == "batch · update 300"
+    assert text.splitlines()[0] == "batch · step 299"

@@ -100,7 +100,7 @@ def test_a_row_has_the_value_over_lanes_its_change_and_its_trend() -> None:
     shown = drawn(picture)
     assert row(shown, "episode_return") == ["5", "±", "1", "▲", "+2", "▁▃█", "0.5", "-2", "12"]
     assert row(shown, "policy_loss") == ["-4", "▼", "-2", "█▆▁"]
-    assert "batch · update 3 · mean ± std over 2 lanes" in shown
+    assert "batch · step 2 · mean ± std over 2 lanes" in shown
     title, line = (next(t for t in shown.splitlines() if word in t) for word in ("trend", "▁▃█"))
     assert title.index("trend") + len("trend") == line.index("▁▃█") + len("▁▃█")
 
@@ -128,7 +128,7 @@ def test_the_health_of_the_run_is_said_while_it_runs_and_at_its_end() -> None:
         picture.add(
             event(step, [{"loss": 1.0}, {"loss": math.nan}, {"loss": 1.0 / (3 - step or math.nan)}])
         )
-    diverged = "diverged (2 of 3 lanes, from update 1)"
+    diverged = "diverged (2 of 3 lanes, from step 1)"
     assert f"health  {diverged} · loss" in drawn(picture).splitlines()
     status = "interrupted"
     *_, health, _, end, _ = drawn(picture, ended=True).splitlines()
@@ -162,7 +162,7 @@ def test_a_resumed_run_shows_the_lanes_that_died_before(tmp_path: Path) -> None:
     for state in (states[1], None, states[0]):  # the last one from before it died
         with logger.open(tmp_path, if_exists="resume", state=state):
             shown.append(drawn(RunDisplay(sink.infos[-1], BEGAN)))
-    diverged = "health  diverged (1 of 2 lanes, from update 1) · loss"
+    diverged = "health  diverged (1 of 2 lanes, from step 1) · loss"
     assert [diverged in text for text in shown] == [True, True, False]
     assert sink.infos[0].earlier == {}
 
@@ -226,7 +226,7 @@ def test_a_line_that_comes_late_stands_at_its_place() -> None:
     for step in (1, 2, 3, 4, 0):
         picture.add(event(step, {"a": float(step)}, seconds=step))
     shown = drawn(picture)
-    assert "batch · update 5" in shown
+    assert "batch · step 4" in shown
     assert row(shown, "a") == ["4", "▲", "+1", "▁▃▅▆█"]
     assert "5/5" in shown
 

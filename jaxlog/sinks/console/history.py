@@ -1,4 +1,4 @@
-"""The last lines of each call, by step: what changed, and how it went."""
+"""The last lines of each call in the order of their steps, as rows with changes and trends."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ from typing import Any, NamedTuple, TypeGuard
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog._format.names import CATEGORIES, KNOWN
-from jaxlog.sinks.console.values import Shown, over_lanes, told
+from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
 
 LENGTH = 20
-"""How many lines a trend is of."""
+"""The number of lines in a trend."""
 RANGES = 1000
-"""So many runs of steps are remembered; steps at random, of which none has a neighbour, need one
-for each two of them."""
+"""The largest number of ranges of steps that are kept; random steps need one for every two."""
 BESIDE = ("std", "min", "max")
-"""The statistics that have a column of their own, beside the value."""
+"""The statistics that have their own column beside the value."""
 
 CATEGORY_OF_SUMMARY = {
     key: name.category
     for name in KNOWN.values()
     for key in (name.episode_key, f"{name.stem}_mean", f"{name.stem}_rate")
 }
-"""The categories of what an episode's summary, or an evaluation's, can have."""
+"""The categories of the keys in the summary of an episode or an evaluation."""
 
 
 class LineValue(NamedTuple):
-    """What one line says under one name.
+    """The value of one name on one line.
 
     Attributes:
       category: one of `names.CATEGORIES`.
       shown: the value, or a text.
-      trend: the number that a trend is drawn of; None where there is none.
-      beside: the statistics that have a column of their own.
+      trend: the number for the trend; None if there is none.
+      beside: the statistics that have their own column.
     """
 
     category: str
@@ -50,10 +49,10 @@ class Row(NamedTuple):
 
     Attributes:
       category: one of `names.CATEGORIES`.
-      shown: what the last line says; None where it has no value: no episode ended.
-      beside: as in `LineValue`, of the last line.
-      trend: the numbers of the last lines; None for a line without.
-      before: what the last line but one with a finite number says; None where there is none.
+      shown: the value of the last line; None if it has none, because no episode ended.
+      beside: the statistics of the last line that have their own column.
+      trend: the numbers of the last lines; None for a line without a number.
+      before: the last finite value before that of the last line; None if there is none.
     """
 
     category: str
@@ -64,10 +63,10 @@ class Row(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """The difference between the last number and the finite one before it.
+        """The difference between the last value and the finite value before it.
 
-        None where the two are not of as many lanes: a mean that rises because lanes died is no
-        progress.
+        None if the number of lanes that are alive differs, because a mean that rises when lanes die
+        is not progress.
         """
         if not isinstance(self.shown, Shown) or self.before is None:
             return None
@@ -82,41 +81,41 @@ Event = MetricsEvent | EpisodeEvent | EvaluationEvent
 
 @dataclass
 class _Line:
-    """One line of the window.
+    """One of the last lines.
 
     Attributes:
-      place: the number of its pass, and its step.
-      event: what was logged there.
-      said: the event that was read last, and what it says: lines are read once.
+      order: the number of its pass, and its step.
+      event: the event of the line.
+      cached: the event whose values were read last, and these values.
     """
 
-    place: tuple[int, int]
+    order: tuple[int, int]
     event: Event
-    said: tuple[Event, dict[str, LineValue]] | None = None
+    cached: tuple[Event, dict[str, LineValue]] | None = None
 
     def read(self) -> dict[str, LineValue]:
         event = self.event
-        if self.said is None or self.said[0] is not event:
-            said = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
-            self.said = event, said
-        return self.said[1]
+        if self.cached is None or self.cached[0] is not event:
+            values = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
+            self.cached = event, values
+        return self.cached[1]
 
 
 class History:
     """The last lines of one call, in the order of their steps.
 
-    XLA may run a call late: an initial evaluation, say, when the training has ended. A step that
-    has not come yet is such a late line, and stands at its place, or nowhere where that is before
-    the lines that are kept. A step that has come already begins a new pass, as a loop of Python
-    does that calls a program again, and stands behind the pass before it; unless it is the rest of
-    its line: other metrics or other lanes.
+    XLA may run a call late, such as an initial evaluation after the training has ended. A line with
+    a new step is inserted in the order of its step, and dropped if it is before all lines that are
+    kept. A line with a repeated step starts a new pass, as a Python loop that calls a program again
+    does, and comes after the previous pass; but if it has other metrics or other lanes, it is
+    joined to the line of that step.
 
-    What is added costs little until `read`, on the thread that draws: a program logs thousands of
-    lines a second, and nobody sees more than a few.
+    Adding an event is cheap, and the values are computed by `read` on the thread that draws: a
+    program logs thousands of lines per second, of which a display shows few.
 
     Args:
-      logged_before: whether a step was logged before the first event that is added; None where
-        nothing was.
+      logged_before: returns True for a step that was logged before the first event that is added;
+        None if there was none.
     """
 
     def __init__(self, logged_before: Callable[[int], bool] | None = None) -> None:
@@ -128,11 +127,11 @@ class History:
         self._categories: dict[str, str] = {}
 
     def add(self, event: Event) -> None:
-        """Takes one line."""
+        """Adds one line."""
         step = event.step
-        if step in self._steps or (not self._pass and self._comes_again(step)):
+        if step in self._steps or (not self._pass and self._is_repeated(step)):
             for line in self._lines:
-                if line.place == (self._pass, step):
+                if line.order == (self._pass, step):
                     whole = _joined(line.event, event)
                     if whole is not None:
                         line.event = whole
@@ -140,43 +139,43 @@ class History:
             self._pass += 1
             self._steps = Steps()
         self._steps.add(step)
-        bisect.insort(self._lines, _Line((self._pass, step), event), key=lambda line: line.place)
+        bisect.insort(self._lines, _Line((self._pass, step), event), key=lambda line: line.order)
         if len(self._lines) > LENGTH:
             del self._lines[0]
 
-    def _comes_again(self, step: int) -> bool:
+    def _is_repeated(self, step: int) -> bool:
         newest = self._steps.newest
         if newest is None or step > newest or self._logged_before is None:
             return False
         return self._logged_before(step)
 
     def read(self) -> dict[str, Row]:
-        """What there is to show by name, by category."""
-        lines = self._lines[-LENGTH:]  # a copy: another thread may add
-        said = [line.read() for line in lines]
-        for line in said:
-            for name, what in line.items():
-                self._categories.setdefault(name, what.category)
+        """The rows by name, ordered by category."""
+        lines = self._lines[-LENGTH:]  # a copy, because another thread may add a line
+        values = [line.read() for line in lines]
+        for line in values:
+            for name, value in line.items():
+                self._categories.setdefault(name, value.category)
         self.last = lines[-1].event if lines else None
         rows = {}
         for name, category in self._categories.items():
-            found = [line.get(name) for line in said]
+            found = [line.get(name) for line in values]
             last = found[-1]
             rows[name] = Row(
                 category,
                 None if last is None else last.shown,
                 {} if last is None else last.beside,
-                [None if what is None else what.trend for what in found],
+                [None if value is None else value.trend for value in found],
                 next(filter(_is_finite, (t.shown for t in reversed(found[:-1]) if t)), None),
             )
         return dict(sorted(rows.items(), key=lambda item: _rank(item[1].category)))
 
 
 class Steps:
-    """Steps that have come, as runs of equal distance: a million of them take no room.
+    """A set of steps, stored as ranges, so that a million of them need little memory.
 
     Attributes:
-      newest: the largest; None before the first.
+      newest: the largest step; None before the first.
     """
 
     def __init__(self) -> None:
@@ -190,7 +189,7 @@ class Steps:
         return any(step in steps for steps in self._ranges)
 
     def add(self, step: int) -> None:
-        """Takes one step more."""
+        """Adds one step."""
         self.newest = step if self.newest is None else max(step, self.newest)
         last = self._ranges[-1] if self._ranges else range(0)
         if len(last) == 1 and step > last[0]:
@@ -202,7 +201,7 @@ class Steps:
 
 
 def _joined(one: Event, other: Event) -> MetricsEvent | None:
-    """Two parts of one line as one; None where both have a value of one lane and key."""
+    """Joins two parts of a line; None if both have a value for the same lane and key."""
     if not (isinstance(one, MetricsEvent) and isinstance(other, MetricsEvent)):
         return None
     lanes = {lane.index: lane for lane in one.lanes}
@@ -244,7 +243,7 @@ def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
             )
         elif info.statistic not in BESIDE:
             found[key] = LineValue(info.category, value, value.middle)
-    for key, value in values.items():  # a statistic whose metric has no mean to stand beside
+    for key, value in values.items():  # a statistic whose metric has no row for its mean
         info = event.keys[key]
         if info.statistic in beside.get(info.stem, {}):
             found[key] = LineValue(info.category, value, value.middle)
@@ -254,7 +253,7 @@ def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
 def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, LineValue]:
     values: Mapping[str, Any] = event.episode if isinstance(event, EpisodeEvent) else event.values
     found = {}
-    for name, value in told(values).items():
+    for name, value in summary_values(values).items():
         category = CATEGORY_OF_SUMMARY.get(name, "other")
         if isinstance(value, str):
             trend = {"yes": 1.0, "no": 0.0}.get(value)

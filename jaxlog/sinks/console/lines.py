@@ -1,4 +1,4 @@
-"""What the console says line by line, where nothing can be drawn."""
+"""The plain lines of the console, for outputs that cannot show a table."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.sinks.console.values import over_lanes, plain, text, told
+from jaxlog.sinks.console.values import over_lanes, plain, summary_values, text
 
 _SHOWN = ("", "mean", "rate")
-"""The statistics that a line has room for."""
+"""The statistics that a line shows."""
 
 
 def line(event: Event, total_updates: int | None) -> str:
-    """One line of any event."""
+    """The line of any event."""
     match event:
         case MetricsEvent():
             return metrics_line(event, total_updates)
         case EpisodeEvent(sampled=True):
-            of = f"{plain(event.name)} · update {event.step + 1}{_of(total_updates)}"
-            return f"{of}  episode of lane {event.lane}  {_pairs(event.episode)}"
+            title = _title(event, total_updates)
+            return f"{title}  episode of lane {event.lane}  {_pairs(event.episode)}"
         case TaskEvent():
             return f"task · step {event.step}  {_pairs(event.values)}"
         case StepEvent():
@@ -36,21 +36,24 @@ def line(event: Event, total_updates: int | None) -> str:
 
 
 def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
-    """One line of a call: `batch · update 11/30  episode_return_mean 2 ± 0.5`."""
+    """The line of a call: `batch · step 10 · 11/30 updates done  episode_return_mean 2 ± 0.5`."""
     values = over_lanes(event)
-    told_of = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
+    with_value = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
     shown = [
         f"{plain(key)} {value}"
         for key, value in values.items()
         for stem, statistic in [(event.keys[key].stem, event.keys[key].statistic)]
         if statistic in _SHOWN
-        or (statistic == "nonfinite" and stem not in told_of and value.middle)
+        or (statistic == "nonfinite" and stem not in with_value and value.middle)
     ]
-    return f"{plain(event.name)} · update {event.step + 1}{_of(total_updates)}  {'  '.join(shown)}"
+    return f"{_title(event, total_updates)}  {'  '.join(shown)}"
 
 
 def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
-    """An episode of a single environment, or an evaluation: `episode · step 120  success yes`."""
+    """The line of an episode of a single environment, or of an evaluation.
+
+    It looks like `episode · step 120  success yes`.
+    """
     if isinstance(event, EpisodeEvent):
         name, values = event.name, event.episode
     else:
@@ -58,9 +61,13 @@ def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
     return f"{plain(name)} · step {event.step}  {_pairs(values)}"
 
 
-def _of(total_updates: int | None) -> str:
-    return "" if total_updates is None else f"/{total_updates}"
+def _title(event: MetricsEvent | EpisodeEvent, total_updates: int | None) -> str:
+    """The call and the step as the program passed it; with a total, also the updates done."""
+    title = f"{plain(event.name)} · step {event.step}"
+    if total_updates is None:
+        return title
+    return f"{title} · {event.step + 1}/{total_updates} updates done"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
-    return "  ".join(f"{plain(key)} {text(value)}" for key, value in told(values).items())
+    return "  ".join(f"{plain(key)} {text(value)}" for key, value in summary_values(values).items())

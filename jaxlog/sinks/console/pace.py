@@ -1,4 +1,4 @@
-"""How far a run is, how fast, and how long it will take."""
+"""The progress of a run: updates done, speed, and time left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import collections
 from typing import NamedTuple
 
 SPAN = 60.0
-"""Seconds that the speed is measured over: a run that slows down is seen to."""
+"""Seconds over which the speed is measured, short enough to show that a run slows down."""
 SPACING = 1.0
-"""Seconds between what is kept to measure by, so that it stays little however fast a run logs."""
+"""Seconds between the marks that are kept, which bounds their number."""
 QUIET = 10.0
-"""Seconds without a record, at least, before it is said that none comes."""
+"""Seconds without a record, at least, before the console says so."""
 
 
 class _Mark(NamedTuple):
@@ -20,16 +20,16 @@ class _Mark(NamedTuple):
 
 
 class Pace:
-    """Progress, told by when records arrived: they are written many at a time.
+    """Measures progress by the times at which records arrived, since they are written in batches.
 
     Args:
-      total: how many updates there will be, where known.
-      start: the updates that were done when this session began: no speed is made of these.
-      began: when that was, in seconds since 1970.
+      total: the number of updates, if known.
+      start: the updates that were done before this session, which do not count for the speed.
+      began: the start of this session, in seconds since 1970.
 
     Attributes:
-      total: as given.
-      done: the updates that are done.
+      total: the number of updates, if known.
+      done: the number of updates that are done.
     """
 
     def __init__(self, total: int | None, start: int, began: float) -> None:
@@ -43,16 +43,16 @@ class Pace:
 
     @property
     def begun(self) -> bool:
-        """Whether a record has come: before, the program is compiled."""
+        """True after the first record; before, the program is being compiled."""
         return bool(self._marks)
 
     def saw(self, step: int, env_step: int | None, timestamp: float) -> None:
-        """Takes note of one record."""
+        """Adds one record."""
         if self._marks:
             self._longest_gap = max(self._longest_gap, timestamp - self._heard)
         self._heard = max(self._heard, timestamp)
         if self._last is not None and step < self.done:
-            return  # of another call, which is behind
+            return  # another call, whose steps are behind
         self.done = max(self.done, step + 1)
         self._last = _Mark(timestamp, self.done, env_step)
         if not self._marks or timestamp >= self._marks[-1].timestamp + SPACING:
@@ -65,12 +65,12 @@ class Pace:
         return max(0.0, now - self._began)
 
     def updates_per_second(self) -> float | None:
-        """Over the last minute; None where two records have not come yet."""
+        """The speed over the last minute; None before the second record."""
         seconds, mark, last = self._measured()
         return (last.done - mark.done) / seconds if seconds and last.done > mark.done else None
 
     def env_steps_per_second(self) -> float | None:
-        """As `updates_per_second`; None where lines do not say, too."""
+        """The speed over the last minute; None before the second record, or without `env_step`."""
         seconds, mark, last = self._measured()
         if not seconds or mark.env_steps is None or last.env_steps is None:
             return None
@@ -78,14 +78,14 @@ class Pace:
         return steps / seconds if steps > 0 else None
 
     def left(self, now: float) -> float | None:
-        """Seconds until the end, where that can be told."""
+        """Seconds until the end; None if it is not known."""
         speed = self.updates_per_second()
         if speed is None or self.total is None:
             return None
         return max(0.0, (self.total - self.done) / speed - max(0.0, now - self._heard))
 
     def quiet_for(self, now: float) -> float | None:
-        """Seconds without a record, where that is far longer than it ever was; else None."""
+        """Seconds since the last record, if that is much longer than any gap before; else None."""
         seconds = now - self._heard
         usual = max(QUIET, 3 * self._longest_gap)
         return seconds if self._marks and seconds > usual else None

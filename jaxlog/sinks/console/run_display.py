@@ -1,4 +1,4 @@
-"""All that the console shows of a run: tables, episodes, sinks, and how far the run is."""
+"""The live table of a run: metrics, episodes, sinks, health and progress."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from jaxlog._format.health import Health, Tally, health_of
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import CallTable, one_line, tables
-from jaxlog.sinks.console.values import clock, number, plain, text, told
+from jaxlog.sinks.console.values import clock, number, plain, summary_values, text
 
 WIDEST = 120
-"""The columns that are used at most: what is wider is no easier to read."""
+"""The maximum width in characters; wider tables are not easier to read."""
 ENDED_EARLY = ("failed", "interrupted", "exited", "terminated", "killed")
-"""The statuses of runs that something ended before their program did."""
+"""The statuses of runs that did not end by themselves."""
 NUM_EPISODES = 2
-"""How many of the episodes that were sampled are shown."""
+"""The number of sampled episodes that are shown."""
 
 _SHOWN_OF_EPISODE = {
     "total_reward": "return",
@@ -45,16 +45,17 @@ _SHOWN_OF_EPISODE = {
 
 
 class RunDisplay:
-    """What is known of a run, to be drawn at any time.
+    """Collects the events of a run, and draws their state at any time.
 
-    What is added costs little; another thread may draw meanwhile.
+    Adding an event is cheap; another thread may draw at the same time.
 
     Args:
-      run: whose it is.
-      began: when it began, in seconds since 1970.
-      logged_before: whether a call logged a step before the first event that is added, as in
-        `History`; None where nothing was.
-      health: of the run; None counts it in what is added, and in earlier sessions of the run.
+      run: the run.
+      began: the start of the run, in seconds since 1970.
+      logged_before: returns True for a call and a step that were logged before the first event that
+        is added, as for `History`; None if there were none.
+      health: the health of the run; None computes it from the events and from earlier
+        sessions of the run.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class RunDisplay:
         self._logged_before = logged_before
         self._known_health = health
         self._tally = Tally(run.earlier.get("health"), run.earlier.get("calls"))
-        self._lock = threading.Lock()  # of the tally
+        self._lock = threading.Lock()  # protects the tally
         self._pace = Pace(run.total_updates, run.resumes_at or 0, began)
         self._unit = "update"
         self._histories: dict[str, History] = {}
@@ -78,7 +79,7 @@ class RunDisplay:
         self._step: StepEvent | None = None
 
     def add(self, event: MetricsEvent | EpisodeEvent | TaskEvent | StepEvent | EvaluationEvent):
-        """Takes what was logged."""
+        """Adds an event."""
         match event:
             case MetricsEvent():
                 self._history(event.name).add(event)
@@ -100,13 +101,13 @@ class RunDisplay:
                 self._evaluations.add(event)
 
     def draw(self, width: int, height: int | None, now: float, *, ended: bool = False) -> Group:
-        """What fits into so many columns and lines; with no height, all there is.
+        """Draws as much as fits.
 
         Args:
-          width: in columns.
-          height: in lines.
-          now: in seconds since 1970.
-          ended: whether this is how the run ended.
+          width: the width, in characters.
+          height: the maximum number of lines; None for no limit.
+          now: the current time, in seconds since 1970.
+          ended: True to draw the run as ended.
         """
         width = min(width, WIDEST)
         progress = [self._bar(now, width, ended=ended), self._speed(now, width, ended=ended)]
@@ -121,7 +122,7 @@ class RunDisplay:
 
     def _history(self, name: str) -> History:
         if name not in self._histories:
-            # A new dict: another thread may go through the old one.
+            # A new dict, because another thread may iterate over the old one.
             before = self._logged_before and functools.partial(self._logged_before, name)
             history = History(before)
             self._histories = self._histories | {name: history}
@@ -137,20 +138,20 @@ class RunDisplay:
 
     def _notes(self, width: int, *, ended: bool) -> list[RenderableType]:
         """The lines between the tables and the bar, the most important last."""
-        said: list[tuple[str, Sequence[str]]] = []
+        notes: list[tuple[str, Sequence[str]]] = []
         if self._task is not None:
             since = f"since step {self._task.step:,}"
-            said.append(("task", [*_pairs(self._task.values), since]))
+            notes.append(("task", [*_pairs(self._task.values), since]))
         if (step := self._step) is not None:
-            where = [f"{step.step:,}", f"episode {step.episode:,}"]
-            said.append(("step", where + _pairs(step.values)))
-        said += [("sampled", _sampled(episode)) for episode in list(self._episodes)]
+            position = [f"{step.step:,}", f"episode {step.episode:,}"]
+            notes.append(("step", position + _pairs(step.values)))
+        notes += [("sampled", _sampled(episode)) for episode in list(self._episodes)]
         accounts = self._accounts()
         health = self._health(ended=ended)
-        labels = [label for label, _ in said]
+        labels = [label for label, _ in notes]
         labels += (["sinks"] if accounts else []) + (["health"] if health else [])
         indent = max(map(len, labels), default=0) + 2
-        lines = [one_line(parts, width - indent) for _, parts in said]
+        lines = [one_line(parts, width - indent) for _, parts in notes]
         lines += [_sinks(accounts, width - indent, ended=ended)] if accounts else []
         lines += (
             [one_line([plain(str(health)), plain(health.why)], width - indent, "red")]
@@ -173,7 +174,7 @@ class RunDisplay:
     def _accounts(self) -> Sequence[Account]:
         try:
             return [a for a in self._run.accounts() if a.kind != "console"]
-        except Exception:  # the table is worth more than this line
+        except Exception:  # the table is shown without this line
             return []
 
     def _bar(self, now: float, width: int, *, ended: bool) -> RenderableType:
@@ -206,7 +207,7 @@ class RunDisplay:
         return bar
 
     def _how_far(self, status: str) -> str:
-        """How a run ended that did not end by itself: no bar, which reads as success."""
+        """The end of a run that did not end by itself, as text: a full bar would mean success."""
         pace = self._pace
         status = "status unknown" if status == "unknown" else status
         if not pace.done:
@@ -238,7 +239,7 @@ def _title(name: str, last: Event) -> list[str]:
         return [f"{plain(name)} · step {last.step}"]
     if isinstance(last, EpisodeEvent):
         return [f"{plain(name)} · step {last.step}", *_pairs(last.labels)]
-    title = [f"{plain(name)} · update {last.step + 1}"]
+    title = [f"{plain(name)} · step {last.step}"]
     if last.env_step is not None:
         title.append(f"{last.env_step:,} environment steps")
     lanes = len(last.lanes)
@@ -249,18 +250,20 @@ def _title(name: str, last: Event) -> list[str]:
 
 
 def _pairs(values: Mapping[str, object]) -> list[str]:
-    return [f"{plain(name)} {text(value)}" for name, value in told(values).items()]
+    return [f"{plain(name)} {text(value)}" for name, value in summary_values(values).items()]
 
 
 def _sampled(event: EpisodeEvent) -> list[str]:
     lane = [f"lane {event.lane}"] if event.num_lanes > 1 or event.lane else []
-    said = told(event.episode)
-    shown = [f"{word} {text(said[key])}" for key, word in _SHOWN_OF_EPISODE.items() if key in said]
-    return [*shown, *lane, f"{plain(event.name)} · update {event.step + 1}"]
+    values = summary_values(event.episode)
+    shown = [
+        f"{word} {text(values[key])}" for key, word in _SHOWN_OF_EPISODE.items() if key in values
+    ]
+    return [*shown, *lane, f"{plain(event.name)} · step {event.step}"]
 
 
 def _sinks(accounts: Sequence[Account], width: int, *, ended: bool) -> Text:
-    """What each sink does; one in trouble first, with as much of that as there is room for."""
+    """The state of each sink; those with a problem first, with as much text as fits."""
     well = [_count(account, ended=ended) for account in accounts if not _trouble(account)]
     troubled = [f"{account.kind} {_trouble(account)}" for account in accounts if _trouble(account)]
     line = one_line(well, width)
@@ -277,8 +280,8 @@ def _trouble(account: Account) -> str:
 
 
 def _count(account: Account, *, ended: bool) -> str:
-    if ended:  # the others may still write, and the run itself says what was lost
+    if ended:  # other sinks may still write; the run itself warns about lost records
         return f"{account.kind} {account.arrived:,} records"
     behind = account.arrived - account.written
-    said = f", {behind:,} behind" if behind > 0 else ""
-    return f"{account.kind} {account.written:,} written{said}"
+    lag = f", {behind:,} behind" if behind > 0 else ""
+    return f"{account.kind} {account.written:,} written{lag}"

@@ -1,4 +1,4 @@
-"""Where the picture is shown, again and again: a terminal or a notebook; both are left in order."""
+"""The screens that show the live table, a terminal or a notebook, and restore it at the end."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from rich.live import Live
 from rich.segment import SegmentLines
 from rich.text import Text
 
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 
 NOTEBOOK_WIDTH = 100
-"""The columns of a picture in a notebook, whose own width nobody knows."""
+"""The columns of the table in a notebook, whose real width is not known."""
 JOINED_WITHIN = 2.0
-"""Seconds that the end waits for a picture that is being drawn: a terminal can be stopped."""
+"""Seconds to wait at the end for a table that is being drawn; a stopped terminal blocks it."""
 
 Draw = Callable[[int, int | None, bool], RenderableType]
-"""The picture, of so many columns and lines; and whether it is the last."""
+"""Draws the table for a number of columns and lines; True for the last time."""
 
 
 class Screen(Protocol):
-    """A place to show a picture at."""
+    """A place that shows the table."""
 
     def show(self, draw: Draw) -> None:
-        """Shows it in place of the one before."""
+        """Shows the table in place of the previous one."""
 
     def end(self, draw: Draw) -> None:
-        """Shows the last, which stays, and puts all back as it was."""
+        """Shows the last table, which stays, and restores the screen."""
 
 
 class Display:
-    """Shows a picture on a thread of its own, so that the clock goes on while nothing is logged.
+    """Draws the table on its own thread, so that the clock advances while nothing is logged.
 
-    An error in drawing is told of in the picture's place. Nothing that goes wrong, a terminal that
-    is closed, say, ends the program or the sink.
+    If drawing fails, the error is shown in place of the table. No failure, such as a closed
+    terminal, ends the program or the sink.
     """
 
     def __init__(self, screen: Screen, draw: Draw, refresh_per_second: float) -> None:
@@ -51,18 +52,18 @@ class Display:
         self._seconds = 1 / refresh_per_second
         self._over = threading.Event()
         self._lock = threading.Lock()
-        self._said = False
+        self._is_first_warning = Once()
         self._thread = threading.Thread(target=self._run, name="jaxlog-display", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Shows the last picture."""
+        """Shows the last table."""
         self._over.set()
         self._thread.join(JOINED_WITHIN)
         try:
             self._screen.end(self._guarded)
         except BaseException as error:
-            self._say("cannot be shown any more", error)
+            self._warn("cannot be shown any more", error)
 
     def _run(self) -> None:
         shows = True
@@ -70,7 +71,7 @@ class Display:
             try:
                 self._screen.show(self._guarded)
             except BaseException as error:  # SystemExit too: Rich raises it for a closed pipe
-                self._say("cannot be shown any more", error)
+                self._warn("cannot be shown any more", error)
                 return
             shows = not self._over.wait(self._seconds)
 
@@ -79,29 +80,28 @@ class Display:
             with self._lock:
                 return self._draw(width, height, last)
         except Exception as error:
-            self._say("could not be drawn", error)
+            self._warn("could not be drawn", error)
             return Text(f"the console could not be drawn: {error!r}", "red")
 
-    def _say(self, what: str, error: BaseException) -> None:
-        if not self._said:
-            self._said = True
-            _log.warning("jaxlog: the console's table %s", what, exc_info=error)
+    def _warn(self, problem: str, error: BaseException) -> None:
+        if self._is_first_warning():
+            _log.warning("jaxlog: the console's table %s", problem, exc_info=error)
 
 
 class Terminal:
-    """A terminal, through Rich. What the program prints appears above the picture.
+    """A terminal, through Rich. Output of the program appears above the table.
 
     Args:
-      console: Rich's own, that `rich.print` writes to, too: what is printed by another would be
-        drawn over.
+      console: Rich's global console, which `rich.print` also uses; the table would overwrite the
+        output of another console.
 
     Raises:
-      rich.errors.LiveError: something else is shown already, and this Rich shows but one.
+      rich.errors.LiveError: there is another live display, and this version of Rich allows one.
     """
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        # It does not redirect the streams: see `_Redirection`.
+        # `_Redirection` redirects the streams instead.
         self._live = Live(
             console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
@@ -123,13 +123,13 @@ class Terminal:
             self._redirection.undo()
 
     def _drawn(self, picture: RenderableType) -> SegmentLines:
-        """As lines: Rich would draw it once more for each line that the program prints."""
+        """Renders to lines, because Rich renders again for each line that the program prints."""
         lines = self._console.render_lines(picture, pad=False)
         return SegmentLines(lines, new_lines=True)
 
 
 class Notebook:
-    """A cell's output, through IPython; one output, however often it changes."""
+    """The output of a notebook's cell, through IPython: one output that is updated."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -142,9 +142,9 @@ class Notebook:
         self._publish(draw(NOTEBOOK_WIDTH, None, True))
 
     def _publish(self, picture: RenderableType) -> None:
-        from IPython.display import display  # there, if this is a notebook
+        from IPython.display import display  # always installed in a notebook
 
-        # Rich's own way into a notebook needs ipywidgets.
+        # Rich's own display in notebooks needs ipywidgets.
         paper = Console(
             record=True,
             file=io.StringIO(),
@@ -174,10 +174,10 @@ _HTML = (
 
 
 class _Redirection:
-    """What the program prints, through Rich's console; only what would reach a terminal.
+    """Redirects streams that are terminals to Rich's console, to print above the table.
 
-    Rich's own breaks long lines, takes `[red]` in a line without an end for markup, sends a
-    standard error that goes to a file to the terminal, and loses a last line without an end.
+    Rich's own redirection breaks long lines, treats `[red]` in an unfinished line as markup, sends
+    a standard error that goes to a file to the terminal, and loses an unfinished last line.
     """
 
     def __init__(self, console: Console) -> None:
@@ -197,7 +197,7 @@ class _Redirection:
             ours.flush()
 
     def undo(self) -> None:
-        """Puts back what was there, unless somebody else has put something there since."""
+        """Restores the streams, unless other code has replaced them since."""
         for name, ours in self._ours.items():
             if getattr(sys, name) is ours:
                 setattr(sys, name, self._before[name])
@@ -205,7 +205,7 @@ class _Redirection:
 
 
 class _AsTheyAre:
-    """A console that prints lines as they are."""
+    """A console that prints lines unchanged, without wrapping, markup and highlighting."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -224,7 +224,7 @@ class _AsTheyAre:
 def _is_terminal(stream: Any) -> bool:
     try:
         return stream.isatty()
-    except (AttributeError, ValueError):  # none there, or closed
+    except (AttributeError, ValueError):  # there is no stream, or it is closed
         return False
 
 

@@ -1,4 +1,4 @@
-"""The sink: a picture that moves where one can be shown, and a line for each log elsewhere."""
+"""The settings and the class of the sink `console`."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
 
 class ConsoleSettings(SinkSettings, frozen=True):
-    """Shows the last values in the terminal or the notebook, and how far the run is."""
+    """Shows the last values and the progress of the run in the terminal or the notebook."""
 
     kind: Literal["console"] = "console"
     refresh_per_second: float = Field(
-        default=4.0, gt=0, le=60, description="How often the table is drawn anew."
+        default=4.0, gt=0, le=60, description="How often per second the table is drawn."
     )
     live: bool | None = Field(
         default=None,
         validate_default=True,
-        description="Whether a terminal or a notebook shows a table that moves; otherwise there is "
-        "a line for each log, as there always is in a pipe or a file. Where it is left out, it "
-        "does, but not in CI (the environment variable CI).",
+        description="Show a live table in a terminal or a notebook; false prints a line for each "
+        "log, as a pipe or a file always does. By default true, but false in CI (the environment "
+        "variable CI).",
     )
 
     @field_validator("live", mode="after")
@@ -50,23 +50,23 @@ class ConsoleSettings(SinkSettings, frozen=True):
 
 
 class ConsoleSink(Sink):
-    """Shows the last values of every call, how they changed, and how far the run is.
+    """Shows the last values of every call, their changes, and the progress of the run.
 
-    Values are those of all lanes: `mean ± standard deviation` over lanes where there are several,
-    the smallest of the minima and the largest of the maxima.
+    Values are combined over lanes: `mean ± standard deviation` if there are several lanes, the
+    smallest of the minima and the largest of the maxima.
     """
 
     Settings = ConsoleSettings
 
     def open(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
-        # Imported here: `import jaxlog` must not cost what a run without a console does not use.
+        # Imported here, so that `import jaxlog` does not import Rich for runs without a console.
         import rich
 
         self._run = run
         self._console = rich.get_console()
         self._run_display: RunDisplay | None = None
         self._display: Display | None = None
-        self._unread = False  # the reader of a pipe is gone
+        self._unread = False  # True when the reader of a pipe is gone
         if self.settings.live is not False:
             self._show()
 
@@ -109,7 +109,7 @@ class ConsoleSink(Sink):
         self.flush()
 
     def _show(self) -> None:
-        """Begins to show a picture, if there is a place for it."""
+        """Starts the live table if the output can show one."""
         from rich.errors import LiveError
 
         from jaxlog.sinks.console.run_display import RunDisplay
@@ -142,16 +142,16 @@ class ConsoleSink(Sink):
             self._nobody_reads()
 
     def _nobody_reads(self) -> None:
-        """Lets training go on, when the reader of a pipe has what it wanted: `| head`."""
-        # It lets what still waits for the pipe go nowhere, or Python fails with it when it ends.
+        """Stops printing after the reader of a pipe has ended, as in `| head`."""
+        # Rich redirects the buffered output to nowhere; otherwise Python fails with it at its exit.
         with contextlib.suppress(SystemExit, OSError, ValueError):
             self._console.on_broken_pipe()
         self._unread = True
-        _log.warning("jaxlog: the sink console prints no more: nobody reads standard output")
+        _log.warning("jaxlog: the sink console stops printing, because standard output was closed")
 
 
 def _can_draw(console: Console) -> bool:
-    """Whether this is a terminal. FORCE_COLOR makes Rich take any file for one."""
+    """True for a terminal. With FORCE_COLOR, Rich alone would say so for any file."""
     file: Any = console.file
     return (
         console.is_interactive

@@ -1,4 +1,4 @@
-"""The tables of all calls, as many columns and rows of them as there is room for."""
+"""The tables of all calls, with as many columns and rows as fit."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
 from jaxlog.sinks.console.values import Shown, number, plain
 
 GAP = 2
-"""The columns of a terminal between two of a table."""
+"""The number of characters between two columns."""
 NAME_WIDTH = 24
-"""The columns that a name is given before the table has fewer columns; longer ones are cut."""
+"""The width of names; if it does not fit, the table drops columns. Longer names are cut then."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 NOT_FINITE = "x"
-"""In a trend, in place of a value that is not finite."""
+"""A value in a trend that is not finite."""
 NOTHING = "·"
-"""In place of a value where the last line has none: no episode ended."""
+"""A missing value: no episode ended."""
 GOOD_UPWARDS = ("rewards", "similarity")
-"""The categories of which more is better; a change of others has no colour."""
+"""The categories in which more is better; changes in other categories have no colour."""
 
 _COLUMNS = ("last", "change", "trend", *BESIDE)
 _DROPPED = ((), ("min", "max"), BESIDE, (*BESIDE, "trend"), (*BESIDE, "trend", "change"))
-"""What a terminal goes without that is too narrow, and narrower, ..."""
+"""The columns that are dropped, from wide to narrow terminals."""
 
 
 @dataclass(frozen=True)
 class CallTable:
-    """What is to be shown of one call.
+    """The table of one call.
 
     Attributes:
-      title: its heading, in parts; where there is no room for all, the last are left out.
-      rows: by name, by category.
+      title: the parts of its heading; the last ones are left out if they do not fit.
+      rows: the rows by name, ordered by category.
     """
 
     title: Sequence[str]
@@ -43,12 +43,12 @@ class CallTable:
 
 
 def tables(calls: Sequence[CallTable], width: int, height: int | None) -> list[Text]:
-    """A table for each call, all with the same columns.
+    """Draws a table for each call, all with the same columns.
 
     Args:
-      calls: in the order they are shown.
-      width: in columns of the terminal.
-      height: in lines, which are not exceeded; None for all there is.
+      calls: the calls, in the order of their tables.
+      width: the width of the terminal, in characters.
+      height: the maximum number of lines; None for no limit.
     """
     if (height is not None and height < 3) or not calls:
         return []
@@ -80,7 +80,7 @@ def tables(calls: Sequence[CallTable], width: int, height: int | None) -> list[T
 
 
 def one_line(parts: Sequence[str], width: int, style: str = "") -> Text:
-    """Parts of a line with dots between them; the last are left out where they do not fit."""
+    """Joins the parts of a line with dots; leaves out the last ones if they do not fit."""
     kept = [part for part in parts if part]
     while len(kept) > 1 and cell_len(" · ".join(kept)) > width:
         kept.pop()
@@ -88,7 +88,7 @@ def one_line(parts: Sequence[str], width: int, style: str = "") -> Text:
 
 
 def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
-    """The last values as a line of blocks; no value is a gap, one that is not finite a cross.
+    """Draws the last values as blocks: a gap for no value, a cross for one that is not finite.
 
     >>> sparkline([1, 2, None, float("nan"), 3, 4])
     '▁▃ x▆█'
@@ -96,7 +96,7 @@ def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
     values = list(values)[-length:]
     finite = [value for value in values if value is not None and math.isfinite(value)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
-    # Halved before they are subtracted: the largest floats must not overflow.
+    # Halved before the subtraction, so that the largest floats do not overflow.
     span = high / 2 - low / 2
     top = len(BLOCKS) - 1
 
@@ -111,12 +111,12 @@ def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
 
 
 def _height(calls: Sequence[CallTable], *, headings: bool) -> int:
-    """Of all there is, with the titles and the header."""
+    """The number of lines of all tables, with titles and header."""
     return 1 + sum(1 + len(_lines(call, headings=headings)) for call in calls)
 
 
 def _lines(call: CallTable, *, headings: bool) -> list[tuple[str, Row | None]]:
-    """The rows of a table, and the categories they are of, which have none."""
+    """The lines of a table: names with their rows, and categories with None."""
     lines: list[tuple[str, Row | None]] = []
     categories = dict.fromkeys(row.category for row in call.rows.values())
     headings = headings and list(categories) != ["other"]
@@ -127,7 +127,7 @@ def _lines(call: CallTable, *, headings: bool) -> list[tuple[str, Row | None]]:
 
 
 def _shares(needed: Sequence[int], room: float) -> list[int]:
-    """How many rows each gets: what it needs, or as many as the others."""
+    """Shares the lines among the tables: each gets what it needs, or an equal share."""
     shares = [0] * len(needed)
     while sum(shares) < room and shares != list(needed):
         for i, most in enumerate(needed):
@@ -137,7 +137,7 @@ def _shares(needed: Sequence[int], room: float) -> list[int]:
 
 
 def _widths(calls: Sequence[CallTable], width: int) -> dict[str, int]:
-    """The columns there is room for, and how wide each is; `name`, `value` and `spread` too."""
+    """The widths of the columns that fit, and of `name`, `value` and `spread`."""
     rows = [row for call in calls for row in call.rows.values()]
     names = [cell_len(name) + 2 for call in calls for name in call.rows] or [0]
     values = [_value(row) for row in rows]
@@ -148,7 +148,7 @@ def _widths(calls: Sequence[CallTable], width: int) -> dict[str, int]:
     cells = {column: [cell_len(_cell(row, column)) for row in rows] for column in _COLUMNS[1:]}
     natural = {column: max(found, default=0) for column, found in cells.items()}
     natural["last"] = widths["value"] + widths["spread"]
-    # A trend that grows must not move the other columns.
+    # The full width at once, because a growing trend would move the other columns.
     natural["trend"] = LENGTH if natural["trend"] > 1 else 0
     natural["change"] = max(natural["change"], 8) if natural["change"] else 0
     natural = {column: max(size, len(column)) for column, size in natural.items() if size}
@@ -174,13 +174,13 @@ def _header(widths: Mapping[str, int]) -> Text:
 
 
 def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
-    """A row, or the category of those below it."""
-    name = plain(name)  # one line, whatever a metric is called
+    """The line of a row, or of a category."""
+    name = plain(name)  # a metric's name may have line breaks
     line = Text(f"  {name}" if row is not None else name, no_wrap=True, overflow="ellipsis")
     if row is None:
         line.stylize("cyan")
         return line
-    # Rich's tables take three times as long to render: 12 ms for 30 rows, four times a second.
+    # Rich's own tables take three times as long: 12 ms for 30 rows, four times a second.
     line.truncate(widths["name"], overflow="ellipsis", pad=True)
     for column in _COLUMNS:
         if column in widths:
@@ -194,7 +194,7 @@ def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
 
 
 def _value(row: Row) -> tuple[str, str]:
-    """The value, and what stands behind it: its spread over lanes, and what it leaves out."""
+    """The value, and the text after it: its spread over lanes, and the lanes that it leaves out."""
     if row.shown is None:
         return NOTHING, ""
     if isinstance(row.shown, str):
@@ -235,7 +235,7 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
             wrong = shown is not None and not math.isfinite(shown.middle)
             padded = value.rjust(widths["value"])
             text = Text(padded, "bold red" if wrong else "bold")
-            # A text of a summary may be wider than the numbers.
+            # The text of a summary may be wider than the numbers.
             rest = max(0, widths["last"] - cell_len(padded))
             style = "red" if shown is not None and shown.left_out else "dim"
             return Text.assemble(text, (set_cell_size(spread, rest), style))

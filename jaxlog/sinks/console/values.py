@@ -1,4 +1,4 @@
-"""One value for all lanes, and how values read."""
+"""Values for displays: combined over lanes, and as short texts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from jaxlog._format.events import MetricsEvent
 from jaxlog._terminal import plain as plain
 
 COUNTS = ("count", "nonfinite")
-"""The statistics that values that are not finite do not change, or are."""
+"""The statistics that count values, and so do not leave out non-finite ones."""
 
 
 class Shown(NamedTuple):
-    """What is shown of one key: one value for all lanes, and what it leaves out.
+    """The value of one key for all lanes, and the numbers that it leaves out.
 
     Attributes:
       middle: the mean over the lanes that are alive, as in `AcrossLanes`.
-      spread: their standard deviation; None where there is none.
-      alive: how many lanes have a finite value.
-      logged: how many lanes have a value.
-      odd: how many values of the metric, those of single episodes, were not finite.
+      spread: their standard deviation; None if there is none.
+      alive: the number of lanes with a finite value.
+      logged: the number of lanes with a value.
+      odd: the number of the metric's values of episodes that were not finite.
     """
 
     middle: float
@@ -36,13 +36,13 @@ class Shown(NamedTuple):
 
     @property
     def beside(self) -> str:
-        """What stands behind the value: its spread, and the lanes it is of where some are dead."""
+        """The text after the value: its spread, and the numbers that it leaves out."""
         spread = f" ± {self.spread:.2g}" if self.spread and self.alive else ""
         return spread + (f" ({self.left_out})" if self.left_out else "")
 
     @property
     def left_out(self) -> str:
-        """What the value is not of; empty where it is of all.
+        """The lanes or values that the value leaves out; empty if none.
 
         >>> Shown(100.0, 2.0, alive=4, logged=8).left_out, Shown(100.0, odd=26).left_out
         ('4 of 8 lanes', '26 not finite')
@@ -56,7 +56,7 @@ class Shown(NamedTuple):
 
 
 def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
-    """One value for all lanes that logged one, by key; histograms have none."""
+    """Combines each key of an event over its lanes, except histograms."""
     odd: dict[str, int] = {}
     for key, info in event.keys.items():
         if info.statistic == "nonfinite":
@@ -70,7 +70,7 @@ def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
 
 
 def number(value: float) -> str:
-    """A number in four digits, or in all that are before the point.
+    """Formats a number with four digits, or with all digits before the decimal point.
 
     >>> [number(value) for value in (0.123456, 12.0, 123456.7, 1.5e9, math.nan)]
     ['0.1235', '12', '123457', '1.5e+09', 'NaN']
@@ -80,10 +80,10 @@ def number(value: float) -> str:
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
-def told(values: Mapping[str, Any]) -> dict[str, float | str]:
-    """What a summary says, as numbers and texts; what is neither is left out.
+def summary_values(values: Mapping[str, Any]) -> dict[str, float | str]:
+    """Converts the values of a summary to numbers and texts; other values are left out.
 
-    >>> told({"total_reward": np.float32(1.5), "success": np.True_, "task": "maze", "path": [1, 2]})
+    >>> summary_values({"total_reward": np.float32(1.5), "success": np.True_, "task": "maze"})
     {'total_reward': 1.5, 'success': 'yes', 'task': 'maze'}
     """
     found: dict[str, float | str] = {}
@@ -96,18 +96,18 @@ def told(values: Mapping[str, Any]) -> dict[str, float | str]:
             found[name] = float(value)
         elif isinstance(value, str | complex | np.complexfloating):
             found[name] = str(value)
-        elif isinstance(value, np.generic):  # a half-precision type of JAX's
+        elif isinstance(value, np.generic):  # a half-precision type of JAX
             found[name] = float(value.astype(np.float64))
     return found
 
 
 def text(value: float | str) -> str:
-    """A number or a text, on one line."""
+    """Formats a number or a text on one line."""
     return plain(value) if isinstance(value, str) else number(value)
 
 
 def clock(seconds: float) -> str:
-    """A duration, as a clock shows it.
+    """Formats a duration like a clock.
 
     >>> clock(3725.9)
     '1:02:05'
