@@ -11,7 +11,6 @@ The messages that the page shows in full are caused here, and compared.
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 import shutil
 from collections.abc import Callable
@@ -26,6 +25,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
 from jaxlog._crossing import delivery
+from jaxlog._say import Once
 from tests.conftest import MakeLogger
 
 ROOT = Path(__file__).parent.parent
@@ -38,7 +38,7 @@ MESSAGE_ARGUMENTS = {
     "warn_caller",
     "_switch_off",
     "_say_once",
-    "_say",
+    "_warn",
     "_warn_once",
     "note",
     "say",
@@ -189,7 +189,7 @@ def test_each_entry_is_of_a_message() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "stands under shard_map or pmap over …, where every device would write its own lines",
+        "is under shard_map or pmap over …, where every device would write its own lines",
         "lanes: got …, expected a dict of labels for each lane",  # named before it is raised
         "the sink … is switched off for this run: …",  # logged
         "unknown key… (the keys are: …)",  # returned
@@ -297,7 +297,7 @@ def test_what_the_page_shows_whole_is_what_is_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(delivery, "_unclaimed", itertools.count())
+    monkeypatch.setattr(delivery, "_unclaimed", Once())
     try:
         cause(make_logger)
     except Exception as error:

@@ -1,5 +1,4 @@
-"""jaxlog's file format: the kinds of line, what a key means, and statistics over the lanes.
+"""jaxlog's format: events, records, lines, the meaning of keys, health, statistics over lanes.
 
-What writes files, what reads them and what shows values take it from here. It imports neither JAX
-nor a sink.
+Writers, readers and displays share it. It imports neither JAX nor a sink.
 """

@@ -1,8 +1,8 @@
-"""Statistics over the lanes of a call: one arithmetic, one rule for what is missing or not finite.
+"""Statistics over the lanes of a call, with one rule for missing and non-finite values.
 
-A lane that logged no value of a metric (no episode ended) has no part in it. A lane whose value is
-not finite has none either, but it is counted: it logged, and is not alive. So each result says how
-many lanes logged a value, and how many of these are alive.
+A lane without a value of a metric (no episode ended) is left out. A lane whose value is not finite
+is left out too, but counted: it logged, and is not alive. Each result says how many lanes logged a
+value, and how many of these are alive.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy as np
 from jaxlog._format.events import Key, Lane
 
 EXTREMES = ("min", "max")
-"""The statistics of which all lanes together have the extreme, and no spread."""
+"""The statistics that are combined over lanes by their extreme, without a spread."""
 
 
 class AcrossLanes(NamedTuple):
-    """One value for all lanes, at one or several places.
+    """One value for all lanes, or an array of such values.
 
     Attributes:
       middle: float64, the mean over the lanes that are alive; the smallest of minima, the largest
-        of maxima. Where lanes logged and none is alive, their sum: an infinity, or NaN. NaN where
-        none logged.
-      spread: float64, the standard deviation over the lanes that are alive (over n, not n - 1);
-        NaN of minima and maxima, and where no lane is alive.
-      alive: int64, how many lanes have a finite value.
-      logged: int64, how many have a value.
+        of maxima. If lanes logged but none is alive, their sum, which is infinite or NaN; NaN if no
+        lane logged.
+      spread: float64, the standard deviation over the lanes that are alive (divided by n, not
+        n - 1); NaN for minima and maxima, and if no lane is alive.
+      alive: int64, the number of lanes with a finite value.
+      logged: int64, the number of lanes with a value.
     """
 
     middle: np.ndarray
@@ -40,12 +40,12 @@ class AcrossLanes(NamedTuple):
 def across_lanes(
     values: np.ndarray, logged: np.ndarray | None = None, statistic: str = ""
 ) -> AcrossLanes:
-    """The lanes of a metric as one value.
+    """Combines the values of a metric over its lanes.
 
     Args:
-      values: float64, shaped (lanes, ...); anything where nothing was logged.
-      logged: bool, of that shape: where a lane logged a value; None for everywhere.
-      statistic: what the values are, as `Key.statistic` says.
+      values: `float64[lanes, ...]`; entries that were not logged are ignored.
+      logged: `bool`, of that shape, which entries were logged; None for all.
+      statistic: the statistic that the values are, as in `Key.statistic`.
 
     >>> found = across_lanes(np.array([1.0, 3.0, np.nan]))
     >>> float(found.middle), float(found.spread), int(found.alive), int(found.logged)
@@ -53,20 +53,20 @@ def across_lanes(
     """
     values = np.asarray(values, np.float64)
     logged = np.ones(values.shape, bool) if logged is None else logged
-    if statistic == "nonfinite":  # its key is left out where there were none
+    if statistic == "nonfinite":  # a lane without non-finite values does not log this key
         values = np.where(logged, values, 0.0)
         logged = np.broadcast_to(logged.any(axis=0), values.shape)
     alive = logged & np.isfinite(values)
     count = alive.sum(axis=0)
     low = np.where(alive, values, np.inf).min(axis=0, initial=np.inf)
     high = np.where(alive, values, -np.inf).max(axis=0, initial=-np.inf)
-    with np.errstate(all="ignore"):  # 0 / 0 is NaN, as said above
+    with np.errstate(all="ignore"):  # 0 / 0 is NaN, as documented
         if statistic in EXTREMES:
             middle = np.where(count > 0, low if statistic == "min" else high, np.nan)
             spread = np.full(count.shape, np.nan)
         else:
             middle = np.where(alive, values, 0.0).sum(axis=0) / count
-            # The mean of equal numbers is that number, to the last bit.
+            # The mean of equal numbers has to be exactly that number.
             middle = np.where(low == high, low, np.clip(middle, low, high))
             middle = np.where(count > 0, middle, np.nan)
             apart = np.where(alive, values - middle, 0.0)
@@ -79,13 +79,13 @@ def across_lanes(
 
 
 class Value(NamedTuple):
-    """What all lanes have of one key.
+    """One key combined over all lanes.
 
     Attributes:
       middle: as in `AcrossLanes`.
-      spread: the same; None where there is none: of one lane, and of minima and maxima.
-      alive: how many lanes have a finite value.
-      logged: how many lanes have a value.
+      spread: as in `AcrossLanes`; None for a single lane, and for minima and maxima.
+      alive: the number of lanes with a finite value.
+      logged: the number of lanes with a value.
     """
 
     middle: float
@@ -95,11 +95,11 @@ class Value(NamedTuple):
 
 
 def values_across_lanes(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> dict[str, Value]:
-    """One value of each key for all lanes of one event; of histograms, and where none logged, none.
+    """Combines each key of one event over its lanes, except histograms and keys without a value.
 
     Args:
-      lanes: those of a `MetricsEvent`.
-      keys: its keys.
+      lanes: the lanes of a `MetricsEvent`.
+      keys: the keys of the event.
     """
     by_statistic: dict[str, list[str]] = {}
     for key, info in keys.items():
@@ -124,10 +124,10 @@ def values_across_lanes(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> dict[
 
 
 def interquartile_mean(values: np.ndarray) -> np.ndarray:
-    """The mean, along the last axis, of what is left without the lowest and the highest quarter.
+    """The mean along the last axis without the lowest and the highest quarter of the values.
 
-    Of n values, n // 4 are taken off at each end, as `scipy.stats.trim_mean(values, 0.25)` does. It
-    is the measure over seeds that Agarwal et al. propose (NeurIPS 2021).
+    It leaves out n // 4 of n values at each end, as `scipy.stats.trim_mean(values, 0.25)` does.
+    Agarwal et al. (NeurIPS 2021) propose it for results over seeds.
 
     >>> float(interquartile_mean(np.array([0.0, 1.0, 2.0, 99.0])))
     1.5
@@ -141,17 +141,17 @@ OVER_LANES: dict[str, Callable[[np.ndarray], float]] = {
     "std": lambda values: float(across_lanes(values).spread),
     "iqm": lambda values: float(interquartile_mean(values)),
 }
-"""What the setting `over_lanes` chooses from: a name, and a function of the lanes that are alive,
-whatever the statistic of the key is: the mean of minima, too."""
+"""The statistics that the setting `over_lanes` can name, as functions of the values of the lanes
+that are alive. They do not depend on the key: for minima, `mean` is the mean of the minima."""
 
 
 def over_lanes(
     names: Sequence[str], lanes: Sequence[Lane], keys: Mapping[str, Key]
 ) -> dict[str, Mapping[str, float]]:
-    """The lines over all lanes that the setting `over_lanes` asks for; of one lane, none.
+    """Computes the lines of the setting `over_lanes`; empty for a single lane.
 
-    Each statistic is computed over the lanes that are alive. Where these are not all lanes,
-    `{key}_lanes` says how many they are; where lanes logged and none is alive, it is NaN.
+    Each statistic is computed over the lanes that are alive. If these are not all lanes,
+    `{key}_lanes` is their number; if lanes logged but none is alive, the statistic is NaN.
     """
     if len(lanes) < 2 or not names:
         return {}
@@ -159,7 +159,7 @@ def over_lanes(
     for key, info in keys.items():
         values = [lane.metrics.get(key) for lane in lanes]
         if info.statistic == "nonfinite" and any(value is not None for value in values):
-            values = [0 if value is None else value for value in values]  # there were none
+            values = [0 if value is None else value for value in values]  # not logged means 0
         found = [float(value) for value in values if value is not None]
         if found:
             arrays[key] = np.array([value for value in found if np.isfinite(value)])

@@ -1,4 +1,4 @@
-"""What sinks are given: frozen dataclasses of Python and NumPy values."""
+"""The events that sinks receive: frozen dataclasses of Python and NumPy values."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ NOTHING = ReadOnlyDict()
 """An empty mapping of an event."""
 
 Scalar = bool | int | float | np.generic
-"""A value of a metric or a label. A float32 of the program stays `np.float32`."""
+"""A value of a metric or a label. A float32 of the program is an `np.float32`."""
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many values of a metric lie where, as counted in the program.
+    """A histogram of the values of a metric, counted in the program.
 
     Attributes:
-      edges: of the bins, ascending.
-      counts: how many are in each bin; the last bin holds its upper edge.
-      below: how many are below the first edge.
-      above: how many are above the last.
+      edges: the edges of the bins, ascending.
+      counts: the number of values in each bin; the last bin includes its upper edge.
+      below: the number of values below the first edge.
+      above: the number of values above the last edge.
     """
 
     edges: tuple[float, ...]
@@ -58,20 +58,21 @@ class Histogram:
 
 
 Labels = Mapping[str, Scalar | str]
-"""What names a lane: numbers of the program, and what `Logger.open` was given."""
+"""The labels of a lane: those that the program passed, and those of `Logger.open(lanes=)`."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """What one key of a line is, for sinks that arrange them.
+    """The meaning of one key of a line, for sinks that group or aggregate keys.
 
     Attributes:
-      category: the group it belongs to, one of `names.CATEGORIES`.
-      stem: what it is of: `episode_return`; for a scalar, its name.
-      statistic: which statistic of it: `mean`, or `histogram`, whose value is a `Histogram`; empty
+      category: the group of the metric: `rewards`, `similarity`, `episode length`, `training` or
+        `other`.
+      stem: the first part of the key, such as `episode_return`; for a scalar, its name.
+      statistic: the statistic, such as `mean`, or `histogram`, whose value is a `Histogram`; empty
         for a scalar.
-      metric: the metric, as the program names it: `episode_returns`; empty for the counts of
-        episodes and updates, and where it is not known.
+      metric: the name of the metric in the program, such as `episode_returns`; empty for the counts
+        of episodes and updates, and if it is not known.
     """
 
     category: str
@@ -81,10 +82,10 @@ class Key:
 
     @property
     def kind(self) -> str:
-        """What its value is.
+        """The kind of its value: `scalar`, `statistic`, `count` or `histogram`.
 
-        `scalar`: a number of the program (in a window, its mean over the updates). `statistic`: one
-        over the episodes. `count`: how many episodes, updates or values that is of. `histogram`.
+        A `scalar` is a number of the program, or its mean over the updates of a window. A
+        `statistic` is computed over episodes. A `count` is a number of episodes, updates or values.
         """
         if self.statistic in ("count", "nonfinite"):
             return "count"
@@ -109,20 +110,21 @@ class _Numbers(ReadOnlyDict):
 @former_keyword("metrics", "values")
 @dataclass(frozen=True)
 class Lane:
-    """What one lane of the program logged at one step.
+    """The values that one lane of the program logged at one step.
 
     Attributes:
-      index: the lane's number, counted over all lane axes, the outermost slowest; 0 without `vmap`.
-        Lanes that run one after another, told apart by their labels, have numbers of their own.
-      labels: what this lane is named with.
-      values: numbers and histograms by key, in the order of `MetricsEvent.keys`. A metric that has
-        no value here, because no episode ended, is not in it.
-      position: the lane's index along each lane axis, where there are several; else empty.
-      series: how many lanes have had its place in the program before it, one after another: 2 for
-        the third seed of a Python loop. Their numbers are higher than those of the lanes before.
-      alone: whether no other lane runs beside it, and none ran before it: sinks show it as the run
-        as a whole, since there may be no other.
-      first_labels: the labels it had first, where one has changed since; None where none has.
+      index: the number of the lane, counted over all lane axes, with the last axis fastest; 0
+        without `vmap`. Programs that run one after another with different labels are lanes with
+        different numbers.
+      labels: the labels of the lane at this step.
+      values: the numbers and histograms by key, in the order of `MetricsEvent.keys`. A key whose
+        metric has no value here, because no episode ended, is missing.
+      position: the index of the lane along each lane axis if there are several, else empty.
+      series: the number of programs that ran before this one in the same place: 2 for the third
+        seed of a Python loop. Later programs have higher lane numbers.
+      alone: True if no other lane runs beside it and none ran before it. Sinks then show it as the
+        whole run, because there may be no other lane.
+      first_labels: the labels that the lane had first, if one has changed since; else None.
     """
 
     index: int
@@ -145,27 +147,28 @@ class Lane:
 
     @property
     def named_by(self) -> Labels:
-        """The labels that name it, the same on each of its lines."""
+        """The labels that identify the lane, the same on all of its lines."""
         return self.labels if self.first_labels is None else self.first_labels
 
 
 @dataclass(frozen=True)
 class MetricsEvent:
-    """The aggregates and scalars of one call at one step, of all lanes that logged.
+    """The statistics and scalars that all lanes of one call logged at one step.
 
     Attributes:
-      name: the call's name, `batch` or `eval`, say.
-      step: the update's index.
-      env_step: environment steps taken when this update was done; None where not configured.
-      timestamp: when it reached the host, in seconds since 1970 (UTC).
-      lanes: in order of their index.
-      keys: what each key is that a lane can have, in the order they are written.
-      over_lanes: by statistic, the values over all lanes, by key; as the settings ask for.
-      num_lanes: how many lanes the program has, logging or not; 1 without `vmap`. It grows while
-        lanes run one after another.
-      finite: whether all values are known to be finite; False where nobody has looked.
-      exact: whether all numbers of the lanes, labels too, are known to be finite, and to be what
-        their shortest text says (`_format.numbers`); False where nobody has looked.
+      name: the name of the call, such as `batch` or `eval`.
+      step: the index of the update.
+      env_step: the environment steps taken when this update was done; None without the setting
+        `env_steps_per_update`.
+      timestamp: the time of arrival on the host, in seconds since 1970 (UTC).
+      lanes: the lanes that logged, ordered by their index.
+      keys: the meaning of each key that a lane can have, in the order of a line.
+      over_lanes: for each statistic of the setting `over_lanes`, the values over all lanes by key.
+      num_lanes: the number of lanes of the program, including those that did not log; 1 without
+        `vmap`. It grows while programs run one after another.
+      finite: True if all values are known to be finite; False if this was not checked.
+      exact: True if all numbers of the lanes, including labels, are known to be finite and equal
+        to their shortest decimal text (see `_format.numbers`); False if this was not checked.
     """
 
     name: str
@@ -182,23 +185,23 @@ class MetricsEvent:
 
 @dataclass(frozen=True)
 class EpisodeEvent:
-    """One episode: picked among many, or that of a single environment.
+    """One episode: sampled from a batch, or logged for a single environment.
 
     Attributes:
-      name: the call's name; `episode` where it is that of a single environment.
-      step: the update's index.
+      name: the name of the call; `episode` for a single environment.
+      step: the index of the update; for a single environment, that of the episode's last step.
       env_step: as in `MetricsEvent`.
       timestamp: as in `MetricsEvent`.
-      lane: the lane's number.
-      labels: what this lane is named with.
-      episode: its summary: `environment_id`, the index along the batch's last axis, `batch_index`
-        where the batch has several axes, and a value for each metric that has one per episode. Of a
-        single environment, what `Logger.log_episode_summary` was given.
-      details: its row of each array of `details`, by name.
+      lane: the number of the lane.
+      labels: the labels of the lane.
+      episode: the summary of the episode: `environment_id`, the index along the batch's last axis;
+        `batch_index` if the batch has several axes; and a value for each metric that has one per
+        episode. For a single environment, the numbers and texts of `Logger.log_episode_summary`.
+      details: the episode's row of each array of `details`, by name.
       lane_position: as `Lane.position`.
-      tree: the `details` as the program gave them, a pytree, with this episode's rows, in NumPy, as
-        leaves; None where there are none.
-      sampled: whether it was picked among many; False for that of a single environment.
+      tree: the pytree `details` as the program passed it, with the episode's rows as NumPy leaves;
+        None if there are no details.
+      sampled: True if it was sampled from a batch, False for a single environment.
       num_lanes: as in `MetricsEvent`.
       lane_alone: as `Lane.alone`.
       lane_first_labels: as `Lane.first_labels`.
@@ -222,14 +225,14 @@ class EpisodeEvent:
 
 @dataclass(frozen=True)
 class TaskEvent:
-    """What a single environment is to do next, as `Logger.log_task_start` was told.
+    """The start of a task of a single environment, from `Logger.log_task_start`.
 
     Attributes:
-      step: the steps that were logged before it.
+      step: the number of steps that were logged before it.
       timestamp: as in `MetricsEvent`.
-      values: numbers and texts by name.
-      details: arrays by name.
-      tree: what was given, with NumPy arrays as leaves.
+      values: the numbers and texts, by name.
+      details: the arrays, by name.
+      tree: the pytree that was passed, with NumPy arrays as leaves.
     """
 
     step: int
@@ -241,16 +244,16 @@ class TaskEvent:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """One step of a single environment, as `Logger.log_step` was told.
+    """One step of a single environment, from `Logger.log_step`.
 
     Attributes:
-      step: its index among the steps of the run.
+      step: the index of the step in the run.
       timestamp: as in `MetricsEvent`.
-      episode: the episodes that had ended before it.
-      labels: `task_id` of the task it is of, where that was told.
-      values: numbers and texts by name: `reward`, `action`.
-      details: arrays by name: `state`, `before_state`, `after_state`.
-      tree: what was given, with NumPy arrays as leaves.
+      episode: the number of episodes that ended before it.
+      labels: `task_id`, if the current task has one.
+      values: the numbers and texts, by name: `reward`, `action`.
+      details: the arrays, by name: `state`, `before_state`, `after_state`.
+      tree: the pytree that was passed, with NumPy arrays as leaves.
     """
 
     step: int
@@ -264,13 +267,13 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class EvaluationEvent:
-    """The summary of an evaluation, as `Logger.log_evaluation_summary` was told.
+    """The summary of an evaluation, from `Logger.log_evaluation_summary`.
 
     Attributes:
-      step: the last step that was logged before it; 0 without.
+      step: the step that was passed, or the last step that was logged before it, or 0.
       timestamp: as in `MetricsEvent`.
-      values: numbers and texts by name: `success_rate`, `num_episodes`.
-      details: arrays by name.
+      values: the numbers and texts, by name: `success_rate`, `num_episodes`.
+      details: the arrays, by name.
     """
 
     step: int
@@ -284,14 +287,14 @@ Event = MetricsEvent | EpisodeEvent | TaskEvent | StepEvent | EvaluationEvent
 
 @dataclass(frozen=True)
 class Account:
-    """What has become of the records that one sink of a run was given.
+    """Counts of the records that one sink of a run received.
 
     Attributes:
-      kind: the sink's.
-      arrived: how many it was given: each lane's for one.
-      written: how many it has written and flushed.
-      failure: what went wrong with it last; None where all is well.
-      off: whether it is switched off.
+      kind: the kind of the sink.
+      arrived: the number of records that it received, one per lane.
+      written: the number of records that it wrote and flushed.
+      failure: the last error of the sink; None if there was none.
+      off: True if the sink was switched off.
     """
 
     kind: str
@@ -304,30 +307,31 @@ class Account:
 @former_keyword("total_steps", "total_updates")
 @dataclass(frozen=True)
 class RunInfo:
-    """What a sink knows of the run it opens for.
+    """The facts about a run that its sinks receive in `check` and `open`.
 
     Attributes:
-      name: the run's name.
-      directory: where its files go; None for a run without files.
-      total_updates: how many updates it will make, where known.
-      config: the user's own hyper-parameters.
-      tags: the user's own words for it.
-      lanes: labels of each lane, beside those of the program; empty for none.
-      id: of the run, the same when it goes on; 8 hexadecimal digits.
-      if_exists: what the user wants of a run that is there already: `error` (there is none),
-        `resume`, or `replace`.
-      resumes_at: the first step that comes again, where the run goes on from a state; the largest
-        of `resumes`.
-      resumes: the same for each call by its name, and, of a single environment, for `steps` and
-        `episode`; what is not in it had logged nothing by then.
-      position: what this sink's `position` was when that state was taken; None where the run does
-        not go on from a state, or the sink is new to it.
-      session: how often the run was opened before; 0 for a new one.
-      earlier: `calls` and `health` of run.json, as they were at the point from which the run goes
-        on; empty for a new run.
-      sink_number: how many sinks of the same kind the run's settings name before this one.
-      accounts: tells how the run's sinks are doing, now.
-      status: tells how the run is doing: `running`, or, when sinks are closed, how it has ended:
+      name: the name of the run.
+      directory: the directory for the run's files; None for a run without files.
+      total_updates: the number of updates that the program makes, if known.
+      config: the user's hyper-parameters.
+      tags: the user's tags.
+      lanes: one dict of labels per lane, from `Logger.open(lanes=)`; empty for none.
+      id: the id of the run, 8 hexadecimal digits; a resumed run keeps it.
+      if_exists: `replace` if the run replaces one in the same directory, `resume` if it resumes
+        one, `error` if there is none.
+      resumes_at: if the run resumes from a state, the first step that is logged again: the largest
+        of `resumes`; else None.
+      resumes: if the run resumes from a state, the first step that is logged again for each call by
+        its name, and for `steps` and `episode` of a single environment. A call that is missing had
+        logged nothing when the state was taken.
+      position: the result of this sink's `position` when that state was taken; None if the run does
+        not resume from a state, or did not have this sink then.
+      session: the number of times that the run was opened before; 0 for a new run.
+      earlier: the entries `calls` and `health` of run.json, as of the point from which the run
+        resumes; empty for a new run.
+      sink_number: the number of sinks of the same kind before this one in the settings.
+      accounts: a function that returns the current `Account` of each sink.
+      status: a function that returns the status of the run: `running`, and, when sinks are closed,
         `finished`, `failed`, `interrupted`, `exited` or `terminated`.
     """
 

@@ -1,4 +1,4 @@
-"""From the lines of a run's files back to the events, but for histograms and `details`."""
+"""Converts the lines of a run's files back to events, without histograms and `details`."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Line = Mapping[str, Any]
 
 
 def events_from(file: str, lines: Sequence[Line], calls: Any = None) -> Iterator[Event]:
-    """The events of some lines that belong together; what is no line of jaxlog's is left out.
+    """Yields the events of some lines; lines that jaxlog did not write are skipped.
 
     Args:
       file: the name of their file.
-      lines: the objects they hold: of metrics, those of one event.
-      calls: what `run.json` has under `calls`: what each key means.
+      lines: the parsed lines; if they are metrics, all lines of one event.
+      calls: the entry `calls` of `run.json`, which describes the keys of each call.
     """
     call = call_of(file)
     try:
@@ -70,7 +70,7 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
 
 def _time(line: Line) -> float:
     seconds = float(line["timestamp"])
-    datetime.fromtimestamp(seconds)  # what is no time, it refuses
+    datetime.fromtimestamp(seconds)  # raises an error for a number that is not a time
     return seconds
 
 
@@ -79,7 +79,7 @@ def _env_step(line: Line) -> int | None:
 
 
 def _values(line: Line, part: str) -> dict[str, Any]:
-    """The values of a line, with the numbers that JSON does not have."""
+    """The values of one part of a line, with the non-finite numbers restored."""
     nonfinite = line.get("nonfinite", {})
     return {
         key: float(nonfinite[key]) if value is None and key in nonfinite else value

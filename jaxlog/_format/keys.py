@@ -1,7 +1,7 @@
-"""What a key of a line means: its metric, its statistic, and which kind of value it has.
+"""The meaning of a line's key: its metric, its statistic, and the kind of its value.
 
-The program knows it exactly, where the line is made; `run.json` keeps it, and readers take it from
-there. Only of files of jaxlog 0.1, which do not say, is it read from the key's name.
+`run.json` describes the keys of each call, and readers take the meaning from there. Files of jaxlog
+0.1 have no such description; there the meaning is guessed from the key's name.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from jaxlog._format.events import Key
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, KNOWN, UPDATE_COUNT, look_up
 
 STATISTICS = ("mean", "std", "min", "max", "sum", "count")
-"""The names of the statistics that the setting `statistics` chooses from, beside quantiles."""
+"""The names of the statistics other than quantiles that the setting `statistics` can have."""
 
 _CATEGORY_OF_STEM = {name.stem: name.category for name in KNOWN.values()}
 
 
 def quantile(name: str) -> float | None:
-    """The quantile that a statistic's name means; None where it means none.
+    """The quantile of a statistic's name, from 0 to 1; None if it is not a quantile.
 
     >>> quantile("p95"), quantile("median"), quantile("mean"), quantile("p101")
     (0.95, 0.5, None, None)
@@ -33,7 +33,7 @@ def quantile(name: str) -> float | None:
 
 
 def key_name(key: Key) -> str:
-    """A key as it stands on a line.
+    """The text of a key on a line.
 
     >>> key_name(Key("rewards", "episode_return", "mean")), key_name(Key("training", "loss", ""))
     ('episode_return_mean', 'loss')
@@ -42,11 +42,11 @@ def key_name(key: Key) -> str:
 
 
 def key_from_name(name: str, *, of_episodes: bool) -> Key:
-    """What a key means, as far as its name tells.
+    """Guesses the meaning of a key from its name.
 
     Args:
-      name: as it stands on a line.
-      of_episodes: whether the line has aggregates of episodes.
+      name: the key on a line.
+      of_episodes: True if the line has statistics over episodes.
 
     >>> key_from_name("episode_return_mean", of_episodes=True).statistic
     'mean'
@@ -63,7 +63,7 @@ def key_from_name(name: str, *, of_episodes: bool) -> Key:
 
 
 def to_json(keys: Mapping[str, Key]) -> dict[str, dict[str, str]]:
-    """The keys of a call, as `run.json` has them."""
+    """Describes the keys of a call for `run.json`."""
     return {
         name: {
             "metric": key.metric,
@@ -77,14 +77,14 @@ def to_json(keys: Mapping[str, Key]) -> dict[str, dict[str, str]]:
 
 
 def from_json(found: Any) -> dict[str, Key]:
-    """The keys of a call that `run.json` describes; what is no such description is left out."""
+    """Reads the keys of a call from `run.json`; skips malformed entries."""
     keys: dict[str, Key] = {}
-    for name, told in found.items() if isinstance(found, Mapping) else ():
-        if not isinstance(told, Mapping):
+    for name, entry in found.items() if isinstance(found, Mapping) else ():
+        if not isinstance(entry, Mapping):
             continue
-        match told.get("stem"), told.get("statistic"), told.get("metric"):
+        match entry.get("stem"), entry.get("statistic"), entry.get("metric"):
             case str() as stem, str() as statistic, str() as metric:
-                category = told.get("category")
+                category = entry.get("category")
                 known = category if category in CATEGORIES else "other"
                 keys[name] = Key(known, stem, statistic, metric)
             case _:
@@ -93,11 +93,11 @@ def from_json(found: Any) -> dict[str, Key]:
 
 
 class Keys:
-    """The keys of one call of a run: as `run.json` says, or else as their names tell.
+    """The keys of one call of a run: from `run.json`, or guessed from their names.
 
     Args:
-      described: what `run.json` has under `calls`, of this call.
-      of_episodes: whether the lines have aggregates of episodes.
+      described: the entry of this call under `calls` in `run.json`.
+      of_episodes: True if the lines have statistics over episodes.
     """
 
     def __init__(self, described: Any = None, *, of_episodes: bool) -> None:
@@ -106,6 +106,6 @@ class Keys:
         self._of_episodes = of_episodes
 
     def __getitem__(self, name: str) -> Key:
-        """What a key means."""
+        """The meaning of a key."""
         known = self._known.get(name)
         return known or key_from_name(name, of_episodes=self._of_episodes)

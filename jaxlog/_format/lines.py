@@ -1,8 +1,7 @@
-"""The kinds of line of a run's files: their fields, from events to lines, and back.
+"""The kinds of lines in a run's files, their fields, and the conversion of events to lines.
 
 Every line is one JSON object. A number that is not finite is `null`, and the line's `nonfinite`
-says which it was. Histograms and `details` are written, and read as columns by `jaxlog.read_run`;
-an event that is read back has neither.
+says whether it was NaN or an infinity.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from jaxlog._format.events import (
 from jaxlog._format.numbers import with_whole
 
 START = b'{"timestamp":'
-"""How every line begins."""
+"""The first bytes of every line."""
 METRICS = "_metrics.jsonl"
-"""How the names of files end that have the metrics of a call; before it stands the call's name."""
+"""The end of the name of a file with the metrics of a call; the call's name comes before it."""
 EPISODE = "episode"
-"""What stands for a call's name in the episodes of a single environment."""
+"""The name of the call on lines about episodes of a single environment."""
 NONFINITE = ("nan", "inf", "-inf")
-"""What `nonfinite` can say about a number that is `null`."""
+"""The texts that `nonfinite` can have for a number that is `null`."""
 
 Type = Literal["number", "integer", "text", "integers"]
 
@@ -46,10 +45,10 @@ FIELDS: Mapping[str, Type] = {
     "lane_position": "integers",
     "episode": "integer",
 }
-"""The fields whose names are not the user's, in the order of a line, and what each is."""
+"""The fields with fixed names, in the order of a line, and their types."""
 
 OPTIONAL = ("env_step", "lane_position")
-"""Those that only some lines have."""
+"""The fields that only some lines have."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +56,9 @@ class LineKind:
     """The fields of one kind of line.
 
     Attributes:
-      fields: those that each such line has, beside those of `OPTIONAL`.
-      parts: the fields that hold values under names of the user's, in their order; all but `labels`
-        and `details` are on each line.
+      fields: the fields that each such line has, in addition to those of `OPTIONAL`.
+      parts: the fields that have values under the user's names, in their order. `labels` and
+        `details` may be missing.
     """
 
     fields: tuple[str, ...]
@@ -67,7 +66,7 @@ class LineKind:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The parts that are on each line."""
+        """The parts that each line has."""
         return tuple(part for part in self.parts if part not in ("labels", "details"))
 
     @property
@@ -84,13 +83,13 @@ KINDS: Mapping[str, LineKind] = {
     "tasks": LineKind(("timestamp", "step"), ("task", "details")),
     "evaluations": LineKind(("timestamp", "step"), ("evaluation", "details")),
 }
-"""Those of the files beside `{name}_metrics.jsonl`, by their stems."""
+"""The kinds of lines of the other files, by the stem of the file's name."""
 NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
-"""The names of these files."""
+"""The names of the other files."""
 
 
 def call_of(name: str) -> str | None:
-    """The call whose metrics are in a file of a name; None of a file of another kind.
+    """The call whose metrics are in a file of this name; None for another kind of file.
 
     >>> call_of("eval_metrics.jsonl"), call_of("episodes.jsonl")
     ('eval', None)
@@ -114,7 +113,7 @@ def file_of(event: Event) -> str:
 
 
 def lines_of(event: Event) -> bytes:
-    """The lines of an event, each with its end: of metrics, one for each lane."""
+    """Converts an event to lines, each with a line break; metrics have one line per lane."""
     head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
     if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
         head["env_step"] = event.env_step
@@ -156,14 +155,14 @@ def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _dumps(line: dict[str, Any], kind: LineKind, *, exact: bool = False) -> bytes:
-    """A line; `exact` as `MetricsEvent.exact` says."""
+    """Serializes a line; `exact` is that of `MetricsEvent`."""
     options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
     if exact:
         return orjson.dumps(line, _plain, options)
     for part in kind.parts:
         line[part] = {key: with_whole(value) for key, value in line[part].items()}
     text = orjson.dumps(line, _plain, options)
-    if b"null" not in text:  # what orjson writes for NaN and infinities
+    if b"null" not in text:  # orjson writes null for NaN and infinities
         return text
     nonfinite = {name: text for part in kind.parts for name, text in _nonfinite(line[part])}
     return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
@@ -180,12 +179,12 @@ def _nonfinite(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         else:
             continue
         for at in np.argwhere(~np.isfinite(array)):
-            place = f"[{', '.join(map(str, at))}]" if at.size else ""
-            yield f"{key}{place}", str(array[tuple(at)])
+            index = f"[{', '.join(map(str, at))}]" if at.size else ""
+            yield f"{key}{index}", str(array[tuple(at)])
 
 
 def _plain(value: Any) -> Any:
-    """What orjson does not know: arrays that are strided, of bfloat16 or of complex numbers."""
+    """Converts arrays that orjson cannot write: strided, bfloat16 and complex ones."""
     if isinstance(value, np.ndarray | np.generic):
         if value.dtype.kind == "c":
             return np.stack([value.real, value.imag], axis=-1).tolist()

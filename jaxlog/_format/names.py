@@ -1,7 +1,7 @@
-"""The field's names for metrics, and what each becomes on a line.
+"""The known names of metrics, and the keys, categories and settings of each.
 
-One table, read by the graph side (which metrics the settings keep), by the host side (the keys of a
-line and of a sampled episode) and by sinks (which metrics belong together). It imports nothing.
+The program side reads the table for the metrics that the settings keep, the host side for the keys
+of lines and of sampled episodes, and sinks for the grouping of metrics.
 """
 
 from __future__ import annotations
@@ -10,28 +10,27 @@ import re
 from dataclasses import dataclass
 
 CATEGORIES = ("rewards", "similarity", "episode length", "training", "other")
-"""The groups a display shows metrics in, in this order."""
+"""The groups of metrics, in the order in which displays show them."""
 
 EPISODE_COUNT = "episode_count"
-"""The key under which every line with aggregates says how many episodes they are of."""
+"""The key of the number of episodes, on every line with statistics over episodes."""
 
 
 UPDATE_COUNT = "update_count"
-"""The key under which a line of a window says how many updates it is of."""
+"""The key of the number of updates, on every line of a window."""
 
 
 @dataclass(frozen=True)
 class Name:
-    """What a metric's name means.
+    """The meaning of a metric's name.
 
     Attributes:
-      stem: what its aggregates are called: `{stem}_mean`, `{stem}_std`, ...
-      episode_key: what it is called in the summary of one sampled episode.
+      stem: the first part of the keys of its statistics: `{stem}_mean`, `{stem}_std`, ...
+      episode_key: its key in the summary of a sampled episode.
       category: one of `CATEGORIES`.
-      setting: the switch of the settings that keeps or drops it; None where there is none.
-      per_episode: whether an array of it is one value per episode, so that it tells the batch's
-        shape.
-      rate: whether it is one number, `{stem}_rate`, the share of episodes for which it is true.
+      setting: the setting that switches it on or off; None if there is none.
+      per_episode: True if an array of it has one value per episode, and so has the batch's shape.
+      rate: True if only its rate is logged, `{stem}_rate`: the share of episodes where it is True.
     """
 
     stem: str
@@ -73,10 +72,10 @@ KNOWN: dict[str, Name] = {
 
 
 def check_call(name: object) -> None:
-    """Whether a call may be called so: it becomes part of a file's name.
+    """Checks the name of a call, which becomes part of a file name.
 
     Raises:
-      ValueError: it may not.
+      ValueError: it cannot be one.
     """
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
         raise ValueError(
@@ -86,10 +85,10 @@ def check_call(name: object) -> None:
 
 
 def look_up(name: str) -> Name:
-    """What `name` means; a name the field does not have stands for itself.
+    """The meaning of a metric's name; an unknown name is its own stem and key.
 
-    `loss`, `*_loss`, `grad_norm`, `*_gradient_norm` and `*_grad_norm` are steered by the switch of
-    their kind.
+    `loss` and `*_loss` follow the setting `log_loss_metrics`; `grad_norm`, `*_gradient_norm` and
+    `*_grad_norm` follow `log_gradient_norms`.
 
     >>> look_up("episode_returns").stem
     'episode_return'

@@ -1,4 +1,4 @@
-"""How run.json keeps numbers that are not finite: as null, with which they are beside it."""
+"""Non-finite numbers in run.json: written as null, and restored by a table of their values."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 
 def without_nonfinite(values: Any) -> tuple[Any, dict[str, str]]:
-    """A copy in which numbers that are not finite are None, and which they are.
+    """Copies values with None in place of numbers that are not finite.
 
     Args:
       values: plain values.
 
     Returns:
-      The copy, and `inf`, `-inf` or `nan` by the place of each, as a JSON pointer (RFC 6901):
-      `/config/optimizer/clip`.
+      The copy, and a dict with `inf`, `-inf` or `nan` for each such number, by its JSON pointer
+      (RFC 6901): `/config/optimizer/clip`.
     """
     nonfinite: dict[str, str] = {}
 
-    def copied(value: Any, place: str) -> Any:
+    def copied(value: Any, pointer: str) -> Any:
         if isinstance(value, Mapping):
-            return {key: copied(part, f"{place}/{_escaped(key)}") for key, part in value.items()}
+            return {key: copied(part, f"{pointer}/{_escaped(key)}") for key, part in value.items()}
         if isinstance(value, list | tuple):
-            return [copied(part, f"{place}/{i}") for i, part in enumerate(value)]
+            return [copied(part, f"{pointer}/{i}") for i, part in enumerate(value)]
         if isinstance(value, float) and not math.isfinite(value):
-            nonfinite[place] = str(float(value))
+            nonfinite[pointer] = str(float(value))
             return None
         return value
 
@@ -33,19 +33,20 @@ def without_nonfinite(values: Any) -> tuple[Any, dict[str, str]]:
 
 
 def with_nonfinite(values: Any, nonfinite: Any) -> Any:
-    """Puts the numbers back that `without_nonfinite` took out, where there is a None for them.
+    """Restores the numbers that `without_nonfinite` replaced by None.
 
     Args:
-      values: plain values, which are changed.
-      nonfinite: as it was returned; what is something else is left out.
+      values: plain values, which are changed in place.
+      nonfinite: the dict that `without_nonfinite` returned; invalid entries are ignored.
     """
-    for place, text in nonfinite.items() if isinstance(nonfinite, Mapping) else ():
-        if text not in ("inf", "-inf", "nan") or not str(place).startswith("/"):
+    for pointer, text in nonfinite.items() if isinstance(nonfinite, Mapping) else ():
+        if text not in ("inf", "-inf", "nan") or not str(pointer).startswith("/"):
             continue
         within = values
-        *steps, last = [part.replace("~1", "/").replace("~0", "~") for part in place.split("/")[1:]]
-        for step in steps:
-            within = _part(within, step)
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        *outer, last = parts
+        for part in outer:
+            within = _part(within, part)
         if isinstance(within, dict) and within.get(last, 0) is None:
             within[last] = float(text)
         elif isinstance(within, list) and last in map(str, range(len(within))):

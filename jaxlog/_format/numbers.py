@@ -1,7 +1,8 @@
-"""Which number a float32 is for readers of float64: the shortest that is it, and if whole, itself.
+"""Float32 numbers as decimal texts: the shortest text, except that whole numbers are exact.
 
-The shortest decimal text of a float32 has the digits that tell it from its neighbours, and zeros
-after them: `123456790.0` for 123456792. A reader takes that for another number.
+The shortest decimal text of a float32 has only the digits that distinguish it from other float32
+numbers, and zeros after them: `123456790.0` for 123456792. Readers, which parse it as float64,
+would get another number.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import numpy as np
 import orjson
 
 LARGE = 2.0**24
-"""From here on each float32 is whole, and below, each that is whole has all of its digits."""
+"""From here on, every float32 is whole; below, the shortest text of a whole number is exact."""
 
 
 def as_written(value: Any) -> float:
-    """A float as jaxlog writes it, in Python.
+    """Converts a float to the Python float that jaxlog writes.
 
     >>> as_written(np.float32(0.1)), as_written(np.float32(123456792))
     (0.1, 123456792.0)
@@ -26,9 +27,9 @@ def as_written(value: Any) -> float:
 
 
 def with_whole(value: Any) -> Any:
-    """What orjson is to be given in place of a value, so that whole numbers are written whole.
+    """Converts float32 numbers from `LARGE` on so that orjson writes them exactly.
 
-    It is the value itself, if that is neither a float32 from `LARGE` on nor an array with such.
+    Returns any other value as it is.
     """
     if type(value) is np.float32:
         return float(value) if abs(value) >= LARGE else value

@@ -1,4 +1,4 @@
-"""The format's number and the fields of run.json whose names changed, for every reader."""
+"""The number of the format, and the fields of run.json that have former names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 FORMAT = 1
-"""What `run.json` has under `format`. Files of jaxlog 0.1 have none, and are read as well.
+"""The field `format` of `run.json`. Files of jaxlog 0.1 have no such field, and can be read too.
 
-It grows when a reader of before would read something wrong; a new field alone does not change it.
+It increases when older readers would misread a file; a new field alone does not change it.
 """
 
 
 def total_updates(facts: Mapping[str, Any]) -> int | None:
-    """The number of updates that a run makes, from its run.json; None where it does not say so.
+    """The number of updates of a run, from its run.json; None if it is not known.
 
-    Files written before 0.2 have it under `total_steps`.
+    Files written before 0.2 have it as `total_steps`.
 
     >>> total_updates({"total_updates": 300}), total_updates({"total_steps": 300})
     (300, 300)
@@ -26,7 +26,7 @@ def total_updates(facts: Mapping[str, Any]) -> int | None:
 
 
 def newer_format(facts: Mapping[str, Any]) -> str:
-    """What to say about files whose format is newer than this jaxlog; empty where it is not.
+    """A warning about files whose format is newer than this jaxlog; empty if it is not.
 
     >>> newer_format({"format": 1}), newer_format({})
     ('', '')
@@ -35,6 +35,6 @@ def newer_format(facts: Mapping[str, Any]) -> str:
     if isinstance(found, int) and not isinstance(found, bool) and found <= FORMAT:
         return ""
     return (
-        f"the run's files have format {found!r:.40}, and this jaxlog reads up to {FORMAT}: what is "
-        "new there is not shown, or shown wrong; update jaxlog (pip install -U jaxlog)"
+        f"the run's files have format {found!r:.40}, and this jaxlog reads up to {FORMAT}: new "
+        "fields are not shown, or shown wrong; update jaxlog (pip install -U jaxlog)"
     )

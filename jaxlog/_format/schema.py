@@ -1,6 +1,6 @@
-"""What one call sends: the layout of its words, known to both sides.
+"""The layout of a call's records, which the program side packs and the host side unpacks.
 
-The graph side packs by it, the host side unpacks by it with NumPy alone.
+The host side uses NumPy only.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from jaxlog._format.keys import key_name
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT, look_up
 
 METRICS_DUE = 1
-"""The bit of a record's `due` that says its aggregates and scalars are filled in."""
+"""The bit of a record's `due` that marks its statistics and scalars as due."""
 SAMPLES_DUE = 2
-"""The bit of a record's `due` that says its sampled episodes are filled in."""
+"""The bit of a record's `due` that marks its sampled episodes as due."""
 OWN_GATES = 1 << 16
-"""Added to the number of lane axes in a delivery where each lane has due bits of its own."""
+"""Added to the number of lane axes of a delivery whose lanes have separate due bits."""
 MAX_LANE_AXES = 6
-"""How many lane axes a record can tell of that a program returns."""
+"""The largest number of lane axes of a record that a program returns."""
 
 
 Path = tuple[str, ...]
-"""Where a field stands in a record: its section, then its name in there."""
+"""The position of a field in a record: its section, then its name in the section."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Field:
     """One array of a record.
 
     Attributes:
-      path: where it stands.
-      dtype: the NumPy dtype the host sees.
+      path: its position in the record.
+      dtype: its NumPy dtype on the host.
       shape: its shape, without lane axes.
     """
 
@@ -51,7 +51,7 @@ class Field:
 
     @property
     def num_words(self) -> int:
-        """The number of `uint32` words it takes; values narrower than a word are padded to one."""
+        """The number of its `uint32` words; narrower values are padded to a whole word."""
         return -(-self.size * self.dtype.itemsize // 4)
 
 
@@ -60,9 +60,9 @@ class Column:
     """One key of a line.
 
     Attributes:
-      info: what it is.
-      path: of the field with its value.
-      presence: of the field that is 0 where there is no value; None where there always is one.
+      info: the meaning of the key.
+      path: the path of the field with its value.
+      presence: the path of the field that is 0 if there is no value; None if there always is one.
     """
 
     info: Key
@@ -71,7 +71,7 @@ class Column:
 
     @property
     def key(self) -> str:
-        """As sinks write it."""
+        """The text of the key."""
         return key_name(self.info)
 
 
@@ -80,11 +80,11 @@ class Schema:
     """The fields of one call's records, in the order they are packed.
 
     Attributes:
-      name: the call's name, `batch` or `eval`, say.
-      fields: what every record holds. The sections are `step`, `labels`, `count`, `updates`,
+      name: the name of the call, such as `batch` or `eval`.
+      fields: the fields of every record. The sections are `step`, `labels`, `count`, `updates`,
         `aggregates`, `scalars` and `samples`.
-      batch_shape: the shape of the batch that sampled indices point into.
-      edges: those of each metric that has a histogram.
+      batch_shape: the shape of the batch, into which the indices of sampled episodes point.
+      edges: the edges of each metric that has a histogram.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Schema:
 
     @functools.cached_property
     def offsets(self) -> dict[Path, tuple[Field, int]]:
-        """Each field by its path, with the index of its first word."""
+        """The fields by path, each with the index of its first word."""
         offsets, position = {}, 0
         for field in self.fields:
             offsets[field.path] = (field, position)
@@ -103,7 +103,7 @@ class Schema:
 
     @functools.cached_property
     def num_words(self) -> int:
-        """The number of words of one record of one lane."""
+        """The number of words of the record of one lane."""
         return sum(field.num_words for field in self.fields)
 
     @functools.cached_property
@@ -121,12 +121,12 @@ class Schema:
             for key, section in ((EPISODE_COUNT, "count"), (UPDATE_COUNT, "updates"))
             for field in self.section(section)
         ]
-        for field in sorted(self.section("aggregates"), key=self._place_on_a_line):
+        for field in sorted(self.section("aggregates"), key=self._order_on_line):
             _, metric, statistic = field.path
             if statistic == "present":
                 continue
             name = look_up(metric)
-            # No value: nothing was counted, or, for what was not finite, there is nothing to tell.
+            # A statistic has no value if no value was counted; `nonfinite` has none if it is 0.
             present = ("aggregates", metric, "present")
             presence = field.path if statistic == "nonfinite" else present
             stem = name.stem if statistic else metric
@@ -138,8 +138,8 @@ class Schema:
             columns.append(Column(Key(look_up(metric).category, metric, "", metric), field.path))
         return columns
 
-    def _place_on_a_line(self, field: Field) -> tuple[int, bool]:
-        """What is told of one metric stands together, its statistics first."""
+    def _order_on_line(self, field: Field) -> tuple[int, bool]:
+        """Sorts the keys of one metric together, its statistics first."""
         _, metric, statistic = field.path
         present = ("aggregates", metric, "present")
         return self.offsets[present][1], statistic in ("nonfinite", "histogram")
@@ -149,11 +149,11 @@ class Schema:
         return [field for field in self.fields if field.path[: len(prefix)] == prefix]
 
     def read(self, words: np.ndarray, *path: str) -> np.ndarray:
-        """The field at `path` of many records.
+        """Reads one field of many records.
 
         Args:
-          words: `uint32[records, num_words]`, a record a row.
-          *path: the field's path.
+          words: `uint32[records, num_words]`, one record per row.
+          *path: the path of the field.
 
         Returns:
           `dtype[records, *shape]`.
@@ -169,23 +169,23 @@ class Schema:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The lanes of one record, as they crossed: one buffer, parsed when it is read.
+    """The records of all lanes of one call at one step: one buffer, parsed when it is read.
 
     Attributes:
-      buffer: `uint32`: the logger's handle, the call's number, the number of lane axes (plus
-        `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
+      buffer: `uint32[...]`: the handle of the logger, the number of the call, the number of lane
+        axes (plus `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
     """
 
     buffer: np.ndarray
 
     @property
     def handle(self) -> int:
-        """The number of the logger it is for."""
+        """The handle of its logger."""
         return int(self.buffer[0])
 
     @property
     def call_number(self) -> int:
-        """The number of the schema that tells how to read `words`."""
+        """The number of the schema of `words`."""
         return int(self.buffer[1])
 
     @property
@@ -195,9 +195,9 @@ class Delivery:
 
     @property
     def own_gates(self) -> bool:
-        """Whether each lane decides for itself whether it logs, even if all decide alike.
+        """True if each lane has its own due bits, even if they are all equal.
 
-        Then `vmap` maps over what the step or `when` is computed from.
+        This happens if `vmap` maps over the step, `when`, or a value that they are computed from.
         """
         return bool(self.buffer[2] >= OWN_GATES)
 
@@ -209,7 +209,7 @@ class Delivery:
 
     @property
     def num_records(self) -> int:
-        """How many lanes log: a record is that of one lane."""
+        """The number of lanes that log; each has one record."""
         return int(np.count_nonzero(self.due))
 
     @property
@@ -226,13 +226,13 @@ class Delivery:
 
     @property
     def num_bytes(self) -> int:
-        """What it holds in memory, with what Python and NumPy add (240 bytes, measured)."""
+        """Its size in memory, including the overhead of Python and NumPy (240 bytes, measured)."""
         return self.buffer.nbytes + 256
 
 
 def header(
     handle: int, call_number: int, lanes: tuple[int, ...], *, own_gates: bool = False
 ) -> np.ndarray:
-    """What stands before the due bits in a `Delivery`'s buffer."""
+    """The words before the due bits in the buffer of a `Delivery`."""
     num_axes = len(lanes) + OWN_GATES * own_gates
     return np.array([handle, call_number, num_axes, *lanes], np.uint32)

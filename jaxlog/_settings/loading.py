@@ -85,12 +85,13 @@ def _given(source: Any) -> Source:
         return inherited(of_mapping(source, "settings"), Path())
     if isinstance(source, str | os.PathLike):
         try:
-            path = local_path(source, "config")
+            path = local_path(source, "settings")
         except ValueError as error:
             raise ConfigError(str(error)) from None
         return inherited(of_file(path), path.parent, path)
     raise TypeError(
-        f"config: got {source!r:.100}, expected a path, a dict or a LoggingConfig" + _remedy(source)
+        f"settings: got {source!r:.100}, expected a path, a dict or a LoggingConfig"
+        + _remedy(source)
     )
 
 

@@ -1,6 +1,6 @@
-"""What the author of a sink needs, and the sinks that come with jaxlog, one module each.
+"""The classes for authors of sinks, and the sinks of jaxlog, one module each.
 
-A sink is chosen by its `kind`. Other packages may bring their own.
+Settings choose a sink by its `kind`. Other packages may register kinds of their own.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 GROUP = "jaxlog.sinks"
-"""The entry points by which another package makes its sinks known: their names are kinds."""
+"""The entry point group in which other packages register sinks; the names are kinds."""
 
 _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
@@ -53,13 +53,13 @@ _SINKS = {
     "memory": "jaxlog.sinks.memory:MemorySink",
 }
 BUILT_IN = tuple(_SINKS)
-"""The kinds that jaxlog brings itself."""
+"""The kinds of jaxlog's own sinks."""
 
 
 def __getattr__(name: str) -> object:
-    """Imports the names above when one is asked for: this module is imported with any sink."""
+    """Imports a public name on first use, because every sink imports this module."""
     if name not in __all__:
-        return object.__getattribute__(sys.modules[__name__], name)  # raises Python's error
+        return object.__getattribute__(sys.modules[__name__], name)  # raises AttributeError
     found = importlib.import_module("jaxlog._format.events")
     if not hasattr(found, name):
         found = importlib.import_module("jaxlog.sinks.sink")
@@ -72,16 +72,16 @@ def __dir__() -> list[str]:
 
 
 def kinds() -> list[str]:
-    """The kinds there are: jaxlog's own, and those that other packages bring."""
+    """All kinds: jaxlog's own, and those of other packages."""
     return [*BUILT_IN, *_plug_ins()]
 
 
 def sink_class(kind: object) -> type[Sink]:
-    """The class of the sinks of a kind, imported when it is asked for.
+    """Imports and returns the sink class of a kind.
 
     Raises:
-      LookupError: there is none, or another package's cannot be used; the text says why, and what
-        there is.
+      LookupError: there is no such kind, or the class of another package cannot be used. The text
+        says why, and lists the kinds.
     """
     if isinstance(kind, str) and kind in _SINKS:
         module, name = _SINKS[kind].split(":")
@@ -95,7 +95,7 @@ def sink_class(kind: object) -> type[Sink]:
 
 @functools.cache
 def _plug_ins() -> dict[str, EntryPoint]:
-    """What other packages bring; of a kind that jaxlog has itself, jaxlog's is taken."""
+    """The sinks of other packages by kind; they cannot replace jaxlog's own kinds."""
     found = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
     return {point.name: point for point in found if point.name not in _SINKS}
 

@@ -1,4 +1,4 @@
-"""How the lanes of a program become the runs or columns of a tool that has no lanes."""
+"""Arranges the lanes of a program as runs or columns, for tools that have no lanes."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from jaxlog._format.events import Histogram, Key, Labels, Lane, MetricsEvent, Sc
 from jaxlog._format.numbers import as_written
 
 Lanes = Literal["runs", "columns", "aggregate"]
-"""`runs`: a run of the tool's for each lane. `columns`: one run, in which each metric has a column
-for each lane. `aggregate`: one run, with one value for all lanes."""
+"""`runs`: each lane is a run in the tool. `columns`: one run, with a column for each metric and
+lane. `aggregate`: one run, with one value for all lanes."""
 
 Values = dict[str, Scalar | Histogram]
 
 _NAME_BYTES = 120
-"""How long a name may be: a file's may have 255, and the tools show few."""
+"""The maximum length of a name; a file name may have 255, and the tools show few."""
 
 
 def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Values]]:
-    """What to write of an event: entries of a lane, or of None for the run as a whole.
+    """Arranges an event as pairs of a lane, or None for the whole run, and values to write.
 
-    Without `vmap` it is one entry, of None, whatever `lanes` says, as long as no other lane comes
-    after it (`Lane.alone`). Otherwise:
+    Without `vmap` there is one pair, for None, whatever `lanes` is, as long as no other lane
+    follows (`Lane.alone`). Otherwise:
 
-    - `runs`: one entry for each lane that logged.
-    - `columns`: one of None, with keys `{key}/{name of the lane}`.
-    - `aggregate`: one of None. Under a metric's key is its mean over the lanes that have a finite
-      value, and under `{key}_lanes_std` how these spread (not divided by n - 1). Of minima it is
-      the smallest and of maxima the largest, without a spread; histograms are added up. Counts and
-      sums are means, too: they tell of a typical lane, as all else does. A lane without a value
-      counts for nothing; where no lane has a finite value, what is not finite is kept. Lanes that
-      run one after another are not aggregated with each other: the later ones have keys with what
-      they are called, `{key}/{labels that they share}`.
+    - `runs`: one pair for each lane that logged.
+    - `columns`: one pair for None, with keys `{key}/{name of the lane}`.
+    - `aggregate`: one pair for None. `{key}` is the mean over the lanes with a finite value, and
+      `{key}_lanes_std` their standard deviation (divided by n, not n - 1). Minima become the
+      smallest, maxima the largest, without a standard deviation; histograms are added up. Counts
+      and sums are averaged, too, so that they describe a typical lane like the other keys. A lane
+      without a value is left out; if no lane has a finite value, the result is not finite. Programs
+      that run one after another are aggregated separately: the keys of the later ones are
+      `{key}/{labels that they share}`.
 
-    What the settings' `over_lanes` asked for has the keys `{key}_lanes_{statistic}` in an entry of
-    None. Where `over_lanes` says of how many lanes that is, the key is `{key}_lanes`.
+    The values of the setting `over_lanes` have the keys `{key}_lanes_{statistic}` in a pair for
+    None; their number of lanes, if it is not all, has the key `{key}_lanes`.
     """
     if event.num_lanes == 1:
         return [(None, dict(lane.values)) for lane in event.lanes]
@@ -60,7 +60,7 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
 
 
 def lane_name(index: int, labels: Labels) -> str:
-    """What to call a lane: by its labels, or by its number where it has none.
+    """The name of a lane: its labels, or its number if it has none.
 
     >>> lane_name(3, {"seed": 3, "lr": np.float32(0.001)})
     'seed=3,lr=0.001'
@@ -74,7 +74,7 @@ def lane_name(index: int, labels: Labels) -> str:
 
 
 def folder_name(index: int, labels: Labels) -> str:
-    """The name of a lane's folder, its own whatever the labels are; in order of the lanes.
+    """The name of a lane's folder, unique for any labels, and sorted like the lanes.
 
     >>> folder_name(3, {"seed": 3})
     'lane_003-seed=3'
@@ -84,7 +84,7 @@ def folder_name(index: int, labels: Labels) -> str:
 
 
 def _word(value: Scalar | str) -> str:
-    """A label's text without what means something in names and paths."""
+    """The text of a label without the characters that have a meaning in names and paths."""
     text = str(as_written(value) if isinstance(value, np.floating) else value)
     return re.sub(r"[^\w.+-]", "_", text)
 
@@ -110,7 +110,7 @@ def _columns(event: MetricsEvent) -> Values:
 
 
 def _suffixed(values: Values, lanes: Sequence[Lane]) -> Values:
-    """Values of some lanes that are logged together, apart from those of lanes before them."""
+    """Adds a suffix to the keys of programs that run after others, to keep them separate."""
     series = {lane.series for lane in lanes}
     if not any(series) or not values:
         return values
@@ -125,7 +125,7 @@ def _suffixed(values: Values, lanes: Sequence[Lane]) -> Values:
 
 
 def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
-    """One value of each key for all lanes, and how it spreads over them."""
+    """One value of each key for all lanes, and its standard deviation over them."""
     of_lanes = values_across_lanes(lanes, keys)
     found: Values = {}
     for key in keys:
@@ -141,7 +141,7 @@ def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
 
 
 def _added_up(histograms: list[Histogram]) -> Histogram:
-    """One histogram of the values of all: they are of one call, and have the same edges."""
+    """The sum of the histograms of one key, which all have the same edges."""
     return Histogram(
         histograms[0].edges,
         tuple(map(sum, zip(*(histogram.counts for histogram in histograms), strict=True))),

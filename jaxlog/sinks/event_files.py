@@ -1,4 +1,4 @@
-"""TensorBoard's event files: their names, their records, and where a run goes on in them."""
+"""TensorBoard's event files: their names, their records, and how a run resumes in them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\..*\.jaxlog")
 
 
 def own_files(root: Path) -> list[Path]:
-    """The event files that jaxlog has written in a folder and in those of its lanes."""
+    """The event files that jaxlog wrote into a folder and into its folders of lanes."""
     found = [*root.glob("*.jaxlog"), *root.glob("lane_*/*.jaxlog")]
     return sorted(path for path in found if _NAME.fullmatch(path.name) and path.is_file())
 
 
 def new_name(others: list[Path]) -> str:
-    """A name for a file to be read after some others.
+    """A name for a file that TensorBoard reads after `others`.
 
-    TensorBoard reads a run's files in order of their names. These begin with the time; a second is
-    added where a clock has not got further than the last file.
+    TensorBoard reads the files of a run in the order of their names, which begin with the time in
+    seconds. If the clock is not beyond the last file, the name takes the next second.
     """
     seconds = [int(found[1]) for path in others if (found := _NAME.fullmatch(path.name))]
     begun = max([int(time.time()), *(second + 1 for second in seconds)])
@@ -37,16 +37,16 @@ def new_name(others: list[Path]) -> str:
 
 
 class EventFile:
-    """One event file. It is there from the first flush of something on.
+    """An event file, which the first flush creates.
 
-    It is not tensorboardX's own: that one has a queue and a thread beside the sink's, waits for the
-    disk at every flush, and leaves half a record behind where the disk is full.
+    tensorboardX's own writer is not used: it adds a second queue and thread, waits for the disk at
+    every flush, and leaves half a record behind if the disk is full.
 
     Args:
-      path: of the file.
-      files: those of the sink.
-      resumes_at: the first step that comes again, where the run goes on. A TensorBoard that has
-        read later ones forgets them.
+      path: the path of the file.
+      files: the open files of the sink.
+      resumes_at: in a resumed run, the first step that is logged again; TensorBoard drops the steps
+        from there on that it has already read.
     """
 
     def __init__(self, path: Path, files: OpenFiles, resumes_at: int | None) -> None:
@@ -62,11 +62,11 @@ class EventFile:
 
     @property
     def pending(self) -> int:
-        """How many records wait for a flush."""
+        """The number of records that wait for a flush."""
         return self._file.pending
 
     def add(self, event: bytes, num_records: int = 0) -> None:
-        """Keeps an event, which has some records, until the next flush."""
+        """Buffers an event until the next flush; `num_records` is the number of its records."""
         from tensorboardX.record_writer import masked_crc32c
 
         size = struct.pack("<Q", len(event))
@@ -74,16 +74,16 @@ class EventFile:
         self._file.add(size + size_sum + event + event_sum, num_records)
 
     def flush(self) -> None:
-        """Writes what was added."""
+        """Writes all buffered events."""
         self._file.flush()
 
     def close(self) -> None:
-        """Flushes and closes it."""
+        """Flushes and closes the file."""
         self._file.close()
 
 
 def encoded(summary: Message, step: int, timestamp: float) -> bytes:
-    """An event for an `EventFile`."""
+    """Encodes a summary as an event for an `EventFile`."""
     return _protos().Event(wall_time=timestamp, step=step, summary=summary).SerializeToString()
 
 

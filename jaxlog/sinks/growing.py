@@ -1,7 +1,8 @@
-"""Files that grow: what is flushed is in them, and of a write that failed nothing is.
+"""Files that are appended to in whole pieces: a flush writes all pieces, or none.
 
-A sink may have one for each lane, and a process may open few files (256, by default, on macOS). So
-a sink's files share an `OpenFiles`, which keeps the last few open, and opens others when they grow.
+A sink may have a file for each lane, but a process may open only a few files (256 by default on
+macOS). The files of a sink therefore share an `OpenFiles`, which keeps the last few open and
+reopens others when they are written.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from io import FileIO
 from pathlib import Path
 
 MAX_OPEN = 16
-"""How many files a sink keeps open."""
+"""The number of files that a sink keeps open."""
 
 
 def cut(path: Path, size: int) -> None:
-    """Leaves the first bytes of a file; no file where none is left."""
+    """Truncates a file to its first `size` bytes; deletes it if `size` is 0."""
     if not size:
         path.unlink()
     elif path.stat().st_size > size:
@@ -25,13 +26,13 @@ def cut(path: Path, size: int) -> None:
 
 
 class OpenFiles:
-    """Keeps the files that have grown last open, and no more than a few."""
+    """Keeps the files that were written last open, and closes the others."""
 
     def __init__(self) -> None:
-        self._files: dict[GrowingFile, FileIO] = {}  # the last used last
+        self._files: dict[GrowingFile, FileIO] = {}  # the most recently used last
 
     def open(self, owner: GrowingFile, path: Path, *, new: bool) -> FileIO:
-        """The file of an owner, open for writing at its end; only a new one may be made.
+        """Returns the file of an owner, open for appending; creates it only if `new`.
 
         Raises:
           OSError: it cannot be opened.
@@ -45,7 +46,7 @@ class OpenFiles:
             except OSError as error:
                 if error.errno not in (errno.EMFILE, errno.ENFILE) or not self._files:
                     raise
-                for other in list(self._files):  # others have opened too many
+                for other in list(self._files):  # the rest of the process has too many open files
                     self.close(other)
                 file = _appending(path, new)
         self._files[owner] = file
@@ -59,7 +60,7 @@ class OpenFiles:
 
 
 def _appending(path: Path, new: bool) -> FileIO:
-    """A file, and not what a link of its name leads to: readers do not follow links either."""
+    """Opens a file, but does not follow a link of its name; readers do not follow links either."""
     chosen = (os.O_CREAT if new else 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has none
     return FileIO(
         path, "ab", opener=lambda path, flags: os.open(path, flags & ~os.O_CREAT | chosen, 0o666)
@@ -67,16 +68,17 @@ def _appending(path: Path, new: bool) -> FileIO:
 
 
 class GrowingFile:
-    """A file of whole pieces. It is there from the first flush of something on.
+    """A file of whole pieces, which the first flush with a piece creates.
 
-    A flush hands them to the operating system: they outlive the process, but not a power cut.
+    A flush passes the pieces to the operating system: they survive the end of the process, but not
+    a power failure.
 
     Args:
-      path: of the file.
-      files: those of the sink.
+      path: the path of the file.
+      files: the open files of the sink.
 
     Attributes:
-      pending: how many records wait for a flush.
+      pending: the number of records that wait for a flush.
     """
 
     def __init__(self, path: Path, files: OpenFiles) -> None:
@@ -84,20 +86,20 @@ class GrowingFile:
         self._path = path
         self._files = files
         self._pieces: list[bytes] = []
-        self._identity: tuple[int, int] | None = None  # of the file that was written first
-        self._size = 0  # up to here there are whole pieces
+        self._identity: tuple[int, int] | None = None  # device and inode at the first flush
+        self._size = 0  # the bytes of whole pieces
         self._torn = False
 
     def add(self, piece: bytes, num_records: int = 0) -> None:
-        """Keeps a piece, which has some records, until the next flush."""
+        """Buffers a piece until the next flush; `num_records` is the number of its records."""
         self._pieces.append(piece)
         self.pending += num_records
 
     def flush(self) -> None:
-        """Writes what was added; after one that raised, the next tries the same again.
+        """Writes all buffered pieces; if it raises, the next flush writes the same pieces.
 
         Raises:
-          FileNotFoundError: the file was removed meanwhile.
+          FileNotFoundError: the file was removed since the first flush.
         """
         if not self._pieces:
             return
@@ -111,7 +113,7 @@ class GrowingFile:
                 done += file.write(data[done:])
         except BaseException:
             self._torn = True
-            with contextlib.suppress(OSError):  # then it is tried before the next write
+            with contextlib.suppress(OSError):  # it is tried again before the next write
                 self._take_back(file)
             raise
         self._size += len(data)
@@ -130,16 +132,16 @@ class GrowingFile:
                 return file
             self._files.close(self)
         raise FileNotFoundError(
-            f"{self._path}: was removed while the run is open, and what was in it"
+            f"{self._path}: was removed while the run is open, with all that was in it"
         )
 
     def _take_back(self, file: FileIO) -> None:
-        """Cuts off what a failed write left."""
+        """Removes the part of a piece that a failed write left."""
         file.truncate(self._size)
         self._torn = False
 
     def close(self) -> None:
-        """Flushes and closes it."""
+        """Flushes and closes the file."""
         try:
             self.flush()
         finally:

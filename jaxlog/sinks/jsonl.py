@@ -1,7 +1,7 @@
-"""The run's lines as files of JSON: the record that lasts.
+"""The sink `jsonl`, which writes the run's lines as JSON into files that readers use.
 
-What was flushed is in the file: of lines that were being written when a process was
-killed only the last may be torn, and is cut off when the run goes on.
+Flushed lines are in the files even if the process is killed. Then at most the last line of a file
+is incomplete; it is removed when the run is resumed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 class JsonlSettings(SinkSettings, frozen=True):
     """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory.
 
-    And, of a single environment, `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
+    For a single environment, it also writes `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
     """
 
     kind: Literal["jsonl"] = "jsonl"
@@ -46,11 +46,11 @@ class JsonlSink(Sink):
         self._open_files = OpenFiles()
 
     def check(self, run: RunInfo) -> None:
-        """Checks that the directory's lines are of this run, and as many as its state knows of.
+        """Checks that the directory has no lines of another run, and all lines of the state.
 
         Raises:
-          FileExistsError: they are of another.
-          ValueError: some are missing.
+          FileExistsError: there are lines of another run.
+          ValueError: lines that were there when the state was taken are missing.
         """
         assert run.directory is not None
         files = {path.name: path for path in _files(run.directory)}
@@ -67,15 +67,15 @@ class JsonlSink(Sink):
             if found < size:
                 raise ValueError(
                     f"{run.directory / name}: got {found} bytes, expected the {size} it had when "
-                    "the state was taken; put the file back, or start anew with "
+                    "the state was taken; put the file back, or start over with "
                     "if_exists='replace'"
                 )
 
     def open(self, run: RunInfo) -> None:
-        """Brings the files to where the run begins, or goes on.
+        """Prepares the files: deletes those of a replaced run, truncates those of a resumed one.
 
-        Lines that were written after the state it goes on from are dropped; without a state, a last
-        line that is torn. A last line that is whole and lacks its end gets it.
+        Lines that were written after the state are removed; without a state, an incomplete last
+        line is. A complete last line that lacks its line break gets one.
         """
         assert run.directory is not None
         self._directory = run.directory
@@ -111,12 +111,12 @@ class JsonlSink(Sink):
         self._file(file_of(event)).add(lines_of(event), num_records)
 
     def flush(self) -> None:  # noqa: D102
-        with contextlib.ExitStack() as every:  # one file that fails does not keep the others
+        with contextlib.ExitStack() as every:  # also flushes the files after one that fails
             for file in self._files.values():
                 every.callback(file.flush)
 
     def pending(self) -> int:
-        """The records that are not in a file yet."""
+        """The number of records that are not in a file yet."""
         return sum(file.pending for file in self._files.values())
 
     def position(self) -> dict[str, int]:
@@ -135,17 +135,17 @@ class JsonlSink(Sink):
 
 
 def line_files(directory: Path) -> list[Path]:
-    """The files of a directory that are called as those with lines are, and may have some."""
+    """The regular files of a directory that are named like files with lines."""
     return [path for path in named_like_lines(directory) if _run_files.is_regular(path)]
 
 
 def named_like_lines(directory: Path) -> list[Path]:
-    """What is called as a file with lines is: links, pipes and directories, too."""
+    """The paths that are named like files with lines, also links, pipes and directories."""
     return sorted({*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)})
 
 
 def _files(directory: Path) -> list[Path]:
-    """Those that this sink has written there: a user may have some of such names, too."""
+    """The files that this sink wrote there; a user may have files of the same names."""
     return [path for path in line_files(directory) if _is_own(path)]
 
 
@@ -156,7 +156,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _lacks_its_end(path: Path) -> bool:
-    """Whether the last line is whole, but for its end: an editor may take that away."""
+    """True if only the last line break is missing, which an editor may have removed."""
     whole = _whole_lines(path)
     with path.open("rb") as file:
         file.seek(whole)
@@ -164,7 +164,7 @@ def _lacks_its_end(path: Path) -> bool:
 
 
 def _whole_lines(path: Path) -> int:
-    """The bytes of a file up to the end of its last whole line."""
+    """The size of a file up to the end of its last complete line, in bytes."""
     with path.open("rb") as file:
         end = file.seek(0, 2)
         while end:

@@ -1,4 +1,4 @@
-"""Events in lists, for notebooks and tests."""
+"""The sink `memory`, which keeps events in lists, for notebooks and tests."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class MemorySettings(SinkSettings, frozen=True):
 
 
 class MemorySink(Sink):
-    """Keeps every event.
+    """Keeps every event, in the order of arrival.
 
     Attributes:
-      metrics: the `MetricsEvent`s, in the order they came.
-      episodes: the `EpisodeEvent`s, in the order they came.
-      tasks: the `TaskEvent`s, likewise.
-      steps: the `StepEvent`s, likewise.
-      evaluations: the `EvaluationEvent`s, likewise.
+      metrics: the `MetricsEvent`s.
+      episodes: the `EpisodeEvent`s.
+      tasks: the `TaskEvent`s.
+      steps: the `StepEvent`s.
+      evaluations: the `EvaluationEvent`s.
     """
 
     Settings = MemorySettings

@@ -1,4 +1,4 @@
-"""The setting that says how the states of episodes are drawn."""
+"""The type of the setting `renderer`, which chooses how the states of episodes are drawn."""
 
 from __future__ import annotations
 

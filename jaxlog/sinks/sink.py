@@ -1,4 +1,4 @@
-"""The protocol of a sink."""
+"""The base classes of sinks and of their settings."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from jaxlog._format.events import (
 
 
 class SinkSettings(BaseModel, frozen=True, extra="forbid", strict=True):
-    """The settings of one sink; its `kind` says of which."""
+    """The base class of a sink's settings; `kind` names the sink."""
 
     kind: str
 
 
 class Sink:
-    """Writes a run's events somewhere. What a sink does not override, it does not support.
+    """The base class of sinks, which write the events of a run. Every method does nothing.
 
-    Every method but `check` is called from one thread, the sink's own. What one raises never
-    reaches the training: it is tried again, and a sink that keeps failing is switched off. So a
-    method that writes should write all of its event or nothing.
+    All methods except `check` are called on one thread, the sink's own. An exception never reaches
+    the training: the call is tried again, and a sink that keeps failing is switched off. A method
+    that writes should therefore write either all of its event or nothing.
 
     Attributes:
-      Settings: the model of its settings, for a sink that is chosen by its kind. An object that is
-        given to `Logger` needs none.
-      needs_directory: whether a run has to have a directory.
-      close_timeout: how many seconds it may take to finish, where that is longer than usual.
+      Settings: the model of its settings, for a sink that settings choose by its kind. A sink
+        object that is passed to `Logger` needs none.
+      needs_directory: True if the run must have a directory.
+      close_timeout: how many seconds `close` may take, if it needs longer than other sinks.
     """
 
     Settings: ClassVar[type[SinkSettings]]
@@ -45,57 +45,58 @@ class Sink:
         self.settings = settings
 
     def check(self, run: RunInfo) -> None:
-        """Called first, while the user opens the run: what it raises reaches the user.
+        """Called first, on the thread that opens the run; its exceptions reach the user.
 
-        For what the user has to mend: a package that is not installed, files of another run.
+        Raise an error here for anything that the user has to fix, such as a package that is not
+        installed or files of another run.
         """
 
     def open(self, run: RunInfo) -> None:
-        """Called once, before any event. Training waits for it."""
+        """Called once, before any event, while `Logger.open` waits."""
 
     def write_metrics(self, event: MetricsEvent) -> None:
-        """Called for the aggregates and scalars of each step."""
+        """Called for the statistics and scalars of each step."""
 
     def write_episode(self, event: EpisodeEvent) -> None:
-        """Called for each sampled episode, and for those of a single environment."""
+        """Called for each sampled episode, and for each episode of a single environment."""
 
     def write_task(self, event: TaskEvent) -> None:
-        """Called when a single environment begins a task."""
+        """Called for each task that a single environment starts."""
 
     def write_step(self, event: StepEvent) -> None:
         """Called for each step of a single environment."""
 
     def write_evaluation(self, event: EvaluationEvent) -> None:
-        """Called for the summary of an evaluation."""
+        """Called for each summary of an evaluation."""
 
     def flush(self) -> None:
-        """Called after some events; what it has made lasting counts as written.
+        """Called after some events: saves all events that the sink still buffers.
 
-        An event may be kept until then. After a flush that raised it is called again.
+        Records count as written once this returns. If it raises, it is called again.
         """
 
     def pending(self) -> int | None:
-        """How many records it was given and has not made lasting: asked after a flush that raised.
+        """Returns the number of records that are not saved yet; called after a flush that raised.
 
-        What is not among them counts as written. None, which a sink says unless it knows: all that
-        it was given since the last flush that did not raise.
+        The other records count as written. None means that the sink does not know: then all
+        records since the last successful flush count as not written.
         """
         return None
 
     def position(self) -> Mapping[str, int]:
-        """How far it is: called after a flush, when the user takes the run's state.
+        """Returns how far the sink has written; called after a flush, by `Run.state`.
 
-        A run that goes on from that state gives it to `open`, as `run.position`; what the sink has
-        written after it is then to be dropped.
+        A run that resumes from that state passes it to `open` as `run.position`; the sink then has
+        to drop everything that it wrote later.
         """
         return {}
 
     def close(self) -> None:
-        """Called once, at the end of the run or when the sink is switched off; it flushes too."""
+        """Called once, at the end of the run or when the sink is switched off; has to flush."""
 
 
 class ObjectSettings(SinkSettings, frozen=True, arbitrary_types_allowed=True):
-    """A sink that was given as an object; what writes settings out names it by its kind alone."""
+    """The settings of a sink that was passed as an object; serialized as its kind only."""
 
     sink: Sink = Field(exclude=True, repr=False)
 
@@ -107,6 +108,6 @@ class ObjectSettings(SinkSettings, frozen=True, arbitrary_types_allowed=True):
 
 
 def kind_of(sink: Sink) -> str:
-    """The kind of a sink: what its settings say, else the name of its class."""
+    """The kind of a sink: that of its settings, else the name of its class."""
     settings = getattr(sink, "settings", None)  # an object may not have called Sink.__init__
     return settings.kind if isinstance(settings, SinkSettings) else type(sink).__name__

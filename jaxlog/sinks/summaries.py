@@ -1,4 +1,4 @@
-"""Summaries as TensorBoard shows them: scalars, histograms, tables and hyper-parameters."""
+"""TensorBoard's summaries: scalars, histograms, tables and hyper-parameters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxlog._format.events import Histogram, Scalar
 from jaxlog._format.numbers import as_written
+from jaxlog._limits import as_utf8
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,15 +22,15 @@ _LONGEST_CELL = 500
 
 
 def _protos() -> Any:
-    """The messages, which are made when it is imported: type checkers know none of them.
+    """The module with the protobuf messages, whose types are only known at run time.
 
-    Imported when one is used: whoever chooses other sinks need not have tensorboardX.
+    It is imported on first use, because other sinks do not need tensorboardX.
     """
     return importlib.import_module("tensorboardX.summary")
 
 
 def summary(values: Mapping[str, Scalar | Histogram]) -> Message:
-    """One summary of many values, by tag. TensorBoard keeps numbers as float32."""
+    """Makes one summary of values by tag. TensorBoard stores numbers as float32."""
     protos = _protos()
     return protos.Summary(
         value=[
@@ -42,10 +43,10 @@ def summary(values: Mapping[str, Scalar | Histogram]) -> Message:
 
 
 def _histogram(histogram: Histogram) -> Message:
-    """What is below the first edge and above the last has a bucket as wide as the one beside it.
+    """Converts a histogram; values outside of its edges go into one more bucket on each side.
 
-    How far it really lies from there was not counted. The sums of the values were not either, and
-    TensorBoard shows none.
+    Each of these is as wide as the bin beside it, because the real extent was not counted. Sums
+    were not counted either, and TensorBoard shows none.
     """
     edges = histogram.edges
     limits = (2 * edges[0] - edges[1], *edges, 2 * edges[-1] - edges[-2])
@@ -55,18 +56,18 @@ def _histogram(histogram: Histogram) -> Message:
         min=limits[full[0]],
         max=limits[full[-1] + 1],
         num=sum(counts),
-        bucket_limit=limits[1:],  # a bucket begins where the one before it ends
+        bucket_limit=limits[1:],  # upper limits; a bucket starts where the previous one ends
         bucket=counts,
     )
 
 
 def text(tag: str, markdown: str) -> Message:
-    """A text that TensorBoard shows as Markdown."""
+    """Makes a summary with a text, which TensorBoard shows as Markdown."""
     protos = _protos()
     plugin = protos.SummaryMetadata.PluginData(
         plugin_name="text", content=protos.TextPluginData(version=0).SerializeToString()
     )
-    # Without axes: of an array, as tensorboardX.summary.text has it, TensorBoard makes a table.
+    # A tensor without axes: TensorBoard shows an array, as tensorboardX writes it, as a table.
     tensor = protos.TensorProto(
         dtype="DT_STRING", string_val=[markdown.encode()], tensor_shape=protos.TensorShapeProto()
     )
@@ -76,7 +77,7 @@ def text(tag: str, markdown: str) -> Message:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table, in which nothing but the table is markup."""
+    """Makes a Markdown table; markup characters in its cells are escaped."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
     head, *body = (f"| {' | '.join(map(_cell, line))} |" for line in lines)
@@ -90,12 +91,12 @@ def _cell(value: Any) -> str:
 
 
 def printable(value: Any) -> str:
-    """A value as text that UTF-8 can hold: a file's name may have bytes that are not."""
-    return str(value).encode("utf-8", "replace").decode()
+    """Converts a value to a text that UTF-8 can hold; a file name may have other bytes."""
+    return as_utf8(str(value))
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested dicts as one, with keys like `optimizer.lr`."""
+    """Flattens nested dicts to one dict with keys like `optimizer.lr`."""
     return dict(_flat(values, prefix))
 
 
@@ -108,11 +109,10 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def hyperparameters(values: Mapping[str, Any]) -> Message:
-    """What TensorBoard's tab for hyper-parameters compares runs by."""
+    """Makes the summary by which TensorBoard's tab for hyper-parameters compares runs."""
     plain = {printable(key): _hyperparameter(value) for key, value in values.items()}
-    _, start, _ = _protos().hparams(
-        plain, {}
-    )  # the others TensorBoard gathers from all runs by itself
+    # TensorBoard collects the other two messages from all runs by itself.
+    _, start, _ = _protos().hparams(plain, {})
     return start
 
 
@@ -120,14 +120,14 @@ def _hyperparameter(value: Any) -> bool | float | str:
     if isinstance(value, bool | np.bool_):
         return bool(value)
     number = as_number(value)
-    # One that is not finite has no JSON, and the whole tab would stay empty.
+    # JSON has no number that is not finite, and one would leave the whole tab empty.
     if number is None or not math.isfinite(number):
         return printable(value)
     return as_written(value) if isinstance(value, np.floating) else number
 
 
 def as_number(value: Any) -> float | None:
-    """A number as a float; None of what is no number."""
+    """Converts a number to a float; returns None if the value is not a number."""
     if isinstance(value, str | bytes | complex | np.complexfloating):
         return None
     if not isinstance(value, bool | int | float | np.generic) and np.ndim(value):

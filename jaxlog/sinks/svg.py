@@ -1,13 +1,13 @@
-"""Pictures: one of each sampled episode, a sheet of each step, and those of single steps.
+"""The sink `svg`, which draws sampled episodes, and episodes and steps of a single environment.
 
-In the run's directory, where NAME is the call's:
+It writes into the run's directory, where NAME is the name of the call:
 
     svg/NAME/step_0000000100/lane_0003_env_000019.svg    a sampled episode
-    svg/NAME/step_0000000100/sheet.svg                   all of that step
+    svg/NAME/step_0000000100/sheet.svg                   all episodes of that step
     svg/NAME/step_0000000100.svg                         an episode of a single environment
     svg/steps/episode_000003/step_0000000012.svg         a step of a single environment
 
-A file is written under another name and then renamed, so that a reader sees all of it or nothing.
+A file is written under another name and then renamed, so that readers see the whole file or none.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from jaxlog._render.sheet import facts_of
 from jaxlog._render.states import states
 from jaxlog._render.style import ARC_COLOURS
 from jaxlog._run_files import DRAFT, replacing
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
@@ -36,9 +37,8 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 _FOLDER = "svg"
 _STEPS = "steps"
 _SHEET = "sheet.svg"
-_DRAFT_NAME = re.compile(rf"\.(.+\.svg)(?:\.[0-9a-f]{{16}})?{re.escape(DRAFT)}")
 _STEPS_KEPT = 64
-"""Of so many steps it is kept in memory what was drawn: it is a few numbers for each."""
+"""The number of steps whose counts of drawn episodes are kept in memory."""
 
 _STEP = r"step_(-?\d{9,})"
 _LANE = r"lane_(\d{4,})[\w.-]*\.svg"
@@ -48,6 +48,8 @@ _LAYOUT = (
     re.compile(rf"{_STEPS}/episode_\d{{6,}}/{_STEP}(?:_\d+)?\.svg"),
 )
 """The paths of this sink's files below its folder."""
+_DRAFT_NAME = re.compile(rf"\.(.+\.svg)(?:\.[0-9a-f]{{16}})?{re.escape(DRAFT)}")
+"""The names of drafts; those of jaxlog 0.1 have no random part."""
 
 
 _HEX = r"^#[0-9a-fA-F]{6}$"
@@ -64,32 +66,32 @@ class SvgSettings(SinkSettings, frozen=True):
     kind: Literal["svg"] = "svg"
     renderer: Renderer = Field(
         default="auto",
-        description="How a state is drawn: auto (by its arrays, or as it draws itself), grid, "
-        f"image, line, card, or {OWN}.",
+        description="How a state is drawn: auto (chosen by its arrays, or by the state's own "
+        f"drawing), grid, image, line, card, or {OWN}.",
     )
     palette: Annotated[tuple[_Colour, ...], Strict(False)] = Field(
         default=ARC_COLOURS,
-        description="The colours of a grid's cells, each as '#rrggbb': of 0, of 1, and so on. "
-        "Values beyond have paler ones.",
+        description="The colours of a grid's cells, each as '#rrggbb', for 0, for 1, and so on. "
+        "Larger values have paler colours.",
     )
     size: int = Field(
         default=240,
         ge=32,
         le=2000,
-        description="The width and height that the drawing of a state is fitted into, in pixels.",
+        description="The maximum width and height of the drawing of a state, in pixels.",
     )
     max_episodes_per_step: int = Field(
         default=100,
         ge=1,
-        description="How many episodes of one step and call are drawn, of all lanes; each "
-        "lane has its share. The sheet tells of the others.",
+        description="How many episodes of one call are drawn at one step; the lanes share them "
+        "equally. The sheet says how many were left out.",
     )
     contact_sheet: bool = Field(
-        default=True, description="Whether the episodes of a step are drawn on one page, too."
+        default=True, description="Also draw all episodes of a step on one page."
     )
     steps: bool = Field(
         default=True,
-        description="Whether steps of a single environment are drawn, where they have states.",
+        description="Draw the steps of a single environment that have states.",
     )
 
 
@@ -104,14 +106,14 @@ class SvgSink(Sink):
         self._style = Style(load(settings.renderer), settings.palette, settings.size)
         self._drawn: collections.OrderedDict[Path, _Drawn] = collections.OrderedDict()
         self._unfinished: dict[Path, None] = {}  # folders whose sheet is not up to date
-        self._warned = False
+        self._is_first_warning = Once()
 
     def check(self, run: RunInfo) -> None:
         """Checks that the folder can be used and has no pictures of another run.
 
         Raises:
-          FileExistsError: it has some.
-          NotADirectoryError: there is something else of its name.
+          FileExistsError: it has pictures of another run.
+          NotADirectoryError: a file has the name of the folder.
         """
         assert run.directory is not None
         folder = run.directory / _FOLDER
@@ -127,19 +129,19 @@ class SvgSink(Sink):
                 )
 
     def open(self, run: RunInfo) -> None:
-        """Removes the pictures of a run that is replaced, and of steps that come again."""
+        """Removes the pictures of a replaced run, and of steps that a resumed run logs again."""
         assert run.directory is not None
         self._folder = run.directory / _FOLDER
         replaced = run.if_exists == "replace"
         resumes = {safe_name(name): step for name, step in run.resumes.items()}
         for path, step in list(_own_files(self._folder)):
             first = resumes.get(path.relative_to(self._folder).parts[0], 0)
-            comes_again = run.resumes_at is not None and step >= first
-            if replaced or comes_again or path.suffix == DRAFT:
+            logged_again = run.resumes_at is not None and step >= first
+            if replaced or logged_again or path.suffix == DRAFT:
                 path.unlink(missing_ok=True)
                 for folder in list(path.parents)[:3]:
                     if folder.is_relative_to(self._folder):
-                        with contextlib.suppress(OSError):  # something else is in it
+                        with contextlib.suppress(OSError):  # it is not empty
                             folder.rmdir()
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102  as Sink says
@@ -166,13 +168,13 @@ class SvgSink(Sink):
             self._write(_free(folder, _step(event.step)), event)
 
     def flush(self) -> None:
-        """Draws the sheets of the steps that have got episodes, from the files of these."""
+        """Draws the sheets of the steps with new episodes, from the episodes' files."""
         while self._unfinished:
             folder = next(iter(self._unfinished))
             pictures = (path.read_text("utf-8") for path, _ in _episodes(folder))
             try:
                 page = sheet(pictures, self._drawn_of(folder).left_out)
-            except ValueError as error:  # somebody has changed one
+            except ValueError as error:  # another program has changed a file
                 self._warn_once(folder / _SHEET, f"cannot be drawn: {error}")
             else:
                 _replace(folder / _SHEET, page)
@@ -185,16 +187,15 @@ class SvgSink(Sink):
         _replace(path, picture(event, self._style, lambda why: self._warn_once(path, why)))
 
     def _warn_once(self, path: Path, why: str) -> None:
-        if not self._warned:
-            self._warned = True
+        if self._is_first_warning():
             _log.warning(
-                "jaxlog: %s: %s. Its place in the picture says so; more of this is not warned of.",
+                "jaxlog: %s: %s. Its place in the picture says so. Said once.",
                 path,
                 why,
             )
 
     def _drawn_of(self, folder: Path) -> _Drawn:
-        """What was drawn of a step, by this process or one before it."""
+        """The counts of a step, by this process and earlier ones."""
         if folder not in self._drawn:
             self._drawn[folder] = _Drawn(folder)
         self._drawn.move_to_end(folder)
@@ -204,11 +205,11 @@ class SvgSink(Sink):
 
 
 class _Drawn:
-    """How many episodes of a step have been drawn.
+    """Counts the episodes of a step.
 
     Attributes:
-      lanes: how many, by lane.
-      left_out: how many were not, because of the limit.
+      lanes: the number of drawn episodes, by lane.
+      left_out: the number of episodes that were not drawn because of the limit.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -217,12 +218,12 @@ class _Drawn:
         for _, lane in _episodes(folder):
             self.lanes[lane] += 1
         if (folder / _SHEET).is_file():
-            with contextlib.suppress(ValueError):  # not one of ours
+            with contextlib.suppress(ValueError):  # not written by jaxlog
                 self.left_out = int(facts_of((folder / _SHEET).read_text("utf-8"))["left_out"])
 
 
 def safe_name(name: str) -> str:
-    """A text as the name of a file or folder, whatever it holds; another for another text.
+    """Converts any text to the name of a file or folder; different texts get different names.
 
     >>> safe_name("eval"), safe_name("../eval")
     ('eval', 'eval-18bf256a')
@@ -234,15 +235,16 @@ def safe_name(name: str) -> str:
 
 
 def episode_paths(name: str, step: int, lane: int, episode: Mapping[str, Any]) -> tuple[str, ...]:
-    """Where in a run's directory the picture of an episode may be: sampled, or of one environment.
+    """The paths, in the run's directory, that the picture of an episode may have.
 
-    Where a loop has come by the same step again, those of its later episodes have other names.
+    The first is that of a sampled episode, the second that of a single environment. If a loop
+    logged the same step again, the pictures of its later episodes have other names.
 
     Args:
-      name: as in `EpisodeEvent`, like the others.
-      step: of the update.
-      lane: its number.
-      episode: the summary.
+      name: the name of the call, as in `EpisodeEvent`.
+      step: the step.
+      lane: the number of the lane.
+      episode: the summary of the episode.
 
     >>> episode_paths("batch", 100, 3, {"environment_id": 19})[0]
     'svg/batch/step_0000000100/lane_0003_env_000019.svg'
@@ -252,7 +254,7 @@ def episode_paths(name: str, step: int, lane: int, episode: Mapping[str, Any]) -
 
 
 def _step(step: int) -> str:
-    return f"step_{step:010d}"  # as many digits as an int32 can have: names sort by it
+    return f"step_{step:010d}"  # an int32 has up to 10 digits, so names sort like steps
 
 
 def _episode(lane: int, episode: Mapping[str, Any]) -> str:
@@ -262,13 +264,13 @@ def _episode(lane: int, episode: Mapping[str, Any]) -> str:
         return name
     index = environment if isinstance(environment, list | tuple) else [environment]
     try:
-        return f"{name}_env_{'-'.join(f'{int(place):06d}' for place in index)}"
+        return f"{name}_env_{'-'.join(f'{int(number):06d}' for number in index)}"
     except (TypeError, ValueError, OverflowError):
         return f"{name}_env_{safe_name(str(environment))}"
 
 
 def _free(folder: Path, name: str) -> Path:
-    """A path of that name, or with a number behind it where the loop has come by again."""
+    """An unused path of that name, with a number appended if the step was logged before."""
     path, number = folder / f"{name}.svg", 1
     while path.exists():
         number += 1
@@ -277,25 +279,25 @@ def _free(folder: Path, name: str) -> Path:
 
 
 def _replace(path: Path, svg: str) -> None:
-    """Writes a whole file, or nothing."""
+    """Writes a file completely, or leaves it as it was."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(svg.encode())
 
 
 def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
-    """The files that this sink has written, each with its step; drafts of a killed process too."""
+    """The files that this sink wrote, with their steps; also drafts that a killed process left."""
     for path in sorted(folder.rglob("*.svg")) + sorted(folder.rglob(f".*.svg*{DRAFT}")):
         draft = _DRAFT_NAME.fullmatch(path.name)
-        name = path.name if draft is None else draft[1]
-        place = path.with_name(name).relative_to(folder).as_posix()
-        found = next((match for way in _LAYOUT if (match := way.fullmatch(place))), None)
+        name = draft[1] if draft else path.name
+        relative = path.with_name(name).relative_to(folder).as_posix()
+        found = next((match for way in _LAYOUT if (match := way.fullmatch(relative))), None)
         if found and path.is_file() and (path.name != name or _is_own(path)):
             yield path, int(found[1])
 
 
 def _episodes(folder: Path) -> Iterator[tuple[Path, int]]:
-    """The pictures of a step's episodes, each with its lane."""
+    """The pictures of the episodes of a step, with their lanes."""
     for path in sorted(folder.glob("lane_*.svg")):
         found = re.fullmatch(_LANE, path.name)
         if found and _is_own(path):

@@ -1,4 +1,4 @@
-"""Event files for TensorBoard: a run of its own for each lane, beside that of the whole."""
+"""The sink `tensorboard`, which writes event files: one TensorBoard run for each lane."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
 from jaxlog.sinks.arrangement import Lanes, arranged, folder_name
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
 
 
 MOST_RUNS = 256
-"""The lanes that get a run each: TensorBoard cannot show more."""
+"""The largest number of lanes that are shown as runs; TensorBoard cannot show more."""
 MOST_ROWS = 100
-"""The sampled episodes of a step that are shown."""
+"""The largest number of sampled episodes in the table of a step."""
 
 
 class TensorboardSettings(SinkSettings, frozen=True):
@@ -43,9 +44,9 @@ class TensorboardSettings(SinkSettings, frozen=True):
     kind: Literal["tensorboard"] = "tensorboard"
     lanes: Lanes = Field(
         default="runs",
-        description="How lanes are shown: `runs`, each as a run of its own; `columns`, as tags "
-        "`batch/loss/seed=3`; `aggregate`, as the mean over them and its spread. More than "
-        f"{MOST_RUNS} lanes are not shown as runs, but as `aggregate`.",
+        description="How lanes are shown: `runs`, each lane as a run; `columns`, as tags "
+        "`batch/loss/seed=3`; `aggregate`, as mean and standard deviation over lanes. More than "
+        f"{MOST_RUNS} lanes are never shown as runs, but as `aggregate`.",
     )
 
 
@@ -56,12 +57,12 @@ class TensorboardSink(Sink):
     needs_directory = True
 
     def check(self, run: RunInfo) -> None:
-        """Checks that tensorboardX is there, and that the files are of this run.
+        """Checks that tensorboardX is installed, and that the files belong to this run.
 
         Raises:
-          ModuleNotFoundError: it is not.
-          FileExistsError: the files are of another run.
-          ValueError: some that the run's state knows of are missing.
+          ModuleNotFoundError: tensorboardX is not installed.
+          FileExistsError: there are files of another run.
+          ValueError: events that were there when the state was taken are missing.
         """
         try:
             import tensorboardX  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -82,12 +83,12 @@ class TensorboardSink(Sink):
             if sizes.get(name, 0) < size:
                 raise ValueError(
                     f"{root / name}: got {sizes.get(name, 0)} bytes, expected the {size} it had "
-                    "when the state was taken; put the file back, or start anew with "
+                    "when the state was taken; put the file back, or start over with "
                     "if_exists='replace'"
                 )
 
     def open(self, run: RunInfo) -> None:
-        """Brings the files to where the run begins, or goes on, and writes its config."""
+        """Prepares the files of a replaced or resumed run, and writes the config."""
         self._run = run
         self._root = _root(run)
         self._root.mkdir(exist_ok=True)
@@ -105,7 +106,7 @@ class TensorboardSink(Sink):
         self._open_files = OpenFiles()
         self._samples: dict[tuple[str, int], list[EpisodeEvent]] = {}
         self._compared = False
-        self._said_many = False
+        self._is_first_warning = Once()
         self._config = summaries.flat(run.config)
         config = {"run": run.name, "tags": ", ".join(run.tags), **self._config}
         self._file().add(self._first(summaries.text("config", _two_columns(config))))
@@ -123,7 +124,7 @@ class TensorboardSink(Sink):
                 if env_step and "env_step" in values:  # a metric of the user's own
                     values["env_step_value"] = values.pop("env_step")
                 data = self._event(event, event.name, env_step | values)
-                # Over all lanes, beside those of a lane each, it is no record.
+                # Values over all lanes are not a record if each lane has its own.
                 of_lanes = 1 if lane is not None else len(event.lanes)
                 own = lane is not None or alone or lanes != "runs"
                 written.append((self._file(lane), data, of_lanes if own else 0))
@@ -131,7 +132,7 @@ class TensorboardSink(Sink):
             file.add(data, num_records)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        if event.sampled:  # to be written with the others of its step
+        if event.sampled:  # the episodes of a step are written together
             self._samples.setdefault((event.name, event.step), []).append(event)
         else:
             self._write_numbers(event, event.name, event.episode)
@@ -151,12 +152,12 @@ class TensorboardSink(Sink):
             (name, step), episodes = next(iter(self._samples.items()))
             self._write_text(episodes[0], f"{name}/sampled_episodes", _episodes(episodes))
             del self._samples[name, step]
-        with contextlib.ExitStack() as every:  # one file that fails does not keep the others
+        with contextlib.ExitStack() as every:  # also flushes the files after one that fails
             for file in self._files.values():
                 every.callback(file.flush)
 
     def pending(self) -> int:
-        """The records that are not in a file yet."""
+        """The number of records that are not in a file yet."""
         return sum(file.pending for file in self._files.values())
 
     def position(self) -> dict[str, int]:
@@ -172,11 +173,11 @@ class TensorboardSink(Sink):
     def _lanes(self, event: MetricsEvent) -> Lanes:
         if self.settings.lanes != "runs" or event.num_lanes <= MOST_RUNS:
             return self.settings.lanes
-        if not self._said_many:
-            self._said_many = True
+        if self._is_first_warning():
             _log.warning(
-                "jaxlog: the sink tensorboard shows %d lanes as their mean, because %d is the most "
-                "it shows as runs; lanes: columns or aggregate in its settings is taken as it is.",
+                "jaxlog: the sink tensorboard shows %d lanes as their mean, because it shows at "
+                "most %d as runs. To choose, set `lanes: aggregate` or `lanes: columns`. Said "
+                "once.",
                 event.num_lanes,
                 MOST_RUNS,
             )
@@ -203,17 +204,17 @@ class TensorboardSink(Sink):
         self._file().add(encoded(summaries.text(tag, markdown), of.step, of.timestamp))
 
     def _compare(self, labels: Labels) -> None:
-        """Has TensorBoard compare the run of the whole with others, once there is what to."""
+        """Writes the hyper-parameters of the whole run, with its first values."""
         if not self._compared:
             for first in self._hyperparameters(labels):
                 self._file().add(first)
             self._compared = True
 
     def _file(self, lane: Lane | None = None) -> EventFile:
-        """The file of a lane, or that of the whole.
+        """The file of a lane, or that of the whole run.
 
-        Calls that name a lane by other labels have another file for it: which of them comes
-        first is not always the same. Labels whose values change do not lead to new files.
+        Calls with different label names have separate files for a lane, because it is not fixed
+        which of them logs first. Labels that change their values keep their file.
         """
         labels = {} if lane is None else lane.named_by
         key = None if lane is None else (lane.index, *labels)
@@ -236,7 +237,7 @@ class TensorboardSink(Sink):
         return [self._first(summaries.hyperparameters(values))] if values else []
 
     def _first(self, summary: Message) -> bytes:
-        """What a file begins with: it is of where the run began, or goes on."""
+        """Encodes a summary for the start of a file, at the first step of this session."""
         return encoded(summary, self._run.resumes_at or 0, time.time())
 
 

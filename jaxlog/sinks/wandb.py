@@ -1,9 +1,10 @@
-"""Weights & Biases: a run, or a run for each lane.
+"""The sink `wandb`, which logs to one Weights & Biases run, or to one for each lane.
 
-W&B cannot take rows back and drops rows of its own `step` that come late. So that is never given:
-each call has counters of its own, `{name}/step` and `{name}/env_step`, which `define_metric` makes
-the x-axis. Where a run goes on from a state, rows that come again carry `{name}/session`, and the
-run's config says from which step on rows of an earlier session are superseded.
+W&B cannot remove rows, and drops rows whose `step` is smaller than the last one. jaxlog therefore
+never passes `step`: each call has its own counters, `{name}/step` and `{name}/env_step`, which
+`define_metric` makes its x-axis. If a run resumes from a state, the rows that are logged again have
+`{name}/session`, and the run's config has the step from which on rows of an earlier session are
+superseded.
 """
 
 from __future__ import annotations
@@ -38,64 +39,63 @@ if TYPE_CHECKING:
 
 
 MAX_RUNS = 256
-"""For how many lanes there is a run each; more are aggregated."""
+"""The largest number of lanes that have a run each; more lanes are aggregated."""
 MAX_TAG = 64
-"""How long W&B lets a tag be."""
+"""The maximum length of a tag in W&B."""
 INIT_TIMEOUT = 20.0
 """Seconds to wait for W&B's server when a run is opened."""
 MAX_BINS = 512
-"""How many bins W&B takes in a histogram."""
+"""The largest number of bins of a histogram in W&B."""
 
-_Place = tuple[int | None, str, int]  # of episodes that make one table: lane, call, step
+_TableKey = tuple[int | None, str, int]  # lane, call and step of the episodes in one table
 
 
 class WandbSettings(SinkSettings, frozen=True):
-    """Logs to Weights & Biases. The API key is not among these: it is where W&B keeps it."""
+    """Logs to Weights & Biases. The API key is not a setting; W&B stores it itself."""
 
     kind: Literal["wandb"] = "wandb"
     project: str | None = Field(
-        default=None, description="The W&B project; W&B's own default, if null."
+        default=None, description="The W&B project; null takes W&B's default."
     )
     entity: str | None = Field(
-        default=None, description="The user or team; W&B's own default, if null."
+        default=None, description="The user or team; null takes W&B's default."
     )
     group: str | None = Field(
         default=None,
-        description="The group of its runs; that of runs of lanes is the run's name, if null.",
+        description="The group of the runs; null groups the runs of lanes by the run's name.",
     )
     job_type: str | None = Field(
-        default=None, description="What kind of run it is: train, or eval."
+        default=None, description="The type of the run, such as train or eval."
     )
     tags: tuple[str, ...] = Field(
-        default=(), strict=False, description="Tags, beside those that Logger.open is given."
+        default=(), strict=False, description="Tags, in addition to those of Logger.open."
     )
     notes: str | None = Field(default=None, description="A description of the run.")
     mode: Literal["online", "offline", "disabled"] | None = Field(
         default=None,
-        description="Whether rows are sent, kept in files for `wandb sync`, or left alone; what "
-        "W&B's own settings say, like the variable WANDB_MODE, if null.",
+        description="Send rows, keep them in files for `wandb sync`, or do nothing; null takes "
+        "W&B's own settings, such as the environment variable WANDB_MODE.",
     )
     lanes: Lanes = Field(
         default="runs",
-        description="What becomes of the lanes of a vmap. runs: a W&B run each, in one group, with "
-        "the lane's labels in its config; beyond 256 lanes, aggregate. columns: one run, with a "
+        description="How lanes are shown. runs: each lane as a W&B run, in one group, with the "
+        "lane's labels in its config; more than 256 lanes are aggregated. columns: one run, with a "
         "metric for each lane. aggregate: one run, with mean and standard deviation over lanes.",
     )
     x_axis: Literal["step", "env_step"] = Field(
-        default="step",
-        description="Charts over updates, or over environment steps, where they are known.",
+        default="step", description="The x-axis of charts: updates, or environment steps if known."
     )
     episodes: Literal["table", "pictures", "both", "off"] = Field(
         default="table",
-        description="Sampled episodes as a table, as pictures (HTML), as both, or not.",
+        description="Show sampled episodes as a table, as pictures (HTML), both, or not.",
     )
     renderer: Renderer = Field(
-        default="auto", description="How the states of episodes are drawn; as that of the sink svg."
+        default="auto", description="How the states of episodes are drawn, as for the sink svg."
     )
     lean: bool = Field(
         default=True,
-        description="Whether W&B leaves alone what jaxlog does not need: the console's output, "
-        "system metrics, code, git.",
+        description="Disable the W&B features that jaxlog does not need: capture of the console's "
+        "output, system metrics, code and git.",
     )
 
 
@@ -110,21 +110,21 @@ class WandbSink(Sink):
         self._runs: dict[int | None, wandb.Run] = {}
         self._labels: dict[int | None, Labels] = {}
         self._names: dict[int | None, str] = {}
-        self._several = False  # lanes have come
-        self._of_users: set[int | None] = set()  # runs that the program has opened itself
+        self._several = False  # whether more than one lane has logged
+        self._of_users: set[int | None] = set()  # the runs that the user's program opened
         self._defined: set[tuple[int | None, str]] = set()
-        self._episodes: dict[_Place, list[EpisodeEvent]] = {}
+        self._episodes: dict[_TableKey, list[EpisodeEvent]] = {}
         self._done: tuple[object, int] = (None, 0)
         self._lanes: Lanes = settings.lanes
         self._off = False
         self._unreached: str | None = None
 
     def check(self, run: RunInfo) -> None:
-        """Checks that W&B is there, and knows who is logging.
+        """Checks that W&B is installed, accepts the settings, and has an API key if it needs one.
 
         Raises:
-          ImportError: it is not installed.
-          ValueError: rows are to be sent, and there is no API key; or W&B cannot use a setting.
+          ImportError: W&B is not installed.
+          ValueError: there is no API key in online mode, or W&B does not accept a setting.
         """
         try:
             import wandb
@@ -148,10 +148,10 @@ class WandbSink(Sink):
             )
 
     def open(self, run: RunInfo) -> None:
-        """Opens the W&B run, where it is known that there is one; those of lanes open later.
+        """Opens the W&B run if there is only one; the runs of lanes are opened by their first row.
 
-        In a W&B sweep there is one: the agent has chosen its id. Where the program has opened it,
-        rows go into that.
+        In a W&B sweep there is only one, whose id the agent has chosen. If the program has already
+        opened it, rows go into that run.
         """
         self._run, self._off = run, self._mode() == "disabled"
         self._offline = self._mode() != "online"
@@ -166,13 +166,13 @@ class WandbSink(Sink):
             self._lanes = "aggregate"
             _log.warning(
                 "jaxlog: the sink wandb aggregates over %d lanes: a W&B sweep has one run for each "
-                "program it starts. To choose, set `lanes: aggregate` or `lanes: columns`.",
+                "program that it starts. To choose, set `lanes: aggregate` or `lanes: columns`.",
                 event.num_lanes,
             )
         if event.num_lanes > MAX_RUNS and self._lanes == "runs":
             self._lanes = "aggregate"
             _log.warning(
-                "jaxlog: the sink wandb aggregates over %d lanes: that many runs W&B cannot show. "
+                "jaxlog: the sink wandb aggregates over %d lanes: W&B cannot show that many runs. "
                 "To choose, set `lanes: aggregate` or `lanes: columns`.",
                 event.num_lanes,
             )
@@ -186,7 +186,7 @@ class WandbSink(Sink):
             self._several |= lane is not None
             run = self._run_for(event.name, event.env_step, index, labels)
             rows.append((run, _beside(counters, _row(event.name, values))))
-        # Tried again, it begins with the row that failed.
+        # A second try of the same event starts with the row that failed.
         done = self._done[1] if self._done[0] is event else 0
         for number, (run, row) in enumerate(rows[done:], done):
             run.log(row)
@@ -200,8 +200,8 @@ class WandbSink(Sink):
         elif self.settings.episodes != "off":
             many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
             many = many and not self._in_sweep
-            place = (event.lane if many and not event.lane_alone else None, event.name, event.step)
-            self._episodes.setdefault(place, []).append(event)
+            key = (event.lane if many and not event.lane_alone else None, event.name, event.step)
+            self._episodes.setdefault(key, []).append(event)
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
         if not self._off:
@@ -216,21 +216,21 @@ class WandbSink(Sink):
             self._log("evaluation", event.step, {}, event.values)
 
     def flush(self) -> None:
-        """Logs the episodes that came since, those of a step together."""
+        """Logs the buffered episodes, those of a step together."""
         while self._episodes:
-            place, events = next(iter(self._episodes.items()))
-            lane, name, step = place
+            key, events = next(iter(self._episodes.items()))
+            lane, name, step = key
             first = events[0]
             labels = first.lane_first_labels or first.labels
             own = lane is not None or first.lane_alone
             run = self._run_for(name, first.env_step, lane, labels if own else None)
             row = self._counters(name, step, events[0].env_step)
             run.log(row | self._shown(name, events))
-            del self._episodes[place]
+            del self._episodes[key]
 
     def close(self) -> None:  # noqa: D102
         code = 0 if self._run.status() == "finished" else 1
-        with contextlib.ExitStack() as every:  # one run that fails does not keep the others
+        with contextlib.ExitStack() as every:  # also finishes the runs after one that fails
             for lane, run in self._runs.items():
                 if lane not in self._of_users:
                     every.callback(run.finish, exit_code=code)
@@ -244,16 +244,16 @@ class WandbSink(Sink):
     def _run_for(
         self, name: str, env_step: int | None, lane: int | None = None, labels: Labels | None = None
     ) -> wandb.Run:
-        """The W&B run of a lane, or of the run as a whole, that knows the counters of a call."""
+        """The W&B run of a lane, or of the whole run, with the counters of a call defined."""
         labels = labels or {}
         if lane not in self._runs:
             self._begin(lane, labels)
         run = self._runs[lane]
         if labels and not self._labels[lane]:
-            # It was opened by a call that gives its lanes no labels.
+            # It was opened by a call that has no labels.
             run.config.update(_hyper_parameters(labels), allow_val_change=True)
             self._labels[lane] = labels
-        # The run as a whole has the rows of the first lane, where others have come after it.
+        # The whole run has the rows of the first lane; it gets that lane's name when others follow.
         for other in {lane, None} & self._runs.keys():
             called = self._name(other, self._labels[other])
             if called != self._names[other] and other not in self._of_users:
@@ -280,13 +280,13 @@ class WandbSink(Sink):
         if run.session:
             config["jaxlog"] = {"session": run.session, "resumes": dict(run.resumes)}
         if (opened := _sweep()) is not None and opened[0] is not None:
-            # What the sweep has set is the sweep's.
+            # The values that the sweep has set are kept.
             opened[0].config.update({k: v for k, v in config.items() if k not in opened[0].config})
             self._of_users.add(lane)
             return opened[0]
         options: dict[str, Any] = {"silent": True, "init_timeout": INIT_TIMEOUT}
         options |= _LEAN if settings.lean else {}
-        # A second sink of this kind has runs of its own.
+        # A second sink of this kind needs other ids.
         first = run.id if not run.sink_number else f"{run.id}_{run.sink_number}"
         own_id = first if lane is None else f"{first}-{lane:03d}"
         init = functools.partial(
@@ -301,7 +301,7 @@ class WandbSink(Sink):
             group=settings.group or (run.name if self._lanes == "runs" else None),
             job_type=settings.job_type,
             reinit="create_new",
-            # In a file, too: `wandb sync` joins only what says so.
+            # Also offline: `wandb sync` only joins files that have it.
             resume="allow" if run.session else None,
             settings=wandb.Settings(**options),
         )
@@ -310,10 +310,10 @@ class WandbSink(Sink):
                 opened = init(id=own_id, mode="online")
             except CommError as error:
                 self._offline = True
-                self._unreached = own_id  # which W&B does not take again
+                self._unreached = own_id  # W&B refuses this id from now on
                 _log.warning(
                     "jaxlog: the sink wandb cannot reach W&B, and keeps the rows of this run in "
-                    "files, for `wandb sync`: %s",
+                    "files; send them later with `wandb sync`: %s",
                     error,
                 )
             else:
@@ -335,13 +335,13 @@ class WandbSink(Sink):
         return counters
 
     def _log(self, name: str, step: int, labels: Labels, values: Mapping[str, Any]) -> None:
-        """A row of what a single environment told."""
+        """Logs a row of a single environment."""
         run = self._run_for(name, None)
         row = {f"{name}/{key}": _plain(value) for key, value in {**labels, **values}.items()}
         run.log(_beside(self._counters(name, step, None), row))
 
     def _shown(self, name: str, events: list[EpisodeEvent]) -> dict[str, Any]:
-        """The episodes of one step, as the settings want them."""
+        """The episodes of one step as a table, as pictures, or both, by the settings."""
         import wandb
 
         shown: dict[str, Any] = {}
@@ -363,7 +363,7 @@ class WandbSink(Sink):
 
 
 def _sweep() -> tuple[wandb.Run | None] | None:
-    """In a W&B sweep, the run that the program has opened itself, if it has; None outside."""
+    """In a W&B sweep, a tuple with the run that the program opened, or None; None outside."""
     import wandb
 
     opened = wandb.run
@@ -383,7 +383,7 @@ _LEAN: dict[str, Any] = {
 
 
 def _row(name: str, values: Mapping[str, Scalar | Histogram]) -> dict[str, Any]:
-    """The values of one line, as W&B takes them."""
+    """Converts the values of one line for W&B."""
     row: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Histogram):
@@ -394,11 +394,11 @@ def _row(name: str, values: Mapping[str, Scalar | Histogram]) -> dict[str, Any]:
 
 
 def _histogram(key: str, histogram: Histogram) -> dict[str, Any]:
-    """A histogram that was counted in the program. W&B's has no place for what lies outside."""
+    """Converts a histogram; the counts outside of its edges, where W&B has no bins, become keys."""
     import wandb
 
     counts, edges = list(histogram.counts), list(histogram.edges)
-    together = -(-len(counts) // MAX_BINS)  # neighbours that become one bin
+    together = -(-len(counts) // MAX_BINS)  # the number of bins that are joined to one
     counts = [sum(counts[i : i + together]) for i in range(0, len(counts), together)]
     edges = [*edges[:-1:together], edges[-1]]
     outside = {f"{key}_below": histogram.below, f"{key}_above": histogram.above}
@@ -407,7 +407,7 @@ def _histogram(key: str, histogram: Histogram) -> dict[str, Any]:
 
 
 def _beside(counters: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its counters; a value of a counter's name is put under another."""
+    """Adds the counters to a row; a value with the name of a counter is renamed."""
     named = {f"{key}_value" if key in counters else key: value for key, value in row.items()}
     return {**counters, **named}
 
@@ -419,7 +419,7 @@ def _summary(event: EpisodeEvent) -> dict[str, Any]:
 
 
 def _hyper_parameters(labels: Labels) -> dict[str, Any]:
-    """Labels as a config has them."""
+    """Converts labels to values of a config."""
     return {
         key: as_written(value) if isinstance(value, np.floating) else _plain(value)
         for key, value in labels.items()
@@ -427,7 +427,7 @@ def _hyper_parameters(labels: Labels) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A number or a text of Python's; W&B takes long over NumPy's."""
+    """Converts a value to Python's types, because W&B is slow with NumPy's."""
     if isinstance(value, np.generic):
         value = float(value) if value.dtype.kind == "V" else value.item()
     return str(value) if isinstance(value, list | complex) else value

@@ -24,7 +24,7 @@ def test_a_model_or_a_dict_will_do_as_well() -> None:
     config = jaxlog.load_config({"log_frequency": 3, "sinks": [{"kind": "memory"}]})
     assert config.log_frequency == 3
     assert jaxlog.load_config(config) is config
-    with pytest.raises(TypeError, match="config: got 3, expected a path, a dict or a Log"):
+    with pytest.raises(TypeError, match="settings: got 3, expected a path, a dict or a Log"):
         jaxlog.load_config(3)  # pyright: ignore
 
 
@@ -78,7 +78,7 @@ class Another(pydantic.BaseModel):
 def test_what_is_no_settings_is_a_type_error(given: Any, text: str) -> None:
     with pytest.raises(TypeError) as caught:
         jaxlog.load_config(given)
-    assert str(caught.value) == f"config: {text}"
+    assert str(caught.value) == f"settings: {text}"
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
@@ -156,9 +156,9 @@ def test_a_path_may_begin_at_the_home_directory(
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ("gs://bucket/x.yaml", "config: got the address 'gs://bucket/x.yaml', expected a local"),
+        ("gs://bucket/x.yaml", "settings: got the address 'gs://bucket/x.yaml', expected a local"),
         ({"extends": "s3://x.yaml"}, "settings: extends: got the address 's3://x.yaml', expected"),
-        ("~nobody-is-called-so/x", "config: got '~nobody-is-called-so/x', and there is no such"),
+        ("~nobody-is-called-so/x", "settings: got '~nobody-is-called-so/x', and there is no such"),
     ],
 )
 def test_an_address_is_no_path(given: Any, text: str) -> None:

@@ -239,7 +239,7 @@ def test_too_many_lanes_are_shown_as_one(tmp_path: Path, caplog: pytest.LogCaptu
     assert runs(tmp_path / "tensorboard") == ["tensorboard"]
     assert scalars(tmp_path / "tensorboard")["batch/a"] == [(0, 1.0), (1, 1.0)]
     (said,) = caplog.messages
-    assert "shows 257 lanes as their mean, because 256 is the most it shows as runs" in said
+    assert "shows 257 lanes as their mean, because it shows at most 256 as runs" in said
 
 
 def test_a_run_that_goes_on_is_read_as_one_that_nobody_stopped(

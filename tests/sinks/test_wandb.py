@@ -299,7 +299,7 @@ def test_in_a_sweep_there_is_one_run(user_init: bool, lanes: str, tmp_path: Path
     assert values(run, "train/x") == [2.0, 1.25, 1.0625]
     assert values(run, "end") == [1.0] * user_init
     assert (run.config["lr"], run.config["gamma"]) == (0.25, 0.5)
-    said = "aggregates over 3 lanes: a W&B sweep has one run for each program it starts"
+    said = "aggregates over 3 lanes: a W&B sweep has one run for each program that it starts"
     assert done.stderr.count(said) == (lanes == "runs")
 
 
