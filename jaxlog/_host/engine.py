@@ -215,7 +215,9 @@ class Engine:
             self.arrived += arrival.num_records
         self._hand_on(arrival)
 
-    def log(self, values: Any, *, step: int | None, labels: Labels | None, name: str) -> None:
+    def log(
+        self, values: Any, *, step: int | None = None, labels: Labels | None = None, name: str
+    ) -> None:
         """Logs values from plain Python; as `Run.log`."""
         if self.closed and self.writes:
             raise RuntimeError("log: the run is closed; log inside of its `with` block")

@@ -182,7 +182,7 @@ def test_a_call_outside_of_the_vmap_finds_its_lane(
         evaluate = jax.jit(
             lambda seed: jaxlog.log(logger, 9, {"y": 1.0}, name="after", labels={"seed": seed})
         )
-        run = logger._writing_run()
+        run = logger._writing_engine()
         assert run is not None
         for seed in (7, 5, 8):
             evaluate(seed)
@@ -226,7 +226,7 @@ def test_a_label_of_nan_is_like_itself(
         jitted = jax.jit(lambda first: jax.lax.scan(update, None, first + jnp.arange(3))[1])
         for step in range(0, 9, 3):
             jitted(step)
-            run = logger._writing_run()
+            run = logger._writing_engine()
             assert run is not None
             run.log({"x": 1.0}, name="last", labels={"clip": np.nan}, step=step)
 

@@ -237,7 +237,8 @@ def test_what_is_beyond_64_bits_is_written_so_that_it_can_be_read(
             jaxlog.batch_step(logger, np.uint64(2**63), {"loss": 1.0})
     assert said() == [
         f"the call 'train' logged step {2**62} (lane 0), and files hold no step and no env_step "
-        "above 2**63 - 1: a larger step is written as this, a larger env_step left out. Pass the "
+        "above 2**63 - 1: a larger step is written as this number, a larger env_step is left "
+        "out. Pass the "
         "index of the update as step. Said once."
     ]
     lines = jaxlog.read_run(tmp_path / "run").metrics
