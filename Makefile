@@ -20,13 +20,13 @@ test: .venv/made chromium  ## all tests
 chromium:  ## the browser in which some tests open pages; without it they are skipped
 	@tests/install_chromium.sh
 
-versions: oldest newest  ## the tests that touch JAX, on the oldest and the newest
+versions: oldest newest  ## TESTS="..." chooses some; the tests that touch JAX, on the oldest and the newest
 
 dist:  ## the sdist and the wheel of the last commit, in dist/
 installed:  ## the wheel in dist/, in new environments, with and without extras
 
 oldest newest dist installed: .venv/made
-	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@
+	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@ -- $(TESTS)
 
 lint: .venv/made  ## style and types
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -41,9 +42,16 @@ def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def start(directory: Path, *options: str) -> subprocess.Popen[bytes]:
-    """Starts or resumes the example."""
+    """Starts or resumes the example; all processes share a cache of compiled programs."""
     command = [sys.executable, EXAMPLE, "--directory", directory, *options]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    cache = {
+        "JAX_COMPILATION_CACHE_DIR": str(directory.parent / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | cache
+    )
 
 
 def finish(process: subprocess.Popen[bytes]) -> None:
