@@ -1,13 +1,13 @@
-"""Copies what `jaxlog demo` runs into a wheel: the examples, and the settings files.
+"""Builds the part in C, and copies the examples and settings files that `jaxlog demo` runs.
 
-All else is in pyproject.toml. They are copied here, and not mapped by `package-dir` there: with a
-mapping, an editable install needs an import hook, which type checkers and editors do not follow.
-Without one it is a path entry.
+All else is in pyproject.toml. The folders are copied here, and not mapped by `package-dir` there:
+with a mapping, an editable install needs an import hook, which type checkers and editors do not
+follow. Without one it is a path entry.
 """
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
 
 COPIED = {"configs": ("*.yaml", "schema.json"), "examples": ("*.py",)}
@@ -29,4 +29,19 @@ class BuildWithDemo(build_py):
                     self.copy_file(str(file), str(target / file.name))
 
 
-setup(cmdclass={"build_py": BuildWithDemo})
+NATIVE_QUEUE = Extension(
+    "jaxlog._crossing.native_queue",
+    sources=["jaxlog/_crossing/native_queue.c"],
+    depends=["jaxlog/_crossing/record_queue.h", "jaxlog/_crossing/xla_ffi.h"],
+    extra_compile_args=["-std=c11", "-pthread"],
+    extra_link_args=["-pthread"],
+    define_macros=[("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
+    py_limited_api=True,  # one binary for Python 3.11 and later
+    optional=True,  # without a C compiler, records leave programs by a Python callback
+)
+
+setup(
+    cmdclass={"build_py": BuildWithDemo},
+    ext_modules=[NATIVE_QUEUE],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+)

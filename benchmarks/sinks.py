@@ -88,7 +88,7 @@ def of_kind(kind: str, turns: int) -> dict[str, Any]:
         with a_run(logger) as run, contextlib.redirect_stdout(io.StringIO()):
             start = time.perf_counter()
             for record in records:
-                logger._receive(record)
+                logger._receive(record, time.time())
             taken.append((time.perf_counter() - start) / len(records))
             run.flush()
             written.append(len(records) / (time.perf_counter() - start))
@@ -118,7 +118,7 @@ def of_several_sinks(turns: int) -> dict[str, float]:
             with a_run(logger) as run:
                 start = time.process_time()
                 for record in records:
-                    logger._receive(record)
+                    logger._receive(record, time.time())
                 run.flush()
                 seconds.append(time.process_time() - start)
                 assert all(a.written == run.arrived for a in run.accounts())

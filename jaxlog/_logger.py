@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
@@ -13,6 +14,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog._crossing import delivery as crossing
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
 from jaxlog._format.events import RunInfo
@@ -35,7 +37,7 @@ from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log
-from jaxlog._settings import LoggingConfig, SettingsDict, load_config, switched_on
+from jaxlog._settings import LoggingConfig, SettingsDict, load_config, native_crossing, switched_on
 from jaxlog._single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings
@@ -93,7 +95,7 @@ class Logger(SingleEnvironmentLog):
         self.settings = load_config(settings)
         self.total_updates = total_updates
         self.name = name
-        self._handle = attach(name, self)
+        self._handle = attach(name, self, native=native_crossing())
         self._decoders: dict[int, Decoder] = {}
         self._traced: set[Traced] = set()
         self._watch: Watch | None = None  # that of the open run
@@ -227,6 +229,8 @@ class Logger(SingleEnvironmentLog):
             if_exists=if_exists if if_exists == "replace" else "error",
         )
         writes = is_first_process() and switched_on()
+        crossing.start()  # it may have ended in a fork
+        crossing.settle()  # records that arrived before are not this run's
         with self._lock:
             if self._engine is not None:
                 raise RuntimeError(
@@ -263,6 +267,8 @@ class Logger(SingleEnvironmentLog):
                     sinks,
                     self._decoders,
                     barrier=barrier,
+                    settle=crossing.settle,
+                    stop=partial(crossing.stop, self._handle),
                     callback_around=callback_around,
                     detach=self._detach,
                     closed=claim.release,
@@ -293,7 +299,8 @@ class Logger(SingleEnvironmentLog):
         return run
 
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
-        return facts(info, self.settings.model_dump(mode="json"), devices())
+        settings = self.settings.model_dump(mode="json")
+        return facts(info, settings, devices()) | {"crossing": crossing.kind()}
 
     def _detach(self) -> None:
         """Forgets the run, which takes no more records."""
@@ -370,18 +377,27 @@ class Logger(SingleEnvironmentLog):
         self._wrote = True
         if engine.writes:
             for delivery in merged(calls):
-                engine.receive(delivery)
+                engine.receive(delivery, time.time())
 
     @property
     def dropped(self) -> int:
         """The number of records (one per lane) that arrived while no run was open."""
+        crossing.settle()
         return self._dropped
 
-    def _receive(self, delivery: Delivery) -> None:
-        """Receives one delivery from the crossing, on a thread of XLA."""
+    def _lose(self, num_records: int) -> None:
+        """Counts records that were lost in the crossing."""
         engine = self._engine
         if engine is not None and engine.writes:
-            engine.receive(delivery)
+            engine.lose(num_records)
+        else:
+            self._drop(num_records)
+
+    def _receive(self, delivery: Delivery, timestamp: float) -> None:
+        """Receives one delivery from the crossing, on its thread."""
+        engine = self._engine
+        if engine is not None and engine.writes:
+            engine.receive(delivery, timestamp)
             return
         first = self._drop(delivery.num_records)
         others = names_of_open_runs() if engine is None and first else []

@@ -25,6 +25,7 @@ from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
 from jaxlog._crossing import delivery
+from jaxlog._crossing.delivery import barrier
 from jaxlog._say import Once
 from tests.conftest import MakeLogger
 
@@ -230,14 +231,14 @@ def with_another_window(make: MakeLogger) -> None:
 
 def without_a_run(make: MakeLogger) -> None:
     log(make, {"loss": 1.0})
-    jax.effects_barrier()
+    barrier()
 
 
 def with_a_logger_that_is_gone(make: MakeLogger) -> None:
     loggers = [make()]
     train = jax.jit(lambda: jaxlog.batch_step(loggers.pop(), 0, {"loss": 1.0}))
     train()
-    jax.effects_barrier()
+    barrier()
 
 
 def without_writing(make: MakeLogger) -> None:

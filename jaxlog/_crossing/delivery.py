@@ -1,12 +1,16 @@
-"""The callback of every compiled program, and the receivers that it finds.
+"""The host's end of the crossing: programs queue deliveries, and one thread passes them to loggers.
 
-The callback copies the buffer, passes it to the logger whose handle is in it, and returns. It
-raises nothing but Ctrl-C's `KeyboardInterrupt`. It does not call JAX, except that a program on
-several devices passes a JAX array, which `np.array` reads.
+A callback copies the buffer into the queue and returns. It raises nothing but Ctrl-C's
+`KeyboardInterrupt`. It does not call JAX, except that a program on several devices passes a JAX
+array, which NumPy reads.
 """
 
 from __future__ import annotations
 
+import atexit
+import math
+import os
+import threading
 import weakref
 import zlib
 from typing import Any, Protocol
@@ -14,16 +18,30 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
+from jaxlog._crossing.jax_private import forget_failed_programs
+from jaxlog._crossing.queue import choose, native_queue, queue
 from jaxlog._format.schema import Delivery
 from jaxlog._say import Once
 from jaxlog._say import log as _log
+
+NAP, LONGEST_NAP = 0.001, 0.064
+"""The thread's pauses in seconds while the queue is empty: the first, and the last before it
+sleeps until a record wakes it."""
+BATCH = 256
+"""The number of deliveries that the thread takes at a time."""
+STOPPED = "Ctrl-C: jaxlog stops"
+"""The beginning of the error with which Ctrl-C ends a program, in Python and in C."""
 
 
 class Receiver(Protocol):
     """Receives deliveries, as a logger does."""
 
-    def _receive(self, delivery: Delivery) -> None:
-        """Receives one delivery, on a thread of XLA."""
+    def _receive(self, delivery: Delivery, timestamp: float) -> None:
+        """Receives one delivery that arrived at a time, in seconds since 1970 (UTC)."""
+        ...
+
+    def _lose(self, num_records: int) -> None:
+        """Counts records that had no room in the queue."""
         ...
 
 
@@ -31,10 +49,19 @@ _receivers: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary(
 _used: set[int] = set()
 _unclaimed = Once()
 _failed = Once()
+_thread: threading.Thread | None = None
+_starting = threading.Lock()
+_consuming = threading.Lock()  # the queue has one consumer at a time
+_ended = False
 
 
-def attach(name: str, receiver: Receiver) -> int:
+def attach(name: str, receiver: Receiver, *, native: bool = True) -> int:
     """Makes `receiver` reachable from compiled programs, by a weak reference.
+
+    Args:
+      name: the name of the receiver.
+      receiver: the object that gets the deliveries.
+      native: whether programs may call C. The first receiver of a process decides.
 
     Returns:
       Its handle, computed from `name` and the number of earlier receivers with that name, so that
@@ -46,11 +73,18 @@ def attach(name: str, receiver: Receiver) -> int:
         handle = (handle + 1) % 2**32
     _used.add(handle)
     _receivers[handle] = receiver
+    choose(native=native)
+    start()
     return handle
 
 
+def kind() -> str:
+    """Returns how records leave a program on one CPU device: `native` or `callback`."""
+    return "callback" if native_queue() is None else "native"
+
+
 def receive(words: Any, *, may_stop: bool = True) -> None:
-    """Passes one delivery to its receiver; this is the callback.
+    """Queues one delivery; this is the callback.
 
     It catches all exceptions, because one would end the user's program.
 
@@ -60,38 +94,134 @@ def receive(words: Any, *, may_stop: bool = True) -> None:
         program would hang: the other devices wait for the one that makes the callback.
     """
     try:
-        # A copy, because XLA reuses its buffer after the callback.
-        delivery = Delivery(np.array(words))
-        receiver = _receivers.get(delivery.handle)
-        if receiver is None:
-            if _unclaimed():
-                _log.warning(
-                    "jaxlog: a compiled program logs to a Logger that no longer exists; keep the "
-                    "Logger as long as the functions that log to it. Said once."
-                )
-            return
-        receiver._receive(delivery)
+        words = np.asarray(words)
+        if queue().push(words) and may_stop:
+            if threading.current_thread() is threading.main_thread():
+                queue().stop(int(words[0]), False)  # only the program of this thread is to stop
+            raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
     except KeyboardInterrupt:
         if may_stop:
             raise
     except Exception:
-        if _failed():
-            _log.exception(
-                "jaxlog: a record could not be received; training goes on without it. Said once."
+        _log_failure()
+
+
+def stop(handle: int, on: bool) -> None:
+    """Stops the programs that log to a handle at their next record; with `on=False`, no longer."""
+    queue().stop(handle, on)
+
+
+def settle(timeout: float = math.inf) -> bool:
+    """Waits until every delivery that has arrived was received; returns whether it was."""
+    if threading.current_thread() is _thread:
+        return False  # it would wait for itself
+    settled = queue().settle(0.0)
+    if not settled:
+        if not start():
+            with _consuming:
+                _pass_on(0.0)
+        settled = queue().settle(min(timeout, threading.TIMEOUT_MAX))
+    _count_refused()
+    return settled
+
+
+def barrier() -> None:
+    """Waits for the programs that this thread dispatched, and until their records were received."""
+    try:
+        jax.effects_barrier()
+    except Exception as error:
+        if STOPPED in str(error):
+            forget_failed_programs()  # the user knows: it was Ctrl-C
+        raise
+    finally:
+        settle()
+
+
+def start() -> bool:
+    """Starts the thread if it does not run; returns whether it runs."""
+    global _thread
+    with _starting:
+        if _thread is None or not _thread.is_alive():
+            thread = threading.Thread(target=_work, name="jaxlog-crossing", daemon=True)
+            try:
+                thread.start()
+            except (RuntimeError, MemoryError):  # no thread is left, or Python ends
+                return False
+            _thread = thread
+    return True
+
+
+def _work() -> None:
+    while not _ended:
+        with _consuming:
+            _pass_on(1.0)
+
+
+def _pass_on(timeout: float) -> None:
+    """Passes on the queued deliveries; waits for some, up to `timeout` seconds."""
+    taken = queue().take(timeout, NAP if timeout else math.inf, LONGEST_NAP, BATCH)
+    try:
+        for buffer, timestamp in taken:
+            pass_on(np.frombuffer(buffer, np.uint32), timestamp)
+        _count_refused()
+    finally:
+        queue().done(len(taken), sum(len(buffer) for buffer, _ in taken))
+
+
+def pass_on(words: np.ndarray, timestamp: float) -> None:
+    """Passes one delivery to its receiver."""
+    try:
+        delivery = Delivery(words)
+        receiver = _receivers.get(delivery.handle)
+        if receiver is not None:
+            receiver._receive(delivery, timestamp)
+        elif _unclaimed():
+            _log.warning(
+                "jaxlog: a compiled program logs to a Logger that no longer exists; keep the "
+                "Logger as long as the functions that log to it. Said once."
             )
+    except Exception:
+        _log_failure()
+
+
+def _count_refused() -> None:
+    for handle, num_records in queue().refused().items():
+        receiver = _receivers.get(handle)
+        if receiver is not None:
+            receiver._lose(num_records)
+
+
+def _log_failure() -> None:
+    if _failed():
+        _log.exception(
+            "jaxlog: a record could not be received; training goes on without it. Said once."
+        )
 
 
 def devices() -> list[str]:
-    """The devices of JAX by kind, such as `4 x cpu: cpu`."""
+    """Describes the devices that JAX uses."""
     kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
     return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
 
 
 def is_first_process() -> bool:
-    """True in the process that writes: the first of several that train together."""
+    """Whether this process writes the run: of several processes, only the first does."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
-def barrier() -> None:
-    """Waits until all callbacks of the programs that this thread dispatched have run."""
-    jax.effects_barrier()
+@atexit.register
+def _end() -> None:
+    """Drops every later record, since the runs are closed, and lets no program wait for Python."""
+    global _ended
+    _ended = True
+    queue().retire()
+
+
+def _reset_in_child() -> None:
+    global _thread, _starting, _consuming
+    _thread, _starting, _consuming = None, threading.Lock(), threading.Lock()
+    queue().reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_in_child)

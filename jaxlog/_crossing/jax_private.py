@@ -6,11 +6,15 @@ evaluation allow, in `jax._src.effects`, and only one of these sets has a public
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import FrameType
 from typing import Any, Literal
 
-from jax._src import core  # whether JAX is tracing
+from jax._src import (
+    core,  # whether JAX is tracing
+    dispatch,  # the tokens that jax.effects_barrier waits for
+)
 from jax._src import effects as effects  # the sets of allowed effects
 from jax._src.interpreters import mlir as mlir  # the rules that lower loops and branches
 from jax._src.interpreters import partial_eval as partial_eval  # the rules that split a program
@@ -52,6 +56,20 @@ def in_branch() -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def forget_failed_programs() -> None:
+    """Waits for the programs that `jax.effects_barrier` waits for, and forgets those that failed.
+
+    JAX keeps them otherwise, and raises their errors again when Python ends.
+    """
+    with contextlib.suppress(AttributeError):
+        tokens = dispatch.runtime_tokens.output_runtime_tokens
+        for device, token in list(tokens.items()):
+            try:
+                token.block_until_ready()
+            except Exception:
+                tokens.pop(device, None)
 
 
 def in_linear_transpose() -> bool:

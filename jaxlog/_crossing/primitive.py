@@ -16,7 +16,7 @@ from jax.experimental import io_callback
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from jaxlog._crossing import delivery
+from jaxlog._crossing import delivery, native_target
 from jaxlog._crossing.jax_private import EFFECT, EmitEffect, in_linear_transpose
 from jaxlog._format.schema import MAX_LANE_AXES, header
 
@@ -236,8 +236,14 @@ def _check_io_callback() -> None:
 
 
 def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
-    if _on_several_devices(ctx):
-        # `io_callback` chooses the device that makes the callback.
+    several, on_cpu = _on_several_devices(ctx), tuple(ctx.module_context.platforms) == ("cpu",)
+    # Under `shard_map` each device makes the call, and those that have nothing to log skip it.
+    each = isinstance(ctx.module_context.axis_context, mlir.SPMDAxisContext)
+    if on_cpu and (each or not several) and native_target.is_registered():
+        return (_lower_native_of_several if several else _lower_native)(ctx, buffer)
+    if several:
+        # `io_callback` chooses the device that makes the callback: XLA keeps the sharding of its
+        # own callbacks only.
         _check_io_callback()
         return _lower_io_callback(ctx, buffer)
     # The same lowering as that of `io_callback`, except that `io_callback` moves the arguments to a
@@ -256,6 +262,10 @@ def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
     return results
 
 
+_lower_native, _lower_native_of_several = (
+    jax.ffi.ffi_lowering(name, has_side_effect=True)
+    for name in (native_target.ONE_DEVICE, native_target.SEVERAL_DEVICES)
+)
 _lower_io_callback = mlir.lower_fun(
     partial(io_callback, _deliver_of_several_devices, ()), multiple_results=True
 )

@@ -35,6 +35,9 @@ from jaxlog._limits import as_utf8
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 
+SETTLE_TIMEOUT = 60.0
+"""Seconds that the end of a run waits for records between the program and the run."""
+
 
 class Engine:
     """Runs the sinks of one run.
@@ -44,7 +47,10 @@ class Engine:
       sinks: not opened yet.
       decoders: the decoder of each call that the logger was traced with, by the call's number; it
         may grow while the run is open.
-      barrier: waits for the callbacks of everything that this thread has dispatched.
+      barrier: waits for everything that this thread has dispatched, and until its records were
+        received.
+      settle: waits some seconds until all that arrived was received; returns whether it was.
+      stop: has the programs that log to the run stop at their next record, or no longer.
       callback_around: as for `signals.watch`.
       detach: called when the run takes no records any more.
       closed: called when all sinks are closed.
@@ -60,7 +66,6 @@ class Engine:
       sinks: as given.
       directory: as given.
       writes: as given.
-      arrived: the number of records that arrived, one for each lane.
       closed: whether the run takes no more records from plain Python.
     """
 
@@ -71,6 +76,8 @@ class Engine:
         decoders: Mapping[int, Decoder],
         *,
         barrier: Callable[[], None] = lambda: None,
+        settle: Callable[[float], bool] = lambda _: True,
+        stop: Callable[[bool], None] = lambda _: None,
         callback_around: CallbackAround = lambda _: None,
         detach: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
@@ -85,10 +92,12 @@ class Engine:
         self.sinks = tuple(sinks)
         self.directory = directory
         self.writes = writes
-        self.arrived = 0
+        self._arrived = 0
         self.closed = False
         self._decoders = decoders
         self._barrier = barrier
+        self._settle = settle
+        self._stop = stop
         self._callback_around = callback_around
         self._detach = detach
         self._when_closed = closed
@@ -172,8 +181,15 @@ class Engine:
             raise self._logging_error()
 
     @property
+    def arrived(self) -> int:
+        """The number of records that arrived, one for each lane."""
+        self._settle(math.inf)
+        return self._arrived
+
+    @property
     def replayed(self) -> int:
         """The number of records that were dropped because JAX repeated them."""
+        self._settle(math.inf)
         return self._replays.count
 
     @property
@@ -181,25 +197,36 @@ class Engine:
         """The state of a single environment that is logged from Python."""
         return self._progress.single
 
-    def receive(self, delivery: Delivery) -> None:
-        """Takes one delivery in, on the thread of the program.
+    def receive(self, delivery: Delivery, timestamp: float) -> None:
+        """Takes one delivery in.
 
-        Raises:
-          KeyboardInterrupt: Ctrl-C was pressed; this stops the program.
+        Args:
+          delivery: as it crossed.
+          timestamp: when it arrived, in seconds since 1970 (UTC).
         """
         with self._lock:
             if self._terminated:
                 return
-            self.arrived += delivery.num_records
+            self._arrived += delivery.num_records
             self._lanes.add(delivery.lanes)
             fresh = self._replays.fresh(delivery)
         if fresh is not None:
-            self._hand_on(Arrival(time.time(), fresh, waiting=len(self._workers)))
+            self._hand_on(Arrival(timestamp, fresh, waiting=len(self._workers)))
         if self._stopping:
             self._stopped = True
-            if threading.current_thread() is threading.main_thread():
-                self._stopping = False  # only this program is to stop
-            raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
+
+    def lose(self, num_records: int) -> None:
+        """Counts records that were lost between the program and the run."""
+        with self._lock:
+            self._arrived += num_records
+        for worker in self._workers:
+            worker.lose(num_records)
+        _log.warning(
+            "jaxlog: run %s: %d records were lost between the program and the sinks: the queue "
+            "between them stayed full. Look for a sink that hangs, or log less often.",
+            self.info.name,
+            num_records,
+        )
 
     def take(self, event: Event, num_bytes: int | None = None) -> None:
         """Takes in one event that was made on the host, on the thread that made it.
@@ -212,7 +239,7 @@ class Engine:
         with self._lock:
             if self._terminated or not self.writes:
                 return
-            self.arrived += arrival.num_records
+            self._arrived += arrival.num_records
         self._hand_on(arrival)
 
     def log(
@@ -303,7 +330,7 @@ class Engine:
                 return
             self.closed = True
             if isinstance(error, KeyboardInterrupt):
-                self._stopping = True  # a program that still runs need not go on
+                self.interrupt()  # a program that still runs need not go on
             ends_with = error
             try:
                 self._barrier()
@@ -319,6 +346,7 @@ class Engine:
 
     def _end(self, status: str, error: BaseException | None) -> None:
         """Writes everything that arrived, closes the sinks, and writes the outcome."""
+        self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
         self.closed, self._status = True, status
         self._detach_once()
         try:
@@ -339,6 +367,7 @@ class Engine:
     def interrupt(self) -> None:
         """Has the next record stop the program. Called on the thread that hears of signals."""
         self._stopping = True
+        self._stop(True)
 
     def forget_interrupt(self, *, leaving: bool) -> None:
         """Notes that Python raises the interrupt itself.
@@ -347,22 +376,25 @@ class Engine:
           leaving: whether it has to be raised when the block is left.
         """
         self._stopping = False
+        self._stop(False)
         self._stopped = leaving
 
     def hurry(self, seconds: float) -> None:
         """Writes everything that arrived; waits no longer than some seconds."""
         end = time.monotonic() + seconds
+        self._settle(seconds / 2)
         for request in [worker.request_flush() for worker in self._workers]:
             request.done.wait(max(0.0, end - time.monotonic()))
 
     def terminate(self, seconds: float) -> None:
         """Ends the run because the process ends; waits no longer than some seconds."""
         end = time.monotonic() + seconds
+        self._settle(seconds / 2)
         with self._lock:
             self._terminated = True
         # The last arrivals are on their way into the queues.
         while time.monotonic() < end and any(
-            worker.arrived < self.arrived - self.replayed for worker in self._workers
+            worker.arrived < self._arrived - self._replays.count for worker in self._workers
         ):
             time.sleep(0.001)
         self._status = "terminated"
@@ -387,13 +419,14 @@ class Engine:
         """Detaches the run from its logger, and keeps no reference to it."""
         self._detach()
         self._detach = lambda: None
+        self._stop(False)
 
     def _conclude(self, status: str, error: BaseException | None) -> None:
         """Writes the outcome of the run."""
         if self.directory is not None and self._run_json is not None:
             failed = error is not None and not isinstance(error, SystemExit)
             resumed = self.directory.previous is not None
-            if failed and not (self.arrived or self._progress.marked or resumed):
+            if failed and not (self._arrived or self._progress.marked or resumed):
                 self._run_json.forget()
             else:
                 self._run_json.conclude(self._outcome(status, error))
@@ -408,8 +441,8 @@ class Engine:
         outcome: dict[str, Any] = {
             "status": status,
             "ended": iso(time.time()),
-            "arrived": self.arrived,
-            "replayed": self.replayed,
+            "arrived": self._arrived,
+            "replayed": self._replays.count,
             "sinks": [account_facts(account) for account in self.accounts()],
         }
         outcome |= self._progress.facts(self._reached())

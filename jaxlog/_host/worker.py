@@ -147,6 +147,11 @@ class Worker:
             if len(self._queue) == 1 or self._bytes > QUEUE_BYTES // 2:
                 self._changed.notify_all()
 
+    def lose(self, num_records: int) -> None:
+        """Counts records that were lost on their way to the worker."""
+        with self._changed:
+            self.arrived += num_records
+
     def request_flush(self) -> FlushRequest:
         """Asks for everything queued to be written, without waiting; see `wait_for_flush`."""
         request = FlushRequest()

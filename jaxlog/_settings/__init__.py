@@ -1,5 +1,6 @@
 """Settings: their models, and loading them. Nothing else in jaxlog reads YAML."""
 
+from jaxlog._settings.environment import native_crossing as native_crossing
 from jaxlog._settings.environment import switched_on as switched_on
 from jaxlog._settings.loading import load_config as load_config
 from jaxlog._settings.models import LoggingConfig as LoggingConfig

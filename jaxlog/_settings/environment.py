@@ -1,4 +1,4 @@
-"""Environment variables: `JAXLOG=off` switches jaxlog off; `CI` means that nobody watches."""
+"""Environment variables: `JAXLOG`, `JAXLOG_CROSSING`, and `CI`, where nobody watches."""
 
 from __future__ import annotations
 
@@ -19,6 +19,20 @@ def switched_on() -> bool:
     if value.lower() not in _VALUES:
         raise ConfigError(f"the environment variable JAXLOG: got {value!r}, expected 'off' or 'on'")
     return _VALUES[value.lower()]
+
+
+def native_crossing() -> bool:
+    """Whether programs may call C to log, where they can.
+
+    Raises:
+      ConfigError: `JAXLOG_CROSSING` is neither `native` nor `callback`.
+    """
+    value = os.environ.get("JAXLOG_CROSSING", "") or "native"
+    if value not in ("native", "callback"):
+        raise ConfigError(
+            f"the environment variable JAXLOG_CROSSING: got {value!r}, takes 'native' or 'callback'"
+        )
+    return value == "native"
 
 
 def in_ci() -> bool:

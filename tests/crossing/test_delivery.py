@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import re
 import tracemalloc
 import weakref
 from typing import Any
@@ -13,6 +14,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxlog
+from jaxlog._crossing import delivery
+from jaxlog._crossing.queue import PATIENCE, QUEUE_BYTES, queue
 from tests.conftest import MakeLogger
 
 
@@ -113,3 +116,31 @@ def test_a_value_of_another_trace_is_refused(make_logger: MakeLogger) -> None:
         jaxlog.batch_step(logger, 0, {"x": kept[0]})
     with pytest.raises(jax.errors.UnexpectedTracerError, match="intermediate value"):
         jax.jit(lambda y: (jaxlog.batch_step(logger, 0, {"x": kept[0]}), y))(1.0)
+
+
+def test_records_without_room_in_the_queue_are_counted_as_lost(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(log_frequency=1)
+    program = jax.jit(lambda x: scan(logger, x))
+    with logger.open() as run:
+        program(jnp.arange(4.0))
+    assert run.arrived == 3
+    queue().configure(1, 0.05)
+    try:
+        with logger.open() as run:
+            monkeypatch.setattr(delivery, "BATCH", 0)  # nothing is taken from the queue
+            jax.block_until_ready(program(jnp.arange(4.0)))
+            monkeypatch.undo()
+        (account,) = run.accounts()
+        assert run.arrived == account.arrived == 3
+        lost = account.arrived - account.written
+        assert lost in (1, 2)  # the thread may have been about to take the first
+        said = [int(n) for n in re.findall(r"(\d+) records were lost between", caplog.text)]
+        assert sum(said) == lost
+        monkeypatch.setattr(delivery, "BATCH", 0)
+        jax.block_until_ready(program(jnp.arange(4.0)))
+        monkeypatch.undo()
+        assert logger.dropped == 3
+    finally:
+        queue().configure(QUEUE_BYTES, PATIENCE)

@@ -148,13 +148,13 @@ def test_the_host_is_called_once_for_each_step(
 ) -> None:
     """And what the program returns is, bit for bit, what it returns without the call."""
     calls: list[Any] = []
-    receive = delivery.receive
+    pass_on = delivery.pass_on
 
-    def counting(words: Any, **how: Any) -> None:
+    def counting(words: Any, timestamp: float) -> None:
         calls.append(None)
-        receive(words, **how)
+        pass_on(words, timestamp)
 
-    monkeypatch.setattr(delivery, "receive", counting)
+    monkeypatch.setattr(delivery, "pass_on", counting)
     monkeypatch.setattr(worker, "LINGER", 60.0)  # all is read together, when the run is closed
     settings = {"log_frequency": 1, "sample_frequency": 2} | (case.settings or {})
     logger = make_logger(**settings)
@@ -346,7 +346,7 @@ def test_a_record_that_cannot_be_taken_in_does_not_end_the_program(
     logger = make_logger(log_frequency=1)
     monkeypatch.setattr(delivery, "_failed", Once())
 
-    def broken(self: Any, delivery: Any) -> None:
+    def broken(self: Any, delivery: Any, timestamp: float) -> None:
         raise MemoryError("for the test")
 
     monkeypatch.setattr(jaxlog.Logger, "_receive", broken)
@@ -374,7 +374,7 @@ def test_two_calls_of_one_number_are_told_apart(make_logger: MakeLogger) -> None
     assert schema is not None
     assert other is not None
     vars(other)["call_number"] = schema.call_number
-    with pytest.raises(RuntimeError, match="the calls 'batch' and 'eval' have one number"):
+    with pytest.raises(RuntimeError, match="the calls 'batch' and 'eval' have the same number"):
         logger._learn(other)
 
 
@@ -398,7 +398,9 @@ def test_a_tangent_that_grad_turns_around_is_refused(make_logger: MakeLogger) ->
         jax.grad(square)(2.0)
 
 
-def test_several_devices_take_the_public_callback_and_one_does_not(make_logger: MakeLogger) -> None:
+def test_each_kind_of_program_takes_its_way_out(
+    make_logger: MakeLogger,
+) -> None:
     """The two ways out are both in this suite: this says which programs take which."""
     logger = make_logger()
 
@@ -412,5 +414,18 @@ def test_several_devices_take_the_public_callback_and_one_does_not(make_logger: 
     four = jax.jit(program).lower(jax.device_put(jnp.arange(4.0), everywhere))
     assert "io_callback" not in one
     assert "io_callback" in four.as_text(debug_info=True)
-    for text in (one, four.as_text()):
-        assert text.count("custom_call @xla_ffi_python_cpu_callback") == 1
+    native = "jaxlog_record" if delivery.kind() == "native" else "xla_ffi_python_cpu_callback"
+    each = jax.shard_map(
+        lambda x: (jaxlog.batch_step(logger, 0, {"episode_returns": x}, axis_name="devices"), x)[1],
+        mesh=mesh,
+        in_specs=jax.sharding.PartitionSpec("devices"),
+        out_specs=jax.sharding.PartitionSpec("devices"),
+    )
+    sharded = jax.jit(each).lower(jnp.arange(4.0)).as_text()
+    native_of_each = native if "callback" in native else "jaxlog_record_of_several_devices"
+    for text, target in (
+        (one, native),
+        (sharded, native_of_each),
+        (four.as_text(), "xla_ffi_python_cpu_callback"),
+    ):
+        assert text.count(f"custom_call @{target}(") == 1

@@ -121,7 +121,8 @@ class Accounts(RuleBasedStateMachine):
         for turn in range(times):
             head = header(self.logger._handle, SCHEMA.call_number, (len(due) + 1,))
             words[-1, 0] = self.step + turn
-            self.logger._receive(Delivery(np.concatenate([head, bits, words.reshape(-1)])))
+            delivery = Delivery(np.concatenate([head, bits, words.reshape(-1)]))
+            self.logger._receive(delivery, time.time())
             self.arrived += sum(due)
             self.replayed += sum(due) if turn else 0
         self.emitted += [(self.step, lane) for lane, is_due in enumerate(due) if is_due]

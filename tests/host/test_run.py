@@ -20,6 +20,7 @@ import pytest
 
 import jaxlog
 from jaxlog import sinks
+from jaxlog._crossing.delivery import barrier
 from jaxlog._host import retries
 from jaxlog._say import Once
 from tests.conftest import MakeLogger
@@ -197,7 +198,7 @@ def test_records_without_a_run_are_said_once(
     with caplog.at_level(logging.WARNING, "jaxlog"):
         train()
         train()
-        jax.effects_barrier()
+        barrier()
     assert len(caplog.records) == 1
     assert "received records while no run was open" in caplog.text
 
@@ -220,7 +221,7 @@ def test_a_logger_that_is_gone_is_said_once(
     held.clear()  # nobody holds it now, jaxlog neither
     successor = make_logger(log_frequency=1)
     jaxlog.batch_step(successor, 0, {"x": 1.0})  # knows the same schema
-    jax.effects_barrier()
+    barrier()
     caplog.clear()
     with caplog.at_level(logging.WARNING, "jaxlog"), successor.open() as run:
         train()
@@ -429,7 +430,7 @@ def test_an_interrupt_while_a_sink_closes_lets_the_others_close(
     assert facts["ended"]
     assert [sink["kind"] for sink in facts["sinks"]] == ["memory", "jsonl"]
     for thread in threading.enumerate():
-        if thread.name.startswith("jaxlog"):
+        if thread.name.startswith("jaxlog") and thread.name != "jaxlog-crossing":
             thread.join(20)
     lines = (tmp_path / "run" / "batch_metrics.jsonl").read_text().splitlines()
     assert len(lines) == 1
@@ -566,7 +567,7 @@ def test_a_program_of_another_logger_is_told_from_one_without_a_run(
     with make_logger().open(name="second") as run:
         for _ in range(2):
             train()
-            jax.effects_barrier()
+            barrier()
     assert (run.arrived, old.dropped) == (0, 2)
     assert caplog.messages == [
         "jaxlog: <jaxlog.Logger 'jaxlog'> received a record, but has no open run; the open run "

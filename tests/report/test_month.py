@@ -31,7 +31,7 @@ def page(month: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows_of(page: Path, key: str) -> dict[str, list[str]]:
     """What the comparison has of a metric: the cells of each group, by its name."""
-    text = page.read_text("utf-8")
+    text = re.sub(r">\s+<", "><", page.read_text("utf-8"))
     (body,) = re.findall(rf"<tbody><tr><th [^>]*><bdi>{key}</bdi></th>(.*?)</tbody>", text)
     rows = [
         [html.unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<td.*?</td>", row)]
@@ -118,7 +118,7 @@ def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None
 
 
 def test_curves_are_dashed_once_a_lane_has_died(page: Path) -> None:
-    text = page.read_text("utf-8")
+    text = re.sub(r"\s+", " ", page.read_text("utf-8"))
     (figure,) = re.findall(rf'<figcaption><bdi class="key">{KEY}</bdi>.*?</figure>', text)
     paths = re.findall(r'<path class="line c(\d) d0( died)?" d="([^"]*)"', figure)
     names = list(RUNS)
