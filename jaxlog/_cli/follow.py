@@ -77,9 +77,9 @@ class Follower:
     def look(self, *, ended: bool = False) -> Iterator[LineGroup]:
         """Yields the new events, in the order they were logged.
 
-        Each lane of a step has its own line, and a look may fall between two of them. Therefore the
-        last event of a file, and events that are not older, wait until another event follows or the
-        file has not grown between two looks.
+        Each lane of a step has its own line, and a look may come before all of them are written.
+        So the last event of a file waits until another event follows, or until the file has not
+        grown between two looks. Events of other files that are not older wait with it.
 
         Args:
           ended: True if the run will write no more lines.

@@ -38,7 +38,7 @@ def _is_jaxpr(value: Any) -> bool:
 
 
 def _replace(jaxpr: Any, **changed: Any) -> Any:
-    """A changed copy of a program. Before JAX 0.12, a wrapper with the constants is around it."""
+    """Returns a copy of a program with changed fields. Before JAX 0.12 a wrapper may hold it."""
     bare = getattr(jaxpr, "jaxpr", jaxpr)
     if bare is jaxpr:
         return jaxpr.replace(**changed)

@@ -33,9 +33,10 @@ def add(run: Open) -> None:
 
 
 def close_first_at_exit() -> None:
-    """Has open runs closed before whatever was registered for Python's end until now.
+    """Makes `_close_all` run first when Python ends, before the hooks registered until now.
 
-    A sink may have registered something in its `open`, as W&B does; it is needed until then.
+    A sink's `open` may have registered such a hook, as that of W&B does. The sink has to be closed
+    before its hook runs.
     """
     atexit.unregister(_close_all)
     atexit.register(_close_all)

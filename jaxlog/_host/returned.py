@@ -59,7 +59,7 @@ def _of_lanes(
     numbers: np.ndarray,
     lanes: tuple[int, ...],
 ) -> Iterator[Step]:
-    """The deliveries of some records, `[records, ...]`, with the same lane axes.
+    """Yields the deliveries of records with the same lane axes, each with its step.
 
     Args:
       handle: as in `deliveries`.
