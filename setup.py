@@ -5,6 +5,7 @@ with a mapping, an editable install needs an import hook, which type checkers an
 follow. Without one it is a path entry.
 """
 
+import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -40,8 +41,10 @@ NATIVE_QUEUE = Extension(
     optional=True,  # without a C compiler, records leave programs by a Python callback
 )
 
+# The part in C relies on the interpreter's lock.
+HAS_LOCK = not sysconfig.get_config_var("Py_GIL_DISABLED")
 setup(
     cmdclass={"build_py": BuildWithDemo},
-    ext_modules=[NATIVE_QUEUE],
-    options={"bdist_wheel": {"py_limited_api": "cp311"}},
+    ext_modules=[NATIVE_QUEUE] if HAS_LOCK else [],
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if HAS_LOCK else {},
 )

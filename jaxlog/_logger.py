@@ -230,6 +230,7 @@ class Logger(SingleEnvironmentLog):
         )
         writes = is_first_process() and switched_on()
         crossing.start()  # it may have ended in a fork
+        crossing.stop(self._handle, False)
         crossing.settle()  # records that arrived before are not this run's
         with self._lock:
             if self._engine is not None:

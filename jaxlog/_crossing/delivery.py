@@ -8,9 +8,11 @@ array, which NumPy reads.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import math
 import os
 import threading
+import time
 import weakref
 import zlib
 from typing import Any, Protocol
@@ -19,7 +21,7 @@ import jax
 import numpy as np
 
 from jaxlog._crossing.jax_private import forget_failed_programs
-from jaxlog._crossing.queue import choose, native_queue, queue
+from jaxlog._crossing.queue import choose, chosen_queue, native_queue, queue
 from jaxlog._format.schema import Delivery
 from jaxlog._say import Once
 from jaxlog._say import log as _log
@@ -95,7 +97,7 @@ def receive(words: Any, *, may_stop: bool = True) -> None:
     """
     try:
         words = np.asarray(words)
-        if queue().push(words) and may_stop:
+        if queue().push(words, may_stop):
             if threading.current_thread() is threading.main_thread():
                 queue().stop(int(words[0]), False)  # only the program of this thread is to stop
             raise KeyboardInterrupt("Ctrl-C: jaxlog stops the program at this record")
@@ -153,25 +155,36 @@ def start() -> bool:
 
 def _work() -> None:
     while not _ended:
-        with _consuming:
-            _pass_on(1.0)
+        try:
+            with _consuming:
+                _pass_on(1.0)
+        except BaseException:  # out of memory, say; the thread must not end
+            with contextlib.suppress(BaseException):
+                _log_failure()
+            time.sleep(0.05)
 
 
 def _pass_on(timeout: float) -> None:
     """Passes on the queued deliveries; waits for some, up to `timeout` seconds."""
-    taken = queue().take(timeout, NAP if timeout else math.inf, LONGEST_NAP, BATCH)
-    try:
-        for buffer, timestamp in taken:
-            pass_on(np.frombuffer(buffer, np.uint32), timestamp)
-        _count_refused()
-    finally:
-        queue().done(len(taken), sum(len(buffer) for buffer, _ in taken))
+    interrupted = False
+    for buffer, timestamp in queue().take(
+        timeout, NAP if timeout else math.inf, LONGEST_NAP, BATCH
+    ):
+        try:
+            pass_on(buffer, timestamp)
+        except BaseException:  # the others of the batch are not to be lost
+            interrupted = True
+        finally:
+            queue().done(1, len(buffer))  # one by one: programs wait as long as this goes on
+    _count_refused()
+    if interrupted and threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
 
 
-def pass_on(words: np.ndarray, timestamp: float) -> None:
+def pass_on(words: bytearray, timestamp: float) -> None:
     """Passes one delivery to its receiver."""
     try:
-        delivery = Delivery(words)
+        delivery = Delivery(np.frombuffer(words, np.uint32))
         receiver = _receivers.get(delivery.handle)
         if receiver is not None:
             receiver._receive(delivery, timestamp)
@@ -214,13 +227,15 @@ def _end() -> None:
     """Drops every later record, since the runs are closed, and lets no program wait for Python."""
     global _ended
     _ended = True
-    queue().retire()
+    if (chosen := chosen_queue()) is not None:
+        chosen.retire()
 
 
 def _reset_in_child() -> None:
     global _thread, _starting, _consuming
     _thread, _starting, _consuming = None, threading.Lock(), threading.Lock()
-    queue().reset()
+    if (chosen := chosen_queue()) is not None:
+        chosen.reset()
 
 
 if hasattr(os, "register_at_fork"):

@@ -32,7 +32,7 @@ static void *receive_record(FfiCall *call, bool may_stop) {
       buffer->dims[0] < HEADER_WORDS)
     return error(call, FFI_INVALID_ARGUMENT, "jaxlog: a record has to be one array uint32[words]");
   const uint32_t *words = buffer->data;
-  queue(words, (size_t)buffer->dims[0] * sizeof *words);
+  queue(words, (size_t)buffer->dims[0] * sizeof *words, may_stop);
   if (may_stop && is_stopped(words[0]))
     return error(call, FFI_CANCELLED, "Ctrl-C: jaxlog stops the program at this record");
   return NULL;
@@ -55,7 +55,8 @@ static PyObject *handlers(PyObject *self, PyObject *none) {
 static PyObject *push(PyObject *self, PyObject *arguments) {
   (void)self;
   Py_buffer view;
-  if (!PyArg_ParseTuple(arguments, "y*", &view)) return NULL;
+  int may_stop;
+  if (!PyArg_ParseTuple(arguments, "y*p", &view, &may_stop)) return NULL;
   if (view.len < (Py_ssize_t)(HEADER_WORDS * sizeof(uint32_t))) {
     PyBuffer_Release(&view);
     return PyErr_Format(PyExc_ValueError, "got %zd bytes, expected a delivery", view.len);
@@ -63,8 +64,8 @@ static PyObject *push(PyObject *self, PyObject *arguments) {
   bool stop = false;
   if (!atomic_load(&retired)) {
     Py_BEGIN_ALLOW_THREADS
-    queue(view.buf, (size_t)view.len);
-    stop = is_stopped(((const uint32_t *)view.buf)[0]);
+    queue(view.buf, (size_t)view.len, may_stop);
+    stop = may_stop && is_stopped(((const uint32_t *)view.buf)[0]);
     Py_END_ALLOW_THREADS
   }
   PyBuffer_Release(&view);
@@ -173,7 +174,8 @@ static PyObject *configure(PyObject *self, PyObject *arguments) {
 static PyMethodDef methods[] = {
     {"handlers", handlers, METH_NOARGS,
      "XLA's handlers, for programs on one device and on several, as capsules."},
-    {"push", push, METH_VARARGS, "push(words): queues a copy; returns whether to stop the program."},
+    {"push", push, METH_VARARGS, 
+     "push(words, may_stop): queues a copy; returns whether to stop the program."},
     {"take", take, METH_VARARGS,
      "take(timeout, nap, longest_nap, most): waits, and returns a list of (words, time)."},
     {"done", done, METH_VARARGS, "done(deliveries, bytes): what was taken has been handled."},

@@ -23,9 +23,13 @@ def is_registered() -> bool:
     native = native_queue()
     if native is None:
         return False
-    installed = version("jaxlib")
     oldest, newest = TESTED
-    if not oldest <= tuple(int(part) for part in installed.split(".")[:2]) <= newest:
+    try:
+        installed = version("jaxlib")
+        tested = oldest <= tuple(int(part) for part in installed.split(".")[:2]) <= newest
+    except (ImportError, ValueError):  # a jaxlib of somebody's own
+        installed, tested = "of an unknown version", False
+    if not tested:
         _log.info(
             "jaxlog: records leave programs by a Python callback: got jaxlib %s, and the native "
             "crossing was tested with %d.%d to %d.%d. Said once.",

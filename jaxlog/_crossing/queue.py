@@ -18,7 +18,7 @@ from jaxlog._format.schema import Delivery
 
 QUEUE_BYTES = 16 * 2**20
 """How many bytes may wait in the queue before the program waits."""
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds without progress after which a delivery is refused, and counted as lost."""
 
 Taken = list[tuple[bytearray, float]]
@@ -28,8 +28,11 @@ Taken = list[tuple[bytearray, float]]
 class Queue(Protocol):
     """Many threads push, one takes."""
 
-    def push(self, words: np.ndarray, /) -> bool:
-        """Queues a copy of a delivery; returns whether the program has to be stopped."""
+    def push(self, words: np.ndarray, may_stop: bool, /) -> bool:
+        """Queues a copy of a delivery; returns whether the program has to be stopped.
+
+        A program that must not stop (`may_stop`) waits for room as always.
+        """
         ...
 
     def take(self, timeout: float, nap: float, longest_nap: float, most: int, /) -> Taken:
@@ -74,38 +77,39 @@ class PythonQueue:
 
     def __init__(self) -> None:
         self._limit, self._patience = QUEUE_BYTES, PATIENCE
-        self._retired = False
         self.reset()
 
     def reset(self) -> None:
         """As `Queue.reset`."""
         self._queue: collections.deque[tuple[bytearray, float]] = collections.deque()
         self._changed = threading.Condition()
-        self._asleep = False
+        self._asleep = self._retired = False
         self._announced = self._finished = self._bytes = 0
         self._stopped: set[int] = set()
         self._refused: collections.Counter[int] = collections.Counter()
 
-    def push(self, words: np.ndarray, /) -> bool:
+    def push(self, words: np.ndarray, may_stop: bool, /) -> bool:
         """As `Queue.push`."""
         if self._retired:
             return False
         handle, size = int(words[0]), words.nbytes
         with self._changed:
-            if not self._wait_for_room(size, handle):
+            if not self._wait_for_room(size, handle, may_stop):
                 self._refused[handle] += Delivery(words).num_records
-                return handle in self._stopped
+                return may_stop and handle in self._stopped
             self._queue.append((bytearray(words), time.time()))
             self._announced += 1
             self._bytes += size
             if self._asleep:
                 self._changed.notify_all()
-        return handle in self._stopped
+        return may_stop and handle in self._stopped
 
-    def _wait_for_room(self, size: int, handle: int) -> bool:
+    def _wait_for_room(self, size: int, handle: int, may_stop: bool) -> bool:
         seen, since = self._finished, time.monotonic()
         while self._bytes and self._bytes + size > self._limit:
-            if self._retired or handle in self._stopped:
+            if may_stop and handle in self._stopped:
+                return True  # this is the last record of the program
+            if self._retired:
                 return False
             if self._finished != seen:
                 seen, since = self._finished, time.monotonic()
@@ -188,6 +192,11 @@ def choose(*, native: bool) -> None:
             found.configure(QUEUE_BYTES, PATIENCE)
             _native = found
     _queue = PythonQueue() if _native is None else _native
+
+
+def chosen_queue() -> Queue | None:
+    """The queue of this process, if it was chosen."""
+    return _queue
 
 
 def queue() -> Queue:

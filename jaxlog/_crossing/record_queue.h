@@ -37,7 +37,7 @@ static atomic_ullong announced;      // deliveries whose producer has begun
 static atomic_ullong finished;       // deliveries that Python has handled
 static atomic_size_t waiting_bytes;  // of the deliveries that are not finished
 static size_t limit = 16 << 20;      // how many bytes may wait
-static double patience = 60.0;       // seconds without progress after which a delivery is refused
+static double patience = 600.0;      // seconds without progress after which a delivery is refused
 static atomic_bool retired;          // the process ends
 
 static pthread_mutex_t mutex;
@@ -56,11 +56,21 @@ static double seconds(clockid_t clock) {
   return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-// Waits for a condition; the mutex is held. Returns after `timeout` seconds at the latest.
+static struct timespec timespec_of(double seconds) {
+  time_t whole = (time_t)seconds;
+  return (struct timespec){whole, (long)(1e9 * (seconds - (double)whole))};
+}
+
+// Waits for a condition; the mutex is held. Returns after `timeout` seconds at the latest, whatever
+// happens to the wall clock.
 static void wait_for(pthread_cond_t *condition, double timeout) {
-  double end = seconds(CLOCK_REALTIME) + timeout;
-  struct timespec until = {(time_t)end, (long)(1e9 * (end - (double)(time_t)end))};
+#ifdef __APPLE__
+  struct timespec relative = timespec_of(timeout);
+  pthread_cond_timedwait_relative_np(condition, &mutex, &relative);
+#else
+  struct timespec until = timespec_of(seconds(CLOCK_MONOTONIC) + timeout);
   pthread_cond_timedwait(condition, &mutex, &until);
+#endif
 }
 
 static void append(Node *node) {
@@ -116,16 +126,17 @@ static void refuse(const uint32_t *words, size_t num_words) {
   pthread_mutex_unlock(&mutex);
 }
 
-// Waits until a delivery of this size has room; false where it does not get any.
-static bool wait_for_room(size_t bytes, uint32_t handle) {
+// Waits until a delivery of this size has room; false where it does not get any. A program that is to
+// stop needs none: this is its last record.
+static bool wait_for_room(size_t bytes, uint32_t handle, bool may_stop) {
   unsigned long long seen = atomic_load(&finished);
   double since = seconds(CLOCK_MONOTONIC);
   pthread_mutex_lock(&mutex);
   bool room = false;
   for (;;) {
     size_t waiting = atomic_load(&waiting_bytes);
-    room = waiting == 0 || waiting + bytes <= limit;
-    if (room || atomic_load(&retired) || is_stopped(handle)) break;
+    room = waiting == 0 || waiting + bytes <= limit || (may_stop && is_stopped(handle));
+    if (room || atomic_load(&retired)) break;
     unsigned long long now = atomic_load(&finished);
     if (now != seen) {
       seen = now;
@@ -133,27 +144,28 @@ static bool wait_for_room(size_t bytes, uint32_t handle) {
     } else if (seconds(CLOCK_MONOTONIC) - since > patience) {
       break;
     }
-    if (atomic_exchange(&asleep, false)) pthread_cond_signal(&arrived);
+    atomic_store(&asleep, false);
+    pthread_cond_signal(&arrived);  // it may nap
     wait_for(&progressed, 0.05);
   }
   pthread_mutex_unlock(&mutex);
   return room;
 }
 
-// Queues a copy of one delivery.
-static void queue(const uint32_t *words, size_t bytes) {
+// Queues a copy of one delivery. `may_stop` says whether the program may be stopped at it.
+static void queue(const uint32_t *words, size_t bytes, bool may_stop) {
   size_t waiting = atomic_load_explicit(&waiting_bytes, memory_order_relaxed);
-  bool room = waiting + bytes <= limit || waiting == 0 || wait_for_room(bytes, words[0]);
+  bool room = waiting + bytes <= limit || waiting == 0 || wait_for_room(bytes, words[0], may_stop);
   Node *node = room ? malloc(sizeof(Node) + bytes) : NULL;
   if (node == NULL) {
     refuse(words, bytes / sizeof *words);
     return;
   }
-  atomic_fetch_add_explicit(&waiting_bytes, bytes, memory_order_relaxed);
-  atomic_fetch_add(&announced, 1);
   node->time = seconds(CLOCK_REALTIME);
   node->bytes = bytes;
   memcpy(node->words, words, bytes);
+  atomic_fetch_add_explicit(&waiting_bytes, bytes, memory_order_relaxed);
+  atomic_fetch_add(&announced, 1);  // at the last moment: the consumer now looks for it
   append(node);
   atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load_explicit(&asleep, memory_order_relaxed)) {
@@ -225,9 +237,15 @@ static unsigned take_refused(Refused *found) {
 }
 
 static void init_locks(void) {
+  pthread_condattr_t attributes;
+  pthread_condattr_init(&attributes);
+#ifndef __APPLE__
+  pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+#endif
   pthread_mutex_init(&mutex, NULL);
-  pthread_cond_init(&arrived, NULL);
-  pthread_cond_init(&progressed, NULL);
+  pthread_cond_init(&arrived, &attributes);
+  pthread_cond_init(&progressed, &attributes);
+  pthread_condattr_destroy(&attributes);
 }
 
 // Empties the queue, in the child of a fork: its threads are gone, and may have held the lock.
@@ -240,6 +258,7 @@ static void reset_queue(void) {
   atomic_store(&finished, 0);
   atomic_store(&waiting_bytes, 0);
   atomic_store(&asleep, false);
+  atomic_store(&retired, false);
   atomic_store(&num_stopped, 0);
   atomic_store(&num_refused, 0);
 }

@@ -115,6 +115,7 @@ class Engine:
         self._ending = threading.RLock()  # held by the thread that closes the run
         self._status = "running"
         self._ended = False
+        self._detached = False
         self._terminated = False
         self._stopping = False  # the next record stops the program
         self._stopped = False  # a record has, or Ctrl-C was pressed while the block was left
@@ -235,6 +236,7 @@ class Engine:
           event: to be written.
           num_bytes: the memory it takes, roughly; None for an event without arrays.
         """
+        self._settle(5.0)  # records of a program that has finished come before
         arrival = Arrival(event.timestamp, None, event, num_bytes, len(self._workers))
         with self._lock:
             if self._terminated or not self.writes:
@@ -346,10 +348,12 @@ class Engine:
 
     def _end(self, status: str, error: BaseException | None) -> None:
         """Writes everything that arrived, closes the sinks, and writes the outcome."""
-        self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
-        self.closed, self._status = True, status
-        self._detach_once()
         try:
+            try:
+                self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
+            finally:
+                self.closed, self._status = True, status
+                self._detach_once()
             for worker in self._workers:
                 worker.begin_close()
             for worker in self._workers:
@@ -367,7 +371,8 @@ class Engine:
     def interrupt(self) -> None:
         """Has the next record stop the program. Called on the thread that hears of signals."""
         self._stopping = True
-        self._stop(True)
+        if not self._detached:
+            self._stop(True)
 
     def forget_interrupt(self, *, leaving: bool) -> None:
         """Notes that Python raises the interrupt itself.
@@ -417,6 +422,7 @@ class Engine:
 
     def _detach_once(self) -> None:
         """Detaches the run from its logger, and keeps no reference to it."""
+        self._detached = True
         self._detach()
         self._detach = lambda: None
         self._stop(False)

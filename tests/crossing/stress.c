@@ -16,7 +16,7 @@ static void *produce(void *argument) {
     words[1] = i;
     words[3] = (uint32_t)size;
     for (size_t j = 4; j < size; j++) words[j] = i ^ (uint32_t)j;
-    queue(words, size * sizeof *words);
+    queue(words, size * sizeof *words, true);
   }
   return NULL;
 }

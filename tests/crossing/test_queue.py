@@ -66,7 +66,7 @@ def take(queue: Queue, most: int = 100) -> list[np.ndarray]:
 def test_deliveries_come_in_order_with_their_time(queue: Queue) -> None:
     before = time.time()
     for i in range(5):
-        assert not queue.push(delivery(7, i))
+        assert not queue.push(delivery(7, i), True)
     taken = queue.take(0.0, math.inf, 0.0, 3)
     assert [np.frombuffer(b, np.uint32).tolist() for b, _ in taken] == [
         delivery(7, i).tolist() for i in range(3)
@@ -80,7 +80,7 @@ def test_deliveries_come_in_order_with_their_time(queue: Queue) -> None:
 
 def test_a_copy_is_queued_and_may_be_changed(queue: Queue) -> None:
     words = delivery(7, 1)
-    queue.push(words)
+    queue.push(words, True)
     words[-1] = 2
     (got,) = take(queue)
     assert got[-1] == 1
@@ -93,7 +93,7 @@ def test_a_full_queue_waits_and_goes_on(queue: Queue) -> None:
 
     def produce() -> None:
         for i in range(10):
-            queue.push(delivery(7, i))
+            queue.push(delivery(7, i), True)
             pushed.append(i)
 
     thread = threading.Thread(target=produce)
@@ -110,25 +110,25 @@ def test_a_full_queue_waits_and_goes_on(queue: Queue) -> None:
 def test_what_has_no_room_in_time_is_counted(queue: Queue) -> None:
     queue.configure(2 * delivery(7, 0).nbytes, 0.05)
     for i in range(3):
-        queue.push(delivery(7, i))
-    queue.push(delivery(8, *range(3), lanes=3))
+        queue.push(delivery(7, i), True)
+    queue.push(delivery(8, *range(3), lanes=3), True)
     assert [words[-1] for words in take(queue)] == [0, 1]
     assert queue.refused() == {7: 1, 8: 3}
     assert queue.refused() == {}
-    queue.push(delivery(7, 9))
+    queue.push(delivery(7, 9), True)
     assert [words[-1] for words in take(queue)] == [9]
 
 
 def test_a_delivery_larger_than_the_queue_crosses_by_itself(queue: Queue) -> None:
     queue.configure(64, 60.0)
     large = delivery(7, *range(10_000))
-    queue.push(large)
+    queue.push(large, True)
     (got,) = take(queue)
     assert got.tolist() == large.tolist()
 
 
 def test_settle_waits_for_what_is_handled_not_for_what_is_taken(queue: Queue) -> None:
-    queue.push(delivery(7, 0))
+    queue.push(delivery(7, 0), True)
     taken = queue.take(0.0, math.inf, 0.0, 10)
     assert not queue.settle(0.05)
     thread = threading.Timer(0.05, queue.done, (1, len(taken[0][0])))
@@ -138,7 +138,7 @@ def test_settle_waits_for_what_is_handled_not_for_what_is_taken(queue: Queue) ->
 
 
 def test_a_sleeping_consumer_is_woken(queue: Queue) -> None:
-    thread = threading.Timer(0.2, queue.push, (delivery(7, 0),))
+    thread = threading.Timer(0.2, queue.push, (delivery(7, 0), True))
     thread.start()
     assert len(queue.take(60.0, math.inf, 0.0, 10)) == 1
     thread.join()
@@ -148,41 +148,56 @@ def test_programs_of_one_handle_are_stopped(queue: Queue) -> None:
     queue.stop(7, True)
     queue.stop(8, True)
     queue.stop(8, False)
-    assert queue.push(delivery(7, 0))
-    assert not queue.push(delivery(8, 0))
+    assert queue.push(delivery(7, 0), True)
+    assert not queue.push(delivery(8, 0), True)
     queue.stop(7, False)
     queue.stop(7, False)
-    assert not queue.push(delivery(7, 0))
+    assert not queue.push(delivery(7, 0), True)
     assert len(take(queue)) == 3  # the record that stops a program is logged, too
 
 
 def test_a_stop_ends_the_wait_for_room(queue: Queue) -> None:
     queue.configure(1, 60.0)
-    queue.push(delivery(7, 0))
+    queue.push(delivery(7, 0), True)
     stopped: list[bool] = []
-    thread = threading.Thread(target=lambda: stopped.append(queue.push(delivery(7, 1))))
+    thread = threading.Thread(target=lambda: stopped.append(queue.push(delivery(7, 1), True)))
     thread.start()
     queue.stop(7, True)
     thread.join(60.0)
     assert stopped == [True]
-    assert queue.refused() == {7: 1}
+    assert queue.refused() == {}
+    assert len(take(queue)) == 2
+
+
+def test_a_program_that_must_not_stop_waits_for_room(queue: Queue) -> None:
+    queue.configure(1, 60.0)
+    queue.stop(7, True)
+    queue.push(delivery(7, 0), False)
+    stopped: list[bool] = []
+    thread = threading.Thread(target=lambda: stopped.append(queue.push(delivery(7, 1), False)))
+    thread.start()
+    assert len(take(queue)) == 1
+    thread.join(60.0)
+    assert stopped == [False]
+    assert queue.refused() == {}
+    assert len(take(queue)) == 1
 
 
 def test_a_retired_queue_drops_all_and_lets_nobody_wait(queue: Queue) -> None:
     queue.configure(1, 60.0)
-    queue.push(delivery(7, 0))
+    queue.push(delivery(7, 0), True)
     queue.retire()
-    queue.push(delivery(7, 1))
+    queue.push(delivery(7, 1), True)
     assert len(take(queue)) == 1
 
 
 def test_a_reset_queue_is_as_new(queue: Queue) -> None:
     queue.stop(7, True)
-    queue.push(delivery(7, 0))
+    queue.push(delivery(7, 0), True)
     queue.reset()
     assert take(queue) == []
     assert queue.settle(0.0)
-    assert not queue.push(delivery(7, 1))
+    assert not queue.push(delivery(7, 1), True)
     assert [words[-1] for words in take(queue)] == [1]
 
 
@@ -190,7 +205,7 @@ def test_four_producers_lose_nothing(queue: Queue) -> None:
     each, size = 2000, delivery(0, 0).nbytes
     queue.configure(50 * size, 60.0)
     threads = [
-        threading.Thread(target=lambda n=n: [queue.push(delivery(n, i)) for i in range(each)])
+        threading.Thread(target=lambda n=n: [queue.push(delivery(n, i), True) for i in range(each)])
         for n in range(4)
     ]
     for thread in threads:
