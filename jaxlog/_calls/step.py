@@ -87,9 +87,8 @@ def batch_step(
     Raises:
       TypeError: an argument has a type or dtype that cannot be logged.
       ValueError: a shape does not fit, the settings name a metric that the call does not have, or
-        the call is under a `shard_map` or `pmap` whose axes are not all in `axis_name`.
-
-      Both are raised while the program is traced.
+        the call is under a `shard_map` or `pmap` whose axes are not all in `axis_name`. Like
+        TypeError, it is raised while the program is traced.
 
     >>> import jax.numpy as jnp
     >>> logger = Logger({"sinks": [{"kind": "memory"}]})

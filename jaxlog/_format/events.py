@@ -82,7 +82,7 @@ class Key:
 
     @property
     def kind(self) -> str:
-        """The kind of its value: `scalar`, `statistic`, `count` or `histogram`.
+        """The kind of the value, one of `scalar`, `statistic`, `count` and `histogram`.
 
         A `scalar` is a number of the program, or its mean over the updates of a window. A
         `statistic` is computed over episodes. A `count` is a number of episodes, updates or values.
