@@ -43,6 +43,7 @@ static atomic_bool retired;          // the process ends
 static pthread_mutex_t mutex;
 static pthread_cond_t arrived, progressed;
 static atomic_bool asleep;   // the consumer waits for `arrived`
+static atomic_int awaited;   // how many threads wait until all is finished
 
 static atomic_uint num_stopped;  // programs that log for these handles are stopped at their next record
 static _Atomic uint32_t stopped[MAX_STOPPED];
@@ -202,9 +203,11 @@ static void finish(unsigned long long deliveries, size_t bytes) {
 // Waits, for some seconds at most, until this many deliveries are finished.
 static bool wait_until_finished(unsigned long long target, double timeout) {
   pthread_mutex_lock(&mutex);
+  atomic_fetch_add(&awaited, 1);
   atomic_store(&asleep, false);
   pthread_cond_signal(&arrived);
   if (atomic_load(&finished) < target && !atomic_load(&retired)) wait_for(&progressed, timeout);
+  atomic_fetch_sub(&awaited, 1);
   pthread_mutex_unlock(&mutex);
   return atomic_load(&finished) >= target;
 }
@@ -258,6 +261,7 @@ static void reset_queue(void) {
   atomic_store(&finished, 0);
   atomic_store(&waiting_bytes, 0);
   atomic_store(&asleep, false);
+  atomic_store(&awaited, 0);
   atomic_store(&retired, false);
   atomic_store(&num_stopped, 0);
   atomic_store(&num_refused, 0);
