@@ -111,6 +111,7 @@ def installed(session: nox.Session) -> None:
     session.chdir(session.create_tmp())
     session.install(str(wheel))
     session.run("python", "-I", str(script), env={"JAXLOG_CROSSING": "callback"})
+    shutil.rmtree("alone")  # the run that it logs
     session.run("python", "-I", str(script))
     session.install(f"jaxlog[demo] @ {wheel.as_uri()}")
     session.run("jaxlog", "--help", silent=True)
