@@ -212,13 +212,13 @@ def _log_failure() -> None:
 
 
 def devices() -> list[str]:
-    """Describes the devices that JAX uses."""
+    """The devices of JAX by kind, such as `4 x cpu: cpu`."""
     kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
     return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
 
 
 def is_first_process() -> bool:
-    """Whether this process writes the run: of several processes, only the first does."""
+    """True in the process that writes: the first of several that train together."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 

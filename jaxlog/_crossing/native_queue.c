@@ -14,7 +14,7 @@ static void *error(const FfiCall *call, int code, const char *message) {
   return call->api->create_error(&arguments);
 }
 
-// Its one argument is a delivery, `uint32[words]`; it has no results.
+// Queues one delivery. The call has one argument, `uint32[words]`, and no results.
 static void *receive_record(FfiCall *call, bool may_stop) {
   for (FfiExtension *extension = call->extensions; extension; extension = extension->next) {
     if (extension->type == FFI_EXTENSION_METADATA) {
@@ -178,7 +178,7 @@ static PyObject *configure(PyObject *self, PyObject *arguments) {
 static PyMethodDef methods[] = {
     {"handlers", handlers, METH_NOARGS,
      "XLA's handlers, for programs on one device and on several, as capsules."},
-    {"push", push, METH_VARARGS, 
+    {"push", push, METH_VARARGS,
      "push(words, may_stop): queues a copy; returns whether to stop the program."},
     {"take", take, METH_VARARGS,
      "take(timeout, nap, longest_nap, most): waits, and returns a list of (words, time)."},

@@ -19,7 +19,7 @@ TESTED = (0, 9), (0, 12)
 
 @functools.cache
 def is_registered() -> bool:
-    """Whether programs can call the handlers; tries to register them, once."""
+    """Registers the handlers at the first call; True if programs can call them."""
     native = native_queue()
     if native is None:
         return False

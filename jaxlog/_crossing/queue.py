@@ -17,7 +17,7 @@ import numpy as np
 from jaxlog._format.schema import Delivery
 
 QUEUE_BYTES = 16 * 2**20
-"""How many bytes may wait in the queue before the program waits."""
+"""The bytes that the queue holds; a program that finds it full waits."""
 PATIENCE = 600.0
 """Seconds without progress after which a delivery is refused, and counted as lost."""
 

@@ -62,7 +62,7 @@ def page(
 
 
 class _Section(NamedTuple):
-    """What the page shows of a call.
+    """The part of the page about a call.
 
     Attributes:
       number: the call's place in the script's data.
@@ -108,7 +108,7 @@ def _section(number: int, call: CallCharts) -> _Section:
 
 
 def _note(call: CallCharts) -> str:
-    """How many lines and lanes there are, and how to read the charts."""
+    """Counts the lines and lanes, and explains the charts."""
     lanes = f"{call.num_lanes:,} {'lane' if call.num_lanes == 1 else 'lanes'}"
     notes = [f"{call.lines:,} lines of {lanes}."]
     if any(len(group.lanes) > 1 for group in call.groups):

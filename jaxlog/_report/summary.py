@@ -28,7 +28,7 @@ class Summary:
 
     @property
     def unfinished(self) -> str:
-        """How far the run came if it has not finished; else empty."""
+        """The progress of a run that has not finished; else empty."""
         how_far = self.health.unfinished
         if how_far:
             return how_far if how_far.startswith(self.status) else f"{self.status}: {how_far}"

@@ -101,7 +101,7 @@ def _loaded(config: LoggingConfig) -> Source:
 
 
 def _remedy(given: Any) -> str:
-    """What to do with an object that is not settings."""
+    """The remedy for an object that is not settings."""
     if omegaconf_nodes.is_node(given):
         return "; give the node that has the keys, this one is a list"
     if hasattr(type(given), "model_dump"):

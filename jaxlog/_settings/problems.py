@@ -109,7 +109,7 @@ def _flat(
 
 
 def _sentence(problem: _Problem, root: type[BaseModel]) -> str:
-    """What is said about a problem in place of pydantic's message; empty for most."""
+    """The text that replaces pydantic's message about a problem; empty for most."""
     error, model = problem.error, problem.model
     got, context = error["input"], error.get("ctx", {})
     match error["type"]:
@@ -143,7 +143,7 @@ def _expected(error: Mapping[str, Any]) -> str:
 def _meant(
     problem: _Problem, model: type[BaseModel], data: Mapping[str, Any], *, try_others: bool
 ) -> str:
-    """What to write in place of a wrong value, where that can be guessed."""
+    """A right value to write in place of a wrong one, if it can be guessed."""
     got, context = problem.error["input"], problem.error.get("ctx", {})
     if isinstance(got, str):
         # The names of a Literal are in pydantic's message alone: 'live' or 'return'.
@@ -191,7 +191,7 @@ def _kind_meant(got: Any, context: Mapping[str, Any]) -> str:
 
 
 def _unknown_key(key: object, value: object, model: type[BaseModel], root: type[BaseModel]) -> str:
-    """What to do about a key that a model does not have."""
+    """The remedy for a key that a model does not have."""
     keys = model.model_fields
     if key in root.model_fields:
         near = "; it is not a key of a sink, and belongs at the top level"
@@ -203,7 +203,7 @@ def _unknown_key(key: object, value: object, model: type[BaseModel], root: type[
 
 
 def _unknown_setting(key: object, value: object, root: type[BaseModel]) -> str:
-    """What was probably meant by an unknown key at the top level."""
+    """The key that an unknown key at the top level was probably meant to be."""
     if key == "<<":
         return "; to begin with another file's settings, write `extends: other.yaml`"
     if key in kinds():

@@ -194,7 +194,7 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _takes(wanted: Mapping[str, Any]) -> str:
-    """What a value may be, in words, from its JSON Schema."""
+    """Describes the values that a JSON Schema allows."""
     if "anyOf" in wanted:
         kinds = [_takes(kind) for kind in wanted["anyOf"]]
         return (", or " if any("," in kind for kind in kinds[:-1]) else " or ").join(kinds)

@@ -53,7 +53,7 @@ _REMEDIES = (
     ("mapping values are not allowed", _INDENTED),
     ("expected <block end>", _INDENTED),
 )
-"""What to do about an error of PyYAML's, by a part of its text."""
+"""The remedy for an error of PyYAML, by a part of its text."""
 
 _DEEPEST = 100
 """Settings are never nested as deeply. An alias within its own anchor would have no end."""
@@ -124,7 +124,7 @@ def parse(text: str, name: str) -> tuple[Any, dict[Location, SourcePosition]]:
 
 
 def _beside(path: Path, asked_by: Path | None) -> str:
-    """What a message adds about a missing file: the YAML files beside it."""
+    """Names the YAML files beside a missing file, for its error message."""
     if not path.parent.is_dir():
         return f" (nor is there a directory {path.parent})"
     found = path.parent.glob("*.y*ml")
