@@ -93,7 +93,8 @@ class Run:
     ) -> None:
         """Logs values from plain Python at once, for example those of a final evaluation.
 
-        Inside a program, and where only some steps are to be logged, use `jaxlog.log`.
+        Inside a program, and where only some steps are to be logged, use `jaxlog.log`. With a
+        `step`, the line does not wait for programs that still run; `flush` does.
 
         Args:
           values: numbers by name, from Python, NumPy or JAX; or arrays with one number per lane.

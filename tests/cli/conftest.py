@@ -75,6 +75,7 @@ def logged(tmp_path_factory: pytest.TempPathFactory) -> Logged:
         every = jax.jit(jax.vmap(update, in_axes=(0, None)))
         for step in range(STEPS):
             every(jnp.arange(SEEDS), step)
+        run.flush()  # the last programs may still run
         run.log({"return": [1.5, float("nan"), 2.5]}, step=STEPS - 1)
         memory = run.sink("memory")
     return Logged(directory, memory)

@@ -228,6 +228,7 @@ def test_seeds_that_run_in_turn_are_a_run_each(make_logger: MakeLogger, tmp_path
 
     with logger.open(tmp_path / "run") as run:
         jax.jit(lambda: jax.lax.map(lane, jnp.arange(3)))()
+        run.flush()  # the program may still run
         run.log({"y": 1.0}, name="last", step=2)
     runs = wandb_files.read_all(tmp_path)
     # The first was the run as a whole, until the second came.
