@@ -47,7 +47,7 @@ class NotReadError(OSError):
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a regular file of this name, and not a link to one.
+    """True if there is a regular file of this name, and not a link to one.
 
     Raises:
       OSError: the directory may not be searched.
@@ -296,7 +296,7 @@ def loads(data: bytes) -> Any:
 
 
 def is_whole(line: bytes) -> bool:
-    """Whether the bytes after the last line end are a whole line, without its own line end.
+    """True if the bytes after the last line end are a whole line, without its own line end.
 
     A part of a JSON object is never a whole one, since only the last brace ends it.
 
@@ -312,7 +312,7 @@ def is_whole(line: bytes) -> bool:
 
 
 def has_too_deep(data: bytes) -> bool:
-    """Whether any line of JSON is nested more than `DEEPEST` deep."""
+    """True if any line of JSON is nested more than `DEEPEST` deep."""
     brackets = data.translate(_BRACKETS, _NOT_NESTING).split(b"\n")
     suspects = [place for place, line in enumerate(brackets) if line.count(b"[") > DEEPEST]
     if not suspects:

@@ -282,7 +282,7 @@ def env_step(step: int, per_update: int | None) -> int | None:
 
 
 def _is_exact(values: np.ndarray) -> bool:
-    """Whether all numbers are finite, and equal to what their shortest text says."""
+    """True if all numbers are finite, and equal to their shortest texts."""
     return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
 
 

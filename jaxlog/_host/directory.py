@@ -196,7 +196,7 @@ class Directory:
 
 
 def is_held(path: Path) -> bool | None:
-    """Whether a run is open in a directory; None if the file system has no locks.
+    """True if a run is open in a directory; None if the file system has no locks.
 
     Raises:
       OSError: the directory cannot be opened.

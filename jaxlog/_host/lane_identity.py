@@ -87,7 +87,7 @@ class _Known:
         return not self.axes and self.series == 0
 
     def shares(self, labels: Mapping[str, Any]) -> bool:
-        """Whether it has one of these labels, with any value."""
+        """True if it has one of these labels, with any value."""
         return not self.now.keys().isdisjoint(labels)
 
     def last(self, call: str) -> int:
@@ -191,7 +191,7 @@ class LaneTable:
             ]
 
     def has_changed(self) -> bool:
-        """Whether there are new lanes or labels since the last call of this method."""
+        """True if there are new lanes or labels since the last call of this method."""
         changed, self._changed = self._changed, False
         return changed
 

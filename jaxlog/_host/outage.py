@@ -19,7 +19,7 @@ DELAYS = (0.05, 0.5, 1.0, 2.0)
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether an error, or one that it was raised from, is that of an outage."""
+    """True if an error, or one that it was raised from, is that of an outage."""
     seen: list[BaseException] = []
     while error is not None and error not in seen:
         if isinstance(error, OSError) and error.errno in ERRORS:

@@ -175,7 +175,7 @@ def _of_numpy(path: str, scalar: Any) -> Any:
 
 
 def _is_array(given: Any) -> bool:
-    """Whether NumPy or JAX take it for an array, including boxes of one like those of flax NNX."""
+    """True for an array of NumPy or JAX, and for a box of one, like those of flax NNX."""
     if isinstance(given, type):
         return False
     return isinstance(given, np.ndarray) or any(

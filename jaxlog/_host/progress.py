@@ -57,7 +57,7 @@ class Progress:
 
     @property
     def marked(self) -> bool:
-        """Whether a state was ever taken."""
+        """True if a state was ever taken."""
         return self._mark > 0
 
     def go_on(self, info: RunInfo, directory: Directory, state: State | None) -> RunInfo:

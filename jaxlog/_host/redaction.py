@@ -89,7 +89,7 @@ def redacted(text: str) -> str:
 
 
 def names_a_secret(name: str) -> bool:
-    """Whether a name is that of a secret: `db_password_prod`, `x-api-key`, `MY_TOKEN_2`.
+    """True if a name is that of a secret: `db_password_prod`, `x-api-key`, `MY_TOKEN_2`.
 
     >>> [names_a_secret(name) for name in ("secretKey", "eos_token", "tokenizer", "author")]
     [True, False, False, False]
@@ -121,7 +121,7 @@ def _singular(word: str) -> str:
 
 
 def _counts(name: str) -> bool:
-    """Whether a name is that of a number of tokens, such as `max_tokens`."""
+    """True if a name is that of a number of tokens, such as `max_tokens`."""
     words = _words_of(name)
     return "tokens" in words and not any(names_a_secret(word) for word in words if word != "tokens")
 
@@ -152,7 +152,7 @@ def _without(value: Any, place: str, places: list[str], *, secret: bool) -> Any:
 
 
 def _is_option(value: Any) -> bool:
-    """Whether a word of a command line is an option whose value, the next word, is a secret."""
+    """True if a word of a command line is an option whose value, the next word, is a secret."""
     return (
         isinstance(value, str)
         and re.fullmatch(r"--?[A-Za-z][\w-]*", value) is not None

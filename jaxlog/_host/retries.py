@@ -61,7 +61,7 @@ class RetryPolicy:
         return Attempts(self, action, patient=patient)
 
     def is_exhausted(self, action: str) -> bool:
-        """Whether an action has failed for good so often in a row that the sink is switched off."""
+        """True if an action failed for good so often in a row that its sink is switched off."""
         return self._failures_in_a_row[action] >= MAX_FAILURES
 
     def next_wait(

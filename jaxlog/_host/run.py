@@ -42,7 +42,7 @@ class Run:
 
     @property
     def writes(self) -> bool:
-        """Whether this run writes; False if logging is off, or another process writes."""
+        """True if this run writes; False if logging is off, or another process writes."""
         return self._engine.writes
 
     @property

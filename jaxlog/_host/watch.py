@@ -74,7 +74,7 @@ class _Call:
 
     @property
     def counts(self) -> bool:
-        """Whether its steps are those of a loop; `run.log` may log at any step."""
+        """True if its steps are those of a loop; `run.log` may log at any step."""
         return bool(self.traced or self.called)
 
 

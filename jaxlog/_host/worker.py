@@ -114,7 +114,7 @@ class Worker:
 
     @property
     def is_off(self) -> bool:
-        """Whether the sink is switched off."""
+        """True if the sink is switched off."""
         return self._off
 
     @property

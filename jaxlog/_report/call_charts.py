@@ -135,7 +135,7 @@ class CallCharts:
         )
 
     def is_dead(self, lane: LaneOf) -> bool:
-        """Whether a lane has diverged."""
+        """True if a lane has diverged."""
         return lane.place in self.dead.get(self.groups[lane.group].run, ())
 
 

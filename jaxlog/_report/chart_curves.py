@@ -36,7 +36,7 @@ class ChartCurve:
 
     @property
     def died(self) -> np.ndarray:
-        """Whether a lane has diverged, per step."""
+        """True where a lane has diverged, per step."""
         return np.zeros(len(self.at), bool) if self.alive is None else self.alive < self.lanes
 
     def thinned(self, most: int) -> ChartCurve:
@@ -130,7 +130,7 @@ def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> 
 
 
 def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """Whether a lane's last value is not finite, by lane and step.
+    """True where a lane's last value is not finite, by lane and step.
 
     Args:
       values: by lane and step.

@@ -10,7 +10,7 @@ _VALUES = {"": True, "on": True, "1": True, "true": True, "off": False, "0": Fal
 
 
 def switched_on() -> bool:
-    """Whether jaxlog may log at all, regardless of the settings.
+    """Returns whether jaxlog may log at all, regardless of the settings.
 
     Raises:
       ConfigError: the variable `JAXLOG` is neither on nor off.
@@ -22,7 +22,7 @@ def switched_on() -> bool:
 
 
 def native_crossing() -> bool:
-    """Whether programs may call C to log, where they can.
+    """Returns whether programs may call C to log, where they can.
 
     Raises:
       ConfigError: `JAXLOG_CROSSING` is neither `native` nor `callback`.
@@ -36,5 +36,5 @@ def native_crossing() -> bool:
 
 
 def in_ci() -> bool:
-    """Whether this runs in continuous integration, which sets the variable `CI`."""
+    """True in continuous integration, which sets the variable `CI`."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")

@@ -12,7 +12,7 @@ from jaxlog._settings.problems import ConfigError
 
 
 def is_node(value: object) -> bool:
-    """Whether a value is a `DictConfig` or a `ListConfig`."""
+    """True if a value is a `DictConfig` or a `ListConfig`."""
     omegaconf = sys.modules.get("omegaconf")
     return omegaconf is not None and isinstance(value, omegaconf.DictConfig | omegaconf.ListConfig)
 

@@ -163,7 +163,7 @@ def _meant(
 
 
 def _is_valid(value: object, at: Location, model: type[BaseModel], data: Any) -> bool:
-    """Whether settings with another value at a location have no problem there."""
+    """True if settings with another value at a location have no problem there."""
     try:
         model.model_validate(_with_value(data, at, value))
     except ValidationError as error:
