@@ -19,6 +19,7 @@ from jaxlog._reading.columns import RUN
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.picture import title_of
 from jaxlog._render.states import is_of_a_state
+from jaxlog._run_files import replacing
 
 MOST = 500
 """The number of episodes on a page by default."""
@@ -45,9 +46,17 @@ class Gallery:
         self._shown, self._left_out = shown, left_out
 
     def save(self, path: str | Path) -> Path:
-        """Writes the page to a file, and returns its path."""
+        """Writes the page to a file, and returns its path.
+
+        An older file of this name is replaced when all of the page is written; until then, and if
+        writing fails, it stays as it was.
+
+        Raises:
+          OSError: the file cannot be written.
+        """
         path = local_path(path, "path")
-        path.write_text(self.html, "utf-8")
+        with replacing(path) as file:
+            file.write(self.html.encode())
         return path
 
     def _repr_html_(self) -> str:

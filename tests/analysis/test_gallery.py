@@ -6,7 +6,9 @@ import base64
 import hashlib
 import json
 import re
+import resource
 import shutil
+import signal
 import sys
 import zlib
 from html.parser import HTMLParser
@@ -283,6 +285,24 @@ def test_episodes_of_a_single_environment(tmp_path: Path) -> None:
     assert pictures(page) == [path.read_text() for path in drawn]
     saved = page.save(tmp_path / "page.html")
     assert saved.read_text("utf-8") == page.html
+
+
+def test_a_page_that_cannot_be_written_leaves_the_older_one(tmp_path: Path) -> None:
+    run = run_directory(tmp_path / "run")
+    page = jaxlog.read_run(write(run, [event(0)])).view_episodes()
+    older = tmp_path / "page.html"
+    older.write_text("older")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # write raises, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            page.save(older)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert older.read_text() == "older"
+    assert sorted(tmp_path.iterdir()) == [older, run]
 
 
 @pytest.mark.parametrize("change", ["text", "script", "link", "folder", "bytes", "large"])
