@@ -12,6 +12,7 @@ from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder, in_order
 from jaxlog._host.lane_identity import LaneTable
 from jaxlog._host.watch import Watch
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 
 DECODED_BYTES = 2**20
@@ -63,7 +64,7 @@ class SharedDecoding:
         self._watch = watch
         self._on_new = on_new
         self._before_write = before_write
-        self._warned_of_lanes = False
+        self._first_of_lanes = Once()
         self._decoding = _Turns()  # held while arrivals are decoded
         self._lock = threading.Lock()  # held for moments; guards what follows, and `waiting`
         self._kept: dict[Arrival, None] = {}  # in the order they were decoded
@@ -153,8 +154,7 @@ class SharedDecoding:
         decoder = self._decoders[first.call_number]
         lanes, labels = first.lanes, self._lane_labels
         if labels and math.prod(lanes) != len(labels):
-            if lanes and not self._warned_of_lanes:  # a call outside of the vmap has no lanes
-                self._warned_of_lanes = True
+            if lanes and self._first_of_lanes():  # a call outside of the vmap has no lanes
                 _log.warning(
                     "jaxlog: run %s: the call %r logs %d lanes, but open(lanes=...) got labels for "
                     "%d; its lines go without these. Said once.",

@@ -25,6 +25,7 @@ import numpy as np
 
 from jaxlog._format.events import Labels, Lane, MetricsEvent, ReadOnlyDict
 from jaxlog._format.numbers import as_written
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 
 MAX_LANES = 2**16
@@ -144,7 +145,7 @@ class LaneTable:
         self._at: dict[tuple[Axes, int], list[_Known]] = {}
         self._blocks: dict[tuple[int, Axes], _Block] = {}
         self._labels_warned: set[str] = set()
-        self._warned_of_many = False
+        self._first_of_many = Once()
         self._changed = False
 
     def take_up(self, kept: Iterable[Mapping[str, Any]], reached: Mapping[str, int]) -> None:
@@ -330,8 +331,7 @@ class LaneTable:
 
         goes_on = [known for known in here if known.shares(labels) and known.last(call) < step]
         if not goes_on and len(self._lanes) >= MAX_LANES and here:
-            if not self._warned_of_many:
-                self._warned_of_many = True
+            if self._first_of_many():
                 _log.warning(
                     "jaxlog: run %s: the call %r logs more than %d lanes in turn, told apart by "
                     "their labels; the rest are logged as one. A label that differs on each line "

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Literal, Protocol
 
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 
 HEARD_WITHIN = 0.1
@@ -57,7 +58,7 @@ class _Watched:
     callback_around: CallbackAround
 
 
-_warned: list[Exception] = []  # why signals are not watched
+_is_first_warning = Once()
 _watched: list[_Watched] = []
 _lock = threading.Lock()
 _watch: _Watch | None = None
@@ -86,8 +87,7 @@ def watch(
             except ValueError:  # an interpreter that gets no signals
                 pass
             except (RuntimeError, OSError, MemoryError) as error:  # no thread, no descriptors
-                if not _warned:
-                    _warned.append(error)
+                if _is_first_warning():
                     _log.warning(
                         "jaxlog: signals are not watched: %s. Ctrl-C and SIGTERM act as they do "
                         "without jaxlog: records that are not written by then may be lost. Said "

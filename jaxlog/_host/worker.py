@@ -26,6 +26,7 @@ from jaxlog._format.events import (
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.retries import MAX_FAILURES, REPORT_POSITION, RetryPolicy
+from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 
@@ -89,7 +90,7 @@ class Worker:
         self._bytes = 0
         self._unflushed = 0
         self._progress = 0  # grows whenever the sink gets something done
-        self._warned = False
+        self._is_first_warning = Once()
         self._off = False
         self._hangs = False
         self._closing = False
@@ -346,8 +347,7 @@ class Worker:
         self._warn_once(f"{self.failure}. Training and the other sinks go on.", error)
 
     def _warn_once(self, what: str, error: BaseException) -> None:
-        if not self._warned:
-            self._warned = True
+        if self._is_first_warning():
             _log.warning("jaxlog: the sink %s %s", self.kind, what, exc_info=error)
 
     def _switch_off(self, why: str) -> None:

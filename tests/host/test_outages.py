@@ -22,6 +22,7 @@ import pytest
 
 import jaxlog
 from jaxlog._host import outage, retries, signals, worker
+from jaxlog._say import Once
 from tests.conftest import MakeLogger
 
 
@@ -305,7 +306,7 @@ def test_signals_that_cannot_be_watched_leave_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(signals, "_warned", [])
+    monkeypatch.setattr(signals, "_is_first_warning", Once())
     if at == "thread":
         no_threads("jaxlog-signals")
     else:
