@@ -3,7 +3,8 @@
 from jaxlog._analysis.comparing import Comparison, compare
 from jaxlog._analysis.run_data import RunData, read_run
 from jaxlog._analysis.runs_data import RunsData, read_runs
-from jaxlog._calls.step import batch_step, from_info, log
+from jaxlog._calls.infos import from_info
+from jaxlog._calls.step import batch_step, log
 from jaxlog._calls.windows import empty_window, log_window, window_step
 from jaxlog._errors import LoggingError
 from jaxlog._host.run import Run

@@ -586,21 +586,6 @@ def test_a_name_is_steered_by_the_switch_of_its_kind(name: str, setting: str | N
     assert look_up(name).setting == setting
 
 
-def test_from_info_takes_what_the_log_wrapper_left() -> None:
-    info = {
-        "returned_episode": jnp.array([True, False]),
-        "returned_episode_returns": jnp.array([1.0, 2.0]),
-        "returned_episode_lengths": jnp.array([3, 4]),
-        "discount": jnp.ones(2),
-    }
-    metrics, finished = jaxlog.from_info(info)
-    assert list(metrics) == ["episode_returns", "episode_lengths"]
-    assert finished is info["returned_episode"]
-    del info["returned_episode"]
-    with pytest.raises(KeyError, match="info has no returned_episode "):
-        jaxlog.from_info(info)
-
-
 @pytest.mark.parametrize("shape", [(6,), (4, 6)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_environments_chosen_before_the_rollout(

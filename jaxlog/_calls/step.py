@@ -1,11 +1,10 @@
-"""`batch_step` and `log`, which log one update, and `from_info`, which prepares their arguments."""
+"""`batch_step` and `log`, which log one update."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import jax
 from jax.typing import ArrayLike
 
 from jaxlog._calls.call import (
@@ -90,6 +89,7 @@ def batch_step(
         the call is under a `shard_map` or `pmap` whose axes are not all in `axis_name`. Like
         TypeError, it is raised while the program is traced.
 
+    >>> import jax
     >>> import jax.numpy as jnp
     >>> logger = Logger({"sinks": [{"kind": "memory"}]})
     >>> def update(skill, step):
@@ -189,42 +189,3 @@ def log(
     )
     checks.scalars(inputs.metrics)
     return send(logger, plan_of(logger, name, inputs, axis_names), inputs)[0]
-
-
-def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
-    """Takes the `metrics` and `where` of `batch_step` from the `info` of a log wrapper.
-
-    gymnax's `LogWrapper`, and wrappers modelled on it, report at every environment step whether an
-    episode ended there, and the return and length of the last episode that ended. This function
-    only picks these arrays, so it works on traced and concrete arrays under any transformation.
-
-    Args:
-      info: a mapping with `returned_episode`, `bool`, and `returned_episode_returns` and
-        `returned_episode_lengths`, all of one shape. Other entries are ignored.
-
-    Returns:
-      The metrics `episode_returns` and `episode_lengths`, and `where`, a `bool` array that marks
-      the entries at which an episode ended.
-
-    Raises:
-      KeyError: one of the three entries is missing.
-
-    >>> import jax.numpy as jnp
-    >>> metrics, finished = from_info({
-    ...     "returned_episode": jnp.array([True, False]),
-    ...     "returned_episode_returns": jnp.array([9.0, 0.0]),
-    ...     "returned_episode_lengths": jnp.array([9, 0]),
-    ... })
-    >>> sorted(metrics)
-    ['episode_lengths', 'episode_returns']
-    """
-    wanted = ("returned_episode", "returned_episode_returns", "returned_episode_lengths")
-    missing = [key for key in wanted if key not in info]
-    if missing:
-        raise KeyError(
-            f"info has no {', '.join(missing)} (it has: {', '.join(map(str, info)) or 'nothing'}); "
-            "wrap the environment in a log wrapper, like gymnax.wrappers.purerl.LogWrapper, or "
-            "give batch_step the returns and the mask of finished episodes yourself"
-        )
-    finished, returns, lengths = (info[key] for key in wanted)
-    return {"episode_returns": returns, "episode_lengths": lengths}, finished
