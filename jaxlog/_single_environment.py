@@ -6,16 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from jaxlog._format.events import Event, ReadOnlyDict
+from jaxlog._format.events import Event, KeyData, ReadOnlyDict
 from jaxlog._host.engine import Engine
 from jaxlog._host.host_events import checked_step
 from jaxlog._host.single import NamedValues
 from jaxlog._limits import as_utf8, check_depth, check_integer, check_name, check_named
-from jaxlog._program.checks import leaf_name
+from jaxlog._program.checks import is_prng_key, leaf_name
 
 
 class SingleEnvironmentLog:
@@ -153,7 +152,7 @@ def _named_values(argument: str, mapping: Any) -> NamedValues:
         for key, leaf in leaves:
             check_name(argument, key)
             found = _plain(f"{argument}[{key!r}]", leaf)
-            plain.append(found)
+            plain.append(found.view(KeyData) if is_prng_key(leaf) else found)
             if key in values or key in details:
                 raise ValueError(f"{argument}: two values are called {key!r}; rename one")
             (details if isinstance(found, np.ndarray) else values)[key] = found
@@ -194,7 +193,7 @@ def _plain(path: str, leaf: Any) -> Any:
         raise TypeError(
             f"{path}: is a value of a program that is being traced; use jaxlog.log in there"
         )
-    if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if is_prng_key(leaf):
         leaf = jax.random.key_data(leaf)
     array = np.array(leaf)
     if array.dtype.kind == "U" and not array.ndim:

@@ -14,6 +14,13 @@ from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._former_names import former_keyword, warn_former_name
 
 
+class KeyData(np.ndarray):
+    """The data of typed PRNG keys in the `tree` of an event: `uint32`, as `key_data` returns it.
+
+    The type says that these numbers are keys, so that pictures can leave them out.
+    """
+
+
 class ReadOnlyDict(dict[str, Any]):
     """A mapping of an event. All sinks of a run share its events, so that none may change one.
 

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlog._format.events import KeyData
 from jaxlog._format.names import KNOWN
 from jaxlog._limits import check_depth, check_name, check_named
 from jaxlog._program import devices
@@ -178,8 +179,19 @@ def details(tree: Any) -> dict[str, ArrayLike]:
 def rebuild(tree: Any) -> Callable[[Mapping[str, Any]], Any] | None:
     """Returns a function that rebuilds `tree` from leaves by path; None if it has no leaves."""
     paths, structure = jax.tree_util.tree_flatten_with_path(tree)
-    keys = [leaf_name(path) for path, _ in paths]
-    return (lambda leaves: structure.unflatten([leaves[key] for key in keys])) if keys else None
+    names = {leaf_name(path): is_prng_key(leaf) for path, leaf in paths}
+
+    def rebuilt(leaves: Mapping[str, Any]) -> Any:
+        return structure.unflatten(
+            leaves[name].view(KeyData) if is_key else leaves[name] for name, is_key in names.items()
+        )
+
+    return rebuilt if names else None
+
+
+def is_prng_key(value: Any) -> bool:
+    """True for typed PRNG keys, as `jax.random.key` returns them."""
+    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
 def leaf_name(path: Any) -> str:

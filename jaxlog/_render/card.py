@@ -23,7 +23,7 @@ from jaxlog._render.markup import (
     xml_text,
 )
 from jaxlog._render.style import Style
-from jaxlog._render.values import described, is_array, leaves, shown
+from jaxlog._render.values import described, is_array, shown
 
 _MOST_ROWS = 24
 _ROW = 22
@@ -33,9 +33,9 @@ _SMALL = 6
 """The most values of an array that are written out."""
 
 
-def draw_card(state: Any, style: Style) -> Drawing:
+def draw_card(parts: Iterable[tuple[str, Any]], style: Style) -> Drawing:
     """Lists the parts of a state by name; of longer arrays, it shows the dtype and shape."""
-    rows = [(name or "state", worded(value)) for name, value in leaves(state)]
+    rows = [(name or "state", worded(value)) for name, value in parts]
     return in_rows(rows, style.size * 1.2)
 
 

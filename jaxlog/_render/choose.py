@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,11 +14,12 @@ from jaxlog._render.card import draw_card, in_rows, worded
 from jaxlog._render.foreign import embedded
 from jaxlog._render.grid import as_planes, draw_grid
 from jaxlog._render.image import draw_image
+from jaxlog._render.left_out import shown_parts
 from jaxlog._render.line import draw_line
 from jaxlog._render.markup import Drawing, joined, placed
 from jaxlog._render.planes import in_columns, side_by_side
 from jaxlog._render.style import Draws, Style
-from jaxlog._render.values import CannotDrawError, as_integers, is_array, kind, leaves
+from jaxlog._render.values import CannotDrawError, as_integers, is_array, kind
 
 _OF_ARRAYS: dict[str, Callable[[np.ndarray, Style], Drawing]] = {
     "grid": draw_grid,
@@ -76,15 +77,19 @@ def draw(state: Any, style: Style, prefix: str) -> Drawing:
     """
     if not isinstance(style.renderer, str):
         return _fitted(embedded(style.renderer(_copied(state)), prefix), style)
-    if style.renderer == "card":
-        return draw_card(state, style)
-    if style.renderer in _OF_ARRAYS:
-        return _of_first_array(_OF_ARRAYS[style.renderer], state, style)
-    for name in ("to_svg", "_repr_svg_"):
-        own = getattr(state, name, None)
-        if callable(own):
-            return _fitted(embedded(own(), prefix), style)
-    return _of_parts(state, style)
+    if style.renderer == "auto":
+        for name in ("to_svg", "_repr_svg_"):
+            own = getattr(state, name, None)
+            if callable(own):
+                return _fitted(embedded(own(), prefix), style)
+    parts, left_out = shown_parts(state)
+    if style.renderer == "auto":
+        drawing = _of_parts(parts, style)
+    elif style.renderer == "card":
+        drawing = draw_card(parts, style)
+    else:
+        drawing = _of_first_array(state, parts, style)
+    return replace(drawing, notes=(*drawing.notes, *left_out))
 
 
 def _copied(state: Any) -> Any:
@@ -102,12 +107,12 @@ def _fitted(drawing: Drawing, style: Style) -> Drawing:
     return replace(drawing, width=width, height=height, body=placed(drawing, 0, 0, width, height))
 
 
-def _of_first_array(
-    renderer: Callable[[np.ndarray, Style], Drawing], state: Any, style: Style
-) -> Drawing:
-    """Draws the first part of a state that the renderer can draw."""
+def _of_first_array(state: Any, parts: Iterable[tuple[str, Any]], style: Style) -> Drawing:
+    """Draws the first part of a state that the renderer of the style can draw."""
+    assert isinstance(style.renderer, str)
+    renderer = _OF_ARRAYS[style.renderer]
     first: CannotDrawError | None = None
-    for _, value in leaves(state):
+    for _, value in parts:
         if is_array(value) or isinstance(value, bool | int | float):
             try:
                 return renderer(np.asarray(value), style)
@@ -118,11 +123,10 @@ def _of_first_array(
     )
 
 
-def _of_parts(state: Any, style: Style) -> Drawing:
+def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
     """Draws each part of a state with a suitable renderer; parts in words are listed below."""
     drawn: list[tuple[str, Drawing]] = []
     listed: list[tuple[str, str]] = []
-    parts = list(leaves(state))
     arrays = [value for _, value in parts if is_array(value) and _suits(value) is not None]
     columns = 1 if len(arrays) < 2 else 2
     smaller = replace(style, size=style.size if columns == 1 else (style.size - 10) // 2)
