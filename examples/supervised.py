@@ -35,7 +35,7 @@ GLYPHS = """\
 MARGIN = 3  # largest distance of a digit from the upper left corner of its image
 
 SETTINGS = {
-    "log_frequency": 1,  # every step, so that every evaluation is logged
+    "log_frequency": 1,  # a line for every step; an evaluation is logged every time anyway
     "sinks": [{"kind": "jsonl"}, {"kind": "console"}],
 }
 

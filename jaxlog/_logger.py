@@ -18,6 +18,7 @@ from jaxlog._crossing import delivery as crossing
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
 from jaxlog._format.events import RunInfo
+from jaxlog._format.schedule import Schedule
 from jaxlog._format.schema import Delivery, Schema
 from jaxlog._former_names import former_argument, former_keyword, warn_former_name
 from jaxlog._host.decode import Decoder
@@ -98,6 +99,7 @@ class Logger(SingleEnvironmentLog):
         self._handle = attach(name, self, native=native_crossing())
         self._decoders: dict[int, Decoder] = {}
         self._traced: set[Traced] = set()
+        self._schedules: dict[tuple[str, int | None, int | None], Schedule] = {}
         self._watch: Watch | None = None  # that of the open run
         self.enabled = self.settings.batched_logging_enabled and switched_on()
         self._engine: Engine | None = None  # that of the open run
@@ -258,10 +260,9 @@ class Logger(SingleEnvironmentLog):
                 watch = Watch(
                     info.name,
                     self._traced,
-                    total_updates=self.total_updates,
-                    frequency=self.settings.log_frequency,
                     env_steps_per_update=self.settings.env_steps_per_update,
                     resumed=previous is not None,
+                    with_schedules=self.settings.calls_with_schedules,
                 )
                 engine = Engine(
                     info,
@@ -444,11 +445,11 @@ class Logger(SingleEnvironmentLog):
             )
         return engine if engine is not None and engine.writes else None
 
-    def _called(self, name: str, step: int, *, due: bool) -> None:
+    def _called(self, name: str, step: int, schedule: Schedule, *, due: bool) -> None:
         """Notes that a Python loop called `jaxlog.log`, whether or not the step was due."""
         watch = self._watch
         if watch is not None:
-            watch.called(name, step, due=due)
+            watch.called(name, step, schedule, due=due)
 
     def _learn(
         self,

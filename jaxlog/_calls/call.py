@@ -12,9 +12,11 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxlog._calls.schedule import schedule_of
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
 from jaxlog._format.names import KNOWN, check_call, look_up
+from jaxlog._format.schedule import Schedule, is_due
 from jaxlog._host.watch import Traced
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
@@ -88,7 +90,14 @@ def send(
     assert made.due is not None
     assert made.words is not None
     assert made.schema is not None
-    traced = Traced(plan.name, plan.log_frequency, inputs.when is not None, in_branch(), plan.rest)
+    traced = Traced(
+        plan.name,
+        plan.log_frequency,
+        inputs.when is not None,
+        in_branch(),
+        plan.rest,
+        None if plan.last_step is None else plan.last_step + 1,
+    )
     logger._learn(made.schema, checks.rebuild(details), traced)
     if logger.settings.delivery == "return":
         return made, window
@@ -102,7 +111,9 @@ def empty_record(logger: Logger) -> Record | None:
     return Record() if logger.settings.delivery == "return" else None
 
 
-def due_in_python(logger: Logger, name: str, step: Any, when: Any) -> bool | None:
+def due_in_python(
+    logger: Logger, name: str, step: Any, when: Any, every: Any, total_updates: Any
+) -> bool | None:
     """True if the step is due, False if not; None if only the program knows it."""
     if not isinstance(logger, Logger) or logger.settings.delivery != "live":
         return None
@@ -112,11 +123,10 @@ def due_in_python(logger: Logger, name: str, step: Any, when: Any) -> bool | Non
         return None
     if not when:
         return False
-    last = logger.total_updates
-    at_end = last is not None and last - 1 <= step <= last
-    due = at_end or step % logger.settings.log_frequency == 0
-    logger._called(name, int(step), due=bool(due))
-    return bool(due)
+    schedule = schedule_of(logger, name, every, total_updates)
+    due = bool(is_due(step, step % schedule.log_frequency, schedule.last_step))
+    logger._called(name, int(step), schedule, due=due)
+    return due
 
 
 def log_from_python(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
@@ -141,7 +151,13 @@ def _record(
     return record(plan, *arguments)
 
 
-def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[str, ...]) -> Plan:
+def plan_of(
+    logger: Logger,
+    name: str,
+    inputs: Inputs[Any],
+    axis_names: tuple[str, ...],
+    schedule: Schedule,
+) -> Plan:
     """Applies the settings to one call."""
     batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     settings, metrics = logger.settings, tuple(inputs.metrics)
@@ -152,14 +168,14 @@ def plan_of(logger: Logger, name: str, inputs: Inputs[Any], axis_names: tuple[st
         _named_in("statistics", named, metrics, name)
     _named_in("histograms", settings.histograms, metrics, name)
     samples = settings.num_samples if inputs.indices is None else np.size(inputs.indices)
-    if not (settings.sampling_enabled and batch_shape):
+    if schedule.sample_frequency is None or not batch_shape:
         samples = 0
     return Plan(
         name=name,
         batch_shape=batch_shape,
-        log_frequency=settings.log_frequency,
-        sample_frequency=settings.sample_frequency,
-        last_step=None if logger.total_updates is None else logger.total_updates - 1,
+        log_frequency=schedule.log_frequency,
+        sample_frequency=schedule.sample_frequency or 1,
+        last_step=schedule.last_step,
         num_samples=samples,
         sample_seed=settings.sample_seed,
         logged=tuple(

@@ -16,6 +16,7 @@ from jaxlog._calls.call import (
     send,
 )
 from jaxlog._calls.order import refuse_swapped
+from jaxlog._calls.schedule import schedule_of
 from jaxlog._logger import Logger
 from jaxlog._program import checks
 from jaxlog._program.record import Record
@@ -35,16 +36,19 @@ def batch_step(
     indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
+    every: int | None = None,
+    total_updates: int | None = None,
     axis_name: str | Sequence[str] | None = None,
     name: str = "batch",
 ) -> Record | None:
     """Logs one update: statistics over its episodes, and occasionally a few complete episodes.
 
-    Statistics and scalars are logged when `step` is a multiple of `log_frequency`; episodes are
-    sampled when it is a multiple of `sample_frequency`. If the logger has `total_updates`, both
-    also happen at the last step. When nothing is due, the call costs one untaken `lax.cond`. If
-    `step` or `when` differs between vmapped lanes, JAX turns that `cond` into a `select`, which
-    computes both branches at every step.
+    Statistics and scalars are logged when `step` is a multiple of `every`, or else of
+    `log_frequency`; a call named `eval` or `test` is logged every time. Episodes are sampled when
+    `step` is a multiple of `sample_frequency`. If `total_updates` is known, both also happen at the
+    last step. When nothing is due, the call costs one untaken `lax.cond`. If `step` or `when`
+    differs between vmapped lanes, JAX turns that `cond` into a `select`, which computes both
+    branches at every step.
 
     Under `jit` and `scan`, each due step reaches the host once. Under `vmap`, one delivery carries
     the records of all lanes, and each lane gets its own line. The call does not change gradients.
@@ -69,6 +73,12 @@ def batch_step(
         logged; environments where none ended are skipped. Cannot be used with `axis_name`.
       labels: scalars that identify a lane, such as a seed or a learning rate.
       when: `bool[]`; False logs nothing at this step.
+      every: the number of updates from one line to the next, a Python int; None for the settings'
+        `log_frequency`, which can have a value for each call. Evaluations, whose name begins with
+        the word `eval`, `evaluation`, `test`, `val` or `validation`, are logged every time unless
+        the settings name them. It does not change how often episodes are sampled.
+      total_updates: how many updates this call logs, a Python int, if it counts other updates than
+        the rest of the program; None for that of the logger.
       axis_name: the axes of `shard_map`, `pmap` or `vmap` that divide the batch. The whole batch is
         then logged once: the shares are joined along the batch's last axis, scalars are averaged
         over the shares, and `step`, `when` and `labels` are those of the first share. Every device
@@ -84,10 +94,11 @@ def batch_step(
       `Logger.write`.
 
     Raises:
-      TypeError: an argument has a type or dtype that cannot be logged.
-      ValueError: a shape does not fit, the settings name a metric that the call does not have, or
-        the call is under a `shard_map` or `pmap` whose axes are not all in `axis_name`. Like
-        TypeError, it is raised while the program is traced.
+      TypeError: an argument has a type or dtype that cannot be logged, or `every` is traced.
+      ValueError: a shape does not fit, `every` or `total_updates` is not from 1 to 2^31 - 1, the
+        settings name a metric that the call does not have, or the call is under a `shard_map`
+        or `pmap` whose axes are not all in `axis_name`. Like TypeError, it is raised while the
+        program is traced.
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -117,7 +128,8 @@ def batch_step(
         axis_name=axis_name,
         name=name,
     )
-    plan = plan_of(logger, name, inputs, axis_names)
+    schedule = schedule_of(logger, name, every, total_updates)
+    plan = plan_of(logger, name, inputs, axis_names, schedule)
     if not logger.enabled:
         return empty_record(logger)
     return send(logger, plan, inputs, details=details)[0]
@@ -130,6 +142,8 @@ def log(
     *,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
+    every: int | None = None,
+    total_updates: int | None = None,
     axis_name: str | Sequence[str] | None = None,
     name: str = "train",
 ) -> Record | None:
@@ -145,10 +159,13 @@ def log(
     Args:
       logger: the logger, made before the program is traced.
       step: `int[]`, the index of the update, counted from 0. Values are logged when it is a
-        multiple of `log_frequency`, and at the last step if the logger has `total_updates`.
+        multiple of `every` or of `log_frequency`, as for `batch_step`, and at the last step if
+        `total_updates` is known.
       values: scalars by name: bools, integers or real numbers.
       labels: as for `batch_step`.
       when: `bool[]`; False logs nothing at this step.
+      every: as for `batch_step`.
+      total_updates: as for `batch_step`.
       axis_name: as for `batch_step`: values are averaged over the shares.
       name: the name of the call, which prefixes its keys and its file.
 
@@ -166,7 +183,7 @@ def log(
     >>> [event.lanes[0].metrics["loss"].item() for event in run.sink("memory").metrics]
     [1.0, 0.3333333333333333, 0.2]
     """
-    due = due_in_python(logger, name, step, when)
+    due = due_in_python(logger, name, step, when, every, total_updates)
     if due is False:
         return None
     if isinstance(logger, Logger) and not switched_on():
@@ -188,4 +205,5 @@ def log(
         name=name,
     )
     checks.scalars(inputs.metrics)
-    return send(logger, plan_of(logger, name, inputs, axis_names), inputs)[0]
+    schedule = schedule_of(logger, name, every, total_updates)
+    return send(logger, plan_of(logger, name, inputs, axis_names, schedule), inputs)[0]

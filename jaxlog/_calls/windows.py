@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from jaxlog._calls.call import empty_record, inputs_of, plan_of, plan_of_rest, send
 from jaxlog._calls.order import refuse_swapped
+from jaxlog._calls.schedule import schedule_of
 from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
@@ -62,7 +63,7 @@ def empty_window(
     arrays = {key: jnp.asarray(value) for key, value in examples.items()}
     mask = None if mask is None else jnp.asarray(mask)
     inputs = Inputs(jnp.int32(0), None, arrays, mask, {}, {})
-    plan = plan_of(logger, name, inputs, ())
+    plan = plan_of(logger, name, inputs, (), schedule_of(logger, name))
     if not logger.enabled:
         return Window(name=name)
 
@@ -83,6 +84,8 @@ def window_step(
     indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
+    every: int | None = None,
+    total_updates: int | None = None,
     axis_name: str | Sequence[str] | None = None,
 ) -> tuple[Record | None, Window]:
     """Logs like `batch_step`, but each line summarizes all updates since the previous line.
@@ -92,8 +95,8 @@ def window_step(
     window's updates; values that are not finite are left out and counted. Each line also has
     `update_count`. Sampled episodes come from the current update only, as with `batch_step`.
 
-    If the logger has `total_updates`, the line of the last step includes the rest; otherwise log
-    the rest with `log_window`. Under `jit`, `vmap`, `grad` and `scan` it behaves as `batch_step`.
+    If `total_updates` is known, the line of the last step includes the rest; otherwise log the rest
+    with `log_window`. Under `jit`, `vmap`, `grad` and `scan` it behaves as `batch_step`.
 
     Args:
       logger: as for `batch_step`.
@@ -105,6 +108,8 @@ def window_step(
       indices: as for `batch_step`.
       labels: as for `batch_step`.
       when: as for `batch_step`; if False, nothing is logged, but the update enters the window.
+      every: as for `batch_step`.
+      total_updates: as for `batch_step`.
       axis_name: as for `batch_step`. Each share has its own window; they are merged when a line is
         due.
 
@@ -146,7 +151,8 @@ def window_step(
         axis_name=axis_name,
         name=window.name,
     )
-    plan = plan_of(logger, window.name, inputs, axis_names)
+    schedule = schedule_of(logger, window.name, every, total_updates)
+    plan = plan_of(logger, window.name, inputs, axis_names, schedule)
     if not logger.enabled:
         return empty_record(logger), window
     of_call, of_window = plan.statistics, dict(window.logged)

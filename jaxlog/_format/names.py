@@ -71,13 +71,17 @@ KNOWN: dict[str, Name] = {
 }
 
 
+CALL_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
+"""The pattern of the name of a call, without its end."""
+
+
 def check_call(name: object) -> None:
     """Checks the name of a call, which becomes part of a file name.
 
     Raises:
       ValueError: it cannot be one.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+    if not isinstance(name, str) or not re.fullmatch(CALL_NAME, name):
         raise ValueError(
             f"name: got {name!r}, expected up to 100 letters, digits, '_', '-' and '.', "
             "beginning with a letter or digit: it is part of a file's name"

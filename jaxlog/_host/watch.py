@@ -7,10 +7,11 @@ was traced, which calls in Python loops were not due, and the events that arrive
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from jaxlog._format.events import MetricsEvent
+from jaxlog._format.schedule import Schedule, is_evaluation
 from jaxlog._say import log as _log
 
 LARGEST_STEP = 2**63 - 1
@@ -33,6 +34,7 @@ class Traced:
       gated: whether the program decides by `when` whether it logs.
       in_branch: whether it is in a branch of `cond` or `switch`.
       of_rest: whether it logs the rest of a window, and not an update.
+      total_updates: the number of updates that it logs; None if it is not known.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Traced:
     gated: bool = False
     in_branch: bool = False
     of_rest: bool = False
+    total_updates: int | None = None
 
 
 @dataclass
@@ -57,6 +60,7 @@ class _Call:
       skipped: how many of these calls were at a step that is not due.
       last_called: the step of the last of these calls.
       spacing: the smallest distance between the steps of two successive calls.
+      schedule: the steps at which Python's calls are logged; None without such a call.
       warned: the kinds of warnings that were given.
     """
 
@@ -70,12 +74,21 @@ class _Call:
     skipped: int = 0
     last_called: int | None = None
     spacing: int | None = None
+    schedule: Schedule | None = None
     warned: set[str] = field(default_factory=set)
 
     @property
     def counts(self) -> bool:
         """True if its steps are those of a loop; `run.log` may log at any step."""
         return bool(self.traced or self.called)
+
+    @property
+    def total_updates(self) -> int | None:
+        """The number of updates that it logs; None if one that was traced does not know it."""
+        known = [one.total_updates for one in self.traced if not one.of_rest]
+        known += [] if self.schedule is None else [self.schedule.total_updates]
+        numbers = [total for total in known if total is not None]
+        return max(numbers) if numbers and len(numbers) == len(known) else None
 
 
 class Watch:
@@ -84,10 +97,9 @@ class Watch:
     Args:
       run: the run's name, for messages.
       traced: the calls that were traced before the run was opened.
-      total_updates: the number of updates of the run; None if it is not known.
-      frequency: the setting `log_frequency`.
       env_steps_per_update: environment steps in one update; None if lines have no `env_step`.
       resumed: whether the run is resumed, so that its first steps are not the program's first.
+      with_schedules: the names of calls that a setting has an entry for, by the setting.
     """
 
     def __init__(
@@ -95,16 +107,14 @@ class Watch:
         run: str,
         traced: Iterable[Traced] = (),
         *,
-        total_updates: int | None = None,
-        frequency: int = 1,
         env_steps_per_update: int | None = None,
         resumed: bool = False,
+        with_schedules: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._run = run
-        self._total_updates = total_updates
-        self._frequency = frequency
         self._per_update = env_steps_per_update
         self._resumed = resumed
+        self._with_schedules = with_schedules or {}
         self._calls: dict[str, _Call] = {}
         self._lock = threading.Lock()
         for one in traced:
@@ -117,11 +127,12 @@ class Watch:
             call.traced.add(one)
             call.fresh = True
 
-    def called(self, name: str, step: int, *, due: bool) -> None:
+    def called(self, name: str, step: int, schedule: Schedule, *, due: bool) -> None:
         """Notes a call of `jaxlog.log` in a Python loop. Called on the thread of the program."""
         with self._lock:
             call = self._call(name)
             call.called += 1
+            call.schedule = schedule
             call.skipped += not due
             if call.last_called is not None and step != call.last_called:
                 spacing = abs(step - call.last_called)
@@ -147,8 +158,8 @@ class Watch:
                 self._warn_negative(call, event)
             elif (step + 1) * (self._per_update or 1) > LARGEST_STEP:
                 self._warn_largest(call, event)
-            elif self._total_updates is not None and step >= self._total_updates:
-                self._warn_beyond(call, event, self._total_updates)
+            elif call.counts and (total := call.total_updates) is not None and step >= total:
+                self._warn_beyond(call, event, total)
             if call.own_gates:
                 self._check_every_step(call, event)
             if "again" not in call.warned and call.counts:
@@ -157,6 +168,7 @@ class Watch:
     def close(self) -> None:
         """Gives the warnings that only the end of a finished run allows."""
         with self._lock:
+            self._warn_never_made()
             for name, call in self._calls.items():
                 if call.lowest is None and call.fresh:
                     self._warn_nothing(call, name)
@@ -176,7 +188,8 @@ class Watch:
         steps.add(event.step)
         if len(steps) < _IN_A_ROW:
             return
-        if max(steps) - min(steps) == (_IN_A_ROW - 1) * self._frequency:
+        spacing, apart = divmod(max(steps) - min(steps), _IN_A_ROW - 1)
+        if not apart and spacing in {one.frequency for one in call.traced if one.in_branch}:
             _log.warning(
                 "jaxlog: run %s: the call %r is in a branch of a cond or switch, and logs at every "
                 "step that is due, in all %d lanes: its predicate depends on what vmap maps over, "
@@ -244,7 +257,7 @@ class Watch:
             )
 
     def _warn_beyond(self, call: _Call, event: MetricsEvent, total_updates: int) -> None:
-        if call.counts and self._first(call, "beyond"):
+        if self._first(call, "beyond"):
             _log.warning(
                 "jaxlog: run %s: the call %r logged step %d (lane %d), but steps count from 0, so "
                 "that the last of total_updates=%d is %d. If its counter begins at 1, as "
@@ -260,6 +273,8 @@ class Watch:
 
     def _warn_from_one(self, call: _Call, name: str) -> None:
         # If every step is due, the first step that was logged is the program's first.
+        if is_evaluation(name):
+            return  # it is not made at every update
         each = all(t.frequency == 1 and not (t.gated or t.in_branch) for t in call.traced)
         if call.traced and each and "beyond" not in call.warned:
             _log.warning(
@@ -274,29 +289,42 @@ class Watch:
         if often == 1 or all(t.of_rest for t in call.traced):
             return  # every step is due: the call did not run, or its `when` was false
         _log.warning(
-            "jaxlog: run %s: the call %r was traced, and logged nothing. log_frequency is %d: it "
-            "logs at steps that are multiples of %d, and at the last of total_updates. If it is to "
-            "log whenever it runs, set log_frequency to 1, and give the other calls "
-            "when=step %% %d == 0.",
+            "jaxlog: run %s: the call %r was traced, and logged nothing. It logs at steps that are "
+            "multiples of %d, and at the last of total_updates. If it is to log whenever it runs, "
+            "pass every=1.",
             self._run,
             name,
-            often,
-            often,
             often,
         )
 
     def _warn_skipped(self, call: _Call, name: str) -> None:
         _log.warning(
             "jaxlog: run %s: the call %r was called %d times, at least %d steps apart, and %d of "
-            "these were not logged: log_frequency is %d, and their steps are no multiples of it. "
-            "Set log_frequency to 1, or log them with run.log.",
+            "these were not logged: it logs at steps that are multiples of %d. If it is to log "
+            "whenever it is called, pass every=1.",
             self._run,
             name,
             call.called,
             call.spacing,
             call.skipped,
-            self._frequency,
+            1 if call.schedule is None else call.schedule.log_frequency,
         )
+
+    def _warn_never_made(self) -> None:
+        """Warns of settings for calls that neither the programs nor Python made."""
+        if not any(call.counts for call in self._calls.values()):
+            return
+        for setting, names in self._with_schedules.items():
+            for name in names:
+                if name not in self._calls:
+                    _log.warning(
+                        "jaxlog: run %s: %s has an entry for the call %r, which was never made; "
+                        "the calls were: %s.",
+                        self._run,
+                        setting,
+                        name,
+                        ", ".join(sorted(self._calls)),
+                    )
 
     def _first(self, call: _Call, kind: str) -> bool:
         first = kind not in call.warned

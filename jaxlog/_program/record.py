@@ -19,6 +19,7 @@ from jaxlog._crossing import packing
 from jaxlog._crossing.packing import Paths, Values, Words
 from jaxlog._crossing.primitive import lane
 from jaxlog._format.names import look_up
+from jaxlog._format.schedule import is_due
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
 from jaxlog._program.sampling import sample_indices, sample_indices_where
@@ -188,10 +189,7 @@ def _due(
     when: Bool[Array, ""] | None,
     frequency: int,
 ) -> Bool[Array, ""]:
-    due = lax.rem(step, np.array(frequency, step.dtype)) == 0
-    if last_step is not None:
-        due |= step == last_step
-        due |= step == last_step + 1  # for a counter from 1, about which the host warns
+    due = is_due(step, lax.rem(step, np.array(frequency, step.dtype)), last_step)
     return due if when is None else due & when
 
 

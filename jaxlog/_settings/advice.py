@@ -46,7 +46,7 @@ def advice(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location
             "is true, and there are no sinks, so that nothing is written; add some, like "
             "`sinks: [{kind: jsonl}]`, or write `sinks: []`",
         )
-    if config.batched_logging_enabled and config.sampling_enabled:
+    if config.batched_logging_enabled and config.samples:
         yield from _of_samples(config)
     yield from _of_names(config, place)
     for index, sink in enumerate(config.sinks):

@@ -20,6 +20,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jaxlog._format.keys import STATISTICS, quantile
+from jaxlog._format.names import CALL_NAME, check_call
+from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
 from jaxlog._settings.environment import in_ci
 from jaxlog._settings.typed import GivenSettings
 from jaxlog._settings.wording import key_of, shown
@@ -169,12 +171,67 @@ def _either(*models: type[BaseModel]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [model.model_json_schema() for model in models]})
 
 
+class _Frequency(RootModel[Annotated[int, Field(ge=1, lt=2**31)]], strict=True):
+    """The same number of updates for all calls."""
+
+
+class _FrequencyByCall(
+    RootModel[dict[str, Annotated[int, Field(ge=1, lt=2**31)]]],
+    strict=True,
+    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+):
+    """A number of updates by call."""
+
+
+class _Switch(RootModel[bool], strict=True):
+    """The same for all calls."""
+
+
+class _SwitchByCall(
+    RootModel[dict[str, bool]],
+    strict=True,
+    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+):
+    """On or off by call."""
+
+
+def _frequency(value: Any, _: Any) -> Any:
+    return _by_call(value, _Frequency, _FrequencyByCall)
+
+
+def _switch(value: Any, _: Any) -> Any:
+    return _by_call(value, _Switch, _SwitchByCall)
+
+
+def _by_call(value: Any, for_all: type[BaseModel], by_call: type[BaseModel]) -> Any:
+    if not isinstance(value, dict):
+        return _as(for_all, value).root
+    for name in value:
+        try:
+            check_call(name)
+        except ValueError:
+            raise PydanticCustomError(
+                "call_name",
+                "got {name}, expected the name of a call: letters, digits, '_', '-' and '.'",
+                {"name": shown(name)},
+            ) from None
+    return _as(by_call, value).root
+
+
+_FrequencyOrByCall = Annotated[
+    int | Mapping[str, int], WrapValidator(_frequency), _either(_Frequency, _FrequencyByCall)
+]
+_SwitchOrByCall = Annotated[
+    bool | Mapping[str, bool], WrapValidator(_switch), _either(_Switch, _SwitchByCall)
+]
+
 _Sink = Annotated[
     SerializeAsAny[SinkSettings],
     WrapValidator(_of_its_kind),
     WithJsonSchema({"type": "object", "required": ["kind"]}),
 ]
 
+_DEFAULT_LOG_FREQUENCY, _DEFAULT_SAMPLE_FREQUENCY = 10, 100
 _DEFAULT_STATISTICS = ("mean", "std", "min", "max")
 _NAMES = ", ".join(f"`{name}`" for name in STATISTICS)
 
@@ -188,11 +245,13 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "add nothing to the program. `jaxlog.log` and the methods for a single environment still "
         "log.",
     )
-    log_frequency: int = Field(
-        default=10,
-        ge=1,
-        lt=2**31,
-        description="The number of updates from one aggregate line to the next.",
+    log_frequency: _FrequencyOrByCall = Field(
+        default=_DEFAULT_LOG_FREQUENCY,
+        description="The number of updates from one aggregate line to the next: a number for all "
+        "calls, or a mapping of the names of calls to numbers, in which `default` is for all "
+        "others. Evaluations (calls whose name begins with the word `eval`, `evaluation`, `test`, "
+        "`val` or `validation`) are logged every time unless the mapping has their name. `every=` "
+        "in a call wins.",
     )
     statistics: Annotated[
         tuple[str, ...] | Mapping[str, tuple[str, ...]],
@@ -213,14 +272,16 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "`high` and `bins`.",
     )
 
-    sampling_enabled: bool = Field(
-        default=True, description="Whether complete episodes are sampled and logged."
+    sampling_enabled: _SwitchOrByCall = Field(
+        default=True,
+        description="Whether complete episodes are sampled and logged: for all calls, or by call, "
+        "like `{eval: false}`, in which `default` is for all others.",
     )
-    sample_frequency: int = Field(
-        default=100,
-        ge=1,
-        lt=2**31,
-        description="The number of updates from one sample of episodes to the next.",
+    sample_frequency: _FrequencyOrByCall = Field(
+        default=_DEFAULT_SAMPLE_FREQUENCY,
+        description="The number of updates from one sample of episodes to the next, for all calls, "
+        "or by call, like `log_frequency`. It is also that of evaluations and of calls with "
+        "`every=`.",
     )
     num_samples: int = Field(
         default=3,
@@ -306,6 +367,34 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
             return self.statistics
         default = self.statistics.get("default", _DEFAULT_STATISTICS)
         return self.statistics.get(f"{call}/{metric}", self.statistics.get(metric, default))
+
+    def schedule_of(self, call: str) -> Schedule:
+        """The steps at which a call logs that has no schedule of its own."""
+        log_frequency = of_call(self.log_frequency, call, _DEFAULT_LOG_FREQUENCY)
+        if is_evaluation(call) and not has_own(self.log_frequency, call):
+            log_frequency = 1
+        sampled = of_call(self.sampling_enabled, call, True)
+        frequency = of_call(self.sample_frequency, call, _DEFAULT_SAMPLE_FREQUENCY)
+        return Schedule(log_frequency, frequency if sampled else None)
+
+    @property
+    def calls_with_schedules(self) -> dict[str, tuple[str, ...]]:
+        """The names of calls that a setting has an entry for, by the setting."""
+        settings = ("log_frequency", "sample_frequency", "sampling_enabled")
+        found = {
+            key: tuple(name for name in value if name != DEFAULT)
+            for key in settings
+            if isinstance(value := getattr(self, key), Mapping)
+        }
+        return {key: names for key, names in found.items() if names}
+
+    @property
+    def samples(self) -> bool:
+        """Whether episodes of any call may be sampled."""
+        by_call = self.sampling_enabled
+        if not isinstance(by_call, Mapping):
+            return by_call
+        return by_call.get(DEFAULT, True) or any(by_call.values())
 
     def edges_of(self, call: str, metric: str) -> tuple[float, ...]:
         """The edges of one metric's histogram; empty for none."""

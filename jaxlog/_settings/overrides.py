@@ -13,6 +13,8 @@ from jaxlog._settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import Sink, SinkSettings, kind_of
 
 _OF_BINS = ("low", "high", "bins")
+_BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled")
+"""The settings that have one value for all calls, or one by call."""
 
 
 def overridden(given: Source, text: str) -> Source:
@@ -20,7 +22,8 @@ def overridden(given: Source, text: str) -> Source:
 
     The value is read as YAML. Dots in the key lead into mappings. In `statistics` and `histograms`,
     the name of a metric follows the first dot and may contain dots; for histograms, an end like
-    `.bins` may follow. In `sinks`, a part is an index, or a kind if only one sink has it.
+    `.bins` may follow. In settings by call, like `log_frequency.eval=1`, it is the name of a call.
+    In `sinks`, a part is an index, or a kind if only one sink has it.
 
     Raises:
       ConfigError: the text has another form, its value is not YAML, or there is no such sink.
@@ -66,7 +69,7 @@ def _location(given: Source, key: str, name: str) -> Location:
     first, _, rest = key.partition(".")
     if not rest:
         return (first,)
-    if first == "statistics":
+    if first == "statistics" or first in _BY_CALL:  # names of metrics and calls may have dots
         return (first, rest)
     if first == "histograms":
         metric, _, last = rest.rpartition(".")
@@ -119,6 +122,9 @@ def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source,
             given = given.with_value(around, inner, given.place(around))
         elif around == ("statistics",) and isinstance(here, list | tuple):
             # The list for all metrics becomes the default for metrics without their own.
+            given = given.with_value(around, {"default": here}, given.place(around))
+        elif around[0] in _BY_CALL and end == 1 and isinstance(here, int):
+            # The value for all calls becomes that for calls without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
         elif isinstance(here, list | tuple):
             if not str(part).isdecimal() or int(part) >= len(here):

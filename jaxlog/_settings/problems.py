@@ -121,7 +121,7 @@ def _sentence(problem: _Problem, root: type[BaseModel]) -> str:
             return "is missing; it has no default, and has to be given"
         case "renderer":
             return f"{error['msg']}{suggestion(got, context['known'])}"
-        case "repeated" | "ascending" | "sink":
+        case "repeated" | "ascending" | "sink" | "call_name":
             return error["msg"]
         case "value_error" | "assertion_error":  # from a validator of the model's own
             return " ".join(str(context["error"]).split()) or error["msg"]
@@ -154,8 +154,9 @@ def _meant(
         for other in candidates(got):
             if _is_valid(other, problem.at, model, data):
                 return f"; did you mean {shown(other)}?"
-    if got is None and len(problem.key) == 1:
-        field = problem.model.model_fields.get(str(problem.key[0]))
+    owner, key = (problem.model, problem.key) if problem.key else (model, problem.at)
+    if got is None and len(key) == 1:
+        field = owner.model_fields.get(str(key[0]))
         if field is not None and not field.is_required():
             default = field.get_default(call_default_factory=True, validated_data={})
             return f"; leave the key out for its default, {shown(default)}"

@@ -13,11 +13,11 @@ class GivenSettings(TypedDict, total=False):
     """The keys of `LoggingConfig`, each with the types that it takes."""
 
     batched_logging_enabled: bool
-    log_frequency: int
+    log_frequency: int | Mapping[str, int]
     statistics: Sequence[str] | Mapping[str, Sequence[str]]
     histograms: Mapping[str, Sequence[float] | Mapping[str, float]]
-    sampling_enabled: bool
-    sample_frequency: int
+    sampling_enabled: bool | Mapping[str, bool]
+    sample_frequency: int | Mapping[str, int]
     num_samples: int
     sample_seed: int
     log_aggregated_rewards: bool

@@ -252,7 +252,7 @@ def test_what_is_beyond_64_bits_is_written_so_that_it_can_be_read(
 def in_a_cond(logger: jaxlog.Logger, remainder: int) -> Callable[..., Any]:
     def update(loss: Any, step: Any) -> Any:
         def evaluate() -> Any:
-            jaxlog.log(logger, step, {"return": loss}, name="eval")
+            jaxlog.log(logger, step, {"return": loss}, name="probe")
             return 0
 
         jax.lax.cond(step % 10 == remainder, evaluate, lambda: 0)
@@ -268,9 +268,8 @@ def test_a_call_that_was_traced_and_never_due_is_said_at_the_end(
     logger = make_logger()
     run_it(logger, in_a_cond(logger, 9))
     assert said() == [
-        "the call 'eval' was traced, and logged nothing. log_frequency is 10: it logs at steps "
-        "that are multiples of 10, and at the last of total_updates. If it is to log whenever it "
-        "runs, set log_frequency to 1, and give the other calls when=step % 10 == 0."
+        "the call 'probe' was traced, and logged nothing. It logs at steps that are multiples of "
+        "10, and at the last of total_updates. If it is to log whenever it runs, pass every=1."
     ]
 
 
@@ -306,12 +305,12 @@ def test_evaluations_of_a_python_loop_that_are_not_due_are_counted(
         for step in range(100):
             jaxlog.log(logger, step, {"loss": 1.0})
             if step % 7 == 6:
-                jaxlog.log(logger, step, {"return": 1.0}, name="eval")
-    assert steps_of(run, "eval") == [20, 90]
+                jaxlog.log(logger, step, {"return": 1.0}, name="probe")
+    assert steps_of(run, "probe") == [20, 90]
     assert said() == [
-        "the call 'eval' was called 14 times, at least 7 steps apart, and 12 of these were not "
-        "logged: log_frequency is 10, and their steps are no multiples of it. Set log_frequency "
-        "to 1, or log them with run.log."
+        "the call 'probe' was called 14 times, at least 7 steps apart, and 12 of these were not "
+        "logged: it logs at steps that are multiples of 10. If it is to log whenever it is called, "
+        "pass every=1."
     ]
 
 
@@ -417,7 +416,7 @@ def test_four_steps_in_a_row_are_every_step(
     steps: tuple[int, ...], frequency: int, is_said: bool, said: Said
 ) -> None:
     traced = Traced("eval", frequency, in_branch=True)
-    watch = Watch("jaxlog", [traced], frequency=frequency)
+    watch = Watch("jaxlog", [traced])
     watch.own_gates("eval", 2)
     for step in steps:
         watch.saw(one(step, 0, 1))

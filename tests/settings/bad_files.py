@@ -68,8 +68,25 @@ BAD_FILES = {
         "bad.yaml:1:1: log_frequency: got [10]: Input should be a valid integer; did you mean 10?",
     ),
     "a mapping for a number": (
-        "log_frequency: {every: 1}",
-        "bad.yaml:1:1: log_frequency: got {every: 1}: Input should be a valid integer",
+        "num_samples: {every: 1}",
+        "bad.yaml:1:1: num_samples: got {every: 1}: Input should be a valid integer",
+    ),
+    "a mapping for the number of a call": (
+        "log_frequency: {eval: {every: 1}}",
+        "bad.yaml:1:17: log_frequency.eval: got {every: 1}: Input should be a valid integer",
+    ),
+    "a call that is logged never": (
+        "sample_frequency: {default: 10, eval: 0}",
+        "bad.yaml:1:33: sample_frequency.eval: got 0: Input should be greater than or equal to 1",
+    ),
+    "a number for the switch of a call": (
+        "sampling_enabled: {eval: 0}",
+        "bad.yaml:1:20: sampling_enabled.eval: got 0: Input should be a valid boolean",
+    ),
+    "a schedule of no call": (
+        "log_frequency: {eval/loss: 1}",
+        "bad.yaml:1:1: log_frequency: got 'eval/loss', expected the name of a call: letters, "
+        "digits, '_', '-' and '.'",
     ),
     "not a number": (
         "log_frequency: .nan",
@@ -192,8 +209,8 @@ BAD_FILES = {
         "bad.yaml:1:19: include.1: 'a\\nb' is listed twice",
     ),
     "a key in a value with a line break": (
-        'log_frequency: {"a\\nb": 1}',
-        "bad.yaml:1:1: log_frequency: got {'a\\nb': 1}: Input should be a valid integer",
+        'num_samples: {"a\\nb": 1}',
+        "bad.yaml:1:1: num_samples: got {'a\\nb': 1}: Input should be a valid integer",
     ),
     "a set": (
         "include: !!set {loss}",

@@ -49,6 +49,10 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("histograms.loss={low: 0, high: 1, bins: 2}", "histograms", {"loss": (0.0, 0.5, 1.0)}),
         ("histograms.loss.policy=[-1e-3, 1e-3]", "histograms", {"loss.policy": (-0.001, 0.001)}),
         ("over_lanes=[iqm]", "over_lanes", ("iqm",)),
+        # The number of the file stays that of all other calls.
+        ("log_frequency.eval=1", "log_frequency", {"default": 3, "eval": 1}),
+        ("log_frequency.eval.hard=1", "log_frequency", {"default": 3, "eval.hard": 1}),
+        ("sampling_enabled.eval=false", "sampling_enabled", {"eval": False}),
     ],
 )  # fmt: skip
 def test_an_override_takes_the_place_of_what_a_file_has(
@@ -105,7 +109,7 @@ BAD_OVERRIDES = {
     "log_frequency=0": ": log_frequency: got 0: Input should be greater than or equal to 1",
     "log_frequency=": ": log_frequency: got null: Input should be a valid integer; leave "
     "the key out for its default, 10",
-    "log_frequency.every=1": ": log_frequency: got {every: 1}: Input should be a valid integer",
+    "num_samples.every=1": ": num_samples: got {every: 1}: Input should be a valid integer",
     "log_freqency=5": f": log_freqency: unknown key; did you mean log_frequency? (the keys are: {KEYS})",  # noqa: E501
     "--log_frequency=5": f": --log_frequency: unknown key; did you mean log_frequency? (the keys are: {KEYS})",  # noqa: E501
     "+strict=true": f": +strict: unknown key; did you mean strict? (the keys are: {KEYS})",
