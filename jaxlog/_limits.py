@@ -9,6 +9,8 @@ MAX_DEPTH = 32
 """The most levels of nested containers that are logged."""
 SMALLEST, LARGEST = -(2**63), 2**64 - 1
 """The range of integers that JSON readers and the sinks can store: that of int64 and uint64."""
+MAX_ARRAY_BYTES = 2**20
+"""The default of the setting `max_array_bytes`."""
 
 
 def check_named(argument: str, values: Any, got: str | None = None) -> Mapping[str, Any]:
@@ -102,6 +104,30 @@ def check_nesting(path: str, value: Any, above: tuple[int, ...]) -> None:
         raise ValueError(
             f"{path}: got containers nested more than {MAX_DEPTH} deep; give fewer levels"
         )
+
+
+def check_array_bytes(sizes: Mapping[str, tuple[str, int]], most: int) -> None:
+    """Checks that the arrays of one record are not larger than the setting `max_array_bytes`.
+
+    Args:
+      sizes: for each array its dtype and shape as text, and its size in bytes.
+      most: the setting.
+
+    Raises:
+      ValueError: together they are larger.
+    """
+    total = sum(size for _, size in sizes.values())
+    if total <= most:
+        return
+    name = max(sizes, key=lambda name: sizes[name][1])
+    described, size = sizes[name]
+    among = "" if len(sizes) == 1 else f" of {total:,} bytes in {len(sizes)} arrays"
+    raise ValueError(
+        f"arrays[{name!r}]: got {described}, {size:,} bytes{among}, expected at most {most:,} in "
+        "one record (the setting max_array_bytes); log a smaller array, such as every k-th row or "
+        "an average over blocks, raise the setting, or return the array from the program and save "
+        "it there"
+    )
 
 
 def as_utf8(text: str) -> str:

@@ -277,6 +277,7 @@ class Logger(SingleEnvironmentLog):
                     directory=run_directory,
                     facts={} if run_directory is None else self._facts_of(info),
                     env_steps_per_update=self.settings.env_steps_per_update,
+                    max_array_bytes=self.settings.max_array_bytes,
                     strict=self.settings.strict,
                     writes=writes,
                     watch=watch,

@@ -283,6 +283,7 @@ CAUSES: list[Callable[[MakeLogger], Any]] = [
     lambda make: log(make, {"policy_loss": jnp.ones((4, 8))}),
     lambda make: log(make, {"loss": 1.0}, step=0.5),
     lambda make: log(make, {"loss": 1.0}, include=["losss"]),
+    lambda make: jaxlog.log(make(), jnp.int32(0), arrays={"q": jnp.ones((512, 513))}),
     over_devices,
     with_another_window,
     lambda _: jaxlog.from_info({"discount": jnp.ones(8)}),

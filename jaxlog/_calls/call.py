@@ -41,10 +41,13 @@ def inputs_of(
     when: ArrayLike,
     axis_name: str | Sequence[str] | None,
     name: str,
+    arrays: Mapping[str, ArrayLike] | None = None,
 ) -> tuple[tuple[str, ...], Inputs[ArrayLike]]:
     """Checks the arguments of a call; returns the named axes and the checked inputs."""
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    if metrics is None and arrays is not None and not isinstance(step, Mapping):
+        metrics = {}
     if metrics is None:
         raise TypeError(
             f"step: is missing; call {call}, with the index of the update, an integer, as step"
@@ -60,6 +63,7 @@ def inputs_of(
         details=checks.details(details),
         labels=checks.labels(labels),
         indices=checks.indices(indices, axis_names),
+        arrays=checks.arrays(arrays),
     )
     return axis_names, inputs
 
@@ -129,19 +133,31 @@ def due_in_python(
     return due
 
 
-def log_from_python(logger: Logger, name: str, step: Any, values: Any, labels: Any) -> bool:
-    """Logs scalars without a program; returns False, with nothing logged, if it needs one."""
-    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((values, labels))):
+def log_from_python(
+    logger: Logger, name: str, step: Any, values: Any, labels: Any, arrays: Any
+) -> bool:
+    """Logs without a program; returns False, with nothing logged, if it needs one."""
+    given = (values, labels, arrays)
+    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)):
         return False
+    if values is None and arrays is not None:
+        values = {}
     if not isinstance(values, Mapping):
         return False
     check_call(name)
     checks.scalars(values)
+    arrays = checks.arrays(arrays)
     if (engine := logger._writing_engine()) is None:
         return True
-    names = tuple(values)
-    logged = _logged(logger.settings, _kept(logger.settings, names, name))
-    engine.log({key: values[key] for key in logged}, step=step, labels=labels, name=name)
+    names = (*values, *arrays)
+    logged = set(_logged(logger.settings, _kept(logger.settings, names, name)))
+    engine.log(
+        {key: value for key, value in values.items() if key in logged},
+        step=step,
+        labels=labels,
+        name=name,
+        arrays={key: value for key, value in arrays.items() if key in logged},
+    )
     return True
 
 
@@ -161,8 +177,11 @@ def plan_of(
     """Applies the settings to one call."""
     batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
     settings, metrics = logger.settings, tuple(inputs.metrics)
-    kept = _kept(settings, metrics, name)
+    every = dict.fromkeys(_kept(settings, (*metrics, *inputs.arrays), name))
+    kept = [key for key in every if key in inputs.metrics]
     logged = _logged(settings, kept)  # an episode's summary has all that are kept
+    arrays = _logged(settings, [key for key in every if key in inputs.arrays])
+    checks.array_bytes({key: inputs.arrays[key] for key in arrays}, settings.max_array_bytes)
     if isinstance(settings.statistics, Mapping):
         named = [key for key in settings.statistics if key != "default"]
         _named_in("statistics", named, metrics, name)
@@ -185,6 +204,7 @@ def plan_of(
         labels=tuple(inputs.labels),
         axis_names=axis_names,
         returned=settings.delivery == "return",
+        arrays=tuple(arrays),
     )
 
 

@@ -32,6 +32,7 @@ def batch_step(
     metrics: Mapping[str, ArrayLike] | None = None,
     *,
     where: ArrayLike | None = None,
+    arrays: Mapping[str, ArrayLike] | None = None,
     details: Any = None,
     indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
@@ -66,6 +67,11 @@ def batch_step(
         axis of the environments.
       where: `bool[*batch]`, which entries are episodes to count; None for all. If no entry is
         marked, the logged count is 0 and no statistics are logged.
+      arrays: arrays by name, of bools, integers or real numbers and of any shape, each of which is
+        logged whole and exactly when statistics are due: a confusion matrix, a heat map, a Q-table,
+        a small image. Under `vmap`, each lane logs its own; with `axis_name`, that of the first
+        share is logged. A name may not be that of a metric. At a step that is not due they cost
+        nothing.
       details: a pytree of arrays `[*batch, ...]`, of which only the sampled episodes' rows are
         logged; with `indices`, a pytree of arrays `[k, ...]`, one row for each index.
       indices: `int[k]`, environments chosen before the rollout with `sample_indices`, so that the
@@ -96,9 +102,9 @@ def batch_step(
     Raises:
       TypeError: an argument has a type or dtype that cannot be logged, or `every` is traced.
       ValueError: a shape does not fit, `every` or `total_updates` is not from 1 to 2^31 - 1, the
-        settings name a metric that the call does not have, or the call is under a `shard_map`
-        or `pmap` whose axes are not all in `axis_name`. Like TypeError, it is raised while the
-        program is traced.
+        settings name a metric that the call does not have, the arrays are larger than the setting
+        `max_array_bytes`, or the call is under a `shard_map` or `pmap` whose axes are not all in
+        `axis_name`. Like TypeError, it is raised while the program is traced.
 
     >>> import jax
     >>> import jax.numpy as jnp
@@ -127,6 +133,7 @@ def batch_step(
         when=when,
         axis_name=axis_name,
         name=name,
+        arrays=arrays,
     )
     schedule = schedule_of(logger, name, every, total_updates)
     plan = plan_of(logger, name, inputs, axis_names, schedule)
@@ -140,6 +147,7 @@ def log(
     step: ArrayLike,
     values: Mapping[str, ArrayLike] | None = None,
     *,
+    arrays: Mapping[str, ArrayLike] | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
     when: ArrayLike = True,
     every: int | None = None,
@@ -161,7 +169,8 @@ def log(
       step: `int[]`, the index of the update, counted from 0. Values are logged when it is a
         multiple of `every` or of `log_frequency`, as for `batch_step`, and at the last step if
         `total_updates` is known.
-      values: scalars by name: bools, integers or real numbers.
+      values: scalars by name: bools, integers or real numbers. May be left out if there are arrays.
+      arrays: arrays that are logged whole, as for `batch_step`.
       labels: as for `batch_step`.
       when: `bool[]`; False logs nothing at this step.
       every: as for `batch_step`.
@@ -188,7 +197,7 @@ def log(
         return None
     if isinstance(logger, Logger) and not switched_on():
         return empty_record(logger)
-    if due and axis_name is None and log_from_python(logger, name, step, values, labels):
+    if due and axis_name is None and log_from_python(logger, name, step, values, labels, arrays):
         return None
     refuse_swapped(_LOG, logger, step, values)
     axis_names, inputs = inputs_of(
@@ -203,6 +212,7 @@ def log(
         when=when,
         axis_name=axis_name,
         name=name,
+        arrays=arrays,
     )
     checks.scalars(inputs.metrics)
     schedule = schedule_of(logger, name, every, total_updates)

@@ -80,6 +80,7 @@ def window_step(
     metrics: Mapping[str, ArrayLike] | None = None,
     *,
     where: ArrayLike | None = None,
+    arrays: Mapping[str, ArrayLike] | None = None,
     details: Any = None,
     indices: ArrayLike | None = None,
     labels: Mapping[str, ArrayLike] | None = None,
@@ -104,6 +105,8 @@ def window_step(
       step: as for `batch_step`.
       metrics: as for `batch_step`, with the same names, shapes and dtypes at every step.
       where: as for `batch_step`.
+      arrays: as for `batch_step`: those of the current update, which are not reduced over the
+        window.
       details: as for `batch_step`.
       indices: as for `batch_step`.
       labels: as for `batch_step`.
@@ -150,6 +153,7 @@ def window_step(
         when=when,
         axis_name=axis_name,
         name=window.name,
+        arrays=arrays,
     )
     schedule = schedule_of(logger, window.name, every, total_updates)
     plan = plan_of(logger, window.name, inputs, axis_names, schedule)

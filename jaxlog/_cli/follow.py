@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog._cli import lines
+from jaxlog._format.lines import call_of
 from jaxlog._run_files import open_file
 from jaxlog.sinks.jsonl import line_files
 
@@ -84,8 +85,8 @@ class Follower:
         Args:
           ended: True if the run will write no more lines.
         """
-        # At equal times, metrics come before their episodes.
-        files = sorted(line_files(self._directory), key=lines.is_of_one_line)
+        # At equal times, metrics come before their arrays and episodes.
+        files = sorted(line_files(self._directory), key=lambda path: call_of(path.name) is None)
         self._positions = {path: self._positions.get(path, _Position()) for path in files}
         new = [self._new(path, ended=ended) for path in files]
         for group in heapq.merge(*new, key=lambda group: group.timestamp):

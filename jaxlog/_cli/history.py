@@ -13,13 +13,16 @@ from typing import Any
 from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Tally
-from jaxlog._format.lines import METRICS
+from jaxlog._format.lines import ARRAYS, METRICS
 from jaxlog._reading.finding import run_files
 from jaxlog.sinks.console.history import LENGTH
 
 READ = 2 * LENGTH
 """The number of last events that are read of each file. A trend shows LENGTH of them; some of the
 last may have arrived late and belong before those."""
+
+READ_ARRAYS = 4
+"""The number of last events that are read of the file with arrays, whose lines are long."""
 
 MOST_LINES = 1000
 """The most lines that are read of a file to find its last step, however many lanes it has."""
@@ -37,7 +40,8 @@ def last_events(files: Sequence[Path], calls: Any = None) -> Iterator[Event]:
 
 
 def _last(path: Path, calls: Any) -> Iterator[Event]:
-    found = lines.forwards(path, lines.last(path, READ))
+    number = READ_ARRAYS if path.name == ARRAYS else READ
+    found = lines.forwards(path, lines.last(path, number))
     return lines.events(path, (line for _, line in found), calls)
 
 
@@ -67,6 +71,8 @@ def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
     found: list[tuple[int, float]] = []
     try:
         for path in run_files(run.path):
+            if path.name == ARRAYS:  # its long lines have the steps of the metrics
+                continue
             last = (line for _, line in islice(lines.backwards(path), MOST_LINES))
             by_event = groupby(last, lambda line, path=path: lines.head(path, line))
             # Several events, since the last line may have arrived late.

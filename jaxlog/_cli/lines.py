@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxlog._format.events import Event
 from jaxlog._format.from_lines import events_from
-from jaxlog._format.lines import START, call_of
+from jaxlog._format.lines import ARRAYS, START, call_of
 from jaxlog._run_files import LONGEST, count_lines, is_whole, lines_from, loads, open_file
 
 BLOCK = 2**16
@@ -91,8 +91,8 @@ def timestamp(line: bytes) -> float:
 
 
 def is_of_one_line(path: Path) -> bool:
-    """True if each event of a file is one line; a file of metrics has a line per lane."""
-    return call_of(path.name) is None
+    """True if each event of a file is one line; metrics and arrays have a line per lane."""
+    return call_of(path.name) is None and path.name != ARRAYS
 
 
 def head(path: Path, line: bytes) -> bytes:

@@ -132,6 +132,7 @@ class Lane:
       alone: True if no other lane runs beside it and none ran before it. Sinks then show it as the
         whole run, because there may be no other lane.
       first_labels: the labels that the lane had first, if one has changed since; else None.
+      arrays: the arrays that the program logged whole, by name, read-only, in their dtypes.
     """
 
     index: int
@@ -141,6 +142,7 @@ class Lane:
     series: int = 0
     alone: bool = False
     first_labels: Labels | None = None
+    arrays: Mapping[str, np.ndarray] = field(default_factory=lambda: NOTHING)
 
     @cached_property
     def metrics(self) -> Mapping[str, Scalar]:

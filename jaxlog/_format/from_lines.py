@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,8 +17,9 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._format.keys import Keys
-from jaxlog._format.lines import EPISODE, call_of
+from jaxlog._format.lines import ARRAYS, EPISODE, call_of
 from jaxlog._format.names import EPISODE_COUNT
+from jaxlog._format.whole_arrays import restored
 
 Line = Mapping[str, Any]
 
@@ -34,6 +36,8 @@ def events_from(file: str, lines: Sequence[Line], calls: Any = None) -> Iterator
     try:
         if call is not None:
             yield from _metrics(call, lines, calls)
+        elif file == ARRAYS:
+            yield from _arrays(lines, calls)
         else:
             for line in lines:
                 yield _READERS[file.removesuffix(".jsonl")](line)
@@ -66,6 +70,41 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
         {key: meaning[key] for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
     )
+
+
+def _arrays(lines: Sequence[Line], calls: Any) -> Iterator[MetricsEvent]:
+    """The events of some lines of arrays, which have the same step: one for each call."""
+    of_calls: dict[str, list[MetricsEvent]] = {}
+    for line in lines:
+        event = array_event(line, calls)
+        of_calls.setdefault(event.name, []).append(event)
+    for events in of_calls.values():
+        lanes = tuple(lane for event in events for lane in event.lanes)
+        yield replace(events[0], lanes=lanes, num_lanes=max(event.num_lanes for event in events))
+
+
+def array_event(line: Line, calls: Any = None) -> MetricsEvent:
+    """The event of one line of arrays: one lane, with arrays and no other values.
+
+    Args:
+      line: the parsed line.
+      calls: as for `events_from`.
+
+    Raises:
+      Exception: it is not such a line: one of those that `events_from` skips.
+    """
+    name = str(line["name"])
+    described = calls.get(name) if isinstance(calls, Mapping) else None
+    arrays = described.get("arrays") if isinstance(described, Mapping) else None
+    lane = Lane(
+        int(line["lane"]),
+        dict(line["labels"]),
+        {},
+        tuple(line.get("lane_position", ())),
+        arrays=restored(line["arrays"], line.get("nonfinite", {}), arrays),
+    )
+    step, env_step, time = int(line["step"]), _env_step(line), _time(line)
+    return MetricsEvent(name, step, env_step, time, (lane,), {}, num_lanes=lane.index + 1)
 
 
 def _time(line: Line) -> float:

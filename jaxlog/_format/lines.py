@@ -79,11 +79,14 @@ LANES = LineKind(("timestamp", "step", "lane"), ("labels", "metrics"))
 OVER_LANES = LineKind(("timestamp", "step", "over_lanes", "lanes"), ("metrics",))
 KINDS: Mapping[str, LineKind] = {
     "episodes": LineKind(("timestamp", "step", "name", "lane"), ("labels", "episode", "details")),
+    "arrays": LineKind(("timestamp", "step", "name", "lane"), ("labels", "arrays")),
     "steps": LineKind(("timestamp", "step", "episode"), ("labels", "values", "details")),
     "tasks": LineKind(("timestamp", "step"), ("task", "details")),
     "evaluations": LineKind(("timestamp", "step"), ("evaluation", "details")),
 }
 """The kinds of lines of the other files, by the stem of the file's name."""
+ARRAYS = "arrays.jsonl"
+"""The name of the file with the arrays that calls log whole, one line for each record of a lane."""
 NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
 """The names of the other files."""
 
@@ -113,10 +116,11 @@ def file_of(event: Event) -> str:
 
 
 def lines_of(event: Event) -> bytes:
-    """Converts an event to lines, each with a line break; metrics have one line per lane."""
-    head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
-    if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
-        head["env_step"] = event.env_step
+    """Converts an event to lines, each with a line break; metrics have one line per lane.
+
+    The arrays of a metrics event are lines of another file: see `array_lines_of`.
+    """
+    head = _head(event)
     match event:
         case MetricsEvent():
             lines = [
@@ -148,6 +152,28 @@ def lines_of(event: Event) -> bytes:
             rest = {"evaluation": event.values}
     kind = KINDS[file_of(event).removesuffix(".jsonl")]
     return _dumps(head | rest | {"details": event.details}, kind)
+
+
+def array_lines_of(event: MetricsEvent) -> bytes:
+    """Converts the arrays of an event to lines of `ARRAYS`: one for each lane that has some."""
+    return b"".join(
+        _dumps(
+            _head(event)
+            | {"name": event.name}
+            | _lane(lane.index, lane.position)
+            | {"labels": lane.labels, "arrays": lane.arrays},
+            KINDS["arrays"],
+        )
+        for lane in event.lanes
+        if lane.arrays
+    )
+
+
+def _head(event: Event) -> dict[str, Any]:
+    head: dict[str, Any] = {"timestamp": event.timestamp, "step": event.step}
+    if isinstance(event, MetricsEvent | EpisodeEvent) and event.env_step is not None:
+        head["env_step"] = event.env_step
+    return head
 
 
 def _lane(index: int, position: tuple[int, ...]) -> dict[str, Any]:

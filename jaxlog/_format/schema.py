@@ -82,7 +82,7 @@ class Schema:
     Attributes:
       name: the name of the call, such as `batch` or `eval`.
       fields: the fields of every record. The sections are `step`, `labels`, `count`, `updates`,
-        `aggregates`, `scalars` and `samples`.
+        `aggregates`, `scalars`, `arrays` and `samples`.
       batch_shape: the shape of the batch, into which the indices of sampled episodes point.
       edges: the edges of each metric that has a histogram.
     """

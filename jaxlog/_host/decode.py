@@ -96,6 +96,7 @@ class Decoder:
         given = (value for own in lane_labels for value in own.values() if isinstance(value, float))
         exact = exact and all(map(math.isfinite, given))
         metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
+        arrays = dict(zip(logged.tolist(), self._array_rows(words[logged]), strict=True))
         sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
 
         records: list[list[Event]] = []
@@ -109,7 +110,9 @@ class Decoder:
             for row in rows:
                 if row in metrics:
                     index = row - start
-                    lane = Lane(index, labels[row], metrics[row], positions[index])
+                    lane = Lane(
+                        index, labels[row], metrics[row], positions[index], arrays=arrays[row]
+                    )
                     if found and (identity := found[index]) is not None:
                         lane = numbered(lane, identity)
                     at_step.setdefault(steps[row], []).append(lane)
@@ -222,6 +225,19 @@ class Decoder:
             for row in np.flatnonzero(absent).tolist():
                 _delete(rows[row], column.key)
         return rows, finite, exact
+
+    def _array_rows(self, words: np.ndarray) -> list[ReadOnlyDict]:
+        """The arrays of some records that were logged whole, by name."""
+        fields = self.schema.section("arrays")
+        if not fields:
+            return [NOTHING] * len(words)
+        columns = {field.path[1]: self.schema.read(words, *field.path) for field in fields}
+        for column in columns.values():
+            column.flags.writeable = False
+        return [
+            ReadOnlyDict({name: column[i, ...] for name, column in columns.items()})
+            for i in range(len(words))
+        ]
 
     def _episodes(
         self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int

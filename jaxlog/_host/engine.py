@@ -21,7 +21,7 @@ from jaxlog._host.decode import Decoder, env_step
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
 from jaxlog._host.facts import iso
-from jaxlog._host.host_events import checked_step, metrics_event
+from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_arrays
 from jaxlog._host.outcome import account_facts, logging_error, loss, status
 from jaxlog._host.progress import Positions, Progress, State
 from jaxlog._host.redaction import redacted
@@ -31,7 +31,7 @@ from jaxlog._host.signals import CallbackAround
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS, Worker
-from jaxlog._limits import as_utf8
+from jaxlog._limits import MAX_ARRAY_BYTES, as_utf8
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 
@@ -57,6 +57,7 @@ class Engine:
       directory: of the run; None for a run without files.
       facts: the facts that run.json has from the beginning.
       env_steps_per_update: environment steps in one update; None leaves `env_step` out.
+      max_array_bytes: the setting, for arrays from plain Python.
       strict: whether `close` raises if a sink failed or lost records.
       writes: False for a run that leaves no trace: its sinks are not opened.
       watch: warns of calls that log something that is hardly meant.
@@ -84,6 +85,7 @@ class Engine:
         directory: Directory | None = None,
         facts: Mapping[str, Any] | None = None,
         env_steps_per_update: int | None = None,
+        max_array_bytes: int = MAX_ARRAY_BYTES,
         strict: bool = False,
         writes: bool = True,
         watch: Watch | None = None,
@@ -102,6 +104,7 @@ class Engine:
         self._detach = detach
         self._when_closed = closed
         self._env_steps_per_update = env_steps_per_update
+        self._max_array_bytes = max_array_bytes
         self._strict = strict
         self._watch = Watch(info.name) if watch is None else watch
         self._workers: list[Worker] = []
@@ -245,7 +248,13 @@ class Engine:
         self._hand_on(arrival)
 
     def log(
-        self, values: Any, *, step: int | None = None, labels: Labels | None = None, name: str
+        self,
+        values: Any,
+        *,
+        step: int | None = None,
+        labels: Labels | None = None,
+        name: str,
+        arrays: Any = None,
     ) -> None:
         """Logs values from plain Python; as `Run.log`."""
         if self.closed and self.writes:
@@ -253,9 +262,18 @@ class Engine:
         check_call(name)
         step = self.last_step() if step is None else checked_step(step)
         taken = env_step(step, self._env_steps_per_update)
-        self.take(
-            metrics_event(name, step, taken, values, labels, self.info.lanes, self._lane_counts)
+        event = metrics_event(
+            name,
+            step,
+            taken,
+            values,
+            labels,
+            self.info.lanes,
+            self._lane_counts,
+            arrays,
+            self._max_array_bytes,
         )
+        self.take(event, num_bytes_of_arrays(event))
 
     def _hand_on(self, arrival: Arrival) -> None:
         for worker in self._workers:

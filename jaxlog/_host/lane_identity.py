@@ -394,6 +394,7 @@ def numbered(lane: Lane, found: LaneIdentity) -> Lane:
         found.series,
         found.alone,
         found.first_labels,
+        lane.arrays,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from jaxlog._format import keys
 from jaxlog._format.events import Key, MetricsEvent
 from jaxlog._format.health import Tally
+from jaxlog._format.whole_arrays import described
 
 SPACING = 1.0
 """The least seconds between two writes of run.json because a lane has died or recovered."""
@@ -29,6 +30,11 @@ class Logged:
             for name, call in (calls.items() if isinstance(calls, Mapping) else ())
             if isinstance(call, Mapping)
         }
+        self._arrays: dict[str, dict[str, dict[str, Any]]] = {
+            name: dict(call["arrays"])
+            for name, call in (calls.items() if isinstance(calls, Mapping) else ())
+            if isinstance(call, Mapping) and isinstance(call.get("arrays"), Mapping)
+        }
         self.tally = Tally(previous.get("health"), calls)
         self._seen: dict[str, Mapping[str, Key]] = {}
         self._saved = 0.0
@@ -46,11 +52,27 @@ class Logged:
             known = self._calls.setdefault(event.name, {})
             if any(known.get(key) != info for key, info in event.keys.items()):
                 self._calls[event.name] = {**known, **event.keys}
+                self._add_arrays(event)
                 return True
+        if self._add_arrays(event):
+            return True
         if not self.tally.changed or time.monotonic() < self._saved + SPACING:
             return False
         self._saved = time.monotonic()
         self.tally.changed = False
+        return True
+
+    def _add_arrays(self, event: MetricsEvent) -> bool:
+        """Adds the dtypes and shapes of an event's arrays; returns whether any is new."""
+        arrays = event.lanes[0].arrays if event.lanes else {}
+        if not arrays:
+            return False
+        known = self._arrays.setdefault(event.name, {})
+        found = {name: described(array, known.get(name)) for name, array in arrays.items()}
+        if all(known.get(name) == one for name, one in found.items()):
+            return False
+        self._calls.setdefault(event.name, {})
+        self._arrays[event.name] = {**known, **found}
         return True
 
     def facts(self) -> dict[str, Any]:
@@ -58,7 +80,9 @@ class Logged:
         with self._lock:
             return {
                 "calls": {
-                    name: {"keys": keys.to_json(known)} for name, known in self._calls.items()
+                    name: {"keys": keys.to_json(known)}
+                    | ({"arrays": self._arrays[name]} if name in self._arrays else {})
+                    for name, known in self._calls.items()
                 },
                 "health": self.tally.to_json(),
             }

@@ -85,9 +85,10 @@ class Run:
 
     def log(
         self,
-        values: Mapping[str, Any],
+        values: Mapping[str, Any] | None = None,
         *,
         step: int | None = None,
+        arrays: Mapping[str, Any] | None = None,
         labels: Labels | None = None,
         name: str = "eval",
     ) -> None:
@@ -99,8 +100,12 @@ class Run:
         Args:
           values: numbers by name, from Python, NumPy or JAX; or arrays with one number per lane.
             Each lane then gets a line of its own. The run must have that many lanes: those that a
-            program logged under `vmap`, or those that `open` was given labels for.
+            program logged under `vmap`, or those that `open` was given labels for. May be left out
+            if there are `arrays`.
           step: the step of the line; None for the last step that was logged, which is waited for.
+          arrays: arrays by name, of bools, integers or real numbers and of any shape, which are
+            logged whole, as `jaxlog.log` logs them. If `values` has one number per lane, each array
+            has the lanes along its first axis.
           labels: labels of the line, in addition to the lane labels that `open` was given.
           name: the name of the call, which keys and file names begin with.
 
@@ -109,8 +114,8 @@ class Run:
           TypeError: a value is not a number, a label is neither a number nor a text, or the step is
             not an integer.
           ValueError: arrays differ in length, or their length is not the run's number of lanes;
-            the name is not a valid name; the step is negative; or a file cannot hold a key or an
-            integer.
+            the name is not a valid name; the step is negative; a file cannot hold a key or an
+            integer; or the arrays are larger than the setting `max_array_bytes`.
 
         >>> import jaxlog
         >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
@@ -119,7 +124,7 @@ class Run:
         >>> [lane.metrics["return"].item() for lane in run.sink("memory").metrics[0].lanes]
         [487.0, 500.0]
         """
-        self._engine.log(values, step=step, labels=labels, name=name)
+        self._engine.log(values, step=step, labels=labels, name=name, arrays=arrays)
 
     def accounts(self) -> list[Account]:
         """The records of each sink so far: how many arrived, and how many are written."""

@@ -16,9 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
 
+from jaxlog._crossing import packing
 from jaxlog._format.events import KeyData
 from jaxlog._format.names import KNOWN
-from jaxlog._limits import check_depth, check_name, check_named
+from jaxlog._limits import check_array_bytes, check_depth, check_name, check_named
 from jaxlog._program import devices
 
 Shape = tuple[int, ...]
@@ -152,6 +153,20 @@ def labels(values: Any) -> dict[str, ArrayLike]:
                 "each label, and vmap makes the lanes"
             )
     return checked
+
+
+def arrays(values: Any) -> dict[str, ArrayLike]:
+    """Checks `arrays`: arrays of bools, integers or real numbers, of any shape, by name."""
+    return _named("arrays", {} if values is None else values)
+
+
+def array_bytes(values: Mapping[str, ArrayLike], most: int) -> None:
+    """Raises a `ValueError` if arrays are larger than the setting `max_array_bytes`, `most`."""
+    sizes: dict[str, tuple[str, int]] = {}
+    for key, value in values.items():
+        crosses = jax.eval_shape(packing.host_array, value)
+        sizes[key] = (_text(value), crosses.size * crosses.dtype.itemsize)
+    check_array_bytes(sizes, most)
 
 
 def details(tree: Any) -> dict[str, ArrayLike]:

@@ -66,6 +66,7 @@ class Plan:
       axis_names: the named axes that divide the batch.
       returned: whether the record is returned, and so has to contain its lane.
       rest: whether the record is the rest of a window, without an update of its own.
+      arrays: the names of the arrays that are logged whole, in order.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Plan:
     axis_names: tuple[str, ...]
     returned: bool
     rest: bool = False
+    arrays: tuple[str, ...] = ()
 
     @property
     def statistics(self) -> dict[str, MetricStatistics]:
@@ -106,6 +108,7 @@ class Inputs(Generic[Leaf]):
     details: Mapping[str, Leaf]
     labels: Mapping[str, Leaf]
     indices: Leaf | None = None
+    arrays: Mapping[str, Leaf] = field(default_factory=dict)
 
 
 # Outside of a program, jit compiles this function once. Inside a program it stays one call, which
@@ -142,6 +145,10 @@ def record(
     head = _head(plan, step, inputs, with_scalars=not plan.axis_names and window is None)
     head_fields = packing.fields(head)
     metrics_fields, metrics = _metrics(plan, inputs, batch_axes, window)
+    if plan.arrays:
+        array_fields, arrays = _arrays(plan, inputs)
+        metrics = _joined(metrics, arrays) if metrics_fields else arrays
+        metrics_fields = [*metrics_fields, *array_fields]
     samples_fields, samples = _samples(plan, step, inputs, batch_axes, batch_shape)
     schema = Schema(
         plan.name,
@@ -271,6 +278,22 @@ def _metrics(
     return packing.packed(values)
 
 
+def _arrays(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Words]:
+    """The fields of the arrays that are logged whole, and the function that packs them.
+
+    They are packed inside of the `cond`, so that a step that is not due copies nothing.
+    """
+    fields, words = packing.packed(
+        lambda: {("arrays", name): inputs.arrays[name] for name in plan.arrays}
+    )
+    # The first share's words, since a sum over devices changes the bits of floats.
+    return fields, lambda: devices.of_first(plan.axis_names, words())
+
+
+def _joined(one: Words, other: Words) -> Words:
+    return lambda: jnp.concatenate([one(), other()])
+
+
 def _samples(
     plan: Plan,
     step: jax.Array,
@@ -353,6 +376,7 @@ def _unravel(indices: Integer[Array, " k"], shape: tuple[int, ...]) -> list[UInt
 
 def _refuse_repeated_keys(schema: Schema) -> None:
     lines = [column.key for column in schema.columns]
+    lines += [field.path[1] for field in schema.section("arrays")]
     episodes = ["environment_id", "batch_index"]
     episodes += [look_up(f.path[2]).episode_key for f in schema.section("samples", "summary")]
     episodes += [f.path[2] for f in schema.section("samples", "details")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, health_of
-from jaxlog._format.lines import METRICS
+from jaxlog._format.lines import ARRAYS, METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from jaxlog._reading.call_lines import CallLines
     from jaxlog._reading.columns import Table
+    from jaxlog._reading.logged_arrays import LoggedArrays
 
 _LARGE = 2**24
 """Files of more bytes in total are not read to show a run's health."""
-_METRICS = Path(METRICS).stem
+_METRICS, _ARRAYS = Path(METRICS).stem, Path(ARRAYS).stem
 DEFAULT_CALLS = ("batch", "train")
 """The names of the calls `batch_step` and `log` if the user gives none."""
 
@@ -145,6 +146,49 @@ class RunFrames:
             warn_caller(f"{self.path}: {warning}")
         return arrays(lines)
 
+    def logged_arrays(
+        self, name: str | None = None, *, call: str | None = None, lane: int | None = None
+    ) -> LoggedArrays:
+        """Returns the arrays that calls logged whole, with `arrays=`, by step and lane.
+
+        Each has the dtype and the shape in which it was logged, and its numbers are the same, bit
+        for bit, except that every NaN becomes the same NaN. A notebook shows pictures of the last
+        ones. It reads the whole file, and needs no extra.
+
+        Args:
+          name: only the arrays of this name; None for all.
+          call: only those of this call; None for all.
+          lane: only those of this lane; None for all.
+
+        Returns:
+          A sequence of objects with `value`, a NumPy array, and with `call`, `name`, `step`,
+          `env_step`, `timestamp`, `lane` and `labels`.
+
+        Raises:
+          LookupError: there is no such array. Without arguments, the result may be empty.
+
+        Warns:
+          UserWarning: some lines cannot be read.
+
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory) as run:
+        ...         for step in range(3):
+        ...             run.log(step=step, arrays={"confusion": step * np.eye(2, dtype=np.int8)})
+        ...     found = jaxlog.read_run(directory).logged_arrays("confusion")
+        >>> found[-1]
+        LoggedArray(eval/confusion, step 2, lane 0: int8[2, 2])
+        >>> found[-1].value.tolist(), np.stack([one.value for one in found]).shape
+        ([[2, 0], [0, 2]], (3, 2, 2))
+        """
+        from jaxlog._reading.logged_arrays import logged_arrays
+
+        file = self._files.get(_ARRAYS)
+        return logged_arrays(file, self.info.get("calls"), name, call, lane, str(self.path))
+
     def _call_lines(self, call: str | None = None) -> CallLines:
         """Returns the metrics of a call by lane and step, for arrays, plots and comparisons.
 
@@ -225,7 +269,7 @@ class RunFrames:
             tally_of,  # imported here, after the check for polars
         )
 
-        frames = (self._table(stem).frame for stem in self._files)
+        frames = (self._table(stem).frame for stem in self._files if stem != _ARRAYS)
         steps = [frame["step"].max() for frame in frames if len(frame)]
         done = max(steps, default=None)  # type: ignore[type-var]
         done = None if done is None else int(done) + 1  # type: ignore[arg-type]
@@ -235,7 +279,8 @@ class RunFrames:
         """Returns `health` as text, without reading large files."""
         if not self._has_health():
             with contextlib.suppress(ModuleNotFoundError, OSError):  # polars, or a file, is missing
-                if sum(path.stat().st_size for path in self._files.values()) <= _LARGE:
+                files = (path for stem, path in self._files.items() if stem != _ARRAYS)
+                if sum(path.stat().st_size for path in files) <= _LARGE:
                     return str(self._read_health())
         return str(health_of(self.info, self.status))
 

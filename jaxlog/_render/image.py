@@ -84,6 +84,24 @@ def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.where(np.isfinite(values), part, 0.0).clip(0, 1)
 
 
+def heat_of(values: np.ndarray) -> np.ndarray:
+    """Returns the colours of a heat map from the smallest to the largest of some floats."""
+    low, high = _range(values)
+    pixels = heat(_scaled(values, low, high))
+    pixels[~np.isfinite(values)] = _NOT_FINITE
+    return pixels
+
+
+def pixels_of(image: np.ndarray) -> np.ndarray:
+    """Returns an image `[height, width, channels]` as uint8; the channels may become three."""
+    return _as_bytes(image)[0]
+
+
+def _range(values: np.ndarray) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    return (finite.min(), finite.max()) if finite.size else (np.nan, np.nan)
+
+
 def heat(part: np.ndarray) -> np.ndarray:
     """Returns the colours of the heat map, uint8 `[..., 3]`, for values from 0 to 1."""
     levels = np.linspace(0, 1, len(_VIRIDIS))
@@ -93,11 +111,8 @@ def heat(part: np.ndarray) -> np.ndarray:
 
 def _heat_map(array: np.ndarray, notes: tuple[str, ...], style: Style) -> Drawing:
     values = as_floats(array)
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (np.nan, np.nan)
-    pixels = heat(_scaled(values, low, high))
-    pixels[~np.isfinite(values)] = _NOT_FINITE
-    image = _drawing(pixels, (*notes, *not_finite(values)), style)
+    low, high = _range(values)
+    image = _drawing(heat_of(values), (*notes, *not_finite(values)), style)
     bar = embedded(heat(np.linspace(1, 0, 64)[:, None]), 8, image.height)
     legend = (
         placed(Drawing(8, image.height, bar), image.width + 8, 0, 8, image.height),

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._format.names import CALL_NAME, check_call
 from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
+from jaxlog._limits import MAX_ARRAY_BYTES
 from jaxlog._settings.environment import in_ci
 from jaxlog._settings.typed import GivenSettings
 from jaxlog._settings.wording import key_of, shown
@@ -340,6 +341,13 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         default=False,
         description="Whether errors of logging are raised: at once if a sink cannot be opened, all "
         "others when the run is closed. By default they are warnings.",
+    )
+    max_array_bytes: int = Field(
+        default=MAX_ARRAY_BYTES,
+        ge=1,
+        le=2**22,
+        description="The most bytes that the `arrays` of one call may have at one step, in each "
+        "lane. Larger ones are an error while the program is traced.",
     )
     env_steps_per_update: int | None = Field(
         default=None,

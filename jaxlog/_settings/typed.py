@@ -31,6 +31,7 @@ class GivenSettings(TypedDict, total=False):
     over_lanes: Sequence[Literal["mean", "std", "iqm"]]
     delivery: Literal["live", "return"]
     strict: bool
+    max_array_bytes: int
     env_steps_per_update: int | None
     sinks: Sequence[Sink | SinkSettings | Mapping[str, Any]]
 

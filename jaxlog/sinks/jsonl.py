@@ -20,7 +20,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._format.lines import METRICS, NAMES, START, file_of, lines_of
+from jaxlog._format.lines import ARRAYS, METRICS, NAMES, START, array_lines_of, file_of, lines_of
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -28,7 +28,8 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 class JsonlSettings(SinkSettings, frozen=True):
     """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory.
 
-    For a single environment, it also writes `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
+    Arrays that calls log whole are in `arrays.jsonl`. For a single environment, it also writes
+    `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
     """
 
     kind: Literal["jsonl"] = "jsonl"
@@ -92,7 +93,10 @@ class JsonlSink(Sink):
                 cut(path, _whole_lines(path))
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
+        lines = array_lines_of(event)
         self._write(event)
+        if lines:
+            self._file(ARRAYS).add(lines)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         self._write(event)

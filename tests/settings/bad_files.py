@@ -114,6 +114,10 @@ BAD_FILES = {
         "bad.yaml:1:1: env_steps_per_update: got 'None': Input should be a valid integer; did "
         "you mean null?",
     ),
+    "arrays beyond the length of a line": (
+        "max_array_bytes: 5000000",
+        "bad.yaml:1:1: max_array_bytes: got 5000000: Input should be less than or equal to 4194304",
+    ),
     "no steps": (
         "env_steps_per_update: 0",
         "bad.yaml:1:1: env_steps_per_update: got 0: Input should be greater than or equal to 1",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog._format.names import CATEGORIES, KNOWN
-from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
+from jaxlog.sinks.console.values import Shown, arrays_over_lanes, over_lanes, summary_values
 
 LENGTH = 20
 """The number of lines in a trend."""
@@ -208,9 +208,13 @@ def _joined(one: Event, other: Event) -> MetricsEvent | None:
     for lane in other.lanes:
         own = lanes.get(lane.index)
         if own is not None:
-            if own.values.keys() & lane.values.keys():
+            if own.values.keys() & lane.values.keys() or own.arrays.keys() & lane.arrays.keys():
                 return None
-            lane = replace(lane, values={**own.values, **lane.values})
+            lane = replace(
+                lane,
+                values={**own.values, **lane.values},
+                arrays={**own.arrays, **lane.arrays},
+            )
         lanes[lane.index] = lane
     return replace(
         other,
@@ -247,6 +251,8 @@ def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
         info = event.keys[key]
         if info.statistic in beside.get(info.stem, {}):
             found[key] = LineValue(info.category, value, value.middle)
+    for name, shown in arrays_over_lanes(event).items():
+        found[name] = LineValue("other", shown, None)
     return found
 
 

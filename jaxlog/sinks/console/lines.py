@@ -13,7 +13,13 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog.sinks.console.values import over_lanes, plain, summary_values, text
+from jaxlog.sinks.console.values import (
+    arrays_over_lanes,
+    over_lanes,
+    plain,
+    summary_values,
+    text,
+)
 
 _SHOWN = ("", "mean", "rate")
 """The statistics that a line shows."""
@@ -46,6 +52,7 @@ def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
         if statistic in _SHOWN
         or (statistic == "nonfinite" and stem not in with_value and value.middle)
     ]
+    shown += [f"{plain(name)} {array}" for name, array in arrays_over_lanes(event).items()]
     return f"{_title(event, total_updates)}  {'  '.join(shown)}"
 
 

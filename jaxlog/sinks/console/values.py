@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -67,6 +67,41 @@ def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
         for key, value in values_across_lanes(event.lanes, event.keys).items()
         for info in (event.keys[key],)
     }
+
+
+def arrays_over_lanes(event: MetricsEvent) -> dict[str, str]:
+    """Describes each array that was logged whole: its shape and its range over all lanes."""
+    names = dict.fromkeys(name for lane in event.lanes for name in lane.arrays)
+    return {
+        name: array_text([lane.arrays[name] for lane in event.lanes if name in lane.arrays])
+        for name in names
+    }
+
+
+def array_text(arrays: Sequence[np.ndarray]) -> str:
+    """Describes the array of one name in each lane on one line.
+
+    >>> array_text([np.array([[0, 3], [5, 1]])])
+    '[2, 2] 0 … 5'
+    >>> array_text([np.array([True, False]), np.array([True, True])])
+    '[2] 3 of 4 true, 2 lanes'
+    """
+    shapes = {array.shape for array in arrays}
+    shape = str(list(arrays[0].shape)) if len(shapes) == 1 else "[…]"
+    lanes = f", {len(arrays)} lanes" if len(arrays) > 1 else ""
+    size = sum(array.size for array in arrays)
+    if not size:
+        return f"{shape} empty{lanes}"
+    if all(array.dtype == np.bool_ for array in arrays):
+        true = sum(int(np.count_nonzero(array)) for array in arrays)
+        return f"{shape} {true} of {size} true{lanes}"
+    floats = np.concatenate([array.reshape(-1).astype(np.float64) for array in arrays])
+    finite = floats[np.isfinite(floats)]
+    odd = f" ({size - finite.size} not finite)" if finite.size < size else ""
+    if not finite.size:
+        return f"{shape} NaN{odd}{lanes}"
+    low, high = number(float(finite.min())), number(float(finite.max()))
+    return f"{shape} {low if low == high else f'{low} … {high}'}{odd}{lanes}"
 
 
 def number(value: float) -> str:
