@@ -189,13 +189,14 @@ def test_what_is_logged_is_what_numpy_counts(
     for key, values in zip(("episode_return", "episode_length"), ROLLOUT.running, strict=True):
         ended = values[done]
         for statistic in (np.mean, np.min, np.max, np.std):
-            got = line[f"{key}_{statistic.__name__}"]
+            got = float(line[f"{key}_{statistic.__name__}"])
             np.testing.assert_allclose(got, statistic(ended), rtol=1e-6)
     if "success_mask" in LIBRARIES[library]:
-        np.testing.assert_allclose(line["success_rate"], ROLLOUT.solved[done].mean(), rtol=1e-6)
+        rate = float(line["success_rate"])
+        np.testing.assert_allclose(rate, ROLLOUT.solved[done].mean(), rtol=1e-6)
     for name in LIBRARIES[library] - PLAIN - {"success_mask"}:
         wanted = 2 * ROLLOUT.running[0][done].mean()
-        np.testing.assert_allclose(line[f"{name}_mean"], wanted, rtol=1e-6)
+        np.testing.assert_allclose(float(line[f"{name}_mean"]), wanted, rtol=1e-6)
 
 
 def test_arrays_that_fit_are_the_ones_of_the_info() -> None:

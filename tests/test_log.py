@@ -205,16 +205,17 @@ def test_what_a_run_cannot_log_is_refused(make_logger: MakeLogger) -> None:
             run.log({"a": np.ones((2, 2))}, step=0)
         with pytest.raises(ValueError, match="one for each lane"):
             run.log({"a": np.ones(2), "b": np.ones(3)}, step=0)
-        for wrong, text in (
+        refused: list[tuple[dict[str, Any], str]] = [
             ({"values": {"a": "x"}}, r"values\['a'\]: got str 'x', expected a number"),
             ({"values": 3}, "values: got int, expected a dict by name"),
             ({"values": {1: 2.0}}, "values: got the key 1, expected a name"),
             ({"values": {"a": 1}, "labels": {"x": object()}}, r"labels\['x'\]: got object"),
             ({"values": {"a": 1}, "labels": 3}, "labels: got int"),
             ({"values": {"a": 1}, "step": 1.7}, "step: got 1.7, expected an integer"),
-        ):
+        ]
+        for wrong, text in refused:
             with pytest.raises(TypeError, match=text):
-                run.log(**{"step": 0} | wrong)
+                run.log(**{"step": 0, **wrong})
         for step in (-4, 2**70):
             with pytest.raises(ValueError, match=r"step: got .*, expected 0 to"):
                 run.log({"a": 1.0}, step=step)

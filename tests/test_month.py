@@ -85,7 +85,9 @@ def test_a_loss_that_is_not_finite_is_the_worst_too(month: Path) -> None:
 def test_plots_say_what_died(month: Path) -> None:
     with mpl.rc_context({"backend": "agg"}):
         ax = jaxlog.read_runs(month).plot(RETURN)
-        words = [" ".join(text.get_text().split()) for text in ax.get_legend().get_texts()]
+        legend = ax.get_legend()
+        assert legend is not None
+        words = [" ".join(text.get_text().split()) for text in legend.get_texts()]
         assert words == [
             "algorithm ppo, learning_rate 0.01",
             "algorithm ppo, learning_rate 0.1",
@@ -100,7 +102,9 @@ def test_plots_say_what_died(month: Path) -> None:
             "unfinished runs, dashed where fewer lanes are left, a cross where none is left"
         )
         (cross,) = [line for line in ax.lines if line.get_gid() == "dead"]
-        assert cross.get_xdata().tolist() == [26]  # the last update at which a lane lived
+        assert np.asarray(cross.get_xdata()).tolist() == [
+            26
+        ]  # the last update at which a lane lived
         dashed = {
             line.get_color() if isinstance(line.get_color(), str) else tuple(line.get_color()): line
             for line in ax.lines

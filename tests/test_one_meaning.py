@@ -40,14 +40,14 @@ SCALARS = {"q_max": [0.0, 10.0, 50.0], "loss_mean": [1.0, 2.0, 6.0], "lr_std": [
 ALIVE = RETURNS[:2]
 EXPECTED: Mapping[str, float] = {
     "episode_count": 4.0,
-    "episode_return_mean": np.mean(ALIVE.mean(1)),
-    "episode_return_std": np.mean(ALIVE.std(1)),
+    "episode_return_mean": float(np.mean(ALIVE.mean(1))),
+    "episode_return_std": float(np.mean(ALIVE.std(1))),
     "episode_return_min": 1.0,
     "episode_return_max": 17.0,
-    "episode_return_sum": np.mean(ALIVE.sum(1)),
-    "episode_return_count": np.mean([4, 4, 0]),
-    "episode_return_nonfinite": np.mean([0, 0, 4]),
-    "solved_rate": SOLVED.mean(),
+    "episode_return_sum": float(np.mean(ALIVE.sum(1))),
+    "episode_return_count": float(np.mean([4, 4, 0])),
+    "episode_return_nonfinite": float(np.mean([0, 0, 4])),
+    "solved_rate": float(SOLVED.mean()),
     **{key: float(np.mean(values)) for key, values in SCALARS.items()},
 }
 """The numbers that each of them must show."""
@@ -141,7 +141,7 @@ def plot(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
             if line.get_gid() in ("middle", "fewer")  # whole, or dashed: a lane is dead
         ]
         (found[key],) = [end for end in ends if np.isfinite(end)]
-        plt.close(ax.figure)
+        plt.close(ax.get_figure(root=True))
     return found
 
 

@@ -14,8 +14,8 @@ Call = Callable[[jax.Array], None]
 STEPS = 5
 
 
-def scanned(call: Call, x: jax.Array) -> jax.Array:
-    def body(x: jax.Array, _: None) -> tuple[jax.Array, None]:
+def scanned(call: Call, x: jax.typing.ArrayLike) -> jax.Array:
+    def body(x: Any, _: None) -> tuple[Any, None]:
         call(jax.lax.stop_gradient(x))
         return jnp.sin(x), None
 

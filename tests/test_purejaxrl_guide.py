@@ -25,8 +25,8 @@ SHORT = {"NUM_ENVS": 4, "NUM_STEPS": 16, "TOTAL_TIMESTEPS": UPDATES * 4 * 16}
 
 def test_the_diff_is_that_of_the_two_scripts() -> None:
     shown = re.findall(r"```diff\n(.*?)```", (GUIDES / "purejaxrl.md").read_text(), re.DOTALL)
-    texts = (path.read_text().splitlines(keepends=True) for path in (BEFORE, AFTER))
-    assert shown == ["".join(difflib.unified_diff(*texts, "before.py", "after.py"))]
+    before, after = (path.read_text().splitlines(keepends=True) for path in (BEFORE, AFTER))
+    assert shown == ["".join(difflib.unified_diff(before, after, "before.py", "after.py"))]
 
 
 def test_the_training_is_the_same_and_the_log_is_what_numpy_makes_of_it(

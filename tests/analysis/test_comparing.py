@@ -15,6 +15,7 @@ import pytest
 import scipy.stats
 
 import jaxlog
+from jaxlog._analysis.choices import Diverged
 from jaxlog._analysis.intervals import bootstrap_interval
 from tests.reading.files import metrics, write
 
@@ -134,7 +135,7 @@ def test_a_lane_that_has_diverged_does_not_win(tmp_path: Path) -> None:
     steps = several(lives(good, good, rate=0.1), lives(DEAD, DEAD, bad, rate=0.2))
     make(tmp_path, *steps)
     text = "score: 2 of 5 lanes have diverged (rate 0.2: 2 of 3); "
-    said = {
+    said: dict[Diverged, str] = {
         "worst": "each gets the worst score of all, the lowest, since higher is better",
         "leave_out": "they are left out; only lanes that are alive count",
         "keep_last": "each is compared by its last finite values",
@@ -221,16 +222,17 @@ def test_without_a_finite_score_there_is_no_comparison(tmp_path: Path) -> None:
         found = jaxlog.compare(tmp_path, "score", diverged="leave_out")
     assert found.frame.select("iqm", "scores", "left_out").rows() == [(None, 0, 2), (5.0, 1, 0)]
     assert found.frame["lower"].is_null().to_list() == [True, True]  # one tells no spread
-    plt.close(found.plot().figure)
+    plt.close(found.plot().get_figure(root=True))
 
 
 @pytest.mark.parametrize("name", ["diverged", "unfinished"])
 def test_an_unknown_choice_is_an_error(tmp_path: Path, name: str) -> None:
     run: Any = make(tmp_path, seeds([1.0]))
+    choice: dict[str, Any] = {name: "drop"}
     with pytest.raises(
         ValueError, match=rf"{name}: got 'drop', expected one of '\w+', 'leave_out|"
     ):
-        jaxlog.compare(run, "score", **{name: "drop"})
+        jaxlog.compare(run, "score", **choice)
 
 
 def ended(path: Path, status: str, values: list[float]) -> Path:
@@ -412,7 +414,7 @@ def test_its_repr_and_its_plot(tmp_path: Path) -> None:
     ax = found.plot()
     assert [text.get_text() for text in ax.get_yticklabels()] == ["rate 0.1"]
     assert ax.texts[0].get_text() == "interquartile mean, 95 % interval, a dot for each score"
-    plt.close(ax.figure)
+    plt.close(ax.get_figure(root=True))
 
 
 def test_it_takes_runs_that_were_read(tmp_path: Path) -> None:

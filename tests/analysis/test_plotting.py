@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import scipy.stats
+from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 import jaxlog
@@ -50,6 +51,13 @@ def run(tmp_path: Path) -> jaxlog.RunData:
         for step, column in enumerate(flat.T)
     ]
     return jaxlog.read_run(write(tmp_path, events))
+
+
+def legend(ax: Axes) -> list[str]:
+    """Returns the texts of the legend."""
+    found = ax.get_legend()
+    assert found is not None
+    return [text.get_text() for text in found.get_texts()]
 
 
 def lines(ax: Any) -> list[Any]:
@@ -186,7 +194,7 @@ def test_the_legend_counts_the_lanes_alive(tmp_path: Path) -> None:
     np.testing.assert_array_equal(second, [4.0, 6.0, 7.0])
     (cross,) = of(ax, "dead")
     assert (cross.get_marker(), *cross.get_xydata()[0]) == ("x", 2.0, 7.0)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+    assert legend(ax) == [
         "rate 0.1 (1 of 2 alive)",
         "rate 0.2 (0 of 2 alive)",
     ]
@@ -196,6 +204,8 @@ def test_the_legend_counts_the_lanes_alive(tmp_path: Path) -> None:
     ]
     assert ax.get_title(loc="right") == "10 values not finite"
     solid_band, dashed_band = (band.get_alpha() for band in ax.collections[:2])
+    assert solid_band is not None
+    assert dashed_band is not None
     assert solid_band > dashed_band
 
 
@@ -222,7 +232,7 @@ def test_a_run_that_was_killed_ends_before_the_others(tmp_path: Path) -> None:
         (tmp_path / name / "run.json").write_text(json.dumps({"status": status}))
     runs = jaxlog.read_runs(tmp_path)
     ax = runs.plot("x")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b (unfinished)"]
+    assert legend(ax) == ["a", "b (unfinished)"]
     assert not of(ax, "fewer")
     words = "2 of 4 belong to unfinished runs"
     assert ax.texts[0].get_text().splitlines()[1] == words
@@ -238,7 +248,7 @@ def test_a_run_that_failed_after_its_last_step_has_ended_with_the_others(tmp_pat
         write(tmp_path / name, [metrics(step, ({}, {"x": 1.0})) for step in range(3)])
         (tmp_path / name / "run.json").write_text(json.dumps({"status": status}))
     ax = jaxlog.read_runs(tmp_path).plot("x")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
+    assert legend(ax) == ["a", "b"]
     assert ax.texts[0].get_text() == "one lane each"
 
 
@@ -255,7 +265,7 @@ def test_a_lane_that_is_dead_only_at_its_first_step(tmp_path: Path) -> None:
 def test_a_group_that_was_never_alive_is_in_the_legend(tmp_path: Path) -> None:
     lanes = [({"rate": rate}, {"x": x}) for rate, x in ((0.1, 1.0), (0.2, float("nan")))]
     ax = jaxlog.read_run(write(tmp_path, [metrics(step, *lanes) for step in (0, 1)])).plot("x")
-    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    words = legend(ax)
     assert words == ["rate 0.1", "rate 0.2 (0 of 1 alive)"]
     assert ax.texts[0].get_text() == "one lane each\n1 of 2 lanes have diverged"
 
@@ -296,7 +306,9 @@ def test_one_step_and_a_live_run_without_values(tmp_path: Path) -> None:
 def test_dollars_in_names_are_not_mathematics(tmp_path: Path) -> None:
     lanes = [({"a$b$": text}, {"x$_$": 1.0}) for text in ("$\\frac{", "größer <b>")]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes)])).plot("x$_$")
-    ax.figure.savefig(tmp_path / "plot.svg")
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(tmp_path / "plot.svg")
     assert ax.get_title(loc="left") == r"x\$_\$"
 
 
@@ -313,13 +325,13 @@ def test_the_legend_has_names_that_begin_with_an_underscore(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
         write(tmp_path / name, [metrics(step, ({}, {"loss": 1.0})) for step in range(3)])
     ax = jaxlog.read_runs(tmp_path).plot("loss")
-    assert [text.get_text().strip() for text in ax.get_legend().get_texts()] == ["_old", "new"]
+    assert [text.strip() for text in legend(ax)] == ["_old", "new"]
 
 
 def test_a_legend_of_many_groups_names_some(tmp_path: Path) -> None:
     lanes = [({"rate": i / 7}, {"x": float(i)}) for i in range(200)]
     ax = jaxlog.read_run(write(tmp_path, [metrics(0, *lanes), metrics(1, *lanes)])).plot("x")
-    words = [text.get_text() for text in ax.get_legend().get_texts()]
+    words = legend(ax)
     assert (words[0], words[-2]) == ("rate 0", "rate 28.4286")
     assert words[-1] == "and 185 in between"
     assert (

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,18 +91,22 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
             code = main([str(argument) for argument in arguments])
         except SystemExit as end:
             code = int(end.code or 0)
-        return Said(code, *capsys.readouterr())
+        written = capsys.readouterr()
+        return Said(code, written.out, written.err)
 
     return run
 
 
-def start(arguments: Sequence[object], **options: Any) -> subprocess.Popen[str]:
+def start(
+    arguments: Sequence[object], stdout: int | IO[str] = subprocess.PIPE
+) -> subprocess.Popen[str]:
     """Starts the command in a process of its own."""
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "jaxlog", *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
         text=True,
-        **({"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
     )
 
 

@@ -37,7 +37,7 @@ def batch() -> dict[str, jax.Array]:
 
 
 def train(logger: jaxlog.Logger, axis_name: Any, given: dict[str, jax.Array], seed: Any = 3) -> Any:
-    def update(total: jax.Array, step: jax.Array) -> tuple[jax.Array, Any]:
+    def update(total: Any, step: jax.Array) -> tuple[Any, Any]:
         record = jaxlog.batch_step(
             logger,
             step,
@@ -205,8 +205,8 @@ def test_statistics_over_devices_are_those_of_numpy(make_logger: MakeLogger) -> 
         jax.block_until_ready(jax.pmap(log, axis_name="devices")(values))
     ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
     exact = values.astype(np.float64)
-    np.testing.assert_allclose(lane.metrics["episode_return_mean"], exact.mean(), rtol=1e-7)
-    np.testing.assert_allclose(lane.metrics["episode_return_std"], exact.std(), rtol=1e-5)
+    np.testing.assert_allclose(float(lane.metrics["episode_return_mean"]), exact.mean(), rtol=1e-7)
+    np.testing.assert_allclose(float(lane.metrics["episode_return_std"]), exact.std(), rtol=1e-5)
     assert lane.metrics["episode_return_min"] == values.min()
     assert lane.metrics["episode_return_max"] == values.max()
     assert lane.metrics["episode_count"] == 4000
@@ -225,7 +225,7 @@ def test_what_all_devices_have_alike_counts_once(make_logger: MakeLogger) -> Non
         )
     ((lane,),) = [event.lanes for event in run.sink("memory").metrics]
     assert lane.metrics["episode_count"] == 8
-    assert lane.metrics["n"].dtype == np.int32
+    assert np.asarray(lane.metrics["n"]).dtype == np.int32
 
 
 def test_steps_that_differ_between_devices_end_in_one_record(make_logger: MakeLogger) -> None:
@@ -266,6 +266,7 @@ def test_a_sharded_batch_is_reduced_where_it_lies(
         arrays = (jnp.ones(shape), jnp.ones((*shape, 3), np.uint8))
         arrays = jax.device_put(arrays, jax.sharding.NamedSharding(mesh(kind), spec))
         text = jax.jit(program).lower(*arrays).compile().as_text()
+    assert text is not None
     gathered = re.findall(r"= \w+\[([\d,]*)\]\S* (?:all-gather|all-to-all)\(", text)
     sizes = [math.prod(int(n) for n in dims.split(",") if n) for dims in gathered]
     assert sizes  # of lots, the highest of each column

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
 from jaxlog._format.schema import Schema
@@ -21,9 +24,9 @@ SHAPES = [(), (1,), (3,), (5,), (0,), (2, 3), (4, 4, 3)]
 arrays = st.tuples(st.sampled_from(DTYPES), st.sampled_from(SHAPES), st.integers(0, 2**32 - 1))
 
 
-def bits(dtype: type, shape: tuple[int, ...], seed: int) -> np.ndarray:
+def bits(kind: type, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """An array of any bits at all, NaNs with payloads among them."""
-    dtype = np.dtype(dtype)
+    dtype = np.dtype(kind)
     rng = np.random.default_rng(seed)
     if dtype == np.bool_:
         return rng.random(shape) < 0.5
@@ -31,13 +34,13 @@ def bits(dtype: type, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return raw.view(dtype).reshape(shape)
 
 
-def through(values: list[np.ndarray]) -> list[np.ndarray]:
+def through(values: Sequence[ArrayLike]) -> list[np.ndarray]:
     """Packs arrays in a compiled program and reads them back as the host does."""
     schemas = []
 
     @jax.jit
-    def pack(values: list[np.ndarray]) -> jax.Array:
-        named = {(str(i),): value for i, value in enumerate(values)}
+    def pack(values: Sequence[ArrayLike]) -> jax.Array:
+        named: packing.Values = {(str(i),): value for i, value in enumerate(values)}
         schemas.append(Schema("test", tuple(packing.fields(named))))
         return packing.pack(named)
 

@@ -174,7 +174,7 @@ def test_the_host_is_called_once_for_each_step(
     assert got == [event for call in case.calls for event in call]
     for event in events:
         for lane in event.lanes:
-            assert lane.metrics["episode_return_mean"] == lane.metrics["value"] + 1.0
+            assert lane.metrics["episode_return_mean"] == float(lane.metrics["value"]) + 1.0
             assert int(lane.metrics["episode_count"]) % 3 == 0  # of each device
     sampled = Counter((e.step, e.lane) for e in run.sink("memory").episodes)
     assert sampled == {
@@ -253,7 +253,7 @@ def test_live_calls_return_nothing_so_that_they_fit_a_branch_that_does_not_log(
             record, window = jaxlog.window_step(logger, window, 1, {"x": 1.0})
             assert record is None
 
-        def rest() -> None:
+        def rest() -> jaxlog.Record | None:
             window = jaxlog.empty_window(logger, {"x": 0.0}, name="rest")
             _, window = jaxlog.window_step(logger, window, 1, {"x": 1.0}, when=False)
             return jaxlog.log_window(logger, window, 2)
@@ -351,7 +351,7 @@ def test_a_record_that_cannot_be_taken_in_does_not_end_the_program(
 
     monkeypatch.setattr(jaxlog.Logger, "_receive", broken)
 
-    def body(total: jax.Array, step: jax.Array) -> tuple[jax.Array, None]:
+    def body(total: Any, step: jax.Array) -> tuple[Any, None]:
         jaxlog.batch_step(logger, step, {"total": total})
         return total + 1.0, None
 

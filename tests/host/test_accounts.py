@@ -22,6 +22,7 @@ import jaxlog
 from jaxlog import sinks
 from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
 from jaxlog._host import retries, worker
+from jaxlog.sinks.memory import MemorySink
 from tests.conftest import MakeLogger
 
 SCHEMA = Schema(
@@ -286,7 +287,7 @@ def test_who_closes_second_waits_for_the_first(
     make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     logger = make_logger(log_frequency=1)
-    monkeypatch.setattr(jaxlog.sinks.memory.MemorySink, "close", lambda _: time.sleep(0.5))
+    monkeypatch.setattr(MemorySink, "close", lambda _: time.sleep(0.5))
     run = logger.open(tmp_path)
     closing = threading.Thread(target=run.close)
     closing.start()

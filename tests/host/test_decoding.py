@@ -45,7 +45,7 @@ class Counted(Decoder):
 
 def arrival(step: int, waiting: int) -> Arrival:
     words = np.full(1000, step, np.uint32)
-    delivery = Delivery(np.concatenate([header(0, 1, ()), np.uint32([1]), words]))
+    delivery = Delivery(np.concatenate([header(0, 1, ()), np.array([1], np.uint32), words]))
     return Arrival(0.0, delivery, waiting=waiting)
 
 

@@ -117,7 +117,7 @@ def test_equal_executions_of_a_loop_are_kept(make_logger: MakeLogger) -> None:
     logger = make_logger(log_frequency=1)
 
     def lane(length: jax.Array) -> Any:
-        def body(step: jax.Array) -> jax.Array:
+        def body(step: Any) -> Any:
             jaxlog.batch_step(logger, step, {"x": step}, when=step < length)
             return step + 1
 
@@ -148,7 +148,7 @@ def test_lanes_of_a_while_loop_that_have_ended_repeat_themselves(make_logger: Ma
     logger = make_logger(log_frequency=1)
 
     def lane(length: jax.Array) -> Any:
-        def body(step: jax.Array) -> jax.Array:
+        def body(step: Any) -> Any:
             jaxlog.batch_step(logger, step, {"x": step})
             return step + 1
 
@@ -170,7 +170,7 @@ def test_lanes_that_have_ended_are_recognized_where_the_others_are_not_due(
     logger = make_logger(log_frequency=4)
 
     def lane(length: jax.Array) -> Any:
-        def body(step: jax.Array) -> jax.Array:
+        def body(step: Any) -> Any:
             returns = step + jnp.arange(3.0)
             jaxlog.batch_step(logger, step, {"episode_returns": returns})
             return step + 1

@@ -16,7 +16,9 @@ import jaxlog
 from tests.conftest import MakeLogger
 
 
-def step(logger: jaxlog.Logger, x: jax.Array, i: jax.Array, seed: Any) -> tuple[jax.Array, Any]:
+def step(
+    logger: jaxlog.Logger, x: jax.Array, i: jax.Array | int, seed: Any
+) -> tuple[jax.Array, Any]:
     """Two calls: of `eval`, nothing depends on the seed."""
     record = jaxlog.batch_step(
         logger,
@@ -152,6 +154,7 @@ def test_records_may_come_as_numpy_arrays(make_logger: MakeLogger) -> None:
 def test_what_cannot_be_written_is_refused(make_logger: MakeLogger) -> None:
     live, logger = make_logger(), make_logger(delivery="return")
     record = jaxlog.batch_step(logger, 0, {"x": 1.0})
+    assert record is not None
     with pytest.raises(RuntimeError, match=r"write: no run is open; call it inside `with logger"):
         logger.write(record)
     with live.open(), pytest.raises(RuntimeError, match="write: records leave the program by th"):
@@ -194,7 +197,7 @@ def test_a_map_in_batches_that_leave_a_rest(make_logger: MakeLogger) -> None:
     for delivery in ("live", "return"):
         logger = make_logger(log_frequency=1, delivery=delivery)
 
-        def one(i: jax.Array, logger: jaxlog.Logger = logger) -> jaxlog.Record:
+        def one(i: jax.Array, logger: jaxlog.Logger = logger) -> jaxlog.Record | None:
             return jaxlog.batch_step(logger, i, {"x": i * 2})
 
         with logger.open() as run:

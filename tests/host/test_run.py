@@ -23,6 +23,7 @@ from jaxlog import sinks
 from jaxlog._crossing.delivery import barrier
 from jaxlog._host import retries
 from jaxlog._say import Once
+from jaxlog.sinks.memory import MemorySink
 from tests.conftest import MakeLogger
 
 
@@ -135,7 +136,9 @@ def test_a_strict_run_raises_what_went_wrong(at: str, with_broken: Any) -> None:
 
     with pytest.raises(jaxlog.LoggingError, match="the sink broken") as raised:
         strictly()
-    (cause,) = raised.value.__cause__.exceptions
+    group = raised.value.__cause__
+    assert isinstance(group, BaseExceptionGroup)
+    (cause,) = group.exceptions
     assert str(cause) == "no connection"
     assert [len(run.sink("memory").metrics) for run in runs] == ([] if at == "open" else [5])
     with_broken("nowhere", strict=True).open().close()
@@ -416,14 +419,14 @@ def test_an_interrupt_while_a_sink_closes_lets_the_others_close(
     make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     logger = make_logger(sinks=[{"kind": "memory"}, {"kind": "jsonl"}])
-    closing = jaxlog.sinks.memory.MemorySink.close
+    closing = MemorySink.close
 
     def slow(self: Any) -> None:
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # pyright: ignore
         time.sleep(0.5)
         closing(self)
 
-    monkeypatch.setattr(jaxlog.sinks.memory.MemorySink, "close", slow)
+    monkeypatch.setattr(MemorySink, "close", slow)
     with pytest.raises(KeyboardInterrupt), logger.open(tmp_path / "run"):
         jaxlog.batch_step(logger, 0, {"x": 1.0})
     facts = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -485,7 +488,7 @@ def test_labels_for_other_lanes_are_left_out_and_told_of(
 ) -> None:
     logger = make_logger(log_frequency=1)
 
-    def log(x: jax.Array, step: int = 0, **how: Any) -> None:
+    def log(x: jax.typing.ArrayLike, step: int = 0, **how: Any) -> None:
         jaxlog.batch_step(logger, step, {"x": x}, **how)
 
     with logger.open(lanes=[{"env": "a"}, {"env": "b"}]) as run:
@@ -532,7 +535,7 @@ def test_the_environment_can_switch_it_off(
     sinks = [{"kind": "jsonl"}, {"kind": "console"}, {"kind": "memory"}]
     logger = make_logger(sinks=sinks)
 
-    def train(x: jax.Array) -> jax.Array:
+    def train(x: jax.typing.ArrayLike) -> jax.typing.ArrayLike:
         jaxlog.batch_step(logger, 0, {"x": x})
         return x
 

@@ -50,7 +50,7 @@ class Odd(Sink):
 def arrival(step: int, num_words: int = 4, call_number: int = 1) -> Arrival:
     words = np.full(num_words, step, np.uint32)
     head = header(0, call_number, ())
-    return Arrival(0.0, Delivery(np.concatenate([head, np.uint32([1]), words])))
+    return Arrival(0.0, Delivery(np.concatenate([head, np.array([1], np.uint32), words])))
 
 
 class Steps(Decoder):
