@@ -18,13 +18,13 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxlog._format.events import Labels, Lane, MetricsEvent, ReadOnlyDict
-from jaxlog._format.numbers import as_written
+from jaxlog._format.events import Labels, Lane, MetricsEvent
+from jaxlog._host.known_lane import Axes, KnownLane, comparable
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 
@@ -35,11 +35,6 @@ MAX_KEPT = 1024
 when the run is resumed."""
 _MAX_CACHED = 2**16
 """The most label values of a call for which the lane is cached."""
-_MAX_VALUES = 64
-"""The most values of each label that are kept for one lane; older ones are dropped."""
-
-Axes = tuple[int, ...]
-"""The sizes of the lane axes of a call, the outermost first; empty without `vmap`."""
 
 
 class LaneIdentity(NamedTuple):
@@ -58,65 +53,6 @@ class LaneIdentity(NamedTuple):
     first_labels: Labels | None
 
 
-@dataclass(slots=True)
-class _Known:
-    """One lane.
-
-    Attributes:
-      number: its number.
-      series: as in `LaneIdentity`.
-      axes: the lane axes of the call that logged it first.
-      place: its index over all these axes.
-      first: the first value of each label.
-      now: the last value of each label, comparable.
-      values: all values of each label, comparable.
-      steps: its last step in each call.
-    """
-
-    number: int
-    series: int
-    axes: Axes
-    place: int
-    first: dict[str, Any] = field(default_factory=dict)
-    now: dict[str, Any] = field(default_factory=dict)
-    values: dict[str, dict[Any, None]] = field(default_factory=dict)
-    steps: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def alone(self) -> bool:
-        """As `Lane.alone`."""
-        return not self.axes and self.series == 0
-
-    def shares(self, labels: Mapping[str, Any]) -> bool:
-        """True if it has one of these labels, with any value."""
-        return not self.now.keys().isdisjoint(labels)
-
-    def last(self, call: str) -> int:
-        """The last step that a call logged for it; if the call logged none, that of all calls."""
-        return self.steps.get(call, max(self.steps.values(), default=-1))
-
-    def agreement(self, labels: Mapping[str, Any]) -> int:
-        """The number of labels with a value that it has had; 0 if one has another value."""
-        shared = self.values.keys() & labels.keys()
-        return len(shared) if all(labels[key] in self.values[key] for key in shared) else 0
-
-    def name(self, labels: Labels, comparable: Mapping[str, Any]) -> None:
-        """Notes the labels that it has now."""
-        for key, value in comparable.items():
-            self.first.setdefault(key, labels[key])
-            self.now[key] = value
-            values = self.values.setdefault(key, {})
-            values[value] = None
-            if len(values) > _MAX_VALUES:
-                del values[next(iter(values))]
-
-    def first_of(self, labels: Labels) -> Labels | None:
-        """The first values of some labels; None if all of them still have these values."""
-        first = {key: self.first[key] for key in labels}
-        same = all(_comparable(first[key]) == _comparable(labels[key]) for key in labels)
-        return None if same else ReadOnlyDict(first)
-
-
 class _Block:
     """The last identity of each lane of one call, and the words of its labels then."""
 
@@ -124,8 +60,8 @@ class _Block:
         self.words = np.zeros((num_lanes, num_words), np.uint32)
         self.seen = np.zeros(num_lanes, bool)
         self.found: tuple[LaneIdentity | None, ...] = (None,) * num_lanes
-        self.known: list[_Known | None] = [None] * num_lanes
-        self.cache: dict[tuple[int, bytes], tuple[_Known, LaneIdentity]] = {}
+        self.known: list[KnownLane | None] = [None] * num_lanes
+        self.cache: dict[tuple[int, bytes], tuple[KnownLane, LaneIdentity]] = {}
 
 
 class LaneTable:
@@ -138,11 +74,11 @@ class LaneTable:
     def __init__(self, run: str) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._lanes: list[_Known] = []
+        self._lanes: list[KnownLane] = []
         self._numbers: set[int] = set()
         self._highest: dict[Axes, int] = {}
         # The lanes that had one place of a program, one after another.
-        self._at: dict[tuple[Axes, int], list[_Known]] = {}
+        self._at: dict[tuple[Axes, int], list[KnownLane]] = {}
         self._blocks: dict[tuple[int, Axes], _Block] = {}
         self._labels_warned: set[str] = set()
         self._first_of_many = Once()
@@ -156,13 +92,7 @@ class LaneTable:
           reached: the last step of each call at the point from which the run goes on.
         """
         for one in kept:
-            known = _Known(one["lane"], one["series"], tuple(one["axes"]), one["place"])
-            for labels in (one["labels"], one.get("now", {})):
-                labels = {key: math.nan if v is None else v for key, v in labels.items()}
-                known.name(labels, {key: _comparable(value) for key, value in labels.items()})
-            known.steps = {
-                call: min(step, reached.get(call, step)) for call, step in one["steps"].items()
-            }
+            known = KnownLane.from_facts(one, reached)
             self._lanes.append(known)
             self._numbers.add(known.number)
             for axes, place in one.get("places", [(known.axes, known.place)]):
@@ -177,17 +107,9 @@ class LaneTable:
             for (axes, place), lanes in self._at.items():
                 for known in lanes:
                     places.setdefault(id(known), []).append([axes, place])
+            several = {key: {"places": own} for key, own in places.items() if len(own) > 1}
             return [
-                {
-                    "lane": known.number,
-                    "series": known.series,
-                    "axes": known.axes,
-                    "place": known.place,
-                    "labels": {key: _plain(value) for key, value in known.first.items()},
-                    "steps": dict(known.steps),
-                }
-                | _unless_same("now", known.now, known.first)
-                | _unless_alone("places", places[id(known)])
+                known.facts() | several.get(id(known), {})
                 for known in sorted(self._lanes, key=lambda known: known.number)
             ]
 
@@ -290,9 +212,9 @@ class LaneTable:
         lanes = tuple(numbered(lane, one) for lane, one in zip(event.lanes, found[0], strict=True))
         return replace(event, lanes=lanes, num_lanes=self.num_lanes(axes))
 
-    def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> _Known:
+    def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> KnownLane:
         """The lane of a record; a new one if none of the known lanes fits."""
-        own = {key: _comparable(value) for key, value in labels.items()}
+        own = {key: comparable(value) for key, value in labels.items()}
         here = self._at.setdefault((axes, place), [])
         known = _most(here, own)
         if known is None and not axes:
@@ -310,23 +232,23 @@ class LaneTable:
         known.name(labels, own)
         return known
 
-    def _elsewhere(self, labels: Mapping[str, Any]) -> _Known | None:
+    def _elsewhere(self, labels: Mapping[str, Any]) -> KnownLane | None:
         """The lane of a `vmap` that a call outside of it logs for, by its labels."""
         agree = [known for known in self._lanes if known.agreement(labels)]
         return agree[0] if len(agree) == 1 else None
 
-    def _put(self, known: _Known, axes: Axes, place: int) -> None:
+    def _put(self, known: KnownLane, axes: Axes, place: int) -> None:
         """Notes that a place of a program has had a lane."""
         self._at.setdefault((axes, place), []).append(known)
         highest = max(known.number, math.prod(known.axes) - 1, math.prod(axes) - 1)
         self._highest[axes] = max(highest, self._highest.get(axes, 0))
 
     def _changes(
-        self, call: str, here: Sequence[_Known], labels: Mapping[str, Any], step: int
-    ) -> _Known | None:
+        self, call: str, here: Sequence[KnownLane], labels: Mapping[str, Any], step: int
+    ) -> KnownLane | None:
         """The lane whose labels have changed to these, with a warning; None if there is none."""
 
-        def changes(known: _Known) -> list[str]:
+        def changes(known: KnownLane) -> list[str]:
             return [key for key in labels if known.now.get(key) != labels[key]]
 
         goes_on = [known for known in here if known.shares(labels) and known.last(call) < step]
@@ -362,8 +284,8 @@ class LaneTable:
         return known
 
     def _new(
-        self, axes: Axes, place: int, here: Sequence[_Known], labels: Mapping[str, Any]
-    ) -> _Known:
+        self, axes: Axes, place: int, here: Sequence[KnownLane], labels: Mapping[str, Any]
+    ) -> KnownLane:
         side_by_side = math.prod(axes)
         number = place
         taken = [known for known in self._lanes if known.number == place and known.shares(labels)]
@@ -376,7 +298,7 @@ class LaneTable:
                 number += series * side_by_side
                 while number in self._numbers:
                     number += side_by_side
-            known = _Known(number, series, axes, place)
+            known = KnownLane(number, series, axes, place)
             self._lanes.append(known)
             self._numbers.add(number)
             self._changed = True
@@ -398,11 +320,11 @@ def numbered(lane: Lane, found: LaneIdentity) -> Lane:
     )
 
 
-def _found(known: _Known, labels: Labels) -> LaneIdentity:
+def _found(known: KnownLane, labels: Labels) -> LaneIdentity:
     return LaneIdentity(known.number, known.series, known.alone, known.first_of(labels))
 
 
-def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:
+def _most(lanes: Iterable[KnownLane], labels: Mapping[str, Any]) -> KnownLane | None:
     """The lane that agrees in most labels, the newest of several; None if none agrees."""
     best, most = None, 0
     for known in lanes:
@@ -410,31 +332,3 @@ def _most(lanes: Iterable[_Known], labels: Mapping[str, Any]) -> _Known | None:
         if agreement and agreement >= most:
             best, most = known, agreement
     return best
-
-
-def _comparable(value: Any) -> Any:
-    """A label's value for comparison, whatever its dtype; NaN equals itself."""
-    plain = _plain(value)
-    return "NaN" if isinstance(plain, float) and math.isnan(plain) else plain
-
-
-def _plain(value: Any) -> Any:
-    """A label's value as a Python value: a float32 of 0.1 becomes 0.1."""
-    if isinstance(value, np.generic):
-        return as_written(value) if value.dtype.kind in "fV" else value.item()
-    return value
-
-
-def _unless_same(
-    name: str, now: Mapping[str, Any], first: Mapping[str, Any]
-) -> dict[str, Mapping[str, Any]]:
-    changed = {
-        key: None if value == "NaN" else value
-        for key, value in now.items()
-        if _comparable(first[key]) != value
-    }
-    return {name: changed} if changed else {}
-
-
-def _unless_alone(name: str, places: list[Any]) -> dict[str, list[Any]]:
-    return {name: places} if len(places) > 1 else {}
