@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ Lanes = Literal["runs", "columns", "aggregate"]
 lane. `aggregate`: one run, with one value for all lanes."""
 
 Values = dict[str, Scalar | Histogram]
+
+_Value = TypeVar("_Value")
 
 _NAME_BYTES = 120
 """The maximum length of a name; a file name may have 255, and the tools show few."""
@@ -59,6 +61,30 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
     return [(None, values | over_lanes)]
 
 
+def arranged_arrays(
+    event: MetricsEvent, lanes: Lanes
+) -> list[tuple[Lane | None, dict[str, np.ndarray]]]:
+    """Arranges the arrays of an event that were logged whole, as `arranged` does with its values.
+
+    Arrays are not averaged: for `aggregate`, they are those of the first lane that logged, and of
+    the first lane of each program that ran after another.
+    """
+    with_arrays = [lane for lane in event.lanes if lane.arrays]
+    if event.num_lanes == 1:
+        return [(None, dict(lane.arrays)) for lane in with_arrays]
+    if lanes == "runs":
+        return [(None if lane.alone else lane, dict(lane.arrays)) for lane in with_arrays]
+    found: dict[str, np.ndarray] = {}
+    if lanes == "columns":
+        for lane, suffix in zip(event.lanes, _suffixes(event.lanes), strict=True):
+            found |= {f"{name}{suffix}": array for name, array in lane.arrays.items()}
+    else:
+        for series in sorted({lane.series for lane in with_arrays}):
+            own = [lane for lane in with_arrays if lane.series == series]
+            found |= _suffixed(dict(own[0].arrays), own)
+    return [(None, found)] if found else []
+
+
 def lane_name(index: int, labels: Labels) -> str:
     """The name of a lane: its labels, or its number if it has none.
 
@@ -98,18 +124,24 @@ def _over_lanes(event: MetricsEvent) -> Values:
 
 
 def _columns(event: MetricsEvent) -> Values:
-    names = [lane_name(lane.index, lane.named_by) for lane in event.lanes]
-    times = collections.Counter(names)
     return {
-        key
-        if lane.alone
-        else f"{key}/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}": value
-        for lane, name in zip(event.lanes, names, strict=True)
+        f"{key}{suffix}": value
+        for lane, suffix in zip(event.lanes, _suffixes(event.lanes), strict=True)
         for key, value in lane.values.items()
     }
 
 
-def _suffixed(values: Values, lanes: Sequence[Lane]) -> Values:
+def _suffixes(lanes: Sequence[Lane]) -> list[str]:
+    """What each lane's columns have behind their keys: nothing, or a slash and the lane's name."""
+    names = [lane_name(lane.index, lane.named_by) for lane in lanes]
+    times = collections.Counter(names)
+    return [
+        "" if lane.alone else f"/{name if times[name] == 1 else f'lane_{lane.index}-{name}'}"
+        for lane, name in zip(lanes, names, strict=True)
+    ]
+
+
+def _suffixed(values: dict[str, _Value], lanes: Sequence[Lane]) -> dict[str, _Value]:
     """Adds a suffix to the keys of programs that run after others, to keep them separate."""
     series = {lane.series for lane in lanes}
     if not any(series) or not values:

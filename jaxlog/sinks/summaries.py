@@ -61,6 +61,30 @@ def _histogram(histogram: Histogram) -> Message:
     )
 
 
+def pictures(arrays: Mapping[str, np.ndarray]) -> Message | None:
+    """Makes one summary of arrays by tag: images, and scalars for arrays without axes.
+
+    Returns:
+      The summary; None if no array can be shown, because all are empty.
+    """
+    from jaxlog._render.arrays import array_pixels
+    from jaxlog._render.png import png
+
+    protos = _protos()
+    values = []
+    for tag, array in arrays.items():
+        pixels = array_pixels(array)
+        if pixels is not None:
+            height, width, channels = pixels.shape
+            image = protos.Summary.Image(
+                height=height, width=width, colorspace=channels, encoded_image_string=png(pixels)
+            )
+            values.append(protos.Summary.Value(tag=tag, image=image))
+        elif not array.ndim:
+            values.append(protos.Summary.Value(tag=tag, simple_value=float(array)))
+    return protos.Summary(value=values) if values else None
+
+
 def text(tag: str, markdown: str) -> Message:
     """Makes a summary with a text, which TensorBoard shows as Markdown."""
     protos = _protos()

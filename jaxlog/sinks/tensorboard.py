@@ -23,7 +23,7 @@ from jaxlog._format.events import (
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
-from jaxlog.sinks.arrangement import Lanes, arranged, folder_name
+from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, folder_name
 from jaxlog.sinks.event_files import EventFile, encoded, new_name, own_files
 from jaxlog.sinks.growing import OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
@@ -51,7 +51,7 @@ class TensorboardSettings(SinkSettings, frozen=True):
 
 
 class TensorboardSink(Sink):
-    """Writes scalars and histograms as `{name}/{key}`, and episodes and the config as tables."""
+    """Writes scalars, histograms and images as `{name}/{key}`, episodes and config as tables."""
 
     Settings = TensorboardSettings
     needs_directory = True
@@ -128,6 +128,11 @@ class TensorboardSink(Sink):
                 of_lanes = 1 if lane is not None else len(event.lanes)
                 own = lane is not None or alone or lanes != "runs"
                 written.append((self._file(lane), data, of_lanes if own else 0))
+        for lane, arrays in arranged_arrays(event, lanes):
+            pictures = summaries.pictures({f"{event.name}/{k}": a for k, a in arrays.items()})
+            if pictures is not None:
+                data = encoded(pictures, event.step, event.timestamp)
+                written.append((self._file(lane), data, 0))
         for file, data, num_records in written:
             file.add(data, num_records)
 

@@ -9,6 +9,7 @@ superseded.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import functools
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from jaxlog._format.events import (
 )
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
-from jaxlog.sinks.arrangement import Lanes, arranged, lane_name
+from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, lane_name
 from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -177,6 +178,10 @@ class WandbSink(Sink):
                 event.num_lanes,
             )
         counters = self._counters(event.name, event.step, event.env_step)
+        pictures = {
+            lane and lane.index: _pictures(event.name, arrays)
+            for lane, arrays in arranged_arrays(event, self._lanes)
+        }
         rows = []
         for lane, values in arranged(event, self._lanes):
             index, labels = (None, None) if lane is None else (lane.index, lane.named_by)
@@ -185,7 +190,8 @@ class WandbSink(Sink):
                 self._several |= event.num_lanes > 1
             self._several |= lane is not None
             run = self._run_for(event.name, event.env_step, index, labels)
-            rows.append((run, _beside(counters, _row(event.name, values))))
+            row = _row(event.name, values) | pictures.pop(index, {})
+            rows.append((run, _beside(counters, row)))
         # A second try of the same event starts with the row that failed.
         done = self._done[1] if self._done[0] is event else 0
         for number, (run, row) in enumerate(rows[done:], done):
@@ -391,6 +397,37 @@ def _row(name: str, values: Mapping[str, Scalar | Histogram]) -> dict[str, Any]:
         else:
             row[f"{name}/{key}"] = _plain(value)
     return row
+
+
+def _pictures(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Converts arrays that were logged whole: to images, or to numbers if they have no axes."""
+    from jaxlog._render.arrays import array_pixels
+
+    row: dict[str, Any] = {}
+    for key, array in arrays.items():
+        pixels = array_pixels(array)
+        if pixels is not None:
+            row[f"{name}/{key}"] = _picture(pixels, f"{array.dtype.name}{list(array.shape)}")
+        elif not array.ndim:
+            row[f"{name}/{key}"] = _plain(array[()])
+    return row
+
+
+def _picture(pixels: np.ndarray, caption: str) -> Any:
+    """Pixels as an image of W&B, which needs Pillow; without it, as HTML with the same image."""
+    import wandb
+
+    from jaxlog._render.png import png
+
+    try:
+        from PIL import Image
+    except ImportError:
+        source = base64.b64encode(png(pixels)).decode()
+        html = f'<img src="data:image/png;base64,{source}" title="{caption}">'
+        return wandb.Html(html, inject=False, data_is_not_path=True)
+    # Not as an array, of which W&B would scale one without large numbers.
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return wandb.Image(image, caption=caption, file_type="png")
 
 
 def _histogram(key: str, histogram: Histogram) -> dict[str, Any]:

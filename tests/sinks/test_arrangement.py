@@ -12,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlog._format.events import Histogram, Key, Lane, MetricsEvent
-from jaxlog.sinks.arrangement import Lanes, arranged, folder_name, lane_name
+from jaxlog.sinks.arrangement import (
+    Lanes,
+    arranged,
+    arranged_arrays,
+    folder_name,
+    lane_name,
+)
 
 STATISTICS = ("mean", "std", "min", "max", "count", "sum", "median", "nonfinite", "rate", "")
 MODES: tuple[Lanes, ...] = ("runs", "columns", "aggregate")
@@ -154,3 +160,23 @@ def test_a_folder_never_leaves_the_one_it_is_in(labels: dict[str, str | float | 
     assert not set(name) & set('/\\\0:*?"<>|\n')
     assert len(name.encode()) < 200
     assert not name.endswith((".", " "))
+
+
+def test_arrays_are_those_of_each_lane_or_of_the_first() -> None:
+    """They have no mean: the first lane of each program stands for its lanes."""
+    first, second, later = np.zeros(2), np.ones(3), np.ones(4)
+    lanes = [
+        Lane(0, {"seed": 0}, {}, arrays={"a": first}),
+        Lane(1, {"seed": 1}, {}, arrays={"a": second}),
+        Lane(2, {"seed": 2}, {}, arrays={"a": later}, series=1),
+        Lane(3, {"seed": 3}, {"loss": 1.0}, series=1),
+    ]
+    event = event_of(lanes)
+    assert arranged_arrays(event, "runs") == [(lane, dict(lane.arrays)) for lane in lanes[:3]]
+    columns = {"a/seed=0": first, "a/seed=1": second, "a/seed=2": later}
+    assert arranged_arrays(event, "columns") == [(None, columns)]
+    assert arranged_arrays(event, "aggregate") == [(None, {"a": first, "a/seed=2": later})]
+    for mode in MODES:
+        assert arranged_arrays(event_of(lanes[:1]), mode) == [(None, {"a": first})]
+        assert arranged_arrays(event_of(lanes[3:]), mode) == []
+        assert arranged_arrays(event_of(lanes[3:], num_lanes=4), mode) == []

@@ -60,6 +60,13 @@ def test_sinks_take_whatever_a_program_logs(
                     "[odd] name/with: signs ✓": step,
                 },
                 where=returns < step.astype(np.float32),  # none at the first steps
+                arrays={
+                    "[odd] array/with: signs ✓": jnp.where(returns > 9, np.inf, returns),
+                    "halves of many axes": returns.reshape(1, 3, 2, 1, 2).astype(jnp.bfloat16),
+                    "flags": returns > 3,
+                    "one": step,
+                    "none": returns[:0],
+                },
                 details={"state": {"grid": jnp.ones((3, 4, 2, 2), np.uint8)}, "task_id": returns},
                 labels={"seed": seed, "scale": jnp.float32(0.1)},
             )
@@ -76,7 +83,7 @@ def test_sinks_take_whatever_a_program_logs(
             logger.log_episode_summary({"total_reward": 1.0, "final_state": np.full(3, np.inf)})
             logger.log_evaluation_summary({"rate": np.float16(0.5), "odd": 2j, "x": np.ones(2)})
             jaxlog.log(logger, 0, {"loss": jnp.inf})
-            run.log({"score": np.arange(3)})
+            run.log({"score": np.arange(3)}, arrays={"seen": np.eye(3, 5, dtype=np.uint64)})
         assert len(run.accounts()) == len(settings)
         for account in run.accounts():
             assert (account.failure, account.off) == (None, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import math
 import shutil
 import struct
@@ -17,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from PIL import Image
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.context import RequestContext
@@ -35,6 +37,8 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._host import retries
+from jaxlog._render.arrays import array_pixels
+from jaxlog._render.png import png
 from jaxlog.sinks.event_files import own_files
 from jaxlog.sinks.growing import MAX_OPEN
 from jaxlog.sinks.tensorboard import MOST_RUNS, TensorboardSettings, TensorboardSink
@@ -574,3 +578,67 @@ def test_lost_is_what_is_lost(
     for i, values in ((0, [1.0, 4.0]), (2, [3.0, 6.0])):
         found = scalars(tmp_path / "tensorboard" / f"lane_00{i}-seed={i}")["eval/a"]
         assert [value for _, value in found] == values
+
+
+def test_arrays_are_images(make_logger: MakeLogger, tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
+    arrays = {"[odd] name ✓": np.arange(6.0).reshape(2, 3), "image": image, "grey": image[:, :, 0]}
+    logger = make_logger(sinks=[{"kind": "tensorboard"}])
+    with logger.open(tmp_path) as run:
+        for step in (0, 7):
+            one, none = np.float32(step), np.ones((0, 2))
+            run.log(step=step, arrays=arrays | {"one": one, "none": none})
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (2, None)
+    found = EventAccumulator(
+        str(tmp_path / "tensorboard"), size_guidance={"images": 0, "scalars": 0}
+    ).Reload()
+    assert found.Tags()["images"] == [f"eval/{name}" for name in arrays]
+    for name, array in arrays.items():
+        pixels = array_pixels(array)
+        assert pixels is not None
+        events = found.Images(f"eval/{name}")
+        assert [event.step for event in events] == [0, 7]
+        for event in events:
+            assert (event.height, event.width) == pixels.shape[:2]
+            read = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+            np.testing.assert_array_equal(read.reshape(pixels.shape), pixels)
+    assert [(event.step, event.value) for event in found.Scalars("eval/one")] == [(0, 0), (7, 7)]
+
+
+@pytest.mark.parametrize("lanes", ["runs", "columns", "aggregate"])
+def test_lanes_have_images_of_their_own(
+    lanes: str, make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[{"kind": "tensorboard", "lanes": lanes}])
+
+    def lane(seed: jax.Array) -> None:
+        arrays = {"table": seed * jnp.eye(2, dtype=np.int32)}
+        jaxlog.log(logger, jnp.int32(0), {"loss": 1.0}, arrays=arrays, labels={"seed": seed})
+
+    with logger.open(tmp_path):
+        jax.block_until_ready(jax.jit(jax.vmap(lane))(jnp.arange(2)))
+    root = tmp_path / "tensorboard"
+    found = {
+        f"{folder.name}: {tag}": one
+        for folder in (root, root / "lane_000-seed=0", root / "lane_001-seed=1")
+        if folder.is_dir()
+        for accumulator in [EventAccumulator(str(folder)).Reload()]
+        for tag in accumulator.Tags()["images"]
+        for one in [accumulator.Images(tag)[0].encoded_image_string]
+    }
+    of_lanes = [png(array_pixels(seed * np.eye(2, dtype=np.int32))) for seed in range(2)]  # type: ignore[arg-type]
+    assert (
+        found
+        == {
+            "runs": {
+                "lane_000-seed=0: train/table": of_lanes[0],
+                "lane_001-seed=1: train/table": of_lanes[1],
+            },
+            "columns": {
+                "tensorboard: train/table/seed=0": of_lanes[0],
+                "tensorboard: train/table/seed=1": of_lanes[1],
+            },
+            "aggregate": {"tensorboard: train/table": of_lanes[0]},
+        }[lanes]
+    )

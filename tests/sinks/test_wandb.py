@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog._render.arrays import array_pixels
 from jaxlog._settings import ConfigError
 from tests.conftest import MakeLogger
 from tests.sinks import wandb_files
@@ -469,3 +470,43 @@ def test_a_run_that_fails_is_failed_in_wandb(tmp_path: Path) -> None:
     run.close(ValueError("diverged"))
     (run_file,) = wandb_files.read_all(tmp_path)
     assert run_file.exit_code == 1
+
+
+def test_arrays_are_images(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = make_logger(sinks=[sink()])
+    image = np.random.default_rng(0).integers(0, 2, (1, 4, 3)).astype(np.uint8)  # W&B scales 0, 1
+    grey = image[:, :, 0]
+
+    def lane(seed: jax.Array) -> None:
+        table = seed.astype(np.float32) * jnp.eye(2)
+        arrays = {"table": table, "image": jnp.asarray(image), "one": seed}
+        jaxlog.log(logger, jnp.int32(0), {"loss": 1.0}, arrays=arrays, labels={"seed": seed})
+
+    with logger.open(tmp_path) as run:
+        jax.block_until_ready(jax.jit(jax.vmap(lane))(jnp.arange(2)))
+        run.flush()
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        run.log({"x": 1.0}, step=1, arrays={"grey": grey, "none": np.ones(0)}, labels={"seed": 0})
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (3, None)
+    monkeypatch.undo()
+    from PIL import Image
+
+    for seed, of_lane in enumerate(wandb_files.read_all(tmp_path)):
+        first = of_lane.rows[0]
+        assert (first["train/step"], first["train/loss"], first["train/one"]) == (0, 1.0, seed)
+        (folder,) = (path.parent / "files" for path in tmp_path.rglob(f"*-{seed:03d}.wandb"))
+        for name, array in (("table", seed * np.eye(2, dtype=np.float32)), ("image", image)):
+            assert first[f"train/{name}/_type"] == "image-file"
+            assert first[f"train/{name}/caption"] == f"{array.dtype}{list(array.shape)}"
+            read = np.asarray(Image.open(folder / first[f"train/{name}/path"]))
+            np.testing.assert_array_equal(read, array_pixels(array))
+        if seed == 0:  # without Pillow
+            row = of_lane.rows[1]
+            assert (row["eval/x"], row["eval/grey/_type"]) == (1.0, "html-file")
+            assert (
+                '<img src="data:image/png;base64,' in (folder / row["eval/grey/path"]).read_text()
+            )
+            assert not any(key.startswith("eval/none") for key in row)

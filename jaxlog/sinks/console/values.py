@@ -79,29 +79,28 @@ def arrays_over_lanes(event: MetricsEvent) -> dict[str, str]:
 
 
 def array_text(arrays: Sequence[np.ndarray]) -> str:
-    """Describes the array of one name in each lane on one line.
+    """Describes the arrays of one name in all lanes together, on one line.
 
     >>> array_text([np.array([[0, 3], [5, 1]])])
     '[2, 2] 0 … 5'
     >>> array_text([np.array([True, False]), np.array([True, True])])
-    '[2] 3 of 4 true, 2 lanes'
+    '[2] 3 of 4 true'
     """
     shapes = {array.shape for array in arrays}
     shape = str(list(arrays[0].shape)) if len(shapes) == 1 else "[…]"
-    lanes = f", {len(arrays)} lanes" if len(arrays) > 1 else ""
     size = sum(array.size for array in arrays)
     if not size:
-        return f"{shape} empty{lanes}"
+        return f"{shape} empty"
     if all(array.dtype == np.bool_ for array in arrays):
         true = sum(int(np.count_nonzero(array)) for array in arrays)
-        return f"{shape} {true} of {size} true{lanes}"
+        return f"{shape} {true} of {size} true"
     floats = np.concatenate([array.reshape(-1).astype(np.float64) for array in arrays])
     finite = floats[np.isfinite(floats)]
     odd = f" ({size - finite.size} not finite)" if finite.size < size else ""
     if not finite.size:
-        return f"{shape} NaN{odd}{lanes}"
+        return f"{shape} NaN{odd}"
     low, high = number(float(finite.min())), number(float(finite.max()))
-    return f"{shape} {low if low == high else f'{low} … {high}'}{odd}{lanes}"
+    return f"{shape} {low if low == high else f'{low} … {high}'}{odd}"
 
 
 def number(value: float) -> str:
