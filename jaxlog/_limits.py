@@ -35,6 +35,36 @@ def check_named(argument: str, values: Any, got: str | None = None) -> Mapping[s
     return values
 
 
+def flat(
+    argument: str, values: Any, got: str | None = None, above: tuple[int, ...] = ()
+) -> dict[str, Any]:
+    """Flattens nested mappings to one dict: `{"actor": {"loss": 1}}` to `{"actor/loss": 1}`.
+
+    Args:
+      argument: the name of the argument, for errors.
+      values: what the user passed.
+      got: how errors describe `values`; None for its type.
+      above: the `id` of each mapping around it.
+
+    Raises:
+      TypeError: it is not a mapping, or a key is not a text, or is empty.
+      ValueError: UTF-8 cannot hold a key, two values get the same name, or a mapping contains
+        itself or is nested too deep.
+    """
+    found: dict[str, Any] = {}
+    for name, value in check_named(argument, values, got).items():
+        inner = {name: value}
+        if isinstance(value, Mapping):
+            check_nesting(f"{argument}[{name!r}]", value, (*above, id(values)))
+            nested = flat(argument, value, above=(*above, id(values)))
+            inner = {f"{name}/{key}": leaf for key, leaf in nested.items()}
+        for key, leaf in inner.items():
+            if key in found:
+                raise ValueError(f"{argument}: got two values named {key!r}; rename one of them")
+            found[key] = leaf
+    return found
+
+
 def check_name(argument: str, key: Any) -> None:
     """Checks that a key can be the name of a value.
 

@@ -100,6 +100,7 @@ class Logger(SingleEnvironmentLog):
         self._decoders: dict[int, Decoder] = {}
         self._traced: set[Traced] = set()
         self._schedules: dict[tuple[str, int | None, int | None], Schedule] = {}
+        self._said: set[str] = set()
         self._watch: Watch | None = None  # that of the open run
         self.enabled = self.settings.batched_logging_enabled and switched_on()
         self._engine: Engine | None = None  # that of the open run
@@ -304,6 +305,13 @@ class Logger(SingleEnvironmentLog):
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json")
         return facts(info, settings, devices()) | {"crossing": crossing.kind()}
+
+    def _first_time(self, subject: str) -> bool:
+        """True the first time that this logger is asked about a subject: for warnings."""
+        with self._dropping:
+            first = subject not in self._said
+            self._said.add(subject)
+        return first
 
     def _detach(self) -> None:
         """Forgets the run, which takes no more records."""

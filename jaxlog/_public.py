@@ -10,6 +10,8 @@ from jaxlog._errors import LoggingError
 from jaxlog._host.run import Run
 from jaxlog._logger import Logger
 from jaxlog._program.episodes import EpisodeTracker
+from jaxlog._program.norms import norms
+from jaxlog._program.parts import Parts, parts
 from jaxlog._program.record import Record
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.window import Window
@@ -23,6 +25,7 @@ __all__ = [
     "Logger",
     "LoggingConfig",
     "LoggingError",
+    "Parts",
     "Record",
     "Run",
     "RunData",
@@ -36,6 +39,8 @@ __all__ = [
     "load_config",
     "log",
     "log_window",
+    "norms",
+    "parts",
     "read_run",
     "read_runs",
     "sample_indices",

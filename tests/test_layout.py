@@ -20,9 +20,10 @@ PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = {
     jaxlog: [
         "Comparison", "ConfigError", "ConfigWarning", "EpisodeTracker", "Logger", "LoggingConfig",
-        "LoggingError", "Record", "Run", "RunData", "RunsData", "SettingsDict", "Window",
+        "LoggingError", "Parts", "Record", "Run", "RunData", "RunsData", "SettingsDict", "Window",
         "batch_step", "compare", "empty_window", "from_info", "load_config", "log", "log_window",
-        "read_run", "read_runs", "sample_indices", "sample_indices_where", "window_step",
+        "norms", "parts", "read_run", "read_runs", "sample_indices", "sample_indices_where",
+        "window_step",
     ],
     jaxlog.sinks: [
         "Account", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane", "MetricsEvent",

@@ -379,20 +379,20 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     (
         {"metrics": GOOD | {"policy_loss": jnp.ones((4, 8))}},
         ValueError,
-        "metrics['policy_loss']: got float32[4,8], expected a scalar; for values over epochs and "
-        "minibatches log one number, like .mean()",
+        "metrics['policy_loss']: got float32[4,8], expected a scalar; values over epochs and "
+        "minibatches go into values=, or log one number, like .mean()",
     ),
     (
         {"metrics": GOOD | {"policy_loss": RETURNS}},  # by chance of the batch's shape
         ValueError,
-        "metrics['policy_loss']: got float32[4], expected a scalar; for values over epochs and",
+        "metrics['policy_loss']: got float32[4], expected a scalar; values over epochs and",
     ),
     (
         {"metrics": GOOD | {"critic_loss": jnp.ones((4, 8))}},
         ValueError,
         "metrics['critic_loss']: got float32[4,8], expected a scalar or the shape (4,) of "
         "episode_returns, the batch; give all arrays with a value per episode the same shape, and "
-        "log the others as one number, like .mean()",
+        "pass the others in values=, of which all entries count",
     ),
     (
         {"metrics": GOOD | {"success_mask": RETURNS}},
@@ -411,9 +411,9 @@ BAD_CALLS: list[tuple[dict[str, Any], type[Exception], str]] = [
     ),
     ({"labels": {"seed": 2**40}}, ValueError, "labels['seed']: got 1099511627776, expected what"),
     (
-        {"metrics": {"losses": {"policy": 1.0}}},
+        {"metrics": {"losses": {"policy": "low"}}},
         TypeError,
-        "metrics['losses']: got dict, expected an array or a number; log each of its values under",
+        "metrics['losses/policy']: got str, expected an array or a number; a text that does not",
     ),
     ({"metrics": {"x": None}}, TypeError, "got None, expected an array or a number; leave"),
     ({"metrics": {"x": np.array("a")}}, TypeError, "metrics['x']: got str32[], expected bool, int"),

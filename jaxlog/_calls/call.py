@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,15 +16,17 @@ from jax.typing import ArrayLike
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
-from jaxlog._format.names import KNOWN, check_call, look_up
+from jaxlog._format.names import KNOWN, PER_STEP, check_call, look_up
 from jaxlog._format.schedule import Schedule, is_due
 from jaxlog._host.watch import Traced
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
+from jaxlog._program.parts import Origin, Parts, origins
 from jaxlog._program.record import Inputs, Plan, Record, record
 from jaxlog._program.statistics import accumulator
-from jaxlog._program.summary import MetricStatistics
+from jaxlog._program.summary import REDUCTIONS, Kind, MetricStatistics
 from jaxlog._program.window import Window
+from jaxlog._say import log as _log
 from jaxlog._settings import LoggingConfig
 from jaxlog._settings.wording import suggestion
 
@@ -32,12 +35,13 @@ def inputs_of(
     logger: Logger,
     call: str,
     step: ArrayLike,
-    metrics: Mapping[str, ArrayLike] | None,
+    metrics: Mapping[str, Any] | None,
     *,
     where: ArrayLike | None,
+    values: Mapping[str, Any] | None,
     details: Any,
     indices: ArrayLike | None,
-    labels: Mapping[str, ArrayLike] | None,
+    labels: Mapping[str, Any] | None,
     when: ArrayLike,
     axis_name: str | Sequence[str] | None,
     name: str,
@@ -46,8 +50,8 @@ def inputs_of(
     """Checks the arguments of a call; returns the named axes and the checked inputs."""
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
-    if metrics is None and arrays is not None and not isinstance(step, Mapping):
-        metrics = {}
+    if metrics is None and (values is not None or arrays is not None):
+        metrics = None if isinstance(step, Mapping) else {}
     if metrics is None:
         raise TypeError(
             f"step: is missing; call {call}, with the index of the update, an integer, as step"
@@ -55,15 +59,21 @@ def inputs_of(
     check_call(name)
     function = call.partition("(")[0]
     axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
+    step, when = checks.step(step), checks.condition(when)
+    of_metrics, parts = checks.metrics({} if metrics is None else metrics)
+    whole, parts_of_whole = checks.metrics({} if values is None else values, "values")
+    checks.separate(of_metrics, whole)
     inputs = Inputs(
-        step=checks.step(step),
-        when=checks.condition(when),
-        metrics=checks.metrics(metrics),
+        step=step,
+        when=when,
+        metrics=of_metrics | whole,
         where=checks.mask(where),
         details=checks.details(details),
         labels=checks.labels(labels),
         indices=checks.indices(indices, axis_names),
         arrays=checks.arrays(arrays),
+        values=tuple(whole),
+        parts=tuple((parts | parts_of_whole).items()),
     )
     return axis_names, inputs
 
@@ -137,15 +147,16 @@ def log_from_python(
     logger: Logger, name: str, step: Any, values: Any, labels: Any, arrays: Any
 ) -> bool:
     """Logs without a program; returns False, with nothing logged, if it needs one."""
-    given = (values, labels, arrays)
-    if tracing() or any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(given)):
-        return False
     if values is None and arrays is not None:
         values = {}
-    if not isinstance(values, Mapping):
+    if tracing() or not isinstance(values, Mapping):
         return False
     check_call(name)
-    checks.scalars(values)
+    values = checks.leaves("values", values)
+    if any(isinstance(value, Parts | Tracer) or np.shape(value) for value in values.values()):
+        return False
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((labels, arrays))):
+        return False
     arrays = checks.arrays(arrays)
     if (engine := logger._writing_engine()) is None:
         return True
@@ -175,17 +186,22 @@ def plan_of(
     schedule: Schedule,
 ) -> Plan:
     """Applies the settings to one call."""
-    batch_shape = checks.batch_shape(inputs.metrics, inputs.where, inputs.details, inputs.indices)
-    settings, metrics = logger.settings, tuple(inputs.metrics)
+    settings, parts = logger.settings, dict(inputs.parts)
+    of_batch = {key: value for key, value in inputs.metrics.items() if key not in inputs.values}
+    batch_shape = checks.batch_shape(of_batch, inputs.where, inputs.details, inputs.indices, parts)
+    metrics = origins(tuple(inputs.metrics), parts)
+    kinds = {key: _kind(inputs, origin) for key, origin in metrics.items()}
+    if inputs.where is not None:
+        _warn_of_steps(logger, name, [key for key, kind in kinds.items() if kind == "episode"])
     every = dict.fromkeys(_kept(settings, (*metrics, *inputs.arrays), name))
-    kept = [key for key in every if key in inputs.metrics]
+    kept = [key for key in every if key in metrics]
     logged = _logged(settings, kept)  # an episode's summary has all that are kept
     arrays = _logged(settings, [key for key in every if key in inputs.arrays])
     checks.array_bytes({key: inputs.arrays[key] for key in arrays}, settings.max_array_bytes)
     if isinstance(settings.statistics, Mapping):
         named = [key for key in settings.statistics if key != "default"]
-        _named_in("statistics", named, metrics, name)
-    _named_in("histograms", settings.histograms, metrics, name)
+        _named_in("statistics", named, tuple(metrics), name)
+    _named_in("histograms", settings.histograms, tuple(metrics), name)
     samples = settings.num_samples if inputs.indices is None else np.size(inputs.indices)
     if schedule.sample_frequency is None or not batch_shape:
         samples = 0
@@ -198,14 +214,62 @@ def plan_of(
         num_samples=samples,
         sample_seed=settings.sample_seed,
         logged=tuple(
-            (key, _statistics_of(logger, name, key, inputs.metrics[key])) for key in logged
+            (key, _statistics_of(logger, name, key, metrics[key], kinds[key], inputs))
+            for key in logged
         ),
-        sampled=tuple(kept),
+        sampled=tuple((key, metrics[key]) for key in kept if kinds[key] == "episode"),
         labels=tuple(inputs.labels),
         axis_names=axis_names,
         returned=settings.delivery == "return",
         arrays=tuple(arrays),
     )
+
+
+def _warn_of_steps(logger: Logger, call: str, metrics: Iterable[str]) -> None:
+    """Warns once of metrics that seem to have a value per environment step, not per episode."""
+    for key in metrics:
+        if key.rpartition("/")[2] in PER_STEP and logger._first_time(f"{call}/{key}"):
+            _log.warning(
+                "jaxlog: the call %r: metrics[%r] seems to have a value for each environment step, "
+                "of which where= keeps those at which an episode ended. If all of them count, pass "
+                "it in values=. Said once.",
+                call,
+                key,
+            )
+
+
+def reduced(plan: Plan, reduce: Mapping[str, str]) -> Plan:
+    """Chooses how a window reduces scalars, by the names of metrics or the beginnings of names.
+
+    Raises:
+      ValueError: a reduction does not exist, or a name is that of no scalar of the call.
+    """
+    scalars = tuple(key for key, spec in plan.logged if spec.kind == "scalar")
+    chosen: dict[str, str] = {}
+    for name in sorted(reduce):  # a longer name comes later, and wins
+        if (reduction := reduce[name]) not in REDUCTIONS:
+            raise ValueError(
+                f"reduce[{name!r}]: got {reduction!r}, expected one of {', '.join(REDUCTIONS)}"
+            )
+        if not (of_name := _beginning_with(name, scalars)):
+            raise ValueError(
+                f"reduce: got {name!r}, expected a scalar of the call "
+                f"{plan.name!r}{suggestion(name, scalars)} (its scalars are: "
+                f"{', '.join(scalars) or 'none'}); for an array, choose statistics in the settings"
+            )
+        chosen |= dict.fromkeys(of_name, reduction)
+    logged = [
+        (key, dataclasses.replace(spec, reduction=chosen.get(key, spec.reduction)))
+        for key, spec in plan.logged
+    ]
+    return dataclasses.replace(plan, logged=tuple(logged))
+
+
+def _kind(inputs: Inputs[Any], origin: Origin) -> Kind:
+    num_axes = np.ndim(inputs.metrics[origin.name]) - (origin.part is not None)
+    if not num_axes:
+        return "scalar"
+    return "array" if origin.name in inputs.values else "episode"
 
 
 def _kept(settings: LoggingConfig, metrics: tuple[str, ...], call: str) -> list[str]:
@@ -241,45 +305,52 @@ def plan_of_rest(
     )
 
 
-def _statistics_of(logger: Logger, name: str, metric: str, value: ArrayLike) -> MetricStatistics:
+def _statistics_of(
+    logger: Logger, name: str, metric: str, origin: Origin, kind: Kind, inputs: Inputs[Any]
+) -> MetricStatistics:
     """The statistics that the settings choose for one metric."""
-    dtype, settings = jnp.result_type(value), logger.settings
+    dtype, settings = jnp.result_type(inputs.metrics[origin.name]), logger.settings
     statistics, edges = settings.statistics_of(name, metric), settings.edges_of(name, metric)
-    per_episode = bool(np.ndim(value))
-    if not per_episode or look_up(metric).rate or dtype == np.bool_:
-        fixed = "rate" if per_episode else ""
+    if kind == "scalar" or look_up(metric).rate or dtype == np.bool_:
+        fixed = "" if kind == "scalar" else "rate"
         by_name = settings.statistics if isinstance(settings.statistics, Mapping) else {}
         for setting, names in (("statistics", by_name), ("histograms", settings.histograms)):
             if metric in names or f"{name}/{metric}" in names:
                 raise ValueError(
                     f"settings: {setting}: names {metric!r}, which is "
-                    f"{'an array of bools' if per_episode else 'a scalar'}, so only "
-                    f"{'its rate' if per_episode else 'its value'} is logged; leave it out"
+                    f"{'a scalar' if kind == 'scalar' else 'an array of bools'}, so only "
+                    f"{'its value' if kind == 'scalar' else 'its rate'} is logged; leave it out"
                 )
         statistics, edges = (fixed,), ()
     return MetricStatistics(
         statistics,
+        origin,
         edges,
-        per_episode=per_episode,
+        kind=kind,
         floating=bool(jnp.issubdtype(dtype, np.floating)),
         accumulator=accumulator(dtype).name,
+        # The mean of a counter, such as that of gradient steps, is no count that ever was.
+        reduction="last" if kind == "scalar" and jnp.issubdtype(dtype, np.integer) else "mean",
     )
 
 
 def _named_in(
     setting: str, entries: Iterable[str], metrics: tuple[str, ...], call: str
 ) -> set[str]:
-    """The metrics of a call that a setting names, by NAME or by CALL/NAME."""
+    """The metrics of a call that a setting names, by NAME or by CALL/NAME.
+
+    NAME is a metric, or the beginning of the names of several: `actor` is also `actor/loss`.
+    """
     found = set()
     for entry in entries:
         prefix, slash, bare = entry.partition("/")  # a call's name has no slash, a metric's may
         if not slash:
             prefix, bare = "", entry
         of_a_metric = any(metric.startswith(f"{prefix}/") for metric in metrics)
-        if entry in metrics:
-            found.add(entry)
-        elif prefix == call and bare in metrics:
-            found.add(bare)
+        if of_entry := _beginning_with(entry, metrics):
+            found |= of_entry
+        elif prefix == call and (of_bare := _beginning_with(bare, metrics)):
+            found |= of_bare
         elif (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
             continue  # it is about another call, or names a metric that another call may have
         else:
@@ -290,3 +361,7 @@ def _named_in(
                 f"NAME_OF_THE_CALL/{bare})"
             )
     return found
+
+
+def _beginning_with(name: str, metrics: tuple[str, ...]) -> set[str]:
+    return {metric for metric in metrics if metric == name or metric.startswith(f"{name}/")}

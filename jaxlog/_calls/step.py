@@ -18,7 +18,6 @@ from jaxlog._calls.call import (
 from jaxlog._calls.order import refuse_swapped
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._logger import Logger
-from jaxlog._program import checks
 from jaxlog._program.record import Record
 from jaxlog._settings import switched_on
 
@@ -29,13 +28,14 @@ _LOG = "log(logger, step, values)"
 def batch_step(
     logger: Logger,
     step: ArrayLike,
-    metrics: Mapping[str, ArrayLike] | None = None,
+    metrics: Mapping[str, Any] | None = None,
     *,
     where: ArrayLike | None = None,
-    arrays: Mapping[str, ArrayLike] | None = None,
+    values: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
     details: Any = None,
     indices: ArrayLike | None = None,
-    labels: Mapping[str, ArrayLike] | None = None,
+    labels: Mapping[str, Any] | None = None,
     when: ArrayLike = True,
     every: int | None = None,
     total_updates: int | None = None,
@@ -60,13 +60,18 @@ def batch_step(
       logger: the logger, made before the program is traced.
       step: `int[]`, the index of the update, counted from 0. It is logged as int32, or in its own
         dtype if that is wider.
-      metrics: arrays by name. For an array of the batch's shape, statistics are logged, and each
-        sampled episode has its entry; for an array of bools, its rate is logged. A scalar is logged
-        as it is. The batch's shape is that of `where`; without `where`, that of the first of
-        episode_returns, episode_lengths, similarity_scores and success_mask. Its last axis is the
-        axis of the environments.
+      metrics: arrays by name, with a value per episode. For an array of the batch's shape,
+        statistics are logged, and each sampled episode has its entry; for an array of bools, its
+        rate is logged. A scalar is logged as it is. The batch's shape is that of `where`; without
+        `where`, that of the first of episode_returns, episode_lengths, similarity_scores and
+        success_mask. Its last axis is the axis of the environments. Nested mappings and pytrees
+        get names like `actor/loss`, and an array can have named parts (`jaxlog.parts`).
       where: `bool[*batch]`, which entries are episodes to count; None for all. If no entry is
         marked, the logged count is 0 and no statistics are logged.
+      values: arrays by name, of any shape: rewards and actions of each environment step, losses
+        `[epochs, minibatches]`, activations. Statistics over all entries are logged, and the rate
+        of an array of bools. `where`, the count and sampled episodes have nothing to do with them.
+        Scalars, nested mappings, pytrees and named parts as in `metrics`.
       arrays: arrays by name, of bools, integers or real numbers and of any shape, each of which is
         logged whole and exactly when statistics are due: a confusion matrix, a heat map, a Q-table,
         a small image. Under `vmap`, each lane logs its own; with `axis_name`, that of the first
@@ -127,6 +132,7 @@ def batch_step(
         step,
         metrics,
         where=where,
+        values=values,
         details=details,
         indices=indices,
         labels=labels,
@@ -145,20 +151,20 @@ def batch_step(
 def log(
     logger: Logger,
     step: ArrayLike,
-    values: Mapping[str, ArrayLike] | None = None,
+    values: Mapping[str, Any] | None = None,
     *,
-    arrays: Mapping[str, ArrayLike] | None = None,
-    labels: Mapping[str, ArrayLike] | None = None,
+    arrays: Mapping[str, Any] | None = None,
+    labels: Mapping[str, Any] | None = None,
     when: ArrayLike = True,
     every: int | None = None,
     total_updates: int | None = None,
     axis_name: str | Sequence[str] | None = None,
     name: str = "train",
 ) -> Record | None:
-    """Logs scalars, such as a loss and a learning rate, in a compiled program or a Python loop.
+    """Logs values, such as a loss and a learning rate, in a compiled program or a Python loop.
 
-    In a compiled program it behaves as `batch_step` does with scalars, under every transformation.
-    In a Python loop, where `step` is a Python int, it compiles nothing and makes no callback: a
+    In a compiled program it behaves as `batch_step` does with `values`, under every transformation.
+    In a Python loop, where `step` is a Python int, scalars compile nothing and make no callback: a
     step that is not due costs about a microsecond, and a due step waits until its values are
     computed.
 
@@ -169,7 +175,10 @@ def log(
       step: `int[]`, the index of the update, counted from 0. Values are logged when it is a
         multiple of `every` or of `log_frequency`, as for `batch_step`, and at the last step if
         `total_updates` is known.
-      values: scalars by name: bools, integers or real numbers. May be left out if there are arrays.
+      values: bools, integers or real numbers by name. A scalar is logged as it is; of an array of
+        any shape, statistics over all entries are logged. Nested mappings and pytrees get names
+        like `actor/loss`, and an array can have named parts (`jaxlog.parts`).
+        May be left out if there are arrays.
       arrays: arrays that are logged whole, as for `batch_step`.
       labels: as for `batch_step`.
       when: `bool[]`; False logs nothing at this step.
@@ -183,7 +192,7 @@ def log(
 
     Raises:
       TypeError: as for `batch_step`.
-      ValueError: as for `batch_step`, or a value is not a scalar.
+      ValueError: as for `batch_step`.
 
     >>> logger = Logger({"log_frequency": 2, "sinks": [{"kind": "memory"}]})
     >>> with logger.open() as run:
@@ -204,8 +213,9 @@ def log(
         logger,
         _LOG,
         step,
-        values,
+        None,
         where=None,
+        values=values,
         details=None,
         indices=None,
         labels=labels,
@@ -214,6 +224,5 @@ def log(
         name=name,
         arrays=arrays,
     )
-    checks.scalars(inputs.metrics)
     schedule = schedule_of(logger, name, every, total_updates)
     return send(logger, plan_of(logger, name, inputs, axis_names, schedule), inputs)[0]

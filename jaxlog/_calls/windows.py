@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxlog._calls.call import empty_record, inputs_of, plan_of, plan_of_rest, send
+from jaxlog._calls.call import empty_record, inputs_of, plan_of, plan_of_rest, reduced, send
 from jaxlog._calls.order import refuse_swapped
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
+from jaxlog._program.examples import Examples, zeros
 from jaxlog._program.record import Inputs, Record, update_window
 from jaxlog._program.window import Window
 
 
 def empty_window(
-    logger: Logger, metrics: Mapping[str, Any], *, where: Any = None, name: str = "batch"
+    logger: Logger,
+    metrics: Mapping[str, Any] | Callable[[Window], Any] | None = None,
+    *,
+    where: Any = None,
+    values: Mapping[str, Any] | None = None,
+    reduce: Mapping[str, str] | None = None,
+    name: str = "batch",
 ) -> Window:
     """Creates the empty window that is passed to the first `window_step`.
 
@@ -31,10 +38,16 @@ def empty_window(
       logger: the logger, made before the program is traced.
       metrics: examples of the metrics that `window_step` will get, by the same names: a scalar for
         a scalar, and for a metric with a value per episode any array of its dtype, such as
-        `jnp.zeros(1)`, or the result of `jax.eval_shape`. The values are not used.
+        `jnp.zeros(1)`, or the result of `jax.eval_shape`. The values are not used. Or a function of
+        a window that calls `window_step` with it, such as the body of the training loop: it is
+        traced, not run, and the window is made for what it logs, so that no name is written twice.
         Under a `shard_map` that checks which arrays vary over its devices, pass the real metrics:
         the window then varies over the same axes.
       where: an example of the mask, likewise; may be left out where `batch_step` needs none.
+      values: examples of the values, likewise.
+      reduce: how scalars are reduced over the updates of a line, by name: `mean`, `last`, `sum`,
+        `min` or `max`. By default `last` for integers, else `mean`. A name is also about the names
+        that begin with it: `actor` is also `actor/loss`.
       name: the name of the call, which prefixes its keys and its file.
 
     Returns:
@@ -43,27 +56,69 @@ def empty_window(
 
     Raises:
       TypeError: as for `batch_step`.
-      ValueError: as for `batch_step`.
+      ValueError: as for `batch_step`, or `reduce` names a reduction that does not exist or a metric
+        that is no scalar, or the function does not call `window_step` with its window.
 
     >>> logger = Logger({})
     >>> int(empty_window(logger, {"loss": 0.0}).updates)
     0
+    >>> def update(window, step):
+    ...     _, window = window_step(logger, window, step, {"loss": step.astype(float)})
+    ...     return window, None
+    >>> window = empty_window(logger, lambda window: update(window, jnp.int32(0)))
+    >>> [key for key, _ in window.logged]
+    ['loss']
     """
-    refuse_swapped("empty_window(logger, metrics)", logger, metrics)
+    if not callable(metrics):
+        refuse_swapped("empty_window(logger, metrics)", logger, metrics)
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     check_call(name)
+    if callable(metrics):
+        if where is not None or values is not None:
+            raise TypeError(
+                "empty_window: got where= or values= with a function; the function passes them to "
+                "window_step itself"
+            )
+        found = _examples_of(metrics, name)
+        metrics, where, values = found.metrics, found.where, found.values
+    return _empty(logger, metrics, where, values, reduce or {}, name)
 
-    def zeros(leaf: Any) -> Any:
-        abstract = isinstance(leaf, jax.ShapeDtypeStruct)
-        return jnp.zeros(leaf.shape, leaf.dtype) if abstract else jnp.zeros_like(leaf)
 
-    examples, mask = jax.tree.map(zeros, (dict(checks.mapping("metrics", metrics)), where))
-    examples, mask = checks.metrics(examples), checks.mask(mask)
-    arrays = {key: jnp.asarray(value) for key, value in examples.items()}
-    mask = None if mask is None else jnp.asarray(mask)
-    inputs = Inputs(jnp.int32(0), None, arrays, mask, {}, {})
-    plan = plan_of(logger, name, inputs, (), schedule_of(logger, name))
+def _examples_of(function: Callable[[Window], Any], name: str) -> Examples:
+    """Traces a function of a window, and returns the arguments of its `window_step`."""
+    examples = Examples()
+    jax.eval_shape(function, Window(name=name, examples=examples))
+    if not examples.taken:
+        raise ValueError(
+            "empty_window: got a function that does not call window_step with its window; give a "
+            "function like `lambda window: update((state, window), 0)`"
+        )
+    return examples
+
+
+def _empty(
+    logger: Logger, metrics: Any, where: Any, values: Any, reduce: Mapping[str, str], name: str
+) -> Window:
+    def examples(argument: str, tree: Any) -> Any:
+        found = {} if tree is None else checks.leaves(argument, tree)
+        return {key: jax.tree.map(zeros, value) for key, value in found.items()}
+
+    of_metrics, parts = checks.metrics(examples("metrics", metrics))
+    of_values, parts_of_values = checks.metrics(examples("values", values), "values")
+    checks.separate(of_metrics, of_values)
+    mask = checks.mask(zeros(where))
+    inputs = Inputs(
+        jnp.int32(0),
+        None,
+        {key: jnp.asarray(value) for key, value in (of_metrics | of_values).items()},
+        None if mask is None else jnp.asarray(mask),
+        {},
+        {},
+        values=tuple(of_values),
+        parts=tuple((parts | parts_of_values).items()),
+    )
+    plan = reduced(plan_of(logger, name, inputs, (), schedule_of(logger, name)), reduce)
     if not logger.enabled:
         return Window(name=name)
 
@@ -77,13 +132,14 @@ def window_step(
     logger: Logger,
     window: Window,
     step: ArrayLike,
-    metrics: Mapping[str, ArrayLike] | None = None,
+    metrics: Mapping[str, Any] | None = None,
     *,
     where: ArrayLike | None = None,
-    arrays: Mapping[str, ArrayLike] | None = None,
+    values: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
     details: Any = None,
     indices: ArrayLike | None = None,
-    labels: Mapping[str, ArrayLike] | None = None,
+    labels: Mapping[str, Any] | None = None,
     when: ArrayLike = True,
     every: int | None = None,
     total_updates: int | None = None,
@@ -93,8 +149,9 @@ def window_step(
 
     Every update is merged into the window, whether a line is due or not. When one is due, it is
     computed from the window, and the window is emptied. A scalar is logged as its mean over the
-    window's updates; values that are not finite are left out and counted. Each line also has
-    `update_count`. Sampled episodes come from the current update only, as with `batch_step`.
+    window's updates, where values that are not finite are left out and counted; an integer as its
+    last value. `empty_window(reduce=...)` chooses. Each line also has `update_count`. Sampled
+    episodes come from the current update only, as with `batch_step`.
 
     If `total_updates` is known, the line of the last step includes the rest; otherwise log the rest
     with `log_window`. Under `jit`, `vmap`, `grad` and `scan` it behaves as `batch_step`.
@@ -105,6 +162,7 @@ def window_step(
       step: as for `batch_step`.
       metrics: as for `batch_step`, with the same names, shapes and dtypes at every step.
       where: as for `batch_step`.
+      values: as for `batch_step`; the statistics are over the entries of all updates.
       arrays: as for `batch_step`: those of the current update, which are not reduced over the
         window.
       details: as for `batch_step`.
@@ -141,12 +199,16 @@ def window_step(
     """
     refuse_swapped("window_step(logger, window, step, metrics)", logger, window, step, metrics)
     _check(window)
+    if window.examples is not None:
+        window.examples.take(metrics, where, values)
+        return empty_record(logger), window
     axis_names, inputs = inputs_of(
         logger,
         "window_step(logger, window, step, metrics)",
         step,
         metrics,
         where=where,
+        values=values,
         details=details,
         indices=indices,
         labels=labels,
@@ -159,7 +221,12 @@ def window_step(
     plan = plan_of(logger, window.name, inputs, axis_names, schedule)
     if not logger.enabled:
         return empty_record(logger), window
-    of_call, of_window = plan.statistics, dict(window.logged)
+    of_window = dict(window.logged)
+    of_call = {
+        key: dataclasses.replace(spec, reduction=of_window[key].reduction)
+        for key, spec in plan.logged
+        if key in of_window
+    } | {key: spec for key, spec in plan.logged if key not in of_window}
     keys = of_call.keys() | of_window.keys()
     differ = sorted(key for key in keys if of_call.get(key) != of_window.get(key))
     if (plan.batch_shape is None) != (window.count is None):
@@ -180,7 +247,7 @@ def log_window(
     window: Window,
     step: ArrayLike,
     *,
-    labels: Mapping[str, ArrayLike] | None = None,
+    labels: Mapping[str, Any] | None = None,
     axis_name: str | Sequence[str] | None = None,
 ) -> Record | None:
     """Logs the updates left in a window, if any, at the end of a run of unknown length.
@@ -221,6 +288,7 @@ def log_window(
         step,
         {},
         where=None,
+        values=None,
         details=None,
         indices=None,
         labels=labels,

@@ -7,7 +7,7 @@ of lines and of sampled episodes, and sinks for the grouping of metrics.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CATEGORIES = ("rewards", "similarity", "episode length", "training", "other")
 """The groups of metrics, in the order in which displays show them."""
@@ -75,6 +75,23 @@ CALL_NAME = "^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 """The pattern of the name of a call, without its end."""
 
 
+PER_STEP = frozenset(
+    f"{name}{plural}"
+    for name in (
+        "reward",
+        "action",
+        "observation",
+        "advantage",
+        "log_prob",
+        "logprob",
+        "td_error",
+        "done",
+    )
+    for plural in ("", "s")
+) | {"obs"}
+"""Names by which programs call arrays with a value for each environment step."""
+
+
 def check_call(name: object) -> None:
     """Checks the name of a call, which becomes part of a file name.
 
@@ -92,7 +109,8 @@ def look_up(name: str) -> Name:
     """The meaning of a metric's name; an unknown name is its own stem and key.
 
     `loss` and `*_loss` follow the setting `log_loss_metrics`; `grad_norm`, `*_gradient_norm` and
-    `*_grad_norm` follow `log_gradient_norms`.
+    `*_grad_norm` follow `log_gradient_norms`. In a name like `actor/loss` the last segment decides,
+    else the first one, as in `episode_returns/agent_0`.
 
     >>> look_up("episode_returns").stem
     'episode_return'
@@ -100,9 +118,22 @@ def look_up(name: str) -> Name:
     'log_loss_metrics'
     >>> look_up("distance_to_goal").category
     'other'
+    >>> look_up("episode_returns/agent_0").stem
+    'episode_return/agent_0'
     """
     if name in KNOWN:
         return KNOWN[name]
+    group, slash, last = name.rpartition("/")
+    if slash and (known := look_up(last)).category != "other":
+        return replace(
+            known, stem=f"{group}/{known.stem}", episode_key=f"{group}/{known.episode_key}"
+        )
+    first, slash, rest = name.partition("/")
+    if slash and first in KNOWN:
+        known = KNOWN[first]
+        return replace(
+            known, stem=f"{known.stem}/{rest}", episode_key=f"{known.episode_key}/{rest}"
+        )
     if name == "loss" or name.endswith("_loss"):
         return _scalar(name, "log_loss_metrics")
     if name in ("gradient_norm", "grad_norm") or name.endswith(("_gradient_norm", "_grad_norm")):

@@ -26,7 +26,7 @@ from jaxlog._limits import (
     check_array_bytes,
     check_depth,
     check_integer,
-    check_named,
+    flat,
 )
 
 _EVENT_BYTES = 512
@@ -65,10 +65,10 @@ def metrics_event(
         lanes; or a file cannot hold a name or an integer; or `arrays` are too large.
     """
     values = {} if values is None and arrays is not None else values
-    numbers = {key: _number(key, value) for key, value in check_named("values", values).items()}
+    numbers = {key: _number(key, value) for key, value in flat("values", values).items()}
     labels = {
         str(key): _label(f"labels[{key!r}]", value)
-        for key, value in check_named("labels", labels or {}).items()
+        for key, value in flat("labels", labels or {}).items()
     }
     sizes = {array.shape for array in numbers.values() if array.ndim}
     for key, array in numbers.items():
@@ -123,7 +123,7 @@ def _whole(
     """
     arrays: dict[str, np.ndarray] = {}
     sizes: dict[str, tuple[str, int]] = {}
-    for key, value in check_named("arrays", {} if given is None else given).items():
+    for key, value in flat("arrays", {} if given is None else given).items():
         array = np.array(_number(key, value, "arrays", halves=True))
         if key in numbers:
             raise ValueError(

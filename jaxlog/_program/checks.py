@@ -18,9 +18,10 @@ from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
 from jaxlog._format.events import KeyData
-from jaxlog._format.names import KNOWN
-from jaxlog._limits import check_array_bytes, check_depth, check_name, check_named
+from jaxlog._format.names import KNOWN, look_up
+from jaxlog._limits import check_array_bytes, check_depth, check_name, flat
 from jaxlog._program import devices
+from jaxlog._program.parts import Parts
 
 Shape = tuple[int, ...]
 
@@ -115,37 +116,45 @@ def mask(value: Any) -> ArrayLike | None:
     return _array(value)
 
 
-def metrics(values: Any) -> dict[str, ArrayLike]:
-    """Checks `metrics`: arrays of real numbers or bools, by name."""
-    checked = _named("metrics", values)
+Named = tuple[dict[str, ArrayLike], dict[str, tuple[str, ...]]]
+"""Arrays by name, and the names of the parts of those that have parts."""
+
+
+def metrics(values: Any, argument: str = "metrics") -> Named:
+    """Checks `metrics` or `values`: arrays of real numbers or bools, by name."""
+    checked, parts = _named(argument, values)
     for key, value in checked.items():
-        known = KNOWN.get(key)
-        if known and known.rate and jnp.result_type(value) != np.bool_:
+        known = look_up(key)
+        path = f"{argument}[{key!r}]"
+        if known.rate and jnp.result_type(value) != np.bool_:
             raise TypeError(
-                f"metrics[{key!r}]: got {_text(value)}, expected bool; compare with something, "
+                f"{path}: got {_text(value)}, expected bool; compare with something, "
                 "like `returns > 200`"
             )
-        if known and known.category == "training" and np.shape(value):
+        one_number = argument == "metrics" and key.rpartition("/")[2] in KNOWN
+        one_number = one_number and known.category == "training"
+        if one_number and np.ndim(value) > (key in parts):
             raise ValueError(
-                f"metrics[{key!r}]: got {_text(value)}, expected a scalar; for values over epochs "
-                "and minibatches log one number, like .mean()"
+                f"{path}: got {_text(value)}, expected a scalar; values over epochs and "
+                "minibatches go into values=, or log one number, like .mean()"
             )
-    return checked
+        if argument == "values" and 0 in np.shape(value):
+            raise ValueError(
+                f"{path}: got {_text(value)}, expected an array with at least one entry"
+            )
+    return checked, parts
 
 
-def scalars(values: Mapping[str, ArrayLike]) -> None:
-    """Raises a `ValueError` if a value is not a scalar."""
-    for key, value in values.items():
-        if np.shape(value):
-            raise ValueError(
-                f"values[{key!r}]: got {_text(value)}, expected a scalar; log one number, like "
-                ".mean(), or a batch of episodes with batch_step"
-            )
+def separate(metrics: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> None:
+    """Checks that no name is in `metrics` and in `values`."""
+    for key in values:
+        if key in metrics:
+            raise ValueError(f"values: got {key!r}, which is in metrics too; rename one of them")
 
 
 def labels(values: Any) -> dict[str, ArrayLike]:
     """Checks `labels`: scalars by name."""
-    checked = _named("labels", {} if values is None else values)
+    checked, _ = _named("labels", {} if values is None else values)
     for key, value in checked.items():
         if np.shape(value):
             raise ValueError(
@@ -157,7 +166,13 @@ def labels(values: Any) -> dict[str, ArrayLike]:
 
 def arrays(values: Any) -> dict[str, ArrayLike]:
     """Checks `arrays`: arrays of bools, integers or real numbers, of any shape, by name."""
-    return _named("arrays", {} if values is None else values)
+    checked, parts = _named("arrays", {} if values is None else values)
+    for key in parts:
+        raise TypeError(
+            f"arrays[{key!r}]: got named parts, expected an array, which is logged whole; pass it "
+            "in values= for statistics of each part"
+        )
+    return checked
 
 
 def array_bytes(values: Mapping[str, ArrayLike], most: int) -> None:
@@ -236,10 +251,13 @@ def batch_shape(
     where: ArrayLike | None,
     details: Mapping[str, ArrayLike],
     indices: ArrayLike | None,
+    parts: Mapping[str, tuple[str, ...]],
 ) -> Shape | None:
     """Checks that all arrays have the batch's shape; returns it, or None if all are scalars."""
-    source, shape = _source(metrics, where)
-    arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if np.shape(value)}
+    shapes = {key: np.shape(value) for key, value in metrics.items()}
+    shapes |= {key: shapes[key][:-1] for key in parts if key in shapes}
+    source, shape = _source(shapes, where)
+    arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if shapes[key]}
     if shape is None:
         arrays |= {f"details[{key!r}]": value for key, value in details.items()}
         if arrays:
@@ -247,18 +265,19 @@ def batch_shape(
             raise ValueError(
                 f"{path}: got {_text(value)}, but the batch's shape cannot be inferred; give "
                 "where=, bool of that shape (jnp.ones(shape, bool) for all of it), or one of "
-                f"{', '.join(n for n in KNOWN if KNOWN[n].per_episode)}; or log one number, like "
-                ".mean()"
+                f"{', '.join(n for n in KNOWN if KNOWN[n].per_episode)}; pass an array of which "
+                "all entries count in values=; or log one number, like .mean()"
             )
         return None
     if math.prod(shape) == 0:
         raise ValueError(f"{source}: got shape {shape}, expected a batch with at least one entry")
-    for path, value in arrays.items():
-        if np.shape(value) != shape:
+    for key, own in shapes.items():
+        if own not in ((), shape):
+            of_parts = f" and {len(parts[key])} parts" if key in parts else ""
             raise ValueError(
-                f"{path}: got {_text(value)}, expected a scalar or the shape {shape} of {source}, "
-                "the batch; give all arrays with a value per episode the same shape, and log the "
-                "others as one number, like .mean()"
+                f"metrics[{key!r}]: got {_text(metrics[key])}, expected a scalar or the shape "
+                f"{shape} of {source}, the batch{of_parts}; give all arrays with a value per "
+                "episode the same shape, and pass the others in values=, of which all entries count"
             )
     for key, value in details.items():
         if indices is not None:
@@ -275,19 +294,14 @@ def batch_shape(
     return shape
 
 
-def _source(metrics: Mapping[str, ArrayLike], where: ArrayLike | None) -> tuple[str, Shape | None]:
+def _source(shapes: Mapping[str, Shape], where: ArrayLike | None) -> tuple[str, Shape | None]:
     """The name and the shape of the array that defines the batch's shape."""
     if where is not None:
         return "where", np.shape(where)
-    for key, value in metrics.items():
-        if key in KNOWN and KNOWN[key].per_episode and np.shape(value):
-            return key, np.shape(value)
+    for key, shape in shapes.items():
+        if shape and look_up(key).per_episode:
+            return key, shape
     return "", None
-
-
-def mapping(argument: str, values: Any) -> Mapping[str, Any]:
-    """Checks that `values` is a mapping from names to values."""
-    return check_named(argument, values, _text(values))
 
 
 # How JAX formats a traced value in a text.
@@ -303,11 +317,15 @@ def _refuse_traced_name(argument: str, name: str) -> None:
         )
 
 
-def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
+def _named(argument: str, values: Any) -> Named:
+    """Checks values by name; nested mappings and pytrees get names like `actor/loss`."""
     checked: dict[str, ArrayLike] = {}
-    for key, value in mapping(argument, values).items():
+    parts: dict[str, tuple[str, ...]] = {}
+    for key, value in leaves(argument, values).items():
         path = f"{argument}[{key!r}]"
         _refuse_traced_name(argument, key)
+        if isinstance(value, Parts):
+            parts[key], value = value.names, value.array
         if not _is_array(value):
             raise TypeError(
                 f"{path}: got {_text(value)}, expected an array or a number{_remedy(value)}"
@@ -316,14 +334,46 @@ def _named(argument: str, values: Any) -> dict[str, ArrayLike]:
         if not _is_numeric(value):
             raise TypeError(f"{path}: got {_text(value)}, expected bool, integers or real numbers")
         checked[key] = _fitting(path, value)
-    return checked
+    return checked, parts
+
+
+def leaves(argument: str, values: Any) -> dict[str, Any]:
+    """The leaves of a mapping by path, joined by slashes; mappings keep their order."""
+    found: dict[str, Any] = {}
+    for key, value in flat(argument, values, _text(values)).items():
+        inner = {key: value}
+        if not (_is_array(value) or isinstance(value, Parts) or _is_numbers(value)):
+            check_depth(f"{argument}[{key!r}]", value)
+            try:
+                nodes = jax.tree_util.tree_leaves_with_path(value, is_leaf=_is_leaf)
+            except ValueError as error:
+                path = f"{argument}[{key!r}]"
+                raise TypeError(f"{path}: is not a pytree: {error}; use texts as keys") from None
+            inner = {f"{key}/{_joined(path)}" if path else key: leaf for path, leaf in nodes}
+        for name, leaf in inner.items():
+            if name in found:
+                raise ValueError(f"{argument}: got two values named {name!r}; rename one of them")
+            found[name] = leaf
+    return found
+
+
+def _is_leaf(value: Any) -> bool:
+    return value is None or _is_array(value) or isinstance(value, Parts)
+
+
+def _is_numbers(value: Any) -> bool:
+    """True for a list or tuple of Python numbers, which might be meant as one array."""
+    plain = isinstance(value, list | tuple)
+    return plain and all(isinstance(entry, bool | int | float) for entry in value)
+
+
+def _joined(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
 
 
 def _remedy(value: Any) -> str:
     """The end of an error about a value that is not an array: what to do instead."""
     match value:
-        case Mapping():
-            return "; log each of its values under its own name"
         case list() | tuple():
             return "; convert it with jnp.asarray"
         case str():

@@ -22,9 +22,10 @@ from jaxlog._format.names import look_up
 from jaxlog._format.schedule import is_due
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
+from jaxlog._program.parts import Origin
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.shapes import Bool, Int32, Integer, UInt32
-from jaxlog._program.summary import MetricStatistics
+from jaxlog._program.summary import Kind, MetricStatistics
 from jaxlog._program.window import Window
 
 
@@ -61,7 +62,7 @@ class Plan:
       num_samples: how many episodes to sample at most; 0 for none.
       sample_seed: the seed of the sampling.
       logged: the metrics in the order of a line, each with the statistics computed for it.
-      sampled: the metrics that are part of a sampled episode, in order.
+      sampled: the metrics that are part of a sampled episode, in order, each with its origin.
       labels: the names of the labels, in order.
       axis_names: the named axes that divide the batch.
       returned: whether the record is returned, and so has to contain its lane.
@@ -77,7 +78,7 @@ class Plan:
     num_samples: int
     sample_seed: int
     logged: tuple[tuple[str, MetricStatistics], ...]
-    sampled: tuple[str, ...]
+    sampled: tuple[tuple[str, Origin], ...]
     labels: tuple[str, ...]
     axis_names: tuple[str, ...]
     returned: bool
@@ -89,6 +90,10 @@ class Plan:
         """The statistics of each metric that is on a line."""
         return dict(self.logged)
 
+    def origins(self, *kinds: Kind) -> set[str]:
+        """The names of the arrays that the metrics of some kinds come from."""
+        return {spec.origin.name for _, spec in self.logged if spec.kind in kinds}
+
 
 Leaf = TypeVar("Leaf")
 
@@ -98,7 +103,12 @@ Leaf = TypeVar("Leaf")
 class Inputs(Generic[Leaf]):
     """The arguments of a call, as `batch_step` documents them, with the details by path.
 
-    `when` is None instead of True, which saves an operand.
+    `when` is None instead of True, which saves an operand. `metrics` also has the arrays that were
+    passed as `values`.
+
+    Attributes:
+      values: which of `metrics` were passed as `values`.
+      parts: the names of the parts, of each of `metrics` that has parts.
     """
 
     step: Leaf
@@ -109,6 +119,8 @@ class Inputs(Generic[Leaf]):
     labels: Mapping[str, Leaf]
     indices: Leaf | None = None
     arrays: Mapping[str, Leaf] = field(default_factory=dict)
+    values: tuple[str, ...] = field(default=(), metadata={"static": True})
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), metadata={"static": True})
 
 
 # Outside of a program, jit compiles this function once. Inside a program it stays one call, which
@@ -208,7 +220,8 @@ def _whole_batch(
         return devices.varying(plan.axis_names, window), ()
     if plan.batch_shape is None:
         return (), ()
-    arrays = [array for array in inputs.metrics.values() if np.ndim(array)]
+    arrays = [inputs.metrics[name] for name in inputs.metrics if name not in inputs.values]
+    arrays = [array for array in arrays if np.ndim(array)]
     axes = devices.varying(plan.axis_names, (arrays, inputs.where, inputs.details))
     *outer, num_envs = plan.batch_shape
     return axes, (*outer, num_envs * devices.size(axes))
@@ -234,20 +247,24 @@ def _head(
 
 def _scalars(plan: Plan, inputs: Inputs[jax.Array]) -> dict[Paths, ArrayLike]:
     scalars: dict[Paths, ArrayLike] = {}
-    for key in plan.statistics:
-        value = inputs.metrics[key]
-        if not np.ndim(value):
-            value = devices.mean(plan.axis_names, value)
-            halves = jnp.issubdtype(value.dtype, np.floating) and value.dtype.itemsize < 4
-            scalars["scalars", key] = value.astype(np.float32) if halves else value
+    for key, spec in plan.logged:
+        if spec.kind == "scalar":
+            value = spec.origin.take(inputs.metrics[spec.origin.name])
+            scalars["scalars", key] = _wide(devices.mean(plan.axis_names, value))
     return scalars
+
+
+def _wide(value: Shaped[Array, ""]) -> Shaped[Array, ""]:
+    """Converts floats narrower than 32 bits to float32, which readers know."""
+    narrow = jnp.issubdtype(value.dtype, np.floating) and value.dtype.itemsize < 4
+    return value.astype(np.float32) if narrow else value
 
 
 def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) -> Window:
     """The window of one update."""
-    metrics = inputs.metrics
-    if not with_scalars:
-        metrics = {key: array for key, array in metrics.items() if np.ndim(array)}
+    kinds: tuple[Kind, ...] = ("episode", "array")
+    wanted = plan.origins(*kinds, "scalar") if with_scalars else plan.origins(*kinds)
+    metrics = {name: array for name, array in inputs.metrics.items() if name in wanted}
     size = None if plan.batch_shape is None else math.prod(plan.batch_shape)
     return Window.of(plan.name, plan.logged, metrics, inputs.where, size)
 
@@ -262,7 +279,7 @@ def _metrics(
         found: dict[Paths, ArrayLike] = {}
         if plan.axis_names and window is None:
             found |= _scalars(plan, inputs)
-        if window is None and plan.batch_shape is None:
+        if window is None and plan.batch_shape is None and not plan.origins("array"):
             return found
         of_update = update_window(plan, inputs, with_scalars=False) if window is None else window
         whole = of_update.across(axes, plan.axis_names)
@@ -271,6 +288,7 @@ def _metrics(
         if window is not None:
             assert whole.updates is not None
             found["updates",] = whole.updates
+            found |= {("scalars", key): _wide(value) for key, value in whole.last.items()}
         for (metrics, name), array in whole.values().items():
             found[tuple(("aggregates", metric, name) for metric in metrics)] = array
         return found
@@ -338,9 +356,9 @@ def _samples(
             ("samples", "valid"): share(valid, first),
             ("samples", "index"): share(indices, first),
         }
-        for key in plan.sampled:
-            if np.ndim(inputs.metrics[key]):
-                found["samples", "summary", key] = pick(inputs.metrics[key])
+        picked = {name: pick(inputs.metrics[name]) for name in {s.name: 0 for _, s in plan.sampled}}
+        for key, origin in plan.sampled:
+            found["samples", "summary", key] = origin.take(picked[origin.name])
         for key, array in inputs.details.items():
             found["samples", "details", key] = pick(array) if inputs.indices is None else array
         return found

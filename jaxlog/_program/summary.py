@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 
 from jaxlog._format.keys import quantile
+from jaxlog._program.parts import Origin
 from jaxlog._program.statistics import Moments
+
+Kind = Literal["episode", "array", "scalar"]
 
 
 @dataclass(frozen=True)
@@ -17,17 +21,22 @@ class MetricStatistics:
 
     Attributes:
       statistics: the names, as `statistic` and `quantile` take them.
+      origin: the array that its values come from.
       edges: the edges of its histogram; empty for no histogram.
-      per_episode: True if it has a value per episode, False for a scalar.
+      kind: `episode` if it has a value per episode, `array` if all entries of an array count,
+        `scalar` if it is one number.
       floating: whether its dtype has infinities and NaN.
       accumulator: the name of the dtype in which it is accumulated.
+      reduction: of a scalar, how a window reduces it over its updates: one of `REDUCTIONS`.
     """
 
     statistics: tuple[str, ...]
+    origin: Origin
     edges: tuple[float, ...] = ()
-    per_episode: bool = True
+    kind: Kind = "episode"
     floating: bool = True
     accumulator: str = "float32"
+    reduction: str = "mean"
 
     @property
     def has_quantiles(self) -> bool:
@@ -46,9 +55,13 @@ STATISTICS: dict[str, Callable[[Moments], jax.Array]] = {
 """The statistics other than quantiles that the setting `statistics` can name."""
 
 
+REDUCTIONS = ("mean", "last", "sum", "min", "max")
+"""The ways in which a window can reduce a scalar over its updates."""
+
+
 def statistic(moments: Moments, name: str) -> jax.Array:
     """Computes a statistic by its name, for several metrics at once if `moments` is stacked.
 
-    `rate`, of bools, and the empty name, of a scalar over the updates of a window, are the mean.
+    `rate`, of bools, is the mean.
     """
-    return STATISTICS["mean" if name in ("rate", "") else name](moments)
+    return STATISTICS["mean" if name == "rate" else name](moments)

@@ -17,11 +17,12 @@ from jax import Array, lax
 
 from jaxlog._format.keys import quantile
 from jaxlog._program import devices
+from jaxlog._program.examples import Examples
 from jaxlog._program.histogram import histogram
 from jaxlog._program.quantiles import QuantileSketch
 from jaxlog._program.shapes import Bool, Shaped
-from jaxlog._program.statistics import Moments, count_of, stacked_moments
-from jaxlog._program.summary import MetricStatistics, statistic
+from jaxlog._program.statistics import Moments, Names, count_of, stacked_moments
+from jaxlog._program.summary import Kind, MetricStatistics, statistic
 
 
 @jax.tree_util.register_dataclass
@@ -34,30 +35,36 @@ class Window:
 
     Attributes:
       updates: `int32[]`, how many updates have been merged.
-      count: `int32[]`, how many episodes; None if only scalars are logged.
+      count: `int32[]`, how many episodes; None if no metric has a value per episode.
       episodes: by the name of the accumulating dtype, the moments of the metrics that have a value
         per episode; each field is an array `[metrics]`.
+      arrays: likewise for arrays of which all entries count.
       scalars: likewise for scalars, over the updates.
       sketches: by metric, the sketch of each metric with a quantile among its statistics.
       bins: by metric, the counts `int32[bins + 2]` of each metric with a histogram.
+      last: by metric, the last value of each scalar of which that is logged.
       name: the name of the call.
       logged: the metrics in the order of a line, each with the statistics computed for it.
+      examples: notes the arguments of `window_step` instead of logging them; else None.
     """
 
     updates: jax.Array | None = None
     count: jax.Array | None = None
     episodes: Mapping[str, Moments] = field(default_factory=dict)
+    arrays: Mapping[str, Moments] = field(default_factory=dict)
     scalars: Mapping[str, Moments] = field(default_factory=dict)
     sketches: Mapping[str, QuantileSketch] = field(default_factory=dict)
     bins: Mapping[str, jax.Array] = field(default_factory=dict)
+    last: Mapping[str, jax.Array] = field(default_factory=dict)
     name: str = field(default="batch", metadata={"static": True})
     logged: tuple[tuple[str, MetricStatistics], ...] = field(default=(), metadata={"static": True})
+    examples: Examples | None = field(default=None, metadata={"static": True})
 
     @staticmethod
     def of(
         name: str,
         logged: tuple[tuple[str, MetricStatistics], ...],
-        metrics: Mapping[str, Shaped[Array, "..."]],
+        arrays: Mapping[str, Shaped[Array, "..."]],
         where: Bool[Array, "*batch"] | None,
         size: int | None,
     ) -> Window:
@@ -67,44 +74,53 @@ class Window:
 
         Args:
           name: the name of the call.
-          logged: the statistics to compute for each metric; a scalar that is not in `metrics` is
-            left out.
-          metrics: arrays of the batch's shape, and scalars.
-          where: `bool` of the batch's shape, which entries count; None for all.
-          size: the number of entries of the batch; None if there are only scalars.
+          logged: the statistics to compute for each metric; a metric whose origin is not in
+            `arrays` is left out.
+          arrays: the origins of the metrics: arrays of the batch's shape, other arrays, and
+            scalars. One with parts has one more axis, the last.
+          where: `bool` of the batch's shape, which episodes count; None for all.
+          size: the number of entries of the batch; None if no metric has a value per episode.
         """
-        episodes = {key: metrics[key] for key, spec in logged if spec.per_episode}
-        scalars = {
-            key: metrics[key][None]
-            for key, spec in logged
-            if not spec.per_episode and key in metrics
-        }
-        moments = stacked_moments(episodes, where)
+        known = {key: spec for key, spec in logged if spec.origin.name in arrays}
+        reduced = {key: spec for key, spec in known.items() if spec.reduction != "last"}
+        moments = stacked_moments(_grouped(reduced, arrays, "episode"), where)
+        scalars = _grouped(reduced, arrays, "scalar")
         count = None if size is None else jnp.int32(size)
         if where is not None:  # the moments have counted it already, if there are any
             counted = next(iter(moments.values()), None)
             count = count_of(where) if counted is None else counted.total[0]
+
+        def entries(spec: MetricStatistics) -> tuple[jax.Array, jax.Array | None]:
+            array = spec.origin.take(arrays[spec.origin.name])
+            return array, where if spec.kind == "episode" else None
+
         return Window(
             updates=jnp.int32(1),
             count=count,
             episodes=moments,
-            scalars=stacked_moments(scalars, None),
+            arrays=stacked_moments(_grouped(reduced, arrays, "array"), None),
+            scalars=stacked_moments({names: array[None] for names, array in scalars.items()}, None),
             sketches={
-                key: QuantileSketch.of(episodes[key], where)
-                for key, spec in logged
+                key: QuantileSketch.of(*entries(spec))
+                for key, spec in known.items()
                 if spec.has_quantiles
             },
             bins={
-                key: histogram(episodes[key], spec.edges, where)
-                for key, spec in logged
+                key: histogram(array, spec.edges, mask)
+                for key, spec in known.items()
                 if spec.edges
+                for array, mask in [entries(spec)]
             },
+            last={key: entries(spec)[0] for key, spec in known.items() if spec.reduction == "last"},
             name=name,
             logged=logged,
         )
 
     def merge(self, other: Window) -> Window:
-        """Merges two windows of the same call; associative and commutative to rounding."""
+        """Merges two windows of the same call; associative and commutative to rounding.
+
+        The last values are those of `other`, the later window.
+        """
         assert self.updates is not None
         assert other.updates is not None
         return dataclasses.replace(
@@ -112,9 +128,11 @@ class Window:
             updates=self.updates + other.updates,
             count=None if self.count is None or other.count is None else self.count + other.count,
             episodes={key: m.merge(other.episodes[key]) for key, m in self.episodes.items()},
+            arrays={key: m.merge(other.arrays[key]) for key, m in self.arrays.items()},
             scalars={key: m.merge(other.scalars[key]) for key, m in self.scalars.items()},
             sketches={key: s.merge(other.sketches[key]) for key, s in self.sketches.items()},
             bins={key: bins + other.bins[key] for key, bins in self.bins.items()},
+            last=other.last,
         )
 
     def across(self, axes: devices.Axes, all_axes: devices.Axes) -> Window:
@@ -122,31 +140,41 @@ class Window:
 
         Args:
           axes: the named axes that divide the batch.
-          all_axes: the named axes that divide the program. A scalar may vary along any of them,
-            independently of the batch.
+          all_axes: the named axes that divide the program. A scalar, or an array of which all
+            entries count, may vary along any of them, independently of the batch.
         """
+        if not all_axes:
+            return self
+        kinds = {key: spec.kind for key, spec in self.logged}
 
         def of_all(moments: Moments) -> Moments:
             own = devices.varying(all_axes, moments)
             return moments.across(own) if own else moments
 
-        whole = dataclasses.replace(
+        def summed(key: str, counts: jax.Array) -> jax.Array:
+            own = axes if kinds[key] == "episode" else devices.varying(all_axes, counts)
+            return lax.psum(counts, own) if own else counts
+
+        def of_batch(moments: Moments) -> Moments:
+            return moments.across(axes) if axes else moments
+
+        return dataclasses.replace(
             self,
             updates=devices.of_first(all_axes, self.updates),
+            count=None if self.count is None or not axes else lax.psum(self.count, axes),
+            episodes={key: of_batch(moments) for key, moments in self.episodes.items()},
+            arrays={key: of_all(moments) for key, moments in self.arrays.items()},
             scalars={key: of_all(moments) for key, moments in self.scalars.items()},
-        )
-        if not axes:
-            return whole
-        return dataclasses.replace(
-            whole,
-            count=None if self.count is None else lax.psum(self.count, axes),
-            episodes={key: moments.across(axes) for key, moments in self.episodes.items()},
-            sketches={key: sketch.across(axes) for key, sketch in self.sketches.items()},
-            bins={key: lax.psum(bins, axes) for key, bins in self.bins.items()},
+            sketches={
+                key: QuantileSketch(summed(key, sketch.counts))
+                for key, sketch in self.sketches.items()
+            },
+            bins={key: summed(key, bins) for key, bins in self.bins.items()},
+            last={key: devices.mean(all_axes, value) for key, value in self.last.items()},
         )
 
     def values(self) -> dict[tuple[tuple[str, ...], str], Shaped[Array, "metrics *bins"]]:
-        """Computes the statistics of all metrics.
+        """Computes the statistics of all metrics, but for the last values of scalars.
 
         Returns:
           For each pair of a tuple of metrics and the name of a statistic, an array whose first axis
@@ -156,11 +184,13 @@ class Window:
         """
         counts: dict[tuple[tuple[str, ...], str], jax.Array] = {}
         found: dict[tuple[tuple[str, ...], str], jax.Array] = {}
-        kinds: dict[tuple[bool, str], dict[str, MetricStatistics]] = {}
+        moments_of = {"episode": self.episodes, "array": self.arrays, "scalar": self.scalars}
+        kinds: dict[tuple[Kind, str], dict[str, MetricStatistics]] = {}
         for key, spec in self.logged:
-            kinds.setdefault((spec.per_episode, spec.accumulator), {})[key] = spec
-        for (per_episode, dtype), metrics in kinds.items():
-            moments = (self.episodes if per_episode else self.scalars).get(dtype)
+            if spec.reduction != "last":
+                kinds.setdefault((spec.kind, spec.accumulator), {})[key] = spec
+        for (kind, dtype), metrics in kinds.items():
+            moments = moments_of[kind].get(dtype)
             if moments is None:
                 continue
             index = {key: i for i, key in enumerate(metrics)}
@@ -169,15 +199,24 @@ class Window:
             if floating:
                 indices = [index[key] for key in floating]
                 counts[floating, "nonfinite"] = _entries(moments.nonfinite, indices)
-            for name in dict.fromkeys(n for spec in metrics.values() for n in spec.statistics):
-                having = tuple(key for key, spec in metrics.items() if name in spec.statistics)
+            # A scalar has the statistic of the empty name: its reduction over the updates.
+            wanted = [(n, spec.reduction) for spec in metrics.values() for n in spec.statistics]
+            for name, reduction in dict.fromkeys(wanted):
+                having = tuple(
+                    key
+                    for key, spec in metrics.items()
+                    if name in spec.statistics and spec.reduction == reduction
+                )
                 indices, q = [index[key] for key in having], quantile(name)
                 if q is None:
-                    values = _entries(statistic(moments, name), indices)
+                    values = _entries(statistic(moments, name or reduction), indices)
+                    whole = [not metrics[key].floating for key in having]
+                    if reduction == "sum" and any(whole):  # a sum of integers is one
+                        values = jnp.where(np.array(whole), jnp.round(values), values)
                 else:
                     sketched = jnp.stack([self.sketches[key].quantile(q) for key in having])
                     least, most = (_entries(bound, indices) for bound in (moments.min, moments.max))
-                    values = jnp.clip(sketched, least, most)
+                    values = jnp.clip(sketched.astype(least.dtype), least, most)
                 found[having, name] = values
         for key, bins in self.bins.items():
             counts[(key,), "histogram"] = bins[None]
@@ -191,6 +230,31 @@ class Window:
             return jnp.where(emptied, np.array(start, leaf.dtype), leaf)
 
         return jax.tree_util.tree_map_with_path(start, self)
+
+
+def _grouped(
+    logged: Mapping[str, MetricStatistics],
+    arrays: Mapping[str, Shaped[Array, "..."]],
+    kind: Kind,
+) -> dict[Names, Shaped[Array, "..."]]:
+    """The origins of the metrics of one kind, each under the names of its parts.
+
+    Of an origin with parts that are not logged, only the logged parts are taken.
+    """
+    metrics: dict[str, dict[str, int | None]] = {}
+    for key, spec in logged.items():
+        if spec.kind == kind:
+            metrics.setdefault(spec.origin.name, {})[key] = spec.origin.part
+    found: dict[Names, jax.Array] = {}
+    for name, parts in metrics.items():
+        array, taken = arrays[name], [part for part in parts.values() if part is not None]
+        if not taken:
+            found[name] = array
+        elif len(taken) == array.shape[-1]:
+            found[tuple(parts)] = array
+        else:
+            found[tuple(parts)] = jnp.stack([array[..., part] for part in taken], axis=-1)
+    return found
 
 
 def _entries(array: Shaped[Array, " all"], indices: list[int]) -> Shaped[Array, " {len(indices)}"]:

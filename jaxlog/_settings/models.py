@@ -374,7 +374,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         if isinstance(self.statistics, tuple):
             return self.statistics
         default = self.statistics.get("default", _DEFAULT_STATISTICS)
-        return self.statistics.get(f"{call}/{metric}", self.statistics.get(metric, default))
+        return _of_metric(self.statistics, call, metric, default)
 
     def schedule_of(self, call: str) -> Schedule:
         """The steps at which a call logs that has no schedule of its own."""
@@ -406,4 +406,15 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
 
     def edges_of(self, call: str, metric: str) -> tuple[float, ...]:
         """The edges of one metric's histogram; empty for none."""
-        return self.histograms.get(f"{call}/{metric}", self.histograms.get(metric, ()))
+        return _of_metric(self.histograms, call, metric, ())
+
+
+def _of_metric(by_name: Mapping[str, _Item], call: str, metric: str, default: _Item) -> _Item:
+    """The entry for a metric: by its whole name first, then by shorter beginnings of it."""
+    name = metric
+    while name:
+        for own in (f"{call}/{name}", name):
+            if own in by_name:
+                return by_name[own]
+        name = name.rpartition("/")[0]
+    return default

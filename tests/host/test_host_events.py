@@ -143,8 +143,8 @@ DOORS: list[tuple[Callable[[jaxlog.Logger, jaxlog.Run], Any], str]] = [
         lambda logger, run: logger.log_evaluation_summary({"a": nested(40)}),
         "summary['a']: got containers",
     ),
-    (in_a_program(lambda logger: jaxlog.log(logger, 0, {TORN: 1.0})), f"metrics: {NAME}"),
-    (in_a_program(lambda logger: jaxlog.batch_step(logger, 0, {TORN: 1.0})), f"metrics: {NAME}"),
+    (in_a_program(lambda logger: jaxlog.log(logger, 0, {TORN: 1.0})), f": {NAME}"),
+    (in_a_program(lambda logger: jaxlog.batch_step(logger, 0, {TORN: 1.0})), f": {NAME}"),
     (
         in_a_program(lambda logger: jaxlog.batch_step(logger, 0, {"a": 1.0}, labels={TORN: 1})),
         f"labels: {NAME}",

@@ -9,12 +9,13 @@ import jax.numpy as jnp
 import jaxtyping
 import pytest
 
-from jaxlog._program.statistics import count_of, stacked_moments
+from jaxlog._program.quantiles import QuantileSketch
+from jaxlog._program.statistics import count_of
 
 
 def test_a_mask_of_another_shape_is_found() -> None:
-    with pytest.raises(jaxtyping.TypeCheckError, match="typechecking parameter 'where'"):
-        stacked_moments({"a": jnp.ones(3)}, jnp.ones(4, bool))
+    with pytest.raises(jaxtyping.TypeCheckError, match="typechecking parameter 'arrays'"):
+        QuantileSketch._of((jnp.ones(3), jnp.ones(4, bool)))
 
 
 def test_another_dtype_is_found() -> None:

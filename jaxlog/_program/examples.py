@@ -1,0 +1,48 @@
+"""Notes what a function passes to `window_step`, so that its window can be made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class Examples:
+    """The shapes and dtypes of the arguments of one `window_step`.
+
+    Attributes:
+      taken: whether a call passed its arguments.
+      metrics: the metrics, with a `jax.ShapeDtypeStruct` for each array.
+      where: the mask, likewise.
+      values: the values, likewise.
+    """
+
+    def __init__(self) -> None:
+        self.taken = False
+        self.metrics: Any = None
+        self.where: Any = None
+        self.values: Any = None
+
+    def take(self, metrics: Any, where: Any, values: Any) -> None:
+        """Notes the arguments of a call."""
+        self.metrics, self.where, self.values = jax.tree.map(_abstract, (metrics, where, values))
+        self.taken = True
+
+
+def zeros(example: Any) -> Any:
+    """Zeros of the shape and dtype of an example; what is not an array is returned as it is."""
+    if isinstance(example, jax.ShapeDtypeStruct):
+        return jnp.zeros(example.shape, example.dtype)
+    return jnp.zeros_like(example) if _is_array(example) else example
+
+
+def _abstract(value: Any) -> Any:
+    if not _is_array(value):
+        return value
+    return jax.ShapeDtypeStruct(np.shape(value), jnp.result_type(value))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, jax.Array | np.ndarray | np.generic | bool | int | float)
