@@ -14,6 +14,8 @@ import pytest
 from jax.sharding import AxisType, PartitionSpec
 
 import jaxlog
+from jaxlog.sinks.console.history import History
+from jaxlog.sinks.console.lines import metrics_line
 from tests.conftest import MakeLogger
 
 SHAPE = (6, 8)
@@ -29,7 +31,7 @@ LOSSES = RNG.normal(1.0, 0.3, (4, 2)).astype(np.float16)
 def logged_by(run: jaxlog.Run) -> list[dict[str, Any]]:
     """The values of each lane of each line, as Python numbers."""
     return [
-        {key: value.item() for key, value in lane.metrics.items()}
+        {key: np.asarray(value).item() for key, value in lane.metrics.items()}
         for event in run.sink("memory").metrics
         for lane in event.lanes
     ]
@@ -515,3 +517,43 @@ def test_quantiles_of_wide_integers(make_logger: MakeLogger) -> None:
     (found,) = logged_by(run)
     assert found["x_median"] == pytest.approx(50, rel=0.01)
     assert found["x_max"] == 100
+
+
+def test_the_console_folds_many_parts(make_logger: MakeLogger) -> None:
+    """One row, and one value on a line, for more than four parts."""
+    logger = make_logger(statistics=["mean", "max"], log_frequency=1)
+    with logger.open() as run:
+        for step in (0, 1):
+            done = jnp.arange(12).reshape(2, 6) % 4 == 0
+            jaxlog.batch_step(
+                logger,
+                step,
+                {
+                    "episode_returns": jaxlog.parts(jnp.arange(12.0).reshape(2, 6) + step, "agent"),
+                    "achievements": jaxlog.parts(done, "task"),
+                    "few": jaxlog.parts(jnp.ones((2, 2)), "part"),
+                },
+                values={"norms": jaxlog.parts(jnp.array([1.0, 2.0, jnp.nan, 4.0, 5.0]), "layer")},
+            )
+    events = run.sink("memory").metrics
+    text = metrics_line(events[1], None)
+    assert text == (
+        "batch · step 1  episode_count 2  episode_return/*_mean (6) 6.5  "
+        "achievements/*_rate (6) 0.25  few/part_0_mean 1  few/part_1_mean 1  "
+        "norms/* (5) 3 (1 not finite)"
+    )
+    history = History()
+    for event in events:
+        history.add(event)
+    rows = history.read()
+    assert list(rows) == [
+        "episode_return/*_mean (6)",
+        "episode_count",
+        "few/part_0",
+        "few/part_1",
+        "achievements/*_rate (6)",
+        "norms/* (5)",
+    ]
+    row = rows["episode_return/*_mean (6)"]
+    assert (row.beside["min"], row.beside["max"], row.change) == (4.0, 9.0, 1.0)
+    assert list(row.trend) == [5.5, 6.5]

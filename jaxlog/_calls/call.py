@@ -59,13 +59,13 @@ def inputs_of(
     check_call(name)
     function = call.partition("(")[0]
     axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
-    step, when = checks.step(step), checks.condition(when)
+    counter, condition = checks.step(step), checks.condition(when)
     of_metrics, parts = checks.metrics({} if metrics is None else metrics)
     whole, parts_of_whole = checks.metrics({} if values is None else values, "values")
     checks.separate(of_metrics, whole)
     inputs = Inputs(
-        step=step,
-        when=when,
+        step=counter,
+        when=condition,
         metrics=of_metrics | whole,
         where=checks.mask(where),
         details=checks.details(details),
@@ -190,7 +190,7 @@ def plan_of(
     of_batch = {key: value for key, value in inputs.metrics.items() if key not in inputs.values}
     batch_shape = checks.batch_shape(of_batch, inputs.where, inputs.details, inputs.indices, parts)
     metrics = origins(tuple(inputs.metrics), parts)
-    kinds = {key: _kind(inputs, origin) for key, origin in metrics.items()}
+    kinds: dict[str, Kind] = {key: _kind(inputs, origin) for key, origin in metrics.items()}
     if inputs.where is not None:
         _warn_of_steps(logger, name, [key for key, kind in kinds.items() if kind == "episode"])
     every = dict.fromkeys(_kept(settings, (*metrics, *inputs.arrays), name))

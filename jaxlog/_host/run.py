@@ -7,7 +7,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
-from jaxlog._format.events import Account, Labels, RunInfo
+from jaxlog._format.events import Account, RunInfo
 from jaxlog._host.engine import Engine
 from jaxlog._host.progress import State, nowhere
 from jaxlog._other_loggers import OF_RUN, refuse_foreign
@@ -89,7 +89,7 @@ class Run:
         *,
         step: int | None = None,
         arrays: Mapping[str, Any] | None = None,
-        labels: Labels | None = None,
+        labels: Mapping[str, Any] | None = None,
         name: str = "eval",
     ) -> None:
         """Logs values from plain Python at once, for example those of a final evaluation.
@@ -98,10 +98,10 @@ class Run:
         `step`, the line does not wait for programs that still run; `flush` does.
 
         Args:
-          values: numbers by name, from Python, NumPy or JAX; or arrays with one number per lane.
-            Each lane then gets a line of its own. The run must have that many lanes: those that a
-            program logged under `vmap`, or those that `open` was given labels for. May be left out
-            if there are `arrays`.
+          values: numbers by name, from Python, NumPy or JAX; nested mappings get names like
+            `actor/loss`. Or arrays with one number per lane: each lane then gets a line of its own.
+            The run must have that many lanes: those that a program logged under `vmap`, or those
+            that `open` was given labels for. May be left out if there are `arrays`.
           step: the step of the line; None for the last step that was logged, which is waited for.
           arrays: arrays by name, of bools, integers or real numbers and of any shape, which are
             logged whole, as `jaxlog.log` logs them. If `values` has one number per lane, each array

@@ -48,8 +48,9 @@ def norms(tree: Any, depth: int | None = 1) -> dict[str, jax.Array]:
         raise ValueError(f"norms: got depth={depth!r}, expected 0 or more, or None for each leaf")
     leaves: list[tuple[tuple[str, ...], jax.Array]] = []
     for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-        boxed = not isinstance(leaf, jax.Array) and hasattr(leaf, "__jax_array__")
-        array = leaf.__jax_array__() if boxed else leaf
+        array: Any = leaf
+        if not isinstance(array, jax.Array) and hasattr(array, "__jax_array__"):
+            array = array.__jax_array__()
         if isinstance(array, jax.Array | np.ndarray) and jnp.issubdtype(array.dtype, np.floating):
             leaves.append((tuple(map(_segment, path)), jnp.asarray(array)))
     if not leaves:

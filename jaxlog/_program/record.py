@@ -24,7 +24,7 @@ from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
 from jaxlog._program.parts import Origin
 from jaxlog._program.sampling import sample_indices, sample_indices_where
-from jaxlog._program.shapes import Bool, Int32, Integer, UInt32
+from jaxlog._program.shapes import Bool, Int32, Integer, Shaped, UInt32
 from jaxlog._program.summary import Kind, MetricStatistics
 from jaxlog._program.window import Window
 

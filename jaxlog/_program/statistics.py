@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -201,76 +201,83 @@ def stacked_moments(
       By the name of an accumulating dtype, the moments of the arrays that are accumulated in it, in
       their order: each field is an array `[names]`.
     """
-    alike: dict[str, list[_Group]] = {}
+    alike: dict[str, list[list[jax.Array] | jax.Array]] = {}
     for names, array in arrays.items():
         groups = alike.setdefault(accumulator(array.dtype).name, [])
-        if isinstance(names, str) and groups and groups[-1].takes(array):
-            groups[-1].arrays.append(array)
+        last = groups[-1] if groups else None
+        if not isinstance(names, str):
+            groups.append(array)
+        elif isinstance(last, list) and last[0].shape == array.shape:
+            last.append(array)
         else:
-            groups.append(_Group([array], in_parts=not isinstance(names, str)))
+            groups.append([array])
     found: dict[str, Moments] = {}
     for name, groups in alike.items():
-        first, *others = (_of_all(group, where, np.dtype(name)) for group in groups)
+        dtype = np.dtype(name)
+        first, *others = (
+            _of_all(group, where, dtype)
+            if isinstance(group, list)
+            else _of_parts(group, where, dtype)
+            for group in groups
+        )
         found[name] = first
         if others:
             found[name] = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), first, *others)
     return found
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Arrays of one shape that are reduced together.
+def _of_parts(
+    array: Shaped[Array, "*batch parts"], where: Bool[Array, "*batch"] | None, dtype: np.dtype
+) -> Moments:
+    """The moments along all axes but the last."""
+    parts = jnp.moveaxis(array, -1, 0)
+    if array.size <= _BLOCK or not devices.one_cpu():
+        return _of_floats(parts.astype(dtype), where, tuple(range(1, parts.ndim)))
 
-    Attributes:
-      arrays: the arrays; one if it is in parts.
-      in_parts: whether the last axis of the array counts its parts.
-    """
+    # XLA on a CPU would read the array part by part, and each value from another cache line.
+    def of_part(part: jax.Array) -> Moments:
+        return jax.tree.map(lambda leaf: leaf[0], _of_all([part], where, dtype))
 
-    arrays: list[jax.Array]
-    in_parts: bool
-
-    def takes(self, array: jax.Array) -> bool:
-        """True if another array can be reduced with these."""
-        return not self.in_parts and self.arrays[0].shape == array.shape
-
-    def with_arrays(self, change: Callable[[jax.Array], jax.Array]) -> _Group:
-        """The group with each array changed."""
-        return _Group([change(array) for array in self.arrays], self.in_parts)
+    return lax.map(of_part, parts)
 
 
-def _of_all(group: _Group, where: Bool[Array, "*batch"] | None, dtype: np.dtype) -> Moments:
+def _of_all(
+    arrays: Sequence[Shaped[Array, "*batch"]],
+    where: Bool[Array, "*batch"] | None,
+    dtype: np.dtype,
+) -> Moments:
     """The moments of several arrays, in one `Moments` whose fields have an axis for the arrays."""
     # XLA on a CPU reads the whole array from memory once for each sum. In blocks that fit into the
     # cache, only the first sum reads from memory. A batch on several devices keeps its sharding.
-    shape = group.arrays[0].shape
-    parts = shape[-1:] if group.in_parts else ()
-    size = math.prod(shape[: len(shape) - len(parts)])
-    length = max(_BLOCK // math.prod(parts), 1)
-    if size <= 2 * length or not devices.one_cpu():
-        return _of_several(group, where, dtype)
-    flat = group.with_arrays(lambda array: array.reshape(-1, *parts))
-    mask = None if where is None else where.reshape(-1)
+    size = arrays[0].size
+    if size <= 2 * _BLOCK or not devices.one_cpu():
+        return _of_several(arrays, where, dtype)
+    arrays = [array.reshape(-1) for array in arrays]
+    where = None if where is None else where.reshape(-1)
 
     def of_block(start: ArrayLike, size: int) -> Moments:
         def block(array: jax.Array) -> jax.Array:
-            return lax.dynamic_slice_in_dim(array, start, size)
+            return lax.dynamic_slice(array, (start,), (size,))
 
-        return _of_several(flat.with_arrays(block), None if mask is None else block(mask), dtype)
+        return _of_several(
+            [block(array) for array in arrays], None if where is None else block(where), dtype
+        )
 
-    num_blocks = (size - 1) // length
-    blocks = lax.map(lambda i: of_block(i * length, length), jnp.arange(num_blocks))
+    num_blocks = (size - 1) // _BLOCK
+    blocks = lax.map(lambda i: of_block(i * _BLOCK, _BLOCK), jnp.arange(num_blocks))
     # All blocks are merged at once: merging them one by one would add up rounding errors.
     name = "jaxlog_blocks"
     most = jax.vmap(lambda block: block.across(name), out_axes=None, axis_name=name)(blocks)
-    return most.merge(of_block(num_blocks * length, size - num_blocks * length))
+    return most.merge(of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK))
 
 
-def _of_several(group: _Group, where: Bool[Array, "*batch"] | None, dtype: np.dtype) -> Moments:
+def _of_several(
+    arrays: Sequence[Shaped[Array, "*batch"]],
+    where: Bool[Array, "*batch"] | None,
+    dtype: np.dtype,
+) -> Moments:
     """The moments of several arrays, without blocks."""
-    arrays = group.with_arrays(lambda array: array.astype(dtype)).arrays
-    if group.in_parts:
-        mask = None if where is None else where[..., None]
-        return _of_floats(arrays[0], mask, tuple(range(arrays[0].ndim - 1)))
+    arrays = [array.astype(dtype) for array in arrays]
     if len(arrays) > 1:
         return _of_floats(jnp.stack(arrays), where, tuple(range(1, arrays[0].ndim + 1)))
     # On a CPU, XLA is half as fast if there is a leading axis of size 1.
@@ -279,9 +286,9 @@ def _of_several(group: _Group, where: Bool[Array, "*batch"] | None, dtype: np.dt
 
 
 def _of_floats(
-    values: Float[Array, "..."], where: Bool[Array, "..."] | None, axes: tuple[int, ...]
+    values: Float[Array, "..."], where: Bool[Array, "*batch"] | None, axes: tuple[int, ...]
 ) -> Moments:
-    """The moments along some axes; `where` has the shape of `values`, or 1 or no other axis."""
+    """The moments along the last axes, which are the axes of `where`."""
     finite = jnp.isfinite(values)
     if where is not None:
         finite &= jnp.broadcast_to(where, values.shape)

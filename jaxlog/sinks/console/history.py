@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeGuard
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog._format.names import CATEGORIES, KNOWN
+from jaxlog.sinks.console.folding import fold
 from jaxlog.sinks.console.values import Shown, arrays_over_lanes, over_lanes, summary_values
 
 LENGTH = 20
@@ -234,11 +235,18 @@ def _rank(category: str) -> int:
 
 def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
     values = over_lanes(event)
+    folded: dict[str, LineValue] = {}
+    for name, parts in fold(values, event.keys).items():
+        info = event.keys[parts.names[0]]
+        extremes = {"min": parts.low, "max": parts.high}
+        if info.statistic not in BESIDE:  # what is said of the mean of the parts suffices
+            folded[name] = LineValue(info.category, parts.shown, parts.shown.middle, extremes)
+        values = {key: value for key, value in values.items() if key not in parts.names}
     beside: dict[str, dict[str, float]] = {}
+    found: dict[str, LineValue] = {}
     for key, value in values.items():
         if event.keys[key].statistic in BESIDE:
             beside.setdefault(event.keys[key].stem, {})[event.keys[key].statistic] = value.middle
-    found = {}
     for key, value in values.items():
         info = event.keys[key]
         if info.statistic == "mean":
@@ -253,7 +261,7 @@ def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
             found[key] = LineValue(info.category, value, value.middle)
     for name, shown in arrays_over_lanes(event).items():
         found[name] = LineValue("other", shown, None)
-    return found
+    return found | folded
 
 
 def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, LineValue]:

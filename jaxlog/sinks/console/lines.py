@@ -13,6 +13,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog.sinks.console.folding import fold
 from jaxlog.sinks.console.values import (
     arrays_over_lanes,
     over_lanes,
@@ -45,13 +46,22 @@ def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
     """The line of a call: `batch · step 10 · 11/30 updates done  episode_return_mean 2 ± 0.5`."""
     values = over_lanes(event)
     with_value = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
-    shown = [
-        f"{plain(key)} {value}"
-        for key, value in values.items()
-        for stem, statistic in [(event.keys[key].stem, event.keys[key].statistic)]
-        if statistic in _SHOWN
-        or (statistic == "nonfinite" and stem not in with_value and value.middle)
-    ]
+    parts = {
+        key: (name, folded)
+        for name, folded in fold(values, event.keys).items()
+        for key in folded.names
+    }
+    shown = []
+    for key, value in values.items():
+        stem, statistic = event.keys[key].stem, event.keys[key].statistic
+        unseen = statistic == "nonfinite" and stem not in with_value and value.middle
+        if statistic not in _SHOWN and not unseen:
+            continue
+        name, folded = parts.get(key, (key, None))
+        if folded is None:
+            shown.append(f"{plain(key)} {value}")
+        elif key == folded.names[0]:
+            shown.append(f"{plain(name)} {folded.shown}")
     shown += [f"{plain(name)} {array}" for name, array in arrays_over_lanes(event).items()]
     return f"{_title(event, total_updates)}  {'  '.join(shown)}"
 
