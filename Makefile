@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chromium demo test versions oldest newest lint docs pictures schema notebooks bench soak kills dist installed \
-	clean
+.PHONY: chromium demo test versions oldest newest ecosystem lint docs pictures schema notebooks bench soak kills dist \
+	installed clean
 .DEFAULT_GOAL := test
 
 SETTINGS := configs/batched.yaml
@@ -22,10 +22,12 @@ chromium:  ## the browser in which some tests open pages; without it they are sk
 
 versions: oldest newest  ## TESTS="..." chooses some; the tests that touch JAX, on the oldest and the newest
 
+ecosystem:  ## TESTS="..." chooses some; from_info and EpisodeTracker on the real libraries of environments
+
 dist:  ## the sdist and the wheel of the last commit, in dist/
 installed:  ## the wheel in dist/, in new environments, with and without extras
 
-oldest newest dist installed: .venv/made
+oldest newest ecosystem dist installed: .venv/made
 	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@ -- $(TESTS)
 
 lint: .venv/made  ## style and types

@@ -19,6 +19,7 @@ TESTS = (
     "tests/crossing",
     "tests/program",
     "tests/host",
+    "tests/test_from_info.py",
     "tests/test_log.py",
     "tests/test_single_environment.py",
     "tests/test_step.py",
@@ -69,6 +70,15 @@ def test(session: nox.Session, *tests: str, flags: str) -> None:
     session.run("python", "-c", "import jax; print('JAX', jax.__version__)")
     # Numbers were tried at length by `make test`; what may differ here is what JAX does with them.
     env = {"HYPOTHESIS_PROFILE": "few", "XLA_FLAGS": flags, "PYTHONPATH": str(Path.cwd())}
+    session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, env=env)
+
+
+@nox.session(python="3.11")
+def ecosystem(session: nox.Session) -> None:
+    """The libraries of environments, as tests_ecosystem/requirements.txt pins them."""
+    session.install("-c", "constraints.txt", "-r", "tests_ecosystem/requirements.txt")
+    tests = session.posargs or ["tests_ecosystem"]
+    env = {"XLA_FLAGS": UNOPTIMIZED, "PYTHONPATH": str(Path.cwd())}
     session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, env=env)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -299,6 +300,23 @@ class TimeStep(NamedTuple):
 
     def last(self) -> bool:
         return self.step_type == 2
+
+
+@chex.dataclass
+class MappedTimeStep:
+    """As that of Jumanji, which is a mapping, too."""
+
+    step_type: int
+    reward: float
+    discount: float
+
+    first = last = TimeStep.last
+
+
+def test_a_time_step_that_is_a_mapping_is_answered_as_one() -> None:
+    timestep = MappedTimeStep(step_type=0, reward=0.0, discount=1.0)
+    with pytest.raises(KeyError, match=re.escape("tracker.step(timestep.reward, timestep.last()")):
+        jaxlog.from_info(timestep)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize(

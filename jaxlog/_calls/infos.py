@@ -98,12 +98,12 @@ _INFO_ADVICE: dict[tuple[str, ...], str] = {
         "wrap the environment with gymnax.wrappers.LogWrapper, or "
         f"{_TRACK}(reward, terminated, truncated)"
     ),
-    (): (
-        "wrap the environment with a LogWrapper (gymnax.wrappers, jaxmarl.wrappers.baselines), or "
-        f"{_TRACK}(reward, done)"
-    ),
 }
 """What to do about an info that has any of these keys, and none of the layouts."""
+_OTHER_INFO = (
+    "wrap the environment with a LogWrapper (gymnax.wrappers, jaxmarl.wrappers.baselines) or "
+    f"brax.envs.training.wrap, or {_TRACK}(reward, done)"
+)
 
 _OBJECT_ADVICE: dict[tuple[str, ...], str] = {
     ("t", "is_done"): (  # navix
@@ -117,9 +117,9 @@ _OBJECT_ADVICE: dict[tuple[str, ...], str] = {
         f"{_TRACK}(state.rewards[:, player], state.terminated, state.truncated)"
     ),
     ("info", "reward", "done"): "pass state.info",  # brax
-    (): f"pass the info of a log wrapper, or {_TRACK}(reward, done)",
 }
 """What to do about an object that has all of these attributes."""
+_OTHER_OBJECT = f"pass the info of a log wrapper, or {_TRACK}(reward, done)"
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
@@ -172,20 +172,15 @@ def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]
     ([True, False], [9, 4], ['episode/forward_reward', 'episode_lengths', 'episode_returns'])
     """
     if not isinstance(info, Mapping):
-        advice = next(
-            advice
-            for names, advice in _OBJECT_ADVICE.items()
-            if all(hasattr(info, name) for name in names)
+        raise TypeError(
+            f"info: got {type(info).__name__}, expected a mapping; "
+            f"{_advice_for_object(info) or _OTHER_OBJECT}"
         )
-        raise TypeError(f"info: got {type(info).__name__}, expected a mapping; {advice}")
     found = [layout for layout in LAYOUTS if _has(info, layout.finished, layout.returns)]
     if not found:
-        advice = next(
-            advice
-            for keys, advice in _INFO_ADVICE.items()
-            if not keys or any(key in info for key in keys)
-        )
         has = ", ".join(map(str, info)) or "nothing"
+        # A time step may be a mapping, too: those of Jumanji are.
+        advice = _advice_for_object(info) or _advice_for_info(info) or _OTHER_INFO
         raise KeyError(f"info has no returns and ends of episodes (it has: {has}); {advice}")
     if len(found) > 1:
         raise ValueError(
@@ -214,6 +209,20 @@ def _taken(info: Mapping[str, Any], layout: InfoLayout) -> tuple[dict[str, jax.A
             if key not in layout.not_logged:
                 metrics[f"episode/{key}"] = value
     return metrics, _flags(_at(info, layout.finished))
+
+
+def _advice_for_info(info: Mapping[str, Any]) -> str | None:
+    for keys, advice in _INFO_ADVICE.items():
+        if any(key in info for key in keys):
+            return advice
+    return None
+
+
+def _advice_for_object(found: Any) -> str | None:
+    for names, advice in _OBJECT_ADVICE.items():
+        if all(hasattr(found, name) for name in names):
+            return advice
+    return None
 
 
 def _at(info: Mapping[str, Any], path: str) -> Any:
