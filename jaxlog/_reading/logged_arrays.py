@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -15,6 +18,12 @@ from jaxlog._run_files import is_whole, lines_from, loads, open_file
 
 _SHOWN = 12
 """The number of pictures that a notebook shows."""
+_DAMAGED = (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError)
+"""The errors of a line that is not one of arrays."""
+_HEAD = re.compile(
+    rb'\{"timestamp":[^,]+,"step":(\d{1,19}),(?:"env_step":\d+,)?"name":"([\w.-]+)","lane":(\d{1,19})'
+)
+"""The first fields of a line, as the sink writes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +133,48 @@ def _named(name: str | None, call: str | None, lane: int | None) -> Iterator[tup
             yield word, value
 
 
+class ArrayLine(NamedTuple):
+    """A line of arrays that is not parsed.
+
+    Attributes:
+      start: the offset of its first byte.
+      call: the name of the call.
+      step: the index of the update.
+      lane: the number of the lane.
+    """
+
+    start: int
+    call: str
+    step: int
+    lane: int
+
+
+def array_lines(path: Path) -> list[ArrayLine]:
+    """Lists the lines of a file of arrays, without parsing the arrays; skips damaged ones."""
+    found: list[ArrayLine] = []
+    with open_file(path) as file:
+        for start, text in lines_from(file, 0):
+            if text.endswith(b"\n") and (head := _HEAD.match(text)):
+                step, call, lane = head.groups()
+                found.append(ArrayLine(start, call.decode(), int(step), int(lane)))
+    return found
+
+
+def arrays_of_lines(path: Path, lines: Iterable[ArrayLine], calls: Any) -> Iterator[LoggedArray]:
+    """Yields the arrays of some lines of a file; those that cannot be parsed are skipped.
+
+    Args:
+      path: the file.
+      lines: some of `array_lines`.
+      calls: the entry `calls` of run.json.
+    """
+    with open_file(path) as file:
+        for line in lines:
+            for _, text in islice(lines_from(file, line.start), 1):
+                with contextlib.suppress(*_DAMAGED):
+                    yield from _arrays_of(text, calls)
+
+
 def _read(path: Path, calls: Any) -> Iterator[LoggedArray]:
     broken = 0
     with open_file(path) as file:
@@ -131,21 +182,28 @@ def _read(path: Path, calls: Any) -> Iterator[LoggedArray]:
             if text.isspace() or not (text.endswith(b"\n") or is_whole(text)):
                 continue  # the last line is still being written
             try:
-                event = array_event(loads(text), calls)
-            except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+                found = _arrays_of(text, calls)
+            except _DAMAGED:
                 broken += 1
                 continue
-            for lane in event.lanes:
-                for name, value in lane.arrays.items():
-                    yield LoggedArray(
-                        event.name,
-                        name,
-                        event.step,
-                        event.env_step,
-                        event.timestamp,
-                        lane.index,
-                        lane.labels,
-                        value,
-                    )
+            yield from found
     if broken:
         warn_caller(f"{path}: {broken} lines are not those of arrays; left out")
+
+
+def _arrays_of(text: bytes, calls: Any) -> list[LoggedArray]:
+    event = array_event(loads(text), calls)
+    return [
+        LoggedArray(
+            event.name,
+            name,
+            event.step,
+            event.env_step,
+            event.timestamp,
+            lane.index,
+            lane.labels,
+            value,
+        )
+        for lane in event.lanes
+        for name, value in lane.arrays.items()
+    ]

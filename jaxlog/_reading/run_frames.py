@@ -51,6 +51,11 @@ class RunFrames:
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
 
     @property
+    def file_of_arrays(self) -> Path | None:
+        """The file with the arrays that calls logged whole; None if there are none."""
+        return self._files.get(_ARRAYS)
+
+    @property
     def metrics(self) -> pl.DataFrame:
         """The metrics of the call `batch`, or else of `train`, or of the only call.
 
@@ -186,8 +191,8 @@ class RunFrames:
         """
         from jaxlog._reading.logged_arrays import logged_arrays
 
-        file = self._files.get(_ARRAYS)
-        return logged_arrays(file, self.info.get("calls"), name, call, lane, str(self.path))
+        calls = self.info.get("calls")
+        return logged_arrays(self.file_of_arrays, calls, name, call, lane, str(self.path))
 
     def _call_lines(self, call: str | None = None) -> CallLines:
         """Returns the metrics of a call by lane and step, for arrays, plots and comparisons.

@@ -11,6 +11,7 @@ import orjson
 from jaxlog._analysis.html_pages import brief, inline, rendered
 from jaxlog._format.names import CATEGORIES
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._report.array_images import array_images
 from jaxlog._report.call_charts import CallCharts, charts_of_calls, thinned
 from jaxlog._report.charts import MOST_DRAWN, Figure, LegendEntry, figure, legend
 from jaxlog._report.comparison import ComparisonTable, comparison
@@ -45,6 +46,7 @@ def page(
     found = charts_of_calls(runs, names, [summary.unfinished for summary in summaries])
     thinned(found)
     images = [(name, episode_images(run)) for run, name in zip(runs, names, strict=True)]
+    arrays = [(name, array_images(run)) for run, name in zip(runs, names, strict=True)]
     return rendered(
         _PACKAGE,
         "report.html.jinja",
@@ -55,6 +57,7 @@ def page(
         summaries=summaries,
         summaries_are_open=len(runs) <= _MOST_OPEN,
         calls=[_section(number, call) for number, call in enumerate(found)],
+        arrays=[(name, shown) for name, shown in arrays if shown],
         episodes=[(name, shown) for name, shown in images if shown is not None],
         chosen=[(name, _chosen(run.info)) for run, name in zip(runs, names, strict=True)],
         data=encoded(found),

@@ -1,0 +1,97 @@
+"""Pictures of the arrays that calls logged whole: the last of some lanes, and a few before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from jaxlog._analysis.html_pages import brief
+from jaxlog._reading.logged_arrays import (
+    ArrayLine,
+    LoggedArray,
+    array_lines,
+    arrays_of_lines,
+)
+from jaxlog._reading.run_frames import RunFrames
+from jaxlog._render.arrays import array_svg, svg_address
+from jaxlog._report.chart_curves import spread_evenly
+
+MOST_LANES = 4
+"""The number of lanes whose last arrays are shown."""
+MOST_STEPS = 6
+"""The number of steps of the first lane that are shown."""
+MOST_BYTES = 1_500_000
+"""The bytes of all pictures of one run."""
+
+
+class ArrayImage(NamedTuple):
+    """A picture of an array.
+
+    Attributes:
+      title: names its step and lane.
+      source: the picture as an address, so that nothing in it runs or is loaded.
+    """
+
+    title: str
+    source: str
+
+
+class ArrayImages(NamedTuple):
+    """Pictures of the arrays of one name.
+
+    Attributes:
+      name: the call and the name.
+      images: some of them, by lane and step.
+      left_out: the number of lines of the call that are not shown.
+    """
+
+    name: str
+    images: Sequence[ArrayImage]
+    left_out: int
+
+
+def array_images(run: RunFrames) -> list[ArrayImages]:
+    """Pictures of some arrays of a run, by name; only the lines of these are parsed."""
+    file = run.file_of_arrays
+    if file is None:
+        return []
+    lines = array_lines(file)
+    chosen = [line for call in _by_call(lines) for line in _chosen(call)]
+    by_name: dict[str, list[ArrayImage]] = {}
+    totals: dict[str, int] = {}
+    size = 0
+    for one in arrays_of_lines(file, chosen, run.info.get("calls")):
+        name = f"{one.call}/{one.name}"
+        images = by_name.setdefault(name, [])
+        totals[name] = sum(line.call == one.call for line in lines)
+        title = _title(one)
+        source = svg_address(array_svg(one.value, title))
+        if size + len(source) <= MOST_BYTES:
+            size += len(source)
+            images.append(ArrayImage(brief(f"{name} · {title}"), source))
+    return [
+        ArrayImages(brief(name), images, max(0, totals[name] - len(images)))
+        for name, images in by_name.items()
+    ]
+
+
+def _by_call(lines: Sequence[ArrayLine]) -> Iterator[Sequence[ArrayLine]]:
+    for call in dict.fromkeys(line.call for line in lines):
+        yield [line for line in lines if line.call == call]
+
+
+def _chosen(lines: Sequence[ArrayLine]) -> list[ArrayLine]:
+    """Some lines of one call: steps of the first lane, and the last step of other lanes."""
+    by_lane: dict[int, dict[int, ArrayLine]] = {}
+    for line in lines:  # of a step that was logged twice, the later line
+        by_lane.setdefault(line.lane, {})[line.step] = line
+    lanes = sorted(by_lane)
+    first, *others = (lanes[i] for i in spread_evenly(len(lanes), MOST_LANES))
+    steps = sorted(by_lane[first])
+    of_first = [by_lane[first][steps[i]] for i in spread_evenly(len(steps), MOST_STEPS)]
+    return of_first + [by_lane[lane][max(by_lane[lane])] for lane in others]
+
+
+def _title(one: LoggedArray) -> str:
+    labels = [f"{key} {value}" for key, value in one.labels.items()]
+    return " · ".join([f"step {one.step:,}", f"lane {one.lane}", *labels])
