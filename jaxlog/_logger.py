@@ -475,7 +475,7 @@ class Logger(SingleEnvironmentLog):
         known = self._decoders.get(schema.call_number)
         if known is None:
             settings = self.settings
-            self._decoders[schema.call_number] = Decoder(
+            known = self._decoders[schema.call_number] = Decoder(
                 schema, settings.env_steps_per_update, settings.over_lanes, rebuild
             )
         elif known.schema != schema:
@@ -483,6 +483,8 @@ class Logger(SingleEnvironmentLog):
                 f"the calls {known.schema.name!r} and {schema.name!r} have the same number by "
                 "chance (a hash of name and layout); give one of them another name="
             )
+        if traced is not None and traced.total_updates != self.total_updates:
+            known.total_updates = traced.total_updates
 
 
 def _refuse_tracing(subject: str) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 import jaxlog
+from jaxlog._cli.tail import tail
+from jaxlog._format.events import Key, Lane, MetricsEvent, RunInfo
 from jaxlog._format.schedule import is_evaluation
+from jaxlog.sinks.console.run_display import RunDisplay
 from tests.conftest import MakeLogger
 
 Run = Callable[..., Any]
@@ -281,3 +286,94 @@ def test_the_program_is_that_of_the_same_frequency_in_the_settings(
     logger = make_logger()
     by_call = jaxpr(logger, every=7, total_updates=9).replace(str(logger._handle), "HANDLE")
     assert by_call == by_settings
+
+
+# Calls that count other updates than the rest of the program.
+
+
+def epochs(logger: jaxlog.Logger, num_epochs: int, *, in_python: bool) -> None:
+    """Epochs of 10 updates, each with an evaluation that counts epochs, of which there are 4."""
+
+    def epoch(index: Any) -> None:
+        for step in range(10):
+            jaxlog.log(logger, 10 * index + step, {"loss": 1.0})
+        jaxlog.log(logger, index, {"return": 2.0}, total_updates=4, name="eval")
+
+    for index in range(num_epochs):
+        if in_python:
+            epoch(index)
+        else:
+            jax.block_until_ready(jax.jit(epoch)(index))
+
+
+@pytest.mark.parametrize("in_python", [True, False])
+@pytest.mark.parametrize(
+    ("total_updates", "num_epochs", "unfinished"),
+    [
+        (40, 4, ""),
+        (40, 3, "21 of 40 updates, eval: 3 of 4 updates"),
+        (30, 3, "eval: 3 of 4 updates"),
+        (None, 4, ""),
+    ],
+)
+def test_a_call_counts_its_own_updates(
+    in_python: bool,
+    total_updates: int | None,
+    num_epochs: int,
+    unfinished: str,
+    make_logger: MakeLogger,
+    tmp_path: Path,
+    capsys: Any,
+    caplog: Any,
+) -> None:
+    sinks = [{"kind": "jsonl"}, {"kind": "console", "live": False}]
+    logger = make_logger(total_updates, sinks=sinks)
+    with logger.open(tmp_path / "run"):
+        epochs(logger, num_epochs, in_python=in_python)
+    assert caplog.records == []
+    data = jaxlog.read_run(tmp_path / "run")
+    assert data.info["calls"]["eval"]["total_updates"] == 4
+    assert "total_updates" not in data.info["calls"]["train"]
+    shown = capsys.readouterr().out.splitlines()
+    assert data.health.unfinished == unfinished
+    of = "" if total_updates is None else f" · 11/{total_updates} updates done"
+    assert f"train · step 10{of}  loss 1" in shown
+    assert "eval · step 2 · 3/4 updates done  return 2" in shown
+    tail(tmp_path / "run", lines=100)
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(shown)
+
+
+def test_the_progress_of_a_run_is_not_that_of_a_call_with_its_own_total() -> None:
+    def event(name: str, step: int, own: int | None) -> MetricsEvent:
+        lanes, keys = (Lane(0, {}, {"x": 1.0}),), {"x": Key("other", "x", "", "x")}
+        return MetricsEvent(name, step, None, step + 1.0, lanes, keys, total_updates=own)
+
+    def drawn(display: RunDisplay) -> str:
+        console = Console(width=80)
+        with console.capture() as capture:
+            console.print(display.draw(80, None, 300.0))
+        return capture.get()
+
+    of_run = RunDisplay(RunInfo("run", total_updates=200), 0.0)
+    of_calls = RunDisplay(RunInfo("run"), 0.0)
+    for display, own in ((of_run, None), (of_calls, 200)):
+        display.add(event("train", 49, own))
+        display.add(event("eval", 120, 1000 if own is None else 150))
+        assert "50/200" in drawn(display)
+    of_one = RunDisplay(RunInfo("run"), 0.0)  # how many updates the other makes is not known
+    of_one.add(event("eval", 3, 4))
+    of_one.add(event("train", 49, None))
+    assert " 50\n" in drawn(of_one)
+
+
+def test_a_call_that_goes_beyond_its_own_total_is_said(
+    make_logger: MakeLogger, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = make_logger(5)
+    with logger.open():
+        for step in range(10):
+            jaxlog.log(logger, step, {"x": 1.0}, total_updates=10)
+            jaxlog.log(logger, step, {"x": 1.0}, total_updates=7, name="eval")
+    assert [record.getMessage().partition(", but")[0] for record in caplog.records] == [
+        "jaxlog: run jaxlog: the call 'eval' logged step 7 (lane 0)"
+    ]

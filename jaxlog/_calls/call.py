@@ -144,7 +144,13 @@ def due_in_python(
 
 
 def log_from_python(
-    logger: Logger, name: str, step: Any, values: Any, labels: Any, arrays: Any
+    logger: Logger,
+    name: str,
+    step: Any,
+    values: Any,
+    labels: Any,
+    arrays: Any,
+    total_updates: int | None,
 ) -> bool:
     """Logs without a program; returns False, with nothing logged, if it needs one."""
     if values is None and arrays is not None:
@@ -168,6 +174,7 @@ def log_from_python(
         labels=labels,
         name=name,
         arrays={key: value for key, value in arrays.items() if key in logged},
+        total_updates=None if total_updates == logger.total_updates else total_updates,
     )
     return True
 

@@ -206,7 +206,8 @@ def log(
         return None
     if isinstance(logger, Logger) and not switched_on():
         return empty_record(logger)
-    if due and axis_name is None and log_from_python(logger, name, step, values, labels, arrays):
+    in_python = due and axis_name is None
+    if in_python and log_from_python(logger, name, step, values, labels, arrays, total_updates):
         return None
     refuse_swapped(_LOG, logger, step, values)
     axis_names, inputs = inputs_of(

@@ -13,7 +13,8 @@ from typing import Any
 from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Tally
-from jaxlog._format.lines import ARRAYS, METRICS
+from jaxlog._format.lines import ARRAYS, METRICS, call_of
+from jaxlog._format.run_file import counts_updates_of_run
 from jaxlog._reading.finding import run_files
 from jaxlog.sinks.console.history import LENGTH
 
@@ -73,15 +74,18 @@ def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
         for path in run_files(run.path):
             if path.name == ARRAYS:  # its long lines have the steps of the metrics
                 continue
+            call = call_of(path.name)
+            counts = call is None or counts_updates_of_run(run.facts, call)
             last = (line for _, line in islice(lines.backwards(path), MOST_LINES))
             by_event = groupby(last, lambda line, path=path: lines.head(path, line))
             # Several events, since the last line may have arrived late.
             for _, group in islice(by_event, READ):
-                found += _step_and_time(next(group))
+                for step, timestamp in _step_and_time(next(group)):
+                    found.append((step if counts else -1, timestamp))
     except OSError:  # the files of another user cannot be read; the run is listed all the same
         return None, None
-    done = max((step + 1 for step, _ in found), default=None)
-    return done, max((timestamp for _, timestamp in found), default=None)
+    done = max((step + 1 for step, _ in found), default=0)
+    return done or None, max((timestamp for _, timestamp in found), default=None)
 
 
 def _step_and_time(line: bytes) -> Iterator[tuple[int, float]]:

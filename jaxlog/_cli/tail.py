@@ -16,7 +16,8 @@ from jaxlog._cli.follow import Follower, LineGroup
 from jaxlog._cli.history import progress, tally
 from jaxlog._cli.lines import events, read
 from jaxlog._cli.stream import flush, note, out
-from jaxlog._format.run_file import newer_format
+from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import not_read, run_files
 from jaxlog._terminal import escaped, plain
@@ -75,7 +76,12 @@ def _json_lines(group: LineGroup) -> Iterator[str]:
 
 def _event_lines(group: LineGroup, run: runs.ObservedRun) -> Iterator[str]:
     found = events(group.path, group.lines, run.facts.get("calls"))
-    return (line(event, run.total_updates) for event in found)
+    return (line(event, _total(event, run)) for event in found)
+
+
+def _total(event: Event, run: runs.ObservedRun) -> int | None:
+    call = event.name if isinstance(event, MetricsEvent | EpisodeEvent) else ""
+    return total_of_call(run.facts, call)
 
 
 def _end(run: runs.ObservedRun) -> str:

@@ -178,6 +178,8 @@ class MetricsEvent:
       finite: True if all values are known to be finite; False if this was not checked.
       exact: True if all numbers of the lanes, including labels, are known to be finite and equal
         to their shortest decimal text (see `_format.numbers`); False if this was not checked.
+      total_updates: the number of updates that the call logs, if it was given its own; else None,
+        and that of the run applies.
     """
 
     name: str
@@ -190,6 +192,7 @@ class MetricsEvent:
     num_lanes: int = 1
     finite: bool = field(default=False, compare=False)
     exact: bool = field(default=False, compare=False)
+    total_updates: int | None = None
 
 
 @dataclass(frozen=True)

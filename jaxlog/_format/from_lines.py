@@ -19,6 +19,7 @@ from jaxlog._format.events import (
 from jaxlog._format.keys import Keys
 from jaxlog._format.lines import ARRAYS, EPISODE, call_of
 from jaxlog._format.names import EPISODE_COUNT
+from jaxlog._format.run_file import own_total
 from jaxlog._format.whole_arrays import restored
 
 Line = Mapping[str, Any]
@@ -69,6 +70,7 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
         lanes,
         {key: meaning[key] for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
+        total_updates=own_total({"calls": calls}, call),
     )
 
 
@@ -104,7 +106,10 @@ def array_event(line: Line, calls: Any = None) -> MetricsEvent:
         arrays=restored(line["arrays"], line.get("nonfinite", {}), arrays),
     )
     step, env_step, time = int(line["step"]), _env_step(line), _time(line)
-    return MetricsEvent(name, step, env_step, time, (lane,), {}, num_lanes=lane.index + 1)
+    own = own_total({"calls": calls}, name)
+    return MetricsEvent(
+        name, step, env_step, time, (lane,), {}, num_lanes=lane.index + 1, total_updates=own
+    )
 
 
 def _time(line: Line) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxlog._format.events import MetricsEvent
 from jaxlog._format.keys import Keys
-from jaxlog._format.run_file import total_updates
+from jaxlog._format.run_file import counts_updates_of_run, total_of_call, total_updates
 
 MOST_METRICS = 3
 """The number of metrics that a health names."""
@@ -259,17 +259,23 @@ def _unfinished(facts: Mapping[str, Any], status: str, done: int | None) -> str:
     if status in GOING_ON:
         return ""
     total = total_updates(facts)
+    found = facts.get("steps")
+    steps = found.items() if isinstance(found, Mapping) else ()
+    reached = {call: step + 1 for call, step in steps if isinstance(step, int)}
     if done is None:
-        steps = facts.get("steps")
-        reached = (
-            [step for step in steps.values() if isinstance(step, int)]
-            if (isinstance(steps, Mapping))
-            else []
-        )
-        done = max(reached) + 1 if reached else None
-    if done is not None and total is not None:
-        # A killed or failed run that logged its last update has finished its updates.
-        return f"{done:,} of {total:,} updates" if done < total else ""
+        of_run = [n for call, n in reached.items() if counts_updates_of_run(facts, call)]
+        done = max(of_run, default=None)
+    # A killed or failed run that logged its last update has finished its updates.
+    known, missing = done is not None and total is not None, list[str]()
+    if done is not None and total is not None and done < total:
+        missing.append(f"{done:,} of {total:,} updates")
+    for call, n in reached.items():
+        own = total_of_call(facts, call)
+        if own is not None and not counts_updates_of_run(facts, call):
+            known = True
+            missing += [f"{call}: {n:,} of {own:,} updates"] if n < own else []
+    if known:
+        return ", ".join(missing)
     if status in ("finished", "ended"):
         return ""
     return status if done is None else f"{status} after {done:,} updates"

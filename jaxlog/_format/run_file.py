@@ -15,12 +15,44 @@ It increases when older readers would misread a file; a new field alone does not
 def total_updates(facts: Mapping[str, Any]) -> int | None:
     """The number of updates of a run, from its run.json; None if it is not known.
 
-    Files written before 0.2 have it as `total_steps`.
+    If the logger was not given it, and every call was, it is the largest of theirs. Files written
+    before 0.2 have it as `total_steps`.
 
     >>> total_updates({"total_updates": 300}), total_updates({"total_steps": 300})
     (300, 300)
     """
-    total = facts.get("total_updates", facts.get("total_steps"))
+    given = _total(facts, "total_updates", "total_steps")
+    if given is not None:
+        return given
+    calls = facts.get("calls")
+    names = list(calls) if isinstance(calls, Mapping) else []
+    own = [total for name in names if (total := own_total(facts, name)) is not None]
+    return max(own) if own and len(own) == len(names) else None
+
+
+def total_of_call(facts: Mapping[str, Any], call: str) -> int | None:
+    """The number of updates that one call of a run logs; None if it is not known.
+
+    >>> total_of_call({"total_updates": 300, "calls": {"eval": {"total_updates": 30}}}, "eval")
+    30
+    """
+    return own_total(facts, call) or _total(facts, "total_updates", "total_steps")
+
+
+def own_total(facts: Mapping[str, Any], call: str) -> int | None:
+    """The number of updates that one call was given; None if it was not."""
+    calls = facts.get("calls")
+    described = calls.get(call) if isinstance(calls, Mapping) else None
+    return _total(described, "total_updates") if isinstance(described, Mapping) else None
+
+
+def counts_updates_of_run(facts: Mapping[str, Any], call: str) -> bool:
+    """False if a call counts other updates than the run, because its total is another."""
+    return own_total(facts, call) in (None, total_updates(facts))
+
+
+def _total(facts: Mapping[str, Any], *keys: str) -> int | None:
+    total = next((facts[key] for key in keys if key in facts), None)
     known = isinstance(total, int) and not isinstance(total, bool) and total > 0
     return total if known else None
 

@@ -39,6 +39,9 @@ class Decoder:
       env_steps_per_update: environment steps in one update; None leaves `env_step` out.
       statistics_over_lanes: names in `_format.across_lanes.OVER_LANES`.
       rebuild: builds the pytree that the program gave as `details` from its leaves by path.
+
+    Attributes:
+      total_updates: the number of updates that the call logs, if it was given its own; else None.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Decoder:
         rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
     ) -> None:
         self.schema = schema
+        self.total_updates: int | None = None
         self._over_lanes = statistics_over_lanes
         self._rebuild = rebuild
         self._env_steps_per_update = env_steps_per_update
@@ -128,6 +132,7 @@ class Decoder:
                     num_known,
                     finite,
                     exact,
+                    self.total_updates,
                 )
                 for step in sorted(at_step)
             ]

@@ -255,8 +255,9 @@ class Engine:
         labels: Labels | None = None,
         name: str,
         arrays: Any = None,
+        total_updates: int | None = None,
     ) -> None:
-        """Logs values from plain Python; as `Run.log`."""
+        """Logs values from plain Python; as `Run.log`, or as `log` with its `total_updates`."""
         if self.closed and self.writes:
             raise RuntimeError("log: the run is closed; log inside of its `with` block")
         check_call(name)
@@ -273,6 +274,8 @@ class Engine:
             arrays,
             self._max_array_bytes,
         )
+        if total_updates is not None:
+            event = dataclasses.replace(event, total_updates=total_updates)
         self.take(event, num_bytes_of_arrays(event))
 
     def _hand_on(self, arrival: Arrival) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from jaxlog._format import keys
 from jaxlog._format.events import Key, MetricsEvent
 from jaxlog._format.health import Tally
+from jaxlog._format.run_file import own_total
 from jaxlog._format.whole_arrays import described
 
 SPACING = 1.0
@@ -35,6 +36,7 @@ class Logged:
             for name, call in (calls.items() if isinstance(calls, Mapping) else ())
             if isinstance(call, Mapping) and isinstance(call.get("arrays"), Mapping)
         }
+        self._totals = {call: own_total(previous, call) for call in self._calls}
         self.tally = Tally(previous.get("health"), calls)
         self._seen: dict[str, Mapping[str, Key]] = {}
         self._saved = 0.0
@@ -47,6 +49,8 @@ class Logged:
 
     def _add(self, event: MetricsEvent) -> bool:
         self.tally.add(event)
+        if event.total_updates is not None:
+            self._totals[event.name] = event.total_updates  # written with the call's keys
         if self._seen.get(event.name) is not event.keys:  # else no key is new
             self._seen[event.name] = event.keys
             known = self._calls.setdefault(event.name, {})
@@ -80,9 +84,13 @@ class Logged:
         with self._lock:
             return {
                 "calls": {
-                    name: {"keys": keys.to_json(known)}
+                    name: {"keys": keys.to_json(known), **self._total_of(name)}
                     | ({"arrays": self._arrays[name]} if name in self._arrays else {})
                     for name, known in self._calls.items()
                 },
                 "health": self.tally.to_json(),
             }
+
+    def _total_of(self, call: str) -> dict[str, int]:
+        total = self._totals.get(call)
+        return {} if total is None else {"total_updates": total}

@@ -71,6 +71,7 @@ class RunDisplay:
         self._tally = Tally(run.earlier.get("health"), run.earlier.get("calls"))
         self._lock = threading.Lock()  # protects the tally
         self._pace = Pace(run.total_updates, run.resumes_at or 0, began)
+        self._totals: dict[str, int | None] = {}  # that calls were given
         self._unit = "update"
         self._histories: dict[str, History] = {}
         self._evaluations = History()
@@ -83,12 +84,17 @@ class RunDisplay:
         match event:
             case MetricsEvent():
                 self._history(event.name).add(event)
-                self._pace.saw(event.step, event.env_step, event.timestamp)
+                self._totals[event.name] = event.total_updates
+                if self._run.total_updates is None:
+                    # The largest that a call was given, if every call was given its own.
+                    own = [total for total in self._totals.values() if total is not None]
+                    self._pace.total = max(own) if len(own) == len(self._totals) else None
+                self._saw(event)
                 with self._lock:
                     self._tally.add(event)
             case EpisodeEvent(sampled=True):
                 self._episodes.append(event)
-                self._pace.saw(event.step, event.env_step, event.timestamp)
+                self._saw(event)
             case EpisodeEvent():
                 self._history(event.name).add(event)
             case StepEvent():
@@ -119,6 +125,11 @@ class RunDisplay:
         shown = tables(self._call_tables(), width, room)
         blank = [Text()] if shown and (room is None or room > 0) else []
         return Group(*shown, *blank, *notes, *blank[: len(notes)], *progress)
+
+    def _saw(self, event: MetricsEvent | EpisodeEvent) -> None:
+        # A call whose total is not that of the run counts other updates.
+        if self._totals.get(event.name) in (None, self._pace.total):
+            self._pace.saw(event.step, event.env_step, event.timestamp)
 
     def _history(self, name: str) -> History:
         if name not in self._histories:
@@ -169,7 +180,7 @@ class RunDisplay:
         status = self._run.status() if ended else "running"
         done = self._pace.done if self._pace.begun else None
         with self._lock:
-            return health_of({"total_updates": self._run.total_updates}, status, done, self._tally)
+            return health_of({"total_updates": self._pace.total}, status, done, self._tally)
 
     def _accounts(self) -> Sequence[Account]:
         try:

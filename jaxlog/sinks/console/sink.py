@@ -74,7 +74,8 @@ class ConsoleSink(Sink):
         if self._run_display is not None:
             self._run_display.add(event)
         else:
-            self._print(metrics_line(event, self._run.total_updates))
+            own = event.total_updates
+            self._print(metrics_line(event, self._run.total_updates if own is None else own))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if self._run_display is not None:
