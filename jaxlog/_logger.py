@@ -282,6 +282,8 @@ class Logger(SingleEnvironmentLog):
                     strict=self.settings.strict,
                     writes=writes,
                     watch=watch,
+                    device_memory=crossing.DeviceMemory(),
+                    compile_seconds=crossing.compile_seconds,
                 )
                 run = Run(engine, state)
                 self._engine = engine
@@ -388,7 +390,7 @@ class Logger(SingleEnvironmentLog):
         self._wrote = True
         if engine.writes:
             for delivery in merged(calls):
-                engine.receive(delivery, time.time())
+                engine.receive(delivery, time.time(), is_live=False)
 
     @property
     def dropped(self) -> int:

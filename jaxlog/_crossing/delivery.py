@@ -77,6 +77,7 @@ def attach(name: str, receiver: Receiver, *, native: bool = True) -> int:
     _receivers[handle] = receiver
     choose(native=native)
     start()
+    _listen_to_compiling()
     return handle
 
 
@@ -215,6 +216,53 @@ def devices() -> list[str]:
     """The devices of JAX by kind, such as `4 x cpu: cpu`."""
     kinds = [f"{device.platform}: {device.device_kind}" for device in jax.devices()]
     return [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
+
+
+MEMORY_PERIOD = 1.0
+"""The least seconds between two questions about the memory of devices."""
+
+
+class DeviceMemory:
+    """Reads how much memory the devices of this process use, at most once a `MEMORY_PERIOD`."""
+
+    def __init__(self) -> None:
+        self._asked = -math.inf
+        self._found: int | None = None
+        self._known = True
+
+    def __call__(self) -> int | None:
+        """Returns the bytes in use on the device that uses most; None if JAX does not know them."""
+        now = time.monotonic()
+        if self._known and now >= self._asked + MEMORY_PERIOD:
+            self._asked = now
+            try:
+                stats = [device.memory_stats() or {} for device in jax.local_devices()]
+                in_use = [int(one["bytes_in_use"]) for one in stats if "bytes_in_use" in one]
+            except Exception:  # the platform has no such statistics; no line is lost for them
+                in_use = []
+            self._found = max(in_use, default=None)
+            self._known = self._found is not None
+        return self._found
+
+
+_COMPILING = "/jax/core/compile/backend_compile_duration"
+"""The event of `jax.monitoring` with the seconds that XLA compiled, or loaded from its cache."""
+_compiled: list[float] = []  # the seconds of all programs, once one was compiled
+_listening = Once()
+
+
+def _listen_to_compiling() -> None:
+    def heard(event: str, seconds: float, **_: Any) -> None:
+        if event == _COMPILING:
+            _compiled[:] = [sum(_compiled) + seconds]
+
+    if _listening():
+        jax.monitoring.register_event_duration_secs_listener(heard)
+
+
+def compile_seconds() -> float | None:
+    """The seconds that XLA compiled since the first logger was made; None if it was not heard."""
+    return sum(_compiled) if _compiled else None
 
 
 def is_first_process() -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT
+from jaxlog._format.timing import Timing
 from jaxlog._former_names import former_keyword, warn_former_name
 
 
@@ -180,6 +181,8 @@ class MetricsEvent:
         to their shortest decimal text (see `_format.numbers`); False if this was not checked.
       total_updates: the number of updates that the call logs, if it was given its own; else None,
         and that of the run applies.
+      timing: how long the run has been open, and how fast the call logs; None for lines that were
+        read from files, and for records that a program returned (`delivery: return`).
     """
 
     name: str
@@ -193,6 +196,7 @@ class MetricsEvent:
     finite: bool = field(default=False, compare=False)
     exact: bool = field(default=False, compare=False)
     total_updates: int | None = None
+    timing: Timing | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

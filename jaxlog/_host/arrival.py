@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.schema import Delivery
+from jaxlog._format.timing import Stopwatch, Timing
 
 _EVENT_BYTES = 512
 """The memory of an event without arrays, roughly."""
@@ -25,6 +26,8 @@ class Arrival:
       waiting: how many sinks have not taken its events yet.
       events: its decoded events, while `SharedDecoding` keeps them; else None.
       is_new: whether it was never decoded before.
+      timings: those of its metrics events, once they are known, for when it is decoded again.
+      is_live: False for a record that a program returned, which was logged before it arrived.
     """
 
     __slots__ = (
@@ -32,11 +35,13 @@ class Arrival:
         "delivery",
         "event",
         "events",
+        "is_live",
         "is_new",
         "lane_identities",
         "num_bytes",
         "num_records",
         "timestamp",
+        "timings",
         "waiting",
     )
 
@@ -47,6 +52,8 @@ class Arrival:
         event: Event | None = None,
         num_bytes: int | None = None,
         waiting: int = 1,
+        *,
+        is_live: bool = True,
     ) -> None:
         self.timestamp = timestamp
         self.delivery = delivery
@@ -61,7 +68,27 @@ class Arrival:
         self.waiting = waiting
         self.events: list[Event] | None = None
         self.is_new = True
+        self.timings: list[Timing | None] = []
+        self.is_live = is_live
         self._call: tuple[int, tuple[int, ...]] | None = None
+
+    def timed(self, event: MetricsEvent, number: int, stopwatch: Stopwatch | None) -> MetricsEvent:
+        """Returns one of its metrics events with its timing.
+
+        Args:
+          event: the event, without a timing.
+          number: the number of the event among the metrics events of this arrival.
+          stopwatch: that of the run; None to leave the event as it is.
+        """
+        if stopwatch is None or not self.is_live:
+            return event
+        if number == len(self.timings):
+            lane = event.lanes[0].index
+            self.timings.append(
+                stopwatch.time(event.name, lane, event.step, event.env_step, event.timestamp)
+            )
+        object.__setattr__(event, "timing", self.timings[number])  # nobody else has it yet
+        return event
 
     @property
     def call(self) -> tuple[int, tuple[int, ...]] | None:

@@ -22,6 +22,7 @@ from jaxlog._format.events import (
 from jaxlog._format.names import look_up
 from jaxlog._format.numbers import LARGE
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Schema
+from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
 
@@ -65,6 +66,7 @@ class Decoder:
         arrivals: Sequence[Arrival],
         lane_labels: Sequence[Mapping[str, Any]] = (),
         table: LaneTable | None = None,
+        stopwatch: Stopwatch | None = None,
     ) -> list[list[Event]]:
         """Returns the events of each of some deliveries of this call.
 
@@ -72,6 +74,7 @@ class Decoder:
           arrivals: the deliveries, all with the same lanes.
           lane_labels: more labels, one mapping per lane; empty for none.
           table: the lanes of the run; if None, the lanes of each delivery are numbered from 0.
+          stopwatch: times the events; None leaves their timing out.
         """
         deliveries = [a.delivery for a in arrivals if a.delivery is not None]
         lanes = deliveries[0].lanes
@@ -120,7 +123,7 @@ class Decoder:
                     if found and (identity := found[index]) is not None:
                         lane = numbered(lane, identity)
                     at_step.setdefault(steps[row], []).append(lane)
-            events: list[Event] = [
+            of_steps = (
                 MetricsEvent(
                     self.schema.name,
                     step,
@@ -135,6 +138,9 @@ class Decoder:
                     self.total_updates,
                 )
                 for step in sorted(at_step)
+            )
+            events: list[Event] = [
+                arrival.timed(event, place, stopwatch) for place, event in enumerate(of_steps)
             ]
             for row in rows if sampled else ():
                 if row in sampled:

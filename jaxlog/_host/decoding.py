@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxlog._format.events import Event, Labels, MetricsEvent
+from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder, in_order
 from jaxlog._host.lane_identity import LaneTable
@@ -45,6 +46,7 @@ class SharedDecoding:
         It must not wait for anything.
       before_write: called on the thread of the sink that has decoded new events, before that sink
         writes them.
+      stopwatch: times the events of the run; None leaves their timing out.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class SharedDecoding:
         watch: Watch,
         on_new: Callable[[Sequence[Event]], None] = lambda _: None,
         before_write: Callable[[], None] = lambda: None,
+        stopwatch: Stopwatch | None = None,
     ) -> None:
         self._run = run
         self._decoders = decoders
@@ -64,6 +67,7 @@ class SharedDecoding:
         self._watch = watch
         self._on_new = on_new
         self._before_write = before_write
+        self._stopwatch = stopwatch
         self._first_of_lanes = Once()
         self._decoding = _Turns()  # held while arrivals are decoded
         self._lock = threading.Lock()  # held for moments; guards what follows, and `waiting`
@@ -166,12 +170,13 @@ class SharedDecoding:
             labels = ()
         if first.own_gates:
             self._watch.own_gates(decoder.schema.name, math.prod(lanes))
-        return decoder.events(arrivals, labels, self._lanes)
+        return decoder.events(arrivals, labels, self._lanes, self._stopwatch)
 
     def _with_lane_numbers(self, arrival: Arrival, event: Event) -> Event:
         if not isinstance(event, MetricsEvent):
             return event
-        return self._lanes.of_event(event, arrival.lane_identities)
+        numbered = self._lanes.of_event(event, arrival.lane_identities)
+        return arrival.timed(numbered, 0, self._stopwatch)
 
 
 class _Turns:

@@ -15,6 +15,7 @@ from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.names import check_call
 from jaxlog._format.schema import Delivery
+from jaxlog._format.timing import Stopwatch
 from jaxlog._host import process_hooks, signals
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder, env_step
@@ -61,6 +62,8 @@ class Engine:
       strict: whether `close` raises if a sink failed or lost records.
       writes: False for a run that leaves no trace: its sinks are not opened.
       watch: warns of calls that log something that is hardly meant.
+      device_memory: returns the bytes in use on the device that uses most; None if it is not known.
+      compile_seconds: returns the seconds that this process has compiled; None if JAX does not say.
 
     Attributes:
       info: as given, and, once it is open, with the point from which a resumed run goes on.
@@ -89,6 +92,8 @@ class Engine:
         strict: bool = False,
         writes: bool = True,
         watch: Watch | None = None,
+        device_memory: Callable[[], int | None] = lambda: None,
+        compile_seconds: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.info = info
         self.sinks = tuple(sinks)
@@ -107,6 +112,9 @@ class Engine:
         self._max_array_bytes = max_array_bytes
         self._strict = strict
         self._watch = Watch(info.name) if watch is None else watch
+        self._device_memory = device_memory
+        self._compile_seconds = compile_seconds
+        self._compiled_before = compile_seconds() or 0.0
         self._workers: list[Worker] = []
         self._progress = Progress(info.name)
         self._run_json: RunJson | None = None
@@ -148,6 +156,7 @@ class Engine:
                 self._run_json.cut(self.info.resumes)
             if self.info.session:
                 self.info = dataclasses.replace(self.info, earlier=self._run_json.logged)
+        progress.begin(time.time())
         infos = [
             dataclasses.replace(
                 self.info,
@@ -175,6 +184,7 @@ class Engine:
             self._watch,
             self._note,
             self._save,
+            Stopwatch(progress.opened, progress.seconds_before, self._device_memory),
         )
         self._workers = [
             Worker(sink, own, decoding) for sink, own in zip(self.sinks, infos, strict=True)
@@ -201,12 +211,13 @@ class Engine:
         """The state of a single environment that is logged from Python."""
         return self._progress.single
 
-    def receive(self, delivery: Delivery, timestamp: float) -> None:
+    def receive(self, delivery: Delivery, timestamp: float, *, is_live: bool = True) -> None:
         """Takes one delivery in.
 
         Args:
           delivery: as it crossed.
           timestamp: when it arrived, in seconds since 1970 (UTC).
+          is_live: False if the program returned it.
         """
         with self._lock:
             if self._terminated:
@@ -215,7 +226,8 @@ class Engine:
             self._lanes.add(delivery.lanes)
             fresh = self._replays.fresh(delivery)
         if fresh is not None:
-            self._hand_on(Arrival(timestamp, fresh, waiting=len(self._workers)))
+            waiting = len(self._workers)
+            self._hand_on(Arrival(timestamp, fresh, waiting=waiting, is_live=is_live))
         if self._stopping:
             self._stopped = True
 
@@ -470,8 +482,11 @@ class Engine:
             "ended": iso(time.time()),
             "arrived": self._arrived,
             "replayed": self._replays.count,
+            "seconds": self._progress.seconds(time.time()),
             "sinks": [account_facts(account) for account in self.accounts()],
         }
+        if (compiled := self._compile_seconds()) is not None:
+            outcome["compile_seconds"] = round(max(0.0, compiled - self._compiled_before), 3)
         outcome |= self._progress.facts(self._reached())
         if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
             outcome["lane_counts"] = sorted(counts)

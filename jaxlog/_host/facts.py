@@ -83,7 +83,8 @@ def session(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that run.json keeps about an earlier session, from the run.json of its end."""
     keys = (
         "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
-        "settings", "config", "arrived", "replayed", "sinks",
+        "settings", "config", "arrived", "replayed", "sinks", "opened", "seconds_before", "seconds",
+        "compile_seconds",
     )  # fmt: skip
     return {key: facts[key] for key in keys if key in facts}
 

@@ -43,6 +43,9 @@ class Progress:
       positions: the sinks' positions at the mark from which the run was resumed.
       lane_counts: the numbers of lanes that calls had in earlier sessions.
       sessions: the facts that run.json keeps about each earlier session.
+      opened: when this session began, in seconds since 1970.
+      seconds_before: the seconds for which the run was open before, up to the point from which it
+        is resumed.
     """
 
     def __init__(self, name: str) -> None:
@@ -52,8 +55,18 @@ class Progress:
         self.positions: Positions = {}
         self.sessions: list[Mapping[str, Any]] = []
         self.lane_counts: set[int] = set()
+        self.opened = time.time()
+        self.seconds_before = 0.0
         self._mark = 0  # the highest number of a mark
         self._lock = threading.Lock()
+
+    def begin(self, opened: float) -> None:
+        """Notes when this session began, in seconds since 1970."""
+        self.opened = opened
+
+    def seconds(self, now: float) -> float:
+        """The seconds for which the run has been open, with those of earlier sessions."""
+        return round(self.seconds_before + max(0.0, now - self.opened), 3)
 
     @property
     def marked(self) -> bool:
@@ -122,6 +135,9 @@ class Progress:
         """Takes the furthest progress of those that are known."""
         for one in known:
             self.steps = self.reached([one.get("steps", {})])
+            seconds = one.get("seconds")
+            if isinstance(seconds, int | float):
+                self.seconds_before = max(self.seconds_before, float(seconds))
             counts = one.get("single_environment", {})
             if counts.get("steps", 0) > self.single.last_step:
                 self.single = SingleEnvironment(**counts)
@@ -157,7 +173,9 @@ class Progress:
         facts = self.facts(reached)
         if len(facts.get(LANE_LABELS, ())) > _MAX_MARKED:  # run.json has them
             del facts[LANE_LABELS]
-        mark = {"mark": number, "time": iso(time.time()), **facts, "sinks": positions}
+        now = time.time()
+        times = {"time": iso(now), "seconds": self.seconds(now)}
+        mark = {"mark": number, **times, **facts, "sinks": positions}
         try:
             waited_out(lambda: directory.add_mark(mark))
         except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +55,10 @@ class RunJson:
         progress = self._progress
         if self._directory.previous is not None:
             self._facts |= {"sessions": progress.sessions, **progress.facts(progress.steps)}
-        begins = {"status": "running", "started": iso(time.time()), "pid": os.getpid()}
+        began = {"started": iso(progress.opened), "opened": progress.opened}
+        if progress.seconds_before:
+            began["seconds_before"] = progress.seconds_before
+        begins = {"status": "running", **began, "pid": os.getpid()}
         self._directory.begin(self._facts | begins | self._logged.facts(), mark)
         self._facts |= begins
         self._begun = True

@@ -96,6 +96,29 @@ class RunFrames:
         assert over_lanes is not None
         return over_lanes.frame
 
+    def timing_of(self, call: str | None = None) -> pl.DataFrame:
+        """Returns the time of each line of a call, and how fast the call logged.
+
+        A polars frame with a row per line, as in `metrics_of`. Beside `timestamp`, `step`,
+        `env_step` and `lane`, it has `seconds`, for which the run had been open, with earlier
+        sessions; and `updates_per_second` and `env_steps_per_second` (of one lane) since the
+        previous line of the call, whatever the program did in that time. They are null for the
+        first line of a session, and where steps do not increase. They are computed from the
+        timestamps, so they mean nothing for a run with `delivery: return`, whose records arrive
+        together.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+        """
+        name = chosen_call(call, self.calls, str(self.path))
+        frame = self._metrics(name)[0].frame
+        from jaxlog._reading.timings import timings  # polars is there
+
+        return timings(name, frame, self.info)
+
     def labels_of(self, call: str | None = None) -> tuple[str, ...]:
         """Returns the columns of a call's metrics that are labels.
 

@@ -115,6 +115,8 @@ class TensorboardSink(Sink):
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         lanes = self._lanes(event)
         env_step = {} if event.env_step is None else {"env_step": event.env_step}
+        known = {} if event.timing is None else event.timing.known
+        time = {f"time/{key}": value for key, value in known.items()}
         written = []
         alone = event.lanes[0].alone or event.num_lanes == 1
         for lane, values in arranged(event, lanes):
@@ -123,7 +125,7 @@ class TensorboardSink(Sink):
             if values:
                 if env_step and "env_step" in values:  # a metric of the user's own
                     values["env_step_value"] = values.pop("env_step")
-                data = self._event(event, event.name, env_step | values)
+                data = self._event(event, event.name, time | env_step | values)
                 # Values over all lanes are not a record if each lane has its own.
                 of_lanes = 1 if lane is not None else len(event.lanes)
                 own = lane is not None or alone or lanes != "runs"

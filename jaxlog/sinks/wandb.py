@@ -182,6 +182,9 @@ class WandbSink(Sink):
             lane and lane.index: _pictures(event.name, arrays)
             for lane, arrays in arranged_arrays(event, self._lanes)
         }
+        if event.timing is not None:
+            known = event.timing.known
+            counters |= {f"{event.name}/time/{key}": value for key, value in known.items()}
         rows = []
         for lane, values in arranged(event, self._lanes):
             index, labels = (None, None) if lane is None else (lane.index, lane.named_by)

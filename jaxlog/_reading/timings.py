@@ -1,0 +1,70 @@
+"""Computes the timing of each line of a call from the timestamps of the lines."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from jaxlog._format.timing import Stopwatch
+
+COLUMNS = ("seconds", "updates_per_second", "env_steps_per_second")
+"""The columns that are added to `timestamp`, `step`, `env_step` and `lane`."""
+
+
+def timings(call: str, frame: pl.DataFrame, facts: Mapping[str, Any]) -> pl.DataFrame:
+    """The timing of each line.
+
+    Args:
+      call: the name of the call.
+      frame: its metrics, with a row per line, in the order of the file.
+      facts: the contents of run.json.
+    """
+    of_lines = frame.select(
+        name for name in ("timestamp", "step", "env_step", "lane") if name in frame
+    )
+    sessions = _sessions(facts) or [(_first(of_lines), 0.0)]
+    opened = [began for began, _ in sessions]
+    stopwatches = [Stopwatch(began, before) for began, before in sessions]
+    found: list[tuple[float | None, ...]] = []
+    last: tuple[float, int] | None = None
+    for row in of_lines.iter_rows(named=True):
+        if last != (row["timestamp"], row["step"]):  # else another lane of the same event
+            last = row["timestamp"], row["step"]
+            session = max(0, bisect.bisect_right(opened, row["timestamp"]) - 1)
+            timing = stopwatches[session].time(
+                call, row["lane"], row["step"], row.get("env_step"), row["timestamp"]
+            )
+            values = timing.known
+            found.append(tuple(values.get(name) for name in COLUMNS))
+        else:
+            found.append(found[-1])
+    columns = [
+        pl.Series(name, [row[place] for row in found], dtype=pl.Float64)
+        for place, name in enumerate(COLUMNS)
+    ]
+    return of_lines.with_columns(columns)
+
+
+def _sessions(facts: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """When each session began, in seconds since 1970, and the seconds of the sessions before it."""
+    earlier = facts.get("sessions")
+    found: list[tuple[float, float]] = []
+    for one in [*(earlier if isinstance(earlier, list) else []), facts]:
+        if not isinstance(one, Mapping):
+            continue
+        opened, before = one.get("opened"), one.get("seconds_before", 0.0)
+        if not isinstance(opened, int | float):  # the run of an older version
+            try:
+                opened = datetime.fromisoformat(str(one.get("started"))).timestamp()
+            except ValueError:
+                continue
+        found.append((float(opened), float(before) if isinstance(before, int | float) else 0.0))
+    return sorted(found)
+
+
+def _first(frame: pl.DataFrame) -> float:
+    return float(frame["timestamp"][0]) if len(frame) else 0.0
