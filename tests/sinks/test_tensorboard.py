@@ -36,6 +36,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.timing import Timing
 from jaxlog._host import retries
 from jaxlog._render.arrays import array_pixels
 from jaxlog._render.png import png
@@ -57,12 +58,13 @@ def read(folder: Path) -> EventAccumulator:
     return EventAccumulator(str(folder), size_guidance=EVERYTHING).Reload()
 
 
-def scalars(folder: Path) -> Scalars:
-    """What is in the files of one of TensorBoard's runs, by tag."""
+def scalars(folder: Path, *, times: bool = False) -> Scalars:
+    """What is in the files of one of TensorBoard's runs, by tag: the times, or all else."""
     found = read(folder)
     return {
         tag: [(event.step, event.value) for event in found.Scalars(tag)]
         for tag in found.Tags()["scalars"]
+        if ("/time/" in tag) == times
     }
 
 
@@ -115,6 +117,19 @@ def test_numbers_are_read_back_as_they_were(tmp_path: Path) -> None:
     (event,) = read(tmp_path / "tensorboard").Scalars("batch/third")
     assert event.wall_time == 1e9 + 3
     sink.close()
+
+
+def test_rates_are_beside_the_numbers_of_their_line(tmp_path: Path) -> None:
+    sink = opened(tmp_path, "aggregate")
+    sink.write_metrics(metrics(3, {"x": 1.0}, {"x": 2.0}, timing=Timing(1.5)))
+    sink.write_metrics(metrics(4, {"x": 1.0}, {"x": 2.0}, timing=Timing(2.0, 2.0, 256.0, 1024)))
+    sink.close()
+    assert scalars(tmp_path / "tensorboard", times=True) == {
+        "batch/time/seconds": [(3, 1.5), (4, 2.0)],
+        "batch/time/updates_per_second": [(4, 2.0)],
+        "batch/time/env_steps_per_second": [(4, 256.0)],
+        "batch/time/device_memory": [(4, 1024.0)],
+    }
 
 
 def test_histograms_have_the_buckets_that_were_counted(tmp_path: Path) -> None:
