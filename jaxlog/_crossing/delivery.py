@@ -252,9 +252,9 @@ _listening = Once()
 
 
 def _listen_to_compiling() -> None:
-    def heard(event: str, seconds: float, **_: Any) -> None:
+    def heard(event: str, duration_secs: float, **_: Any) -> None:
         if event == _COMPILING:
-            _compiled[:] = [sum(_compiled) + seconds]
+            _compiled[:] = [sum(_compiled) + duration_secs]
 
     if _listening():
         jax.monitoring.register_event_duration_secs_listener(heard)

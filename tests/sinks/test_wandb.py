@@ -76,7 +76,8 @@ def test_each_lane_is_a_run_in_one_group(make_logger: MakeLogger, tmp_path: Path
         assert r.exit_code == 0
         assert len(values(r, "batch/time/seconds")) == 3
     updates, env_steps = (
-        [values(r, f"batch/time/{key}_per_second") for r in runs] for key in ("updates", "env_steps")
+        [values(r, f"batch/time/{key}_per_second") for r in runs]
+        for key in ("updates", "env_steps")
     )
     assert updates[0] == updates[1]  # those of the program, which has both lanes
     assert env_steps[0] == pytest.approx([100 * rate for rate in updates[0]])
