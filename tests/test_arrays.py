@@ -166,6 +166,42 @@ def test_a_window_logs_the_array_of_the_current_update(
     ]
 
 
+@pytest.mark.parametrize("settings", [{"exclude": ["b"]}, {"include": ["loss", "a"]}])
+def test_settings_may_name_an_array_of_a_window(
+    settings: dict[str, Any], make_logger: MakeLogger
+) -> None:
+    logger = make_logger(**settings)
+
+    def update(window: jaxlog.Window, step: jax.Array) -> Any:
+        arrays = {"a": jnp.ones(2), "b": jnp.ones(2)}
+        return jaxlog.window_step(logger, window, step, {"loss": 1.0}, arrays=arrays)[1], None
+
+    window = jaxlog.empty_window(logger, lambda window: update(window, jnp.int32(0)))
+    with logger.open() as run:
+        jax.block_until_ready(jax.lax.scan(update, window, jnp.arange(2)))
+    assert list(run.sink("memory").metrics[0].lanes[0].arrays) == ["a"]
+    wrong = make_logger(exclude=["lost"])
+    window = jaxlog.empty_window(wrong, {"loss": 1.0})
+    with pytest.raises(ValueError, match="exclude: got 'lost', which is no metric of the call"):
+        jaxlog.window_step(wrong, window, 0, {"loss": 1.0})
+
+
+def test_nested_arrays_have_names_with_slashes(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=JSONL)
+    arrays = {"actor": {"w": np.eye(2), "b": np.zeros(2)}, "q": np.ones(1)}
+    with logger.open(tmp_path) as run:
+        jax.jit(
+            lambda: jaxlog.log(logger, jnp.int32(0), arrays=jax.tree.map(jnp.asarray, arrays))
+        )()
+        jaxlog.log(logger, 0, arrays=arrays, name="python")
+        run.log(step=0, arrays=arrays)
+        with pytest.raises(ValueError, match="'actor/w'"):
+            run.log({"actor/w": 1.0}, step=0, arrays=arrays)
+    for call in ("train", "python", "eval"):
+        found = jaxlog.read_run(tmp_path).logged_arrays(call=call)
+        assert {one.name for one in found} == {"actor/w", "actor/b", "q"}
+
+
 @pytest.mark.parametrize("delivery", ["live", "return"])
 @pytest.mark.parametrize("check", [True, False])
 def test_the_array_of_the_first_device_is_taken(

@@ -191,8 +191,20 @@ def plan_of(
     inputs: Inputs[Any],
     axis_names: tuple[str, ...],
     schedule: Schedule,
+    *,
+    of_window: bool = False,
 ) -> Plan:
-    """Applies the settings to one call."""
+    """Applies the settings to one call.
+
+    Args:
+      logger: the logger of the call.
+      name: the name of the call.
+      inputs: what `inputs_of` returned.
+      axis_names: the named axes that divide the batch.
+      schedule: when the call logs.
+      of_window: whether it is for an empty window, which does not know the arrays of its call, so
+        that `include` and `exclude` may have other names.
+    """
     settings, parts = logger.settings, dict(inputs.parts)
     of_batch = {key: value for key, value in inputs.metrics.items() if key not in inputs.values}
     batch_shape = checks.batch_shape(of_batch, inputs.where, inputs.details, inputs.indices, parts)
@@ -200,7 +212,7 @@ def plan_of(
     kinds: dict[str, Kind] = {key: _kind(inputs, origin) for key, origin in metrics.items()}
     if inputs.where is not None:
         _warn_of_steps(logger, name, [key for key, kind in kinds.items() if kind == "episode"])
-    every = dict.fromkeys(_kept(settings, (*metrics, *inputs.arrays), name))
+    every = dict.fromkeys(_kept(settings, (*metrics, *inputs.arrays), name, others=of_window))
     kept = [key for key in every if key in metrics]
     logged = _logged(settings, kept)  # an episode's summary has all that are kept
     arrays = _logged(settings, [key for key in every if key in inputs.arrays])
@@ -279,10 +291,12 @@ def _kind(inputs: Inputs[Any], origin: Origin) -> Kind:
     return "array" if origin.name in inputs.values else "episode"
 
 
-def _kept(settings: LoggingConfig, metrics: tuple[str, ...], call: str) -> list[str]:
+def _kept(
+    settings: LoggingConfig, metrics: tuple[str, ...], call: str, *, others: bool = False
+) -> list[str]:
     """The metrics of a call that `include` and `exclude` let through."""
-    include = _named_in("include", settings.include, metrics, call)
-    exclude = _named_in("exclude", settings.exclude, metrics, call)
+    include = _named_in("include", settings.include, metrics, call, others=others)
+    exclude = _named_in("exclude", settings.exclude, metrics, call, others=others)
     return [m for m in metrics if (m in include or not settings.include) and m not in exclude]
 
 
@@ -342,9 +356,16 @@ def _statistics_of(
 
 
 def _named_in(
-    setting: str, entries: Iterable[str], metrics: tuple[str, ...], call: str
+    setting: str,
+    entries: Iterable[str],
+    metrics: tuple[str, ...],
+    call: str,
+    *,
+    others: bool = False,
 ) -> set[str]:
     """The metrics of a call that a setting names, by NAME or by CALL/NAME.
+
+    Other names are refused, unless `others` allows them.
 
     NAME is a metric, or the beginning of the names of several: `actor` is also `actor/loss`.
     """
@@ -358,7 +379,7 @@ def _named_in(
             found |= of_entry
         elif prefix == call and (of_bare := _beginning_with(bare, metrics)):
             found |= of_bare
-        elif (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
+        elif others or (prefix not in ("", call) and not of_a_metric) or entry in KNOWN:
             continue  # it is about another call, or names a metric that another call may have
         else:
             raise ValueError(

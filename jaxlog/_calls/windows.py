@@ -118,7 +118,8 @@ def _empty(
         values=tuple(of_values),
         parts=tuple((parts | parts_of_values).items()),
     )
-    plan = reduced(plan_of(logger, name, inputs, (), schedule_of(logger, name)), reduce)
+    schedule = schedule_of(logger, name)
+    plan = reduced(plan_of(logger, name, inputs, (), schedule, of_window=True), reduce)
     if not logger.enabled:
         return Window(name=name)
 
