@@ -7,7 +7,7 @@ The infos are written by hand from one rollout, as the library's wrapper makes t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -154,6 +154,26 @@ def mava_merged(rollout: Rollout) -> dict[str, Any]:
     return extras["episode_metrics"] | extras["env_metrics"]
 
 
+ACHIEVEMENTS = ("collect_wood", "place_table", "eat_cow")
+
+
+def achieved(rollout: Rollout) -> np.ndarray:
+    """Whether the episode of an entry has each achievement so far, `bool[steps, envs, 3]`."""
+    return np.arange(3) * 4 < rollout.running[1][..., None]
+
+
+def craftax(rollout: Rollout) -> dict[str, Any]:
+    at_ends = achieved(rollout) & rollout.done[..., None]
+    info = {f"Achievements/{n}": float32(at_ends[..., i] * 100) for i, n in enumerate(ACHIEVEMENTS)}
+    return info | {"score": float32(rollout.done), "discount": float32(1 - rollout.done)}
+
+
+def craftax_with_log_wrapper(rollout: Rollout) -> dict[str, Any]:
+    return craftax(rollout) | {
+        key: value for key, value in gymnax(rollout).items() if key.startswith("returned_episode")
+    }
+
+
 PLAIN = {"episode_returns", "episode_lengths"}
 LIBRARIES: dict[Callable[[Rollout], dict[str, Any]], set[str]] = {
     gymnax: PLAIN,
@@ -165,6 +185,7 @@ LIBRARIES: dict[Callable[[Rollout], dict[str, Any]], set[str]] = {
     stoix: PLAIN,
     mava: PLAIN | {"success_mask"},
     mava_merged: PLAIN | {"success_mask"},
+    craftax_with_log_wrapper: PLAIN | {"achievements"},
 }
 
 
@@ -195,9 +216,35 @@ def test_what_is_logged_is_what_numpy_counts(
     if "success_mask" in LIBRARIES[library]:
         rate = float(line["success_rate"])
         np.testing.assert_allclose(rate, ROLLOUT.solved[done].mean(), rtol=1e-6)
-    for name in LIBRARIES[library] - PLAIN - {"success_mask"}:
+    if "achievements" in LIBRARIES[library]:
+        check_achievements(line)
+    for name in LIBRARIES[library] - PLAIN - {"success_mask", "achievements"}:
         wanted = 2 * ROLLOUT.running[0][done].mean()
         np.testing.assert_allclose(float(line[f"{name}_mean"]), wanted, rtol=1e-6)
+
+
+def check_achievements(line: Mapping[str, Any]) -> None:
+    for i, name in enumerate(ACHIEVEMENTS):
+        wanted = achieved(ROLLOUT)[..., i][ROLLOUT.done].mean()
+        assert wanted > 0
+        np.testing.assert_allclose(line[f"achievements/{name}_rate"], wanted, rtol=1e-6)
+    assert len([key for key in line if key.startswith("achievements")]) == len(ACHIEVEMENTS)
+
+
+def test_craftax_without_a_log_wrapper_has_achievements_beside_a_tracker(
+    make_logger: MakeLogger,
+) -> None:
+    logger = make_logger()
+    tracked = {key: gymnax(ROLLOUT)[f"returned_{key}"] for key in PLAIN}
+    metrics, finished = jaxlog.from_info(craftax(ROLLOUT))
+    assert set(metrics) == {"achievements"}
+    np.testing.assert_array_equal(finished, ROLLOUT.done)
+    with logger.open() as run:
+        jaxlog.batch_step(logger, 0, tracked | metrics, where=finished)
+    line = run.sink("memory").metrics[0].lanes[0].metrics
+    check_achievements(line)
+    assert line["episode_count"] == ROLLOUT.done.sum()
+    assert line["episode_length_mean"] == pytest.approx(ROLLOUT.running[1][ROLLOUT.done].mean())
 
 
 def test_arrays_that_fit_are_the_ones_of_the_info() -> None:

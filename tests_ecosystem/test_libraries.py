@@ -36,7 +36,7 @@ class Step(NamedTuple):
     done: jax.Array
 
 
-Rollout = Callable[[jax.Array], Step]
+Rollout = Callable[[jax.Array], Any]
 
 
 def logged_of(rollout: Rollout) -> tuple[dict[str, Any], Step]:
@@ -341,16 +341,19 @@ def craftax_rollout() -> Rollout:
     env = make_craftax_env_from_name("Craftax-Classic-Symbolic-v1", auto_reset=True)
     params = env.default_params.replace(max_timesteps=20)
 
-    def step(carry: Any, key: jax.Array) -> tuple[Any, Step]:
+    def step(carry: Any, key: jax.Array) -> tuple[Any, tuple[Step, Any]]:
         tracker, state = carry
         action = jax.random.randint(key, (NUM_ENVS,), 0, env.num_actions)
-        _, state, reward, done, _ = jax.vmap(env.step, (0, 0, 0, None))(
+        _, state, reward, done, info = jax.vmap(env.step, (0, 0, 0, None))(
             keys_of(key), state, action, params
         )
         tracker, metrics, finished = tracker.step(reward, done)
-        return (tracker, state), Step((metrics, finished), reward, done)
+        own = {name: info[name] for name in info if name.startswith("Achievements/")}
+        achievements, ended = jaxlog.from_info(info)
+        logged = metrics | achievements, ended
+        return (tracker, state), (Step(logged, reward, done), (finished, own))
 
-    def rollout(key: jax.Array) -> Step:
+    def rollout(key: jax.Array) -> Any:
         _, state = jax.vmap(env.reset, (0, None))(keys_of(key), params)
         carry = (jaxlog.EpisodeTracker.empty(NUM_ENVS), state)
         return jax.lax.scan(step, carry, jax.random.split(key, 70))[1]
@@ -359,7 +362,24 @@ def craftax_rollout() -> Rollout:
 
 
 def test_craftax() -> None:
-    check(*logged_of(craftax_rollout()))
+    found: list[Any] = []
+    rollout = craftax_rollout()
+
+    def steps_of(key: jax.Array) -> Step:
+        steps, own = rollout(key)
+        jax.debug.callback(lambda own: found.append(jax.tree.map(np.asarray, own)), own)
+        return steps
+
+    line, steps = logged_of(steps_of)
+    check(line, steps)
+    jax.effects_barrier()
+    ((finished, own),) = found
+    np.testing.assert_array_equal(finished, steps.logged[1])
+    assert len(own) == 22
+    assert any(values.any() for values in own.values())
+    for name, values in own.items():
+        key = f"achievements/{name.removeprefix('Achievements/')}_rate"
+        np.testing.assert_allclose(line[key], (values[steps.done] == 100).mean(), rtol=1e-6)
 
 
 def navix_timestep() -> Any:

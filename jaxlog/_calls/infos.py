@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlog._program.parts import parts
+
 
 @dataclass(frozen=True)
 class InfoLayout:
@@ -122,14 +124,18 @@ _OBJECT_ADVICE: dict[tuple[str, ...], str] = {
 _OTHER_OBJECT = f"pass the info of a log wrapper, or {_TRACK}(reward, done)"
 
 
-def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]:
+_ACHIEVEMENTS = "Achievements/"
+"""How the names of Craftax's achievements begin; 100.0 where an episode ended with one, else 0."""
+
+
+def from_info(info: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:
     """Takes the `metrics` and `where` of `batch_step` from the `info` of an environment.
 
     It knows the log wrappers of gymnax, PureJaxRL, JaxMARL and Kinetix (`returned_episode`), the
     `state.info` of brax and MuJoCo Playground in their training wrappers (`episode_metrics` and
     `episode_done`), and Stoix's and Mava's `timestep.extras` (`episode_metrics`), or what these
-    have in `episode_metrics`. An environment that returns an object instead of an info needs
-    `EpisodeTracker`.
+    have in `episode_metrics`. Craftax's own info has only achievements. An environment that returns
+    an object instead of an info needs `EpisodeTracker`.
 
     This function picks arrays, and casts flags to bool and lengths to integers. So it works on
     traced and concrete arrays, of one step or stacked by `scan`, under any transformation.
@@ -140,9 +146,11 @@ def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]
     Returns:
       The metrics, and `where`, a `bool` array that marks the entries at which an episode ended. The
       metrics are `episode_returns`; `episode_lengths`, if the info has lengths; `success_mask`, if
-      it says whether episodes succeeded (JaxMARL's SMAX, Kinetix, Mava); and with brax
-      `episode/NAME` for each other `NAME` in `episode_metrics`. Their values are meaningful only at
-      the entries that `where` marks.
+      it says whether episodes succeeded (JaxMARL's SMAX, Kinetix, Mava); with brax `episode/NAME`
+      for each other `NAME` in `episode_metrics`; and with Craftax `achievements`, a rate for each
+      achievement by `parts`. Their values are meaningful only at the entries that `where` marks.
+      Without a log wrapper, Craftax's info gives `achievements` and `where` only; take returns and
+      lengths from an `EpisodeTracker`.
 
     Raises:
       KeyError: the info has none of these layouts; the text says which wrapper to use.
@@ -177,6 +185,9 @@ def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]
             f"{_advice_for_object(info) or _OTHER_OBJECT}"
         )
     found = [layout for layout in LAYOUTS if _has(info, layout.finished, layout.returns)]
+    achievements = _achievements(info)
+    if achievements and not found and "discount" in info:
+        return achievements, jnp.asarray(info["discount"]) == 0  # 0 at each end, and only there
     if not found:
         has = ", ".join(map(str, info)) or "nothing"
         # A time step may be a mapping, too: those of Jumanji are.
@@ -188,10 +199,21 @@ def from_info(info: Mapping[str, Any]) -> tuple[dict[str, jax.Array], jax.Array]
             "which may count differently; pass only the entries of one, as in "
             f"from_info({{key: info[key] for key in {_own_keys(found[0])}}})"
         )
-    return _taken(info, found[0])
+    metrics, finished = _taken(info, found[0])
+    return metrics | achievements, finished
 
 
-def _taken(info: Mapping[str, Any], layout: InfoLayout) -> tuple[dict[str, jax.Array], jax.Array]:
+def _achievements(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Craftax's achievements as one metric with a part for each; empty if there are none."""
+    # JAX sorts the keys of a dict, so that an info is in this order once it was traced.
+    names = sorted(str(key) for key in info if str(key).startswith(_ACHIEVEMENTS))
+    if not names:
+        return {}
+    reached = jnp.stack([_flags(info[name]) for name in names], axis=-1)
+    return {"achievements": parts(reached, [n.removeprefix(_ACHIEVEMENTS) for n in names])}
+
+
+def _taken(info: Mapping[str, Any], layout: InfoLayout) -> tuple[dict[str, Any], jax.Array]:
     """The metrics and the mask of an info that has a layout."""
     metrics = {"episode_returns": _at(info, layout.returns)}
     if _has(info, layout.lengths):
