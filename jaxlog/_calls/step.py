@@ -12,10 +12,10 @@ from jaxlog._calls.call import (
     empty_record,
     inputs_of,
     log_from_python,
-    plan_of,
     send,
 )
 from jaxlog._calls.order import refuse_swapped
+from jaxlog._calls.plan import plan_of
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._logger import Logger
 from jaxlog._program.record import Record

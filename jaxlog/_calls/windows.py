@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxlog._calls.call import empty_record, inputs_of, plan_of, plan_of_rest, reduced, send
+from jaxlog._calls.call import empty_record, inputs_of, send
 from jaxlog._calls.order import refuse_swapped
+from jaxlog._calls.plan import plan_of, plan_of_rest, reduced
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
