@@ -19,10 +19,14 @@ TESTS = (
     "tests/crossing",
     "tests/program",
     "tests/host",
+    "tests/test_arrays.py",
     "tests/test_from_info.py",
     "tests/test_log.py",
+    "tests/test_schedule.py",
     "tests/test_single_environment.py",
     "tests/test_step.py",
+    "tests/test_values.py",
+    "tests/test_windows.py",
 )
 
 
