@@ -478,7 +478,11 @@ class Logger(SingleEnvironmentLog):
         if known is None:
             settings = self.settings
             known = self._decoders[schema.call_number] = Decoder(
-                schema, settings.env_steps_per_update, settings.over_lanes, rebuild
+                schema,
+                settings.env_steps_per_update,
+                settings.over_lanes,
+                rebuild,
+                settings.count_key_of(schema.name),
             )
         elif known.schema != schema:
             raise RuntimeError(

@@ -81,12 +81,14 @@ class Key:
         for a scalar.
       metric: the name of the metric in the program, such as `episode_returns`; empty for the counts
         of episodes and updates, and if it is not known.
+      counts: True for the number of counted entries, if the setting `count_key` names it.
     """
 
     category: str
     stem: str
     statistic: str
     metric: str = ""
+    counts: bool = False
 
     @property
     def kind(self) -> str:
@@ -99,7 +101,8 @@ class Key:
             return "count"
         if self.statistic:
             return "histogram" if self.statistic == "histogram" else "statistic"
-        return "count" if self.stem in (EPISODE_COUNT, UPDATE_COUNT) else "scalar"
+        counts = self.counts or self.stem in (EPISODE_COUNT, UPDATE_COUNT)
+        return "count" if counts else "scalar"
 
 
 class _Numbers(ReadOnlyDict):

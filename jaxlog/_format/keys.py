@@ -86,7 +86,9 @@ def from_json(found: Any) -> dict[str, Key]:
             case str() as stem, str() as statistic, str() as metric:
                 category = entry.get("category")
                 known = category if category in CATEGORIES else "other"
-                keys[name] = Key(known, stem, statistic, metric)
+                named = entry.get("kind") == "count" and not statistic
+                counts = named and stem not in (EPISODE_COUNT, UPDATE_COUNT)
+                keys[name] = Key(known, stem, statistic, metric, counts)
             case _:
                 continue
     return keys

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,13 +16,14 @@ from jaxlog._format.events import (
     EpisodeEvent,
     Event,
     Histogram,
+    Key,
     Lane,
     MetricsEvent,
     ReadOnlyDict,
 )
-from jaxlog._format.names import look_up
+from jaxlog._format.names import EPISODE_COUNT, look_up
 from jaxlog._format.numbers import LARGE
-from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Schema
+from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Column, Schema
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
@@ -39,6 +41,7 @@ class Decoder:
       schema: the layout of its records.
       env_steps_per_update: environment steps in one update; None leaves `env_step` out.
       statistics_over_lanes: names in `_format.across_lanes.OVER_LANES`.
+      count_key: the key of the number of counted entries; None leaves it out.
       rebuild: builds the pytree that the program gave as `details` from its leaves by path.
 
     Attributes:
@@ -51,6 +54,7 @@ class Decoder:
         env_steps_per_update: int | None,
         statistics_over_lanes: Sequence[str] = (),
         rebuild: Callable[[Mapping[str, Any]], Any] | None = None,
+        count_key: str | None = EPISODE_COUNT,
     ) -> None:
         self.schema = schema
         self.total_updates: int | None = None
@@ -59,7 +63,13 @@ class Decoder:
         self._env_steps_per_update = env_steps_per_update
         self._label_paths = [field.path for field in schema.section("labels")]
         self._labels = [path[1] for path in self._label_paths]
-        self._keys = ReadOnlyDict({column.key: column.info for column in schema.columns})
+        self._columns = list(_with_count(schema.columns, count_key))
+        keys = [column.key for column in self._columns]
+        if count_key is not None and keys.count(count_key) > 1:
+            raise ValueError(
+                f"two values would be written as {count_key!r}; give one of them another name"
+            )
+        self._keys = ReadOnlyDict({column.key: column.info for column in self._columns})
 
     def events(
         self,
@@ -201,7 +211,7 @@ class Decoder:
     def _metric_rows(self, words: np.ndarray) -> tuple[list[ReadOnlyDict], bool, bool]:
         """The values of some records by key; whether all are finite, and whether all are exact."""
         read = functools.cache(lambda *path: self.schema.read(words, *path))
-        columns = self.schema.columns
+        columns = self._columns
         keys = [column.key for column in columns]
         rows = _rows(keys, [read(*column.path) for column in columns], len(words))
         edges = dict(self.schema.edges)
@@ -343,3 +353,12 @@ def _rows(keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int) -> 
     if not keys:
         return [NOTHING] * num_rows
     return [ReadOnlyDict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _with_count(columns: Sequence[Column], key: str | None) -> Iterator[Column]:
+    """The columns, with another key for the number of counted entries; None leaves it out."""
+    for column in columns:
+        if column.path != ("count",) or key == EPISODE_COUNT:
+            yield column
+        elif key is not None:
+            yield replace(column, info=Key("other", key, "", counts=True))

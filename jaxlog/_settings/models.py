@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from jaxlog._format.keys import STATISTICS, quantile
-from jaxlog._format.names import CALL_NAME, check_call
+from jaxlog._format.names import CALL_NAME, EPISODE_COUNT, check_call
 from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
 from jaxlog._limits import MAX_ARRAY_BYTES
 from jaxlog._settings.environment import in_ci
@@ -196,6 +196,22 @@ class _SwitchByCall(
     """On or off by call."""
 
 
+class _CountKey(RootModel[Annotated[str, Field(min_length=1)] | None], strict=True):
+    """The same key for all calls."""
+
+
+class _CountKeyByCall(
+    RootModel[dict[str, Annotated[str, Field(min_length=1)] | None]],
+    strict=True,
+    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+):
+    """A key by call."""
+
+
+def _count_key(value: Any, _: Any) -> Any:
+    return _by_call(value, _CountKey, _CountKeyByCall)
+
+
 def _frequency(value: Any, _: Any) -> Any:
     return _by_call(value, _Frequency, _FrequencyByCall)
 
@@ -221,6 +237,11 @@ def _by_call(value: Any, for_all: type[BaseModel], by_call: type[BaseModel]) -> 
 
 _FrequencyOrByCall = Annotated[
     int | Mapping[str, int], WrapValidator(_frequency), _either(_Frequency, _FrequencyByCall)
+]
+_CountKeyOrByCall = Annotated[
+    str | Mapping[str, str | None] | None,
+    WrapValidator(_count_key),
+    _either(_CountKey, _CountKeyByCall),
 ]
 _SwitchOrByCall = Annotated[
     bool | Mapping[str, bool], WrapValidator(_switch), _either(_Switch, _SwitchByCall)
@@ -271,6 +292,13 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         default={},
         description="The metrics with a histogram, each with the edges of its bins, or with `low`, "
         "`high` and `bins`.",
+    )
+
+    count_key: _CountKeyOrByCall = Field(
+        default=EPISODE_COUNT,
+        description="The key of the number of entries that the statistics of a line are over: "
+        "`episode_count`, or another name, like `draws`, or `null` to leave it out; for all calls, "
+        "or by call, like `{chains: draws}`.",
     )
 
     sampling_enabled: _SwitchOrByCall = Field(
@@ -385,10 +413,14 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         frequency = of_call(self.sample_frequency, call, _DEFAULT_SAMPLE_FREQUENCY)
         return Schedule(log_frequency, frequency if sampled else None)
 
+    def count_key_of(self, call: str) -> str | None:
+        """The key of the number of counted entries on the lines of a call; None for no such key."""
+        return of_call(self.count_key, call, EPISODE_COUNT)
+
     @property
     def calls_with_schedules(self) -> dict[str, tuple[str, ...]]:
         """The names of calls that a setting has an entry for, by the setting."""
-        settings = ("log_frequency", "sample_frequency", "sampling_enabled")
+        settings = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
         found = {
             key: tuple(name for name in value if name != DEFAULT)
             for key in settings

@@ -13,7 +13,7 @@ from jaxlog._settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import Sink, SinkSettings, kind_of
 
 _OF_BINS = ("low", "high", "bins")
-_BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled")
+_BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
 """The settings that have one value for all calls, or one by call."""
 
 
@@ -123,7 +123,7 @@ def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source,
         elif around == ("statistics",) and isinstance(here, list | tuple):
             # The list for all metrics becomes the default for metrics without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
-        elif around[0] in _BY_CALL and end == 1 and isinstance(here, int):
+        elif around[0] in _BY_CALL and end == 1 and isinstance(here, int | str):
             # The value for all calls becomes that for calls without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
         elif isinstance(here, list | tuple):

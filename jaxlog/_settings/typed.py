@@ -16,6 +16,7 @@ class GivenSettings(TypedDict, total=False):
     log_frequency: int | Mapping[str, int]
     statistics: Sequence[str] | Mapping[str, Sequence[str]]
     histograms: Mapping[str, Sequence[float] | Mapping[str, float]]
+    count_key: str | Mapping[str, str | None] | None
     sampling_enabled: bool | Mapping[str, bool]
     sample_frequency: int | Mapping[str, int]
     num_samples: int

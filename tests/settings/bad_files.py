@@ -83,6 +83,10 @@ BAD_FILES = {
         "sampling_enabled: {eval: 0}",
         "bad.yaml:1:20: sampling_enabled.eval: got 0: Input should be a valid boolean",
     ),
+    "a count without a name": (
+        "count_key: {chains: 3}",
+        "bad.yaml:1:13: count_key.chains: got 3: Input should be a valid string; did you mean '3'?",
+    ),
     "a schedule of no call": (
         "log_frequency: {eval/loss: 1}",
         "bad.yaml:1:1: log_frequency: got 'eval/loss', expected the name of a call: letters, "
