@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -440,6 +441,11 @@ def test_a_reader_chooses_by_name_call_and_lane(make_logger: MakeLogger, tmp_pat
     assert [(one.step, one.value.tolist()) for one in chosen] == [(0, [0.0, 1.0]), (1, [0.0, 1.0])]
     assert repr(chosen[0]) == "LoggedArray(eval/a, step 0, lane 1: float64[2])"
     assert repr(chosen[1:]) == "LoggedArrays(1 of eval/a)"
+    html = chosen._repr_html_()  # what a notebook shows
+    assert re.findall(r'alt="([^"]*)"', html) == [
+        "eval/a · step 0 · seed 1",
+        "eval/a · step 1 · seed 1",
+    ]
     with pytest.raises(LookupError) as caught:
         data.logged_arrays("c", call="train")
     assert str(caught.value) == (
