@@ -46,6 +46,7 @@ def test_runs_are_logged_read_and_compared(tmp_path: Path) -> None:
         "lines": 5.0,
         "last_step": 19.0,
         "calls": 4.0,
+        "arrays": 5.0 + 20.0,
         "runs": 4.0,
         "groups": 2.0,
     }

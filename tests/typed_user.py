@@ -132,7 +132,8 @@ def make_train(
             details={"state": reward[:, None]},
             labels={"learning_rate": learning_rate},
         )
-        jaxlog.log(logger, step, {"loss": loss, "learning_rate": learning_rate})
+        arrays = {"rewards": reward}
+        jaxlog.log(logger, step, {"loss": loss, "learning_rate": learning_rate}, arrays=arrays)
         _, window = jaxlog.window_step(logger, state.window, step, {"loss": loss})
         moments = state.moments.merge(Moments.of(reward, where=done))
         return TrainState(state.skill + learning_rate, tracker, window, moments), loss
@@ -164,10 +165,13 @@ def read(directory: Path) -> dict[str, float]:
     runs = jaxlog.read_runs(directory)
     comparison = jaxlog.compare(runs, "loss", call="train", by="rate", at="last")
     steps: list[int] = run.metrics["step"].to_list()
+    arrays = run.logged_arrays("rewards", call="train", lane=0)
+    sizes = {array.value.size for array in arrays}
     return {
         "lines": float(run.metrics.height),
         "last_step": float(steps[-1]),
         "calls": float(len(run.calls)),
+        "arrays": float(len(arrays) * len(sizes) + run.logged_arrays("losses")[-1].value.size),
         "runs": float(len(runs) + sum(one.status == "finished" for one in runs)),
         "groups": float(comparison.frame.height + len(comparison.notes)),
     }
@@ -182,7 +186,8 @@ def main(directory: Path) -> LossSink:
         with logger.open(directory / name, config={"rate": learning_rate}, tags=["typed"]) as run:
             state, losses = train(jnp.float32(1.0))
             jaxlog.log_window(logger, state.window, NUM_UPDATES)
-            run.log({"loss": losses[-1], "accuracy": 0.5}, step=NUM_UPDATES, labels={"seed": 0})
+            last = {"loss": losses[-1], "accuracy": 0.5}
+            run.log(last, step=NUM_UPDATES, arrays={"losses": losses}, labels={"seed": 0})
             assert run.info.name == name
             assert run.directory == directory / name
         events = run.sink("memory").metrics
