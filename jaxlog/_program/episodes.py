@@ -51,6 +51,7 @@ class EpisodeTracker:
         """Adds one step of every environment, and reports which episodes ended.
 
         Works under `jit`, `vmap` and `scan`. The numbers agree with those of gymnax's `LogWrapper`.
+        Lengths count calls: with an action repeat of 4, eight steps of a simulation are two.
 
         An environment that resets itself in the step that ends an episode (gymnax, brax, pgx) needs
         no `first`. One that resets itself in the step *after* it (dm_env, navix, gymnasium's vector
