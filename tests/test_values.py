@@ -452,6 +452,34 @@ def test_a_window_is_made_from_the_function(make_logger: MakeLogger) -> None:
     assert second["reward_mean"] == pytest.approx(4.5)
 
 
+def test_two_windows_of_one_loop(make_logger: MakeLogger) -> None:
+    logger = make_logger(6, log_frequency=5)
+
+    def body(windows: Any, step: jax.Array) -> Any:
+        window, learned = windows
+        learns = step % 2 == 1
+        _, window = jaxlog.window_step(logger, window, step, {"reward": step.astype(float)})
+        _, learned = jaxlog.window_step(
+            logger, learned, step, {"loss": step.astype(float)[None]}, where=learns[None]
+        )
+        return (window, learned), None
+
+    with pytest.raises(ValueError, match="got a function that passes its window to two calls"):
+        jaxlog.empty_window(logger, lambda window: body((window, window), jnp.int32(0)))
+    learned = jaxlog.empty_window(
+        logger, {"loss": jnp.zeros(1)}, where=jnp.zeros(1, bool), name="learn"
+    )
+    window = jaxlog.empty_window(logger, lambda window: body((window, learned), jnp.int32(0)))
+    with logger.open() as run:
+        jax.lax.scan(body, (window, learned), jnp.arange(6))
+    lines = {
+        (event.name, event.step): event.lanes[0].metrics for event in run.sink("memory").metrics
+    }
+    assert lines["batch", 5]["reward"] == 3.0
+    assert lines["learn", 5]["loss_mean"] == 3.0  # steps 1, 3 and 5
+    assert lines["learn", 5]["episode_count"] == 3
+
+
 def test_wrong_windows_are_refused(make_logger: MakeLogger) -> None:
     logger = make_logger()
     with pytest.raises(ValueError, match="does not call window_step with its window; give a"):

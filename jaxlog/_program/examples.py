@@ -26,8 +26,20 @@ class Examples:
         self.values: Any = None
 
     def take(self, metrics: Any, where: Any, values: Any) -> None:
-        """Notes the arguments of a call."""
-        self.metrics, self.where, self.values = jax.tree.map(_abstract, (metrics, where, values))
+        """Notes the arguments of a call; a loop may be traced, and make the call, several times.
+
+        Raises:
+          ValueError: an earlier call had other names.
+        """
+        noted = jax.tree.map(_abstract, (metrics, where, values))
+        before = self.metrics, self.where, self.values
+        if self.taken and jax.tree.structure(noted) != jax.tree.structure(before):
+            raise ValueError(
+                "empty_window: got a function that passes its window to two calls of window_step; "
+                "give each call its own window, and make the others first, from examples of their "
+                "metrics"
+            )
+        self.metrics, self.where, self.values = noted
         self.taken = True
 
 
