@@ -27,7 +27,7 @@ PUBLIC = {
     ],
     jaxlog.sinks: [
         "Account", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane", "MetricsEvent",
-        "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent",
+        "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Timing",
     ],
     jaxlog.statistics: [
         "EpisodeTracker", "Moments", "QuantileSketch", "histogram", "sample_indices",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         StepEvent,
         TaskEvent,
     )
+    from jaxlog._format.timing import Timing
     from jaxlog.sinks.sink import Sink, SinkSettings
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "SinkSettings",
     "StepEvent",
     "TaskEvent",
+    "Timing",
 ]
 
 GROUP = "jaxlog.sinks"
