@@ -161,7 +161,7 @@ class Window:
         return dataclasses.replace(
             self,
             updates=devices.of_first(all_axes, self.updates),
-            count=None if self.count is None or not axes else lax.psum(self.count, axes),
+            count=self.count if self.count is None or not axes else lax.psum(self.count, axes),
             episodes={key: of_batch(moments) for key, moments in self.episodes.items()},
             arrays={key: of_all(moments) for key, moments in self.arrays.items()},
             scalars={key: of_all(moments) for key, moments in self.scalars.items()},
