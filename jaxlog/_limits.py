@@ -58,11 +58,20 @@ def flat(
             check_nesting(f"{argument}[{name!r}]", value, (*above, id(values)))
             nested = flat(argument, value, above=(*above, id(values)))
             inner = {f"{name}/{key}": leaf for key, leaf in nested.items()}
-        for key, leaf in inner.items():
-            if key in found:
-                raise ValueError(f"{argument}: got two values named {key!r}; rename one of them")
-            found[key] = leaf
+        add_named(argument, found, inner)
     return found
+
+
+def add_named(argument: str, found: dict[str, Any], more: Mapping[str, Any]) -> None:
+    """Adds values by name to those that were found before.
+
+    Raises:
+      ValueError: a name is among those found before.
+    """
+    for key, value in more.items():
+        if key in found:
+            raise ValueError(f"{argument}: got two values named {key!r}; rename one of them")
+        found[key] = value
 
 
 def check_name(argument: str, key: Any) -> None:

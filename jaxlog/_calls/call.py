@@ -54,20 +54,15 @@ def inputs_of(
     function = call.partition("(")[0]
     axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
     counter, condition = checks.step(step), checks.condition(when)
-    of_metrics, parts = checks.metrics({} if metrics is None else metrics)
-    whole, parts_of_whole = checks.metrics({} if values is None else values, "values")
-    checks.separate(of_metrics, whole)
     inputs = Inputs(
         step=counter,
         when=condition,
-        metrics=of_metrics | whole,
+        **checks.metrics_and_values(metrics, values),
         where=checks.mask(where),
         details=checks.details(details),
         labels=checks.labels(labels),
         indices=checks.indices(indices, axis_names),
         arrays=checks.arrays(arrays),
-        values=tuple(whole),
-        parts=tuple((parts | parts_of_whole).items()),
     )
     return axis_names, inputs
 
@@ -161,7 +156,7 @@ def log_from_python(
     if (engine := logger._writing_engine()) is None:
         return True
     names = (*values, *arrays)
-    logged = logged_names(logger.settings, names, name)
+    logged = set(logged_names(logger.settings, names, name))
     engine.log(
         {key: value for key, value in values.items() if key in logged},
         step=step,

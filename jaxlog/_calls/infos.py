@@ -101,7 +101,7 @@ _INFO_ADVICE: dict[tuple[str, ...], str] = {
         f"{_TRACK}(reward, terminated, truncated)"
     ),
 }
-"""What to do about an info that has any of these keys, and none of the layouts."""
+"""The advice for an info that has any of these keys, and none of the layouts."""
 _OTHER_INFO = (
     "wrap the environment with a LogWrapper (gymnax.wrappers, jaxmarl.wrappers.baselines) or "
     f"brax.envs.training.wrap, or {_TRACK}(reward, done)"
@@ -120,12 +120,13 @@ _OBJECT_ADVICE: dict[tuple[str, ...], str] = {
     ),
     ("info", "reward", "done"): "pass state.info",  # brax
 }
-"""What to do about an object that has all of these attributes."""
+"""The advice for an object that has all of these attributes."""
 _OTHER_OBJECT = f"pass the info of a log wrapper, or {_TRACK}(reward, done)"
 
 
 _ACHIEVEMENTS = "Achievements/"
-"""How the names of Craftax's achievements begin; 100.0 where an episode ended with one, else 0."""
+"""The beginning of the names of Craftax's achievements. Each has 100.0 where an episode ended with
+the achievement, else 0."""
 
 
 def from_info(info: Mapping[str, Any]) -> tuple[dict[str, Any], jax.Array]:

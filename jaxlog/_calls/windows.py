@@ -105,19 +105,16 @@ def _empty(
         found = {} if tree is None else checks.leaves(argument, tree)
         return {key: jax.tree.map(zeros, value) for key, value in found.items()}
 
-    of_metrics, parts = checks.metrics(examples("metrics", metrics))
-    of_values, parts_of_values = checks.metrics(examples("values", values), "values")
-    checks.separate(of_metrics, of_values)
+    checked = checks.metrics_and_values(examples("metrics", metrics), examples("values", values))
+    checked["metrics"] = {key: jnp.asarray(array) for key, array in checked["metrics"].items()}
     mask = checks.mask(zeros(where))
     inputs = Inputs(
-        jnp.int32(0),
-        None,
-        {key: jnp.asarray(value) for key, value in (of_metrics | of_values).items()},
-        None if mask is None else jnp.asarray(mask),
-        {},
-        {},
-        values=tuple(of_values),
-        parts=tuple((parts | parts_of_values).items()),
+        step=jnp.int32(0),
+        when=None,
+        where=None if mask is None else jnp.asarray(mask),
+        details={},
+        labels={},
+        **checked,
     )
     schedule = schedule_of(logger, name)
     plan = reduced(plan_of(logger, name, inputs, (), schedule, of_window=True), reduce)
@@ -225,10 +222,9 @@ def window_step(
         return empty_record(logger), window
     of_window = dict(window.logged)
     of_call = {
-        key: dataclasses.replace(spec, reduction=of_window[key].reduction)
+        key: dataclasses.replace(spec, reduction=of_window.get(key, spec).reduction)
         for key, spec in plan.logged
-        if key in of_window
-    } | {key: spec for key, spec in plan.logged if key not in of_window}
+    }
     keys = of_call.keys() | of_window.keys()
     differ = sorted(key for key in keys if of_call.get(key) != of_window.get(key))
     if (plan.batch_shape is None) != (window.count is None):

@@ -36,7 +36,7 @@ class Schedule:
 
 
 def is_due(step: Any, remainder: Any, last_step: int | None) -> Any:
-    """Whether something is due at a step, for integers of Python, NumPy and JAX.
+    """Returns whether a step is due, for integers of Python, NumPy and JAX.
 
     Args:
       step: the index of the update.

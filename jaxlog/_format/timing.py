@@ -37,13 +37,7 @@ class Timing:
     @property
     def known(self) -> dict[str, float]:
         """The values that are known, by name."""
-        found = {
-            "seconds": self.seconds,
-            "updates_per_second": self.updates_per_second,
-            "env_steps_per_second": self.env_steps_per_second,
-            "device_memory": self.device_memory,
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 class _Line(NamedTuple):

@@ -8,7 +8,7 @@ from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.schema import Delivery
 from jaxlog._format.timing import Stopwatch, Timing
 
-_EVENT_BYTES = 512
+EVENT_BYTES = 512
 """The memory of an event without arrays, roughly."""
 
 
@@ -63,7 +63,7 @@ class Arrival:
             self.num_bytes = delivery.num_bytes
         else:
             self.num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
-            self.num_bytes = _EVENT_BYTES if num_bytes is None else num_bytes
+            self.num_bytes = EVENT_BYTES if num_bytes is None else num_bytes
         self.lane_identities: list[Any] = []
         self.waiting = waiting
         self.events: list[Event] | None = None

@@ -19,6 +19,7 @@ from jaxlog._format.events import (
     Scalar,
 )
 from jaxlog._format.names import look_up
+from jaxlog._host.arrival import EVENT_BYTES
 from jaxlog._host.plain import plain_label
 from jaxlog._limits import (
     MAX_ARRAY_BYTES,
@@ -28,9 +29,6 @@ from jaxlog._limits import (
     check_integer,
     flat,
 )
-
-_EVENT_BYTES = 512
-"""The memory of a lane of an event without its arrays, roughly."""
 
 
 def metrics_event(
@@ -107,7 +105,7 @@ def metrics_event(
 def num_bytes_of_arrays(event: MetricsEvent) -> int | None:
     """The memory that the whole arrays of an event take, roughly; None if it has none."""
     size = sum(array.nbytes for lane in event.lanes for array in lane.arrays.values())
-    return size + _EVENT_BYTES * len(event.lanes) if size else None
+    return size + EVENT_BYTES * len(event.lanes) if size else None
 
 
 def _whole(

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 from jaxlog._crossing import packing
 from jaxlog._format.events import KeyData
 from jaxlog._format.names import KNOWN, look_up
-from jaxlog._limits import check_array_bytes, check_depth, check_name, flat
+from jaxlog._limits import add_named, check_array_bytes, check_depth, check_name, flat
 from jaxlog._program import devices
 from jaxlog._program.parts import Parts
 
@@ -145,11 +145,18 @@ def metrics(values: Any, argument: str = "metrics") -> Named:
     return checked, parts
 
 
-def separate(metrics: Mapping[str, ArrayLike], values: Mapping[str, ArrayLike]) -> None:
-    """Checks that no name is in `metrics` and in `values`."""
-    for key in values:
-        if key in metrics:
+def metrics_and_values(metrics_given: Any, values_given: Any) -> dict[str, Any]:
+    """Checks `metrics` and `values`; returns the fields of `Inputs` that have them."""
+    of_metrics, parts = metrics({} if metrics_given is None else metrics_given)
+    whole, parts_of_whole = metrics({} if values_given is None else values_given, "values")
+    for key in whole:
+        if key in of_metrics:
             raise ValueError(f"values: got {key!r}, which is in metrics too; rename one of them")
+    return {
+        "metrics": of_metrics | whole,
+        "values": tuple(whole),
+        "parts": tuple((parts | parts_of_whole).items()),
+    }
 
 
 def labels(values: Any) -> dict[str, ArrayLike]:
@@ -257,8 +264,8 @@ def batch_shape(
     shapes = {key: np.shape(value) for key, value in metrics.items()}
     shapes |= {key: shapes[key][:-1] for key in parts if key in shapes}
     source, shape = _source(shapes, where)
-    arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if shapes[key]}
     if shape is None:
+        arrays = {f"metrics[{key!r}]": value for key, value in metrics.items() if shapes[key]}
         arrays |= {f"details[{key!r}]": value for key, value in details.items()}
         if arrays:
             path, value = next(iter(arrays.items()))
@@ -350,10 +357,7 @@ def leaves(argument: str, values: Any) -> dict[str, Any]:
                 path = f"{argument}[{key!r}]"
                 raise TypeError(f"{path}: is not a pytree: {error}; use texts as keys") from None
             inner = {f"{key}/{_joined(path)}" if path else key: leaf for path, leaf in nodes}
-        for name, leaf in inner.items():
-            if name in found:
-                raise ValueError(f"{argument}: got two values named {name!r}; rename one of them")
-            found[name] = leaf
+        add_named(argument, found, inner)
     return found
 
 
@@ -411,16 +415,17 @@ def _fitting(
     return value
 
 
-_ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)
+ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)
+"""The types of what is taken as an array without being unwrapped."""
 
 
 def _is_array(value: Any) -> bool:
-    return isinstance(value, _ARRAYS) or hasattr(value, "__jax_array__")
+    return isinstance(value, ARRAYS) or hasattr(value, "__jax_array__")
 
 
 def _array(value: Any) -> Any:
     """Unwraps the array in a box, such as a variable of flax NNX; an array stays as it is."""
-    return value if isinstance(value, _ARRAYS) else value.__jax_array__()
+    return value if isinstance(value, ARRAYS) else value.__jax_array__()
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxlog._program import checks
+
 
 class Examples:
     """The shapes and dtypes of the arguments of one `window_step`.
@@ -47,14 +49,10 @@ def zeros(example: Any) -> Any:
     """Zeros of the shape and dtype of an example; what is not an array is returned as it is."""
     if isinstance(example, jax.ShapeDtypeStruct):
         return jnp.zeros(example.shape, example.dtype)
-    return jnp.zeros_like(example) if _is_array(example) else example
+    return jnp.zeros_like(example) if isinstance(example, checks.ARRAYS) else example
 
 
 def _abstract(value: Any) -> Any:
-    if not _is_array(value):
+    if not isinstance(value, checks.ARRAYS):
         return value
     return jax.ShapeDtypeStruct(np.shape(value), jnp.result_type(value))
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, jax.Array | np.ndarray | np.generic | bool | int | float)

@@ -85,11 +85,6 @@ class Plan:
     rest: bool = False
     arrays: tuple[str, ...] = ()
 
-    @property
-    def statistics(self) -> dict[str, MetricStatistics]:
-        """The statistics of each metric that is on a line."""
-        return dict(self.logged)
-
     def origins(self, *kinds: Kind) -> set[str]:
         """The names of the arrays that the metrics of some kinds come from."""
         return {spec.origin.name for _, spec in self.logged if spec.kind in kinds}
@@ -299,7 +294,7 @@ def _metrics(
 def _arrays(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Words]:
     """The fields of the arrays that are logged whole, and the function that packs them.
 
-    They are packed inside of the `cond`, so that a step that is not due copies nothing.
+    They are packed inside the `cond`, so that a step that is not due copies nothing.
     """
     fields, words = packing.packed(
         lambda: {("arrays", name): inputs.arrays[name] for name in plan.arrays}

@@ -15,7 +15,8 @@ _KEY_SIZES = (2, 4)
 """The words of a key: of `threefry2x32`, and of `rbg`."""
 
 _CACHE = re.compile(r"^_?cache$|(^|_)first_(obs|data|state|pipeline_state)$")
-"""What draws or resets an environment: navix's sprites; the first state in brax and Playground."""
+"""Names of parts that only draw or reset an environment: the sprites of navix, and the first state
+in brax and Playground."""
 
 _MOST_NAMES = 2
 

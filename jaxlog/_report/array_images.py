@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -58,19 +59,20 @@ def array_images(run: RunFrames) -> list[ArrayImages]:
     lines = array_lines(file)
     chosen = [line for call in _by_call(lines) for line in _chosen(call)]
     by_name: dict[str, list[ArrayImage]] = {}
-    totals: dict[str, int] = {}
+    totals = Counter(line.call for line in lines)
+    calls: dict[str, str] = {}
     size = 0
     for one in arrays_of_lines(file, chosen, run.info.get("calls")):
         name = f"{one.call}/{one.name}"
         images = by_name.setdefault(name, [])
-        totals[name] = sum(line.call == one.call for line in lines)
+        calls[name] = one.call
         title = _title(one)
         source = svg_address(array_svg(one.value, title))
         if size + len(source) <= MOST_BYTES:
             size += len(source)
             images.append(ArrayImage(brief(f"{name} · {title}"), source))
     return [
-        ArrayImages(brief(name), images, max(0, totals[name] - len(images)))
+        ArrayImages(brief(name), images, max(0, totals[calls[name]] - len(images)))
         for name, images in by_name.items()
     ]
 

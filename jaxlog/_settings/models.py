@@ -172,6 +172,10 @@ def _either(*models: type[BaseModel]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [model.model_json_schema() for model in models]})
 
 
+_BY_CALLS: dict[str, Any] = {"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}}
+"""The JSON Schema of the keys of a mapping by call."""
+
+
 class _Frequency(RootModel[Annotated[int, Field(ge=1, lt=2**31)]], strict=True):
     """The same number of updates for all calls."""
 
@@ -179,7 +183,7 @@ class _Frequency(RootModel[Annotated[int, Field(ge=1, lt=2**31)]], strict=True):
 class _FrequencyByCall(
     RootModel[dict[str, Annotated[int, Field(ge=1, lt=2**31)]]],
     strict=True,
-    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+    json_schema_extra=_BY_CALLS,
 ):
     """A number of updates by call."""
 
@@ -191,7 +195,7 @@ class _Switch(RootModel[bool], strict=True):
 class _SwitchByCall(
     RootModel[dict[str, bool]],
     strict=True,
-    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+    json_schema_extra=_BY_CALLS,
 ):
     """On or off by call."""
 
@@ -203,7 +207,7 @@ class _CountKey(RootModel[Annotated[str, Field(min_length=1)] | None], strict=Tr
 class _CountKeyByCall(
     RootModel[dict[str, Annotated[str, Field(min_length=1)] | None]],
     strict=True,
-    json_schema_extra={"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}},
+    json_schema_extra=_BY_CALLS,
 ):
     """A key by call."""
 
@@ -253,6 +257,8 @@ _Sink = Annotated[
     WithJsonSchema({"type": "object", "required": ["kind"]}),
 ]
 
+BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
+"""The settings that have one value for all calls, or one by call."""
 _DEFAULT_LOG_FREQUENCY, _DEFAULT_SAMPLE_FREQUENCY = 10, 100
 _DEFAULT_STATISTICS = ("mean", "std", "min", "max")
 _NAMES = ", ".join(f"`{name}`" for name in STATISTICS)
@@ -420,17 +426,16 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     @property
     def calls_with_schedules(self) -> dict[str, tuple[str, ...]]:
         """The names of calls that a setting has an entry for, by the setting."""
-        settings = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
         found = {
             key: tuple(name for name in value if name != DEFAULT)
-            for key in settings
+            for key in BY_CALL
             if isinstance(value := getattr(self, key), Mapping)
         }
         return {key: names for key, names in found.items() if names}
 
     @property
     def samples(self) -> bool:
-        """Whether episodes of any call may be sampled."""
+        """True if episodes of any call may be sampled."""
         by_call = self.sampling_enabled
         if not isinstance(by_call, Mapping):
             return by_call

@@ -7,14 +7,13 @@ from typing import Any
 
 from jaxlog._settings import yaml_source
 from jaxlog._settings.inheritance import KEY as EXTENDS
+from jaxlog._settings.models import BY_CALL
 from jaxlog._settings.problems import ConfigError, SourcePosition
 from jaxlog._settings.source import Source, plain
 from jaxlog._settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import Sink, SinkSettings, kind_of
 
 _OF_BINS = ("low", "high", "bins")
-_BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
-"""The settings that have one value for all calls, or one by call."""
 
 
 def overridden(given: Source, text: str) -> Source:
@@ -69,7 +68,7 @@ def _location(given: Source, key: str, name: str) -> Location:
     first, _, rest = key.partition(".")
     if not rest:
         return (first,)
-    if first == "statistics" or first in _BY_CALL:  # names of metrics and calls may have dots
+    if first == "statistics" or first in BY_CALL:  # names of metrics and calls may have dots
         return (first, rest)
     if first == "histograms":
         metric, _, last = rest.rpartition(".")
@@ -123,7 +122,7 @@ def _opened(given: Source, at: Location, place: SourcePosition) -> tuple[Source,
         elif around == ("statistics",) and isinstance(here, list | tuple):
             # The list for all metrics becomes the default for metrics without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
-        elif around[0] in _BY_CALL and end == 1 and isinstance(here, int | str):
+        elif around[0] in BY_CALL and end == 1 and isinstance(here, int | str):
             # The value for all calls becomes that for calls without their own.
             given = given.with_value(around, {"default": here}, given.place(around))
         elif isinstance(here, list | tuple):

@@ -132,7 +132,7 @@ def _columns(event: MetricsEvent) -> Values:
 
 
 def _suffixes(lanes: Sequence[Lane]) -> list[str]:
-    """What each lane's columns have behind their keys: nothing, or a slash and the lane's name."""
+    """The suffix of the keys of each lane's columns: empty, or a slash and the lane's name."""
     names = [lane_name(lane.index, lane.named_by) for lane in lanes]
     times = collections.Counter(names)
     return [

@@ -1,4 +1,4 @@
-"""What the commands say of arrays that were logged whole."""
+"""The commands describe arrays that were logged whole."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def delivery(handle: int, *words: int, lanes: int = 1) -> np.ndarray:
 
 
 def take(queue: Queue, most: int = 100) -> list[np.ndarray]:
-    """What is there, as arrays; says that it has been handled."""
+    """Takes the queued deliveries as arrays, and marks them as done."""
     taken = queue.take(0.0, math.inf, 0.0, most)
     queue.done(len(taken), sum(len(buffer) for buffer, _ in taken))
     return [np.frombuffer(buffer, np.uint32) for buffer, _ in taken]

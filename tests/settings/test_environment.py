@@ -1,4 +1,4 @@
-"""What environment variables choose, and what they may not say."""
+"""Environment variables choose, and wrong values of them are refused."""
 
 from __future__ import annotations
 

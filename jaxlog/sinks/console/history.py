@@ -236,12 +236,14 @@ def _rank(category: str) -> int:
 def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
     values = over_lanes(event)
     folded: dict[str, LineValue] = {}
-    for name, parts in fold(values, event.keys).items():
+    groups = fold(values, event.keys)
+    for name, parts in groups.items():
         info = event.keys[parts.names[0]]
         extremes = {"min": parts.low, "max": parts.high}
         if info.statistic not in BESIDE:  # what is said of the mean of the parts suffices
             folded[name] = LineValue(info.category, parts.shown, parts.shown.middle, extremes)
-        values = {key: value for key, value in values.items() if key not in parts.names}
+    hidden = {key for parts in groups.values() for key in parts.names}
+    values = {key: value for key, value in values.items() if key not in hidden}
     beside: dict[str, dict[str, float]] = {}
     found: dict[str, LineValue] = {}
     for key, value in values.items():

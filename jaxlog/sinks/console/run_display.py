@@ -6,6 +6,7 @@ import collections
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
@@ -22,6 +23,7 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._format.health import Health, Tally, health_of
+from jaxlog._format.run_file import counts_updates_of_run, total_updates
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import CallTable, one_line, tables
@@ -71,7 +73,7 @@ class RunDisplay:
         self._tally = Tally(run.earlier.get("health"), run.earlier.get("calls"))
         self._lock = threading.Lock()  # protects the tally
         self._pace = Pace(run.total_updates, run.resumes_at or 0, began)
-        self._totals: dict[str, int | None] = {}  # that calls were given
+        self._calls: dict[str, dict[str, int | None]] = {}  # their totals, as in run.json
         self._unit = "update"
         self._histories: dict[str, History] = {}
         self._evaluations = History()
@@ -84,11 +86,8 @@ class RunDisplay:
         match event:
             case MetricsEvent():
                 self._history(event.name).add(event)
-                self._totals[event.name] = event.total_updates
-                if self._run.total_updates is None:
-                    # The largest that a call was given, if every call was given its own.
-                    own = [total for total in self._totals.values() if total is not None]
-                    self._pace.total = max(own) if len(own) == len(self._totals) else None
+                self._calls[event.name] = {"total_updates": event.total_updates}
+                self._pace.total = total_updates(self._facts)
                 self._saw(event)
                 with self._lock:
                     self._tally.add(event)
@@ -126,9 +125,12 @@ class RunDisplay:
         blank = [Text()] if shown and (room is None or room > 0) else []
         return Group(*shown, *blank, *notes, *blank[: len(notes)], *progress)
 
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return {"total_updates": self._run.total_updates, "calls": self._calls}
+
     def _saw(self, event: MetricsEvent | EpisodeEvent) -> None:
-        # A call whose total is not that of the run counts other updates.
-        if self._totals.get(event.name) in (None, self._pace.total):
+        if counts_updates_of_run(self._facts, event.name):
             self._pace.saw(event.step, event.env_step, event.timestamp)
 
     def _history(self, name: str) -> History:
