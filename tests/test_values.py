@@ -142,6 +142,26 @@ def test_values_over_four_devices(make_logger: MakeLogger) -> None:
     assert_close(found, wanted)
 
 
+def test_parts_that_are_scalars_do_not_divide_the_batch(make_logger: MakeLogger) -> None:
+    """Each device has its own norms, and all have the same batch."""
+    logger = make_logger(sampling_enabled=False)
+    mesh = jax.make_mesh((4,), ("devices",), axis_types=(AxisType.Auto,))
+
+    def program(returns: jax.Array, norms: jax.Array) -> jax.Array:
+        metrics = {"episode_returns": returns, "norm": jaxlog.parts(norms[0], ["a", "b"])}
+        jaxlog.batch_step(logger, 0, metrics, axis_name="devices")
+        return norms
+
+    own = PartitionSpec("devices")
+    program = jax.shard_map(program, mesh=mesh, in_specs=(PartitionSpec(), own), out_specs=own)
+    with logger.open() as run:
+        norms = jnp.arange(8.0).reshape(4, 2)
+        jax.block_until_ready(jax.jit(program)(jnp.arange(6.0), norms))
+    (found,) = logged_by(run)
+    assert (found["episode_count"], found["episode_return_mean"]) == (6, 2.5)
+    assert (found["norm/a"], found["norm/b"]) == (3.0, 4.0)
+
+
 def test_values_of_a_window(make_logger: MakeLogger) -> None:
     """Statistics over the entries of all updates, and a reduction for each scalar."""
     logger = make_logger(5, log_frequency=4, statistics=["mean", "std", "median", "sum"])

@@ -215,8 +215,12 @@ def _whole_batch(
         return devices.varying(plan.axis_names, window), ()
     if plan.batch_shape is None:
         return (), ()
-    arrays = [inputs.metrics[name] for name in inputs.metrics if name not in inputs.values]
-    arrays = [array for array in arrays if np.ndim(array)]
+    in_parts = {name for name, _ in inputs.parts}
+    arrays = [
+        array
+        for name, array in inputs.metrics.items()
+        if name not in inputs.values and np.ndim(array) > (name in in_parts)
+    ]
     axes = devices.varying(plan.axis_names, (arrays, inputs.where, inputs.details))
     *outer, num_envs = plan.batch_shape
     return axes, (*outer, num_envs * devices.size(axes))
