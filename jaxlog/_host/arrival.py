@@ -26,6 +26,8 @@ class Arrival:
       waiting: how many sinks have not taken its events yet.
       events: its decoded events, while `SharedDecoding` keeps them; else None.
       is_new: whether it was never decoded before.
+      place: its place among the deliveries of its call: the number of the pass through the loop,
+        and its step; known once it was decoded.
       timings: those of its metrics events, once they are known, for when it is decoded again.
       is_live: False for a record that a program returned, which was logged before it arrived.
     """
@@ -40,6 +42,7 @@ class Arrival:
         "lane_identities",
         "num_bytes",
         "num_records",
+        "place",
         "timestamp",
         "timings",
         "waiting",
@@ -68,6 +71,7 @@ class Arrival:
         self.waiting = waiting
         self.events: list[Event] | None = None
         self.is_new = True
+        self.place: tuple[int, int] = (0, -1)
         self.timings: list[Timing | None] = []
         self.is_live = is_live
         self._call: tuple[int, tuple[int, ...]] | None = None

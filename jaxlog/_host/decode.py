@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +27,7 @@ from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Column, Schema
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
-
-_T = TypeVar("_T")
+from jaxlog._host.passes import in_order
 
 # While a mapping is made, nobody else has it.
 _set, _delete = dict.__setitem__, dict.__delitem__
@@ -196,7 +195,7 @@ class Decoder:
             is_due,
             of_labels.reshape(*shape, of_labels.shape[1]),
             labels,
-            _order(first),
+            in_order(first),
         )
 
     def _values_over_lanes(self, lanes: Sequence[Lane]) -> Mapping[str, Mapping[str, float]]:
@@ -321,31 +320,6 @@ def env_step(step: int, per_update: int | None) -> int | None:
 def _is_exact(values: np.ndarray) -> bool:
     """True if all numbers are finite, and equal to their shortest texts."""
     return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
-
-
-def in_order(items: Sequence[_T], steps: Sequence[int]) -> list[_T]:
-    """Returns the deliveries of one call in the order of their steps.
-
-    XLA runs emissions that do not wait for each other in any order. A repeated step starts a new
-    pass through a loop, which stays behind the pass before it.
-
-    Args:
-      items: the deliveries in the order they came.
-      steps: the step of each.
-    """
-    return [items[place] for place in _order(steps)]
-
-
-def _order(steps: Sequence[int]) -> list[int]:
-    """The places of some steps in the order of `in_order`."""
-    ordered: list[int] = []
-    one_pass: dict[int, int] = {}
-    for place, step in enumerate(steps):
-        if step in one_pass:
-            ordered += [one_pass[step] for step in sorted(one_pass)]
-            one_pass = {}
-        one_pass[step] = place
-    return ordered + [one_pass[step] for step in sorted(one_pass)]
 
 
 def _rows(keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int) -> list[ReadOnlyDict]:

@@ -10,8 +10,9 @@ from typing import Any
 from jaxlog._format.events import Event, Labels, MetricsEvent
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
-from jaxlog._host.decode import Decoder, in_order
+from jaxlog._host.decode import Decoder
 from jaxlog._host.lane_identity import LaneTable
+from jaxlog._host.passes import Passes
 from jaxlog._host.watch import Watch
 from jaxlog._say import Once
 from jaxlog._say import log as _log
@@ -69,6 +70,7 @@ class SharedDecoding:
         self._before_write = before_write
         self._stopwatch = stopwatch
         self._first_of_lanes = Once()
+        self._passes: dict[Any, Passes] = {}  # by call and lanes
         self._decoding = _Turns()  # held while arrivals are decoded
         self._lock = threading.Lock()  # held for moments; guards what follows, and `waiting`
         self._kept: dict[Arrival, None] = {}  # in the order they were decoded
@@ -133,13 +135,18 @@ class SharedDecoding:
         """The events of some arrivals, in the order in which sinks write those of one call."""
         decoded: dict[Arrival, list[Event]] = {}
         errors: list[Exception] = []
-        for group in _by_call(arrivals).values():
+        for call, group in _by_call(arrivals).items():
             try:
                 found = dict(zip(group, self._decode_group(group), strict=True))
             except Exception as error:
                 errors.append(error)
                 continue
-            decoded |= {a: found[a] for a in in_order(group, [_step(found[a]) for a in group])}
+            passes = self._passes.setdefault(call, Passes())
+            for arrival in group:
+                if arrival.is_new and found[arrival]:  # each is decoded first in its turn
+                    step = found[arrival][0].step
+                    arrival.place = passes.number(step), step
+            decoded |= {arrival: found[arrival] for arrival in sorted(group, key=_place)}
         # After the records of programs, so that their lanes are known.
         for arrival in arrivals:
             if arrival.event is not None:
@@ -213,16 +220,15 @@ def _by_call(arrivals: Sequence[Arrival]) -> dict[Any, list[Arrival]]:
 
 
 def _in_order(batch: Sequence[Arrival], events: Mapping[Arrival, list[Event]]) -> Records:
-    """The events of a batch, those of one call in the order of their steps.
+    """The events of a batch, those of one call by their passes and in these by their steps.
 
     Arrivals of different calls keep their places in the batch.
     """
     found = {arrival: arrival for arrival in batch if arrival in events}
     for group in _by_call(list(found)).values():
-        ordered = in_order(group, [_step(events[arrival]) for arrival in group])
-        found |= dict(zip(group, ordered, strict=True))
+        found |= dict(zip(group, sorted(group, key=_place), strict=True))
     return [(arrival.num_records, events[arrival]) for arrival in found.values()]
 
 
-def _step(events: Sequence[Event]) -> int:
-    return events[0].step if events else -1
+def _place(arrival: Arrival) -> tuple[int, int]:
+    return arrival.place

@@ -114,6 +114,24 @@ def test_a_slow_sink_neither_waits_nor_fills_the_memory(monkeypatch: pytest.Monk
     assert all(one.events is None for one in arrivals)
 
 
+def test_a_loop_that_begins_again_stays_behind_itself_wherever_a_batch_ends() -> None:
+    steps = [*range(20), *range(20)]
+    for end in range(len(steps)):
+        noted: list[Event] = []
+        shared = SharedDecoding(
+            "run", {1: Counted()}, (), LaneTable("run"), Watch("run"), noted.extend
+        )
+        arrivals = [arrival(step, 2) for step in steps]
+        for border in (end, 7):  # two sinks, each with batches of its own
+            written: list[int] = []
+            for batch in (arrivals[:border], arrivals[border:]):
+                records, errors = shared.take(batch)
+                assert errors == []
+                written += [event.step for _, events in records for event in events]
+            assert written == steps
+        assert [event.step for event in noted] == steps
+
+
 def test_sinks_decode_in_turn() -> None:
     turns, order = decoding._Turns(), []
 
