@@ -26,11 +26,15 @@ from jaxlog._format.schema import Delivery
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 
-NAP, LONGEST_NAP = 0.001, 0.064
+NAP, LONGEST_NAP = 0.016, 0.064
 """The thread's pauses in seconds while the queue is empty: the first, and the last before it
-sleeps until a record wakes it."""
-BATCH = 256
+sleeps until a record wakes it. Records gather meanwhile: to wake up costs more than to receive one.
+"""
+BATCH = 32
 """The number of deliveries that the thread takes at a time."""
+SHARE = 0.0002
+"""Seconds of work after which the queue hears what is done: a program that waits for room goes on,
+and other threads get the interpreter's lock."""
 STOPPED = "Ctrl-C: jaxlog stops"
 """The beginning of the error with which Ctrl-C ends a program, in Python and in C."""
 
@@ -122,7 +126,8 @@ def settle(timeout: float = math.inf) -> bool:
     if not settled:
         if not start():
             with _consuming:
-                _pass_on(0.0)
+                while _pass_on(0.0, math.inf):
+                    pass
         settled = queue().settle(min(timeout, threading.TIMEOUT_MAX))
     _count_refused()
     return settled
@@ -155,31 +160,45 @@ def start() -> bool:
 
 
 def _work() -> None:
+    idle = False
     while not _ended:
         try:
             with _consuming:
-                _pass_on(1.0)
+                idle = not _pass_on(1.0, math.inf if idle else NAP)
         except BaseException:  # out of memory, say; the thread must not end
             with contextlib.suppress(BaseException):
                 _log_failure()
             time.sleep(0.05)
 
 
-def _pass_on(timeout: float) -> None:
-    """Passes on the queued deliveries; waits for some, up to `timeout` seconds."""
+def _pass_on(timeout: float, nap: float) -> bool:
+    """Passes on some queued deliveries; returns whether there were any.
+
+    Args:
+      timeout: the seconds to wait for one, after the naps.
+      nap: the first nap; infinite for none.
+    """
     interrupted = False
-    for buffer, timestamp in queue().take(
-        timeout, NAP if timeout else math.inf, LONGEST_NAP, BATCH
-    ):
-        try:
-            pass_on(buffer, timestamp)
-        except BaseException:  # the others of the batch are not to be lost
-            interrupted = True
-        finally:
-            queue().done(1, len(buffer))  # one by one: programs wait as long as this goes on
+    taken = queue().take(timeout, nap, LONGEST_NAP, BATCH)
+    handled, num_bytes, since = 0, 0, time.monotonic()
+    try:
+        for buffer, timestamp in taken:
+            try:
+                pass_on(buffer, timestamp)
+            except BaseException:  # the others of the batch are not to be lost
+                interrupted = True
+            handled += 1
+            num_bytes += len(buffer)
+            if time.monotonic() - since > SHARE:
+                queue().done(handled, num_bytes)
+                handled, num_bytes, since = 0, 0, time.monotonic()
+    finally:
+        if handled:
+            queue().done(handled, num_bytes)
     _count_refused()
     if interrupted and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
+    return bool(taken)
 
 
 def pass_on(words: bytearray, timestamp: float) -> None:

@@ -108,7 +108,7 @@ static PyObject *done(PyObject *self, PyObject *arguments) {
   // The main thread needs the interpreter's lock many times to dispatch a program, and would wait for a
   // switch interval of 5 ms each time while this thread is busy.
   struct timespec pause = {0, 20000};
-  if (atomic_load(&finished) % 8 == 0 && !atomic_load(&awaited)) nanosleep(&pause, NULL);
+  if (!is_empty() && !atomic_load(&awaited)) nanosleep(&pause, NULL);
   Py_END_ALLOW_THREADS
   Py_RETURN_NONE;
 }

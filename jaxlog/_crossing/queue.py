@@ -20,7 +20,6 @@ QUEUE_BYTES = 16 * 2**20
 """The bytes that the queue holds; a program that finds it full waits."""
 PATIENCE = 600.0
 """Seconds without progress after which a delivery is refused, and counted as lost."""
-
 Taken = list[tuple[bytearray, float]]
 """Deliveries as bytes, each with the time at which it arrived, in seconds since the epoch."""
 
@@ -39,12 +38,16 @@ class Queue(Protocol):
         """Waits for deliveries, but no longer than `timeout` seconds; takes `most` at most.
 
         For some time it looks again after naps, each twice as long as the one before: a producer
-        that need not wake anybody is faster.
+        that need not wake anybody is faster. A producer ends a nap when the queue is half full.
         """
         ...
 
     def done(self, deliveries: int, num_bytes: int, /) -> None:
-        """Says that deliveries that were taken have been handled."""
+        """Says that deliveries that were taken have been handled.
+
+        If more have arrived, the consumer pauses for a moment, so that other threads get the
+        interpreter's lock.
+        """
         ...
 
     def settle(self, timeout: float, /) -> bool:
@@ -99,8 +102,9 @@ class PythonQueue:
                 return may_stop and handle in self._stopped
             self._queue.append((bytearray(words), time.time()))
             self._announced += 1
+            fills = self._bytes <= self._limit // 2 < self._bytes + size
             self._bytes += size
-            if self._asleep:
+            if self._asleep or fills:
                 self._changed.notify_all()
         return may_stop and handle in self._stopped
 
@@ -139,7 +143,7 @@ class PythonQueue:
             self._changed.notify_all()
         # The main thread needs the interpreter's lock many times to dispatch a program, and would
         # wait for a switch interval of 5 ms each time while the consumer is busy.
-        if self._finished % 8 == 0 and not self._awaited:
+        if self._finished != self._announced and not self._awaited:
             time.sleep(2e-5)
 
     def settle(self, timeout: float, /) -> bool:

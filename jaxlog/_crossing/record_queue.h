@@ -165,13 +165,14 @@ static void queue(const uint32_t *words, size_t bytes, bool may_stop) {
   node->time = seconds(CLOCK_REALTIME);
   node->bytes = bytes;
   memcpy(node->words, words, bytes);
-  atomic_fetch_add_explicit(&waiting_bytes, bytes, memory_order_relaxed);
+  waiting = atomic_fetch_add_explicit(&waiting_bytes, bytes, memory_order_relaxed);
+  bool fills = waiting <= limit / 2 && waiting + bytes > limit / 2;  // the consumer may nap
   atomic_fetch_add(&announced, 1);  // at the last moment: the consumer now looks for it
   append(node);
   atomic_thread_fence(memory_order_seq_cst);
-  if (atomic_load_explicit(&asleep, memory_order_relaxed)) {
+  if (fills || atomic_load_explicit(&asleep, memory_order_relaxed)) {
     pthread_mutex_lock(&mutex);
-    if (atomic_exchange(&asleep, false)) pthread_cond_signal(&arrived);
+    if (atomic_exchange(&asleep, false) || fills) pthread_cond_signal(&arrived);
     pthread_mutex_unlock(&mutex);
   }
 }

@@ -167,50 +167,44 @@ class Schema:
         return np.ascontiguousarray(values).view(field.dtype).reshape(rows, *field.shape)
 
 
-@dataclass(frozen=True, slots=True)
 class Delivery:
-    """The records of all lanes of one call at one step: one buffer, parsed when it is read.
+    """The records of all lanes of one call at one step: one buffer, of which views are read.
 
-    Attributes:
+    Args:
       buffer: `uint32[...]`: the handle of the logger, the number of the call, the number of lane
         axes (plus `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
+
+    Attributes:
+      buffer: as given.
+      handle: the handle of its logger.
+      call_number: the number of the schema of `words`.
+      own_gates: True if each lane has its own due bits, even if they are all equal. This happens if
+        `vmap` maps over the step, `when`, or a value that they are computed from.
+      lanes: the sizes of the lane axes, outermost first; empty without `vmap`.
+      num_records: the number of lanes that log; each has one record.
     """
 
-    buffer: np.ndarray
+    __slots__ = ("buffer", "call_number", "handle", "lanes", "num_records", "own_gates")
 
-    @property
-    def handle(self) -> int:
-        """The handle of its logger."""
-        return int(self.buffer[0])
-
-    @property
-    def call_number(self) -> int:
-        """The number of the schema of `words`."""
-        return int(self.buffer[1])
-
-    @property
-    def lanes(self) -> tuple[int, ...]:
-        """The sizes of the lane axes, outermost first; empty without `vmap`."""
-        return tuple(self.buffer[3 : 3 + self.buffer[2] % OWN_GATES].tolist())
-
-    @property
-    def own_gates(self) -> bool:
-        """True if each lane has its own due bits, even if they are all equal.
-
-        This happens if `vmap` maps over the step, `when`, or a value that they are computed from.
-        """
-        return bool(self.buffer[2] >= OWN_GATES)
+    # The thread that receives makes one for each record: what it needs is read at once, and for a
+    # delivery without lanes without a view, since each costs as much as all else here.
+    def __init__(self, buffer: np.ndarray) -> None:
+        self.buffer = buffer
+        self.handle, self.call_number, axes, first = buffer[:4].tolist()
+        self.own_gates = axes >= OWN_GATES
+        num_axes = axes % OWN_GATES
+        if num_axes:
+            self.lanes = tuple(buffer[3 : 3 + num_axes].tolist())
+            self.num_records = int(np.count_nonzero(self.due))
+        else:
+            self.lanes = ()
+            self.num_records = int(first != 0)
 
     @property
     def due(self) -> np.ndarray:
         """`uint32[lanes]`, the due bits of each lane."""
         start, num_lanes = 3 + len(self.lanes), math.prod(self.lanes)
         return self.buffer[start : start + num_lanes]
-
-    @property
-    def num_records(self) -> int:
-        """The number of lanes that log; each has one record."""
-        return int(np.count_nonzero(self.due))
 
     @property
     def words(self) -> np.ndarray:
@@ -220,9 +214,10 @@ class Delivery:
 
     def without(self, lanes: np.ndarray) -> Delivery:
         """A copy in which the lanes that `bool[lanes]` marks do not log."""
-        copy = Delivery(self.buffer.copy())
-        copy.due[lanes] = 0
-        return copy
+        buffer = self.buffer.copy()
+        start = 3 + len(self.lanes)
+        buffer[start : start + math.prod(self.lanes)][lanes] = 0
+        return Delivery(buffer)
 
     @property
     def num_bytes(self) -> int:

@@ -225,7 +225,7 @@ class Engine:
             self._arrived += delivery.num_records
             self._lanes.add(delivery.lanes)
             fresh = self._replays.fresh(delivery)
-        if fresh is not None:
+        if fresh is not None and self._workers:
             waiting = len(self._workers)
             self._hand_on(Arrival(timestamp, fresh, waiting=waiting, is_live=is_live))
         if self._stopping:

@@ -48,9 +48,10 @@ class Replays:
 
     def fresh(self, delivery: Delivery) -> Delivery | None:
         """Returns the delivery without the records that are replays; None if none is left."""
-        due, words, lanes = delivery.due, delivery.words, delivery.lanes
+        lanes = delivery.lanes
         if not lanes:
             return delivery  # no other lane could go on
+        due, words = delivery.due, delivery.words
         call_number = delivery.call_number
         steps = words[:, 0]  # the first word is the step, also in lanes that do not log
         last = self._last.get(call_number)
