@@ -3,13 +3,14 @@
 import argparse
 import sys
 
-from benchmarks import compiling, crossing, reading, sinks, statistics
+from benchmarks import compiling, crossing, reading, receiving, sinks, statistics
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
 quick = parser.parse_args().quick
 rows = [
     *crossing.main(3 if quick else 25),
+    *receiving.main(3 if quick else 25),
     *statistics.main(3 if quick else 40),
     *compiling.main(1 if quick else 25),
     *sinks.main(1 if quick else 25),

@@ -123,7 +123,9 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("name", ["crossing", "statistics", "compiling", "sinks", "reading"])
+@pytest.mark.parametrize(
+    "name", ["crossing", "statistics", "compiling", "sinks", "reading", "receiving"]
+)
 def test_the_figures_are_those_of_the_benchmarks(name: str) -> None:
     text = "".join((ROOT / "docs" / page).read_text() for page in ("performance.md", "explore.md"))
     found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())

@@ -5,17 +5,22 @@ from __future__ import annotations
 import gc
 import logging
 import re
+import threading
+import time
 import tracemalloc
 import weakref
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxlog
 from jaxlog._crossing import delivery
+from jaxlog._crossing.delivery import SHARE
 from jaxlog._crossing.queue import PATIENCE, QUEUE_BYTES, queue
+from jaxlog._format.schema import Delivery
 from tests.conftest import MakeLogger
 
 
@@ -144,3 +149,36 @@ def test_records_without_room_in_the_queue_are_counted_as_lost(
         assert logger.dropped == 3
     finally:
         queue().configure(QUEUE_BYTES, PATIENCE)
+
+
+class Slow:
+    """Each record takes a while, and those after the first wait until the gate opens."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.received: list[int] = []
+
+    def _receive(self, delivery: Delivery, timestamp: float) -> None:
+        time.sleep(2 * SHARE)
+        if self.received:
+            assert self.gate.wait(60)
+        self.received.append(int(delivery.words[0, 0]))
+
+    def _lose(self, num_records: int) -> None:
+        raise AssertionError(f"{num_records} records had no room")
+
+
+def test_a_program_that_waits_for_room_sees_what_is_done_of_a_batch() -> None:
+    slow = Slow()
+    handle = delivery.attach("slow", slow)
+    words = [np.array([handle, 1, 0, 1, i], np.uint32) for i in range(4)]
+    delivery.settle()
+    queue().configure(3 * words[0].nbytes, 60.0)
+    try:
+        for one in words:  # the last gets the room of the first while the second is held up
+            queue().push(one, True)
+        slow.gate.set()
+        assert delivery.settle(60.0)
+    finally:
+        queue().configure(QUEUE_BYTES, PATIENCE)
+    assert slow.received == [0, 1, 2, 3]

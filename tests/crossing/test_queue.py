@@ -144,6 +144,44 @@ def test_a_sleeping_consumer_is_woken(queue: Queue) -> None:
     thread.join()
 
 
+def test_a_nap_ends_when_the_queue_is_half_full(queue: Queue) -> None:
+    queue.configure(4 * delivery(7, 0).nbytes, 60.0)
+    began, napping = time.monotonic(), threading.Event()
+
+    def produce() -> None:
+        assert napping.wait(60.0)
+        time.sleep(0.2)
+        for i in range(3):
+            queue.push(delivery(7, i), True)
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    napping.set()
+    assert len(queue.take(0.0, 300.0, 300.0, 10)) >= 2  # the first alone does not end it
+    thread.join()
+    assert time.monotonic() - began < 150
+
+
+def test_who_waits_ends_a_nap(queue: Queue) -> None:
+    queue.push(delivery(7, 0), True)
+    assert len(take(queue)) == 1
+    settled: list[bool] = []
+
+    def produce() -> None:
+        time.sleep(0.2)
+        queue.push(delivery(7, 1), True)
+        settled.append(queue.settle(300.0))
+
+    began = time.monotonic()
+    thread = threading.Thread(target=produce)
+    thread.start()
+    (taken,) = queue.take(0.0, 300.0, 300.0, 10)
+    queue.done(1, len(taken[0]))
+    thread.join()
+    assert settled == [True]
+    assert time.monotonic() - began < 150
+
+
 def test_programs_of_one_handle_are_stopped(queue: Queue) -> None:
     queue.stop(7, True)
     queue.stop(8, True)
