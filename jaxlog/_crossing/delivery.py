@@ -21,7 +21,7 @@ import jax
 import numpy as np
 
 from jaxlog._crossing.jax_private import forget_failed_programs
-from jaxlog._crossing.queue import choose, chosen_queue, native_queue, queue
+from jaxlog._crossing.queue import Taken, choose, chosen_queue, native_queue, queue
 from jaxlog._format.schema import Delivery
 from jaxlog._say import Once
 from jaxlog._say import log as _log
@@ -180,25 +180,28 @@ def _pass_on(timeout: float, nap: float) -> bool:
     """
     interrupted = False
     taken = queue().take(timeout, nap, LONGEST_NAP, BATCH)
-    handled, num_bytes, since = 0, 0, time.monotonic()
+    reported, since = 0, time.monotonic()
     try:
-        for buffer, timestamp in taken:
+        for number, (buffer, timestamp) in enumerate(taken, 1):
             try:
                 pass_on(buffer, timestamp)
             except BaseException:  # the others of the batch are not to be lost
                 interrupted = True
-            handled += 1
-            num_bytes += len(buffer)
             if time.monotonic() - since > SHARE:
-                queue().done(handled, num_bytes)
-                handled, num_bytes, since = 0, 0, time.monotonic()
+                share, reported = taken[reported:number], number
+                _report(share)
+                since = time.monotonic()
     finally:
-        if handled:
-            queue().done(handled, num_bytes)
+        _report(taken[reported:])  # or those who wait for them would wait for ever
     _count_refused()
     if interrupted and threading.current_thread() is threading.main_thread():
         raise KeyboardInterrupt
     return bool(taken)
+
+
+def _report(handled: Taken) -> None:
+    if handled:
+        queue().done(len(handled), sum(len(buffer) for buffer, _ in handled))
 
 
 def pass_on(words: bytearray, timestamp: float) -> None:
