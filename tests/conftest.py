@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import signal
 import sys
 
@@ -92,6 +93,11 @@ def logged(make_logger: MakeLogger) -> Callable[..., Any]:
         return opened.sink("memory")
 
     return run
+
+
+def without_rates(lines: str) -> str:
+    """The plain lines of the console without their rates, which depend on the machine."""
+    return re.sub(r" (·|\?) \S+ (updates/s|s/update|env steps/s)", "", lines)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from jaxlog._cli.tail import tail
 from jaxlog._format.events import Key, Lane, MetricsEvent, RunInfo
 from jaxlog._format.schedule import is_evaluation
 from jaxlog.sinks.console.run_display import RunDisplay
-from tests.conftest import MakeLogger
+from tests.conftest import MakeLogger, without_rates
 
 Run = Callable[..., Any]
 
@@ -334,7 +334,7 @@ def test_a_call_counts_its_own_updates(
     data = jaxlog.read_run(tmp_path / "run")
     assert data.info["calls"]["eval"]["total_updates"] == 4
     assert "total_updates" not in data.info["calls"]["train"]
-    shown = capsys.readouterr().out.splitlines()
+    shown = without_rates(capsys.readouterr().out).splitlines()
     assert data.health.unfinished == unfinished
     of = "" if total_updates is None else f" · 11/{total_updates} updates done"
     assert f"train · step 10{of}  loss 1" in shown

@@ -141,6 +141,38 @@ class Slow(jaxlog.sinks.Sink):
         self.events.append(event)
 
 
+def test_plain_lines_of_the_console_show_rates_and_progress(
+    make_logger: MakeLogger, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sinks = [{"kind": "console", "live": False}]
+    logger = make_logger(31, sinks=sinks, env_steps_per_update=128)
+    clock += [100.0, 104.0, 104.5, 604.5]
+    with logger.open():
+        steps(logger, 0, 10, 20, 30, lanes=2)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [
+        "train · step 0 · 1/31 updates done  x 0",
+        "train · step 10 · 11/31 updates done · 2.5 updates/s · 320 env steps/s  x 0",
+        "train · step 20 · 21/31 updates done · 20 updates/s · 2560 env steps/s  x 0",
+        "train · step 30 · 31/31 updates done · 50 s/update · 2.56 env steps/s  x 0",
+    ]
+    assert max(map(len, shown)) <= 120
+
+
+def test_plain_lines_without_environment_steps_and_total_show_updates_per_second(
+    make_logger: MakeLogger, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = make_logger(sinks=[{"kind": "console", "live": False}])
+    clock += [100.0, 104.0, 105.0]
+    with logger.open():
+        steps(logger, 0, 10, 0)  # the last begins a new pass
+    assert capsys.readouterr().out.splitlines() == [
+        "train · step 0  x 0",
+        "train · step 10 · 2.5 updates/s  x 0",
+        "train · step 0  x 0",
+    ]
+
+
 # Over sessions, and as readers compute them.
 
 

@@ -13,10 +13,13 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.timing import Timing
 from jaxlog.sinks.console.folding import fold
 from jaxlog.sinks.console.values import (
     arrays_over_lanes,
+    number,
     over_lanes,
+    per_second,
     plain,
     summary_values,
     text,
@@ -43,7 +46,10 @@ def line(event: Event, total_updates: int | None) -> str:
 
 
 def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
-    """The line of a call: `batch · step 10 · 11/30 updates done  episode_return_mean 2 ± 0.5`."""
+    """The line of a call: `batch · step 10 · 11/30 updates done  episode_return_mean 2 ± 0.5`.
+
+    If the event has rates, they are before the values: `· 2.5 updates/s · 320 env steps/s`.
+    """
     values = over_lanes(event)
     with_value = {event.keys[key].stem for key in values if event.keys[key].statistic in _SHOWN}
     parts = {
@@ -63,7 +69,8 @@ def metrics_line(event: MetricsEvent, total_updates: int | None) -> str:
         elif key == folded.names[0]:
             shown.append(f"{plain(name)} {folded.shown}")
     shown += [f"{plain(name)} {array}" for name, array in arrays_over_lanes(event).items()]
-    return f"{_title(event, total_updates)}  {'  '.join(shown)}"
+    title = " · ".join([_title(event, total_updates), *_rates(event.timing)])
+    return f"{title}  {'  '.join(shown)}"
 
 
 def summary_line(event: EpisodeEvent | EvaluationEvent) -> str:
@@ -84,6 +91,16 @@ def _title(event: MetricsEvent | EpisodeEvent, total_updates: int | None) -> str
     if total_updates is None:
         return title
     return f"{title} · {event.step + 1}/{total_updates} updates done"
+
+
+def _rates(timing: Timing | None) -> list[str]:
+    """The rates since the line before; none for the first line of a call."""
+    rates = []
+    if timing is not None and timing.updates_per_second:
+        rates.append(per_second(timing.updates_per_second))
+        if timing.env_steps_per_second:
+            rates.append(f"{number(timing.env_steps_per_second)} env steps/s")
+    return rates
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from jaxlog._format.run_file import counts_updates_of_run, total_updates
 from jaxlog.sinks.console.history import Event, History
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import CallTable, one_line, tables
-from jaxlog.sinks.console.values import clock, number, plain, summary_values, text
+from jaxlog.sinks.console.values import clock, per_second, plain, summary_values, text
 
 WIDEST = 120
 """The maximum width in characters; wider tables are not easier to read."""
@@ -239,8 +239,7 @@ class RunDisplay:
         elif not ended and left is not None:
             parts.append(f"{clock(left)} left")
         if updates is not None:
-            per_second, per_update = f"{number(updates)} {self._unit}s/s", f"s/{self._unit}"
-            parts.append(per_second if updates >= 0.1 else f"{number(1 / updates)} {per_update}")
+            parts.append(per_second(updates, self._unit))
         if env_steps is not None:
             parts.append(f"{env_steps:,.0f} environment steps/s")
         parts.append(plain(self._run.name))

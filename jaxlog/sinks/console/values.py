@@ -114,6 +114,15 @@ def number(value: float) -> str:
     return f"{value:.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
+def per_second(updates: float, unit: str = "update") -> str:
+    """Formats the speed of a program, or its inverse if it is slow.
+
+    >>> per_second(2.5), per_second(0.02)
+    ('2.5 updates/s', '50 s/update')
+    """
+    return f"{number(updates)} {unit}s/s" if updates >= 0.1 else f"{number(1 / updates)} s/{unit}"
+
+
 def summary_values(values: Mapping[str, Any]) -> dict[str, float | str]:
     """Converts the values of a summary to numbers and texts; other values are left out.
 
