@@ -20,6 +20,7 @@ QUEUE_BYTES = 16 * 2**20
 """The bytes that the queue holds; a program that finds it full waits."""
 PATIENCE = 600.0
 """Seconds without progress after which a delivery is refused, and counted as lost."""
+
 Taken = list[tuple[bytearray, float]]
 """Deliveries as bytes, each with the time at which it arrived, in seconds since the epoch."""
 

@@ -75,7 +75,7 @@ class LaneTable:
         self._run = run
         self._lock = threading.Lock()
         self._lanes: list[KnownLane] = []
-        self._numbers: set[int] = set()
+        self._by_number: dict[int, list[KnownLane]] = {}
         self._highest: dict[Axes, int] = {}
         # The lanes that had one place of a program, one after another.
         self._at: dict[tuple[Axes, int], list[KnownLane]] = {}
@@ -93,8 +93,7 @@ class LaneTable:
         """
         for one in kept:
             known = KnownLane.from_facts(one, reached)
-            self._lanes.append(known)
-            self._numbers.add(known.number)
+            self._add(known)
             for axes, place in one.get("places", [(known.axes, known.place)]):
                 self._put(known, tuple(axes), place)
 
@@ -237,6 +236,10 @@ class LaneTable:
         agree = [known for known in self._lanes if known.agreement(labels)]
         return agree[0] if len(agree) == 1 else None
 
+    def _add(self, known: KnownLane) -> None:
+        self._lanes.append(known)
+        self._by_number.setdefault(known.number, []).append(known)
+
     def _put(self, known: KnownLane, axes: Axes, place: int) -> None:
         """Notes that a place of a program has had a lane."""
         self._at.setdefault((axes, place), []).append(known)
@@ -288,7 +291,7 @@ class LaneTable:
     ) -> KnownLane:
         side_by_side = math.prod(axes)
         number = place
-        taken = [known for known in self._lanes if known.number == place and known.shares(labels)]
+        taken = [known for known in self._by_number.get(place, ()) if known.shares(labels)]
         if axes and not here and taken and taken[0].agreement(labels):
             known = taken[0]  # logged by a call outside of this vmap
         else:
@@ -296,11 +299,10 @@ class LaneTable:
             series = sum(known.axes == axes for known in here)
             if here or (taken and not axes):
                 number += series * side_by_side
-                while number in self._numbers:
+                while number in self._by_number:
                     number += side_by_side
             known = KnownLane(number, series, axes, place)
-            self._lanes.append(known)
-            self._numbers.add(number)
+            self._add(known)
             self._changed = True
         self._put(known, axes, place)
         return known
