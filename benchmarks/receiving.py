@@ -1,4 +1,4 @@
-"""How much CPU time does the thread that receives records take?
+"""Measures the CPU time of the thread that receives records.
 
 Where a program keeps all cores busy, each microsecond of that thread is one that the program waits.
 Its CPU time is measured, not the time that passes, and compared with that of a bare loop that takes

@@ -132,6 +132,21 @@ def test_a_loop_that_begins_again_stays_behind_itself_wherever_a_batch_ends() ->
         assert [event.step for event in noted] == steps
 
 
+def test_a_record_without_events_is_kept() -> None:
+    class Some(Counted):
+        def events(self, arrivals: Sequence[Arrival], *_: Any, **__: Any) -> list[list[Event]]:
+            return [[] if events[0].step == 2 else events for events in super().events(arrivals)]
+
+    shared = SharedDecoding("run", {1: Some()}, (), LaneTable("run"), Watch("run"))
+    records, errors = shared.take([arrival(step, 1) for step in (1, 2, 0)])
+    assert errors == []
+    assert [(number, [e.step for e in events]) for number, events in records] == [
+        (1, []),
+        (1, [0]),
+        (1, [1]),
+    ]
+
+
 def test_sinks_decode_in_turn() -> None:
     turns, order = decoding._Turns(), []
 

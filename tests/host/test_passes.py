@@ -30,6 +30,15 @@ def test_a_pass_has_each_step_once_and_ends_before_one_is_repeated(steps: list[i
         assert found.number(step) == expected
 
 
+@given(st.lists(st.integers(0, 5)))
+def test_nothing_is_lost_and_a_step_stays_behind_itself(steps: list[int]) -> None:
+    places = in_order(steps)
+    assert sorted(places) == list(range(len(steps)))
+    for step in set(steps):
+        own = [place for place in places if steps[place] == step]
+        assert own == sorted(own)
+
+
 def test_a_loop_that_begins_again_stays_behind_itself() -> None:
     assert ordered([2, 1, 0, 2, 0, 1]) == [*(0, 1, 2), *(0, 1, 2)]
 
