@@ -27,7 +27,9 @@ HEARD_WITHIN = 0.1
 TERMINATED_WITHIN = 10.0
 """Seconds in which everything must be written on SIGTERM: schedulers often kill after 30."""
 
-_TERMINATE = 255  # to the thread: end the process, whoever handles SIGTERM
+# To the thread, besides the numbers of signals:
+_TERMINATE = 255  # end the process, whoever handles SIGTERM
+_HANDLED = 254  # Python's handler has run for every Ctrl-C before this
 
 CallbackAround = Callable[[FrameType | None], Literal["ours", "another"] | None]
 """Returns whose callback of a compiled program a frame is in; None if it is in none."""
@@ -134,7 +136,8 @@ class _Watch:
     """The thread that hears of signals, its wakeup socket, and the handlers it installed."""
 
     def __init__(self) -> None:
-        self.heard = 0.0  # when Python's handler of Ctrl-C ran last
+        self._num_handled = 0  # how often Python's handler of Ctrl-C ran
+        self._handling = threading.RLock()  # one handler may interrupt another
         self._handlers: dict[int, tuple[Any, int | None]] = {}
         self._reads, self._writes = socket.socketpair()
         try:
@@ -195,29 +198,54 @@ class _Watch:
         with contextlib.suppress(OSError):
             self._writes.send(bytes([message]))
 
+    @contextlib.contextmanager
+    def handling(self) -> Generator[None]:
+        """Has the thread leave Ctrl-C to Python's handler, which does in the block what it has to.
+
+        The thread may read of a signal long after it came: it needs the interpreter's lock, which
+        a main thread in C code keeps. So it goes by the order of messages, not by the time.
+        """
+        with self._handling:
+            self._num_handled += 1
+            self.send(_HANDLED)
+            yield
+
     def _listen(self) -> None:
-        while messages := self._reads.recv(64):
-            numbers = bytes(m for m in messages if m != _TERMINATE)
+        num_handled = 0
+        deadline = None  # for Python's handler of a Ctrl-C
+        while True:
+            left = None if deadline is None else max(1e-3, deadline - time.monotonic())
+            self._reads.settimeout(left)
+            try:
+                messages = self._reads.recv(64)
+            except TimeoutError:
+                deadline = None
+                self._interrupt_unless_handled(num_handled)
+                continue
+            if not messages:
+                break
+            numbers = bytes(m for m in messages if m < _HANDLED)
             if self._before != -1 and numbers:
                 with contextlib.suppress(OSError):
                     os.write(self._before, numbers)
-            for message in sorted(set(messages)):
-                if message == signal.SIGINT:
-                    self._handle_interrupt_message(time.monotonic())
-                elif message in (signal.SIGTERM, _TERMINATE):
-                    own = signal.getsignal(signal.SIGTERM) is _handle_termination
-                    self._handle_termination_message(own or message == _TERMINATE)
+            num_handled += messages.count(_HANDLED)
+            *handled, unhandled = messages.split(bytes([_HANDLED]))
+            if handled:
+                deadline = None
+            if signal.SIGINT in unhandled and deadline is None:
+                deadline = time.monotonic() + HEARD_WITHIN
+            if {signal.SIGTERM, _TERMINATE} & set(messages):
+                own = signal.getsignal(signal.SIGTERM) is _handle_termination
+                self._handle_termination_message(own or _TERMINATE in messages)
         self._reads.close()
 
-    def _handle_interrupt_message(self, came: float) -> None:
+    def _interrupt_unless_handled(self, num_handled: int) -> None:
         if signal.getsignal(signal.SIGINT) is not _handle_interrupt:
             return
-        while time.monotonic() < came + HEARD_WITHIN:
-            if self.heard > came - HEARD_WITHIN:
-                return  # the main thread was in Python
-            time.sleep(0.005)
-        for watched in list(_watched):
-            watched.run.interrupt()
+        with self._handling:
+            if num_handled == self._num_handled:
+                for watched in list(_watched):
+                    watched.run.interrupt()
 
     def _handle_termination_message(self, ends: bool) -> None:
         threads = [
@@ -250,21 +278,22 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
     global _waiting
     every = list(_watched)
     callback = next((found for w in every if (found := w.callback_around(frame))), None)
-    if _watch is not None:
-        _watch.heard = time.monotonic()
-        if callback == "ours":
-            # The program runs on this very thread: its record stops it.
+    handling = contextlib.nullcontext() if _watch is None else _watch.handling()
+    if _watch is not None and callback == "ours":
+        # The program runs on this very thread: its record stops it.
+        with handling:
             for watched in every:
                 watched.run.interrupt()
-            return
+        return
     waits = bool(_busy and not _waiting)
     left = _closing if waits else None
     for watched in every:
         if frame is not None and watched.is_left_in(frame):
             waits, left = True, watched.run
-    for watched in every:
-        # JAX turns an exception of a callback into one of its own.
-        watched.run.forget_interrupt(leaving=watched.run is left or callback is not None)
+    with handling:
+        for watched in every:
+            # JAX turns an exception of a callback into one of its own.
+            watched.run.forget_interrupt(leaving=watched.run is left or callback is not None)
     if not waits:
         _waiting = 0
         signal.default_int_handler(number, frame)

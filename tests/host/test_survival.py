@@ -203,6 +203,26 @@ assert signal.set_wakeup_fd(-1) == -1
     assert child.steps == list(range(50))
 
 
+def test_ctrl_c_that_was_handled_before_the_thread_of_signals_heard_stops_nothing_later(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    """That thread hears only when the main thread gives up the interpreter's lock."""
+    code = """
+with logger.open(directory):
+    try:
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError
+    except KeyboardInterrupt:
+        sum(range(3 * 10**7))  # keeps the lock for some tenths of a second
+    time.sleep(0.5)
+    run(50)
+"""
+    child = start(code, tmp_path / "run")
+    child.end_well()
+    assert child.facts["status"] == "finished"
+    assert child.steps == list(range(50))
+
+
 def test_sigterm_ends_the_process_when_all_that_arrived_is_written(
     tmp_path: Path, start: Callable[..., Child]
 ) -> None:
