@@ -22,6 +22,7 @@ from rich.console import Console
 import jaxlog
 from jaxlog._cli.main import main
 from jaxlog._format.across_lanes import values_across_lanes
+from jaxlog._format.columns import Columns
 from jaxlog._format.events import RunInfo
 from jaxlog.sinks.arrangement import arranged
 from jaxlog.sinks.console.run_display import RunDisplay
@@ -157,7 +158,8 @@ def reader(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
         jaxlog.sinks.Lane(row["lane"], {}, {k: row[k] for k in EXPECTED if row[k] is not None})
         for row in frame.iter_rows(named=True)
     ]
-    return {key: value.middle for key, value in values_across_lanes(lanes, event.keys).items()}
+    found = values_across_lanes(Columns.of(lanes), event.keys)
+    return {key: value.middle for key, value in found.items()}
 
 
 Shown = Callable[[Path, Any, Any], dict[str, float]]

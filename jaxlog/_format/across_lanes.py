@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxlog._format.events import Key, Lane
+from jaxlog._format.columns import Columns
+from jaxlog._format.events import Histogram, Key
 
 EXTREMES = ("min", "max")
 """The statistics that are combined over lanes by their extreme, without a spread."""
@@ -94,29 +95,29 @@ class Value(NamedTuple):
     logged: int
 
 
-def values_across_lanes(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> dict[str, Value]:
+def values_across_lanes(columns: Columns, keys: Mapping[str, Key]) -> dict[str, Value]:
     """Combines each key of one event over its lanes, except histograms and keys without a value.
 
     Args:
-      lanes: the lanes of a `MetricsEvent`.
+      columns: the columns of a `MetricsEvent`.
       keys: the keys of the event.
     """
     by_statistic: dict[str, list[str]] = {}
     for key, info in keys.items():
-        if info.statistic != "histogram":
+        if key in columns.values and key not in columns.edges:
             special = info.statistic in (*EXTREMES, "nonfinite")
             by_statistic.setdefault(info.statistic if special else "", []).append(key)
     found: dict[str, Value] = {}
     for statistic, own in by_statistic.items():
-        rows = [[lane.metrics.get(key) for key in own] for lane in lanes]
-        logged = np.array([[value is not None for value in row] for row in rows], bool)
-        values = np.array(
-            [[np.nan if value is None else float(value) for value in row] for row in rows],
-            np.float64,
-        )
-        result = across_lanes(values.reshape(-1, len(own)), logged.reshape(-1, len(own)), statistic)
-        columns = zip(own, *(part.tolist() for part in result), strict=True)
-        for key, middle, spread, alive, total in columns:
+        # NumPy adds up the rows of this layout in another order than those of other layouts.
+        values = np.empty((len(columns), len(own)), np.float64)
+        logged = np.ones(values.shape, np.bool_)
+        for place, key in enumerate(own):
+            numbers, logged[:, place] = numbers_of(columns, key)
+            values[:, place] = numbers
+        result = across_lanes(values, logged, statistic)
+        parts = zip(own, *(part.tolist() for part in result), strict=True)
+        for key, middle, spread, alive, total in parts:
             if total:
                 several = total > 1 and statistic not in EXTREMES
                 found[key] = Value(middle, spread if several else None, alive, total)
@@ -146,25 +147,42 @@ that are alive. They do not depend on the key: for minima, `mean` is the mean of
 
 
 def over_lanes(
-    names: Sequence[str], lanes: Sequence[Lane], keys: Mapping[str, Key]
+    names: Sequence[str], columns: Columns, keys: Mapping[str, Key]
 ) -> dict[str, Mapping[str, float]]:
     """Computes the lines of the setting `over_lanes`; empty for a single lane.
 
     Each statistic is computed over the lanes that are alive. If these are not all lanes,
     `{key}_lanes` is their number; if lanes logged but none is alive, the statistic is NaN.
     """
-    if len(lanes) < 2 or not names:
+    if len(columns) < 2 or not names:
         return {}
     arrays: dict[str, np.ndarray] = {}
     for key, info in keys.items():
-        values = [lane.metrics.get(key) for lane in lanes]
-        if info.statistic == "nonfinite" and any(value is not None for value in values):
-            values = [0 if value is None else value for value in values]  # not logged means 0
-        found = [float(value) for value in values if value is not None]
-        if found:
-            arrays[key] = np.array([value for value in found if np.isfinite(value)])
-    fewer = {f"{key}_lanes": float(a.size) for key, a in arrays.items() if a.size < len(lanes)}
+        if key not in columns.values or key in columns.edges:
+            continue
+        values, logged = numbers_of(columns, key)
+        if info.statistic == "nonfinite" and logged.any():
+            values, logged = np.where(logged, values, 0.0), np.ones_like(logged)  # none means 0
+        if logged.any():
+            arrays[key] = values[logged & np.isfinite(values)]
+    fewer = {f"{key}_lanes": float(a.size) for key, a in arrays.items() if a.size < len(columns)}
     return {
         name: {key: OVER_LANES[name](a) if a.size else np.nan for key, a in arrays.items()} | fewer
         for name in names
     }
+
+
+def numbers_of(columns: Columns, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of one key as `float64[n]`, and `bool[n]`, which lanes have one.
+
+    Where a lane has none, or another event's histogram, its number is NaN.
+    """
+    column = columns.values[key]
+    logged = columns.present.get(key)
+    logged = np.ones(len(column), np.bool_) if logged is None else logged
+    if column.dtype == object:  # numbers of several types, which float converts one by one
+        logged = logged & np.array([not isinstance(one, Histogram) for one in column], np.bool_)
+        column = np.array(
+            [float(one) if has else np.nan for one, has in zip(column, logged, strict=True)]
+        )
+    return np.where(logged, column.astype(np.float64), np.nan), logged

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jaxlog._format.columns import Columns as Columns
+from jaxlog._format.columns import Place, Together
 from jaxlog._format.lane import NOTHING as NOTHING
 from jaxlog._format.lane import Histogram as Histogram
 from jaxlog._format.lane import Key as Key
@@ -30,6 +34,9 @@ class KeyData(np.ndarray):
 @dataclass(frozen=True)
 class MetricsEvent:
     """The statistics and scalars that all lanes of one call logged at one step.
+
+    The records of a program arrive as columns, with one array for each key (`columns`). Rows, one
+    for each lane (`lanes`), are made from them once, when somebody first asks for them.
 
     Attributes:
       name: the name of the call, such as `batch` or `eval`.
@@ -63,6 +70,57 @@ class MetricsEvent:
     exact: bool = field(default=False, compare=False)
     total_updates: int | None = None
     timing: Timing | None = field(default=None, compare=False)
+
+    @classmethod
+    def of_columns(
+        cls, columns: Columns, place: Place, together: Together | None = None, **fields: Any
+    ) -> MetricsEvent:
+        """An event of some columns, whose rows are made when they are first needed.
+
+        Args:
+          columns: the values of its lanes, and of others.
+          place: its lanes among them.
+          together: as for `Columns.part`.
+          **fields: all other fields of the event.
+        """
+        made = object.__new__(cls)
+        fields["_part"] = columns, place, together
+        made.__dict__.update(fields)
+        return made
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The values of all lanes, with one array for each key."""
+        if "_part" in self.__dict__:
+            columns, place, together = self.__dict__["_part"]
+            return columns.part(place, together)
+        return Columns.of(self.lanes, self.keys)
+
+    @property
+    def has_columns(self) -> bool:
+        """True if its values arrived as columns; False if it was made from rows."""
+        return "_part" in self.__dict__
+
+    @property
+    def num_logged(self) -> int:
+        """The number of lanes that logged."""
+        return len(self.columns if "lanes" not in self.__dict__ else self.lanes)
+
+    def lane_numbers(self, most: int) -> list[int]:
+        """The numbers of the first lanes that logged, at most that many."""
+        if "lanes" in self.__dict__:
+            return [lane.index for lane in self.lanes[:most]]
+        return self.columns.lanes[:most].tolist()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "lanes" and "_part" in self.__dict__:
+                return self.__dict__.setdefault("lanes", self.columns.rows())
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,16 @@ class Tally:
         if event.finite and name not in self._dead:
             return
         keys = self._keys.setdefault(name, {})
+        if event.has_columns:
+            self._add_columns(event, keys)
+        else:
+            self._add_rows(event, keys)
+        if any(known.dead for known in keys.values()):
+            self._dead.add(name)
+        else:
+            self._dead.discard(name)
+
+    def _add_rows(self, event: MetricsEvent, keys: dict[str, _Key]) -> None:
         for lane in event.lanes:
             for key, value in lane.values.items():
                 finite = _is_finite(value)
@@ -76,13 +86,30 @@ class Tally:
                 if finite:
                     self._alive(keys[key], lane.index, event.step)
                 else:
-                    stem = event.keys[key].stem if key in event.keys else key
-                    known = keys.setdefault(key, _Key((event.step, event.step), stem))
-                    self._not_finite(known, lane.index, event.step)
-        if any(known.dead for known in keys.values()):
-            self._dead.add(name)
-        else:
-            self._dead.discard(name)
+                    self._not_finite(_known(keys, key, event), lane.index, event.step)
+
+    def _add_columns(self, event: MetricsEvent, keys: dict[str, _Key]) -> None:
+        columns = event.columns
+        odd: dict[str, np.ndarray] = {}
+        for key, column in columns.values.items():
+            if key not in columns.edges and column.dtype.kind in "fV":
+                values = column if column.dtype.kind == "f" else column.astype(np.float64)
+                found = ~np.isfinite(values)
+                if key in columns.present:
+                    found &= columns.present[key]
+                if found.any():
+                    odd[key] = found
+        # As the rows would find them: the keys of the first lane with such a value come first.
+        for key in sorted(odd, key=lambda key: int(odd[key].argmax())):
+            known = _known(keys, key, event)
+            for lane in columns.lanes[odd[key]].tolist():
+                self._not_finite(known, lane, event.step)
+        for key, known in keys.items():
+            if known.dead and key in columns.values and key not in columns.edges:
+                finite = columns.present.get(key, np.ones(len(columns), np.bool_))
+                finite = finite & ~odd[key] if key in odd else finite
+                for lane in known.dead.keys() & set(columns.lanes[finite].tolist()):
+                    self._alive(known, lane, event.step)
 
     def _not_finite(self, known: _Key, lane: int, step: int) -> None:
         if lane not in known.dead:
@@ -285,6 +312,14 @@ def _lost(sinks: Any) -> int:
     accounts: Iterable[Any] = sinks if isinstance(sinks, list) else ()
     lost = [a.get("lost") for a in accounts if isinstance(a, Mapping)]
     return sum(n for n in lost if isinstance(n, int) and n > 0)
+
+
+def _known(keys: dict[str, _Key], key: str, event: MetricsEvent) -> _Key:
+    """The entry of a key, which begins with this event if the key has none."""
+    if key not in keys:
+        stem = event.keys[key].stem if key in event.keys else key
+        keys[key] = _Key((event.step, event.step), stem)
+    return keys[key]
 
 
 def _is_finite(value: Any) -> bool | None:

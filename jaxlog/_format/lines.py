@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
+from jaxlog._format.column_lines import can_convert, lane_lines
 from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -123,18 +124,22 @@ def lines_of(event: Event) -> bytes:
     head = _head(event)
     match event:
         case MetricsEvent():
-            lines = [
-                _dumps(
-                    head
-                    | _lane(lane.index, lane.position)
-                    | {"labels": lane.labels, "metrics": lane.values},
-                    LANES,
-                    exact=event.exact,
-                )
-                for lane in event.lanes
-            ]
+            if event.has_columns and can_convert(event.columns):
+                start = orjson.dumps(head)[:-1]
+                lines = [lane_lines(event.columns, start, exact=event.exact)]
+            else:
+                lines = [
+                    _dumps(
+                        head
+                        | _lane(lane.index, lane.position)
+                        | {"labels": lane.labels, "metrics": lane.values},
+                        LANES,
+                        exact=event.exact,
+                    )
+                    for lane in event.lanes
+                ]
             for statistic, metrics in event.over_lanes.items():
-                over = {"over_lanes": statistic, "lanes": len(event.lanes), "metrics": metrics}
+                over = {"over_lanes": statistic, "lanes": event.num_logged, "metrics": metrics}
                 lines.append(_dumps(head | over, OVER_LANES))
             return b"".join(lines)
         case EpisodeEvent():
@@ -156,6 +161,8 @@ def lines_of(event: Event) -> bytes:
 
 def array_lines_of(event: MetricsEvent) -> bytes:
     """Converts the arrays of an event to lines of `ARRAYS`: one for each lane that has some."""
+    if event.has_columns and not event.columns.arrays:
+        return b""
     return b"".join(
         _dumps(
             _head(event)

@@ -65,7 +65,7 @@ class Arrival:
             self.num_records = delivery.num_records
             self.num_bytes = delivery.num_bytes
         else:
-            self.num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
+            self.num_records = event.num_logged if isinstance(event, MetricsEvent) else 1
             self.num_bytes = EVENT_BYTES if num_bytes is None else num_bytes
         self.lane_identities: list[Any] = []
         self.waiting = waiting
@@ -76,18 +76,20 @@ class Arrival:
         self.is_live = is_live
         self._call: tuple[int, tuple[int, ...]] | None = None
 
-    def timed(self, event: MetricsEvent, number: int, stopwatch: Stopwatch | None) -> MetricsEvent:
+    def timed(
+        self, event: MetricsEvent, number: int, lane: int, stopwatch: Stopwatch | None
+    ) -> MetricsEvent:
         """Returns one of its metrics events with its timing.
 
         Args:
           event: the event, without a timing.
           number: the number of the event among the metrics events of this arrival.
+          lane: the number of its first lane.
           stopwatch: that of the run; None to leave the event as it is.
         """
         if stopwatch is None or not self.is_live:
             return event
         if number == len(self.timings):
-            lane = event.lanes[0].index
             self.timings.append(
                 stopwatch.time(event.name, lane, event.step, event.env_step, event.timestamp)
             )

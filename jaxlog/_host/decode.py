@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.across_lanes import over_lanes
+from jaxlog._format.columns import Columns, Place, Together
 from jaxlog._format.events import (
     NOTHING,
     EpisodeEvent,
     Event,
-    Histogram,
     Key,
+    Labels,
     Lane,
     MetricsEvent,
     ReadOnlyDict,
@@ -26,11 +29,12 @@ from jaxlog._format.numbers import LARGE
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Column, Schema
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
-from jaxlog._host.lane_identity import LaneIdentity, LaneTable, numbered
+from jaxlog._host.lane_identity import Identities, LaneTable, numbered
+from jaxlog._host.lane_labels import LaneLabels
 from jaxlog._host.passes import in_order
 
-# While a mapping is made, nobody else has it.
-_set, _delete = dict.__setitem__, dict.__delitem__
+MANY = 64
+"""From this number of lanes on, the rows of an event are made by themselves."""
 
 
 class Decoder:
@@ -69,6 +73,15 @@ class Decoder:
                 f"two values would be written as {count_key!r}; give one of them another name"
             )
         self._keys = ReadOnlyDict({column.key: column.info for column in self._columns})
+        edges = dict(schema.edges)
+        self._edges = ReadOnlyDict(
+            {
+                column.key: edges[column.path[1]]
+                for column in self._columns
+                if column.info.statistic == "histogram"
+            }
+        )
+        self._of_lanes: LaneLabels | None = None
 
     def events(
         self,
@@ -88,79 +101,100 @@ class Decoder:
         deliveries = [a.delivery for a in arrivals if a.delivery is not None]
         lanes = deliveries[0].lanes
         num_lanes = math.prod(lanes)
-        positions = list(np.ndindex(lanes)) if len(lanes) > 1 else [()] * num_lanes
         due = np.concatenate([delivery.due for delivery in deliveries])
         words = np.concatenate([delivery.words for delivery in deliveries])
         words.flags.writeable = False  # so that no sink changes an array of an event
         at = self.schema.read(words, "step")
-        steps = at.tolist()
-        columns = [self.schema.read(words, "labels", key) for key in self._labels]
-        labels = _rows(self._labels, columns, len(words))
-        if lane_labels:
-            labels = [
-                ReadOnlyDict({**lane_labels[i % num_lanes], **own}) for i, own in enumerate(labels)
-            ]
-        identities: Sequence[Sequence[LaneIdentity | None]] = ()
+        own_labels = {key: self.schema.read(words, "labels", key) for key in self._labels}
+        of_lanes = self._lane_labels(lane_labels)
+
+        def labels(row: int) -> Labels:
+            given = lane_labels[row % num_lanes] if lane_labels else NOTHING
+            return ReadOnlyDict({**given, **{key: own[row] for key, own in own_labels.items()}})
+
+        identities: Sequence[Identities] = ()
         if self._labels and table is not None:
             identities = self._identities(arrivals, lanes, table, at, due, words, labels)
             num_known = table.num_lanes(lanes)
         else:
             num_known = num_lanes
         logged = np.flatnonzero(due & METRICS_DUE)
-        rows_logged, finite, exact = self._metric_rows(words[logged])
-        exact = exact and all(map(_is_exact, columns))
-        given = (value for own in lane_labels for value in own.values() if isinstance(value, float))
-        exact = exact and all(map(math.isfinite, given))
-        metrics = dict(zip(logged.tolist(), rows_logged, strict=True))
-        arrays = dict(zip(logged.tolist(), self._array_rows(words[logged]), strict=True))
-        sampled = set(np.flatnonzero(due & SAMPLES_DUE).tolist())
+        own = words if len(logged) == len(words) else words[logged]
+        values, present, finite, exact = self._values(own)
+        places = logged % num_lanes
+        merged = of_lanes.merged(own_labels, logged, places)
+        exact = exact and of_lanes.finite and all(map(_is_exact, merged.values()))
+        numbers, known = places, {}
+        if identities:
+            numbers = _of_lanes([one.numbers for one in identities], logged)
+            known = {
+                "series": _of_lanes([one.series for one in identities], logged),
+                "alone": _of_lanes([one.alone for one in identities], logged),
+                "first_labels": _first_labels(identities, num_lanes, logged),
+            }
+        columns = Columns(
+            numbers,
+            merged,
+            values,
+            present,
+            self._edges,
+            self._arrays(own),
+            _positions(lanes)[places] if len(lanes) > 1 else None,
+            **known,
+        )
+        together = Together(columns) if num_lanes < MANY else None
+        steps = at if len(logged) == len(at) else at[logged]
+        ends = np.searchsorted(logged, np.arange(len(arrivals) + 1) * num_lanes).tolist()
+        sampled = np.flatnonzero(due & SAMPLES_DUE).tolist()
+        own_order = of_lanes.has_orders
 
         records: list[list[Event]] = []
-        for number, arrival in enumerate(arrivals):
-            timestamp = arrival.timestamp
-            start = number * num_lanes
-            rows = range(start, start + num_lanes)
-            found = identities[number] if identities else ()
-            # Lanes with a step counter of their own can be at different steps.
-            at_step: dict[int, list[Lane]] = {}
-            for row in rows:
-                if row in metrics:
-                    index = row - start
-                    lane = Lane(
-                        index, labels[row], metrics[row], positions[index], arrays=arrays[row]
-                    )
-                    if found and (identity := found[index]) is not None:
-                        lane = numbered(lane, identity)
-                    at_step.setdefault(steps[row], []).append(lane)
-            of_steps = (
-                MetricsEvent(
-                    self.schema.name,
-                    step,
-                    self._env_step(step),
-                    timestamp,
-                    tuple(at_step[step]),
-                    self._keys,
-                    self._values_over_lanes(at_step[step]),
-                    num_known,
-                    finite,
-                    exact,
-                    self.total_updates,
+        for number, (arrival, at_steps) in enumerate(
+            zip(arrivals, _by_step(steps, columns.lanes, ends), strict=True)
+        ):
+            events: list[Event] = []
+            for place, (step, lane, rows) in enumerate(at_steps):
+                over = NOTHING
+                if self._over_lanes:
+                    over = self._values_over_lanes(columns.part(rows))
+                event = MetricsEvent.of_columns(
+                    columns,
+                    rows,
+                    together,
+                    name=self.schema.name,
+                    step=step,
+                    env_step=self._env_step(step),
+                    timestamp=arrival.timestamp,
+                    keys=self._keys,
+                    over_lanes=over,
+                    num_lanes=num_known,
+                    finite=finite,
+                    exact=exact,
+                    total_updates=self.total_updates,
+                    timing=None,
                 )
-                for step in sorted(at_step)
-            )
-            events: list[Event] = [
-                arrival.timed(event, place, stopwatch) for place, event in enumerate(of_steps)
-            ]
-            for row in rows if sampled else ():
-                if row in sampled:
-                    index = row - start
-                    lane = Lane(index, labels[row], NOTHING, positions[index])
-                    if found and (identity := found[index]) is not None:
-                        lane = numbered(lane, identity)
-                    words_of_lane = words[row : row + 1]
-                    events += self._episodes(words_of_lane, steps[row], timestamp, lane, num_known)
+                if own_order:
+                    event = replace(event, lanes=of_lanes.ordered(event.lanes, places[rows]))
+                events.append(arrival.timed(event, place, lane, stopwatch))
+            for row in sampled[bisect_left(sampled, number * num_lanes) :] if sampled else ():
+                index = row - number * num_lanes
+                if index >= num_lanes:
+                    break
+                position = tuple(_positions(lanes)[index].tolist()) if len(lanes) > 1 else ()
+                lane = Lane(index, labels(row), NOTHING, position)
+                if identities and (identity := identities[number][index]) is not None:
+                    lane = numbered(lane, identity)
+                events += self._episodes(
+                    words[row : row + 1], int(at[row]), arrival.timestamp, lane, num_known
+                )
             records.append(events)
         return records
+
+    def _lane_labels(self, given: Sequence[Labels]) -> LaneLabels:
+        """The labels of `open(lanes=)` as columns, which are the same for all records of a run."""
+        if self._of_lanes is None or self._of_lanes.given is not given:
+            self._of_lanes = LaneLabels(given, self._labels)
+        return self._of_lanes
 
     def _identities(
         self,
@@ -170,8 +204,8 @@ class Decoder:
         steps: np.ndarray,
         due: np.ndarray,
         words: np.ndarray,
-        labels: Sequence[Mapping[str, Any]],
-    ) -> list[tuple[LaneIdentity | None, ...]]:
+        labels: Callable[[int], Labels],
+    ) -> list[Identities]:
         """The identities of the lanes of each delivery."""
         of_labels = np.concatenate(
             [
@@ -198,8 +232,8 @@ class Decoder:
             in_order(first),
         )
 
-    def _values_over_lanes(self, lanes: Sequence[Lane]) -> Mapping[str, Mapping[str, float]]:
-        found = over_lanes(self._over_lanes, lanes, self._keys)
+    def _values_over_lanes(self, columns: Columns) -> Mapping[str, Mapping[str, float]]:
+        found = over_lanes(self._over_lanes, columns, self._keys)
         return (
             ReadOnlyDict({key: ReadOnlyDict(v) for key, v in found.items()}) if found else NOTHING
         )
@@ -207,57 +241,47 @@ class Decoder:
     def _env_step(self, step: int) -> int | None:
         return env_step(step, self._env_steps_per_update)
 
-    def _metric_rows(self, words: np.ndarray) -> tuple[list[ReadOnlyDict], bool, bool]:
-        """The values of some records by key; whether all are finite, and whether all are exact."""
+    def _values(self, words: np.ndarray) -> tuple[ReadOnlyDict, ReadOnlyDict, bool, bool]:
+        """The values of some records by key, as in `Columns`, and which records have them.
+
+        Also whether all of them are finite, and whether all are exact.
+        """
         read = functools.cache(lambda *path: self.schema.read(words, *path))
-        columns = self._columns
-        keys = [column.key for column in columns]
-        rows = _rows(keys, [read(*column.path) for column in columns], len(words))
-        edges = dict(self.schema.edges)
+        found: dict[str, np.ndarray] = {}
+        present: dict[str, np.ndarray] = {}
         finite = exact = True
-        for column in columns:
-            values = read(*column.path)
-            if column.info.statistic == "histogram":
-                for row in rows:
-                    below, *counts, above = row[column.key].tolist()
-                    bounds = edges[column.path[1]]
-                    _set(row, column.key, Histogram(bounds, tuple(counts), below, above))
-            elif not _is_exact(values):
+        for column in self._columns:
+            values = np.ascontiguousarray(read(*column.path))
+            is_histogram = column.info.statistic == "histogram"
+            # Without an episode there is no value; a zero would be wrong.
+            absent = None if column.presence is None else read(*column.presence) == 0
+            if not (is_histogram or _is_exact(values)):
                 exact = False
                 sound = np.isfinite(values)
-                if column.presence is not None:
-                    sound |= read(*column.presence) == 0
+                if absent is not None:
+                    sound |= absent
                 finite = finite and bool(sound.all())
-        for column in columns:
-            if column.presence is None:
-                continue
-            # Without an episode there is no value; a zero would be wrong.
-            absent = read(*column.presence) == 0
-            # If there were values and none was finite, the value is NaN.
-            nonfinite = ("aggregates", column.path[1], "nonfinite")
-            if nonfinite in self.schema.offsets and column.info.kind != "histogram":
-                diverged = absent & (read(*nonfinite) > 0)
-                absent &= ~diverged
-                if column.info.kind != "count" and diverged.any():  # a count of 0 is right
-                    finite = exact = False
-                    for row in np.flatnonzero(diverged).tolist():
-                        _set(rows[row], column.key, type(rows[row][column.key])(np.nan))
-            for row in np.flatnonzero(absent).tolist():
-                _delete(rows[row], column.key)
-        return rows, finite, exact
+            if absent is not None and absent.any():
+                # If there were values and none was finite, the value is NaN.
+                nonfinite = ("aggregates", column.path[1], "nonfinite")
+                if nonfinite in self.schema.offsets and not is_histogram:
+                    diverged = absent & (read(*nonfinite) > 0)
+                    absent = absent & ~diverged
+                    if column.info.kind != "count" and diverged.any():  # a count of 0 is right
+                        finite = exact = False
+                        values = values.copy()
+                        values[diverged] = np.nan
+                if absent.any():
+                    present[column.key] = ~absent
+            found[column.key] = values
+        return ReadOnlyDict(found), ReadOnlyDict(present), finite, exact
 
-    def _array_rows(self, words: np.ndarray) -> list[ReadOnlyDict]:
+    def _arrays(self, words: np.ndarray) -> ReadOnlyDict:
         """The arrays of some records that were logged whole, by name."""
         fields = self.schema.section("arrays")
-        if not fields:
-            return [NOTHING] * len(words)
-        columns = {field.path[1]: self.schema.read(words, *field.path) for field in fields}
-        for column in columns.values():
-            column.flags.writeable = False
-        return [
-            ReadOnlyDict({name: column[i, ...] for name, column in columns.items()})
-            for i in range(len(words))
-        ]
+        return ReadOnlyDict(
+            {field.path[1]: self.schema.read(words, *field.path) for field in fields}
+        )
 
     def _episodes(
         self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int
@@ -319,14 +343,67 @@ def env_step(step: int, per_update: int | None) -> int | None:
 
 def _is_exact(values: np.ndarray) -> bool:
     """True if all numbers are finite, and equal to their shortest texts."""
-    return values.dtype.kind not in "fV" or bool((np.abs(values) < LARGE).all())  # nor is NaN
+    if values.dtype.kind not in "fV":
+        return True
+    if values.dtype.itemsize < 4:  # halves and quarters are written as they are
+        return bool(np.isfinite(values).all())
+    return bool((np.abs(values) < LARGE).all())  # nor is NaN
 
 
-def _rows(keys: Sequence[str], columns: Sequence[np.ndarray], num_rows: int) -> list[ReadOnlyDict]:
-    """A mapping for each row of some columns."""
-    if not keys:
-        return [NOTHING] * num_rows
-    return [ReadOnlyDict(zip(keys, row, strict=True)) for row in zip(*columns, strict=True)]
+def _by_step(
+    steps: np.ndarray, lanes: np.ndarray, ends: Sequence[int]
+) -> Iterator[Sequence[tuple[int, int, Place]]]:
+    """For each delivery its steps in their order, each with its first lane and its rows.
+
+    Args:
+      steps: the step of each row that logged.
+      lanes: the number of its lane.
+      ends: the first row of each delivery, and the end of the last.
+    """
+    if not len(steps):
+        yield from [()] * (len(ends) - 1)
+        return
+    changes = np.flatnonzero(steps[1:] != steps[:-1]) + 1
+    mixed = changes[~np.isin(changes, ends)] if len(changes) else changes
+    # Lanes with a step counter of their own can be at different steps.
+    several = {end - 1 for end in np.searchsorted(ends, mixed).tolist()}
+    first = np.minimum(ends[:-1], len(steps) - 1)
+    begins = zip(steps[first].tolist(), lanes[first].tolist(), strict=True)
+    for number, ((begin, end), (step, lane)) in enumerate(
+        zip(itertools.pairwise(ends), begins, strict=True)
+    ):
+        if number in several:
+            own = steps[begin:end]
+            rows = [(one, begin + np.flatnonzero(own == one)) for one in np.unique(own).tolist()]
+            yield [(one, int(lanes[at[0]]), at) for one, at in rows]
+        else:
+            yield ((step, lane, slice(begin, end)),) if begin < end else ()
+
+
+def _of_lanes(found: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """The entries of some rows in arrays with one entry for each lane of each delivery."""
+    first = found[0]
+    if all(one is first for one in found):
+        every = first if len(found) == 1 else np.tile(first, len(found))
+    else:
+        every = np.concatenate(found)
+    return every if len(every) == len(rows) else every[rows]
+
+
+def _first_labels(
+    identities: Sequence[Identities], num_lanes: int, rows: np.ndarray
+) -> np.ndarray | None:
+    found = [one.first_labels for one in identities]
+    if all(one is None for one in found):
+        return None
+    nothing = np.full(num_lanes, None, object)
+    return _of_lanes([nothing if one is None else one for one in found], rows)
+
+
+@functools.lru_cache(maxsize=16)
+def _positions(lanes: tuple[int, ...]) -> np.ndarray:
+    """`int64[lanes, axes]`, the index of each lane along each lane axis."""
+    return np.stack(np.unravel_index(np.arange(math.prod(lanes)), lanes), axis=1)
 
 
 def _with_count(columns: Sequence[Column], key: str | None) -> Iterator[Column]:

@@ -183,7 +183,7 @@ class SharedDecoding:
         if not isinstance(event, MetricsEvent):
             return event
         numbered = self._lanes.of_event(event, arrival.lane_identities)
-        return arrival.timed(numbered, 0, self._stopwatch)
+        return arrival.timed(numbered, 0, numbered.lanes[0].index, self._stopwatch)
 
 
 class _Turns:

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,15 +54,70 @@ class LaneIdentity(NamedTuple):
     first_labels: Labels | None
 
 
-class _Block:
-    """The last identity of each lane of one call, and the words of its labels then."""
+class Identities(tuple[LaneIdentity | None, ...]):
+    """The identity of each lane of a delivery; None for one that has logged nothing yet.
 
-    def __init__(self, num_lanes: int, num_words: int) -> None:
+    Successive deliveries share one, until labels change.
+    """
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """`int64[lanes]`, their numbers; -1 for None."""
+        return np.array([-1 if one is None else one.number for one in self], np.int64)
+
+    @cached_property
+    def series(self) -> np.ndarray:
+        """`int64[lanes]`, as `LaneIdentity.series`."""
+        return np.array([0 if one is None else one.series for one in self], np.int64)
+
+    @cached_property
+    def alone(self) -> np.ndarray:
+        """`bool[lanes]`, as `LaneIdentity.alone`."""
+        return np.array([one is not None and one.alone for one in self], np.bool_)
+
+    @cached_property
+    def first_labels(self) -> np.ndarray | None:
+        """`object[lanes]`, as `LaneIdentity.first_labels`; None if this is None for all lanes."""
+        if all(one is None or one.first_labels is None for one in self):
+            return None
+        array = np.empty(len(self), object)
+        for i, one in enumerate(self):
+            array[i] = None if one is None else one.first_labels
+        return array
+
+
+class _Block:
+    """The last identity of each lane of one call, and the words of its labels then.
+
+    Attributes:
+      last: `int64[lanes]`, the last step of each lane since `KnownLane.steps` was brought up to
+        date; -1 for none. Most steps change nothing else, and would cost a loop over all lanes.
+    """
+
+    def __init__(self, call: str, num_lanes: int, num_words: int) -> None:
+        self.call = call
         self.words = np.zeros((num_lanes, num_words), np.uint32)
         self.seen = np.zeros(num_lanes, bool)
-        self.found: tuple[LaneIdentity | None, ...] = (None,) * num_lanes
+        self.found = Identities([None] * num_lanes)
         self.known: list[KnownLane | None] = [None] * num_lanes
         self.cache: dict[tuple[int, bytes], tuple[KnownLane, LaneIdentity]] = {}
+        self.last = np.full(num_lanes, -1, np.int64)
+        self.is_behind = False
+
+    def note(self, last: np.ndarray) -> None:
+        """Notes the last step of each lane; -1 for a lane that logged nothing."""
+        np.maximum(self.last, last, out=self.last)
+        self.is_behind = True
+
+    def catch_up(self) -> None:
+        """Brings `KnownLane.steps` up to date."""
+        if not self.is_behind:
+            return
+        for known, step in zip(self.known, self.last.tolist(), strict=True):
+            if known is not None and step >= 0:
+                known.steps[self.call] = max(step, known.steps.get(self.call, -1))
+        self.last[:] = -1
+        self.is_behind = False
 
 
 class LaneTable:
@@ -102,6 +158,7 @@ class LaneTable:
         with self._lock:
             if len(self._lanes) > MAX_KEPT:
                 return []
+            self._catch_up()
             places: dict[int, list[Any]] = {}
             for (axes, place), lanes in self._at.items():
                 for known in lanes:
@@ -132,9 +189,9 @@ class LaneTable:
         steps: np.ndarray,
         due: np.ndarray,
         words: np.ndarray,
-        labels: Sequence[Labels],
+        labels: Callable[[int], Labels],
         order: Sequence[int],
-    ) -> list[tuple[LaneIdentity | None, ...]]:
+    ) -> list[Identities]:
         """Finds the lanes of some deliveries of one call; None for lanes that log nothing.
 
         Args:
@@ -146,25 +203,23 @@ class LaneTable:
           steps: `int64[deliveries, lanes]`.
           due: `bool[deliveries, lanes]`.
           words: `uint32[deliveries, lanes, k]`, the words of the labels.
-          labels: the labels of each record, delivery by delivery.
+          labels: returns the labels of a record, by its number, delivery by delivery.
           order: the indices of the deliveries in the order of their steps.
         """
         with self._lock:
             num_lanes, num_words = words.shape[1:]
             block = self._blocks.get((call_number, axes))
             if block is None:
-                block = self._blocks[call_number, axes] = _Block(num_lanes, num_words)
+                block = self._blocks[call_number, axes] = _Block(call, num_lanes, num_words)
             todo = [number for number in order if not found[number]]
             own = words[todo]
             changed = due[todo] & ~(block.seen & (own == block.words).all(axis=2))
             if not changed.any():
-                last = np.where(due[todo], steps[todo], -1).max(axis=0, initial=-1)
-                for known, step in zip(block.known, last.tolist(), strict=True):
-                    if known is not None and step >= 0:
-                        known.steps[call] = max(step, known.steps.get(call, -1))
+                block.note(np.where(due[todo], steps[todo], -1).max(axis=0, initial=-1))
                 for number in todo:
                     found[number].append(block.found)
             else:
+                self._catch_up()
                 for number in todo:
                     rows = np.flatnonzero(
                         due[number] & ~(block.seen & (words[number] == block.words).all(axis=1))
@@ -173,13 +228,13 @@ class LaneTable:
                     for row in rows:
                         key = row, words[number, row].tobytes()
                         if key not in block.cache:
-                            given = labels[number * num_lanes + row]
+                            given = labels(number * num_lanes + row)
                             known = self._find(call, axes, row, given, int(steps[number, row]))
                             if len(block.cache) >= _MAX_CACHED:
                                 block.cache.clear()
                             block.cache[key] = known, _found(known, given)
                         block.known[row], new[row] = block.cache[key]
-                    block.found = tuple(new)
+                    block.found = Identities(new)
                     block.words[rows] = words[number, rows]
                     block.seen[rows] = True
                     for row in np.flatnonzero(due[number]).tolist():
@@ -202,6 +257,7 @@ class LaneTable:
         axes = (event.num_lanes,) if event.num_lanes > 1 else ()
         with self._lock:
             if not found:
+                self._catch_up()
                 own = []
                 for lane in event.lanes:
                     known = self._find(event.name, axes, lane.index, lane.labels, event.step)
@@ -210,6 +266,10 @@ class LaneTable:
                 found.append(own)
         lanes = tuple(numbered(lane, one) for lane, one in zip(event.lanes, found[0], strict=True))
         return replace(event, lanes=lanes, num_lanes=self.num_lanes(axes))
+
+    def _catch_up(self) -> None:
+        for block in self._blocks.values():
+            block.catch_up()
 
     def _find(self, call: str, axes: Axes, place: int, labels: Labels, step: int) -> KnownLane:
         """The lane of a record; a new one if none of the known lanes fits."""

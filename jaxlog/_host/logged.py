@@ -68,7 +68,15 @@ class Logged:
 
     def _add_arrays(self, event: MetricsEvent) -> bool:
         """Adds the dtypes and shapes of an event's arrays; returns whether any is new."""
-        arrays = event.lanes[0].arrays if event.lanes else {}
+        columns = event.columns
+        if not columns.arrays or not len(columns):
+            return False
+        # Those of the first lane.
+        arrays = {
+            name: array[0, ...] if array.dtype != object else array[0]
+            for name, array in columns.arrays.items()
+            if name not in columns.present or columns.present[name][0]
+        }
         if not arrays:
             return False
         known = self._arrays.setdefault(event.name, {})

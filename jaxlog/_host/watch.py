@@ -182,7 +182,7 @@ class Watch:
 
     def _check_every_step(self, call: _Call, event: MetricsEvent) -> None:
         """Warns of a call in a branch that logs at each step that is due, in all lanes alike."""
-        if len(event.lanes) < call.own_gates:
+        if event.num_logged < call.own_gates:
             return  # the lanes differ, and log at different steps
         steps = call.first_steps
         steps.add(event.step)
@@ -207,8 +207,8 @@ class Watch:
     def _check_step_again(self, call: _Call, event: MetricsEvent) -> None:
         """Warns of a lane that logs a step again."""
         keys = tuple(event.keys)
-        for lane in event.lanes[:_SIDE_BY_SIDE]:
-            identity = keys, lane.index
+        for lane in event.lane_numbers(_SIDE_BY_SIDE):
+            identity = keys, lane
             ends = call.ends.get(identity)
             if ends is None:
                 if len(call.ends) < _MOST_LANES:
@@ -225,7 +225,7 @@ class Watch:
                     self._run,
                     event.name,
                     event.step,
-                    lane.index,
+                    lane,
                 )
                 return
             elif event.step > ends[1]:
@@ -241,7 +241,7 @@ class Watch:
                 self._run,
                 event.name,
                 event.step,
-                event.lanes[0].index,
+                event.lane_numbers(1)[0],
             )
 
     def _warn_largest(self, call: _Call, event: MetricsEvent) -> None:
@@ -253,7 +253,7 @@ class Watch:
                 self._run,
                 event.name,
                 event.step,
-                event.lanes[0].index,
+                event.lane_numbers(1)[0],
             )
 
     def _warn_beyond(self, call: _Call, event: MetricsEvent, total_updates: int) -> None:
@@ -266,7 +266,7 @@ class Watch:
                 self._run,
                 event.name,
                 event.step,
-                event.lanes[0].index,
+                event.lane_numbers(1)[0],
                 total_updates,
                 total_updates - 1,
             )

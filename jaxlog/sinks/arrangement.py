@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
+from jaxlog._format.columns import Columns
 from jaxlog._format.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
 from jaxlog._format.numbers import as_written
 
@@ -158,7 +159,7 @@ def _suffixed(values: dict[str, _Value], lanes: Sequence[Lane]) -> dict[str, _Va
 
 def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
     """One value of each key for all lanes, and its standard deviation over them."""
-    of_lanes = values_across_lanes(lanes, keys)
+    of_lanes = values_across_lanes(Columns.of(lanes, keys), keys)
     found: Values = {}
     for key in keys:
         if key in of_lanes:

@@ -111,7 +111,7 @@ class JsonlSink(Sink):
         self._write(event)
 
     def _write(self, event: Event) -> None:
-        num_records = len(event.lanes) if isinstance(event, MetricsEvent) else 1
+        num_records = event.num_logged if isinstance(event, MetricsEvent) else 1
         self._file(file_of(event)).add(lines_of(event), num_records)
 
     def flush(self) -> None:  # noqa: D102

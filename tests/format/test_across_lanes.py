@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from jaxlog._format.across_lanes import across_lanes, over_lanes, values_across_lanes
+from jaxlog._format.columns import Columns
 from jaxlog._format.events import Histogram, Key, Lane
 
 VALUES = st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf]))
@@ -85,7 +86,7 @@ def test_the_values_of_an_event() -> None:
                      "episode_return_max": np.float32(np.nan), "episode_return_nonfinite": 3,
                      "q_max": 5.0}),
     ]  # fmt: skip
-    found = values_across_lanes(lanes, keys)
+    found = values_across_lanes(Columns.of(lanes), keys)
     assert list(found) == [
         "episode_count", "episode_return_mean", "episode_return_max", "episode_return_nonfinite",
         "q_max",
@@ -98,7 +99,7 @@ def test_the_values_of_an_event() -> None:
 
 def test_lines_over_lanes_say_where_no_lane_is_alive() -> None:
     lanes = [Lane(0, {}, {"loss": math.nan}), Lane(1, {}, {"loss": math.inf})]
-    found = over_lanes(["mean", "iqm"], lanes, {"loss": Key("training", "loss", "")})
+    found = over_lanes(["mean", "iqm"], Columns.of(lanes), {"loss": Key("training", "loss", "")})
     assert math.isnan(found["mean"]["loss"])
     assert math.isnan(found["iqm"]["loss"])
     assert found["mean"]["loss_lanes"] == 0.0
@@ -107,5 +108,5 @@ def test_lines_over_lanes_say_where_no_lane_is_alive() -> None:
 def test_lines_over_lanes_count_what_was_not_finite_as_zero_where_it_is_left_out() -> None:
     key = {"loss_nonfinite": Key("training", "loss", "nonfinite")}
     lanes = [Lane(0, {}, {"loss_nonfinite": 3}), Lane(1, {}, {}), Lane(2, {}, {})]
-    assert over_lanes(["mean"], lanes, key) == {"mean": {"loss_nonfinite": 1.0}}
-    assert over_lanes(["mean"], lanes[1:], key) == {"mean": {}}
+    assert over_lanes(["mean"], Columns.of(lanes), key) == {"mean": {"loss_nonfinite": 1.0}}
+    assert over_lanes(["mean"], Columns.of(lanes[1:]), key) == {"mean": {}}

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxlog._format.across_lanes import values_across_lanes
+from jaxlog._format.across_lanes import numbers_of, values_across_lanes
+from jaxlog._format.columns import Columns
 from jaxlog._format.events import MetricsEvent
 from jaxlog._terminal import plain as plain
 
@@ -60,22 +61,30 @@ def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
     odd: dict[str, int] = {}
     for key, info in event.keys.items():
         if info.statistic == "nonfinite":
-            counts = [lane.metrics.get(key, 0) for lane in event.lanes]
-            odd[info.stem] = sum(int(count) for count in counts)
+            odd[info.stem] = _total(event.columns, key)
     return {
         key: Shown(*value, odd.get(info.stem, 0) if info.statistic not in COUNTS else 0)
-        for key, value in values_across_lanes(event.lanes, event.keys).items()
+        for key, value in values_across_lanes(event.columns, event.keys).items()
         for info in (event.keys[key],)
     }
 
 
 def arrays_over_lanes(event: MetricsEvent) -> dict[str, str]:
     """Describes each array that was logged whole: its shape and its range over all lanes."""
-    names = dict.fromkeys(name for lane in event.lanes for name in lane.arrays)
-    return {
-        name: array_text([lane.arrays[name] for lane in event.lanes if name in lane.arrays])
-        for name in names
-    }
+    columns = event.columns
+    found: dict[str, str] = {}
+    for name, arrays in columns.arrays.items():
+        logged = columns.present.get(name)
+        found[name] = array_text(list(arrays if logged is None else arrays[logged]))
+    return found
+
+
+def _total(columns: Columns, key: str) -> int:
+    """The sum of the counts of one key over all lanes."""
+    if key not in columns.values:
+        return 0
+    counts, logged = numbers_of(columns, key)
+    return int(counts[logged].sum())
 
 
 def array_text(arrays: Sequence[np.ndarray]) -> str:
