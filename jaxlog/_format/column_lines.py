@@ -14,7 +14,7 @@ import orjson
 from jaxlog._format.columns import Columns
 from jaxlog._format.numbers import LARGE
 
-AT_ONCE = 4096
+AT_ONCE = 1024
 """The most lanes that are converted at once, which bounds the memory of their texts."""
 
 FEW = 4

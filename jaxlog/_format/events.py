@@ -104,13 +104,14 @@ class MetricsEvent:
     @property
     def num_logged(self) -> int:
         """The number of lanes that logged."""
-        return len(self.columns if "lanes" not in self.__dict__ else self.lanes)
+        return len(self.lanes if "lanes" in self.__dict__ else self.columns)
 
     def lane_numbers(self, most: int) -> list[int]:
         """The numbers of the first lanes that logged, at most that many."""
         if "lanes" in self.__dict__:
             return [lane.index for lane in self.lanes[:most]]
-        return self.columns.lanes[:most].tolist()
+        columns, place, _ = self.__dict__["_part"]
+        return columns.lanes[place][:most].tolist()
 
     if not TYPE_CHECKING:
 

@@ -108,7 +108,10 @@ class KnownLane:
     def first_of(self, labels: Labels) -> Labels | None:
         """The first values of some labels; None if all of them still have these values."""
         first = {key: self.first[key] for key in labels}
-        same = all(comparable(first[key]) == comparable(labels[key]) for key in labels)
+        same = all(
+            first[key] is labels[key] or comparable(first[key]) == comparable(labels[key])
+            for key in labels
+        )
         return None if same else ReadOnlyDict(first)
 
 

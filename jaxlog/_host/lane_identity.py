@@ -219,29 +219,26 @@ class LaneTable:
                 for number in todo:
                     found[number].append(block.found)
             else:
-                self._catch_up()
                 for number in todo:
                     rows = np.flatnonzero(
                         due[number] & ~(block.seen & (words[number] == block.words).all(axis=1))
                     ).tolist()
-                    new = list(block.found)
-                    for row in rows:
-                        key = row, words[number, row].tobytes()
-                        if key not in block.cache:
-                            given = labels(number * num_lanes + row)
-                            known = self._find(call, axes, row, given, int(steps[number, row]))
-                            if len(block.cache) >= _MAX_CACHED:
-                                block.cache.clear()
-                            block.cache[key] = known, _found(known, given)
-                        block.known[row], new[row] = block.cache[key]
-                    block.found = Identities(new)
-                    block.words[rows] = words[number, rows]
-                    block.seen[rows] = True
-                    for row in np.flatnonzero(due[number]).tolist():
-                        known = block.known[row]
-                        assert known is not None
-                        step = int(steps[number, row])
-                        known.steps[call] = max(step, known.steps.get(call, -1))
+                    if rows:
+                        self._catch_up()
+                        new = list(block.found)
+                        for row in rows:
+                            key = row, words[number, row].tobytes()
+                            if key not in block.cache:
+                                given = labels(number * num_lanes + row)
+                                known = self._find(call, axes, row, given, int(steps[number, row]))
+                                if len(block.cache) >= _MAX_CACHED:
+                                    block.cache.clear()
+                                block.cache[key] = known, _found(known, given)
+                            block.known[row], new[row] = block.cache[key]
+                        block.found = Identities(new)
+                        block.words[rows] = words[number, rows]
+                        block.seen[rows] = True
+                    block.note(np.where(due[number], steps[number], -1))
                     found[number].append(block.found)
             return [one[0] for one in found]
 
