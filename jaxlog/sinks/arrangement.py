@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -47,7 +47,8 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
     """
     if event.num_lanes == 1:
         return [(None, dict(lane.values)) for lane in event.lanes]
-    over_lanes = _suffixed(_over_lanes(event), event.lanes)
+    columns = event.columns
+    over_lanes = _suffixed(_over_lanes(event), columns)
     if lanes == "runs":
         entries: list[tuple[Lane | None, Values]] = [
             (None if lane.alone else lane, dict(lane.values)) for lane in event.lanes
@@ -56,8 +57,7 @@ def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Value
     if lanes == "columns":
         return [(None, _columns(event) | over_lanes)]
     values: Values = {}
-    for series in sorted({lane.series for lane in event.lanes}):
-        own = [lane for lane in event.lanes if lane.series == series]
+    for own in _by_series(columns):
         values |= _suffixed(_aggregate(own, event.keys), own)
     return [(None, values | over_lanes)]
 
@@ -70,6 +70,8 @@ def arranged_arrays(
     Arrays are not averaged: for `aggregate`, they are those of the first lane that logged, and of
     the first lane of each program that ran after another.
     """
+    if not event.columns.arrays:
+        return []
     with_arrays = [lane for lane in event.lanes if lane.arrays]
     if event.num_lanes == 1:
         return [(None, dict(lane.arrays)) for lane in with_arrays]
@@ -80,9 +82,8 @@ def arranged_arrays(
         for lane, suffix in zip(event.lanes, _suffixes(event.lanes), strict=True):
             found |= {f"{name}{suffix}": array for name, array in lane.arrays.items()}
     else:
-        for series in sorted({lane.series for lane in with_arrays}):
-            own = [lane for lane in with_arrays if lane.series == series]
-            found |= _suffixed(dict(own[0].arrays), own)
+        for own in _by_series(Columns.of(with_arrays)):
+            found |= _suffixed(dict(own.rows()[0].arrays), own)
     return [(None, found)] if found else []
 
 
@@ -142,24 +143,32 @@ def _suffixes(lanes: Sequence[Lane]) -> list[str]:
     ]
 
 
-def _suffixed(values: dict[str, _Value], lanes: Sequence[Lane]) -> dict[str, _Value]:
+def _by_series(columns: Columns) -> Iterator[Columns]:
+    """The lanes of each program, of those that run one after another."""
+    series = np.unique(columns.series).tolist()
+    if len(series) == 1:
+        yield columns
+    else:
+        yield from (columns.part(np.flatnonzero(columns.series == one)) for one in series)
+
+
+def _suffixed(values: dict[str, _Value], columns: Columns) -> dict[str, _Value]:
     """Adds a suffix to the keys of programs that run after others, to keep them separate."""
-    series = {lane.series for lane in lanes}
-    if not any(series) or not values:
+    if not values or not columns.series.any():
         return values
-    first, *others = (lane.named_by for lane in lanes)
+    first, *others = (lane.named_by for lane in columns.rows())
     common = {
         key: value
         for key, value in first.items()
         if all(str(other.get(key)) == str(value) for other in others)
     }
-    name = lane_name(0, common) if common else f"series_{max(series)}"
+    name = lane_name(0, common) if common else f"series_{columns.series.max()}"
     return {f"{key}/{name}": value for key, value in values.items()}
 
 
-def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
+def _aggregate(columns: Columns, keys: Mapping[str, Key]) -> Values:
     """One value of each key for all lanes, and its standard deviation over them."""
-    of_lanes = values_across_lanes(Columns.of(lanes, keys), keys)
+    of_lanes = values_across_lanes(columns, keys)
     found: Values = {}
     for key in keys:
         if key in of_lanes:
@@ -167,17 +176,10 @@ def _aggregate(lanes: Sequence[Lane], keys: Mapping[str, Key]) -> Values:
             found[key] = value.middle
             if value.alive and keys[key].statistic not in EXTREMES:
                 found[f"{key}_lanes_std"] = value.spread or 0.0
-            continue
-        if histograms := [lane.histograms[key] for lane in lanes if key in lane.histograms]:
-            found[key] = _added_up(histograms)
+        elif key in columns.edges:
+            counts = columns.values[key]
+            counts = counts[columns.present[key]] if key in columns.present else counts
+            if len(counts):
+                below, *inside, above = counts.sum(axis=0, dtype=np.int64).tolist()
+                found[key] = Histogram(columns.edges[key], tuple(inside), below, above)
     return found
-
-
-def _added_up(histograms: list[Histogram]) -> Histogram:
-    """The sum of the histograms of one key, which all have the same edges."""
-    return Histogram(
-        histograms[0].edges,
-        tuple(map(sum, zip(*(histogram.counts for histogram in histograms), strict=True))),
-        sum(histogram.below for histogram in histograms),
-        sum(histogram.above for histogram in histograms),
-    )

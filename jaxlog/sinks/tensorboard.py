@@ -118,7 +118,7 @@ class TensorboardSink(Sink):
         known = {} if event.timing is None else event.timing.known
         time = {f"time/{key}": value for key, value in known.items()}
         written = []
-        alone = event.lanes[0].alone or event.num_lanes == 1
+        alone = bool(event.columns.alone[0]) or event.num_lanes == 1
         for lane, values in arranged(event, lanes):
             if lane is None and (alone or lanes != "runs"):
                 self._compare(event.lanes[0].named_by if alone else {})
@@ -127,7 +127,7 @@ class TensorboardSink(Sink):
                     values["env_step_value"] = values.pop("env_step")
                 data = self._event(event, event.name, time | env_step | values)
                 # Values over all lanes are not a record if each lane has its own.
-                of_lanes = 1 if lane is not None else len(event.lanes)
+                of_lanes = 1 if lane is not None else event.num_logged
                 own = lane is not None or alone or lanes != "runs"
                 written.append((self._file(lane), data, of_lanes if own else 0))
         for lane, arrays in arranged_arrays(event, lanes):

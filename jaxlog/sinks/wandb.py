@@ -188,7 +188,7 @@ class WandbSink(Sink):
         rows = []
         for lane, values in arranged(event, self._lanes):
             index, labels = (None, None) if lane is None else (lane.index, lane.named_by)
-            if lane is None and event.lanes[0].alone and self._lanes == "runs":
+            if lane is None and self._lanes == "runs" and event.columns.alone[0]:
                 labels = event.lanes[0].named_by
                 self._several |= event.num_lanes > 1
             self._several |= lane is not None

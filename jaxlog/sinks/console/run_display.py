@@ -254,7 +254,7 @@ def _title(name: str, last: Event) -> list[str]:
     title = [f"{plain(name)} · step {last.step}"]
     if last.env_step is not None:
         title.append(f"{last.env_step:,} environment steps")
-    lanes = len(last.lanes)
+    lanes = last.num_logged
     if lanes == 1:
         return title + _pairs(last.lanes[0].labels)
     of = f"{lanes} of {last.num_lanes}" if lanes < last.num_lanes else f"{lanes}"
