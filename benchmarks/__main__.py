@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import compiling, crossing, reading, receiving, sinks, statistics
+from benchmarks import compiling, crossing, lanes, reading, receiving, sinks, statistics
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
@@ -14,6 +14,7 @@ rows = [
     *statistics.main(3 if quick else 40),
     *compiling.main(1 if quick else 25),
     *sinks.main(1 if quick else 25),
+    *lanes.main(1 if quick else 25),
     *reading.main(1 if quick else 7),
 ]
 missed = [
