@@ -26,8 +26,8 @@ PUBLIC = {
         "window_step",
     ],
     jaxlog.sinks: [
-        "Account", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane", "MetricsEvent",
-        "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Timing",
+        "Account", "Columns", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane",
+        "MetricsEvent", "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Timing",
     ],
     jaxlog.statistics: [
         "EpisodeTracker", "Moments", "QuantileSketch", "histogram", "sample_indices",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jaxlog._format.events import (
         Account,
+        Columns,
         EpisodeEvent,
         EvaluationEvent,
         Histogram,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Account",
+    "Columns",
     "EpisodeEvent",
     "EvaluationEvent",
     "Histogram",
