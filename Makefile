@@ -61,9 +61,10 @@ kills: .venv/made  ## examples/resume.py, killed a hundred times: its log equals
 clean:
 	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis build dist docs/_site
 
+# Python compiles what is imported, which is far less than what pip would compile.
 .venv/made: pyproject.toml constraints.txt Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'
 	@echo "Making .venv; this takes a minute or two."
 	@$(PYTHON) -m venv --clear .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@touch $@
