@@ -289,6 +289,8 @@ def _of_floats(
     values: Float[Array, "..."], where: Bool[Array, "*batch"] | None, axes: tuple[int, ...]
 ) -> Moments:
     """The moments along the last axes, which are the axes of `where`."""
+    if where is None and math.prod(values.shape[axis] for axis in axes) == 1:
+        return _of_single(lax.squeeze(values, axes))
     finite = jnp.isfinite(values)
     if where is not None:
         finite &= jnp.broadcast_to(where, values.shape)
@@ -317,6 +319,23 @@ def _of_floats(
         std=_root(squares - drift * drift) * scale,
         min=smallest,
         max=largest,
+    )
+
+
+def _of_single(values: Float[Array, "*metrics"]) -> Moments:
+    """The moments of one value each, such as those of scalars, in a fraction of the program."""
+    finite = jnp.isfinite(values)
+    count = finite.astype(np.int32)
+    mean = jnp.where(finite, values, 0)
+    nothing = mean - mean  # differs between devices as the mean does, which a constant would not
+    return Moments(
+        count=count,
+        nonfinite=1 - count,
+        mean=mean,
+        rest=nothing,
+        std=nothing,
+        min=jnp.where(finite, values, np.inf),
+        max=jnp.where(finite, values, -np.inf),
     )
 
 
