@@ -33,7 +33,11 @@ else:
         if name == "__all__" or not name.startswith("_"):
             public = _import_module("jaxlog._public")
             globals().update({own: getattr(public, own) for own in (*public.__all__, "__all__")})
-        return object.__getattribute__(_modules["jaxlog"], name)  # may raise AttributeError
+        try:
+            return globals()[name]
+        except KeyError:
+            module, text = _modules[__name__], f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(text, name=name, obj=module) from None
 
     def __dir__() -> list[str]:
         public = _import_module("jaxlog._public")

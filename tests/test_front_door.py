@@ -74,7 +74,7 @@ def test_any_other_name_is_pythons_error(make_logger: MakeLogger) -> None:
     assert said(logger, "setings") == "'Logger' object has no attribute 'setings'"
     with logger.open() as run:
         assert said(run, "clsoe") == "'Run' object has no attribute 'clsoe'"
-    assert said(jaxlog, "bath_step") == "'module' object has no attribute 'bath_step'"
+    assert said(jaxlog, "bath_step") == "module 'jaxlog' has no attribute 'bath_step'"
     assert copy.copy(logger) is logger
     assert pickle.loads(pickle.dumps(logger)).settings == logger.settings
 
