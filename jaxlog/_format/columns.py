@@ -67,8 +67,9 @@ class Columns:
 
     def __post_init__(self) -> None:
         own, num_lanes = self.__dict__, len(self.lanes)
-        own["series"] = np.zeros(num_lanes, np.int64) if self.series is None else self.series
-        own["alone"] = np.zeros(num_lanes, np.bool_) if self.alone is None else self.alone
+        for name, dtype in (("series", np.int64), ("alone", np.bool_)):
+            if own[name] is None:
+                own[name] = np.zeros(num_lanes, dtype)
         for value in own.values():
             for array in value.values() if isinstance(value, Mapping) else (value,):
                 if isinstance(array, np.ndarray):
@@ -128,7 +129,7 @@ class Columns:
         def __getattr__(self, name: str) -> Any:
             own = self.__dict__
             if name not in _FIELDS or "_part_of" not in own:
-                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+                return object.__getattribute__(self, name)  # raises AttributeError
             whole, place = own["_part_of"]
             found = getattr(whole, name)
             if name != "edges":

@@ -118,7 +118,7 @@ class MetricsEvent:
         def __getattr__(self, name: str) -> Any:
             if name == "lanes" and "_part" in self.__dict__:
                 return self.__dict__.setdefault("lanes", self.columns.rows())
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return object.__getattribute__(self, name)  # raises AttributeError
 
     def __getstate__(self) -> dict[str, Any]:
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
