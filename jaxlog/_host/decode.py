@@ -124,7 +124,8 @@ class Decoder:
         places = logged % num_lanes
         merged = of_lanes.merged(own_labels, logged, places)
         exact = exact and of_lanes.finite and all(map(_is_exact, merged.values()))
-        numbers, known = places, dict[str, Any]()
+        numbers = places
+        known: Mapping[str, Any] = {}
         if identities:
             numbers = _of_lanes([one.numbers for one in identities], logged)
             known = {
