@@ -147,7 +147,12 @@ def test_ctrl_c_stops_a_compiled_program_at_once(
     status, _, errors = child.end()
     assert time.monotonic() - began < 60  # one second, and what a busy machine makes of it
     assert status == -signal.SIGINT  # as Python ends on a KeyboardInterrupt
-    assert errors.rstrip().endswith("KeyboardInterrupt")
+    lines = errors.splitlines()
+    if code == IN_PYTHON and "logger.dropped" in lines[-1]:
+        # Ctrl-C came when JAX had begun a program and had not noted its effects: nobody can wait
+        # for such a program. A record of it that comes too late is counted, and said.
+        lines.pop()
+    assert lines[-1] == "KeyboardInterrupt"
     facts = child.facts
     assert facts["status"] == "interrupted"
     assert facts["arrived"] == facts["sinks"][0]["written"] == len(child.steps)
