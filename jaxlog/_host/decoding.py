@@ -20,7 +20,7 @@ from jaxlog._say import log as _log
 DECODED_BYTES = 2**20
 """The packed size of the arrivals whose events are kept for sinks that have not taken them yet.
 
-Events take about sixteen times the memory of packed records.
+Their rows, if a sink asks for them, take about sixteen times the memory of packed records.
 """
 
 Records = list[tuple[int, list[Event]]]
