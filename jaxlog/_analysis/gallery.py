@@ -14,8 +14,8 @@ import polars as pl
 
 from jaxlog._analysis.html_pages import inline, rendered
 from jaxlog._analysis.pictures import Pictures
+from jaxlog._format.columnar import RUN
 from jaxlog._paths import local_path
-from jaxlog._reading.columns import RUN
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.picture import title_of
 from jaxlog._render.states import is_of_a_state

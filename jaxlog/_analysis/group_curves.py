@@ -12,7 +12,7 @@ import polars as pl
 from jaxlog._analysis.groups import NONFINITE, VALUE
 from jaxlog._analysis.intervals import bootstrap_interval
 from jaxlog._format.across_lanes import EXTREMES, across_lanes, interquartile_mean
-from jaxlog._reading.columns import RUN
+from jaxlog._format.columnar import RUN
 
 Spread = Literal["std", "range", "ci", "lanes"] | None
 SPREADS = {

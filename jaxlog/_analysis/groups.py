@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 import polars as pl
 
+from jaxlog._format.columnar import RUN
 from jaxlog._format.keys import Keys
 from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._reading.all_nonfinite import count_column
 from jaxlog._reading.call_lines import CallLines
-from jaxlog._reading.columns import RUN
 from jaxlog._reading.concatenate import concatenated
 from jaxlog._reading.layouts import LANES
 from jaxlog._reading.run_frames import RunFrames, chosen_call

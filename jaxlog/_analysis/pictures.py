@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.columnar import RUN
 from jaxlog._format.events import EpisodeEvent
 from jaxlog._format.lines import KINDS
-from jaxlog._reading.columns import RUN
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render import picture
 from jaxlog._render.foreign import is_own

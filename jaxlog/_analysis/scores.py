@@ -10,7 +10,7 @@ import polars as pl
 
 from jaxlog._analysis.choices import At, Diverged, Unfinished
 from jaxlog._analysis.groups import NONFINITE, VALUE
-from jaxlog._reading.columns import RUN
+from jaxlog._format.columnar import RUN
 from jaxlog._reading.run_frames import RunFrames
 
 SCORE = "score"

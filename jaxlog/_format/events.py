@@ -236,6 +236,7 @@ class Account:
       written: the number of records that it wrote and flushed.
       failure: the last error of the sink; None if there was none.
       off: True if the sink was switched off.
+      files: once the sink is closed, what `Sink.file_counts` returned.
     """
 
     kind: str
@@ -243,6 +244,7 @@ class Account:
     written: int
     failure: str | None = None
     off: bool = False
+    files: Mapping[str, Mapping[str, int]] = field(default_factory=dict, compare=False)
 
 
 @former_keyword("total_steps", "total_updates")
@@ -271,6 +273,7 @@ class RunInfo:
       earlier: the entries `calls` and `health` of run.json, as of the point from which the run
         resumes; empty for a new run.
       sink_number: the number of sinks of the same kind before this one in the settings.
+      sink_kinds: the kinds of all sinks of the run.
       accounts: a function that returns the current `Account` of each sink.
       status: a function that returns the status of the run: `running`, and, when sinks are closed,
         `finished`, `failed`, `interrupted`, `exited` or `terminated`.
@@ -290,6 +293,7 @@ class RunInfo:
     session: int = 0
     earlier: Mapping[str, Any] = field(default_factory=dict)
     sink_number: int = 0
+    sink_kinds: tuple[str, ...] = ()
     accounts: Callable[[], Sequence[Account]] = tuple
     status: Callable[[], str] = lambda: "running"
 

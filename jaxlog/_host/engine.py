@@ -162,6 +162,7 @@ class Engine:
                 self.info,
                 position=progress.positions.get(_key(self.sinks, sink)),
                 sink_number=_number(self.sinks, sink),
+                sink_kinds=tuple(map(kind_of, self.sinks)),
                 accounts=self.accounts,
                 status=lambda: self._status,
             )

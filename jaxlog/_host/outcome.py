@@ -26,12 +26,13 @@ def status(error: BaseException | None) -> str:
 
 def account_facts(account: Account) -> dict[str, Any]:
     """The account of one sink, as run.json has it."""
-    return {
+    facts: dict[str, Any] = {
         "kind": account.kind,
         "written": account.written,
         "lost": account.arrived - account.written,
         "failure": None if account.failure is None else redacted(as_utf8(account.failure)),
     }
+    return facts | {"files": account.files} if account.files else facts
 
 
 def loss(facts: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ that arrived. A delivery has one record for each lane that logs.
 from __future__ import annotations
 
 import collections
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -89,12 +90,14 @@ class Worker:
         self._queue: collections.deque[Arrival | FlushRequest] = collections.deque()
         self._bytes = 0
         self._unflushed = 0
+        self._lags = False  # the last batch has left some in the queue, which have lingered already
         self._progress = 0  # grows whenever the sink gets something done
         self._is_first_warning = Once()
         self._off = False
         self._hangs = False
         self._closing = False
         self._flush_requests = 0  # in the queue
+        self._files: Mapping[str, Mapping[str, int]] = {}
         self._opened = threading.Event()
         self._ended = threading.Event()
         self._changed = threading.Condition()
@@ -111,7 +114,7 @@ class Worker:
     @property
     def account(self) -> Account:
         """The records of this sink so far."""
-        return Account(self.kind, self.arrived, self.written, self.failure, self._off)
+        return Account(self.kind, self.arrived, self.written, self.failure, self._off, self._files)
 
     @property
     def is_off(self) -> bool:
@@ -216,6 +219,9 @@ class Worker:
             if opened:
                 closed = self._try("close", self.sink.close)
                 self._count_as_written(all_of_it=closed)
+                with contextlib.suppress(Exception):  # of a sink that fails
+                    counts = self.sink.file_counts()
+                    self._files = {name: dict(own) for name, own in counts.items()}
         finally:
             self._opened.set()
             self._ended.set()
@@ -225,8 +231,9 @@ class Worker:
         with self._changed:
             while not (self._queue or self._closing or self._off):
                 self._changed.wait()
-            if not self._is_urgent():
-                self._changed.wait_for(self._is_urgent, LINGER)
+            if not self._is_urgent() and not self._lags:
+                linger = LINGER if self.sink.linger is None else self.sink.linger
+                self._changed.wait_for(self._is_urgent, linger)
             batch: list[Arrival] = []
             size = 0
             while self._queue and size < BATCH_BYTES:
@@ -236,6 +243,7 @@ class Worker:
                     return batch, size, item
                 batch.append(item)
                 size += item.num_bytes
+            self._lags = bool(self._queue)
         return batch, size, None
 
     def _answer(self, request: FlushRequest) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
+from jaxlog._format.columnar import column_names
 from jaxlog._reading.all_nonfinite import with_nan
 from jaxlog._reading.layouts import LineKind
 from jaxlog._reading.lines import Lines
-
-RUN = "run"
-"""The column with the name of the run, in a frame of several runs."""
 
 _ELEMENT = re.compile(r"(?P<key>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
 
@@ -34,18 +32,14 @@ class Table:
 
 
 def flat(lines: Lines, layout: LineKind) -> Table:
-    """Makes a column of each value, whatever part of the line it is in.
-
-    A column has the name of its value. If two values share a name, the label, or else the detail,
-    gets the name of its part as a prefix: `labels.seed`.
-    """
+    """Makes a column of each value, whatever part of the line it is in, named by `column_names`."""
     frame = lines.frame
     parts = {
         part: frame[part].struct.unnest()
         for part in layout.parts
         if part in frame.columns and frame[part].struct.fields
     }
-    names = _names({part: values.columns for part, values in parts.items()}, layout)
+    names = column_names({part: values.columns for part, values in parts.items()}, layout)
     columns = [frame[name] for name in layout.own if name in frame.columns]
     columns += [
         _narrow(values[key]).alias(names[part, key])
@@ -59,23 +53,6 @@ def flat(lines: Lines, layout: LineKind) -> Table:
         )
     labels = tuple(name for (part, _), name in names.items() if part == "labels")
     return Table(found, labels)
-
-
-def _names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[str, str], str]:
-    """Returns the column of each (part, key), in the order of the columns."""
-    chosen: dict[tuple[str, str], str] = {}
-    taken = {*layout.own, RUN}
-    last = [
-        part for part in ("details", "labels") if part in layout.parts
-    ]  # these get a prefix if a name is taken
-    for part in (*layout.needed, *last):
-        for key in keys.get(part, ()):
-            name = key
-            while name in taken:
-                name = f"{part}.{name}"
-            taken.add(name)
-            chosen[part, key] = name
-    return {(part, key): chosen[part, key] for part in layout.parts for key in keys.get(part, ())}
 
 
 def _narrow(column: pl.Series) -> pl.Series:

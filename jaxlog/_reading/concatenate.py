@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import orjson
 import polars as pl
 
-from jaxlog._reading.columns import RUN
+from jaxlog._format.columnar import RUN
 
 
 def concatenated(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
@@ -21,18 +21,27 @@ def concatenated(frames: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """
     if not frames:
         return pl.DataFrame(schema={RUN: pl.String()})
-    several = _without_a_common_type(list(frames.values()))
-    named = [
-        frame.select(
-            pl.lit(name, pl.String()).alias(RUN),
-            *(_as_json(frame[key]) if key in several else frame[key] for key in frame.columns),
-        )
-        for name, frame in frames.items()
+    return joined(
+        [
+            frame.select(pl.lit(name, pl.String()).alias(RUN), *frame.columns)
+            for name, frame in frames.items()
+        ]
+    )
+
+
+def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of several frames, with the columns of all, as `concatenated` makes them."""
+    if len(frames) == 1:
+        return frames[0]
+    several = _without_a_common_type(frames)
+    alike = [
+        frame.with_columns(_as_json(frame[key]) for key in frame.columns if key in several)
+        for frame in frames
     ]
-    return pl.concat(named, how="diagonal_relaxed")
+    return pl.concat(alike, how="diagonal_relaxed")
 
 
-def _without_a_common_type(frames: list[pl.DataFrame]) -> set[str]:
+def _without_a_common_type(frames: Sequence[pl.DataFrame]) -> set[str]:
     """Returns the columns whose types have no common type in polars."""
     types: dict[str, set[pl.DataType]] = {}
     for frame in frames:

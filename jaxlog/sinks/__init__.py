@@ -50,6 +50,7 @@ GROUP = "jaxlog.sinks"
 
 _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
+    "arrow": "jaxlog.sinks.arrow:ArrowSink",
     "console": "jaxlog.sinks.console:ConsoleSink",
     "wandb": "jaxlog.sinks.wandb:WandbSink",
     "svg": "jaxlog.sinks.svg:SvgSink",

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlog import _run_files
+from jaxlog._format.arrow_stream import begins_like_own
+from jaxlog._format.columnar import Segment, segment_of
 from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -54,9 +56,9 @@ class JsonlSink(Sink):
           ValueError: lines that were there when the state was taken are missing.
         """
         assert run.directory is not None
-        files = {path.name: path for path in _files(run.directory)}
+        files = {path.name: path for path in self._written_files(run.directory)}
         if run.if_exists == "error":
-            for path in line_files(run.directory):
+            for path in (*line_files(run.directory), *column_files(run.directory)):
                 if path.stat().st_size:
                     raise FileExistsError(
                         f"{path}: has the lines of another run; choose another directory, delete "
@@ -64,7 +66,7 @@ class JsonlSink(Sink):
                     )
         for name, size in (run.position or {}).items():
             found = files[name].stat().st_size if name in files else 0
-            found += name in files and _lacks_its_end(files[name])
+            found += name in files and self._lacks_its_end(files[name])
             if found < size:
                 raise ValueError(
                     f"{run.directory / name}: got {found} bytes, expected the {size} it had when "
@@ -80,17 +82,20 @@ class JsonlSink(Sink):
         """
         assert run.directory is not None
         self._directory = run.directory
-        for path in _files(run.directory):
+        if run.if_exists == "replace" and "arrow" not in run.sink_kinds:
+            for path in column_files(run.directory):
+                path.unlink()
+        for path in self._written_files(run.directory):
             if run.if_exists == "replace":
                 path.unlink()
                 continue
-            if _lacks_its_end(path):
+            if self._lacks_its_end(path):
                 with path.open("ab") as file:
                     file.write(b"\n")
             if run.position is not None:
                 cut(path, run.position.get(path.name, 0))
             else:
-                cut(path, _whole_lines(path))
+                cut(path, self._whole_size(path))
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         lines = array_lines_of(event)
@@ -125,7 +130,7 @@ class JsonlSink(Sink):
 
     def position(self) -> dict[str, int]:
         """The size of each file."""
-        return {path.name: path.stat().st_size for path in _files(self._directory)}
+        return {path.name: path.stat().st_size for path in self._written_files(self._directory)}
 
     def close(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:
@@ -136,6 +141,21 @@ class JsonlSink(Sink):
         if name not in self._files:
             self._files[name] = GrowingFile(self._directory / name, self._open_files)
         return self._files[name]
+
+    def _written_files(self, directory: Path) -> list[Path]:
+        """The files that this sink wrote there; a user may have files of the same names."""
+        return [path for path in line_files(directory) if _is_own(path)]
+
+    def _whole_size(self, path: Path) -> int:
+        """The size of a file without a last line that is incomplete."""
+        return _whole_lines(path)
+
+    def _lacks_its_end(self, path: Path) -> bool:
+        """True if only the last line break is missing, which an editor may have removed."""
+        whole = _whole_lines(path)
+        with path.open("rb") as file:
+            file.seek(whole)
+            return _run_files.is_whole(file.read())
 
 
 def line_files(directory: Path) -> list[Path]:
@@ -148,23 +168,27 @@ def named_like_lines(directory: Path) -> list[Path]:
     return sorted({*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)})
 
 
-def _files(directory: Path) -> list[Path]:
-    """The files that this sink wrote there; a user may have files of the same names."""
-    return [path for path in line_files(directory) if _is_own(path)]
+def column_files(directory: Path) -> list[Path]:
+    """The columnar files that jaxlog wrote into a directory; those of a call in their order."""
+    found: list[tuple[Segment, Path]] = []
+    for path in named_like_columns(directory):
+        segment = segment_of(path.name)
+        if segment is not None and _run_files.is_regular(path):
+            with path.open("rb") as file:
+                if begins_like_own(file):
+                    found.append((segment, path))
+    return [path for _, path in sorted(found)]
+
+
+def named_like_columns(directory: Path) -> list[Path]:
+    """The paths that are named like columnar files, also links, pipes and directories."""
+    return sorted(path for path in directory.glob("*.arrows") if segment_of(path.name))
 
 
 def _is_own(path: Path) -> bool:
     with path.open("rb") as file:
         start = file.read(len(START))
     return start == START[: len(start)]
-
-
-def _lacks_its_end(path: Path) -> bool:
-    """True if only the last line break is missing, which an editor may have removed."""
-    whole = _whole_lines(path)
-    with path.open("rb") as file:
-        file.seek(whole)
-        return _run_files.is_whole(file.read())
 
 
 def _whole_lines(path: Path) -> int:

@@ -35,11 +35,14 @@ class Sink:
         object that is passed to `Logger` needs none.
       needs_directory: True if the run must have a directory.
       close_timeout: how many seconds `close` may take, if it needs longer than other sinks.
+      linger: how many seconds records may wait for others that are written together with them;
+        None for 0.05 s.
     """
 
     Settings: ClassVar[type[SinkSettings]]
     needs_directory: ClassVar[bool] = False
     close_timeout: ClassVar[float | None] = None
+    linger: ClassVar[float | None] = None
 
     def __init__(self, settings: Any = None) -> None:
         self.settings = settings
@@ -88,6 +91,13 @@ class Sink:
 
         A run that resumes from that state passes it to `open` as `run.position`; the sink then has
         to drop everything that it wrote later.
+        """
+        return {}
+
+    def file_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Returns counts of what is in each file of the sink, for run.json; called after `close`.
+
+        Readers compare them with the files, which may have been cut since.
         """
         return {}
 

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:settings. sinks. episodes are sa
 
 SINKS = [
     {"kind": "jsonl"},
+    {"kind": "arrow"},
     {"kind": "console"},
     {"kind": "wandb", "mode": "offline", "episodes": "both"},
     {"kind": "memory"},
@@ -101,5 +102,5 @@ def test_a_run_without_records_is_a_run(
 
 
 def test_an_unknown_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, console, wandb, svg"):
+    with pytest.raises(LookupError, match="got 'josnl', takes one of jsonl, arrow, console, wandb"):
         sinks.sink_class("josnl")

@@ -1,0 +1,244 @@
+"""Makes Arrow columns of metrics events, and finds the types that columns of several events share.
+
+NaN is a value; a lane without a value has null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from jaxlog._format.columnar import FORMAT, KEY, MARK, PART, RUN_ID, column_names
+from jaxlog._format.events import Histogram, MetricsEvent
+from jaxlog._format.lane_columns import LaneColumns, lane_columns
+from jaxlog._format.lines import FIELDS, LANES, OVER_LANES, LineKind
+from jaxlog._format.shortest import shortest
+
+Name = tuple[str, str]
+"""The part of a line that a column belongs to (empty for a field of jaxlog's own), and its key."""
+Columns = dict[Name, pa.Array]
+
+_BEGIN = {name: place for place, name in enumerate(("", "labels", "metrics"))}
+_OF_FIELDS = list(FIELDS)
+
+
+def columns_of(event: MetricsEvent) -> Columns:
+    """The rows of an event, one for each lane, in the order of its lanes."""
+    found = lane_columns(event)
+    num_lanes = len(found.lanes)
+    columns = _own(event, num_lanes)
+    columns["", "lane"] = pa.array(found.lanes)
+    if found.positions is not None:
+        columns["", "lane_position"] = _lists(found.positions)
+    for key, values in found.labels.items():
+        columns["labels", key] = _array(values, found.labelled.get(key))
+    for key, values in found.values.items():
+        present = found.present.get(key)
+        columns["metrics", key] = (
+            _histograms(values, found, key, present)
+            if key in found.edges
+            else _array(values, present)
+        )
+    return columns
+
+
+def over_lanes_of(event: MetricsEvent) -> Columns:
+    """The rows over the lanes of an event, one for each statistic; empty if there are none."""
+    statistics = event.over_lanes
+    if not statistics:
+        return {}
+    columns = _own(event, len(statistics))
+    columns["", "over_lanes"] = pa.array(list(statistics), pa.string())
+    columns["", "lanes"] = pa.array(np.full(len(statistics), len(event.lanes), np.int64))
+    for key in dict.fromkeys(key for values in statistics.values() for key in values):
+        column = [values.get(key) for values in statistics.values()]
+        numbers = [None if value is None else float(value) for value in column]
+        columns["metrics", key] = pa.array(numbers, pa.float64())
+    return columns
+
+
+def _own(event: MetricsEvent, rows: int) -> Columns:
+    columns: Columns = {
+        ("", "timestamp"): pa.array(np.full(rows, event.timestamp, np.float64)),
+        ("", "step"): pa.array(np.full(rows, event.step, np.int64)),
+    }
+    if event.env_step is not None:
+        columns["", "env_step"] = pa.array(np.full(rows, event.env_step, np.int64))
+    return columns
+
+
+def _array(values: np.ndarray, present: np.ndarray | None) -> pa.Array:
+    missing = None if present is None else ~present
+    kind = values.dtype.kind
+    if kind == "V" or values.dtype == np.float16:  # the halves and quarters of ml_dtypes
+        values = values.astype(np.float32)
+    elif kind == "f" and values.dtype.itemsize > 8:
+        values = values.astype(np.float64)
+    elif kind == "c":
+        pairs = np.stack([np.real(values), np.imag(values)], axis=-1, dtype=np.float64)
+        return _lists(pairs, missing)
+    elif kind in "OU":
+        return _of_objects(values.tolist())
+    return pa.array(values, mask=missing, from_pandas=False)
+
+
+def _of_objects(values: list[Any]) -> pa.Array:
+    """Values of several types, or texts; None is missing."""
+    types = {type(value) for value in values if value is not None}
+    if types <= {str, np.str_}:
+        return pa.array(values, pa.string())
+    kept = (type(None), str)
+    plain = [value if isinstance(value, kept) else _plain(value) for value in values]
+    kinds = {type(value) for value in plain if value is not None}
+    if kinds == {bool}:
+        return pa.array(plain, pa.bool_())
+    if kinds <= {bool, int}:
+        try:
+            return pa.array([None if v is None else int(v) for v in plain], pa.int64())
+        except (OverflowError, pa.ArrowInvalid):
+            kinds = {float}
+    if kinds <= {bool, int, float}:
+        return pa.array([None if v is None else float(v) for v in plain], pa.float64())
+    return pa.array([_text(value) for value in plain], pa.string())
+
+
+def _plain(value: Any) -> Any:
+    """A number as Python's, with the digits that lines have; a histogram as its dict."""
+    if isinstance(value, Histogram):
+        return {n: getattr(value, n) for n in ("edges", "counts", "below", "above")}
+    array = np.asarray(value)
+    if array.dtype.kind in "fV":
+        if array.dtype.itemsize > 4:
+            return float(array)
+        return float(shortest(array.astype(np.float32).reshape(1))[0])
+    if array.dtype.kind == "c":
+        return [float(np.real(array)), float(np.imag(array))]
+    return array.item()
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode()
+
+
+def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
+    """A list for each row of an array `[n, size]`."""
+    n, size = values.shape
+    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * size)
+    mask = None if missing is None else pa.array(missing)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ravel(values)), mask=mask)
+
+
+def _histograms(
+    values: np.ndarray, found: LaneColumns, key: str, present: np.ndarray | None
+) -> pa.Array:
+    edges = np.asarray(found.edges[key], np.float64)
+    values = values.astype(np.int64)
+    parts = {
+        "edges": _lists(np.tile(edges, (len(values), 1))),
+        "counts": _lists(values[:, 1:-1]),
+        "below": pa.array(np.ascontiguousarray(values[:, 0])),
+        "above": pa.array(np.ascontiguousarray(values[:, -1])),
+    }
+    mask = None if present is None else pa.array(~present)
+    return pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=mask)
+
+
+def schema_of(types: Mapping[Name, pa.DataType], layout: LineKind, run_id: str) -> pa.Schema:
+    """The schema of a file: its columns are named as in the frames that readers make.
+
+    Args:
+      types: the type of each column, in the order of `in_order`.
+      layout: the kind of the rows.
+      run_id: the id of the run.
+    """
+    keys: dict[str, list[str]] = {}
+    for part, key in types:
+        keys.setdefault(part, []).append(key)
+    names = column_names(keys, layout)
+    fields = [
+        pa.field(names.get((part, key), key), kind, metadata={PART: part, KEY: key})
+        for (part, key), kind in types.items()
+    ]
+    return pa.schema(fields, metadata={MARK: str(FORMAT), RUN_ID: run_id})
+
+
+def types_of(schema: pa.Schema) -> dict[Name, pa.DataType]:
+    """The type of each column of a file; the inverse of `schema_of`."""
+    return {
+        ((field.metadata or {}).get(PART, b"").decode(), field.metadata[KEY].decode()): field.type
+        for field in schema
+    }
+
+
+def layout_of(kind: str) -> LineKind:
+    """The kind of the rows of a file of lanes, or over lanes."""
+    return LANES if kind == "metrics" else OVER_LANES
+
+
+def in_order(types: Mapping[Name, pa.DataType]) -> dict[Name, pa.DataType]:
+    """The columns by their parts: jaxlog's own in their order, labels, values."""
+
+    def place(name: Name) -> tuple[int, int]:
+        return _BEGIN[name[0]], _OF_FIELDS.index(name[1]) if not name[0] else 0
+
+    return {name: types[name] for name in sorted(types, key=place)}
+
+
+def shared_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """The type of a column that takes the values of two types.
+
+    Numbers of several types become int64 or float64, as in frames of lines; anything else becomes
+    JSON text.
+    """
+    if one == other:
+        return one
+    if not (_is_number(one) and _is_number(other)):
+        return pa.string()
+    if pa.types.is_floating(one) or pa.types.is_floating(other):
+        return pa.float64()
+    return pa.float64() if pa.uint64() in (one, other) else pa.int64()
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Converts a column to a type that `shared_type` has found for it."""
+    if column.type == kind:
+        return column
+    if kind == pa.string():
+        values = [value.as_py() for value in widened(column)]
+        return pa.array([_text(value) for value in values], kind)
+    return widened(column).cast(kind, safe=False)
+
+
+def widened(column: pa.Array) -> pa.Array:
+    """Converts float32 to the float64 numbers that readers of lines get."""
+    if column.type != pa.float32():
+        return column
+    numbers = shortest(column.to_numpy(zero_copy_only=False))
+    mask = np.asarray(column.is_null()) if column.null_count else None
+    return pa.array(numbers, mask=mask, from_pandas=False)
+
+
+def batch_of(columns: Columns, types: Mapping[Name, pa.DataType], schema: pa.Schema) -> Any:
+    """The batch of some rows; columns that they lack are null.
+
+    Args:
+      columns: the columns of the rows.
+      types: the type of each column of the file.
+      schema: that of the file, from `types`.
+    """
+    rows = len(next(iter(columns.values())))
+    arrays: Sequence[pa.Array] = [
+        fitted(columns[name], kind) if name in columns else pa.nulls(rows, kind)
+        for name, kind in types.items()
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

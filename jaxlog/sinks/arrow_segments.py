@@ -1,0 +1,119 @@
+"""The columnar files of a call: appends rows in batches, and begins a new file for new columns."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from jaxlog._format.columnar import Segment
+from jaxlog.sinks.arrow_columns import (
+    Columns,
+    Name,
+    batch_of,
+    in_order,
+    layout_of,
+    schema_of,
+    shared_type,
+    types_of,
+)
+from jaxlog.sinks.growing import GrowingFile
+
+MOST_ROWS = 2**16
+"""The rows after which a batch ends, also between two flushes."""
+
+
+class CallColumns:
+    """Appends the rows of one call to its last file.
+
+    A file has all columns of the files before it, so that a call that logs different metrics in
+    turn does not begin a file each time; rows have null in the columns that they lack.
+
+    Args:
+      first: the name of the first file.
+      file_of: returns the file of a name.
+      run_id: the id of the run.
+      compression: of the columns, as in the settings.
+
+    Attributes:
+      pending: the number of records that no file has been given yet.
+    """
+
+    def __init__(
+        self, first: Segment, file_of: Callable[[str], GrowingFile], run_id: str, compression: str
+    ) -> None:
+        self.pending = 0
+        self._segment = first
+        self._file_of = file_of
+        self._run_id = run_id
+        self._options = pa.ipc.IpcWriteOptions(
+            compression=None if compression == "none" else compression
+        )
+        self._types: dict[Name, pa.DataType] = {}
+        self._schema: pa.Schema | None = None
+        self._has_schema = False  # the file has it, or was given it
+        self._batches: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def resume(self, path: Path, segment: Segment) -> None:
+        """Takes a file into account that an earlier session wrote, and appends to the last one."""
+        # A file that was damaged, or that another version of jaxlog wrote, stays as it is.
+        self._segment, self._schema, self._types = segment, None, {}
+        self._has_schema = True
+        with contextlib.suppress(pa.ArrowException, KeyError, ValueError):
+            with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
+                schema = stream.schema
+            types = types_of(schema)
+            if schema.equals(schema_of(types, layout_of(segment.kind), self._run_id), True):
+                self._schema, self._types = schema, types
+
+    def add(self, columns: Columns, num_records: int) -> None:
+        """Adds rows to the batch that the next flush writes."""
+        types = self._types
+        if any(types.get(name) != column.type for name, column in columns.items()):
+            types = dict(types)
+            for name, column in columns.items():
+                types[name] = shared_type(types.get(name, column.type), column.type)
+        if types == self._types:
+            batch = batch_of(columns, types, self._schema)
+        else:
+            types = in_order(types)
+            schema = schema_of(types, layout_of(self._segment.kind), self._run_id)
+            batch = batch_of(columns, types, schema)
+            self.finish_batch()
+            self._types = types
+            self._begin_file(schema)
+        self._batches.append(batch)
+        self._rows += batch.num_rows
+        self.pending += num_records
+        if self._rows >= MOST_ROWS:
+            self.finish_batch()
+
+    def finish_batch(self) -> None:
+        """Gives the rows so far to the file, as one batch."""
+        if not self._rows:
+            return
+        assert self._schema is not None
+        table = pa.Table.from_batches(self._batches, self._schema)
+        (batch,) = table.combine_chunks().to_batches()
+        out = pa.BufferOutputStream()
+        with pa.ipc.new_stream(out, self._schema, options=self._options) as stream:
+            stream.write_batch(batch)
+        # Without the end of the stream, after which no reader looks for more batches.
+        data = memoryview(out.getvalue())[: -len(_END)]
+        if self._has_schema:
+            data = data[self._schema.serialize().size :]
+        self._file_of(self._segment.name).add(bytes(data), self.pending)
+        self._has_schema = True
+        self._batches.clear()
+        self._rows = self.pending = 0
+
+    def _begin_file(self, schema: pa.Schema) -> None:
+        if self._has_schema:
+            self._segment = self._segment._replace(number=self._segment.number + 1)
+        self._schema, self._has_schema = schema, False
+
+
+_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
