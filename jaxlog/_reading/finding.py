@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxlog._format.lines import START
+from jaxlog._format.columnar import segment_of
+from jaxlog._format.lines import METRICS, START
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import local_path
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
-from jaxlog.sinks.jsonl import line_files, named_like_lines
+from jaxlog.sinks.jsonl import column_files, line_files, named_like_columns, named_like_lines
 
 _NAMED = 5
 """The most runs that an error names."""
@@ -26,14 +27,26 @@ Where = str | os.PathLike[str]
 
 
 def run_files(directory: Path) -> list[Path]:
-    """Lists the files of a directory that have lines of a run."""
-    return [path for path in line_files(directory) if _has_lines(path)]
+    """Lists the files of a directory that have lines of a run, or its metrics in columns."""
+    lines = [path for path in line_files(directory) if _has_lines(path)]
+    return sorted([*lines, *column_files(directory)], key=lambda path: (stem_of(path), path))
+
+
+def stem_of(path: Path) -> str:
+    """The name of the table that a file is a part of: `batch_metrics`, `episodes`.
+
+    >>> stem_of(Path("batch_metrics.jsonl")), stem_of(Path("batch_over_lanes.1.arrows"))
+    ('batch_metrics', 'batch_metrics')
+    """
+    segment = segment_of(path.name)
+    return path.stem if segment is None else Path(f"{segment.call}{METRICS}").stem
 
 
 def not_read(directory: Path) -> list[str]:
     """Returns the reason for each file of a run that is not read: a link, a pipe, or too large."""
     reasons = [why_not(directory / RUN_FILE, LONGEST)]
-    reasons += [why_not(path) for path in named_like_lines(directory)]
+    named = (*named_like_lines(directory), *named_like_columns(directory))
+    reasons += [why_not(path) for path in named]
     return [reason for reason in reasons if reason is not None]
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
+from jaxlog._format.columnar import segment_of
 from jaxlog._format.health import Health, health_of
 from jaxlog._format.lines import ARRAYS, METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import not_read, run_files
+from jaxlog._reading.finding import not_read, run_files, stem_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,18 +43,21 @@ class RunFrames:
         self.info, self.status = observe(path)
         if newer := newer_format(self.info):
             warn_caller(f"{path}: {newer}")
-        self._files = {file.stem: file for file in run_files(path)}
+        self._files: dict[str, list[Path]] = {}
+        for file in run_files(path):
+            self._files.setdefault(stem_of(file), []).append(file)
         for reason in not_read(path):
             warn_caller(reason)
         self._tables: dict[str, tuple[Table, Table | None]] = {}
         self._lines_of_calls: dict[str, CallLines] = {}
+        self._short: set[str] = set()
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
 
     @property
     def file_of_arrays(self) -> Path | None:
         """The file with the arrays that calls logged whole; None if there are none."""
-        return self._files.get(_ARRAYS)
+        return next(iter(self._files.get(_ARRAYS, ())), None)
 
     @property
     def metrics(self) -> pl.DataFrame:
@@ -74,6 +78,36 @@ class RunFrames:
             meant.
         """
         return self._metrics(call)[0].frame
+
+    def scan(self, call: str | None = None) -> pl.LazyFrame:
+        """Returns the metrics of a call as a polars LazyFrame, with the columns of `metrics_of`.
+
+        Nothing is read before `collect`. Of columnar files (`kind: arrow`), only the columns that
+        the query needs are then converted; lines are parsed as a whole.
+
+        Args:
+          call: as in `metrics_of`.
+
+        Raises:
+          LookupError: as in `metrics_of`.
+
+        >>> import tempfile
+        >>> import polars as pl
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory) as run:
+        ...         for step in range(3):
+        ...             run.log({"loss": 0.5 / (step + 1), "entropy": 1.0}, step=step)
+        ...     lazy = jaxlog.read_run(directory).scan()
+        ...     lazy.filter(pl.col("step") > 0).select("loss").collect()["loss"].to_list()
+        [0.25, 0.16666666666666666]
+        """
+        name = chosen_call(call, self.calls, str(self.path)) + _METRICS
+        with needs_extra("the frames of a run"):
+            from jaxlog._reading.scanning import scan
+        self._check_sizes(name)
+        return scan(self._files.get(name, ()), self._id, lambda: self._read(name)[0].frame)
 
     @property
     def over_lanes(self) -> pl.DataFrame:
@@ -307,7 +341,8 @@ class RunFrames:
         """Returns `health` as text, without reading large files."""
         if not self._has_health():
             with contextlib.suppress(ModuleNotFoundError, OSError):  # polars, or a file, is missing
-                files = (path for stem, path in self._files.items() if stem != _ARRAYS)
+                stems = (stem for stem in self._files if stem != _ARRAYS)
+                files = (path for stem in stems for path in self._files[stem])
                 if sum(path.stat().st_size for path in files) <= _LARGE:
                     return str(self._read_health())
         return str(health_of(self.info, self.status))
@@ -338,8 +373,42 @@ class RunFrames:
         if stem not in self._tables:
             with needs_extra("the frames of a run"):
                 from jaxlog._reading.tables import read
-            self._tables[stem] = read(self._files.get(stem), stem)
+            self._check_sizes(stem)
+            self._tables[stem] = read(self._files.get(stem, ()), stem, self._id)
         return self._tables[stem]
+
+    @property
+    def _id(self) -> str | None:
+        found = self.info.get("id")
+        return found if isinstance(found, str) else None
+
+    def _check_sizes(self, stem: str) -> None:
+        """Warns about columnar files that are shorter than they were at the end of the run.
+
+        A stream that is cut between two batches is a shorter stream, for any reader.
+        """
+        for name, counts in _counts(self.info):
+            path = self.path / name
+            if path.name != name or segment_of(name) is None or stem_of(path) != stem:
+                continue
+            found = path.stat().st_size if path.is_file() else 0
+            if found < counts.get("bytes", 0) and name not in self._short:
+                self._short.add(name)
+                warn_caller(
+                    f"{path}: got {found:,} bytes, expected the {counts['bytes']:,} of "
+                    f"{counts.get('batches', 0):,} batches and {counts.get('rows', 0):,} rows that "
+                    "run.json counts; the whole batches that are left are read"
+                )
+
+
+def _counts(info: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    """The counts of each file at the end of the run, from run.json."""
+    sinks = info.get("sinks")
+    for sink in sinks if isinstance(sinks, list) else ():
+        files = sink.get("files") if isinstance(sink, Mapping) else None
+        for name, counts in files.items() if isinstance(files, Mapping) else ():
+            if isinstance(counts, Mapping) and all(type(n) is int for n in counts.values()):
+                yield name, counts
 
 
 def chosen_call(call: str | None, calls: Sequence[str], where: str) -> str:
