@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ BATCH_BYTES = 2**20
 """The packed bytes that are decoded at a time."""
 STALL_TIMEOUT = 30.0
 """Seconds to wait for a sink that makes no progress before it is switched off."""
+SLOW = 1.0
+"""Seconds for which the program has waited for a sink, in all, before it is said."""
 LINGER = 0.05
 """Seconds in which records gather, so that many are decoded and written at a time."""
 
@@ -90,6 +93,8 @@ class Worker:
         self._queue: collections.deque[Arrival | FlushRequest] = collections.deque()
         self._bytes = 0
         self._unflushed = 0
+        self._waited = 0.0  # seconds for which the program has waited for the queue
+        self._is_first_wait = Once()
         self._lags = False  # the last batch has left some in the queue, which have lingered already
         self._progress = 0  # grows whenever the sink gets something done
         self._is_first_warning = Once()
@@ -137,10 +142,13 @@ class Worker:
         with self._changed:
             self.arrived += arrival.num_records
             while self._bytes and self._bytes + size > QUEUE_BYTES and not self._off:
-                progress = self._progress
+                progress, began = self._progress, time.monotonic()
                 if not self._changed.wait(STALL_TIMEOUT) and progress == self._progress:
                     self._hangs = True
                     self._switch_off(f"it made no progress for {STALL_TIMEOUT:g} s")
+                self._waited += time.monotonic() - began
+            if self._waited >= SLOW and not self._off and self._is_first_wait():
+                self._warn_slow()
             if self._off or self._closing:
                 self._decoding.release([arrival])
                 return
@@ -150,6 +158,17 @@ class Worker:
             # and when the queue fills up.
             if len(self._queue) == 1 or self._bytes > QUEUE_BYTES // 2:
                 self._changed.notify_all()
+
+    def _warn_slow(self) -> None:
+        columns = ", or write columns: `kind: arrow`" if self.kind == "jsonl" else ""
+        _log.warning(
+            "jaxlog: run %s: the sink %s cannot keep up: the program has waited %.1f s for its "
+            "queue, which is full. Log less often (log_frequency)%s. Said once.",
+            self._info.name,
+            self.kind,
+            self._waited,
+            columns,
+        )
 
     def lose(self, num_records: int) -> None:
         """Counts records that were lost on their way to the worker."""

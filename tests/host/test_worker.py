@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -201,6 +202,29 @@ def test_a_full_queue_makes_the_program_wait(monkeypatch: pytest.MonkeyPatch) ->
     running.close()
     assert sink.steps == list(range(300))  # nothing was dropped
     assert max(waiting) <= 40_000 // arrival(0, num_words=1000).num_bytes + 1
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "odd"])
+def test_a_sink_that_cannot_keep_up_is_named_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(worker, "QUEUE_BYTES", 10_000)
+    monkeypatch.setattr(worker, "SLOW", 0.01)
+    sink = Odd(lambda event: time.sleep(0.01))
+    sink.settings = SinkSettings(kind=kind)
+    running = Worker(sink, RunInfo("first"), decoding())
+    with caplog.at_level(logging.WARNING, "jaxlog"):
+        for step in range(12):
+            running.put(arrival(step, num_words=1000))
+        running.close()
+    assert len(sink.steps) == 12
+    (record,) = caplog.records
+    columns = ", or write columns: `kind: arrow`" if kind == "jsonl" else ""
+    said = re.sub(r"\d\.\d s", "… s", record.getMessage())
+    assert said == (
+        f"jaxlog: run first: the sink {kind} cannot keep up: the program has waited … s for its "
+        f"queue, which is full. Log less often (log_frequency){columns}. Said once."
+    )
 
 
 def test_a_record_larger_than_the_queue_still_passes(monkeypatch: pytest.MonkeyPatch) -> None:
