@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 from jaxlog._cli import lines
 from jaxlog._format.lines import call_of
-from jaxlog._run_files import open_file
-from jaxlog.sinks.jsonl import line_files
+from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
+from jaxlog._reading.finding import event_files
+from jaxlog.sinks.jsonl import line_files, named_like_columns
 
 
 class LineGroup(NamedTuple):
@@ -30,11 +31,6 @@ class LineGroup(NamedTuple):
     lines: Sequence[bytes]
     end: int
     may_grow: bool = False
-
-
-_START = 64
-"""The number of first bytes by which a replaced file is recognized: they have the time of its first
-line."""
 
 
 class _Position(NamedTuple):
@@ -64,16 +60,27 @@ class Follower:
     def __init__(self, directory: Path, number: int) -> None:
         self._directory = directory
         self._positions: dict[Path, _Position] = {}
+        self._names: set[Path] = set()
+        self._columns: list[Path] = []
         # The last events of the run are among the last events of each file.
         beginning: list[tuple[float, int, Path]] = []
-        for path in line_files(directory):
-            self._positions[path] = _Position(_start(path), lines.last(path, 0))
+        files = self._files()
+        for path in files:
+            self._positions[path] = _Position(lines.beginning(path), lines.last(path, 0))
+            if is_over_lanes(path):
+                continue  # its rows belong to events of another file
             found = islice(lines.events_backwards(path), number)
             beginning += [(timestamp, start, path) for timestamp, start in found]
         beginning.sort()
-        for _, start, path in beginning[max(0, len(beginning) - number) :]:
+        chosen = beginning[max(0, len(beginning) - number) :]
+        for _, start, path in chosen:
             position = self._positions[path]
             self._positions[path] = position._replace(read=min(position.read, start))
+        for path in filter(is_over_lanes, files if chosen else ()):
+            for timestamp, start in lines.events_backwards(path):
+                if timestamp < chosen[0][0]:
+                    break
+                self._positions[path] = self._positions[path]._replace(read=start)
 
     def look(self, *, ended: bool = False) -> Iterator[LineGroup]:
         """Yields the new events, in the order they were logged.
@@ -86,7 +93,7 @@ class Follower:
           ended: True if the run will write no more lines.
         """
         # At equal times, metrics come before their arrays and episodes.
-        files = sorted(line_files(self._directory), key=lambda path: call_of(path.name) is None)
+        files = sorted(self._files(), key=lambda path: call_of(path.name) is None)
         self._positions = {path: self._positions.get(path, _Position()) for path in files}
         new = [self._new(path, ended=ended) for path in files]
         for group in heapq.merge(*new, key=lambda group: group.timestamp):
@@ -95,19 +102,28 @@ class Follower:
             self._positions[group.path] = self._positions[group.path]._replace(read=group.end)
             yield group
 
+    def _files(self) -> list[Path]:
+        """The files in which each event is once; opens them only if there are new ones."""
+        found = line_files(self._directory)
+        names = {*found, *named_like_columns(self._directory)}
+        if names != self._names:
+            self._names = names
+            self._columns = [path for path in event_files(self._directory) if is_columnar(path)]
+        return [*found, *self._columns]
+
     def _new(self, path: Path, *, ended: bool) -> Iterator[LineGroup]:
         position = self._positions[path]
         try:
             now = path.stat()
             state = now.st_size, now.st_mtime_ns
-            start = position.start if state == position.state else _start(path)
+            start = position.start if state == position.state else lines.beginning(path)
         except FileNotFoundError:  # removed since the directory was listed
             return
         same = start.startswith(position.start[: len(start)])
         # A shorter file was cut back: the run was resumed from an earlier state.
-        read = min(position.read, now.st_size) if same else 0
+        read = min(position.read, lines.size(path, now.st_size)) if same else 0
         self._positions[path] = _Position(start, read, state)
-        if now.st_size == read:
+        if lines.size(path, now.st_size) == read:
             return
         last: LineGroup | None = None
         for _, found in groupby(
@@ -116,13 +132,9 @@ class Follower:
             if last is not None:
                 yield last
             starts, own = zip(*found, strict=True)
-            end = starts[-1] + len(own[-1]) + 1
+            end = lines.end(path, starts[-1], own[-1])
             last = LineGroup(lines.timestamp(own[0]), path, own, end)
         if last is not None:
             settled = ended or state == position.state or lines.is_of_one_line(path)
+            settled = settled or is_columnar(path)  # a batch has all lanes of its events
             yield last._replace(may_grow=not settled)
-
-
-def _start(path: Path) -> bytes:
-    with open_file(path) as file:
-        return file.read(_START)

@@ -13,9 +13,9 @@ from typing import Any
 from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Tally
-from jaxlog._format.lines import ARRAYS, METRICS, call_of
+from jaxlog._format.lines import ARRAYS, call_of
 from jaxlog._format.run_file import counts_updates_of_run
-from jaxlog._reading.finding import run_files
+from jaxlog._reading.finding import event_files
 from jaxlog.sinks.console.history import LENGTH
 
 READ = 2 * LENGTH
@@ -56,7 +56,7 @@ def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
         return None
     found = Tally()
     for path in files:
-        if path.name.endswith(METRICS):
+        if call_of(path.name) is not None:
             every = (line for _, line in lines.forwards(path))
             for event in lines.events(path, every, run.facts.get("calls")):
                 if isinstance(event, MetricsEvent):
@@ -71,7 +71,7 @@ def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
     """
     found: list[tuple[int, float]] = []
     try:
-        for path in run_files(run.path):
+        for path in event_files(run.path):
             if path.name == ARRAYS:  # its long lines have the steps of the metrics
                 continue
             call = call_of(path.name)
@@ -82,7 +82,7 @@ def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
             for _, group in islice(by_event, READ):
                 for step, timestamp in _step_and_time(next(group)):
                     found.append((step if counts else -1, timestamp))
-    except OSError:  # the files of another user cannot be read; the run is listed all the same
+    except (OSError, ModuleNotFoundError):  # files that cannot be read; the run is listed anyway
         return None, None
     done = max((step + 1 for step, _ in found), default=0)
     return done or None, max((timestamp for _, timestamp in found), default=None)
@@ -114,7 +114,7 @@ def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[
         steps = {b'"step":%d' % event.step for event in history if _is_of(event, name)}
         found: set[bytes] = set()
         for path in files:
-            if path.name == name + METRICS:
+            if call_of(path.name) == name:
                 end = lines.last(path, READ)
                 for start, line in lines.forwards(path):
                     if start >= end:

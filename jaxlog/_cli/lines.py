@@ -10,22 +10,33 @@ from typing import Any
 from jaxlog._format.events import Event
 from jaxlog._format.from_lines import events_from
 from jaxlog._format.lines import ARRAYS, START, call_of
+from jaxlog._reading import columnar_lines
+from jaxlog._reading.columnar_lines import is_columnar
 from jaxlog._run_files import LONGEST, count_lines, is_whole, lines_from, loads, open_file
 
+_BEGINNING = 64
+"""The number of first bytes by which a replaced file is recognized: they have the time of its first
+line."""
 BLOCK = 2**16
 """The number of bytes that are read at a time, from the end of a file to its beginning."""
 
 
 def count(path: Path) -> int:
-    """Counts the complete lines of a file."""
+    """Counts the complete lines of a file, or its rows."""
+    if is_columnar(path):
+        return columnar_lines.count(path)
     return count_lines(path)
 
 
 def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yields the complete lines of a file, the last first, each with the offset of its first byte.
 
-    The last line may lack its line end if it is a complete JSON object.
+    The last line may lack its line end if it is a complete JSON object. The rows of a columnar file
+    are lines, too, with offsets of their own.
     """
+    if is_columnar(path):
+        yield from columnar_lines.backwards(path)
+        return
     with open_file(path) as file:
         start = file.seek(0, 2)
         rest: list[bytes] = []  # the pieces of the line that begins before `start`, last one first
@@ -54,8 +65,12 @@ def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
 def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
     """Yields the complete lines of a file from an offset on, each with that of its first byte.
 
-    The last line may lack its line end if it is a complete JSON object.
+    The last line may lack its line end if it is a complete JSON object. The rows of a columnar file
+    are lines, too, with offsets of their own.
     """
+    if is_columnar(path):
+        yield from columnar_lines.forwards(path, start)
+        return
     with open_file(path) as file:
         found = lines_from(file, max(0, start - 1))
         if start:
@@ -79,7 +94,25 @@ def last(path: Path, number: int) -> int:
     if number > 0:
         *_, start = [0, *(start for _, start in islice(events_backwards(path), number))]
         return start
-    return next((start + len(line) + 1 for start, line in backwards(path)), 0)
+    return next((end(path, start, line) for start, line in backwards(path)), 0)
+
+
+def end(path: Path, start: int, line: bytes) -> int:
+    """Returns the offset after a line."""
+    return start + 1 if is_columnar(path) else start + len(line) + 1
+
+
+def size(path: Path, num_bytes: int) -> int:
+    """Returns the offset at which a file of so many bytes ends."""
+    return columnar_lines.size(num_bytes) if is_columnar(path) else num_bytes
+
+
+def beginning(path: Path) -> bytes:
+    """Returns the first bytes of a file: those of a file that replaces it are different."""
+    if is_columnar(path):  # the schema has the id of the run
+        return columnar_lines.schema_bytes(path)
+    with open_file(path) as file:
+        return file.read(_BEGINNING)
 
 
 def timestamp(line: bytes) -> float:

@@ -76,6 +76,10 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
         code = 130
     except (CommandError, ConfigError, LoggingError) as error:
         code = _fail(str(error))
+    except ModuleNotFoundError as error:
+        if error.name != "pyarrow":
+            raise
+        code = _fail(str(error))
     except OSError as error:
         where = "" if error.filename is None else f"{error.filename}: "
         code = _fail(f"{where}{error.strerror}" if error.strerror else str(error))

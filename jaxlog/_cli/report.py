@@ -18,7 +18,7 @@ from jaxlog._cli.facts import facts
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.history import last_events, progress, tally
 from jaxlog._cli.stream import note, out
-from jaxlog._reading.finding import not_read, run_files
+from jaxlog._reading.finding import event_files, not_read
 from jaxlog._report.summary import Summary
 from jaxlog._terminal import plain
 
@@ -87,7 +87,7 @@ def _summary(one: RunData) -> Summary:
         note(text)
     broken += not_read(one.path)  # `read_runs` has printed these warnings
     run = runs.ObservedRun(one.path, one.info, one.status)
-    files = run_files(run.path)
+    files = event_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = progress(run)
     health = run.health(done, tally(run, files))

@@ -18,7 +18,7 @@ from jaxlog._cli.history import last_events, logged_before, progress, tally
 from jaxlog._cli.output import Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
-from jaxlog._reading.finding import not_read, run_files
+from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock
@@ -55,7 +55,7 @@ def show(run: _Run = runs.DIRECTORY) -> int:
 def _show(run: runs.ObservedRun, output: Output) -> None:
     for reason in not_read(run.path):
         note(reason)
-    files = run_files(run.path)
+    files = event_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = progress(run)
     health = run.health(done, tally(run, files))

@@ -19,7 +19,7 @@ from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
-from jaxlog._reading.finding import not_read, run_files
+from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import escaped, plain
 from jaxlog.sinks.console.lines import line
 from jaxlog.sinks.console.values import clock
@@ -92,7 +92,7 @@ def _end(run: runs.ObservedRun) -> str:
     if run.error:
         parts.append(run.error)
     done, _ = progress(run)
-    health = replace(run.health(done, tally(run, run_files(run.path))), lost=0)
+    health = replace(run.health(done, tally(run, event_files(run.path))), lost=0)
     if health.unfinished == run.status:  # the line has the status already
         health = replace(health, unfinished="")
     parts += [str(health)] if health else []

@@ -1,14 +1,8 @@
-"""The names of columnar files, and of their columns, for the sink that writes them and for readers.
-
-The metrics of a call are Arrow IPC streams. A stream has one schema, so that other columns begin a
-new file, a segment: `batch_metrics.arrows`, `batch_metrics.1.arrows`, ...
-"""
+"""The names of columns, and the metadata of columnar files, for their sink and for readers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
 
 from jaxlog._format.lines import LineKind
 
@@ -27,47 +21,6 @@ KEY = b"key"
 """The key, in the metadata of a column, of the name of its values within that part."""
 RUN = "run"
 """The column with the name of the run, in a frame of several runs."""
-
-Kind = Literal["metrics", "over_lanes"]
-_NAME = re.compile(r"(?P<call>.+)_(?P<kind>metrics|over_lanes)(?:\.(?P<number>[1-9]\d*))?\.arrows")
-
-
-class Segment(NamedTuple):
-    """The meaning of the name of a columnar file.
-
-    Attributes:
-      call: the name of the call.
-      kind: `metrics` for rows of lanes, `over_lanes` for statistics over lanes.
-      number: the number of files of this call and kind before it.
-    """
-
-    call: str
-    kind: Kind
-    number: int
-
-    @property
-    def name(self) -> str:
-        """The name of the file.
-
-        >>> Segment("eval", "metrics", 0).name, Segment("eval", "over_lanes", 2).name
-        ('eval_metrics.arrows', 'eval_over_lanes.2.arrows')
-        """
-        number = f".{self.number}" if self.number else ""
-        return f"{self.call}_{self.kind}{number}.arrows"
-
-
-def segment_of(name: str) -> Segment | None:
-    """The meaning of a file's name; None if it is not that of a columnar file.
-
-    >>> segment_of("eval_metrics.1.arrows")
-    Segment(call='eval', kind='metrics', number=1)
-    >>> segment_of("eval_metrics.jsonl")
-    """
-    found = _NAME.fullmatch(name)
-    if found is None:
-        return None
-    kind: Kind = "metrics" if found["kind"] == "metrics" else "over_lanes"
-    return Segment(found["call"], kind, int(found["number"] or 0))
 
 
 def column_names(keys: Mapping[str, Iterable[str]], layout: LineKind) -> dict[tuple[str, str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +36,14 @@ class LaneColumns:
 
 
 def lane_columns(event: MetricsEvent) -> LaneColumns:
-    """Makes columns of the lanes of an event."""
+    """The columns of an event: those that it has, or, if it has none, made of its lanes."""
+    own: Any = getattr(event, "columns", None)
+    if own is not None:
+        return LaneColumns(
+            own.lanes, own.labels, own.values, own.edges, own.present, {}, own.positions
+        )
     lanes = event.lanes
-    values, present = _by_name(lanes, lambda lane: lane.values)
+    values, present = _by_name(lanes, lambda lane: lane.values, event.keys)
     labels, labelled = _by_name(lanes, lambda lane: lane.labels)
     edges: dict[str, tuple[float, ...]] = {}
     for key, column in values.items():
@@ -62,11 +67,13 @@ def lane_columns(event: MetricsEvent) -> LaneColumns:
 
 
 def _by_name(
-    lanes: tuple[Lane, ...], of: Callable[[Lane], Mapping[str, Any]]
+    lanes: tuple[Lane, ...], of: Callable[[Lane], Mapping[str, Any]], first: Iterable[str] = ()
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     found: dict[str, Any] = {}
     present: dict[str, np.ndarray] = {}
-    for key in dict.fromkeys(key for lane in lanes for key in of(lane)):
+    names = {key for lane in lanes for key in of(lane)}
+    order = dict.fromkeys(key for key in first if key in names)
+    for key in order | dict.fromkeys(key for lane in lanes for key in of(lane)):
         found[key] = [of(lane).get(key) for lane in lanes]
         has = np.array([value is not None for value in found[key]])
         if not has.all():

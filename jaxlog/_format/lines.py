@@ -23,6 +23,7 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._format.numbers import with_whole
+from jaxlog._format.segment import segment_of
 
 START = b'{"timestamp":'
 """The first bytes of every line."""
@@ -95,9 +96,11 @@ NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
 def call_of(name: str) -> str | None:
     """The call whose metrics are in a file of this name; None for another kind of file.
 
-    >>> call_of("eval_metrics.jsonl"), call_of("episodes.jsonl")
-    ('eval', None)
+    >>> call_of("eval_metrics.jsonl"), call_of("eval_metrics.1.arrows"), call_of("episodes.jsonl")
+    ('eval', 'eval', None)
     """
+    if (segment := segment_of(name)) is not None:
+        return segment.call
     return name.removesuffix(METRICS) if name.endswith(METRICS) else None
 
 
@@ -174,6 +177,16 @@ def array_lines_of(event: MetricsEvent) -> bytes:
         for lane in event.lanes
         if lane.arrays
     )
+
+
+def text_of(line: dict[str, Any], kind: LineKind) -> bytes:
+    """Serializes one line, with a line break, from its fields and parts.
+
+    Args:
+      line: the fields of the line in their order, then its parts; NaN and infinities are numbers.
+      kind: its kind.
+    """
+    return _dumps(line, kind)
 
 
 def _head(event: Event) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.arrow_stream import SCHEMA, Message, messages
@@ -18,28 +18,39 @@ Name = tuple[str, str]
 """The part of a line that a column belongs to (empty for a field of jaxlog's own), and its key."""
 
 
+class FileSchema(NamedTuple):
+    """The columns of a file.
+
+    Attributes:
+      schema: as Arrow has it.
+      names: the part and the key of each column.
+    """
+
+    schema: pa.Schema
+    names: tuple[Name, ...]
+
+
 class Batches(NamedTuple):
     """The whole batches of a file.
 
     Attributes:
       names: the part and the key of each column.
-      batches: each with the offsets at which it begins and ends.
+      batches: in the order of the file.
     """
 
     names: tuple[Name, ...]
-    batches: tuple[tuple[Message, pa.RecordBatch], ...]
+    batches: tuple[pa.RecordBatch, ...]
 
 
 NONE = Batches((), ())
 
 
-def batches_of(path: Path, run_id: str | None = None, start: int = 0) -> Batches:
+def batches_of(path: Path, run_id: str | None = None) -> Batches:
     """Reads a columnar file; a last batch that is cut is left out, as if it was not there yet.
 
     Args:
       path: the file.
       run_id: the id of the run, from run.json; None if it is not known.
-      start: the offset of a batch, before which none is read.
 
     Raises:
       ModuleNotFoundError: pyarrow is not installed.
@@ -48,58 +59,92 @@ def batches_of(path: Path, run_id: str | None = None, start: int = 0) -> Batches
     Warns:
       UserWarning: something in the file cannot be read, and is left out.
     """
-    pa = _pyarrow(path)
     with open_file(path) as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
         raise NotReadError(
             f"{path}: got more than {LARGEST:,} bytes of columns, expected at most as many"
         )
-    found = list(messages(io.BytesIO(data)))
-    if not found or found[0].kind != SCHEMA:
+    file = io.BytesIO(data)
+    known = file_schema(path, file, run_id)
+    if known is None:
         return NONE
-    buffer = pa.py_buffer(data)
+    found = list(messages(file))
+    read = [_read(data, message, known) for message in found if message.kind != SCHEMA]
+    whole = tuple(batch for batch in read if batch is not None)
+    broken = len(read) - len(whole)
+    if broken or _is_damaged(data, found[-1].end):
+        what = f"{broken} batches are damaged" if broken else "is damaged after its last batch"
+        rows = sum(batch.num_rows for batch in whole)
+        warn_caller(f"{path}: {what}; left out, and {rows:,} rows are read")
+    return Batches(known.names, whole)
+
+
+def file_schema(path: Path, file: BinaryIO, run_id: str | None = None) -> FileSchema | None:
+    """The columns of a file; None if it has none yet, or if it cannot be read.
+
+    Args:
+      path: the file.
+      file: the same, open for reading.
+      run_id: as for `batches_of`.
+
+    Raises:
+      ModuleNotFoundError: pyarrow is not installed.
+
+    Warns:
+      UserWarning: it cannot be read.
+    """
+    pa = _pyarrow(path)
+    first = next(messages(file), None)
+    if first is None or first.kind != SCHEMA:
+        return None
+    file.seek(0)
+    data = file.read(first.end)
     try:
-        schema = pa.ipc.read_schema(buffer[: found[0].end])
+        schema = pa.ipc.read_schema(pa.py_buffer(data))
         names = tuple(
             ((field.metadata or {}).get(PART, b"").decode(), field.metadata[KEY].decode())
             for field in schema
         )
         metadata = dict(schema.metadata)
         version = int(metadata[MARK])
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
         warn_caller(f"{path}: got a schema that jaxlog did not write ({error}); left out")
-        return NONE
+        return None
     if version > FORMAT:
         warn_caller(
             f"{path}: has the format {version}, and this jaxlog reads up to {FORMAT}; left out: "
             "update jaxlog (pip install -U jaxlog)"
         )
-        return NONE
+        return None
     own = metadata.get(RUN_ID, b"").decode(errors="replace")
     if run_id and own and own != run_id:
         warn_caller(
             f"{path}: has the columns of the run {own!r:.40}, expected those of {run_id!r:.40}, "
             "whose run.json is beside it; left out"
         )
-        return NONE
-    batches: list[tuple[Message, pa.RecordBatch]] = []
-    broken = 0
-    for message in found[1:]:
-        if message.start < start:
-            continue
-        try:
-            batch = pa.ipc.read_record_batch(buffer[message.start : message.end], schema)
-            batch.validate(full=True)
-            batches.append((message, batch))
-        except (pa.ArrowException, OSError, ValueError):
-            broken += 1
-    if broken or _is_damaged(data, found[-1].end):
-        what = f"{broken} batches are damaged" if broken else "is damaged after its last batch"
-        warn_caller(
-            f"{path}: {what}; left out, and {sum(b.num_rows for _, b in batches):,} rows are read"
-        )
-    return Batches(names, tuple(batches))
+        return None
+    return FileSchema(schema, names)
+
+
+def read_batch(file: BinaryIO, message: Message, schema: FileSchema) -> pa.RecordBatch | None:
+    """Reads one batch of a file; None if it is damaged."""
+    file.seek(message.start)
+    data = file.read(message.end - message.start)
+    return _read(data, message._replace(start=0, end=len(data)), schema)
+
+
+def _read(data: bytes, message: Message, schema: FileSchema) -> pa.RecordBatch | None:
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    try:
+        buffer = pa.py_buffer(data)[message.start : message.end]
+        batch = pyarrow.ipc.read_record_batch(buffer, schema.schema)
+        batch.validate(full=True)  # nothing else keeps a damaged one from ending the process
+    except (pa.ArrowException, OSError, ValueError):
+        return None
+    return batch
 
 
 def _is_damaged(data: bytes, end: int) -> bool:

@@ -29,7 +29,7 @@ class ColumnarRows:
     def __init__(self, paths: Sequence[Path], layout: LineKind, run_id: str | None = None) -> None:
         self._layout = layout
         found = (_frame(path, layout, run_id) for path in paths)
-        self._frames = [frame for frame in found if len(frame)]
+        self._frames = _narrow([frame for frame in found if len(frame)])
 
     @cached_property
     def _names(self) -> Mapping[Name, str]:
@@ -105,12 +105,12 @@ class ColumnarRows:
 
 def _frame(path: Path, layout: LineKind, run_id: str | None) -> pl.DataFrame:
     """The rows of one file, as Arrow has them; a column is named by its part and its key."""
-    import pyarrow as pa
-
     found = batches_of(path, run_id)
-    batches = [batch for _, batch in found.batches if batch.num_rows]
+    batches = [batch for batch in found.batches if batch.num_rows]
     if not batches:
         return pl.DataFrame()
+    import pyarrow as pa  # it is there
+
     table = pa.Table.from_batches(batches).rename_columns([_joined(name) for name in found.names])
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
@@ -125,6 +125,22 @@ def _frame(path: Path, layout: LineKind, run_id: str | None) -> pl.DataFrame:
         warn_caller(f"{path}: got something other than the rows of a call ({error}); left out")
         return pl.DataFrame()
     return frame
+
+
+def _narrow(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Makes int64 of uint64, except in columns that have larger numbers in any file."""
+    large: set[str] = set()
+    for frame in frames:
+        unsigned = [column for column in frame if column.dtype == pl.UInt64]
+        large |= {c.name for c in unsigned if int(c.max() or 0) >= 2**63}  # type: ignore[arg-type]
+    return [
+        frame.with_columns(
+            pl.col(name).cast(pl.Int64)
+            for name, kind in frame.schema.items()
+            if kind == pl.UInt64 and name not in large
+        )
+        for frame in frames
+    ]
 
 
 def _joined(name: Name) -> str:
@@ -149,7 +165,4 @@ def _converted(column: pl.Series) -> pl.Series:
     if kind == pl.Float32:
         numbers = pl.Series(column.name, shortest(column.to_numpy()))
         return numbers.set(column.is_null(), None) if column.null_count() else numbers
-    if kind == pl.UInt64:
-        narrow = column.cast(pl.Int64, strict=False)
-        return narrow if narrow.null_count() == column.null_count() else column
-    return column.cast(pl.Int64) if kind.is_integer() else column
+    return column.cast(pl.Int64) if kind.is_integer() and kind != pl.UInt64 else column

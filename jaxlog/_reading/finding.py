@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from jaxlog._format.columnar import segment_of
 from jaxlog._format.lines import METRICS, START
+from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import local_path
+from jaxlog._reading.columnar_lines import forwards, is_columnar
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
 from jaxlog.sinks.jsonl import column_files, line_files, named_like_columns, named_like_lines
 
@@ -30,6 +31,33 @@ def run_files(directory: Path) -> list[Path]:
     """Lists the files of a directory that have lines of a run, or its metrics in columns."""
     lines = [path for path in line_files(directory) if _has_lines(path)]
     return sorted([*lines, *column_files(directory)], key=lambda path: (stem_of(path), path))
+
+
+def event_files(directory: Path) -> list[Path]:
+    """Lists the files of a run in which each of its events is once.
+
+    If a run has both sinks, its metrics are in lines and in columns; the columns are then left out.
+    If its sink was changed when it was resumed, both are needed.
+    """
+    files = run_files(directory)
+    lines = {stem_of(path): path for path in files if not is_columnar(path)}
+    return [
+        path
+        for path in files
+        if not is_columnar(path) or not _has_rows_of(lines.get(stem_of(path)), path)
+    ]
+
+
+def _has_rows_of(lines: Path | None, columns: Path) -> bool:
+    """True if a file with lines has the first row of a columnar file."""
+    if lines is None:
+        return False
+    first = next((line for _, line in forwards(columns)), None)
+    if first is None:
+        return True
+    row = first.split(b",", 2)[:2]  # its time and its step
+    with open_file(lines) as file:
+        return any(line.split(b",", 2)[:2] == row for _, line in lines_from(file, 0))
 
 
 def stem_of(path: Path) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
-from jaxlog._format.columnar import segment_of
 from jaxlog._format.health import Health, health_of
 from jaxlog._format.lines import ARRAYS, METRICS
 from jaxlog._format.run_file import newer_format
+from jaxlog._format.segment import segment_of
 from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
 from jaxlog._reading.finding import not_read, run_files, stem_of

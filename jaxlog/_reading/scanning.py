@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from jaxlog._format.columnar import segment_of
+from jaxlog._format.segment import segment_of
 from jaxlog._reading.tables import columnar_rows
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxlog._format.columnar import Kind, segment_of
+from jaxlog._format.segment import Kind, segment_of
 from jaxlog._reading.columnar import ColumnarRows
 from jaxlog._reading.columns import Table, flat
 from jaxlog._reading.concatenate import joined

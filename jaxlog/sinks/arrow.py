@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from jaxlog._format.arrow_stream import SCHEMA, messages
-from jaxlog._format.columnar import Kind, Segment, segment_of
 from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -24,7 +23,9 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.lane_columns import lane_columns
 from jaxlog._format.lines import ARRAYS, array_lines_of
+from jaxlog._format.segment import Kind, Segment, segment_of
 from jaxlog.sinks.jsonl import JsonlSink, column_files
 from jaxlog.sinks.sink import SinkSettings
 
@@ -97,8 +98,10 @@ class ArrowSink(JsonlSink):
         from jaxlog.sinks.arrow_columns import columns_of, over_lanes_of
 
         arrays = array_lines_of(event) if self._writes_lines else b""
-        rows, over_lanes = columns_of(event), over_lanes_of(event)
-        self._call(event.name, "metrics").add(rows, len(event.lanes))
+        columns = lane_columns(event)
+        rows, num_lanes = columns_of(event, columns), len(columns.lanes)
+        over_lanes = over_lanes_of(event, num_lanes)
+        self._call(event.name, "metrics").add(rows, num_lanes)
         if over_lanes:
             self._call(event.name, "over_lanes").add(over_lanes, 0)
         if arrays:

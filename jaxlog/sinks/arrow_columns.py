@@ -14,21 +14,28 @@ import pyarrow as pa
 
 from jaxlog._format.columnar import FORMAT, KEY, MARK, PART, RUN_ID, column_names
 from jaxlog._format.events import Histogram, MetricsEvent
-from jaxlog._format.lane_columns import LaneColumns, lane_columns
+from jaxlog._format.lane_columns import LaneColumns
 from jaxlog._format.lines import FIELDS, LANES, OVER_LANES, LineKind
 from jaxlog._format.shortest import shortest
 
 Name = tuple[str, str]
 """The part of a line that a column belongs to (empty for a field of jaxlog's own), and its key."""
-Columns = dict[Name, pa.Array]
+ArrowArray = Any  # pyarrow has no types
+ArrowType = Any
+ArrowSchema = Any
+Columns = dict[Name, ArrowArray]
 
 _BEGIN = {name: place for place, name in enumerate(("", "labels", "metrics"))}
 _OF_FIELDS = list(FIELDS)
 
 
-def columns_of(event: MetricsEvent) -> Columns:
-    """The rows of an event, one for each lane, in the order of its lanes."""
-    found = lane_columns(event)
+def columns_of(event: MetricsEvent, found: LaneColumns) -> Columns:
+    """The rows of an event, one for each lane, in the order of its lanes.
+
+    Args:
+      event: the event.
+      found: its columns, from `lane_columns`.
+    """
     num_lanes = len(found.lanes)
     columns = _own(event, num_lanes)
     columns["", "lane"] = pa.array(found.lanes)
@@ -46,14 +53,14 @@ def columns_of(event: MetricsEvent) -> Columns:
     return columns
 
 
-def over_lanes_of(event: MetricsEvent) -> Columns:
+def over_lanes_of(event: MetricsEvent, num_lanes: int) -> Columns:
     """The rows over the lanes of an event, one for each statistic; empty if there are none."""
     statistics = event.over_lanes
     if not statistics:
         return {}
     columns = _own(event, len(statistics))
     columns["", "over_lanes"] = pa.array(list(statistics), pa.string())
-    columns["", "lanes"] = pa.array(np.full(len(statistics), len(event.lanes), np.int64))
+    columns["", "lanes"] = pa.array(np.full(len(statistics), num_lanes, np.int64))
     for key in dict.fromkeys(key for values in statistics.values() for key in values):
         column = [values.get(key) for values in statistics.values()]
         numbers = [None if value is None else float(value) for value in column]
@@ -71,22 +78,25 @@ def _own(event: MetricsEvent, rows: int) -> Columns:
     return columns
 
 
-def _array(values: np.ndarray, present: np.ndarray | None) -> pa.Array:
+def _array(values: np.ndarray, present: np.ndarray | None) -> ArrowArray:
     missing = None if present is None else ~present
     kind = values.dtype.kind
-    if kind == "V" or values.dtype == np.float16:  # the halves and quarters of ml_dtypes
+    if values.dtype == np.float16:
         values = values.astype(np.float32)
-    elif kind == "f" and values.dtype.itemsize > 8:
-        values = values.astype(np.float64)
+    elif kind == "V" or (kind == "f" and values.dtype.itemsize > 8):
+        values = values.astype(np.float64)  # the halves of ml_dtypes have all digits on lines
     elif kind == "c":
         pairs = np.stack([np.real(values), np.imag(values)], axis=-1, dtype=np.float64)
         return _lists(pairs, missing)
     elif kind in "OU":
-        return _of_objects(values.tolist())
+        objects = values.tolist()
+        if present is not None:
+            objects = [v if has else None for v, has in zip(objects, present.tolist(), strict=True)]
+        return _of_objects(objects)
     return pa.array(values, mask=missing, from_pandas=False)
 
 
-def _of_objects(values: list[Any]) -> pa.Array:
+def _of_objects(values: list[Any]) -> ArrowArray:
     """Values of several types, or texts; None is missing."""
     types = {type(value) for value in values if value is not None}
     if types <= {str, np.str_}:
@@ -112,7 +122,7 @@ def _plain(value: Any) -> Any:
         return {n: getattr(value, n) for n in ("edges", "counts", "below", "above")}
     array = np.asarray(value)
     if array.dtype.kind in "fV":
-        if array.dtype.itemsize > 4:
+        if array.dtype.itemsize > 4 or array.dtype.kind == "V":
             return float(array)
         return float(shortest(array.astype(np.float32).reshape(1))[0])
     if array.dtype.kind == "c":
@@ -126,7 +136,7 @@ def _text(value: Any) -> str | None:
     return orjson.dumps(value).decode()
 
 
-def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
+def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> ArrowArray:
     """A list for each row of an array `[n, size]`."""
     n, size = values.shape
     offsets = pa.array(np.arange(n + 1, dtype=np.int32) * size)
@@ -136,7 +146,7 @@ def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> pa.Array:
 
 def _histograms(
     values: np.ndarray, found: LaneColumns, key: str, present: np.ndarray | None
-) -> pa.Array:
+) -> ArrowArray:
     edges = np.asarray(found.edges[key], np.float64)
     values = values.astype(np.int64)
     parts = {
@@ -149,7 +159,7 @@ def _histograms(
     return pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=mask)
 
 
-def schema_of(types: Mapping[Name, pa.DataType], layout: LineKind, run_id: str) -> pa.Schema:
+def schema_of(types: Mapping[Name, ArrowType], layout: LineKind, run_id: str) -> ArrowSchema:
     """The schema of a file: its columns are named as in the frames that readers make.
 
     Args:
@@ -168,7 +178,7 @@ def schema_of(types: Mapping[Name, pa.DataType], layout: LineKind, run_id: str) 
     return pa.schema(fields, metadata={MARK: str(FORMAT), RUN_ID: run_id})
 
 
-def types_of(schema: pa.Schema) -> dict[Name, pa.DataType]:
+def types_of(schema: ArrowSchema) -> dict[Name, ArrowType]:
     """The type of each column of a file; the inverse of `schema_of`."""
     return {
         ((field.metadata or {}).get(PART, b"").decode(), field.metadata[KEY].decode()): field.type
@@ -181,7 +191,7 @@ def layout_of(kind: str) -> LineKind:
     return LANES if kind == "metrics" else OVER_LANES
 
 
-def in_order(types: Mapping[Name, pa.DataType]) -> dict[Name, pa.DataType]:
+def in_order(types: Mapping[Name, ArrowType]) -> dict[Name, ArrowType]:
     """The columns by their parts: jaxlog's own in their order, labels, values."""
 
     def place(name: Name) -> tuple[int, int]:
@@ -190,7 +200,7 @@ def in_order(types: Mapping[Name, pa.DataType]) -> dict[Name, pa.DataType]:
     return {name: types[name] for name in sorted(types, key=place)}
 
 
-def shared_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+def shared_type(one: ArrowType, other: ArrowType) -> ArrowType:
     """The type of a column that takes the values of two types.
 
     Numbers of several types become int64 or float64, as in frames of lines; anything else becomes
@@ -205,11 +215,11 @@ def shared_type(one: pa.DataType, other: pa.DataType) -> pa.DataType:
     return pa.float64() if pa.uint64() in (one, other) else pa.int64()
 
 
-def _is_number(kind: pa.DataType) -> bool:
+def _is_number(kind: ArrowType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
 
 
-def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:
+def fitted(column: ArrowArray, kind: ArrowType) -> ArrowArray:
     """Converts a column to a type that `shared_type` has found for it."""
     if column.type == kind:
         return column
@@ -219,7 +229,7 @@ def fitted(column: pa.Array, kind: pa.DataType) -> pa.Array:
     return widened(column).cast(kind, safe=False)
 
 
-def widened(column: pa.Array) -> pa.Array:
+def widened(column: ArrowArray) -> ArrowArray:
     """Converts float32 to the float64 numbers that readers of lines get."""
     if column.type != pa.float32():
         return column
@@ -228,7 +238,7 @@ def widened(column: pa.Array) -> pa.Array:
     return pa.array(numbers, mask=mask, from_pandas=False)
 
 
-def batch_of(columns: Columns, types: Mapping[Name, pa.DataType], schema: pa.Schema) -> Any:
+def batch_of(columns: Columns, types: Mapping[Name, ArrowType], schema: ArrowSchema) -> Any:
     """The batch of some rows; columns that they lack are null.
 
     Args:
@@ -237,7 +247,7 @@ def batch_of(columns: Columns, types: Mapping[Name, pa.DataType], schema: pa.Sch
       schema: that of the file, from `types`.
     """
     rows = len(next(iter(columns.values())))
-    arrays: Sequence[pa.Array] = [
+    arrays: Sequence[ArrowArray] = [
         fitted(columns[name], kind) if name in columns else pa.nulls(rows, kind)
         for name, kind in types.items()
     ]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from jaxlog._format.columnar import Segment
+from jaxlog._format.segment import Segment
 from jaxlog.sinks.arrow_columns import (
+    ArrowSchema,
+    ArrowType,
     Columns,
     Name,
     batch_of,
@@ -51,10 +54,10 @@ class CallColumns:
         self._options = pa.ipc.IpcWriteOptions(
             compression=None if compression == "none" else compression
         )
-        self._types: dict[Name, pa.DataType] = {}
-        self._schema: pa.Schema | None = None
+        self._types: dict[Name, ArrowType] = {}
+        self._schema: ArrowSchema | None = None
         self._has_schema = False  # the file has it, or was given it
-        self._batches: list[pa.RecordBatch] = []
+        self._batches: list[Any] = []
         self._rows = 0
 
     def resume(self, path: Path, segment: Segment) -> None:
@@ -62,7 +65,7 @@ class CallColumns:
         # A file that was damaged, or that another version of jaxlog wrote, stays as it is.
         self._segment, self._schema, self._types = segment, None, {}
         self._has_schema = True
-        with contextlib.suppress(pa.ArrowException, KeyError, ValueError):
+        with contextlib.suppress(pa.ArrowException, KeyError, OSError, TypeError, ValueError):
             with path.open("rb") as file, pa.ipc.open_stream(file) as stream:
                 schema = stream.schema
             types = types_of(schema)
@@ -105,12 +108,12 @@ class CallColumns:
         data = memoryview(out.getvalue())[: -len(_END)]
         if self._has_schema:
             data = data[self._schema.serialize().size :]
-        self._file_of(self._segment.name).add(bytes(data), self.pending)
+        self._file_of(self._segment.name).add(data, self.pending)
         self._has_schema = True
         self._batches.clear()
         self._rows = self.pending = 0
 
-    def _begin_file(self, schema: pa.Schema) -> None:
+    def _begin_file(self, schema: ArrowSchema) -> None:
         if self._has_schema:
             self._segment = self._segment._replace(number=self._segment.number + 1)
         self._schema, self._has_schema = schema, False

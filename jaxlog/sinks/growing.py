@@ -85,12 +85,12 @@ class GrowingFile:
         self.pending = 0
         self._path = path
         self._files = files
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._identity: tuple[int, int] | None = None  # device and inode at the first flush
         self._size = 0  # the bytes of whole pieces
         self._torn = False
 
-    def add(self, piece: bytes, num_records: int = 0) -> None:
+    def add(self, piece: bytes | memoryview, num_records: int = 0) -> None:
         """Buffers a piece until the next flush; `num_records` is the number of its records."""
         self._pieces.append(piece)
         self.pending += num_records

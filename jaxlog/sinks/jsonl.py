@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from jaxlog import _run_files
 from jaxlog._format.arrow_stream import begins_like_own
-from jaxlog._format.columnar import Segment, segment_of
 from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -23,6 +22,7 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._format.lines import ARRAYS, METRICS, NAMES, START, array_lines_of, file_of, lines_of
+from jaxlog._format.segment import Segment, segment_of
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 

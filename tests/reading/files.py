@@ -9,15 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import jaxlog
-from jaxlog.sinks import EpisodeEvent, EvaluationEvent, Lane, MetricsEvent, StepEvent, TaskEvent
-from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
+from jaxlog.sinks import (
+    EpisodeEvent,
+    EvaluationEvent,
+    Lane,
+    MetricsEvent,
+    StepEvent,
+    TaskEvent,
+    sink_class,
+)
 
 Event = MetricsEvent | EpisodeEvent | StepEvent | TaskEvent | EvaluationEvent
 
 
-def write(directory: Path, events: Iterable[Event]) -> Path:
-    """Writes the lines of events into a directory without run.json."""
-    sink = JsonlSink(JsonlSettings())
+def write(directory: Path, events: Iterable[Event], kind: str = "jsonl") -> Path:
+    """Writes the lines of events, or for `arrow` their columns, in a directory without run.json."""
+    cls = sink_class(kind)
+    sink = cls(cls.Settings(kind=kind))
     sink.open(jaxlog.sinks.RunInfo("run", directory, if_exists="replace"))
     for event in events:
         match event:
