@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from benchmarks import compiling, crossing, lanes, reading, receiving, sinks, statistics
+from benchmarks import arrow, compiling, crossing, lanes, reading, receiving, sinks, statistics
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
@@ -16,6 +16,7 @@ rows = [
     *sinks.main(1 if quick else 25),
     *lanes.main(1 if quick else 25),
     *reading.main(1 if quick else 7),
+    *arrow.main(1 if quick else 7),
 ]
 missed = [
     f"{row.what}: {row.value:.3g} {row.unit}, at most {row.budget:.3g} {row.unit}"
