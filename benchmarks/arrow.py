@@ -17,7 +17,7 @@ import numpy as np
 
 import jaxlog
 from benchmarks.timing import Row, tell
-from jaxlog._format.lane_columns import LaneColumns
+from jaxlog._format.columns import Columns
 from jaxlog._format.segment import Segment
 from jaxlog.sinks import Lane, MetricsEvent, RunInfo
 from jaxlog.sinks.arrow_columns import columns_of
@@ -28,7 +28,7 @@ from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 LANES, METRICS, STEPS = 10_000, 10, 8
 
 
-def by_columns(directory: Path, columns: list[LaneColumns]) -> None:
+def by_columns(directory: Path, columns: list[Columns]) -> None:
     """Writes the columns of some events."""
     directory.mkdir()
     file = GrowingFile(directory / "batch_metrics.arrows", OpenFiles())
@@ -70,9 +70,7 @@ def main(turns: int) -> list[Row]:
     for step in range(STEPS):
         values = rng.normal(size=(METRICS, LANES)).astype(np.float32)
         of_keys = dict(zip(keys, values, strict=True))
-        columns.append(
-            LaneColumns(seeds.astype(np.int64), {"seed": seeds}, of_keys, {}, {}, {}, None)
-        )
+        columns.append(Columns(seeds.astype(np.int64), {"seed": seeds}, of_keys))
         lanes = tuple(
             Lane(i, {"seed": seeds[i]}, dict(zip(keys, row, strict=True)))
             for i, row in enumerate(values.T)

@@ -138,6 +138,10 @@ def _narrow(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
             pl.col(name).cast(pl.Int64)
             for name, kind in frame.schema.items()
             if kind == pl.UInt64 and name not in large
+        ).with_columns(
+            pl.col(name).cast(pl.UInt64)
+            for name, kind in frame.schema.items()
+            if kind.is_integer() and name in large and int(frame[name].min() or 0) >= 0  # type: ignore[arg-type]
         )
         for frame in frames
     ]

@@ -23,7 +23,6 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._format.lane_columns import lane_columns
 from jaxlog._format.lines import ARRAYS, array_lines_of
 from jaxlog._format.segment import Kind, Segment, segment_of
 from jaxlog.sinks.jsonl import JsonlSink, column_files
@@ -98,8 +97,7 @@ class ArrowSink(JsonlSink):
         from jaxlog.sinks.arrow_columns import columns_of, over_lanes_of
 
         arrays = array_lines_of(event) if self._writes_lines else b""
-        columns = lane_columns(event)
-        rows, num_lanes = columns_of(event, columns), len(columns.lanes)
+        rows, num_lanes = columns_of(event, event.columns), len(event.columns)
         over_lanes = over_lanes_of(event, num_lanes)
         self._call(event.name, "metrics").add(rows, num_lanes)
         if over_lanes:

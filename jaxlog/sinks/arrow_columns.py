@@ -13,8 +13,8 @@ import orjson
 import pyarrow as pa
 
 from jaxlog._format.columnar import FORMAT, KEY, MARK, PART, RUN_ID, column_names
+from jaxlog._format.columns import Columns
 from jaxlog._format.events import Histogram, MetricsEvent
-from jaxlog._format.lane_columns import LaneColumns
 from jaxlog._format.lines import FIELDS, LANES, OVER_LANES, LineKind
 from jaxlog._format.shortest import shortest
 
@@ -23,18 +23,18 @@ Name = tuple[str, str]
 ArrowArray = Any  # pyarrow has no types
 ArrowType = Any
 ArrowSchema = Any
-Columns = dict[Name, ArrowArray]
+ArrowColumns = dict[Name, ArrowArray]
 
 _BEGIN = {name: place for place, name in enumerate(("", "labels", "metrics"))}
 _OF_FIELDS = list(FIELDS)
 
 
-def columns_of(event: MetricsEvent, found: LaneColumns) -> Columns:
+def columns_of(event: MetricsEvent, found: Columns) -> ArrowColumns:
     """The rows of an event, one for each lane, in the order of its lanes.
 
     Args:
       event: the event.
-      found: its columns, from `lane_columns`.
+      found: its columns.
     """
     num_lanes = len(found.lanes)
     columns = _own(event, num_lanes)
@@ -42,7 +42,7 @@ def columns_of(event: MetricsEvent, found: LaneColumns) -> Columns:
     if found.positions is not None:
         columns["", "lane_position"] = _lists(found.positions)
     for key, values in found.labels.items():
-        columns["labels", key] = _array(values, found.labelled.get(key))
+        columns["labels", key] = _array(values, None)
     for key, values in found.values.items():
         present = found.present.get(key)
         columns["metrics", key] = (
@@ -53,7 +53,7 @@ def columns_of(event: MetricsEvent, found: LaneColumns) -> Columns:
     return columns
 
 
-def over_lanes_of(event: MetricsEvent, num_lanes: int) -> Columns:
+def over_lanes_of(event: MetricsEvent, num_lanes: int) -> ArrowColumns:
     """The rows over the lanes of an event, one for each statistic; empty if there are none."""
     statistics = event.over_lanes
     if not statistics:
@@ -68,8 +68,8 @@ def over_lanes_of(event: MetricsEvent, num_lanes: int) -> Columns:
     return columns
 
 
-def _own(event: MetricsEvent, rows: int) -> Columns:
-    columns: Columns = {
+def _own(event: MetricsEvent, rows: int) -> ArrowColumns:
+    columns: ArrowColumns = {
         ("", "timestamp"): pa.array(np.full(rows, event.timestamp, np.float64)),
         ("", "step"): pa.array(np.full(rows, event.step, np.int64)),
     }
@@ -93,6 +93,8 @@ def _array(values: np.ndarray, present: np.ndarray | None) -> ArrowArray:
         if present is not None:
             objects = [v if has else None for v, has in zip(objects, present.tolist(), strict=True)]
         return _of_objects(objects)
+    if values.dtype == np.uint64 and int(values.max(initial=0)) < 2**63:
+        values = values.astype(np.int64)
     return pa.array(values, mask=missing, from_pandas=False)
 
 
@@ -101,6 +103,10 @@ def _of_objects(values: list[Any]) -> ArrowArray:
     types = {type(value) for value in values if value is not None}
     if types <= {str, np.str_}:
         return pa.array(values, pa.string())
+    dtypes = {value.dtype for value in values if isinstance(value, np.generic)}
+    if len(types) == len(dtypes) == 1:  # numbers of the program, some of which are missing
+        present = np.array([value is not None for value in values])
+        return _array(np.array([0 if v is None else v for v in values], *dtypes), present)
     kept = (type(None), str)
     plain = [value if isinstance(value, kept) else _plain(value) for value in values]
     kinds = {type(value) for value in plain if value is not None}
@@ -111,6 +117,8 @@ def _of_objects(values: list[Any]) -> ArrowArray:
             return pa.array([None if v is None else int(v) for v in plain], pa.int64())
         except (OverflowError, pa.ArrowInvalid):
             kinds = {float}
+            if all(v is None or 0 <= v < 2**64 for v in plain):
+                return pa.array(plain, pa.uint64())
     if kinds <= {bool, int, float}:
         return pa.array([None if v is None else float(v) for v in plain], pa.float64())
     return pa.array([_text(value) for value in plain], pa.string())
@@ -145,7 +153,7 @@ def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> ArrowArray:
 
 
 def _histograms(
-    values: np.ndarray, found: LaneColumns, key: str, present: np.ndarray | None
+    values: np.ndarray, found: Columns, key: str, present: np.ndarray | None
 ) -> ArrowArray:
     edges = np.asarray(found.edges[key], np.float64)
     values = values.astype(np.int64)
@@ -200,11 +208,16 @@ def in_order(types: Mapping[Name, ArrowType]) -> dict[Name, ArrowType]:
     return {name: types[name] for name in sorted(types, key=place)}
 
 
-def shared_type(one: ArrowType, other: ArrowType) -> ArrowType:
+def shared_type(one: ArrowType, other: ArrowType, *, negative: bool = False) -> ArrowType:
     """The type of a column that takes the values of two types.
 
     Numbers of several types become int64 or float64, as in frames of lines; anything else becomes
     JSON text.
+
+    Args:
+      one: a type.
+      other: another one.
+      negative: True if there are negative numbers, so that uint64 cannot hold all.
     """
     if one == other:
         return one
@@ -212,11 +225,20 @@ def shared_type(one: ArrowType, other: ArrowType) -> ArrowType:
         return pa.string()
     if pa.types.is_floating(one) or pa.types.is_floating(other):
         return pa.float64()
-    return pa.float64() if pa.uint64() in (one, other) else pa.int64()
+    if negative and pa.uint64() in (one, other):
+        return pa.float64()
+    return pa.uint64() if pa.uint64() in (one, other) else pa.int64()
 
 
 def _is_number(kind: ArrowType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+
+
+def has_negative(column: ArrowArray) -> bool:
+    """True if a column of integers has negative ones."""
+    if not pa.types.is_signed_integer(column.type) or column.null_count == len(column):
+        return False
+    return bool(np.min(column.drop_null().to_numpy(zero_copy_only=False)) < 0)
 
 
 def fitted(column: ArrowArray, kind: ArrowType) -> ArrowArray:
@@ -238,7 +260,7 @@ def widened(column: ArrowArray) -> ArrowArray:
     return pa.array(numbers, mask=mask, from_pandas=False)
 
 
-def batch_of(columns: Columns, types: Mapping[Name, ArrowType], schema: ArrowSchema) -> Any:
+def batch_of(columns: ArrowColumns, types: Mapping[Name, ArrowType], schema: ArrowSchema) -> Any:
     """The batch of some rows; columns that they lack are null.
 
     Args:

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from jaxlog._format.segment import Segment
 from jaxlog.sinks.arrow_columns import (
+    ArrowColumns,
     ArrowSchema,
     ArrowType,
-    Columns,
     Name,
     batch_of,
+    has_negative,
     in_order,
     layout_of,
     schema_of,
@@ -72,13 +73,14 @@ class CallColumns:
             if schema.equals(schema_of(types, layout_of(segment.kind), self._run_id), True):
                 self._schema, self._types = schema, types
 
-    def add(self, columns: Columns, num_records: int) -> None:
+    def add(self, columns: ArrowColumns, num_records: int) -> None:
         """Adds rows to the batch that the next flush writes."""
         types = self._types
         if any(types.get(name) != column.type for name, column in columns.items()):
             types = dict(types)
             for name, column in columns.items():
-                types[name] = shared_type(types.get(name, column.type), column.type)
+                known = types.get(name, column.type)
+                types[name] = shared_type(known, column.type, negative=has_negative(column))
         if types == self._types:
             batch = batch_of(columns, types, self._schema)
         else:
