@@ -154,8 +154,9 @@ class Columns:
         arrays, arrays_present, _ = _columns([lane.arrays for lane in lanes])
         labels, labels_present, _ = _columns([lane.labels for lane in lanes])
         for name, known in labels_present.items():
-            labels[name] = labels[name].astype(object)
-            labels[name][~known] = None
+            # Not `astype(object)`, which makes Python's floats of float32.
+            pairs = zip(labels[name], known.tolist(), strict=True)
+            labels[name] = _objects([value if has else None for value, has in pairs])
         positions = {len(lane.position) for lane in lanes}
         first = [lane.first_labels for lane in lanes]
         made = cls(

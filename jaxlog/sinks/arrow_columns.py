@@ -117,7 +117,7 @@ def _of_objects(values: list[Any]) -> ArrowArray:
             return pa.array([None if v is None else int(v) for v in plain], pa.int64())
         except (OverflowError, pa.ArrowInvalid):
             kinds = {float}
-            if all(v is None or 0 <= v < 2**64 for v in plain):
+            if all(isinstance(v, int | None) and 0 <= (v or 0) < 2**64 for v in plain):
                 return pa.array(plain, pa.uint64())
     if kinds <= {bool, int, float}:
         return pa.array([None if v is None else float(v) for v in plain], pa.float64())
