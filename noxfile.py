@@ -46,6 +46,7 @@ REQUIREMENTS = [
     *needed("demo", "flax"),
     *needed("explore", "jinja2", "polars", "matplotlib", "scipy"),
     *needed("tensorboard", "tensorboardX", "crc32c"),
+    *needed("arrow", "pyarrow"),
     *needed("dev", "beartype", "chex", "hypothesis", "jaxtyping"),
     *needed("dev", "omegaconf", "pytest", "pytest-timeout"),
 ]

@@ -16,7 +16,10 @@ import jax.numpy as jnp
 
 import jaxlog
 
-EXTRAS = ("wandb", "tensorboardX", "polars", "jinja2", "matplotlib", "flax", "gymnax", "orbax")
+EXTRAS = (
+    *("wandb", "tensorboardX", "pyarrow", "polars", "jinja2", "matplotlib"),
+    *("flax", "gymnax", "orbax"),
+)
 
 
 def log_five_updates(directory: Path) -> str:
@@ -75,6 +78,7 @@ def main() -> None:
     for extra, said in (
         ("wandb", refusal(opened("wandb"))),
         ("tensorboard", refusal(opened("tensorboard"))),
+        ("arrow", refusal(opened("arrow"))),
         ("explore", refusal(lambda: run.metrics)),
         ("explore", refused_command("report", "alone", "-o", "report.html")),
         ("explore", refused_command("export", "alone", "--to", "csv")),
