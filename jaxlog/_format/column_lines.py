@@ -24,7 +24,7 @@ _Texts = Sequence[bytes]
 
 
 def can_convert(columns: Columns) -> bool:
-    """Whether lines are made faster from the columns than from rows, and have no other dtypes."""
+    """True if all values have a dtype that is converted here, and if rows would not be faster."""
     whole = columns.whole
     return len(whole) >= FEW and whole.has_dtypes
 

@@ -87,11 +87,6 @@ class Columns:
             own.setdefault("_rows", rows)  # another thread may have made them, too
         return own["_rows"]
 
-    @property
-    def of_rows(self) -> bool:
-        """True if they were made from rows."""
-        return "_of_rows" in self.__dict__
-
     @cached_property
     def has_dtypes(self) -> bool:
         """True if all values are numbers of a dtype, and only labels can be objects."""
@@ -173,7 +168,7 @@ class Columns:
             np.array([lane.alone for lane in lanes], np.bool_),
             _objects(first) if any(one is not None for one in first) else None,
         )
-        made.__dict__.update(_rows=lanes, _of_rows=True)
+        made.__dict__["_rows"] = lanes
         return made
 
 

@@ -14,15 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from jaxlog._format.arrow_stream import SCHEMA, messages
-from jaxlog._format.events import (
-    EpisodeEvent,
-    EvaluationEvent,
-    Event,
-    MetricsEvent,
-    RunInfo,
-    StepEvent,
-    TaskEvent,
-)
+from jaxlog._format.events import Event, MetricsEvent, RunInfo
 from jaxlog._format.lines import ARRAYS, array_lines_of
 from jaxlog._format.segment import Kind, Segment, segment_of
 from jaxlog.sinks.jsonl import JsonlSink, column_files
@@ -105,21 +97,9 @@ class ArrowSink(JsonlSink):
         if arrays:
             self._file(ARRAYS).add(arrays)
 
-    def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        self._write_line(event)
-
-    def write_task(self, event: TaskEvent) -> None:  # noqa: D102
-        self._write_line(event)
-
-    def write_step(self, event: StepEvent) -> None:  # noqa: D102
-        self._write_line(event)
-
-    def write_evaluation(self, event: EvaluationEvent) -> None:  # noqa: D102
-        self._write_line(event)
-
-    def _write_line(self, event: Event) -> None:
+    def _write(self, event: Event) -> None:
         if self._writes_lines:
-            self._write(event)
+            super()._write(event)
 
     def flush(self) -> None:  # noqa: D102
         for call in self._calls.values():

@@ -1,4 +1,4 @@
-"""What the columnar files hold, read back with pyarrow and polars themselves."""
+"""The columnar files, read back with pyarrow and polars themselves."""
 
 from __future__ import annotations
 
