@@ -12,7 +12,8 @@ demo: .venv/made  ## PPO learns CartPole in one compiled program, logged live; S
 	$(BIN)/jaxlog demo --settings $(SETTINGS)
 
 # The tests mostly wait for XLA to compile; these flags halve that. `make versions` compiles with the flags of users.
-QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 \
+	--xla_cpu_parallel_codegen_split_count=1"
 
 test: .venv/made chromium  ## all tests
 	$(QUICKLY) $(BIN)/python -m pytest -n 2

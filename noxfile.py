@@ -30,8 +30,8 @@ TESTS = (
 )
 
 
-UNOPTIMIZED = "--xla_backend_optimization_level=0"
-"""XLA's flag for tests that look at what is logged, not at the last bit of a number."""
+UNOPTIMIZED = "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+"""XLA's flags for tests that look at what is logged, not at the last bit of a number."""
 
 
 def needed(extra: str, *names: str) -> list[str]:

@@ -43,7 +43,7 @@ def compiled(*, log: bool, windows: bool) -> Program:
     return run if windows else run_with_batch_step
 
 
-def main(turns: int = 25) -> list[Row]:
+def main(turns: int = 9) -> list[Row]:
     """Measures, and reports the figures."""
     programs = {
         "off": compiled(log=False, windows=False),

@@ -1,7 +1,8 @@
 """What does it cost to log from inside a compiled scan?
 
-The scan multiplies matrices, so that callbacks run on XLA's threads, as in real training. The cost
-of a way to log is its time minus the time of the same scan without logging.
+For the budgets the scan multiplies matrices, so that callbacks run on XLA's threads, as in real
+training. For the grid it does nearly nothing, so that small costs are seen beside it. The cost of a
+way to log is its time minus the time of the same scan without logging.
 """
 
 from __future__ import annotations
@@ -28,19 +29,28 @@ LANES, METRICS = (1, 16, 64, 256), (4, 30, 100)
 Log = Callable[[jax.Array, jax.Array], Any]
 
 
-def scan(log: Log, metrics: int = 30, lanes: int | None = None, steps: int = STEPS) -> Program:
+def scan(
+    log: Log,
+    metrics: int = 30,
+    lanes: int | None = None,
+    steps: int = STEPS,
+    *,
+    products: bool = True,
+) -> Program:
     """A compiled scan that multiplies matrices and calls `log(step, values)` at each step.
 
-    With `lanes` it is under a `vmap`. All lanes then share the matrices, and only the values differ
-    between lanes: the programs for one lane and for many differ only in the values they log.
+    Without `products` a step multiplies only a row by a number. With `lanes` it is under a `vmap`.
+    All lanes then share the matrices, and only the values differ between lanes: the programs for
+    one lane and for many differ only in the values they log.
     """
 
     def train(seed: jax.Array) -> Any:
         def update(carry: jax.Array, step: jax.Array) -> tuple[jax.Array, Any]:
-            carry = jnp.tanh(carry @ carry)
+            carry = jnp.tanh(carry @ carry) if products else carry * 1.0001
             return carry, log(step, carry[0, :metrics] + seed)
 
-        start = jax.random.normal(jax.random.key(0), (SIZE, SIZE)) / SIZE**0.5
+        rows = SIZE if products else 1
+        start = jax.random.normal(jax.random.key(0), (rows, SIZE)) / SIZE**0.5
         return jax.lax.scan(update, start, jnp.arange(steps))
 
     program = jax.jit(train if lanes is None else jax.vmap(train))
@@ -155,6 +165,7 @@ def budgets(turns: int) -> list[Row]:
     bare_callback = "a bare io_callback of the same words"
     named_callback = "jax.debug.callback with 30 named scalars"
     in_python_too = f"{record}, crossing in Python"
+    alone = "one record, 30 metrics, in a scan that does little else"
     return [
         Row(record, bare_callback, ratio("jaxlog", "io_callback"), "x", 0.05),
         Row(record, named_callback, ratio("jaxlog", "debug.callback"), "x", 0.005),
@@ -174,6 +185,14 @@ def budgets(turns: int) -> list[Row]:
             not_due(turns) * 1e6,
             "µs",
             2.0,
+        ),
+        Row(alone, "no logging", in_light_scan(turns) * 1e6, "µs", 3.0),
+        Row(
+            f"{alone}, crossing in Python",
+            "no logging",
+            in_light_scan(turns, python=True) * 1e6,
+            "µs",
+            60.0,
         ),
         Row("logging off", "lines of the jaxpr that differ", off(), "", 0),
     ]
@@ -198,6 +217,21 @@ def not_due(turns: int) -> float:
         return lambda: jax.block_until_ready(compiled(start))
 
     times = fastest({"with": program(True), "without": program(False)}, turns)
+    return (times["with"] - times["without"]) / steps
+
+
+def in_light_scan(turns: int, *, python: bool = False) -> float:
+    """The seconds that a record costs a scan whose steps take less than a microsecond.
+
+    So few steps that the queue takes the records of a turn without waiting for the thread.
+    """
+    logger, steps = make_logger(), 2_000
+    with_log = scan(partial(logged, logger), steps=steps, products=False)
+    without = scan(only_named, steps=steps, products=False)
+    with runs(logger):
+        if python:
+            by_callback(with_log)
+        times = fastest({"with": with_log, "without": without}, turns)
     return (times["with"] - times["without"]) / steps
 
 
@@ -230,7 +264,7 @@ def grid(turns: int) -> list[dict[str, Any]]:
         for metrics in METRICS:
             live, silent = make_logger(), make_logger(delivery="return")
             few = max(4, STEPS // lanes)
-            shape = {"metrics": metrics, "lanes": lanes}
+            shape: dict[str, Any] = {"metrics": metrics, "lanes": lanes, "products": False}
             many_steps = {
                 "nothing": scan(nothing, **shape),
                 "returned from scan": scan(returned, **shape),

@@ -85,7 +85,7 @@ def main(turns: int = 25) -> list[Row]:
     """Measures, and writes `results/lanes.json`."""
     found = {num_lanes: of_lanes(num_lanes, max(2, turns // 5)) for num_lanes in LANES}
     grid = [
-        {"lanes": n, **{f"{k}, us a line": v for k, v in us.items()}} for n, us in found.items()
+        {"lanes": n, **{f"{k}, µs a line": v for k, v in us.items()}} for n, us in found.items()
     ]
     rows = []
     for num_lanes, budget in zip(LANES, (1.0, 0.5, 0.5, 0.5), strict=True):

@@ -20,6 +20,8 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import page
+
 Program = Callable[[], None]
 RESULTS = Path(__file__).parent / "results"
 
@@ -119,7 +121,7 @@ def tell(
     of_grid: str = "",
     **facts: Any,
 ) -> None:
-    """Prints the figures as tables, and writes them with the facts to `results/{name}.json`."""
+    """Prints the figures as tables, and writes them to `results/{name}.json` and the pages."""
     console = Console()
     if rows:
         table = Table(title=f"{name}: jax {jax.__version__}, {jax.default_backend()}")
@@ -150,7 +152,8 @@ def tell(
     }
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(found, indent=2) + "\n")
-    print(f"written to {path}", file=sys.stderr)
+    page.fill()
+    print(f"written to {path}, and to the pages with its figures", file=sys.stderr)
 
 
 def _shown(value: float | int | None) -> str:

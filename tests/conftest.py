@@ -36,7 +36,7 @@ PATIENT: dict[str, Any] = {
     "suppress_health_check": [HealthCheck.too_slow],
 }
 settings.register_profile("jaxlog", max_examples=60, **PATIENT)
-settings.register_profile("few", max_examples=15, **PATIENT)  # for runs on other versions of JAX
+settings.register_profile("few", max_examples=8, **PATIENT)  # for CI, and for other versions of JAX
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jaxlog"))
 
 MakeLogger = Callable[..., jaxlog.Logger]

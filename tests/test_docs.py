@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 import jaxlog
+from benchmarks import page
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -114,40 +115,19 @@ def test_what_is_to_be_made_is_in_the_makefile(name: str) -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-# ruff: noqa: RUF001  the signs are those of the pages
-WRITTEN = {
-    "x": ("{:.2f} ×", "{:.1f} ×"),
-    "µs": ("{:.2f} µs",),
-    "us": ("{:.2f} µs",),
-    "%": ("+ {:.0f} %",),
-}
-
-
-@pytest.mark.parametrize(
-    "name", ["crossing", "statistics", "compiling", "sinks", "reading", "receiving"]
-)
+@pytest.mark.parametrize("name", [path.name for path in page.PAGES])
 def test_the_figures_are_those_of_the_benchmarks(name: str) -> None:
-    text = "".join((ROOT / "docs" / page).read_text() for page in ("performance.md", "explore.md"))
-    found = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
-    assert found["budgets"]
-    for row in found["budgets"]:
-        ways = WRITTEN.get(row["unit"])
-        assert not ways or any(way.format(row["value"]) in text for way in ways), row
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert "<!-- figures: " in text
+    assert page.filled(text) == text, "run python -m benchmarks.page"
 
 
-def test_the_grid_of_the_crossing_is_that_of_the_benchmark() -> None:
-    text = (ROOT / "docs" / "performance.md").read_text()
+def test_the_figures_of_the_readme_are_those_of_the_benchmark() -> None:
     found = json.loads((ROOT / "benchmarks" / "results" / "crossing.json").read_text())
-    for row in found["grid"]:
-        shown = ["" if value is None else f"{value + 0.0:.0f}" for value in row.values()]
-        line = " | ".join(shown).replace("-", "−").replace("−0 ", "0 ")
-        assert f"| {line} |" in text, row
-    (row,) = (row for row in found["grid"] if (row["lanes"], row["metrics"]) == (16, 30))
-    shown = [f"{row[name]:,.0f}" for name in ("debug.callback", "returned from scan", "jaxlog")]
-    callback, returned, ours = shown
-    readme = " ".join((ROOT / "README.md").read_text().split())
-    assert f"16 seeds with 30 metrics costs {ours} µs; `jax.debug.callback`" in readme
-    assert (
-        f"same values costs {callback} µs. Metrics returned from `scan` cost {returned} µs"
-        in readme
-    )
+    rows = {row["what"]: row["value"] for row in found["budgets"]}
+    of_lanes = {row["lanes"]: row for row in found["grid"] if row["metrics"] == 30}
+    ours = rows["one record, 30 metrics, in a scan that does little else"]
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert f"A record of 30 metrics costs a compiled scan {ours:.1f} µs" in readme
+    plain = [f"{of_lanes[lanes]['debug.callback']:,.0f} µs" for lanes in (1, 16)]
+    assert f"`jax.debug.callback` with the same values costs {plain[0]}, and {plain[1]}" in readme
