@@ -41,10 +41,12 @@ def _table(place: re.Match[str]) -> str:
 
 def _of_budgets(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     head = ["| measured | reference | figure | budget |", "|---|---|---|---|"]
-    return head + [
-        _line(row["what"], row["against"], *(_with_unit(row, key) for key in ("value", "budget")))
-        for row in rows
-    ]
+    lines = []
+    for row in rows:
+        figure, budget = (_with_unit(row, key) for key in ("value", "budget"))
+        figure = figure if row["met"] else f"**{figure}**"
+        lines.append(_line(row["what"], row["against"], figure, budget))
+    return head + lines
 
 
 def _of_grid(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -68,7 +70,7 @@ def _number(value: str | float | None) -> str:
         return ""
     if isinstance(value, str):
         return value
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
+    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
     text = f"{value:,.{digits}f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text.replace("-", "−")  # noqa: RUF001

@@ -44,7 +44,7 @@ def batch_step(
 ) -> Record | None:
     """Logs one update: statistics over its episodes, and occasionally a few complete episodes.
 
-    Statistics and scalars are logged when `step` is a multiple of `every`, or else of
+    Statistics and scalars are logged when `step` is a multiple of `every`, or without it of
     `log_frequency`; a call named `eval` or `test` is logged every time. Episodes are sampled when
     `step` is a multiple of `sample_frequency`. If `total_updates` is known, both also happen at the
     last step. When nothing is due, the call costs one untaken `lax.cond`. If `step` or `when`

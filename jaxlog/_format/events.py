@@ -107,7 +107,7 @@ class MetricsEvent:
         return len(self.lanes if "lanes" in self.__dict__ else self.columns)
 
     def lane_numbers(self, most: int) -> list[int]:
-        """The numbers of the first lanes that logged, at most that many."""
+        """The numbers of the first `most` lanes that logged."""
         if "lanes" in self.__dict__:
             return [lane.index for lane in self.lanes[:most]]
         columns, place, _ = self.__dict__["_part"]

@@ -21,9 +21,9 @@ class Timing:
     Attributes:
       seconds: the seconds for which the run had been open when they arrived, with those of earlier
         sessions.
-      updates_per_second: the updates since the previous line of this call, by the seconds since it
-        arrived, whatever the program did in them. It is the same for all lanes. None for the first
-        line of a session, after which the time includes compiling, and where steps do not increase.
+      updates_per_second: the updates since the previous line of this call, divided by the seconds
+        since it arrived; pauses of the program count. It is the same for all lanes. None for the
+        first line of the call in a session, and where steps do not increase.
       env_steps_per_second: the environment steps of one lane, likewise; None if they are not known.
       device_memory: the bytes in use on the device of this process that uses most; None if JAX does
         not report them, as on a CPU.

@@ -32,7 +32,7 @@ _NUM_BUCKETS = math.ceil(math.log(LARGEST / SMALLEST) / math.log(_GROWTH)) + 1  
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class QuantileSketch:
-    """The number of values in each of 3 457 buckets: 14 KB, however many values there are.
+    """Estimates quantiles from the number of values in each of 3 457 buckets, which take 14 KB.
 
     Attributes:
       counts: `int32[3457]`, from the most negative bucket to the most positive; under `vmap` with

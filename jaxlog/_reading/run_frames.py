@@ -137,9 +137,9 @@ class RunFrames:
         `env_step` and `lane`, it has `seconds`, for which the run had been open, with earlier
         sessions; and `updates_per_second` and `env_steps_per_second` (of one lane) since the
         previous line of the call, whatever the program did in that time. They are null for the
-        first line of a session, and where steps do not increase. They are computed from the
-        timestamps, so they mean nothing for a run with `delivery: return`, whose records arrive
-        together.
+        first line of the call in a session, and where steps do not increase. They are computed
+        from the timestamps, so they mean nothing for a run with `delivery: return`, whose records
+        arrive together.
 
         Args:
           call: as in `metrics_of`.

@@ -31,9 +31,9 @@ def load_config(
     """Loads settings from a YAML file or a dict, and validates them.
 
     Args:
-      source: a file's path; a dict with the same keys; a node of OmegaConf or Hydra; or settings.
-        With the key `extends: other.yaml`, settings of that file apply where `source` has none; in
-        a dict, its path is relative to the working directory.
+      source: a file's path; a dict with the same keys; a node of OmegaConf or Hydra; or a
+        `LoggingConfig`. With the key `extends: other.yaml`, settings of that file apply where
+        `source` has none; in a dict, its path is relative to the working directory.
       *overrides: settings that replace those of `source`, as texts like `"log_frequency=5"` and
         `"sinks.wandb.mode=offline"`; `*sys.argv[1:]`, for example. Their values are read as YAML.
       **changes: settings by name, which replace those of `source` and of `overrides`.

@@ -29,8 +29,8 @@ _NAME_BYTES = 120
 def arranged(event: MetricsEvent, lanes: Lanes) -> list[tuple[Lane | None, Values]]:
     """Arranges an event as pairs of a lane, or None for the whole run, and values to write.
 
-    Without `vmap` there is one pair, for None, whatever `lanes` is, as long as no other lane
-    follows (`Lane.alone`). Otherwise:
+    Without `vmap` there is one pair, for None, whatever the setting `lanes` says, until a second
+    lane appears (`Lane.alone`). Otherwise:
 
     - `runs`: one pair for each lane that logged.
     - `columns`: one pair for None, with keys `{key}/{name of the lane}`.

@@ -42,7 +42,7 @@ class CallColumns:
       compression: of the columns, as in the settings.
 
     Attributes:
-      pending: the number of records that no file has been given yet.
+      pending: the number of records that are not in a file yet.
     """
 
     def __init__(

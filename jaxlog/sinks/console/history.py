@@ -106,10 +106,10 @@ class History:
     """The last lines of one call, in the order of their steps.
 
     XLA may run a call late, such as an initial evaluation after the training has ended. A line with
-    a new step is inserted in the order of its step, and dropped if it is before all lines that are
-    kept. A line with a repeated step starts a new pass, as a Python loop that calls a program again
-    does, and comes after the previous pass; but if it has other metrics or other lanes, it is
-    joined to the line of that step.
+    a new step is inserted in the order of its step, or dropped if it is older than all lines that
+    are kept. A line with a repeated step starts a new pass, as a Python loop that calls a program
+    again does, and comes after the previous pass; but if it has other metrics or other lanes, it
+    is joined to the line of that step.
 
     Adding an event is cheap, and the values are computed by `read` on the thread that draws: a
     program logs thousands of lines per second, of which a display shows few.

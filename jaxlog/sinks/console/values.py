@@ -22,11 +22,11 @@ class Shown(NamedTuple):
     """The value of one key for all lanes, and the numbers that it leaves out.
 
     Attributes:
-      middle: the mean over the lanes that are alive, as in `AcrossLanes`.
+      middle: the mean over the lanes that are alive; of minima the smallest, of maxima the largest.
       spread: their standard deviation; None if there is none.
       alive: the number of lanes with a finite value.
       logged: the number of lanes with a value.
-      odd: the number of the metric's values of episodes that were not finite.
+      odd: how many values of episodes of the metric were NaN or infinite.
     """
 
     middle: float
