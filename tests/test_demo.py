@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,3 +112,29 @@ def test_it_can_be_traced_with_64_bits(demo: Any) -> None:
     ):
         params, _ = jax.eval_shape(demo.make_train(config, logger), 0)
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
+
+
+def test_it_runs_as_a_script(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            ROOT / "examples" / "ppo_cartpole.py",
+            "--num-updates",
+            "3",
+            "--num-seeds",
+            "2",
+            "--directory",
+            "run",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=200,
+        check=True,
+    )
+    assert "batch · step 2 · 3/3 updates done" in done.stdout
+    assert "The run is in run. To look at it:" in done.stdout
+    for command in done.stdout.splitlines()[-2:]:  # what it says to do works
+        command = command.replace("jaxlog ", f"{sys.executable} -m jaxlog ")
+        shown = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, check=True)
+        assert b"episode" in shown.stdout
