@@ -166,6 +166,7 @@ def budgets(turns: int) -> list[Row]:
     named_callback = "jax.debug.callback with 30 named scalars"
     in_python_too = f"{record}, crossing in Python"
     alone = "one record, 30 metrics, in a scan that does little else"
+    light = in_light_scan(turns)
     return [
         Row(record, bare_callback, ratio("jaxlog", "io_callback"), "x", 0.05),
         Row(record, named_callback, ratio("jaxlog", "debug.callback"), "x", 0.005),
@@ -186,14 +187,8 @@ def budgets(turns: int) -> list[Row]:
             "µs",
             2.0,
         ),
-        Row(alone, "no logging", in_light_scan(turns) * 1e6, "µs", 3.0),
-        Row(
-            f"{alone}, crossing in Python",
-            "no logging",
-            in_light_scan(turns, python=True) * 1e6,
-            "µs",
-            60.0,
-        ),
+        Row(alone, "no logging", light["native"] * 1e6, "µs", 3.0),
+        Row(f"{alone}, crossing in Python", "no logging", light["python"] * 1e6, "µs", 60.0),
         Row("a jitted step, called from Python", "no logging", dispatched(turns), "x", 16.0),
         Row("logging off", "lines of the jaxpr that differ", off(), "", 0),
     ]
@@ -221,19 +216,18 @@ def not_due(turns: int) -> float:
     return (times["with"] - times["without"]) / steps
 
 
-def in_light_scan(turns: int, *, python: bool = False) -> float:
-    """The seconds that a record costs a scan whose steps take less than a microsecond.
+def in_light_scan(turns: int) -> dict[str, float]:
+    """The seconds that a record costs a scan whose steps take less than a microsecond, by crossing.
 
     So few steps that the queue takes the records of a turn without waiting for the thread.
     """
     logger, steps = make_logger(), 2_000
-    with_log = scan(partial(logged, logger), steps=steps, products=False)
+    native, python = (scan(partial(logged, logger), steps=steps, products=False) for _ in range(2))
     without = scan(only_named, steps=steps, products=False)
     with runs(logger):
-        if python:
-            by_callback(with_log)
-        times = fastest({"with": with_log, "without": without}, turns)
-    return (times["with"] - times["without"]) / steps
+        programs = {"native": native, "python": by_callback(python), "without": without}
+        times = fastest(programs, turns)
+    return {name: (times[name] - times["without"]) / steps for name in ("native", "python")}
 
 
 def dispatched(turns: int) -> float:

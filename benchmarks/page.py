@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 PAGES = tuple(ROOT / "docs" / name for name in ("performance.md", "explore.md", "scaling.md"))
 _PLACE = re.compile(
     r"(?P<begin><!-- figures: (?P<name>\w+) (?P<part>budgets|grid) -->\n).*?"
@@ -33,7 +34,7 @@ def filled(text: str) -> str:
 
 
 def _table(place: re.Match[str]) -> str:
-    path = ROOT / "benchmarks" / "results" / f"{place['name']}.json"
+    path = RESULTS / f"{place['name']}.json"
     found = json.loads(path.read_text(encoding="utf-8"))[place["part"]]
     lines = _of_budgets(found) if place["part"] == "budgets" else _of_grid(found)
     return "\n".join([place["begin"], *lines, "", place["end"]])
@@ -58,7 +59,7 @@ def _of_grid(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _with_unit(row: Mapping[str, Any], key: str) -> str:
-    unit = {"x": "×", "us": "µs"}.get(row["unit"], row["unit"])  # noqa: RUF001
+    unit = "×" if row["unit"] == "x" else row["unit"]  # noqa: RUF001
     number = f"{row[key]:.2f}" if unit == "×" and key == "value" else _number(row[key])  # noqa: RUF001
     sign = "+ " if unit == "%" else ""
     return f"{sign}{number} {unit}".strip().replace("-", "−")  # noqa: RUF001

@@ -23,7 +23,6 @@ from rich.table import Table
 from benchmarks import page
 
 Program = Callable[[], None]
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -143,14 +142,14 @@ def tell(
         for line in grid:
             table.add_row(*(_shown(value) for value in line.values()))
         console.print(table)
-    RESULTS.mkdir(exist_ok=True)
+    page.RESULTS.mkdir(exist_ok=True)
     found = {
         "machine": machine(),
         **facts,
         "budgets": [asdict(row) | {"met": row.met} for row in rows],
         "grid": list(grid),
     }
-    path = RESULTS / f"{name}.json"
+    path = page.RESULTS / f"{name}.json"
     path.write_text(json.dumps(found, indent=2) + "\n")
     page.fill()
     print(f"written to {path}, and to the pages with its figures", file=sys.stderr)
