@@ -34,7 +34,7 @@ def by_columns(directory: Path, columns: list[Columns]) -> None:
     file = GrowingFile(directory / "batch_metrics.arrows", OpenFiles())
     call = CallColumns(Segment("batch", "metrics", 0), lambda _: file, "", "none")
     for step, one in enumerate(columns):
-        call.add(columns_of(MetricsEvent("batch", step, None, 1.7e9, (), {}), one), LANES)
+        call.prepare(columns_of(MetricsEvent("batch", step, None, 1.7e9, (), {}), one), LANES)()
         call.finish_batch()
         file.flush()
     file.close()

@@ -90,10 +90,11 @@ class ArrowSink(JsonlSink):
 
         arrays = array_lines_of(event) if self._writes_lines else b""
         rows, num_lanes = columns_of(event, event.columns), len(event.columns)
-        over_lanes = over_lanes_of(event, num_lanes)
-        self._call(event.name, "metrics").add(rows, num_lanes)
-        if over_lanes:
-            self._call(event.name, "over_lanes").add(over_lanes, 0)
+        prepared = [self._call(event.name, "metrics").prepare(rows, num_lanes)]
+        if over_lanes := over_lanes_of(event, num_lanes):
+            prepared.append(self._call(event.name, "over_lanes").prepare(over_lanes, 0))
+        for add in prepared:  # nothing fails from here on: a retry would add the rows again
+            add()
         if arrays:
             self._file(ARRAYS).add(arrays)
 

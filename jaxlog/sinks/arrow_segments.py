@@ -26,7 +26,7 @@ from jaxlog.sinks.arrow_columns import (
 from jaxlog.sinks.growing import GrowingFile
 
 MOST_ROWS = 2**16
-"""The rows after which a batch ends, also between two flushes."""
+"""From this number of rows on, the next rows begin a batch, also between two flushes."""
 
 
 class CallColumns:
@@ -73,28 +73,35 @@ class CallColumns:
             if schema.equals(schema_of(types, layout_of(segment.kind), self._run_id), True):
                 self._schema, self._types = schema, types
 
-    def add(self, columns: ArrowColumns, num_records: int) -> None:
-        """Adds rows to the batch that the next flush writes."""
-        types = self._types
+    def prepare(self, columns: ArrowColumns, num_records: int) -> Callable[[], None]:
+        """Prepares rows for the batch that the next flush writes.
+
+        Whatever can fail happens here. The function that it returns adds the rows, and cannot fail.
+        It has to be called before the next call of a method.
+        """
+        types, schema = self._types, self._schema
         if any(types.get(name) != column.type for name, column in columns.items()):
             types = dict(types)
             for name, column in columns.items():
                 known = types.get(name, column.type)
                 types[name] = shared_type(known, column.type, negative=has_negative(column))
-        if types == self._types:
-            batch = batch_of(columns, types, self._schema)
-        else:
+        is_new = types != self._types
+        if is_new:
             types = in_order(types)
             schema = schema_of(types, layout_of(self._segment.kind), self._run_id)
-            batch = batch_of(columns, types, schema)
+        batch = batch_of(columns, types, schema)
+        if is_new or self._rows >= MOST_ROWS:
             self.finish_batch()
-            self._types = types
-            self._begin_file(schema)
-        self._batches.append(batch)
-        self._rows += batch.num_rows
-        self.pending += num_records
-        if self._rows >= MOST_ROWS:
-            self.finish_batch()
+
+        def add() -> None:
+            if is_new:
+                self._types = types
+                self._begin_file(schema)
+            self._batches.append(batch)
+            self._rows += batch.num_rows
+            self.pending += num_records
+
+        return add
 
     def finish_batch(self) -> None:
         """Gives the rows so far to the file, as one batch."""

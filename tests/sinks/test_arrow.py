@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ from hypothesis import strategies as st
 import jaxlog
 from jaxlog._format.arrow_stream import messages
 from jaxlog._format.events import MetricsEvent, RunInfo
-from jaxlog.sinks import sink_class
+from jaxlog.sinks import arrow_segments, sink_class
 from jaxlog.sinks.arrow import ArrowSettings, ArrowSink
+from jaxlog.sinks.arrow_columns import batch_of
 from tests.conftest import MakeLogger
 from tests.reading.files import metrics
 
@@ -326,3 +328,30 @@ def test_an_event_that_no_column_can_hold_leaves_the_others(tmp_path: Path) -> N
         sink.write_metrics(event(1, loss=object()))
     written(sink, event(2)).close()
     assert table(tmp_path / "batch_metrics.arrows")["step"].to_pylist() == [0] * 3 + [2] * 3
+
+
+@pytest.mark.parametrize("fails", ["batch_of", "finish_batch"])
+def test_an_event_is_written_whole_or_not_at_all(
+    fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows over lanes fail, or the batch that the rows of lanes have filled."""
+    monkeypatch.setattr(arrow_segments, "MOST_ROWS", 3)
+    over = {"mean": {"loss": 0.5}}
+    sink = opened(tmp_path)
+    sink.write_metrics(replace(event(0), over_lanes=over))
+
+    def no_memory(columns: Any, *more: Any) -> Any:
+        if fails == "finish_batch" or ("", "over_lanes") in columns:
+            raise MemoryError
+        return batch_of(columns, *more)
+
+    with monkeypatch.context() as patch:
+        where: Any = arrow_segments.CallColumns if fails == "finish_batch" else arrow_segments
+        patch.setattr(where, fails, no_memory)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                sink.write_metrics(replace(event(1), over_lanes=over))
+            assert sink.pending() == 3
+    written(sink, replace(event(1), over_lanes=over)).close()
+    assert table(tmp_path / "batch_metrics.arrows")["step"].to_pylist() == [0, 0, 0, 1, 1, 1]
+    assert table(tmp_path / "batch_over_lanes.arrows")["step"].to_pylist() == [0, 1]
