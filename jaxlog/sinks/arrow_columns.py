@@ -69,6 +69,7 @@ def over_lanes_of(event: MetricsEvent, num_lanes: int) -> ArrowColumns:
 
 
 def _own(event: MetricsEvent, rows: int) -> ArrowColumns:
+    """The fields that have one value for an event, on each of its rows, also those over lanes."""
     columns: ArrowColumns = {
         ("", "timestamp"): pa.array(np.full(rows, event.timestamp, np.float64)),
         ("", "step"): pa.array(np.full(rows, event.step, np.int64)),
