@@ -15,6 +15,7 @@ from rich.console import Console
 
 from jaxlog._cli import lines
 from jaxlog._format.events import EpisodeEvent, MetricsEvent, RunInfo
+from jaxlog._format.lines import OPTIONAL
 from jaxlog.sinks.console.lines import line as console_line
 from jaxlog.sinks.console.run_display import RunDisplay
 from tests.cli.conftest import Logged
@@ -136,7 +137,7 @@ GOOD = {
     "tasks": {"task": {"id": 3}},
     "evaluations": {"evaluation": {"success_rate": 0.5}},
 }
-FIELDS = ("timestamp", "step", "env_step", "lane_position", "nonfinite")
+FIELDS = ("timestamp", "step", *OPTIONAL, "nonfinite")
 
 
 @given(st.sampled_from(list(GOOD)), st.data())

@@ -26,6 +26,7 @@ from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder
 from jaxlog._host.lane_identity import LaneTable
+from tests.format import filled
 
 DTYPES = [
     *map(np.dtype, (np.float32, np.float64, np.float16, np.int8, np.uint16, np.int32, np.uint64)),
@@ -225,20 +226,42 @@ def test_statistics_over_lanes_and_health_are_those_of_rows(call: Any) -> None:
         assert columns.diverged() == rows.diverged()
 
 
+def meaning(columns: Columns, name: str) -> Any:
+    """A field of columns, without what has no meaning: what a lane has where it has no value."""
+    found = getattr(columns, name)
+    if name == "labels":  # in any order; numbers of Python have dtypes after they were rows
+        plain = {k: [np.array(one).item() for one in found[k]] for k in sorted(found)}
+        return {key: column for key, column in plain.items() if column.count(None) < len(column)}
+    if not isinstance(found, Mapping):
+        return [*found] if isinstance(found, np.ndarray) else found
+    logged = {key: columns.present.get(key, np.ones(len(columns), bool)) for key in found}
+    logged = {key: lanes for key, lanes in logged.items() if lanes.any()}
+    if name == "present":
+        return {key: lanes.tolist() for key, lanes in logged.items() if not lanes.all()}
+    if name == "edges":
+        return {key: found[key] for key in logged}
+    return {
+        key: found[key][lanes].tolist() if key in columns.edges else [*found[key][lanes]]
+        for key, lanes in logged.items()
+    }
+
+
 @given(calls())
 def test_columns_of_rows_have_what_the_decoded_ones_have(call: Any) -> None:
     for event in decoded(call):
         from_rows, columns = Columns.of(event.lanes, event.keys), event.columns
-        assert from_rows.lanes.tolist() == columns.lanes.tolist()
-        for key, column in from_rows.values.items():
-            logged = columns.present.get(key, np.ones(len(columns), bool))
-            assert (key in columns.edges) == (key in from_rows.edges)
-            if key not in columns.edges:
-                assert same(column[logged], columns.values[key][logged])
-            elif logged.any():
-                assert (column[logged] == columns.values[key][logged]).all()
+        for one in dataclasses.fields(Columns):
+            found, expected = meaning(from_rows, one.name), meaning(columns, one.name)
+            assert repr(found) == repr(expected), one.name
         for array in (*columns.values.values(), *columns.labels.values(), columns.lanes):
             assert not array.flags.writeable
+
+
+def test_columns_of_rows_have_each_attribute_of_a_lane() -> None:
+    event = filled.columns(filled.rows())
+    assert "lanes" not in vars(event)
+    for one, lane in zip(event.lanes, filled.rows().lanes, strict=True):
+        assert filled.attributes(one) == filled.attributes(lane)
 
 
 def num_rows() -> int:

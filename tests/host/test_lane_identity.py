@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog._format.events import Key, Lane, MetricsEvent
-from jaxlog._host.lane_identity import MAX_KEPT, LaneTable
+from jaxlog._host.lane_identity import MAX_KEPT, LaneIdentity, LaneTable, numbered
 from tests.conftest import MakeLogger
+from tests.format import filled
 
 Numbers = dict[str, set[tuple[Any, ...]]]
 
@@ -393,3 +394,10 @@ def test_all_sinks_have_the_same_numbers(
     resumed.take_up(json.loads(json.dumps(other.facts())), {})
     rest = [resumed.of_event(one, []) for one in events[cut:]]
     assert [e.lanes[0].index for e in rest] == [e.lanes[0].labels["seed"] for e in events[cut:]]
+
+
+def test_a_lane_that_gets_its_number_keeps_everything_else() -> None:
+    lane, identity = filled.filled(Lane), LaneIdentity(90, 2, False, None)
+    found, own = filled.attributes(numbered(lane, identity)), {"index": 90, "series": 2}
+    own |= {"alone": False, "first_labels": None}
+    assert found == filled.attributes(lane) | own

@@ -17,6 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import jaxlog
+from jaxlog._format.lines import LANES
 from jaxlog.sinks import (
     EpisodeEvent,
     EvaluationEvent,
@@ -29,7 +30,7 @@ from jaxlog.sinks import (
 from tests.reading.files import episode, lines, metrics, same, write
 
 KEYS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
-FIELDS = {"timestamp", "step", "env_step", "lane", "lane_position", "run"}
+FIELDS = {*LANES.own, "run"}
 NUMBERS: dict[str, st.SearchStrategy[Any]] = {
     "int": st.integers(-(2**63), 2**63 - 1),
     "int32": st.integers(-(2**31), 2**31 - 1).map(np.int32),

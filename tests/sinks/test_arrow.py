@@ -26,11 +26,13 @@ from hypothesis import strategies as st
 import jaxlog
 from jaxlog._format.arrow_stream import messages
 from jaxlog._format.events import MetricsEvent, RunInfo
+from jaxlog._format.lines import FIELDS, LANES, OPTIONAL, OVER_LANES
 from jaxlog.sinks import arrow_segments, sink_class
 from jaxlog.sinks.arrow import ArrowSettings, ArrowSink
 from jaxlog.sinks.arrow_columns import batch_of
 from tests.conftest import MakeLogger
-from tests.reading.files import metrics
+from tests.format import filled
+from tests.reading.files import metrics, write
 
 
 def table(path: Path) -> pa.Table:
@@ -355,3 +357,17 @@ def test_an_event_is_written_whole_or_not_at_all(
     written(sink, replace(event(1), over_lanes=over)).close()
     assert table(tmp_path / "batch_metrics.arrows")["step"].to_pylist() == [0, 0, 0, 1, 1, 1]
     assert table(tmp_path / "batch_over_lanes.arrows")["step"].to_pylist() == [0, 1]
+
+
+@pytest.mark.parametrize("event", filled.events()[:2], ids=["rows", "columns"])
+def test_rows_have_every_field_that_lines_have(event: MetricsEvent, tmp_path: Path) -> None:
+    frames: list[list[pl.DataFrame]] = []
+    for kind in ("jsonl", "arrow"):
+        (tmp_path / kind).mkdir()
+        run = jaxlog.read_run(write(tmp_path / kind, [event], kind))
+        frames.append([run.metrics_of(event.name), run.over_lanes_of(event.name)])
+    for of_lines, of_columns, layout in zip(*frames, (LANES, OVER_LANES), strict=True):
+        own = [name for name in layout.own if name in of_lines.columns]
+        assert [name for name in of_columns.columns if name in FIELDS] == own
+        assert of_columns.select(own).equals(of_lines.select(own))
+    assert set(OPTIONAL) <= set(frames[1][0].columns)

@@ -1,0 +1,33 @@
+"""Lines of arrays that are listed without being parsed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jaxlog._format.events import Lane, MetricsEvent
+from jaxlog._format.lines import ARRAYS, array_lines_of
+from jaxlog._reading.logged_arrays import array_lines, arrays_of_lines
+from tests.format import filled
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_every_line_is_listed_with_and_without_optional_fields(
+    optional: bool, tmp_path: Path
+) -> None:
+    event = filled.rows()
+    if not optional:
+        lanes = [Lane(lane.index, {}, {}, arrays=lane.arrays) for lane in event.lanes]
+        event = MetricsEvent("batch", 3, None, 1.5, tuple(lanes), {})
+    path = tmp_path / ARRAYS
+    path.write_bytes(array_lines_of(event) + array_lines_of(replace(event, step=2**62)))
+    found = array_lines(path)
+    assert [(line.call, line.step, line.lane) for line in found] == [
+        (event.name, step, lane.index) for step in (event.step, 2**62) for lane in event.lanes
+    ]
+    arrays = list(arrays_of_lines(path, found, None))
+    assert [one.value.tolist() for one in arrays] == [
+        array.tolist() for _ in range(2) for lane in event.lanes for array in lane.arrays.values()
+    ]
