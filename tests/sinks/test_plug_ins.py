@@ -11,11 +11,15 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import pytest
 
 import jaxlog
 from jaxlog import sinks
 from jaxlog._settings import ConfigError
+from jaxlog.sinks import RunInfo
+from tests.conftest import module_of
+from tests.reading.files import metrics
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "my_sink"
 SETTINGS = """
@@ -60,6 +64,76 @@ def test_the_example_is_installed_and_chosen_in_a_settings_file(tmp_path: Path) 
         ["batch", "0", "1", "x", "1.5"],
     ]
     assert "sinks.0.delimiter: got 'long': String should have at most 1 character" in done.stdout
+
+
+def written(directory: Path, *steps: int, **more: Any) -> dict[str, int]:
+    """Writes a session of the example's sink, a row for each step; returns its last position."""
+    module = module_of(EXAMPLE / "my_sink.py")
+    sink = module.CsvSink(module.CsvSettings())
+    info = RunInfo("run", directory, **more)
+    sink.check(info)
+    sink.open(info)
+    for step in steps:
+        sink.write_metrics(metrics(step, ({}, {"loss": 0.5})))
+        sink.flush()
+    position = sink.position()
+    sink.close()
+    return position
+
+
+def test_the_example_drops_a_row_that_a_kill_left_incomplete(tmp_path: Path) -> None:
+    written(tmp_path, 0, 1)
+    path = tmp_path / "metrics.csv"
+    whole = path.read_bytes()
+    rows = whole.splitlines(keepends=True)
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        written(tmp_path, 1, if_exists="resume")
+        kept = max(1, whole[:size].count(b"\n"))
+        assert path.read_bytes() == b"".join([*rows[:kept], rows[2]])
+
+
+def test_the_example_goes_on_from_the_position_of_a_state(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    position = written(tmp_path, 0, 1)
+    whole = path.read_bytes()
+    written(tmp_path, 2, if_exists="resume")
+    written(tmp_path, if_exists="resume", position=position)
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-1])
+    with pytest.raises(ValueError, match=r"got \d+ bytes, expected \d+"):
+        written(tmp_path, if_exists="resume", position=position)
+    with pytest.raises(FileExistsError, match="belongs to another run"):
+        written(tmp_path)
+
+
+def test_a_sink_that_was_written_for_0_1_works_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sink_of_0_1.py` is the example as it was then, and repairs nothing when it is resumed."""
+    with pytest.warns(DeprecationWarning, match=r"^jaxlog\.\w+: this name works for one more"):
+        module = module_of(Path(__file__).with_name("sink_of_0_1.py"))
+    sinks._plug_ins.cache_clear()
+    own = EntryPoint("csv", f"{module.__name__}:CsvSink", "jaxlog.sinks")
+    monkeypatch.setattr(sinks, "entry_points", lambda group: [own])
+    try:
+        settings = {
+            "log_frequency": 1,
+            "histograms": {"episode_returns": [0, 1, 2]},
+            "sinks": [{"kind": "csv", "delimiter": ";"}],
+        }
+        logger = jaxlog.Logger(settings)
+        for step in range(2):
+            with logger.open(tmp_path, if_exists="resume" if step else "error") as run:
+                jaxlog.batch_step(logger, step, {"episode_returns": jnp.ones(2), "x": 0.5})
+            (account,) = run.accounts()
+            assert (account.written, account.failure) == (run.arrived, None)
+    finally:
+        sinks._plug_ins.cache_clear()
+    rows = list(csv.reader((tmp_path / "metrics.csv").read_text().splitlines(), delimiter=";"))
+    assert rows[0] == ["name", "step", "lane", "key", "value"]
+    assert [row[1:] for row in rows if row[3] == "x"] == [[s, "0", "x", "0.5"] for s in "01"]
+    assert not [row for row in rows if row[3] == "episode_return_histogram"]
 
 
 @pytest.mark.parametrize(
