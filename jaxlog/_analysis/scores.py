@@ -11,6 +11,7 @@ import polars as pl
 from jaxlog._analysis.choices import At, Diverged, Unfinished
 from jaxlog._analysis.groups import NONFINITE, VALUE
 from jaxlog._format.columnar import RUN
+from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._reading.run_frames import RunFrames
 
 SCORE = "score"
@@ -25,7 +26,6 @@ _KEPT = "jaxlog.kept"
 _LESS_IS_BETTER = {
     "loss", "error", "cost", "regret", "perplexity", "nll", "mse", "mae", "rmse",
 }  # fmt: skip
-_STATISTICS = {"mean", "std", "min", "max", "sum", "median"}
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,13 @@ def less_is_better(metric: str) -> bool:
 
     >>> less_is_better("value_loss"), less_is_better("td_error_mean"), less_is_better("return")
     (True, True, False)
+    >>> less_is_better("td_error_p95"), less_is_better("td_error_count")
+    (True, False)
     """
-    words = metric.lower().replace("/", "_").replace(".", "_").split("_")
-    words = words[:-1] if len(words) > 1 and words[-1] in _STATISTICS else words
-    return words[-1] in _LESS_IS_BETTER
+    *words, last = metric.lower().replace("/", "_").replace(".", "_").split("_")
+    is_statistic = last in STATISTICS or quantile(last) is not None
+    word = words[-1] if words and is_statistic and last != "count" else last
+    return word in _LESS_IS_BETTER
 
 
 def scores_of(

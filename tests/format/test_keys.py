@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -20,6 +21,21 @@ from tests.conftest import MakeLogger
 
 def test_the_format_and_the_program_know_the_same_statistics() -> None:
     assert set(keys.STATISTICS) == set(summary.STATISTICS)
+
+
+@pytest.mark.parametrize(
+    ("page", "place"),
+    [
+        ("docs/format.md", r"^\| `statistic` \| (.*) \|$"),
+        ("docs/how_it_works.md", r"^\| (.*?) \| `\{stem\}_"),
+        ("configs/batched.yaml", r"^statistics: (.*)$"),
+        ("configs/debug.yaml", r"^statistics: (.*)$"),
+    ],
+)
+def test_lists_of_statistics_have_every_one(page: str, place: str) -> None:
+    text = (Path(__file__).parents[2] / page).read_text()
+    found = " ".join(re.findall(place, text, re.MULTILINE))
+    assert {*keys.STATISTICS, "median"} <= set(re.findall(r"\w+", found))
 
 
 def test_run_json_says_what_each_key_means(make_logger: MakeLogger, tmp_path: Path) -> None:
