@@ -124,7 +124,8 @@ def _frame(path: Path, layout: LineKind, run_id: str | None) -> pl.DataFrame:
     if error:
         warn_caller(f"{path}: got something other than the rows of a call ({error}); left out")
         return pl.DataFrame()
-    return frame
+    # Lines do not have the key of a value that none of them has.
+    return frame.select(column for column in frame if column.null_count() < len(frame))
 
 
 def _narrow(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -105,6 +105,44 @@ def test_both_files_make_the_same_frames(tmp_path: Path, name: str) -> None:
     assert len(lines["batch_over_lanes"]) == sum(map(len, SESSIONS[name]))
 
 
+@pytest.mark.parametrize("places", [[], [2], [0, 2]])
+def test_a_key_that_no_lane_has_makes_no_column(tmp_path: Path, places: list[int]) -> None:
+    """As of `loss_nonfinite`, which all records have, and lines only if it is not 0."""
+    events = []
+    for step in range(3):
+        one = event(step)
+        count = np.full(3, step, np.int32)
+        present = np.full(3, step in places)
+        columns = replace(
+            one.columns,
+            values={**one.columns.values, "loss_nonfinite": count},
+            present={"loss_nonfinite": present},
+        )
+        events.append(
+            MetricsEvent.of_columns(
+                columns,
+                slice(0, 3),
+                None,
+                name=one.name,
+                step=step,
+                env_step=None,
+                timestamp=one.timestamp,
+                keys={},
+                over_lanes={},
+                num_lanes=3,
+                finite=True,
+                exact=False,
+                total_updates=None,
+                timing=None,
+            )
+        )
+    lines, columns = (frames(run_of(kind, tmp_path / kind, events)) for kind in KINDS)
+    assert_same(columns, lines)
+    assert ("loss_nonfinite" in lines["batch_metrics"].columns) == bool(places)
+    lazy = jaxlog.read_run(tmp_path / "arrow").scan()
+    assert_frame_equal(lazy.collect(), lines["batch_metrics"], check_exact=True)
+
+
 def test_runs_of_both_kinds_are_read_together(tmp_path: Path) -> None:
     for number, kind in enumerate((*KINDS, *KINDS)):
         run_of(kind, tmp_path / f"{number}", SESSIONS["one"][0])
