@@ -43,12 +43,20 @@ def deliveries(
     due, words, lane = _without_copies(due, words, lane)
     due, words = due.reshape(-1), words.reshape(-1, schema.num_words)
     lane = lane.reshape(due.size, -1)
+    numbers, of_lanes = lane[:, 0], lane[:, 1:]
+    if (of_lanes == of_lanes[0]).all():
+        yield from _of_lanes(handle, schema, due, words, numbers, _lanes(of_lanes[0]))
+        return
     # A `lax.map` whose batch_size leaves a remainder has records with two numbers of lanes.
-    different, first = np.unique(lane[:, 1:], axis=0, return_index=True)
+    different, first = np.unique(of_lanes, axis=0, return_index=True)
     for axes in different[np.argsort(first)]:
-        own = (lane[:, 1:] == axes).all(axis=1)
-        lanes = tuple(axes[1 : 1 + axes[0]].tolist())
-        yield from _of_lanes(handle, schema, due[own], words[own], lane[own, 0], lanes)
+        own = (of_lanes == axes).all(axis=1)
+        yield from _of_lanes(handle, schema, due[own], words[own], numbers[own], _lanes(axes))
+
+
+def _lanes(axes: np.ndarray) -> tuple[int, ...]:
+    """The sizes of the lane axes, from their number and their sizes."""
+    return tuple(axes[1 : 1 + axes[0]].tolist())
 
 
 def _of_lanes(
@@ -75,23 +83,41 @@ def _of_lanes(
             f"records: got the lane {numbers.max()} of {num_lanes}; give whole records, as the "
             "program returned them"
         )
-    # The first record of each lane makes up the first delivery, the second the second, ...
-    order = np.argsort(numbers, kind="stable")
-    counts = np.bincount(numbers, minlength=num_lanes)
-    begins = np.cumsum(counts) - counts
-    turn = np.empty_like(order)
-    turn[order] = np.arange(order.size) - np.repeat(begins, counts)
-
-    place = turn * num_lanes + numbers
-    due_by_turn = np.zeros((counts.max(), num_lanes), np.uint32)
-    words_by_turn = np.zeros((counts.max(), num_lanes, schema.num_words), np.uint32)
-    due_by_turn.reshape(-1)[place] = due
-    words_by_turn.reshape(-1, schema.num_words)[place] = words
+    due_by_turn, words_by_turn = _by_turn(due, words, numbers, num_lanes)
     head = header(handle, schema.call_number, lanes)
     for number in np.flatnonzero(due_by_turn.any(axis=1)).tolist():
         rows, bits = words_by_turn[number], due_by_turn[number]
         step = schema.read(rows[np.flatnonzero(bits)[:1]], "step").item()
         yield step, Delivery(np.concatenate([head, bits, rows.reshape(-1)]))
+
+
+def _by_turn(
+    due: np.ndarray, words: np.ndarray, numbers: np.ndarray, num_lanes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`due` and `words` as `[turns, lanes]` and `[turns, lanes, num_words]`.
+
+    The first record of each lane makes up the first turn, the second one the second, ... A lane
+    without a record is not due.
+    """
+    turns, rest = divmod(len(numbers), num_lanes)
+    if not rest:
+        every = np.arange(num_lanes)
+        if (numbers.reshape(turns, num_lanes) == every).all():  # a scan of lanes
+            shape = turns, num_lanes
+            return due.reshape(shape), words.reshape(*shape, -1)
+        if (numbers.reshape(num_lanes, turns) == every[:, None]).all():  # lanes of scans
+            shape = num_lanes, turns
+            return due.reshape(shape).T, words.reshape(*shape, -1).swapaxes(0, 1)
+    order = np.argsort(numbers, kind="stable")
+    counts = np.bincount(numbers, minlength=num_lanes)
+    begins = np.cumsum(counts) - counts
+    turn = np.empty_like(order)
+    turn[order] = np.arange(order.size) - np.repeat(begins, counts)
+    due_by_turn = np.zeros((counts.max(), num_lanes), np.uint32)
+    words_by_turn = np.zeros((*due_by_turn.shape, words.shape[1]), np.uint32)
+    due_by_turn[turn, numbers] = due
+    words_by_turn[turn, numbers] = words
+    return due_by_turn, words_by_turn
 
 
 def _without_copies(

@@ -5,6 +5,7 @@ NaN is a value; a lane without a value has null.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def columns_of(event: MetricsEvent, found: Columns) -> ArrowColumns:
     """
     num_lanes = len(found.lanes)
     columns = _own(event, num_lanes)
-    columns["", "lane"] = pa.array(found.lanes)
+    columns["", "lane"] = _numbers(found.lanes)
     if found.positions is not None:
         columns["", "lane_position"] = _lists(found.positions)
     for key, values in found.labels.items():
@@ -59,28 +60,26 @@ def over_lanes_of(event: MetricsEvent, num_lanes: int) -> ArrowColumns:
     if not statistics:
         return {}
     columns = _own(event, len(statistics))
-    columns["", "over_lanes"] = pa.array(list(statistics), pa.string())
-    columns["", "lanes"] = pa.array(np.full(len(statistics), num_lanes, np.int64))
+    columns["", "over_lanes"] = _texts(list(statistics))
+    columns["", "lanes"] = _numbers(np.full(len(statistics), num_lanes))
     for key in dict.fromkeys(key for values in statistics.values() for key in values):
         column = [values.get(key) for values in statistics.values()]
-        numbers = [None if value is None else float(value) for value in column]
-        columns["metrics", key] = pa.array(numbers, pa.float64())
+        columns["metrics", key] = _optional(column, np.float64)
     return columns
 
 
 def _own(event: MetricsEvent, rows: int) -> ArrowColumns:
     """The fields that have one value for an event, on each of its rows, also those over lanes."""
     columns: ArrowColumns = {
-        ("", "timestamp"): pa.array(np.full(rows, event.timestamp, np.float64)),
-        ("", "step"): pa.array(np.full(rows, event.step, np.int64)),
+        ("", "timestamp"): _numbers(np.full(rows, event.timestamp, np.float64)),
+        ("", "step"): _numbers(np.full(rows, event.step, np.int64)),
     }
     if event.env_step is not None:
-        columns["", "env_step"] = pa.array(np.full(rows, event.env_step, np.int64))
+        columns["", "env_step"] = _numbers(np.full(rows, event.env_step, np.int64))
     return columns
 
 
 def _array(values: np.ndarray, present: np.ndarray | None) -> ArrowArray:
-    missing = None if present is None else ~present
     kind = values.dtype.kind
     if values.dtype == np.float16:
         values = values.astype(np.float32)
@@ -88,7 +87,7 @@ def _array(values: np.ndarray, present: np.ndarray | None) -> ArrowArray:
         values = values.astype(np.float64)  # the halves of ml_dtypes have all digits on lines
     elif kind == "c":
         pairs = np.stack([np.real(values), np.imag(values)], axis=-1, dtype=np.float64)
-        return _lists(pairs, missing)
+        return _lists(pairs, present)
     elif kind in "OU":
         objects = values.tolist()
         if present is not None:
@@ -96,14 +95,60 @@ def _array(values: np.ndarray, present: np.ndarray | None) -> ArrowArray:
         return _of_objects(objects)
     if values.dtype == np.uint64 and int(values.max(initial=0)) < 2**63:
         values = values.astype(np.int64)
-    return pa.array(values, mask=missing, from_pandas=False)
+    return _numbers(values, present)
+
+
+def _numbers(values: np.ndarray, present: np.ndarray | None = None) -> ArrowArray:
+    """Numbers or bools, without a copy; `pa.array` would import pandas, which takes a second.
+
+    Args:
+      values: `[n]`.
+      present: `bool[n]`, which of them are not null; None for all.
+    """
+    is_bool = values.dtype == np.bool_
+    data = _bits(values) if is_bool else pa.py_buffer(np.ascontiguousarray(values))
+    validity = None if present is None else _bits(present)
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [validity, data])
+
+
+def _bits(values: np.ndarray) -> Any:
+    return pa.py_buffer(np.packbits(values, bitorder="little"))
+
+
+def _texts(values: Sequence[str | None]) -> ArrowArray:
+    """Texts; None is null.
+
+    Raises:
+      OverflowError: they are too long for one column.
+    """
+    encoded = [b"" if value is None else value.encode() for value in values]
+    ends = np.cumsum([0, *map(len, encoded)])
+    if ends[-1] >= 2**31:
+        raise OverflowError(
+            f"got a column with {ends[-1]:,} bytes of text, expected fewer than 2**31"
+        )
+    present = np.array([value is not None for value in values], np.bool_)
+    offsets, data = pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))
+    return pa.StringArray.from_buffers(len(values), offsets, data, _bits(present))
+
+
+def _optional(values: Sequence[Any], dtype: Any) -> ArrowArray:
+    """Numbers of Python; None is null.
+
+    Raises:
+      OverflowError: the type does not hold a number.
+    """
+    present = np.array([value is not None for value in values], np.bool_)
+    numbers = np.array([0 if value is None else value for value in values], dtype)
+    return _numbers(numbers, None if present.all() else present)
 
 
 def _of_objects(values: list[Any]) -> ArrowArray:
     """Values of several types, or texts; None is missing."""
     types = {type(value) for value in values if value is not None}
     if types <= {str, np.str_}:
-        return pa.array(values, pa.string())
+        return _texts(values)
     dtypes = {value.dtype for value in values if isinstance(value, np.generic)}
     if len(types) == len(dtypes) == 1:  # numbers of the program, some of which are missing
         present = np.array([value is not None for value in values])
@@ -112,17 +157,14 @@ def _of_objects(values: list[Any]) -> ArrowArray:
     plain = [value if isinstance(value, kept) else _plain(value) for value in values]
     kinds = {type(value) for value in plain if value is not None}
     if kinds == {bool}:
-        return pa.array(plain, pa.bool_())
+        return _optional(plain, np.bool_)
     if kinds <= {bool, int}:
-        try:
-            return pa.array([None if v is None else int(v) for v in plain], pa.int64())
-        except (OverflowError, pa.ArrowInvalid):
-            kinds = {float}
-            if all(isinstance(v, int | None) and 0 <= (v or 0) < 2**64 for v in plain):
-                return pa.array(plain, pa.uint64())
+        for dtype in (np.int64, np.uint64):
+            with contextlib.suppress(OverflowError):
+                return _optional(plain, dtype)
     if kinds <= {bool, int, float}:
-        return pa.array([None if v is None else float(v) for v in plain], pa.float64())
-    return pa.array([_text(value) for value in plain], pa.string())
+        return _optional(plain, np.float64)
+    return _texts([_text(value) for value in plain])
 
 
 def _plain(value: Any) -> Any:
@@ -145,12 +187,12 @@ def _text(value: Any) -> str | None:
     return orjson.dumps(value).decode()
 
 
-def _lists(values: np.ndarray, missing: np.ndarray | None = None) -> ArrowArray:
+def _lists(values: np.ndarray, present: np.ndarray | None = None) -> ArrowArray:
     """A list for each row of an array `[n, size]`."""
     n, size = values.shape
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * size)
-    mask = None if missing is None else pa.array(missing)
-    return pa.ListArray.from_arrays(offsets, pa.array(np.ravel(values)), mask=mask)
+    offsets = _numbers(np.arange(n + 1, dtype=np.int32) * np.int32(size))
+    missing = None if present is None else _numbers(~present)
+    return pa.ListArray.from_arrays(offsets, _numbers(np.ravel(values)), mask=missing)
 
 
 def _histograms(
@@ -161,11 +203,11 @@ def _histograms(
     parts = {
         "edges": _lists(np.tile(edges, (len(values), 1))),
         "counts": _lists(values[:, 1:-1]),
-        "below": pa.array(np.ascontiguousarray(values[:, 0])),
-        "above": pa.array(np.ascontiguousarray(values[:, -1])),
+        "below": _numbers(values[:, 0]),
+        "above": _numbers(values[:, -1]),
     }
-    mask = None if present is None else pa.array(~present)
-    return pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=mask)
+    missing = None if present is None else _numbers(~present)
+    return pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=missing)
 
 
 def schema_of(types: Mapping[Name, ArrowType], layout: LineKind, run_id: str) -> ArrowSchema:
@@ -237,9 +279,10 @@ def _is_number(kind: ArrowType) -> bool:
 
 def has_negative(column: ArrowArray) -> bool:
     """True if a column of integers has negative ones."""
-    if not pa.types.is_signed_integer(column.type) or column.null_count == len(column):
+    if not pa.types.is_signed_integer(column.type):
         return False
-    return bool(np.min(column.drop_null().to_numpy(zero_copy_only=False)) < 0)
+    values, present = _to_numpy(column)
+    return bool((values < 0).any() if present is None else (values[present] < 0).any())
 
 
 def fitted(column: ArrowArray, kind: ArrowType) -> ArrowArray:
@@ -247,18 +290,31 @@ def fitted(column: ArrowArray, kind: ArrowType) -> ArrowArray:
     if column.type == kind:
         return column
     if kind == pa.string():
-        values = [value.as_py() for value in widened(column)]
-        return pa.array([_text(value) for value in values], kind)
-    return widened(column).cast(kind, safe=False)
+        return _texts([_text(value) for value in widened(column).to_pylist()])
+    values, present = _to_numpy(widened(column))
+    return _numbers(values.astype(kind.to_pandas_dtype()), present)
 
 
 def widened(column: ArrowArray) -> ArrowArray:
     """Converts float32 to the float64 numbers that readers of lines get."""
     if column.type != pa.float32():
         return column
-    numbers = shortest(column.to_numpy(zero_copy_only=False))
-    mask = np.asarray(column.is_null()) if column.null_count else None
-    return pa.array(numbers, mask=mask, from_pandas=False)
+    values, present = _to_numpy(column)
+    return _numbers(shortest(values), present)
+
+
+def _to_numpy(column: ArrowArray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers or bools, and which of them are not null: the inverse of `_numbers`."""
+    validity, data = column.buffers()
+    own = slice(column.offset, column.offset + len(column))
+
+    def bools(bits: Any) -> np.ndarray:
+        bytes_ = np.frombuffer(bits, np.uint8)
+        return np.unpackbits(bytes_, count=own.stop, bitorder="little")[own].view(np.bool_)
+
+    dtype = column.type.to_pandas_dtype()
+    values = bools(data) if dtype is np.bool_ else np.frombuffer(data, dtype, own.stop)[own]
+    return values, None if validity is None else bools(validity)
 
 
 def batch_of(columns: ArrowColumns, types: Mapping[Name, ArrowType], schema: ArrowSchema) -> Any:

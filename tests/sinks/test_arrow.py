@@ -6,6 +6,7 @@ import io
 import json
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -371,3 +372,19 @@ def test_rows_have_every_field_that_lines_have(event: MetricsEvent, tmp_path: Pa
         assert [name for name in of_columns.columns if name in FIELDS] == own
         assert of_columns.select(own).equals(of_lines.select(own))
     assert set(OPTIONAL) <= set(frames[1][0].columns)
+
+
+def test_pandas_is_not_imported(tmp_path: Path) -> None:
+    """`pa.array` imports it, which takes a second."""
+    pytest.importorskip("pandas")
+    program = """
+import sys, jaxlog
+logger = jaxlog.Logger({"sinks": [{"kind": "arrow"}], "over_lanes": ["mean"]})
+with logger.open(sys.argv[1], lanes=[{"env": "a", "lr": 0.1}, {"env": "b", "lr": 1}]) as run:
+    for step in range(3):
+        run.log({"loss": [0.5, 0.25], "n": step or 0.5, "ok": True}, step=step)
+frame = jaxlog.read_run(sys.argv[1]).metrics
+assert frame["env"].to_list() == ["a", "b"] * 3 and frame["loss"].sum() == 2.25
+assert "pandas" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program, tmp_path / "run"], check=True)
