@@ -87,6 +87,21 @@ def arranged_arrays(
     return [(None, found)] if found else []
 
 
+def by_keys(columns: Columns) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Yields the keys that some lanes have, and the rows of these lanes; no lane is in two."""
+    keys, rows = tuple(columns.values), np.arange(len(columns))
+    if not columns.present:
+        yield from [(keys, rows)] if keys else ()
+        return
+    has = np.stack([columns.present.get(key, np.ones(len(rows), bool)) for key in keys], axis=1)
+    patterns, which = np.unique(has, axis=0, return_inverse=True)
+    which = which.reshape(-1)  # NumPy 2.0 gives it the axes of the lanes
+    for number, pattern in enumerate(patterns.tolist()):
+        own = tuple(key for key, there in zip(keys, pattern, strict=True) if there)
+        if own:
+            yield own, rows[which == number]
+
+
 def lane_name(index: int, labels: Labels) -> str:
     """The name of a lane: its labels, or its number if it has none.
 

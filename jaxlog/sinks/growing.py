@@ -106,7 +106,8 @@ class GrowingFile:
         file = self._open()
         if self._torn:
             self._take_back(file)
-        data = memoryview(b"".join(self._pieces))
+        first, *others = self._pieces
+        data = memoryview(b"".join(self._pieces) if others else first)
         done = 0
         try:
             while done < len(data):

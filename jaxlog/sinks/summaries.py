@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 import re
@@ -40,6 +41,29 @@ def summary(values: Mapping[str, Scalar | Histogram]) -> Message:
             for tag, value in values.items()
         ]
     )
+
+
+def scalar_rows(tags: tuple[str, ...], values: np.ndarray) -> list[bytes]:
+    """Makes a summary of scalars for each row of `values`, encoded.
+
+    Args:
+      tags: the tag of each column.
+      values: numbers `[rows, columns]`; TensorBoard stores float32.
+    """
+    template, places = _template(tags)
+    rows = np.tile(template, (len(values), 1))
+    with np.errstate(over="ignore"):  # as protobuf does
+        numbers = np.ascontiguousarray(values, "<f4")
+    rows[:, places] = numbers.view(np.uint8).reshape(*values.shape, 4)
+    return [row.tobytes() for row in rows]
+
+
+@functools.lru_cache(maxsize=1024)
+def _template(tags: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """An encoded summary of scalars that are 0, and the places of their four bytes in it."""
+    parts = [summary({tag: 0.0}).SerializeToString() for tag in tags]  # the number comes last
+    ends = np.cumsum([len(part) for part in parts])
+    return np.frombuffer(b"".join(parts), np.uint8), ends[:, None] + np.arange(-4, 0)
 
 
 def _histogram(histogram: Histogram) -> Message:

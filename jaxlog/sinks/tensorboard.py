@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from pydantic import Field
 
 from jaxlog._format.events import (
@@ -23,8 +24,8 @@ from jaxlog._format.events import (
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
-from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, folder_name
-from jaxlog.sinks.event_files import EventFile, encoded, new_name, own_files
+from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, by_keys, folder_name
+from jaxlog.sinks.event_files import EventFile, encoded, encoded_rows, new_name, own_files
 from jaxlog.sinks.growing import OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -114,9 +115,11 @@ class TensorboardSink(Sink):
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         lanes = self._lanes(event)
+        if lanes == "runs" and _has_scalars_alone(event):
+            self._write_scalars(event)
+            return
         env_step = {} if event.env_step is None else {"env_step": event.env_step}
-        known = {} if event.timing is None else event.timing.known
-        time = {f"time/{key}": value for key, value in known.items()}
+        time = _time(event)
         written = []
         alone = bool(event.columns.alone[0]) or event.num_lanes == 1
         for lane, values in arranged(event, lanes):
@@ -137,6 +140,28 @@ class TensorboardSink(Sink):
                 written.append((self._file(lane), data, 0))
         for file, data, num_records in written:
             file.add(data, num_records)
+
+    def _write_scalars(self, event: MetricsEvent) -> None:
+        """Writes the scalars of lanes that are runs, from the columns of all lanes at once."""
+        columns = event.columns
+        shared = _time(event)
+        if event.env_step is not None:
+            shared["env_step"] = event.env_step
+        names = tuple(columns.labels)
+        numbers = columns.lanes.tolist()
+        written = []
+        for keys, rows in by_keys(columns):
+            tags = tuple(f"{event.name}/{key}" for key in (*shared, *keys))
+            values = np.empty((len(rows), len(tags)))
+            values[:, : len(shared)] = list(shared.values())
+            for column, key in enumerate(keys, len(shared)):
+                values[:, column] = columns.values[key][rows]
+            found = encoded_rows(summaries.scalar_rows(tags, values), event.step, event.timestamp)
+            for row, data in zip(rows.tolist(), found, strict=True):
+                file = self._files.get((numbers[row], *names))
+                written.append((file or self._file(event.lanes[row]), data))
+        for file, data in written:
+            file.add(data, 1)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if event.sampled:  # the episodes of a step are written together
@@ -246,6 +271,27 @@ class TensorboardSink(Sink):
     def _first(self, summary: Message) -> bytes:
         """Encodes a summary for the start of a file, at the first step of this session."""
         return encoded(summary, self._run.resumes_at or 0, time.time())
+
+
+def _has_scalars_alone(event: MetricsEvent) -> bool:
+    """True if the lanes have labels of the same names, and no values but numbers."""
+    columns = event.columns
+    return not (
+        event.num_lanes == 1
+        or event.over_lanes
+        or columns.edges
+        or columns.arrays
+        or columns.alone.any()
+        or columns.first_labels is not None
+        or any(None in c.tolist() for c in columns.labels.values() if c.dtype == object)
+        or any(column.dtype.kind not in "biuf" for column in columns.values.values())
+        or (event.env_step is not None and "env_step" in columns.values)
+    )
+
+
+def _time(event: MetricsEvent) -> dict[str, float]:
+    known = {} if event.timing is None else event.timing.known
+    return {f"time/{key}": value for key, value in known.items()}
 
 
 def _root(run: RunInfo) -> Path:

@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -248,6 +250,48 @@ def test_seeds_that_run_in_turn_are_a_run_each(make_logger: MakeLogger, tmp_path
     assert runs(root) == [*folders, "tensorboard"]
     for seed, folder in enumerate(["", *folders]):
         assert scalars(root / folder) == {"train/x": [(i, i + 10 * seed) for i in range(6)]}
+
+
+_NUMBERS = {
+    "half": st.floats(width=16, allow_nan=False).map(np.float16),
+    "single": st.floats(width=32, allow_nan=False).map(np.float32),
+    "double": st.floats(allow_nan=False),
+    "count": st.integers(-(2**63), 2**63 - 1),
+    "flag": st.booleans(),
+}
+
+
+@given(
+    st.lists(
+        st.lists(st.fixed_dictionaries({}, optional=_NUMBERS), min_size=2, max_size=4),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([None, 2**40]),
+)
+def test_each_lane_has_its_own_numbers(
+    tmp_path_factory: pytest.TempPathFactory,
+    events: list[list[dict[str, Any]]],
+    env_step: int | None,
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("run")
+    sink = opened(tmp_path)
+    for number, lanes in enumerate(events):
+        more = {"env_step": env_step, "timing": Timing(2.0, 0.5)}
+        sink.write_metrics(metrics(2**33 + number, *lanes, **more))
+    sink.close()
+    for lane in range(4):
+        expected: dict[str, list[tuple[int, float]]] = {}
+        for number, lanes in enumerate(events):
+            values = dict(lanes[lane]) if lane < len(lanes) else {}
+            if values and env_step is not None:
+                values["env_step"] = env_step
+            for key, value in values.items():
+                with np.errstate(over="ignore"):
+                    single = float(np.float32(float(value)))
+                expected.setdefault(f"batch/{key}", []).append((2**33 + number, single))
+        folder = tmp_path / "tensorboard" / f"lane_{lane:03d}-seed={lane}"
+        assert scalars(folder) == expected if expected else not folder.exists()
 
 
 def test_too_many_lanes_are_shown_as_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
