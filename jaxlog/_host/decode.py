@@ -30,7 +30,7 @@ from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Column, Schema
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import Identities, LaneTable, numbered
-from jaxlog._host.lane_labels import LaneLabels
+from jaxlog._host.lane_labels import LaneLabels, RecordLabels
 from jaxlog._host.passes import in_order
 
 MANY = 64
@@ -107,11 +107,7 @@ class Decoder:
         at = self.schema.read(words, "step")
         own_labels = {key: self.schema.read(words, "labels", key) for key in self._labels}
         of_lanes = self._lane_labels(lane_labels)
-
-        def labels(row: int) -> Labels:
-            given = lane_labels[row % num_lanes] if lane_labels else NOTHING
-            return ReadOnlyDict({**given, **{key: own[row] for key, own in own_labels.items()}})
-
+        labels = RecordLabels(lane_labels, own_labels)
         identities: Sequence[Identities] = ()
         if self._labels and table is not None:
             identities = self._identities(arrivals, lanes, table, at, due, words, labels)
@@ -182,7 +178,7 @@ class Decoder:
                 if index >= num_lanes:
                     break
                 position = tuple(_positions(lanes)[index].tolist()) if len(lanes) > 1 else ()
-                lane = Lane(index, labels(row), NOTHING, position)
+                lane = Lane(index, labels[row], NOTHING, position)
                 if identities and (identity := identities[number][index]) is not None:
                     lane = numbered(lane, identity)
                 events += self._episodes(
@@ -205,7 +201,7 @@ class Decoder:
         steps: np.ndarray,
         due: np.ndarray,
         words: np.ndarray,
-        labels: Callable[[int], Labels],
+        labels: RecordLabels,
     ) -> list[Identities]:
         """The identities of the lanes of each delivery."""
         of_labels = np.concatenate(

@@ -15,9 +15,10 @@ Numbers are decided once for all sinks, and kept in run.json for when the run is
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ import numpy as np
 
 from jaxlog._format.events import Labels, Lane, MetricsEvent
 from jaxlog._host.known_lane import Axes, KnownLane, comparable
+from jaxlog._host.lane_labels import RecordLabels
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 
@@ -86,6 +88,22 @@ class Identities(tuple[LaneIdentity | None, ...]):
         return array
 
 
+class _Labelled(NamedTuple):
+    """The records of one delivery of a call.
+
+    Attributes:
+      block: that of the call.
+      axes: the lane axes of the call.
+      labels: those of each lane.
+      steps: `int64[lanes]`.
+    """
+
+    block: _Block
+    axes: Axes
+    labels: RecordLabels
+    steps: np.ndarray
+
+
 class _Block:
     """The last identity of each lane of one call, and the words of its labels then.
 
@@ -136,6 +154,7 @@ class LaneTable:
         # The lanes that had one place of a program, one after another.
         self._at: dict[tuple[Axes, int], list[KnownLane]] = {}
         self._blocks: dict[tuple[int, Axes], _Block] = {}
+        self._firsts: list[_Labelled] = []  # their lanes are numbered, but not made
         self._labels_warned: set[str] = set()
         self._first_of_many = Once()
         self._changed = False
@@ -156,7 +175,7 @@ class LaneTable:
     def facts(self) -> list[dict[str, Any]]:
         """The lanes with labels, as plain JSON values for run.json."""
         with self._lock:
-            if len(self._lanes) > MAX_KEPT:
+            if max(len(self._lanes), *(len(one.block.known) for one in self._firsts), 0) > MAX_KEPT:
                 return []
             self._catch_up()
             places: dict[int, list[Any]] = {}
@@ -189,7 +208,7 @@ class LaneTable:
         steps: np.ndarray,
         due: np.ndarray,
         words: np.ndarray,
-        labels: Callable[[int], Labels],
+        labels: RecordLabels,
         order: Sequence[int],
     ) -> list[Identities]:
         """Finds the lanes of some deliveries of one call; None for lanes that log nothing.
@@ -203,7 +222,7 @@ class LaneTable:
           steps: `int64[deliveries, lanes]`.
           due: `bool[deliveries, lanes]`.
           words: `uint32[deliveries, lanes, k]`, the words of the labels.
-          labels: returns the labels of a record, by its number, delivery by delivery.
+          labels: the labels of the records, delivery by delivery.
           order: the indices of the deliveries in the order of their steps.
         """
         with self._lock:
@@ -224,18 +243,15 @@ class LaneTable:
                         due[number] & ~(block.seen & (words[number] == block.words).all(axis=1))
                     ).tolist()
                     if rows:
-                        self._catch_up()
-                        new = list(block.found)
-                        for row in rows:
-                            key = row, words[number, row].tobytes()
-                            if key not in block.cache:
-                                given = labels(number * num_lanes + row)
-                                known = self._find(call, axes, row, given, int(steps[number, row]))
-                                if len(block.cache) >= _MAX_CACHED:
-                                    block.cache.clear()
-                                block.cache[key] = known, _found(known, given)
-                            block.known[row], new[row] = block.cache[key]
-                        block.found = Identities(new)
+                        own_labels = labels.part(number * num_lanes, (number + 1) * num_lanes)
+                        first = _Labelled(block, axes, own_labels, steps[number].copy())
+                        if len(rows) == num_lanes and self._is_of_new_lanes(first):
+                            self._firsts.append(first)
+                            self._changed = True
+                            block.found = _numbered_by_place(num_lanes)
+                        else:
+                            self._catch_up()
+                            self._find_rows(first, rows, words[number])
                         block.words[rows] = words[number, rows]
                         block.seen[rows] = True
                     block.note(np.where(due[number], steps[number], -1))
@@ -264,7 +280,45 @@ class LaneTable:
         lanes = tuple(numbered(lane, one) for lane, one in zip(event.lanes, found[0], strict=True))
         return replace(event, lanes=lanes, num_lanes=self.num_lanes(axes))
 
+    def _find_rows(self, record: _Labelled, rows: Sequence[int], words: np.ndarray) -> None:
+        """Finds the lanes of some rows of a delivery, whose labels are new in their block.
+
+        Args:
+          record: the delivery.
+          rows: the places of these lanes.
+          words: `uint32[lanes, k]`, the words of the labels.
+        """
+        block, axes, labels, steps = record
+        found = list(block.found)
+        for row in rows:
+            key = row, words[row].tobytes()
+            if key not in block.cache:
+                own = labels[row]
+                known = self._find(block.call, axes, row, own, int(steps[row]))
+                if len(block.cache) >= _MAX_CACHED:
+                    block.cache.clear()
+                block.cache[key] = known, _found(known, own)
+            block.known[row], found[row] = block.cache[key]
+        block.found = Identities(found)
+
+    def _is_of_new_lanes(self, first: _Labelled) -> bool:
+        """True if the lanes have the numbers of their places, as the first ones of a run have.
+
+        So have those of further calls with the same labels. To make a lane takes time and memory,
+        and most runs have no other lanes, for which that is needed.
+        """
+        if not first.axes or self._lanes or first.block.seen.any():
+            return False
+        others = self._firsts[:1]
+        return all(one.axes == first.axes and one.labels.equals(first.labels) for one in others)
+
     def _catch_up(self) -> None:
+        """Makes the lanes of first records, and brings the steps of all lanes up to date."""
+        firsts, self._firsts = self._firsts, []
+        changed = self._changed
+        for first in firsts:
+            self._find_rows(first, range(len(first.steps)), first.block.words)
+        self._changed = changed
         for block in self._blocks.values():
             block.catch_up()
 
@@ -363,6 +417,11 @@ class LaneTable:
             self._changed = True
         self._put(known, axes, place)
         return known
+
+
+@functools.lru_cache(maxsize=4)
+def _numbered_by_place(num_lanes: int) -> Identities:
+    return Identities(LaneIdentity(i, 0, False, None) for i in range(num_lanes))
 
 
 def numbered(lane: Lane, found: LaneIdentity) -> Lane:

@@ -8,7 +8,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from jaxlog._format.events import Labels, Lane, ReadOnlyDict
+from jaxlog._format.events import NOTHING, Labels, Lane, ReadOnlyDict
+
+
+class RecordLabels:
+    """The labels of some records of a program, one mapping for each.
+
+    Args:
+      given: those of `Logger.open(lanes=)`, one mapping for each lane; empty for none.
+      own: those of the program by name, with an entry for each record, lane by lane.
+    """
+
+    def __init__(self, given: Sequence[Labels], own: Mapping[str, np.ndarray]) -> None:
+        self._given = given
+        self._own = own
+
+    def __getitem__(self, row: int) -> Labels:
+        """The labels of a record, by its number."""
+        given = self._given[row % len(self._given)] if self._given else NOTHING
+        return ReadOnlyDict({**given, **{key: own[row] for key, own in self._own.items()}})
+
+    def part(self, begin: int, end: int) -> RecordLabels:
+        """The labels of the records of one delivery, as copies that keep nothing else alive."""
+        own = {key: column[begin:end].copy() for key, column in self._own.items()}
+        return RecordLabels(self._given, own)
+
+    def equals(self, other: RecordLabels) -> bool:
+        """True if both have the same names, and the same values bit for bit."""
+        return self._bits() == other._bits()
+
+    def _bits(self) -> dict[str, tuple[np.dtype, bytes]]:
+        return {key: (column.dtype, column.tobytes()) for key, column in self._own.items()}
 
 
 class LaneLabels:

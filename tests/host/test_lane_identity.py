@@ -19,6 +19,10 @@ from hypothesis import strategies as st
 import jaxlog
 from jaxlog._format.events import Key, Lane, MetricsEvent
 from jaxlog._host.lane_identity import MAX_KEPT, LaneIdentity, LaneTable, numbered
+
+
+from jaxlog._host.lane_identity import MAX_KEPT, Identities, LaneTable
+from jaxlog._host.lane_labels import RecordLabels
 from tests.conftest import MakeLogger
 from tests.format import filled
 
@@ -365,6 +369,80 @@ def test_lanes_side_by_side_are_counted_by_whole_passes() -> None:
         numbered = table.of_event(one, [])
         found.append(([lane.index for lane in numbered.lanes], numbered.num_lanes))
     assert found == [([0, 1], 2), ([2, 3], 4), ([4], 6), ([6, 5], 8)]
+
+
+def records(
+    table: LaneTable, call: int, axes: tuple[int, ...], labels: dict[str, np.ndarray], step: int
+) -> Identities:
+    """Finds the lanes of one record of a program, all of whose lanes are due."""
+    num_lanes = len(labels["seed"])
+    words = np.stack([column.view(np.uint32) for column in labels.values()], axis=1)
+    (found,) = table.of_records(
+        f"call_{call}",
+        call,
+        axes,
+        [[]],
+        np.full((1, num_lanes), step),
+        np.ones((1, num_lanes), np.bool_),
+        words[None],
+        RecordLabels((), labels),
+        [0],
+    )
+    return found
+
+
+LANES = st.fixed_dictionaries(
+    {
+        "seed": st.sampled_from([(0, 1, 2), (0, 0, 1), (3, 4, 5), (0, 1, 5), (2, 1, 0)]),
+        "lr": st.sampled_from([None, (0.1, 0.1, 0.1), (np.nan, 0.1, 0.2), (0.1, 0.2, 0.3)]),
+    }
+)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 2), LANES, st.integers(0, 3), st.booleans()),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_lanes_that_are_made_late_have_the_same_numbers(
+    found: list[tuple[int, dict[str, Any], int, bool]],
+) -> None:
+    """The lanes of the first records are made only if they are needed."""
+
+    class Eager(LaneTable):
+        def _is_of_new_lanes(self, first: Any) -> bool:
+            return False
+
+    tables = LaneTable("run"), Eager("run")
+    for call, given_labels, step, of_host in found:
+        labels: dict[str, np.ndarray] = {"seed": np.array(given_labels["seed"], np.int32)}
+        if given_labels["lr"] is not None:
+            labels["lr"] = np.array(given_labels["lr"], np.float32)
+        # A call has the same labels at each record.
+        number = 2 * call + len(labels)
+        one, other = (records(table, number, (3,), labels, step) for table in tables)
+        assert repr(one) == repr(other)
+        if of_host:
+            logged = event("eval", step, {"seed": int(labels["seed"][0])})
+            one, other = (table.of_event(logged, []) for table in tables)
+            assert one.lanes == other.lanes
+        assert len({table.num_lanes((3,)) for table in tables}) == 1
+    assert all(table.has_changed() for table in tables)
+    assert repr(tables[0].facts()) == repr(tables[1].facts())  # NaN is not equal to itself
+    assert not any(table.has_changed() for table in tables)
+
+
+def test_lanes_of_a_run_with_one_vmap_are_never_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LaneTable, "_find", None)
+    table = LaneTable("run")
+    labels = {"seed": np.arange(MAX_KEPT + 1, dtype=np.int32)}
+    for step in range(3):
+        for call in (1, 2):
+            found = records(table, call, (MAX_KEPT + 1,), labels, step)
+            assert found.numbers.tolist() == list(range(MAX_KEPT + 1))
+    assert table.facts() == []
 
 
 @given(
