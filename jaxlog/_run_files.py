@@ -322,6 +322,8 @@ def has_too_deep(data: bytes) -> bool:
 
 
 def _is_too_deep(line: bytes) -> bool:
+    if line.count(b"[") + line.count(b"{") <= DEEPEST:
+        return False  # also if some of them are in texts
     brackets = _STRING.sub(b"", line).translate(_BRACKETS, _NOT_NESTING + b"\n")
     for _ in range(DEEPEST):
         brackets = brackets.replace(b"[]", b"")  # removes the innermost level
