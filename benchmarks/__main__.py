@@ -14,7 +14,7 @@ rows = [
     *statistics.main(3 if quick else 40),
     *compiling.main(1 if quick else 9),
     *sinks.main(1 if quick else 10),
-    *lanes.main(1 if quick else 25),
+    *lanes.main(1 if quick else 5),
     *reading.main(1 if quick else 7),
     *arrow.main(1 if quick else 7),
 ]

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -372,6 +373,14 @@ def test_rows_have_every_field_that_lines_have(event: MetricsEvent, tmp_path: Pa
         assert [name for name in of_columns.columns if name in FIELDS] == own
         assert of_columns.select(own).equals(of_lines.select(own))
     assert set(OPTIONAL) <= set(frames[1][0].columns)
+
+
+def test_duckdb_queries_a_file_as_it_lies(tmp_path: Path) -> None:
+    written(opened(tmp_path), *(event(step) for step in range(4))).close()
+    query = "SELECT seed, sum(step), avg(loss) FROM stream GROUP BY seed"
+    with (tmp_path / "batch_metrics.arrows").open("rb") as file:
+        found = duckdb.from_arrow(pa.ipc.open_stream(file)).query("stream", query).fetchall()
+    assert sorted(found) == [(seed, 6, 0.5) for seed in range(3)]
 
 
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
