@@ -18,10 +18,7 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog._format.events import Key, Lane, MetricsEvent
-from jaxlog._host.lane_identity import MAX_KEPT, LaneIdentity, LaneTable, numbered
-
-
-from jaxlog._host.lane_identity import MAX_KEPT, Identities, LaneTable
+from jaxlog._host.lane_identity import MAX_KEPT, Identities, LaneIdentity, LaneTable, numbered
 from jaxlog._host.lane_labels import RecordLabels
 from tests.conftest import MakeLogger
 from tests.format import filled

@@ -377,11 +377,9 @@ def test_rows_have_every_field_that_lines_have(event: MetricsEvent, tmp_path: Pa
 
 def test_duckdb_queries_a_file_as_it_lies(tmp_path: Path) -> None:
     written(opened(tmp_path), *(event(step) for step in range(4))).close()
-    query = "SELECT seed, sum(step), avg(loss) FROM stream GROUP BY seed"
-    with (tmp_path / "batch_metrics.arrows").open("rb") as file:
-        found = duckdb.from_arrow(pa.ipc.open_stream(file)).query("stream", query)
-        rows = found.fetchall() if found else []
-    assert sorted(rows) == [(seed, 6, 0.5) for seed in range(3)]
+    rows = duckdb.from_arrow(table(tmp_path / "batch_metrics.arrows"))
+    found = rows.aggregate("seed, sum(step), avg(loss)", "seed").fetchall()
+    assert sorted(found) == [(seed, 6, 0.5) for seed in range(3)]
 
 
 def test_pandas_is_not_imported(tmp_path: Path) -> None:
