@@ -2,7 +2,7 @@
 
 One run is not killed. Other runs are killed with SIGKILL at random moments between their first line
 and their end, and are started again until they end. Apart from the times, their lines must equal
-those of the first run. `python -m benchmarks.kills --kills 100` fails if a line differs.
+those of the first run, and so must their rows in columns. `python -m benchmarks.kills --kills 100` fails if a line differs.
 """
 
 from __future__ import annotations
@@ -19,25 +19,30 @@ import time
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "resume.py"
 SETTINGS = """\
 batched_logging_enabled: true
 log_frequency: 5
 sample_frequency: 20
-sinks: [{kind: jsonl}]
+sinks: [{kind: jsonl}, {kind: arrow}]
 """
-FILES = ("batch_metrics.jsonl", "episodes.jsonl")
+LINES = ("batch_metrics.jsonl", "episodes.jsonl")
+COLUMNS = ("batch_metrics.arrows",)
 
 
 def lines(directory: Path) -> dict[str, list[dict[str, Any]]]:
-    """Reads the lines of a run without their times; every line must be complete."""
+    """Reads the lines and rows of a run without their times; each must be complete."""
     found = {}
-    for name in FILES:
+    for name in LINES:
         text = (directory / name).read_text()
         assert text.endswith("\n"), name
         found[name] = [json.loads(line) for line in text.splitlines()]
         for line in found[name]:
             del line["timestamp"]
+    for name in COLUMNS:
+        found[name] = pl.read_ipc_stream(directory / name).drop("timestamp").to_dicts()
     return found
 
 
@@ -109,7 +114,7 @@ def main() -> None:
             total += killed(directory, options, at, arguments.kills - total)
             runs += 1
             got = lines(directory)
-            for name in FILES:
+            for name in (*LINES, *COLUMNS):
                 assert got[name] == expected[name], f"{name} differs in run {runs}"
             print(f"{total} kills, {runs} runs of {sum(map(len, got.values()))} lines, all alike")
             shutil.rmtree(directory)
