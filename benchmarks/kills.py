@@ -2,7 +2,8 @@
 
 One run is not killed. Other runs are killed with SIGKILL at random moments between their first line
 and their end, and are started again until they end. Apart from the times, their lines must equal
-those of the first run, and so must their rows in columns. `python -m benchmarks.kills --kills 100` fails if a line differs.
+those of the first run, and so must their rows in columns. `python -m benchmarks.kills --kills 100`
+fails if a line differs.
 """
 
 from __future__ import annotations
