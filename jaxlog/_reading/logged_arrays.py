@@ -14,32 +14,21 @@ import numpy as np
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.from_lines import array_event
-from jaxlog._format.lines import FIELDS, KINDS, OPTIONAL, Type
 from jaxlog._run_files import is_whole, lines_from, loads, open_file
 
 _SHOWN = 12
 """The number of pictures that a notebook shows."""
 _DAMAGED = (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError)
 """The errors of a line that is not one of arrays."""
-_FOUND = {"step": rb"(\d{1,19})", "name": rb'"([\w.-]+)"', "lane": rb"(\d{1,19})"}
-"""The values of a line that `array_lines` reads, in their order."""
-_PASSED: Mapping[Type, bytes] = {
-    "number": rb"[^,]+",
-    "integer": rb"-?\d+",
-    "text": rb'"(?:[^"\\]|\\.)*"',
-    "integers": rb"\[[^\]]*\]",
-}
-"""The values of other fields, by the type of the field."""
-
-
-def _member(name: str) -> bytes:
-    """The pattern of one field, with the comma after it."""
-    member = b'"%b":%b,' % (name.encode(), _FOUND.get(name, _PASSED[FIELDS[name]]))
-    return b"(?:%b)?" % member if name in OPTIONAL else member
-
-
-_HEAD = re.compile(rb"\{" + b"".join(map(_member, KINDS["arrays"].own)))
-"""The fields of a line, as the sink writes them before its labels."""
+_OTHERS = (
+    rb'(?:"(?!(?:step|name|lane)")\w+":'
+    rb'(?:[^,"\[\]{}]+|"(?:[^"\\]|\\.)*"|\[[^\]]*\]),)*+'
+)
+"""Fields that are passed over, whatever they are: a newer jaxlog may write more of them."""
+_HEAD = re.compile(
+    rb'\{%b"step":(\d{1,19}),%b"name":"([\w.-]+)",%b"lane":(\d{1,19}),' % ((_OTHERS,) * 3)
+)
+"""The first fields of a line, as the sink writes them."""
 
 
 @dataclass(frozen=True, eq=False)

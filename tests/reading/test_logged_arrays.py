@@ -31,3 +31,16 @@ def test_every_line_is_listed_with_and_without_optional_fields(
     assert [one.value.tolist() for one in arrays] == [
         array.tolist() for _ in range(2) for lane in event.lanes for array in lane.arrays.values()
     ]
+
+
+@pytest.mark.parametrize("value", ["1.5", "-3", "null", "true", r'"a\",b"', '[1.5,"x"]', "[]"])
+@pytest.mark.parametrize("before", ["timestamp", "step", "name", "lane", "labels"])
+def test_fields_that_a_newer_jaxlog_writes_are_passed_over(
+    before: str, value: str, tmp_path: Path
+) -> None:
+    event, path = filled.rows(), tmp_path / ARRAYS
+    lines = array_lines_of(event)
+    path.write_bytes(lines.replace(f'"{before}":'.encode(), f'"x":{value},"{before}":'.encode()))
+    expected = [(event.name, event.step, lane.index) for lane in event.lanes]
+    assert [(line.call, line.step, line.lane) for line in array_lines(path)] == expected
+    assert len(list(arrays_of_lines(path, array_lines(path), None))) == len(expected)
