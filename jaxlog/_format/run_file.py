@@ -8,7 +8,8 @@ from typing import Any
 FORMAT = 1
 """The field `format` of `run.json`. Files of jaxlog 0.1 have no such field, and can be read too.
 
-It increases when older readers would misread a file; a new field alone does not change it.
+It increases when older readers would misread something that they know; a new field alone does not
+change it. docs/format.md says what counts.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -10,16 +11,39 @@ from pathlib import Path
 import jax.numpy as jnp
 
 import jaxlog
-from jaxlog._format.lines import FIELDS, KINDS
+from jaxlog._format.events import MetricsEvent
+from jaxlog._format.lines import FIELDS, KINDS, LANES, OVER_LANES
 from tests.conftest import MakeLogger
 
-PAGE = (Path(__file__).parents[2] / "docs" / "format.md").read_text()
-NAMED = set(re.findall(r"`([a-z_]+)`", PAGE))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "format.md").read_text()
+GUIDE = (DOCS / "guides" / "writing_a_sink.md").read_text()
 
 
-def test_it_names_every_field_of_a_line() -> None:
+def named(text: str) -> set[str]:
+    """The names of a text, in backticks."""
+    return set(re.findall(r"`([a-z_]+)`", text))
+
+
+NAMED = named(PAGE)
+
+
+def test_its_table_of_lines_names_every_field() -> None:
+    table = PAGE.partition("\n## Lines\n")[2].partition("\n## ")[0]
+    first = " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))
     parts = {part for kind in KINDS.values() for part in kind.parts}
-    assert not {*FIELDS, *parts, "labels", "metrics", "nonfinite"} - NAMED
+    assert {*FIELDS, *parts, "labels", "metrics", "nonfinite"} <= named(first)
+
+
+def test_its_section_about_columns_names_every_field() -> None:
+    section = PAGE.partition("\n## Columns\n")[2].partition("\n## ")[0]
+    assert {*LANES.own, *OVER_LANES.own} <= named(section)
+
+
+def test_the_guide_names_the_attributes_of_an_event_that_are_fields() -> None:
+    (row,) = re.findall(r"^\| `write_metrics` \|.*$", GUIDE, re.MULTILINE)
+    attributes = {one.name for one in dataclasses.fields(MetricsEvent)}
+    assert attributes & FIELDS.keys() <= named(row)
 
 
 def test_it_names_every_field_of_run_json(make_logger: MakeLogger, tmp_path: Path) -> None:
