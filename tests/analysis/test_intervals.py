@@ -170,6 +170,40 @@ def test_each_column_has_its_own_interval(monkeypatch: pytest.MonkeyPatch) -> No
     np.testing.assert_allclose(few[:2], (lower, upper), atol=0.2)
 
 
+MANY = np.random.default_rng(3)
+"""Makes the scores of the test below."""
+
+
+@pytest.mark.parametrize(
+    "strata",
+    [
+        pytest.param([MANY.gamma(2.0, size=(1201, 3))], id="columns"),
+        pytest.param([MANY.gamma(2.0, size=(n, 2)) for n in (400, 1, 600)], id="strata"),
+        pytest.param([MANY.gamma(2.0, size=(n, 1)) for n in (700, 1500)], id="turns"),
+        pytest.param([MANY.integers(0, 4, (800, 2)) / 4], id="few values"),
+        pytest.param([np.repeat([0.3, 0.9], [990, 10])], id="one value"),
+        pytest.param([np.repeat([0.0, 1.0], [760, 240])], id="a quarter"),
+        pytest.param([np.append(MANY.normal(size=990), [1e300, -1e300, *[7e30] * 8])], id="far"),
+    ],
+)
+def test_many_scores_have_the_intervals_of_draws_that_are_sorted(
+    strata: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SciPy computes the reference, from the same draws."""
+    found = bootstrap_interval(strata, resamples=300)
+    monkeypatch.setattr(intervals, "_MANY", 10_000)
+    expected = bootstrap_interval(strata, resamples=300)
+    np.testing.assert_allclose(found[:2], expected[:2], rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(found.percentile, expected.percentile)
+
+
+def test_ties_of_many_scores_do_not_depend_on_rounding() -> None:
+    scores = np.random.default_rng(4).integers(0, 10, 900)
+    tenths = bootstrap_interval([scores / 10], resamples=300)
+    whole = bootstrap_interval([scores.astype(np.float64)], resamples=300)
+    np.testing.assert_allclose(np.multiply(tenths[:2], 10), whole[:2], rtol=1e-9)
+
+
 def test_bad_arguments_are_errors() -> None:
     with pytest.raises(ValueError, match="got no scores"):
         bootstrap_interval([np.empty(0)])
