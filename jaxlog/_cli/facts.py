@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,15 +37,25 @@ class Fact(NamedTuple):
     style: str
 
 
-def facts(
-    run: runs.ObservedRun, health: Health, history: Sequence[Event], files: Sequence[Path]
-) -> list[Fact]:
+class Lanes(NamedTuple):
+    """The lanes of an event.
+
+    Attributes:
+      number: their number.
+      labels: the values of each label, in the order of the lanes; one may occur several times.
+    """
+
+    number: int = 0
+    labels: Mapping[str, Iterable[Any]] = {}
+
+
+def facts(run: runs.ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path]) -> list[Fact]:
     """Lists the facts about a run; unknown ones are left out.
 
     Args:
       run: the run.
       health: its health.
-      history: its last events, from `last_events`.
+      lanes: those of one of its last events, the one with the most.
       files: the files with its lines.
     """
     known = run.facts
@@ -61,7 +71,7 @@ def facts(
     rows.append(("tags", " · ".join(map(str, run.listed("tags"))), ""))
     rows.append(("config", _pairs(known.get("config")), ""))
     rows.append(("settings", _settings(known.get("settings")), ""))
-    rows.append(("lanes", _lanes(history), ""))
+    rows.append(("lanes", _lanes(lanes), ""))
     rows.append(("code", str(known.get("git") or ""), ""))
     rows.append(("versions", _pairs(known.get("versions")), ""))
     rows.append(("devices", " · ".join(map(str, run.listed("devices"))), ""))
@@ -106,21 +116,33 @@ def _short(value: Any) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-def _lanes(history: Sequence[Event]) -> str:
-    """Formats the number of lanes and their labels: `4: seed 0, 1, 2, 3`."""
+def lanes_of(history: Sequence[Event]) -> Lanes:
+    """Returns the lanes of the event that has the most."""
     of_metrics = [event for event in history if isinstance(event, MetricsEvent)]
     lanes = max((event.lanes for event in of_metrics), key=len, default=())
-    if len(lanes) < 2:
-        return ""
-    labels: dict[str, dict[str, None]] = {}
+    labels: dict[str, list[Any]] = {}
     for lane in lanes:
         for name, value in lane.labels.items():
-            labels.setdefault(name, {})[_short(value)] = None
-    shown = " · ".join(
-        f"{name} {', '.join(list(values)[:SHOWN])}{', …' if len(values) > SHOWN else ''}"
-        for name, values in labels.items()
-    )
-    return f"{len(lanes)}: {shown}" if shown else str(len(lanes))
+            labels.setdefault(name, []).append(value)
+    return Lanes(len(lanes), labels)
+
+
+def _lanes(lanes: Lanes) -> str:
+    """Formats the number of lanes and their labels: `4: seed 0, 1, 2, 3`."""
+    if lanes.number < 2:
+        return ""
+    shown = " · ".join(f"{name} {_listed(values)}" for name, values in lanes.labels.items())
+    return f"{lanes.number}: {shown}" if shown else str(lanes.number)
+
+
+def _listed(values: Iterable[Any]) -> str:
+    """Lists the first different values."""
+    shown: dict[str, None] = {}
+    for value in values:
+        shown[_short(value)] = None
+        if len(shown) > SHOWN:
+            return f"{', '.join(list(shown)[:SHOWN])}, …"
+    return ", ".join(shown)
 
 
 def _records(run: runs.ObservedRun) -> str:

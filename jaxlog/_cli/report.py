@@ -14,9 +14,9 @@ from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.runs_data import read_runs
 from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.facts import facts
+from jaxlog._cli.facts import Lanes, facts, lanes_of
 from jaxlog._cli.files import whole_file
-from jaxlog._cli.history import last_events, progress, tally
+from jaxlog._cli.history import READ, last_events, progress
 from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._report.summary import Summary
@@ -88,14 +88,35 @@ def _summary(one: RunData) -> Summary:
     broken += not_read(one.path)  # `read_runs` has printed these warnings
     run = runs.ObservedRun(one.path, one.info, one.status)
     files = event_files(run.path)
-    history = list(last_events(files, run.facts.get("calls")))
     done, _ = progress(run)
-    health = run.health(done, tally(run, files))
+    health = run.health(done, one._tally())
     rows = [
-        (fact.label, fact.text, bool(fact.style)) for fact in facts(run, health, history, files)
+        (fact.label, fact.text, bool(fact.style)) for fact in facts(run, health, _lanes(one), files)
     ]
     rows += [("broken", text, True) for text in broken]
     return Summary(run.name, run.status, run.status_text, health, rows)
+
+
+def _lanes(one: RunData) -> Lanes:
+    """Returns the lanes of one of the last events, the one with the most.
+
+    The frames have them already: a million lines would have to be parsed once more.
+    """
+    arrays = [one.file_of_arrays] if one.file_of_arrays else []
+    found = [lanes_of(list(last_events(arrays, one.info.get("calls"))))]
+    found += [_lanes_of_call(one, call) for call in one.calls]
+    return max(found, key=lambda lanes: lanes.number)
+
+
+def _lanes_of_call(one: RunData, call: str) -> Lanes:
+    frame = one.metrics_of(call)
+    events = frame.group_by("timestamp", "step", maintain_order=True).len().tail(READ)
+    if not len(events):
+        return Lanes()
+    largest = events.sort("len", descending=True, maintain_order=True).head(1)
+    rows = frame.join(largest, ["timestamp", "step"], "semi", maintain_order="left")
+    values = {name: rows[name].drop_nulls() for name in one.labels_of(call)}
+    return Lanes(len(rows), {name: own.unique(maintain_order=True) for name, own in values.items()})
 
 
 def _size(file: Path) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxlog._cli import runs
-from jaxlog._cli.facts import Fact, facts
+from jaxlog._cli.facts import Fact, facts, lanes_of
 from jaxlog._cli.history import last_events, logged_before, progress, tally
 from jaxlog._cli.output import Output
 from jaxlog._cli.stream import note
@@ -61,7 +61,7 @@ def _show(run: runs.ObservedRun, output: Output) -> None:
     health = run.health(done, tally(run, files))
     unsound = (" · ", (plain(str(health)), "red")) if health else ()
     output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
-    output.print(_rows(facts(run, health, history, files)))
+    output.print(_rows(facts(run, health, lanes_of(history), files)))
     output.print()
     if not history:
         output.say("Nothing to show: the run has no sink jsonl, or has logged nothing yet.")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
-from jaxlog._format.health import Health, health_of
+from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.lines import ARRAYS, METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog._format.segment import segment_of
@@ -326,16 +326,22 @@ class RunFrames:
         return "health" in self.info and self.status != "killed"
 
     def _read_health(self) -> Health:
+        frames = (self._table(stem).frame for stem in self._files if stem != _ARRAYS)
+        steps = [frame["step"].max() for frame in frames if len(frame)]
+        done = max(steps, default=None)  # type: ignore[type-var]
+        done = None if done is None else int(done) + 1  # type: ignore[arg-type]
+        return health_of(self.info, self.status, done, self._tally())
+
+    def _tally(self) -> Tally | None:
+        """Counts the values that are not finite in the lines; None if run.json has the counts."""
+        if self._has_health():
+            return None
         lines = {call: self._call_lines(call) for call in self.calls}
         from jaxlog._reading.health_tally import (
             tally_of,  # imported here, after the check for polars
         )
 
-        frames = (self._table(stem).frame for stem in self._files if stem != _ARRAYS)
-        steps = [frame["step"].max() for frame in frames if len(frame)]
-        done = max(steps, default=None)  # type: ignore[type-var]
-        done = None if done is None else int(done) + 1  # type: ignore[arg-type]
-        return health_of(self.info, self.status, done, tally_of(lines, self.info.get("calls")))
+        return tally_of(lines, self.info.get("calls"))
 
     def _brief_health(self) -> str:
         """Returns `health` as text, without reading large files."""
