@@ -57,25 +57,96 @@ def across_lanes(
     if statistic == "nonfinite":  # a lane without non-finite values does not log this key
         values = np.where(logged, values, 0.0)
         logged = np.broadcast_to(logged.any(axis=0), values.shape)
+    return _combined(
+        values,
+        logged,
+        statistic,
+        _Reductions(
+            lambda x: x.sum(axis=0),
+            lambda x: x.min(axis=0, initial=np.inf),
+            lambda x: x.max(axis=0, initial=-np.inf),
+            lambda x: x,
+        ),
+    )
+
+
+def across_lanes_of_points(
+    values: np.ndarray, point: np.ndarray, points: int, lanes: int, statistic: str = ""
+) -> AcrossLanes:
+    """Combines what lanes logged at each point, as `across_lanes` does, without a row per lane.
+
+    Args:
+      values: `float64[rows]`, a row for each value that a lane logged.
+      point: `int64[rows]`, the point of each, below `points`.
+      points: the number of points; at each, a lane has logged a value.
+      lanes: the number of lanes, also of those that did not log at a point.
+      statistic: as in `across_lanes`.
+
+    >>> found = across_lanes_of_points(np.array([1.0, 3.0, 5.0]), np.array([0, 0, 1]), 2, 2)
+    >>> found.middle.tolist(), found.logged.tolist()
+    ([2.0, 5.0], [2, 1])
+    """
+    weight = np.ones(len(values))
+    if statistic == "nonfinite":  # as in `across_lanes`; the zeros are one row with their number
+        values = np.append(values, np.zeros(points))
+        weight = np.append(weight, lanes - np.bincount(point, minlength=points))
+        point = np.append(point, np.arange(points))
+        values, weight, point = values[weight > 0], weight[weight > 0], point[weight > 0]
+
+    def extreme(at: Callable[..., None], start: float) -> Callable[[np.ndarray], np.ndarray]:
+        def reduce(x: np.ndarray) -> np.ndarray:
+            found = np.full(points, start)
+            at(found, point, x)
+            return found
+
+        return reduce
+
+    return _combined(
+        values,
+        np.ones(len(values), bool),
+        statistic,
+        _Reductions(
+            lambda x: np.bincount(point, x * weight, points),
+            extreme(np.minimum.at, np.inf),
+            extreme(np.maximum.at, -np.inf),
+            lambda x: x[point],
+        ),
+    )
+
+
+class _Reductions(NamedTuple):
+    """How entries are reduced to one number per point, and how such numbers get to the entries."""
+
+    sum: Callable[[np.ndarray], np.ndarray]
+    min: Callable[[np.ndarray], np.ndarray]
+    max: Callable[[np.ndarray], np.ndarray]
+    at: Callable[[np.ndarray], np.ndarray]
+
+
+def _combined(
+    values: np.ndarray, logged: np.ndarray, statistic: str, over: _Reductions
+) -> AcrossLanes:
     alive = logged & np.isfinite(values)
-    count = alive.sum(axis=0)
-    low = np.where(alive, values, np.inf).min(axis=0, initial=np.inf)
-    high = np.where(alive, values, -np.inf).max(axis=0, initial=-np.inf)
+    count = over.sum(alive).astype(np.int64, copy=False)
+    low, high = (
+        over.min(np.where(alive, values, np.inf)),
+        over.max(np.where(alive, values, -np.inf)),
+    )
     with np.errstate(all="ignore"):  # 0 / 0 is NaN, as documented
         if statistic in EXTREMES:
             middle = np.where(count > 0, low if statistic == "min" else high, np.nan)
             spread = np.full(count.shape, np.nan)
         else:
-            middle = np.where(alive, values, 0.0).sum(axis=0) / count
+            middle = over.sum(np.where(alive, values, 0.0)) / count
             # The mean of equal numbers has to be exactly that number.
             middle = np.where(low == high, low, np.clip(middle, low, high))
             middle = np.where(count > 0, middle, np.nan)
-            apart = np.where(alive, values - middle, 0.0)
-            spread = np.sqrt(np.square(apart).sum(axis=0) / count)
-        total = logged.sum(axis=0)
+            apart = np.where(alive, values - over.at(middle), 0.0)
+            spread = np.sqrt(over.sum(np.square(apart)) / count)
+        total = over.sum(logged).astype(np.int64, copy=False)
         dead = (count == 0) & (total > 0)
         if dead.any():
-            middle = np.where(dead, np.where(logged, values, 0.0).sum(axis=0), middle)
+            middle = np.where(dead, over.sum(np.where(logged, values, 0.0)), middle)
     return AcrossLanes(middle, spread, count, total)
 
 

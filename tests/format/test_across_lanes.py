@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from jaxlog._format.across_lanes import across_lanes, over_lanes, values_across_lanes
+from jaxlog._format.across_lanes import (
+    across_lanes,
+    across_lanes_of_points,
+    over_lanes,
+    values_across_lanes,
+)
 from jaxlog._format.columns import Columns
 from jaxlog._format.events import Histogram, Key, Lane
 
@@ -42,6 +47,18 @@ def test_it_is_numpy_over_the_lanes_that_are_alive(
             assert np.isnan(found.spread[place])
         else:
             assert found.spread[place] == pytest.approx(np.std(alive), rel=1e-9, abs=1e-9)
+
+
+@given(TABLES, st.sampled_from(["mean", "std", "min", "max", "nonfinite"]))
+def test_rows_of_values_are_combined_as_a_table_is(
+    table: tuple[np.ndarray, np.ndarray], statistic: str
+) -> None:
+    values, logged = (part[:, table[1].any(axis=0)] for part in table)
+    _, point = np.nonzero(logged)
+    found = across_lanes_of_points(values[logged], point, values.shape[1], len(values), statistic)
+    for part, expected in zip(found, across_lanes(values, logged, statistic), strict=True):
+        assert part.dtype == expected.dtype
+        np.testing.assert_allclose(part, expected, rtol=1e-12, atol=1e-9)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 9))
