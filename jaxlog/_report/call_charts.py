@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -11,19 +11,13 @@ import polars as pl
 
 from jaxlog._analysis.groups import is_seed
 from jaxlog._analysis.html_pages import brief
+from jaxlog._analysis.lane_values import LaneValues
 from jaxlog._format.events import Key
 from jaxlog._format.keys import Keys
 from jaxlog._format.lines import EPISODE, LANES
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT
 from jaxlog._reading.run_frames import DEFAULT_CALLS, RunFrames
-from jaxlog._report.chart_curves import (
-    ChartCurve,
-    LaneGrid,
-    diverged,
-    of_lane,
-    spread_evenly,
-    together,
-)
+from jaxlog._report.chart_curves import ChartCurve, LaneRows, of_lane, spread_evenly, together
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48
@@ -37,6 +31,9 @@ POINTS = 250_000
 FEWEST, MOST = 24, 600
 """The least and the greatest number of points of one curve."""
 
+_PLACE = "jaxlog.place"
+"""The column of the index of a lane."""
+
 BESIDE = ("std", "min", "max")
 """Statistics with charts in a section that is closed at first, if the metric has a mean."""
 
@@ -48,13 +45,13 @@ class LaneGroup:
     Attributes:
       run: the run's index.
       name: the run's name, if there are several, and the labels without the seed.
-      lanes: their indices in the run's `LaneGrid.lanes`.
+      lanes: their indices in the run's `LaneRows.lanes`, ascending.
       unfinished: how far the run came if it has not finished; else empty.
     """
 
     run: int
     name: str
-    lanes: Sequence[int]
+    lanes: np.ndarray
     unfinished: str = ""
 
 
@@ -65,7 +62,7 @@ class LaneOf:
     Attributes:
       group: the index of its group.
       name: its labels.
-      place: its index in the run's `LaneGrid.lanes`.
+      place: its index in the run's `LaneRows.lanes`.
     """
 
     group: int
@@ -112,31 +109,29 @@ class CallCharts:
       lines: the number of lines.
       num_lanes: the number of lanes in all runs.
       num_groups: the number of groups, also of those without curves.
-      dead: the indices of the lanes that have diverged, by run.
+      dead: for each lane whether it has diverged, by run.
       notes: what a reader has to know about the lines, in sentences.
     """
 
     name: str
-    places: Sequence[LaneGrid | None]
+    places: Sequence[LaneRows | None]
     groups: Sequence[LaneGroup]
     lanes: Sequence[LaneOf]
     charts: Sequence[Chart]
     lines: int
     num_lanes: int
     num_groups: int
-    dead: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    dead: Mapping[int, np.ndarray] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def alive(self, number: int) -> int:
         """The number of a group's lanes that have not diverged: their last values are finite."""
         group = self.groups[number]
-        return len(group.lanes) - len(
-            self.dead.get(group.run, frozenset()).intersection(group.lanes)
-        )
+        return len(group.lanes) - int(self.dead[group.run][group.lanes].sum())
 
     def is_dead(self, lane: LaneOf) -> bool:
         """True if a lane has diverged."""
-        return lane.place in self.dead.get(self.groups[lane.group].run, ())
+        return bool(self.dead[self.groups[lane.group].run][lane.place])
 
 
 class _Meanings(Protocol):
@@ -239,28 +234,28 @@ def _charts_of_call(
     names: Sequence[str],
     unfinished: Sequence[str],
 ) -> CallCharts:
-    places = [None if one is None else LaneGrid(one.frame) for one in logged]
-    every: list[tuple[LaneGroup, list[str]]] = []
+    places = [None if one is None else LaneRows(one.frame) for one in logged]
+    of_runs: dict[int, _RunGroups] = {}
     for number, (one, place) in enumerate(zip(logged, places, strict=True)):
         if one is not None and place is not None and len(one.frame):
             prefix = names[number] if len(logged) > 1 else ""
-            every += _groups(number, one, place, prefix, unfinished[number])
+            of_runs[number] = _RunGroups(number, one, place, prefix, unfinished[number])
+    every = [group for of_run in of_runs.values() for group in of_run.groups()]
     present = [one.frame for one in logged if one is not None]
     columns = {name for frame in present for name, kind in frame.schema.items() if _is_number(kind)}
     room = max(8, CURVES // max(1, len(columns)))
     groups = [every[i] for i in spread_evenly(len(every), min(room, MOST_GROUPS))]
-    lanes = [
-        LaneOf(number, name, place)
-        for number, (group, own) in enumerate(groups)
-        for place, name in zip(group.lanes, own, strict=True)
-    ]
-    lanes = [lanes[i] for i in spread_evenly(len(lanes), min(room, MOST_LANES))]
-    chosen = [group for group, _ in groups]
+    ends = np.cumsum([len(group.lanes) for group in groups])
+    lanes = []
+    for lane in spread_evenly(int(ends[-1]) if groups else 0, min(room, MOST_LANES)):
+        number = int(np.searchsorted(ends, lane, "right"))
+        place = int(groups[number].lanes[lane - ends[number]])  # from the end of the group's lanes
+        lanes.append(LaneOf(number, of_runs[groups[number].run].name_of(place), place))
     charts: dict[str, Chart] = {}
-    dead: dict[int, frozenset[int]] = {}
+    dead: dict[int, np.ndarray] = {}
     for number, (one, place) in enumerate(zip(logged, places, strict=True)):
         if one is not None and place is not None:
-            of_run = {i: group for i, group in enumerate(chosen) if group.run == number}
+            of_run = {i: group for i, group in enumerate(groups) if group.run == number}
             dead[number] = _add(charts, one, place, of_run, lanes)
     means = {chart.info.stem for chart in charts.values() if chart.info.statistic == "mean"}
     for chart in charts.values():
@@ -269,7 +264,7 @@ def _charts_of_call(
     return CallCharts(
         call,
         places,
-        chosen,
+        groups,
         lanes,
         ranked,
         lines=sum(one.lines for one in logged if one is not None),
@@ -284,86 +279,125 @@ def _is_number(kind: pl.DataType) -> bool:
     return kind.is_numeric() or kind == pl.Boolean
 
 
-def _groups(
-    run: int, logged: _Logged, places: LaneGrid, prefix: str, unfinished: str
-) -> list[tuple[LaneGroup, list[str]]]:
-    """The groups of a run, each with the names of its lanes."""
-    frame, labels = logged.frame, logged.labels
-    # A label that changes within a lane, such as the task of a single environment, is no name.
-    values = (pl.col(label).drop_nulls() for label in labels)
-    named = frame.group_by("lane").agg(
-        pl.when(own.n_unique() == 1).then(own.first()) for own in values
-    )
-    rows = named.sort("lane").drop("lane").to_dicts() if labels else [{}] * len(places.lanes)
-    found: dict[str, tuple[list[int], list[str]]] = {}
-    for place, row in enumerate(rows):
-        known = {label: value for label, value in row.items() if value is not None}
-        group = _named({k: v for k, v in known.items() if not is_seed(k)})
-        name = _named(known) or (f"lane {places.lanes[place]}" if len(rows) > 1 else "")
-        of = found.setdefault(" · ".join(part for part in (prefix, group) if part), ([], []))
-        of[0].append(place)
-        of[1].append(brief(" · ".join(part for part in (prefix, name) if part) or "the run"))
-    return [
-        (LaneGroup(run, brief(name or _unnamed(own)), lanes, unfinished), own)
-        for name, (lanes, own) in found.items()
-    ]
+class _RunGroups:
+    """The groups of lanes of one run, and the names of its lanes.
 
+    Args:
+      run: the run's index.
+      logged: its lines.
+      places: the lanes and steps of these.
+      prefix: the first part of each name.
+      unfinished: as in `LaneGroup`.
+    """
 
-def _unnamed(lanes: Sequence[str]) -> str:
-    return "all lanes" if len(lanes) > 1 else lanes[0]
+    def __init__(
+        self, run: int, logged: _Logged, places: LaneRows, prefix: str, unfinished: str
+    ) -> None:
+        self._run, self._prefix, self._unfinished = run, prefix, unfinished
+        self._lanes = places.lanes
+        # A label that changes within a lane, such as the task of a single environment, is no name.
+        values = {label: pl.col(label).drop_nulls() for label in logged.labels}
+        labels = logged.frame.group_by("lane").agg(
+            pl.when(own.n_unique() == 1).then(own.first()).alias(label)
+            for label, own in values.items()
+        )
+        self._labels = labels.sort("lane").drop("lane")
+
+    def groups(self) -> list[LaneGroup]:
+        """The groups, in the order of their first lanes."""
+        by = [label for label in self._labels.columns if not is_seed(label)]
+        if by:
+            places = self._labels.select(by).with_row_index(_PLACE)
+            parts = places.group_by(by, maintain_order=True).agg(_PLACE)
+            rows, lanes = parts.select(by).iter_rows(named=True), parts[_PLACE]
+        else:
+            rows, lanes = [{}], [np.arange(len(self._lanes))]
+        found: dict[str, list[np.ndarray]] = {}
+        for row, own in zip(rows, lanes, strict=True):
+            name = " · ".join(part for part in (self._prefix, _named(row)) if part)
+            found.setdefault(name, []).append(np.asarray(own))
+        merged = {name: np.sort(np.concatenate(own)) for name, own in found.items()}
+        return [
+            LaneGroup(self._run, brief(name or self._unnamed(lanes)), lanes, self._unfinished)
+            for name, lanes in merged.items()
+        ]
+
+    def _unnamed(self, lanes: np.ndarray) -> str:
+        return "all lanes" if len(lanes) > 1 else self.name_of(int(lanes[0]))
+
+    def name_of(self, place: int) -> str:
+        """The name of a lane.
+
+        Args:
+          place: its index in `LaneRows.lanes`.
+        """
+        labels = self._labels.row(place, named=True) if self._labels.columns else {}
+        name = _named(labels) or (f"lane {self._lanes[place]}" if len(self._lanes) > 1 else "")
+        return brief(" · ".join(part for part in (self._prefix, name) if part) or "the run")
 
 
 def _named(labels: Mapping[str, Any]) -> str:
     return " · ".join(
         f"{label} {f'{value:.6g}' if isinstance(value, float) else value}"
         for label, value in labels.items()
+        if value is not None
     )
 
 
 def _add(
     charts: dict[str, Chart],
     logged: _Logged,
-    places: LaneGrid,
+    places: LaneRows,
     groups: Mapping[int, LaneGroup],
     lanes: Sequence[LaneOf],
-) -> frozenset[int]:
-    """Adds the curves of one run. Returns the indices of its lanes that have diverged."""
+) -> np.ndarray:
+    """Adds the curves of one run. Returns for each of its lanes whether it has diverged."""
     frame, labels, keys = logged.frame, logged.labels, logged.keys
     fields = {*LANES.own, *labels}
     columns = [name for name, kind in frame.schema.items() if _is_number(kind)]
     infos = {name: keys[name] for name in columns if name not in fields}
     counts = {info.stem: name for name, info in infos.items() if info.statistic == "nonfinite"}
+    group_of, curve_of = np.full((2, len(places.lanes)), -1)
+    for number, group in groups.items():
+        group_of[group.lanes] = number
+    for number, lane in enumerate(lanes):
+        if lane.group in groups and len(groups[lane.group].lanes) > 1:
+            curve_of[lane.place] = number
     dead = np.zeros(len(places.lanes), bool)
     for name, info in infos.items():
-        values, there = places.values(frame[name])
-        if not there.any():
+        values = places.values(frame[name])
+        if not len(values):
             continue
         if info.statistic == "nonfinite":  # a line with none lacks the key
-            values, there = np.where(there, values, 0.0), places.logged
+            values = places.values(frame[name], or_zero=True)
         chart = charts.setdefault(name, Chart(name, info))
-        odd = there & ~np.isfinite(values)
-        chart.odd += int(odd.sum())
-        if odd.any():
-            dead |= diverged(values, there)[:, -1]
+        finite = np.isfinite(values.value)
+        chart.odd += int((~finite).sum())
+        if not finite.all():
+            ended, last = values.last()
+            dead[ended] |= ~np.isfinite(last)
         if info.stem in counts and info.kind == "statistic":
-            left_out, counted = places.values(frame[counts[info.stem]])
-            chart.left_out += int(left_out[counted & there & ~odd].sum())
-        for number, group in groups.items():
-            rows = np.array(group.lanes)
-            curve = together(values[rows], there[rows], info.statistic)
-            if len(curve.at):
-                chart.groups[number] = curve
-                chart.last[number] = _last(values[rows], there[rows])
-        for number, lane in enumerate(lanes):
-            if lane.group in groups and len(groups[lane.group].lanes) > 1:
-                curve = of_lane(values[lane.place], there[lane.place])
-                if len(curve.at):
-                    chart.lanes[number] = curve
-    return frozenset(np.flatnonzero(dead).tolist())
+            is_finite = frame[name].cast(pl.Float64).is_finite()
+            chart.left_out += int(frame[counts[info.stem]].filter(is_finite).sum())
+        for number, own in _parts(values, group_of):
+            num_lanes = len(groups[number].lanes)
+            chart.groups[number] = together(own, num_lanes, info.statistic)
+            chart.last[number] = own.last()[1]
+        for number, own in _parts(values, curve_of):
+            chart.lanes[number] = of_lane(own)
+    return dead
 
 
-def _last(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """The last value of each lane that has one."""
-    rows = there.any(1)
-    last = there.shape[1] - 1 - there[:, ::-1].argmax(1)
-    return values[np.arange(len(values)), last][rows]
+def _parts(values: LaneValues, part_of: np.ndarray) -> Iterator[tuple[int, LaneValues]]:
+    """Yields the number of each part with values, and these.
+
+    Args:
+      values: the values of a run.
+      part_of: the number of the part that each lane belongs to; -1 for none.
+    """
+    part = part_of[values.lane]
+    rows = np.argsort(part, kind="stable")
+    for own in np.split(rows, np.flatnonzero(np.diff(part[rows])) + 1):
+        number = int(part[own[0]])
+        if number >= 0:
+            yield number, values[own]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlog._format.across_lanes import EXTREMES, across_lanes
+from jaxlog._analysis.lane_values import LaneValues
+from jaxlog._format.across_lanes import EXTREMES, across_lanes_of_points
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,8 +56,10 @@ class ChartCurve:
         return ChartCurve(self.at[kept], self.values[kept], low, high, self.lanes, alive)
 
 
-class LaneGrid:
-    """The lanes and steps of a frame's rows.
+class LaneRows:
+    """The rows of a frame by lane and step.
+
+    If a lane has several rows of one step, the last counts, as in `RunData.arrays`.
 
     Attributes:
       lanes: the numbers of the lanes, ascending.
@@ -64,81 +67,67 @@ class LaneGrid:
       env_steps: the environment steps taken, per step, NaN where unknown; None if all are
         unknown.
       seconds: the time of each step since the first.
-      logged: whether there is a line, by lane and step.
+      lane: the lane of each row that counts, as its index in `lanes`.
+      step: the step of each, as its index in `steps`; ascending.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
-        self.lanes, self._lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
-        self.steps, self._step = np.unique(frame["step"].to_numpy(), return_inverse=True)
-        self.logged = np.zeros((len(self.lanes), len(self.steps)), bool)
-        self.logged[self._lane, self._step] = True
-        self.seconds = self._by_step(frame["timestamp"])
+        self.lanes, lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
+        self.steps, step = np.unique(frame["step"].to_numpy(), return_inverse=True)
+        self.seconds = self._by_step(frame["timestamp"], step)
         self.seconds -= self.seconds.min(initial=np.inf) if len(self.seconds) else 0.0
         known = "env_step" in frame.columns and frame["env_step"].null_count() < len(frame)
-        self.env_steps = self._by_step(frame["env_step"]) if known else None
+        self.env_steps = self._by_step(frame["env_step"], step) if known else None
+        place = step * len(self.lanes) + lane
+        order = np.argsort(place, kind="stable")
+        place = place[order]
+        self._rows = order[np.append(place[1:] != place[:-1], np.ones(len(place[:1]), bool))]
+        self.lane, self.step = lane[self._rows], step[self._rows]
 
-    def _by_step(self, column: pl.Series) -> np.ndarray:
+    def _by_step(self, column: pl.Series, step: np.ndarray) -> np.ndarray:
         found = np.full(len(self.steps), np.nan)
-        found[self._step] = _floats(column)
+        found[step] = _floats(column)
         return found
 
-    def values(self, column: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        """A column as an array by lane and step, and where it has a value.
+    def values(self, column: pl.Series, *, or_zero: bool = False) -> LaneValues:
+        """The values of a column, those of a step in the order of the lanes.
 
-        If a lane and step has two lines, the last counts, as in `RunData.arrays`.
+        Args:
+          column: a column of the frame.
+          or_zero: whether a row without a value has a zero.
         """
-        values = np.full((len(self.lanes), len(self.steps)), np.nan)
-        values[self._lane, self._step] = _floats(column)
-        there = np.zeros(values.shape, bool)
-        there[self._lane, self._step] = column.is_not_null().to_numpy()
-        return values, there
+        values, has = _floats(column)[self._rows], column.is_not_null().to_numpy()[self._rows]
+        if or_zero:
+            return LaneValues(self.lane, self.step, np.where(has, values, 0.0))
+        return LaneValues(self.lane[has], self.step[has], values[has])
 
 
-def of_lane(values: np.ndarray, there: np.ndarray) -> ChartCurve:
-    """The curve of one lane.
-
-    Args:
-      values: by step.
-      there: whether the lane logged a value, by step. It may be NaN.
-    """
-    (at,) = np.nonzero(there)
-    return ChartCurve(at, values[at])
+def of_lane(values: LaneValues) -> ChartCurve:
+    """The curve of one lane, from its values. They may be NaN."""
+    return ChartCurve(values.point, values.value)
 
 
-def together(values: np.ndarray, there: np.ndarray, statistic: str = "mean") -> ChartCurve:
+def together(values: LaneValues, lanes: int, statistic: str = "mean") -> ChartCurve:
     """The curve of several lanes: their mean, with a band of one standard deviation.
 
     At each step, only lanes with a finite value count (see `across_lanes`), so that one that has
     diverged does not hide the others. Where no lane has one, the curve is not finite.
 
     Args:
-      values: by lane and step.
-      there: whether a value was logged, by lane and step.
+      values: those of these lanes.
+      lanes: the number of lanes.
       statistic: that of the values. The curve of minima is the smallest, of maxima the largest.
     """
-    (at,) = np.nonzero(there.any(0))
-    values, there = values[:, at], there[:, at]
-    dead = diverged(values, there)
-    alive = len(values) - dead.sum(0) if dead.any() else None
-    if len(values) == 1:
-        return ChartCurve(at, values[0], alive=alive)
-    found = across_lanes(values, there, statistic)
+    at, values = values.renumbered()
+    dead = values.num_dead(len(at))
+    alive = lanes - dead if dead.any() else None
+    if lanes == 1:
+        return ChartCurve(at, values.value, alive=alive)
+    found = across_lanes_of_points(values.value, values.point, len(at), lanes, statistic)
     if statistic in EXTREMES:
-        return ChartCurve(at, found.middle, lanes=len(values), alive=alive)
+        return ChartCurve(at, found.middle, lanes=lanes, alive=alive)
     low, high = found.middle - found.spread, found.middle + found.spread
-    return ChartCurve(at, found.middle, low, high, len(values), alive)
-
-
-def diverged(values: np.ndarray, there: np.ndarray) -> np.ndarray:
-    """True where a lane's last value is not finite, by lane and step.
-
-    Args:
-      values: by lane and step.
-      there: whether a value was logged, by lane and step.
-    """
-    last = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
-    odd = np.take_along_axis(~np.isfinite(values), np.maximum(last, 0), axis=1)
-    return odd & (last >= 0)
+    return ChartCurve(at, found.middle, low, high, lanes, alive)
 
 
 def extremes(values: np.ndarray, stretches: int) -> np.ndarray:

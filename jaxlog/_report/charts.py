@@ -15,7 +15,7 @@ import numpy as np
 from jaxlog._analysis.html_pages import brief
 from jaxlog._format.across_lanes import across_lanes
 from jaxlog._render.markup import number as coordinate
-from jaxlog._report.call_charts import CallCharts, Chart, LaneGrid, LaneOf
+from jaxlog._report.call_charts import CallCharts, Chart, LaneOf, LaneRows
 from jaxlog._report.chart_curves import ChartCurve, limits, spread_evenly
 from jaxlog.sinks.console import values as console
 
@@ -139,7 +139,7 @@ def _with_curves(empty: Figure, chart: Chart, call: CallCharts) -> Figure:
     )
 
 
-def _steps(places: LaneGrid | None, curve: ChartCurve) -> np.ndarray:
+def _steps(places: LaneRows | None, curve: ChartCurve) -> np.ndarray:
     assert places is not None
     return places.steps[curve.at].astype(np.float64)
 

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from jaxlog._analysis.lane_values import LaneValues
+from jaxlog._format.across_lanes import EXTREMES, across_lanes
 from jaxlog._report.chart_curves import ChartCurve, extremes, of_lane, spread_evenly, together
 
 FLOATS = st.one_of(st.floats(-1e9, 1e9), st.sampled_from([np.nan, np.inf, -np.inf]))
@@ -46,9 +48,15 @@ def test_a_band_is_thinned_with_its_line() -> None:
     np.testing.assert_array_equal(thin.high, values[thin.at] + 1)
 
 
+def values_of(values: np.ndarray, there: np.ndarray) -> LaneValues:
+    """The entries of an array by lane and step that are there."""
+    step, lane = np.nonzero(there.T)
+    return LaneValues(lane, step, values[lane, step])
+
+
 def test_a_lane_without_a_value_has_no_point_and_one_with_nan_has() -> None:
-    values = np.array([1.0, np.nan, np.nan, 4.0])
-    curve = of_lane(values, np.array([True, False, True, True]))
+    values = np.array([[1.0, np.nan, np.nan, 4.0]])
+    curve = of_lane(values_of(values, np.array([[True, False, True, True]])))
     assert curve.at.tolist() == [0, 2, 3]
     np.testing.assert_array_equal(curve.values, [1.0, np.nan, 4.0])
 
@@ -57,7 +65,7 @@ def test_together_is_the_mean_and_the_spread_of_the_lanes_that_have_a_value() ->
     random = np.random.default_rng(1)
     values, there = random.normal(size=(5, 40)), random.random((5, 40)) < 0.6
     there[:, 7] = False
-    curve = together(np.where(there, values, np.nan), there)
+    curve = together(values_of(values, there), 5)
     assert 7 not in curve.at
     assert curve.low is not None
     assert curve.high is not None
@@ -69,19 +77,60 @@ def test_together_is_the_mean_and_the_spread_of_the_lanes_that_have_a_value() ->
 
 
 def test_of_minima_it_is_the_smallest() -> None:
-    values = np.array([[1.0, 5.0], [2.0, 3.0]])
-    there = np.array([[True, True], [True, False]])
-    assert together(values, there, "min").values.tolist() == [1.0, 5.0]
-    assert together(values, there, "max").values.tolist() == [2.0, 5.0]
-    assert together(values, there, "max").low is None
+    own = values_of(np.array([[1.0, 5.0], [2.0, 3.0]]), np.array([[True, True], [True, False]]))
+    assert together(own, 2, "min").values.tolist() == [1.0, 5.0]
+    assert together(own, 2, "max").values.tolist() == [2.0, 5.0]
+    assert together(own, 2, "max").low is None
 
 
 @pytest.mark.parametrize("statistic", ["mean", "min", "max"])
 def test_a_lane_that_has_diverged_does_not_hide_the_others(statistic: str) -> None:
     values = np.array([[np.inf, 1.0, np.nan, np.nan], [np.nan, 3.0, 1.0, np.nan]])
-    curve = together(values, np.array([[True] * 4, [True] * 3 + [False]]), statistic)
+    own = values_of(values, np.array([[True] * 4, [True] * 3 + [False]]))
+    curve = together(own, 2, statistic)
     middle = {"mean": 2.0, "min": 1.0, "max": 3.0}[statistic]
     np.testing.assert_array_equal(curve.values, [np.nan, middle, 1.0, np.nan])
+
+
+TABLES = st.tuples(st.integers(1, 6), st.integers(1, 5)).flatmap(
+    lambda shape: st.tuples(arrays(np.float64, shape, elements=FLOATS), arrays(bool, shape))
+)
+
+
+@given(TABLES, st.sampled_from(["mean", "min", "max", "nonfinite"]))
+def test_together_is_what_an_array_by_lane_and_step_gives(
+    table: tuple[np.ndarray, np.ndarray], statistic: str
+) -> None:
+    values, there = table
+    curve = together(values_of(values, there), len(values), statistic)
+    (at,) = np.nonzero(there.any(0))
+    assert curve.at.tolist() == at.tolist()
+    if not len(at):
+        return
+    values, there = values[:, at], there[:, at]
+    last = np.maximum.accumulate(np.where(there, np.arange(len(at)), -1), axis=1)
+    odd = np.take_along_axis(~np.isfinite(values), np.maximum(last, 0), axis=1) & (last >= 0)
+    alive = len(values) - odd.sum(0)
+    assert (curve.alive is None) == (not odd.any())
+    np.testing.assert_array_equal(len(values) if curve.alive is None else curve.alive, alive)
+    if len(values) == 1:
+        np.testing.assert_array_equal(curve.values, values[0])
+        return
+    found = across_lanes(values, there, statistic)
+    np.testing.assert_allclose(curve.values, found.middle, rtol=1e-12, atol=1e-12)
+    if statistic in EXTREMES:
+        assert curve.low is None
+    else:
+        assert curve.low is not None
+        np.testing.assert_allclose(curve.low, found.middle - found.spread, rtol=1e-9, atol=1e-6)
+
+
+@given(TABLES)
+def test_the_last_value_of_each_lane_that_has_one(table: tuple[np.ndarray, np.ndarray]) -> None:
+    values, there = table
+    lanes, last = values_of(values, there).last()
+    assert lanes.tolist() == np.flatnonzero(there.any(1)).tolist()
+    np.testing.assert_array_equal(last, [values[lane, there[lane]][-1] for lane in lanes])
 
 
 @given(st.integers(1, 500), st.integers(1, 60))
