@@ -19,8 +19,8 @@ _MOST_VALUES = 2**22
 _MANY = 500
 """From this number of scores on, draws are counted, not sorted, and SciPy is not used: it would
 leave out each of n scores in turn, and for that sort n² values."""
-_MOST_COUNTS = 2**20
-"""The number of counts that are made at a time: 8 MiB."""
+_MOST_COUNTS = 2**18
+"""The number of counts that are made at a time: 2 MiB."""
 
 
 class Interval(NamedTuple):
@@ -158,6 +158,7 @@ def _intervals_of_many(
     strata: Sequence[np.ndarray], confidence: float, resamples: int, seed: int
 ) -> Interval:
     """Computes what `_intervals` does, with the same draws, in time linear in the scores."""
+    # scipy.stats would take three times the memory of scipy.special, and a second to import.
     from scipy.special import ndtr, ndtri
 
     every = np.concatenate(strata)
@@ -192,7 +193,8 @@ def _counts(sizes: Sequence[int], resamples: int, seed: int) -> Iterator[np.ndar
     """Yields how often each draw has each score, of shape (draws, scores)."""
     random, scores = np.random.default_rng(seed), sum(sizes)
     # Strata take turns at drawing: with as many draws at a time as in `_intervals`.
-    at_a_time = max(1, (_MOST_COUNTS if len(sizes) == 1 else _MOST_VALUES) // scores)
+    most = max(_MOST_COUNTS, 8 * scores) if len(sizes) == 1 else _MOST_VALUES
+    at_a_time = max(1, most // scores)
     for first in range(0, resamples, at_a_time):
         draws = min(at_a_time, resamples - first)
         place = np.arange(draws)[:, None]

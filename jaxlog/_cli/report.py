@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from jaxlog._analysis.run_data import RunData
@@ -110,13 +112,14 @@ def _lanes(one: RunData) -> Lanes:
 
 def _lanes_of_call(one: RunData, call: str) -> Lanes:
     frame = one.metrics_of(call)
-    events = frame.group_by("timestamp", "step", maintain_order=True).len().tail(READ)
-    if not len(events):
-        return Lanes()
-    largest = events.sort("len", descending=True, maintain_order=True).head(1)
-    rows = frame.join(largest, ["timestamp", "step"], "semi", maintain_order="left")
-    values = {name: rows[name].drop_nulls() for name in one.labels_of(call)}
-    return Lanes(len(rows), {name: own.unique(maintain_order=True) for name, own in values.items()})
+    step, timestamp = frame["step"].to_numpy(), frame["timestamp"].to_numpy()
+    (ends,) = np.nonzero((step[1:] != step[:-1]) | (timestamp[1:] != timestamp[:-1]))
+    begins = [0, *(ends[-READ:] + 1).tolist(), len(frame)][-READ - 1 :]
+    first, end = max(itertools.pairwise(begins), key=lambda rows: rows[1] - rows[0])
+    event = frame[first:end]
+    values = {name: event[name].drop_nulls() for name in one.labels_of(call)}
+    labels = {name: own.unique(maintain_order=True) for name, own in values.items() if len(own)}
+    return Lanes(len(event), labels)
 
 
 def _size(file: Path) -> str:

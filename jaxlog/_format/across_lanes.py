@@ -57,17 +57,7 @@ def across_lanes(
     if statistic == "nonfinite":  # a lane without non-finite values does not log this key
         values = np.where(logged, values, 0.0)
         logged = np.broadcast_to(logged.any(axis=0), values.shape)
-    return _combined(
-        values,
-        logged,
-        statistic,
-        _Reductions(
-            lambda x: x.sum(axis=0),
-            lambda x: x.min(axis=0, initial=np.inf),
-            lambda x: x.max(axis=0, initial=-np.inf),
-            lambda x: x,
-        ),
-    )
+    return _combined(values, logged, statistic, _Lanes())
 
 
 def across_lanes_of_points(
@@ -93,38 +83,59 @@ def across_lanes_of_points(
         point = np.append(point, np.arange(points))
         values, weight, point = values[weight > 0], weight[weight > 0], point[weight > 0]
 
-    def extreme(at: Callable[..., None], start: float) -> Callable[[np.ndarray], np.ndarray]:
-        def reduce(x: np.ndarray) -> np.ndarray:
-            found = np.full(points, start)
-            at(found, point, x)
-            return found
-
-        return reduce
-
     return _combined(
-        values,
-        np.ones(len(values), bool),
-        statistic,
-        _Reductions(
-            lambda x: np.bincount(point, x * weight, points),
-            extreme(np.minimum.at, np.inf),
-            extreme(np.maximum.at, -np.inf),
-            lambda x: x[point],
-        ),
+        values, np.ones(len(values), np.bool_), statistic, _Points(point, points, weight)
     )
 
 
-class _Reductions(NamedTuple):
-    """How entries are reduced to one number per point, and how such numbers get to the entries."""
+class _Lanes:
+    """Reduces arrays over their first axis."""
 
-    sum: Callable[[np.ndarray], np.ndarray]
-    min: Callable[[np.ndarray], np.ndarray]
-    max: Callable[[np.ndarray], np.ndarray]
-    at: Callable[[np.ndarray], np.ndarray]
+    def sum(self, entries: np.ndarray) -> np.ndarray:
+        return entries.sum(axis=0)
+
+    def min(self, entries: np.ndarray) -> np.ndarray:
+        return entries.min(axis=0, initial=np.inf)
+
+    def max(self, entries: np.ndarray) -> np.ndarray:
+        return entries.max(axis=0, initial=-np.inf)
+
+    def of_entries(self, found: np.ndarray) -> np.ndarray:
+        return found
+
+
+class _Points(NamedTuple):
+    """Reduces the entries of each point.
+
+    Attributes:
+      point: the point of each entry.
+      points: the number of points.
+      weight: how many equal entries each is.
+    """
+
+    point: np.ndarray
+    points: int
+    weight: np.ndarray
+
+    def sum(self, entries: np.ndarray) -> np.ndarray:
+        return np.bincount(self.point, entries * self.weight, self.points)
+
+    def min(self, entries: np.ndarray) -> np.ndarray:
+        found = np.full(self.points, np.inf)
+        np.minimum.at(found, self.point, entries)
+        return found
+
+    def max(self, entries: np.ndarray) -> np.ndarray:
+        found = np.full(self.points, -np.inf)
+        np.maximum.at(found, self.point, entries)
+        return found
+
+    def of_entries(self, found: np.ndarray) -> np.ndarray:
+        return found[self.point]
 
 
 def _combined(
-    values: np.ndarray, logged: np.ndarray, statistic: str, over: _Reductions
+    values: np.ndarray, logged: np.ndarray, statistic: str, over: _Lanes | _Points
 ) -> AcrossLanes:
     alive = logged & np.isfinite(values)
     count = over.sum(alive).astype(np.int64, copy=False)
@@ -141,7 +152,7 @@ def _combined(
             # The mean of equal numbers has to be exactly that number.
             middle = np.where(low == high, low, np.clip(middle, low, high))
             middle = np.where(count > 0, middle, np.nan)
-            apart = np.where(alive, values - over.at(middle), 0.0)
+            apart = np.where(alive, values - over.of_entries(middle), 0.0)
             spread = np.sqrt(over.sum(np.square(apart)) / count)
         total = over.sum(logged).astype(np.int64, copy=False)
         dead = (count == 0) & (total > 0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -72,24 +73,56 @@ def lines_of_call(table: Table) -> CallLines:
     frame, labels = table.frame, list(table.labels)
     identifying: tuple[str, ...] = ()
     replaced = 0
-    if frame.select(pl.struct("lane", "step").is_duplicated().any()).item():
+    if _has_repeats(frame):
         identifying = _identifying_labels(frame, labels)
         if identifying:
             frame = frame.with_columns(_lane_numbers(frame, identifying))
         frame, replaced = _one_row_each(frame, labels)
-    changing = [label for label in labels if _varies(frame, label, "lane")]
+    changing = [label for label in labels if values_by_lane(frame, label).varies.any()]
     return CallLines(frame, table.labels, replaced, identifying, tuple(changing))
 
 
-def _varies(frame: pl.DataFrame, label: str, *keys: str) -> bool:
-    """True if a label has several values in some group of rows with equal keys."""
-    several = frame.group_by(keys).agg(pl.col(label).drop_nulls().n_unique().alias("n"))
-    return bool((several["n"] > 1).any())
+class LabelValues(NamedTuple):
+    """The values of a label in each lane, the lanes in the order of their numbers.
+
+    Attributes:
+      first: the first value that is not null; null if there is none.
+      varies: bool, whether there are others.
+    """
+
+    first: pl.Series
+    varies: np.ndarray
+
+
+def values_by_lane(frame: pl.DataFrame, label: str) -> LabelValues:
+    """Returns the values of a label in each lane of a frame."""
+    column = frame[label]
+    lanes, lane = np.unique(frame["lane"].to_numpy(), return_inverse=True)
+    (known,) = np.nonzero(column.is_not_null().to_numpy())
+    rows = np.full(len(lanes), len(column))
+    rows[lane[known[::-1]]] = known[::-1]  # the last assignment counts
+    first = pl.concat([column, column.clear(1)]).gather(rows)
+    others = known[(column != first.gather(lane)).gather(known).to_numpy()]
+    varies = np.zeros(len(lanes), bool)
+    varies[lane[others]] = True
+    return LabelValues(first, varies)
+
+
+def _has_repeats(frame: pl.DataFrame) -> bool:
+    """True if two rows have the same lane and step."""
+    lane, step = (frame[name].to_numpy() for name in ("lane", "step"))
+    is_later = (step[1:] > step[:-1]) | ((step[1:] == step[:-1]) & (lane[1:] > lane[:-1]))
+    if is_later.all():  # lines that arrive in their order
+        return False
+    order = np.lexsort((lane, step))
+    lane, step = lane[order], step[order]
+    return bool(((step[1:] == step[:-1]) & (lane[1:] == lane[:-1])).any())
 
 
 def _identifying_labels(frame: pl.DataFrame, labels: Sequence[str]) -> tuple[str, ...]:
     """Returns the fewest labels that distinguish the lines of a step as well as all labels do."""
-    different = [label for label in labels if _varies(frame, label, "lane", "step")]
+    by_step = frame.group_by("lane", "step").agg(pl.col(labels).drop_nulls().n_unique())
+    different = [label for label in labels if (by_step[label] > 1).any()]
     if not different or len(different) > _MOST_LABELS:
         return tuple(different)
     every = frame.n_unique(["lane", "step", *different])

@@ -16,6 +16,7 @@ from jaxlog._format.events import Key
 from jaxlog._format.keys import Keys
 from jaxlog._format.lines import EPISODE, LANES
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT
+from jaxlog._reading.call_lines import values_by_lane
 from jaxlog._reading.run_frames import DEFAULT_CALLS, RunFrames
 from jaxlog._report.chart_curves import ChartCurve, LaneRows, of_lane, spread_evenly, together
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
@@ -296,12 +297,10 @@ class _RunGroups:
         self._run, self._prefix, self._unfinished = run, prefix, unfinished
         self._lanes = places.lanes
         # A label that changes within a lane, such as the task of a single environment, is no name.
-        values = {label: pl.col(label).drop_nulls() for label in logged.labels}
-        labels = logged.frame.group_by("lane").agg(
-            pl.when(own.n_unique() == 1).then(own.first()).alias(label)
-            for label, own in values.items()
+        values = {label: values_by_lane(logged.frame, label) for label in logged.labels}
+        self._labels = pl.DataFrame(
+            {label: own.first.set(pl.Series(own.varies), None) for label, own in values.items()}
         )
-        self._labels = labels.sort("lane").drop("lane")
 
     def groups(self) -> list[LaneGroup]:
         """The groups, in the order of their first lanes."""
