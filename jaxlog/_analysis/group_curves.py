@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,13 @@ import polars as pl
 
 from jaxlog._analysis.groups import NONFINITE, VALUE
 from jaxlog._analysis.intervals import bootstrap_interval
-from jaxlog._format.across_lanes import EXTREMES, across_lanes, interquartile_mean
+from jaxlog._analysis.lane_values import LaneValues, rows_that_count
+from jaxlog._format.across_lanes import (
+    EXTREMES,
+    AcrossLanes,
+    across_lanes_of_points,
+    interquartile_mean,
+)
 from jaxlog._format.columnar import RUN
 
 Spread = Literal["std", "range", "ci", "lanes"] | None
@@ -31,13 +37,13 @@ class GroupCurve:
 
     Attributes:
       x: shape (x,), ascending: the points at which at least one lane has a finite value.
-      lanes: shape (lane, x): the values; NaN where a lane has none, or one that is not finite.
       middle: shape (x,): over the lanes alive at each point, the mean, the interquartile mean, or
         the extreme of a metric that is a minimum or maximum.
       lower: shape (x,): the lower end of the band; NaN where there is no band.
       upper: shape (x,): the upper end of the band.
       fewer: bool of shape (x,): True where a lane of the group has diverged or ended.
       dead: bool of shape (lane,): True if the last value of the lane is not finite.
+      lines: for the spread `lanes`, the points and the finite values of each lane; else empty.
       unfinished: the number of lanes that end before the others because their run has not
         finished.
       nonfinite: the number of values that are not finite.
@@ -45,15 +51,20 @@ class GroupCurve:
     """
 
     x: np.ndarray
-    lanes: np.ndarray
     middle: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
     fewer: np.ndarray
     dead: np.ndarray
+    lines: Sequence[tuple[np.ndarray, np.ndarray]]
     unfinished: int
     nonfinite: int
     partial: int
+
+    @property
+    def lanes(self) -> int:
+        """The number of lanes with a value."""
+        return len(self.dead)
 
     @property
     def alive(self) -> int:
@@ -79,79 +90,104 @@ def curve_of(
       late: the names of the runs that have not finished.
       end: the largest x of all groups.
     """
-    rows = frame.filter(pl.col(x).is_not_null())
-    ends = (
-        rows.group_by(RUN, "lane", maintain_order=True)
-        .agg(
-            pl.col(x).max().alias("end"),
-            pl.col(x).unique().sort().diff().max().fill_null(0).alias("gap"),
-            pl.col(VALUE).is_not_null().any().alias("any"),
-        )
-        .filter("any")
-        .sort(RUN, "lane")
-        .with_row_index("row")
-    )
-    rows = rows.filter(pl.col(VALUE).is_not_null()).join(
-        ends.select(RUN, "lane", "row"), (RUN, "lane")
-    )
-    along, column = np.unique(rows[x].to_numpy(), return_inverse=True)
-    values = np.full((len(ends), len(along)), np.nan)
-    logged = np.zeros(values.shape, bool)
-    values[rows["row"].to_numpy(), column] = rows[VALUE].to_numpy()
-    logged[rows["row"].to_numpy(), column] = True
-    finite = np.isfinite(values)
-    partial = rows.filter(pl.col(VALUE).is_finite() & (pl.col(NONFINITE) > 0))
-    # For each lane and point, the index of its last value so far; -1 before the first.
-    last = np.maximum.accumulate(np.where(logged, np.arange(len(along)), -1), axis=1)
-    dead = (last >= 0) & ~np.take_along_axis(finite, np.maximum(last, 0), axis=1)
-    at_the_end = ends["end"].cast(pl.Float64).to_numpy()[:, None]
-    group_end = at_the_end.max(initial=-np.inf)
+    rows = frame if not frame[x].null_count() else frame.filter(pl.col(x).is_not_null())
+    lane, is_late = _lanes(rows, late)
+    along, value = rows[x].to_numpy(), rows[VALUE].to_numpy()
+    has = rows[VALUE].is_not_null().to_numpy()
+    with_values = np.zeros(len(is_late), bool)
+    with_values[lane[has]] = True
+    ends, gaps = (part[with_values] for part in _ends_and_gaps(lane, along, len(is_late)))
+    numbers = np.cumsum(with_values) - 1
+    is_partial = np.isfinite(value[has]) & (rows[NONFINITE].to_numpy()[has] > 0)
+    along, point = np.unique(along[has], return_inverse=True)
+    counted = rows_that_count(numbers[lane[has]], point)
+    values = LaneValues(numbers[lane[has]], point, value[has])[counted]
+    finite = np.isfinite(values.value)
+    group_end = ends.max(initial=-np.inf)
     # A lane that logs less often than others may end one of its intervals earlier than they do.
-    is_early = at_the_end + ends["gap"].to_numpy()[:, None] < group_end
-    gone = is_early & (along > at_the_end)
-    unfinished = ends[RUN].is_in(list(late)).to_numpy() & (at_the_end[:, 0] < max(end, group_end))
-    shown = finite.any(axis=0)
-    own = values[:, shown], logged[:, shown]
-    middle, lower, upper = _middle_and_band(*own, spread, statistic)
+    gone = along > ends[ends + gaps < group_end].min(initial=np.inf)
+    unfinished = is_late[with_values] & (ends < max(end, group_end))
+    (shown,) = np.nonzero(np.bincount(point[counted], finite, len(along)))
+    own = values[np.isin(values.point, shown)].renumbered()[1]
+    lines = []
+    if spread == "lanes":
+        by_lane = values[finite].by_lane()
+        cuts = np.searchsorted(by_lane.lane, np.arange(1, len(ends)))
+        parts = (np.split(part, cuts) for part in (along[by_lane.point], by_lane.value))
+        lines = list(zip(*parts, strict=True))
     return GroupCurve(
         along[shown],
-        np.where(finite, values, np.nan)[:, shown],
-        middle,
-        lower,
-        upper,
-        (dead | gone).any(axis=0)[shown],
-        dead[:, -1] if len(along) else np.zeros(len(ends), bool),
+        *_middle_and_band(own, len(shown), len(ends), spread, statistic),
+        ((values.num_dead(len(along)) > 0) | gone)[shown],
+        ~np.isfinite(values.last()[1]),
+        lines,
         int(unfinished.sum()),
-        int((logged & ~finite).sum()),
-        len(partial),
+        int((~finite).sum()),
+        int(is_partial.sum()),
     )
+
+
+def _lanes(rows: pl.DataFrame, late: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers the lanes of all runs, by run and lane.
+
+    Returns:
+      The number of each row's lane, and for each lane whether its run has not finished.
+    """
+    lanes, lane = np.unique(rows["lane"].to_numpy(), return_inverse=True)
+    runs = rows[RUN].unique().sort()
+    if len(runs) > 1:
+        run = rows[RUN].rank("dense").to_numpy().astype(np.int64) - 1
+        lanes, lane = np.unique(run * len(lanes) + lane, return_inverse=True)
+        run = run[np.unique(lane, return_index=True)[1]]
+    else:
+        run = np.zeros(len(lanes), np.int64)
+    return lane, runs.is_in(list(late)).to_numpy()[run]
+
+
+def _ends_and_gaps(
+    lane: np.ndarray, along: np.ndarray, lanes: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the last point of each lane, and the longest way between two of its points."""
+    order = np.lexsort((along, lane))
+    lane, along = lane[order], along[order].astype(np.float64)
+    ends, gaps = np.full(lanes, -np.inf), np.zeros(lanes)
+    ends[lane] = along  # the last assignment counts
+    same = lane[1:] == lane[:-1]
+    np.maximum.at(gaps, lane[1:][same], np.diff(along)[same])
+    return ends, gaps
 
 
 def _middle_and_band(
-    values: np.ndarray, logged: np.ndarray, spread: Spread, statistic: str
+    values: LaneValues, points: int, lanes: int, spread: Spread, statistic: str
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    nothing = np.full(values.shape[1], np.nan)
-    if not values.size:
+    nothing = np.full(points, np.nan)
+    if not points:
         return nothing, nothing, nothing
     if spread == "ci":
-        return _interquartile(np.where(logged & np.isfinite(values), values, np.nan))
-    found = across_lanes(values, logged, statistic)
+        return _interquartile(values[np.isfinite(values.value)], points)
+
+    def across(statistic: str) -> AcrossLanes:
+        return across_lanes_of_points(values.value, values.point, points, lanes, statistic)
+
+    found = across(statistic)
     if spread == "std":
         return found.middle, found.middle - found.spread, found.middle + found.spread
     if spread == "range":
-        least, greatest = (across_lanes(values, logged, of).middle for of in EXTREMES)
+        least, greatest = (across(of).middle for of in EXTREMES)
         return found.middle, least, greatest
     return found.middle, nothing, nothing
 
 
-def _interquartile(lanes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _interquartile(values: LaneValues, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Computes the interquartile mean and its interval at each x, over the lanes with a value."""
-    ends = np.full((3, lanes.shape[1]), np.nan)
-    patterns, which = np.unique(np.isfinite(lanes), axis=1, return_inverse=True)
-    which = which.reshape(-1)  # NumPy 2.0 gives it the axes of the lanes
-    for index, has in enumerate(patterns.T):
-        here = which == index
-        values = lanes[np.ix_(has, here)]
-        ends[0, here] = interquartile_mean(values.T)
-        ends[1:, here] = bootstrap_interval([values])[:2]
+    ends = np.full((3, points), np.nan)
+    by_point = np.split(np.arange(len(values)), np.searchsorted(values.point, np.arange(1, points)))
+    alike: dict[bytes, list[np.ndarray]] = {}  # the points that have values of the same lanes
+    for rows in by_point:
+        alike.setdefault(values.lane[rows].tobytes(), []).append(rows)
+    for several in alike.values():
+        here = values.point[[rows[0] for rows in several]]
+        own = values.value[np.stack(several)]
+        ends[0, here] = interquartile_mean(own)
+        ends[1:, here] = bootstrap_interval([own.T])[:2]
     return ends[0], ends[1], ends[2]

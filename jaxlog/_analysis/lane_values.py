@@ -11,6 +11,18 @@ from dataclasses import dataclass
 import numpy as np
 
 
+def rows_that_count(lane: np.ndarray, point: np.ndarray) -> np.ndarray:
+    """Returns the indices of rows in the order of points, and at each of the lanes.
+
+    Of rows of the same lane and point, only the last counts.
+    """
+    order = np.lexsort((lane, point))
+    lane, point = lane[order], point[order]
+    counts = np.ones(len(order), bool)
+    counts[:-1] = (lane[1:] != lane[:-1]) | (point[1:] != point[:-1])
+    return order[counts]
+
+
 @dataclass(frozen=True)
 class LaneValues:
     """The values of a metric of some lanes. No two have the same lane and point.
@@ -29,8 +41,12 @@ class LaneValues:
         return len(self.value)
 
     def __getitem__(self, rows: np.ndarray) -> LaneValues:
-        """Returns some rows, by their indices in ascending order, or by a mask."""
+        """Returns some rows, by their indices or a mask."""
         return LaneValues(self.lane[rows], self.point[rows], self.value[rows])
+
+    def by_lane(self) -> LaneValues:
+        """Returns the values in the order of the lanes, those of a lane in the order of points."""
+        return self[np.argsort(self.lane, kind="stable")]
 
     def renumbered(self) -> tuple[np.ndarray, LaneValues]:
         """Returns the points that have values, and the values with the indices of these points."""

@@ -145,13 +145,12 @@ def _draw(
                 ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label if by else None)
             continue
         alone = len(curve.x) == 1  # a line needs two points
-        if spread == "lanes" and len(curve.lanes) > 1:
-            for lane, dead in zip(curve.lanes, curve.dead, strict=True):
-                there = np.isfinite(lane)
-                ax.plot(curve.x[there], lane[there], color=colour, lw=0.7, alpha=0.35)
-                if dead and there.any() and curve.alive:
-                    _cross(ax, curve.x[there][-1], lane[there][-1], colour, small=True)
-        elif len(curve.lanes) > 1 and np.isfinite(curve.lower).any():
+        if spread == "lanes" and curve.lanes > 1:
+            for (along, lane), dead in zip(curve.lines, curve.dead, strict=True):
+                ax.plot(along, lane, color=colour, lw=0.7, alpha=0.35)
+                if dead and len(along) and curve.alive:
+                    _cross(ax, along[-1], lane[-1], colour, small=True)
+        elif curve.lanes > 1 and np.isfinite(curve.lower).any():
             for part, alpha in ((~curve.fewer, 0.2), (_with_neighbours(curve.fewer), 0.1)):
                 if part.any():
                     band = (curve.x, curve.lower, curve.upper, part)
@@ -207,7 +206,7 @@ def _label(words: str, curve: GroupCurve) -> str:
 
 
 def _lives(curve: GroupCurve) -> str:
-    lanes = len(curve.lanes)
+    lanes = curve.lanes
     words = [] if curve.alive == lanes else [f"{curve.alive} of {lanes} alive"]
     if curve.unfinished:
         of = "" if curve.unfinished == lanes else f"{curve.unfinished} "
@@ -244,7 +243,7 @@ def _caption(
     plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], found: Sequence[Values], spread: Spread
 ) -> str:
     drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
-    counts = [len(curve.lanes) for curve in drawn]
+    counts = [curve.lanes for curve in drawn]
     fewest, most = min(counts), max(counts)
     each = " each" if max(map(len, plots)) > 1 else ""
     if most == 1:
@@ -272,7 +271,7 @@ def _about_lanes(
     plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], drawn: Sequence[GroupCurve]
 ) -> Iterator[str]:
     """Yields a line about lanes that have diverged or not finished, and how they are drawn."""
-    lanes = max(sum(len(curve.lanes) for curve in groups.values()) for groups in plots)
+    lanes = max(sum(curve.lanes for curve in groups.values()) for groups in plots)
     dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
     late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
     words = []

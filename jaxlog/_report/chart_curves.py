@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxlog._analysis.lane_values import LaneValues
+from jaxlog._analysis.lane_values import LaneValues, rows_that_count
 from jaxlog._format.across_lanes import EXTREMES, across_lanes_of_points
 
 if TYPE_CHECKING:
@@ -78,10 +78,7 @@ class LaneRows:
         self.seconds -= self.seconds.min(initial=np.inf) if len(self.seconds) else 0.0
         known = "env_step" in frame.columns and frame["env_step"].null_count() < len(frame)
         self.env_steps = self._by_step(frame["env_step"], step) if known else None
-        place = step * len(self.lanes) + lane
-        order = np.argsort(place, kind="stable")
-        place = place[order]
-        self._rows = order[np.append(place[1:] != place[:-1], np.ones(len(place[:1]), bool))]
+        self._rows = rows_that_count(lane, step)
         self.lane, self.step = lane[self._rows], step[self._rows]
 
     def _by_step(self, column: pl.Series, step: np.ndarray) -> np.ndarray:
