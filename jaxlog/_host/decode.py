@@ -101,8 +101,8 @@ class Decoder:
         deliveries = [a.delivery for a in arrivals if a.delivery is not None]
         lanes = deliveries[0].lanes
         num_lanes = math.prod(lanes)
-        due = np.concatenate([delivery.due for delivery in deliveries])
-        words = np.concatenate([delivery.words for delivery in deliveries])
+        due = _joined([delivery.due for delivery in deliveries])
+        words = _joined([delivery.words for delivery in deliveries])
         words.flags.writeable = False  # so that no sink changes an array of an event
         at = self.schema.read(words, "step")
         own_labels = {key: self.schema.read(words, "labels", key) for key in self._labels}
@@ -336,6 +336,10 @@ def env_step(step: int, per_update: int | None) -> int | None:
     """The environment steps at the end of an update; None if files cannot hold the number."""
     taken = None if per_update is None else (step + 1) * per_update
     return taken if taken is not None and taken < 2**63 else None
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _is_exact(values: np.ndarray) -> bool:

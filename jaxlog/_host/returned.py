@@ -44,7 +44,7 @@ def deliveries(
     due, words = due.reshape(-1), words.reshape(-1, schema.num_words)
     lane = lane.reshape(due.size, -1)
     numbers, of_lanes = lane[:, 0], lane[:, 1:]
-    if (of_lanes == of_lanes[0]).all():
+    if all((column == column[0]).all() for column in of_lanes.T):  # by rows it takes far longer
         yield from _of_lanes(handle, schema, due, words, numbers, _lanes(of_lanes[0]))
         return
     # A `lax.map` whose batch_size leaves a remainder has records with two numbers of lanes.
@@ -77,8 +77,8 @@ def _of_lanes(
       numbers: `uint32[records]`, the lane of each record.
       lanes: the sizes of the lane axes.
     """
-    numbers, num_lanes = numbers.astype(np.int64), math.prod(lanes)
-    if (numbers >= num_lanes).any():
+    num_lanes = math.prod(lanes)
+    if numbers.max() >= num_lanes:
         raise ValueError(
             f"records: got the lane {numbers.max()} of {num_lanes}; give whole records, as the "
             "program returned them"
@@ -108,6 +108,7 @@ def _by_turn(
         if (numbers.reshape(num_lanes, turns) == every[:, None]).all():  # lanes of scans
             shape = num_lanes, turns
             return due.reshape(shape).T, words.reshape(*shape, -1).swapaxes(0, 1)
+    numbers = numbers.astype(np.int64)
     order = np.argsort(numbers, kind="stable")
     counts = np.bincount(numbers, minlength=num_lanes)
     begins = np.cumsum(counts) - counts
