@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 METRICS = 10
-PRODUCTS = 14
+PRODUCTS = 22
 """The products of matrices in a step of a program: at 10 000 lanes it takes about 2 ms."""
 
 

@@ -195,8 +195,10 @@ def values_across_lanes(columns: Columns, keys: Mapping[str, Key]) -> dict[str, 
         values = np.empty((len(columns), len(own)), np.float64)
         logged = np.ones(values.shape, np.bool_)
         for place, key in enumerate(own):
-            numbers, logged[:, place] = numbers_of(columns, key)
-            values[:, place] = numbers
+            column = columns.values[key]
+            if key in columns.present or column.dtype == object:
+                column, logged[:, place] = numbers_of(columns, key)
+            values[:, place] = column
         result = across_lanes(values, logged, statistic)
         parts = zip(own, *(part.tolist() for part in result), strict=True)
         for key, middle, spread, alive, total in parts:
