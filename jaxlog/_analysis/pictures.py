@@ -38,11 +38,12 @@ class Pictures:
         self._runs = runs
         self._labels = tuple(labels)
         self._counts: dict[str, Counter[tuple[str, ...]]] = {}
+        self._num_lanes: dict[str, int] = {}
 
     def of(self, row: Mapping[str, Any]) -> str:
         """Returns the SVG of a row: that of the sink if it can be identified, else a new one."""
         name = row[RUN] if len(self._runs) > 1 else next(iter(self._runs))
-        event = self._event(row)
+        event = self._event(row, self._num_lanes_of(name))
         paths = episode_paths(event.name, event.step, event.lane, event.episode)
         if self._counts_of(name)[paths] == 1:
             for path in paths:
@@ -69,7 +70,14 @@ class Pictures:
             )
         return self._counts[name]
 
-    def _event(self, row: Mapping[str, Any]) -> EpisodeEvent:
+    def _num_lanes_of(self, name: str) -> int:
+        """The number of lanes of a run, as far as its episodes show it."""
+        if name not in self._num_lanes:
+            lanes = self._runs[name].episodes["lane"].to_list()
+            self._num_lanes[name] = 1 + max(lanes, default=0)
+        return self._num_lanes[name]
+
+    def _event(self, row: Mapping[str, Any], num_lanes: int) -> EpisodeEvent:
         values = _without_none({key: v for key, v in row.items() if key not in _FIELDS})
         labels = {key: values.pop(key) for key in self._labels if key in values}
         details = {
@@ -87,7 +95,7 @@ class Pictures:
             values,
             details,
             tuple(row.get("lane_position") or ()),
-            num_lanes=row["lane"] + 1,
+            num_lanes=max(num_lanes, row["lane"] + 1),
         )
 
 

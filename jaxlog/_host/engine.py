@@ -71,6 +71,7 @@ class Engine:
       directory: as given.
       writes: as given.
       closed: whether the run takes no more records from plain Python.
+      status: as in `RunInfo.status`.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Engine:
         self._lanes: set[tuple[int, ...]] = set()  # the lane axes of the deliveries that arrived
         self._lock = threading.Lock()
         self._ending = threading.RLock()  # held by the thread that closes the run
-        self._status = "running"
+        self.status = "running"
         self._ended = False
         self._detached = False
         self._terminated = False
@@ -164,7 +165,7 @@ class Engine:
                 sink_number=_number(self.sinks, sink),
                 sink_kinds=tuple(map(kind_of, self.sinks)),
                 accounts=self.accounts,
-                status=lambda: self._status,
+                status=lambda: self.status,
             )
             for sink in self.sinks
         ]
@@ -386,7 +387,7 @@ class Engine:
             try:
                 self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
             finally:
-                self.closed, self._status = True, status
+                self.closed, self.status = True, status
                 self._detach_once()
             for worker in self._workers:
                 worker.begin_close()
@@ -436,7 +437,7 @@ class Engine:
             worker.arrived < self._arrived - self._replays.count for worker in self._workers
         ):
             time.sleep(0.001)
-        self._status = "terminated"
+        self.status = "terminated"
         for worker in self._workers:
             worker.begin_close()
         for worker in self._workers:

@@ -35,6 +35,11 @@ class Run:
             refuse_foreign("a Run", name, OF_RUN)
             return object.__getattribute__(self, name)  # Python's error
 
+    def __repr__(self) -> str:
+        where = "no directory" if self.info.directory is None else str(self.info.directory)
+        status = self._engine.status if self.writes else "writes nothing"
+        return f"<jaxlog.Run {self.info.name!r} in {where}: {status}, {self.arrived:,} records>"
+
     @property
     def info(self) -> RunInfo:
         """The facts about this run that its sinks are given."""

@@ -234,4 +234,17 @@ addEventListener("resize", () => {
     refresh();
   }, 100);
 });
-addEventListener("beforeprint", () => figures.forEach(update));
+// Paper cannot be unfolded.
+addEventListener("beforeprint", () => {
+  for (const folded of document.querySelectorAll("details:not([open])")) {
+    folded.dataset.folded = "";
+    folded.open = true;
+  }
+  figures.forEach(update);
+});
+addEventListener("afterprint", () => {
+  for (const details of document.querySelectorAll("details[data-folded]")) {
+    delete details.dataset.folded;
+    details.open = false;
+  }
+});

@@ -106,6 +106,16 @@ def test_rows_are_shown_in_their_order(tmp_path: Path) -> None:
     ]
 
 
+def test_cards_name_their_lane_if_there_are_several(tmp_path: Path) -> None:
+    for lanes in (1, 2):
+        (tmp_path / f"{lanes}").mkdir()
+        run = jaxlog.read_run(
+            write(tmp_path / f"{lanes}", [event(0, lane) for lane in range(lanes)])
+        )
+        found = ["lane " in one for one in pictures(run.view_episodes())]
+        assert found == [lanes > 1] * lanes
+
+
 def test_only_columns_that_differ_have_filters(tmp_path: Path) -> None:
     events = [event(step, step % 3, 1, labels={"rate": step / 7, "env": "a"}) for step in range(90)]
     columns = data_of(jaxlog.read_run(write(tmp_path, events)).view_episodes())["columns"]

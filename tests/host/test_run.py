@@ -605,3 +605,15 @@ def test_a_logger_or_a_run_in_a_function_that_is_traced_is_refused(
         under(opens)(given)
     with logger.open():
         pass
+
+
+def test_a_run_says_what_it_is(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[{"kind": "jsonl"}])
+    with logger.open(tmp_path / "cartpole") as run:
+        where = f"<jaxlog.Run 'cartpole' in {tmp_path / 'cartpole'}"
+        assert repr(run) == f"{where}: running, 0 records>"
+        run.log({"loss": 0.5}, step=0)
+        run.flush()
+    assert repr(run) == f"{where}: finished, 1 records>"
+    with make_logger(batched_logging_enabled=False, sinks=[]).open() as run:
+        assert ": " in repr(run)

@@ -179,6 +179,19 @@ def test_what_is_printed_has_all_pictures_and_curves(report: Path, open_page: Op
     quiet(opened)
 
 
+def test_paper_has_what_is_folded_on_the_screen(report: Path, open_page: Open) -> None:
+    opened = drawn(open_page(report))
+    folded = opened.page.locator("details:not([open])").count()
+    assert folded
+    opened.page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert not opened.page.locator("details:not([open])").count()
+    for figure in opened.page.locator("figure.chart").all():
+        assert figure.locator("path.line").count()
+    opened.page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert opened.page.locator("details:not([open])").count() == folded
+    quiet(opened)
+
+
 def test_without_its_script_the_curves_are_there(report: Path, open_page: Open) -> None:
     opened = open_page(report, java_script_enabled=False)
     figures = opened.page.locator("figure.chart")
