@@ -134,14 +134,13 @@ def _lanes(rows: pl.DataFrame, late: Collection[str]) -> tuple[np.ndarray, np.nd
       The number of each row's lane, and for each lane whether its run has not finished.
     """
     lanes, lane = np.unique(rows["lane"].to_numpy(), return_inverse=True)
-    runs = rows[RUN].unique().sort()
-    if len(runs) > 1:
-        run = rows[RUN].rank("dense").to_numpy().astype(np.int64) - 1
-        lanes, lane = np.unique(run * len(lanes) + lane, return_inverse=True)
-        run = run[np.unique(lane, return_index=True)[1]]
-    else:
-        run = np.zeros(len(lanes), np.int64)
-    return lane, runs.is_in(list(late)).to_numpy()[run]
+    if rows[RUN].n_unique() < 2:
+        return lane, np.full(len(lanes), rows[RUN].first() in late)
+    run = rows[RUN].rank("dense").to_numpy().astype(np.int64) - 1
+    lanes, lane = np.unique(run * len(lanes) + lane, return_inverse=True)
+    is_late = np.zeros(len(lanes), bool)
+    is_late[lane] = rows[RUN].is_in(list(late)).to_numpy()
+    return lane, is_late
 
 
 def _ends_and_gaps(
