@@ -240,13 +240,24 @@ def _means_of_draws(
         below_low, below_high, sums = np.split(counts @ weights, 3, axis=1)
         for column in range(columns):
             taken = counts[:, order[low, column]]
-            before = below_low[:, column, None] + np.cumsum(taken, axis=1) - taken
-            taken -= np.clip(first - before, 0, taken)
-            sums[:, column] += taken @ ordered[low, column]
+            left_out = _among_least(taken, below_low[:, column], first)
+            sums[:, column] += (taken - left_out) @ ordered[low, column]
             taken = counts[:, order[high, column]]
-            before = below_high[:, column, None] + np.cumsum(taken, axis=1) - taken
-            sums[:, column] += np.clip(end - before, 0, taken) @ ordered[high, column]
+            kept = _among_least(taken, below_high[:, column], end)
+            sums[:, column] += kept @ ordered[high, column]
         yield sums / (end - first)
+
+
+def _among_least(taken: np.ndarray, below: np.ndarray, most: int) -> np.ndarray:
+    """Returns how often scores of successive ranks are among the `most` least scores of a draw.
+
+    Args:
+      taken: how often each draw has them, of shape (draws, ranks).
+      below: how many scores of lower ranks each draw has, of shape (draws,).
+      most: the number of least scores.
+    """
+    before = below[:, None] + np.cumsum(taken, axis=1) - taken
+    return np.clip(most - before, 0, taken)
 
 
 def _acceleration(sizes: Sequence[int], order: np.ndarray, ordered: np.ndarray) -> np.ndarray:

@@ -82,7 +82,6 @@ def across_lanes_of_points(
         weight = np.append(weight, lanes - np.bincount(point, minlength=points))
         point = np.append(point, np.arange(points))
         values, weight, point = values[weight > 0], weight[weight > 0], point[weight > 0]
-
     return _combined(
         values, np.ones(len(values), np.bool_), statistic, _Points(point, points, weight)
     )
@@ -139,10 +138,8 @@ def _combined(
 ) -> AcrossLanes:
     alive = logged & np.isfinite(values)
     count = over.sum(alive).astype(np.int64, copy=False)
-    low, high = (
-        over.min(np.where(alive, values, np.inf)),
-        over.max(np.where(alive, values, -np.inf)),
-    )
+    low = over.min(np.where(alive, values, np.inf))
+    high = over.max(np.where(alive, values, -np.inf))
     with np.errstate(all="ignore"):  # 0 / 0 is NaN, as documented
         if statistic in EXTREMES:
             middle = np.where(count > 0, low if statistic == "min" else high, np.nan)
