@@ -10,12 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.lines import FIELDS, LANES, OVER_LANES, text_of
 from jaxlog._format.segment import segment_of
-from jaxlog._format.shortest import shortest
 from jaxlog._reading.batches import FileSchema, file_schema, read_batch
 from jaxlog._run_files import open_file
 
@@ -89,10 +86,12 @@ def _lines(
     path: Path, batch: pa.RecordBatch, schema: FileSchema, start: int
 ) -> Iterator[tuple[int, bytes]]:
     """The lines of some rows of a batch, each with the number of its row."""
+    from jaxlog.sinks.arrow_columns import widened
+
     layout = OVER_LANES if is_over_lanes(path) else LANES
     rows = batch.slice(start, _CHUNK)
     columns = {
-        name: _listed(column)
+        name: widened(column).to_pylist()
         for name, column in zip(schema.names, rows.columns, strict=True)
         if name[0] in layout.parts or (not name[0] and name[1] in layout.own)
     }
@@ -104,15 +103,3 @@ def _lines(
                 (line[part] if part else own)[key] = values[row]
         ordered = {name: own[name] for name in FIELDS if name in own}
         yield start + row, text_of(ordered | line, layout).rstrip(b"\n")
-
-
-def _listed(column: pa.Array) -> list[Any]:
-    """The values of a column; float32 as the float64 numbers that the sink jsonl would write.
-
-    It makes no NumPy array of the column, since pyarrow then imports pandas where it is installed.
-    """
-    values = column.to_pylist()
-    if str(column.type) != "float":
-        return values
-    numbers = shortest(np.array(values, np.float32)).tolist()
-    return [None if value is None else n for value, n in zip(values, numbers, strict=True)]
