@@ -20,11 +20,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import jaxlog
+from jaxlog._crossing.queue import choose
+from jaxlog._settings.environment import native_crossing
 from tests.browser import open_page as open_page
 from tests.month import build as build_month
 
 if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shapes.py fails
     from tests import shapes as shapes  # before anything imports jaxlog._program
+
+# The first logger would choose it, and some tests ask before there is one.
+choose(native=native_crossing())
 
 jax.config.update("jax_num_cpu_devices", 4)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
