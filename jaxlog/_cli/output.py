@@ -10,6 +10,9 @@ from rich.text import Text
 
 from jaxlog.sinks.console.run_display import WIDEST
 
+STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
+"""The colour of each status. The others are yellow: the user or the system ended the run."""
+
 
 class Output(Console):
     """A Rich console on standard output.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from rich.console import ConsoleDimensions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from jaxlog._cli import runs
+from jaxlog._cli.durations import ago
+from jaxlog._cli.errors import CommandError
 from jaxlog._cli.facts import Fact, facts, lanes_of
 from jaxlog._cli.history import last_events, logged_before, progress, tally
-from jaxlog._cli.output import Output
+from jaxlog._cli.output import STYLES, Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import event_files, not_read
@@ -26,53 +30,93 @@ from jaxlog.sinks.console.values import clock
 LONGEST_ROW = 1000
 """The width of the list of runs in a pipe, in characters: wide enough not to cut paths."""
 
-STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
-"""The colour of each status. The others are yellow: the user or the system ended the run."""
+PERIOD = 1.0
+"""The seconds between two pictures of `--watch`."""
+UNCHANGING = ("settings", "code", "versions", "devices")
+"""The facts that are left out where there is little room."""
+LEAST_TABLE = 8
+"""The number of lines that the tables have at least."""
 
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
-def show(run: _Run = runs.DIRECTORY) -> int:
+def show(run: _Run = runs.DIRECTORY, *, watch: bool = False) -> int:
     """Show one run (status, last values, lost records), or list the runs in a directory.
 
     Args:
       run: The directory of a run, or a directory of runs.
+      watch: Refresh the picture of one run every second, until the run ends or Ctrl-C.
 
     Returns:
       0.
 
     Raises:
+      CommandError: `watch` was given a directory of runs.
       OSError: there is no run, or it cannot be read.
     """
-    found = [runs.observed(path) for path in runs.named(run)]
-    if found[0].path == run:
-        _show(found[0], Output())
-    else:
-        Output(LONGEST_ROW).print(table(found))
+    named = runs.named(run)
+    if watch and named[0] != run:
+        raise CommandError(
+            f"show: --watch: got a directory of {len(named)} runs, expected one run: give "
+            f"{named[0]}, or use jaxlog top {run}"
+        )
+    if named[0] != run:
+        Output(LONGEST_ROW).print(table([runs.observed(path) for path in named]))
+        return 0
+    for reason in not_read(run):
+        note(reason)
+    output = Output()
+    if watch and output.is_terminal:
+        _watch(run, output)
+    output.print(picture(runs.observed(run), output.width))
     return 0
 
 
-def _show(run: runs.ObservedRun, output: Output) -> None:
-    for reason in not_read(run.path):
-        note(reason)
+def _watch(path: Path, output: Output) -> None:
+    """Shows a run until it ends."""
+    from rich.live import Live  # other commands import this module, and do not need it
+
+    with Live(console=output, screen=True, auto_refresh=False) as live:
+        while (run := runs.observed(path)).may_log_more:
+            width, height = shutil.get_terminal_size()
+            output.size = ConsoleDimensions(width, height)
+            live.update(picture(run, width, height), refresh=True)
+            time.sleep(PERIOD)
+
+
+def picture(run: runs.ObservedRun, width: int, height: int | None = None) -> Group:
+    """Draws the status of a run, its facts and the tables of its last values.
+
+    Args:
+      run: the run.
+      width: the width, in characters.
+      height: the maximum number of lines; None for no limit. With one, files are not read as a
+        whole: the numbers of their lines are left out.
+    """
     files = event_files(run.path)
     history = list(last_events(files, run.facts.get("calls")))
     done, _ = progress(run)
     health = run.health(done, tally(run, files))
     unsound = (" · ", (plain(str(health)), "red")) if health else ()
-    output.print(Text.assemble((run.name, "bold"), " · ", _status(run), *unsound))
-    output.print(_rows(facts(run, health, lanes_of(history), files)))
-    output.print()
+    title = Text.assemble((run.name, "bold"), " · ", _status(run), *unsound)
+    known = facts(run, health, lanes_of(history), files if height is None else ())
+    above: list[RenderableType] = [title, _rows(known), Text()]
     if not history:
-        output.say("Nothing to show: the run has no sink jsonl, or has logged nothing yet.")
-        return
+        nothing = "Nothing to show: the run has no sink jsonl, or has logged nothing yet."
+        return Group(*above, Text(nothing))
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
     display = RunDisplay(_info(run), began, logged_before(files, history), health)
     for event in history:
         display.add(event)
-    output.print(display.draw(output.width, None, now, ended=run.status != "running"))
+    room = height
+    if height is not None:
+        # The values are more important than the facts, which do not change.
+        short = [fact for fact in known if fact.label not in UNCHANGING]
+        above[1] = _rows(short)
+        room = max(LEAST_TABLE, height - len(short) - 2)
+    return Group(*above, display.draw(width, room, now, ended=run.status != "running"))
 
 
 def _info(run: runs.ObservedRun) -> RunInfo:
@@ -80,8 +124,8 @@ def _info(run: runs.ObservedRun) -> RunInfo:
 
 
 def _status(run: runs.ObservedRun) -> Text:
-    ago = "" if run.ended is None else f" {_ago(time.time() - run.ended)} ago"
-    return Text(f"{run.status_text}{ago}", STYLES.get(run.status, "yellow"))
+    since = "" if run.ended is None else f" {ago(time.time() - run.ended)} ago"
+    return Text(f"{run.status_text}{since}", STYLES.get(run.status, "yellow"))
 
 
 def _rows(facts: Sequence[Fact]) -> Table:
@@ -112,21 +156,9 @@ def table(found: Sequence[runs.ObservedRun]) -> Table:
             Text(plain(str(run.path))),
             Text(run.status, STYLES.get(run.status, "yellow")),
             "" if done is None else f"{done:,}{total}",
-            "" if began is None else f"{_ago(now - began)} ago",
+            "" if began is None else f"{ago(now - began)} ago",
             "" if began is None or until is None else clock(max(0.0, until - began)),
             Text(f"{lost:,}" if lost else "", "red"),
             Text(plain(str(replace(run.health(done), lost=0))), "red"),
         )
     return rows
-
-
-def _ago(seconds: float) -> str:
-    """Formats a duration, rounded down to one unit.
-
-    >>> _ago(75), _ago(7300), _ago(90000)
-    ('1 min', '2 h', '1 d')
-    """
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jaxlog._format.arrow_stream import SCHEMA, messages
+from jaxlog._format.arrow_stream import SCHEMA, Message, messages
 from jaxlog._format.lines import FIELDS, LANES, OVER_LANES, text_of
 from jaxlog._format.segment import segment_of
 from jaxlog._reading.batches import FileSchema, file_schema, read_batch
@@ -69,13 +69,29 @@ def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
                         yield message.start * ROWS + number, line
 
 
-def backwards(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields the rows of a file as lines without line ends, the last first."""
+def batches(path: Path, start: int = 0) -> list[Message]:
+    """Lists the batches of a file, without reading their rows.
+
+    Args:
+      path: the file.
+      start: the first byte of a batch, or the end of one, from which on they are listed.
+    """
+    with open_file(path) as file:
+        return [message for message in messages(file, start) if message.kind != SCHEMA]
+
+
+def backwards(path: Path, begin: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Yields the rows of a file as lines without line ends, the last first.
+
+    Args:
+      path: the file.
+      begin: the offset of a batch, before which nothing is read.
+    """
     with open_file(path) as file:
         schema = file_schema(path, file)
         if schema is None:
             return
-        for message in reversed(list(messages(file))):
+        for message in reversed(list(messages(file, begin // ROWS))):
             if message.kind != SCHEMA and (batch := read_batch(file, message, schema)):
                 for row in reversed(range(0, batch.num_rows, _CHUNK)):
                     for number, line in reversed(list(_lines(path, batch, schema, row))):

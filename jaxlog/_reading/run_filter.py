@@ -167,14 +167,15 @@ def parsed(text: str) -> RunFilter:
 def full_name(name: str, known: Collection[str]) -> str | None:
     """Finds the name that a short name stands for; None if there is none.
 
-    It is the name itself, or else the shortest name that ends with it after `_`, `.` or `/`.
+    It is the name itself, or else the shortest name that ends with it after `_`, `.` or `/`; the
+    name that is found may be its plural.
 
     >>> full_name("lr", ["status", "optimizer.lr"]), full_name("return", ["episode_return"])
     ('optimizer.lr', 'episode_return')
     """
     if name in known:
         return name
-    endings = tuple(f"{sign}{name}" for sign in _ENDINGS)
+    endings = tuple(f"{sign}{name}{plural}" for sign in _ENDINGS for plural in ("", "s"))
     return min((one for one in known if one.endswith(endings)), key=len, default=None)
 
 

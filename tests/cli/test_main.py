@@ -39,7 +39,8 @@ def test_help_of_a_command_explains_each_option(name: str, command: Command) -> 
     assert (code, err) == (0, "")
     assert f"usage: jaxlog {name} " in out
     for option in inspect.signature(command_of(name)).parameters:
-        metavar = {"run": "RUN", "files": "FILE..."}.get(option, f"--{option.replace('_', '-')}")
+        named = {"run": "RUN", "directory": "DIR", "files": "FILE..."}
+        metavar = named.get(option, f"--{option.replace('_', '-')}")
         assert metavar in out
 
 
@@ -223,6 +224,7 @@ def test_the_schema_is_complete_without_docstrings() -> None:
         (("--version",), ("jax", "polars", "wandb", "tensorboardX")),
         ((), ("jax", "polars", "wandb")),
         (("show", "RUN"), ("jax", "polars", "wandb")),
+        (("top", "RUN"), ("jax", "polars", "wandb")),
         (("tail", "RUN"), ("jax", "polars", "wandb")),
         (("export", "RUN", "--to", "csv", "--force"), ("jax", "matplotlib", "wandb")),
     ],

@@ -60,6 +60,8 @@ def run(make_logger: MakeLogger, tmp_path: Path) -> Path:
     [
         ["show", "RUN"],
         ["show", "BELOW"],
+        ["top", "RUN"],
+        ["top", "BELOW"],
         ["tail", "RUN"],
         ["tail", "BELOW"],
         ["tail", "RUN", "--json"],

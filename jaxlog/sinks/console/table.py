@@ -10,15 +10,13 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
+from jaxlog.sinks.console.trend import NOT_FINITE, sparkline
 from jaxlog.sinks.console.values import Shown, number, plain
 
 GAP = 2
 """The number of characters between two columns."""
 NAME_WIDTH = 24
 """The width of names; if it does not fit, the table drops columns. Longer names are cut then."""
-BLOCKS = "▁▂▃▄▅▆▇█"
-NOT_FINITE = "x"
-"""A value in a trend that is not finite."""
 NOTHING = "·"
 """A missing value: no episode ended."""
 GOOD_UPWARDS = ("rewards", "similarity")
@@ -85,29 +83,6 @@ def one_line(parts: Sequence[str], width: int, style: str = "") -> Text:
     while len(kept) > 1 and cell_len(" · ".join(kept)) > width:
         kept.pop()
     return Text(" · ".join(kept), style, no_wrap=True, overflow="ellipsis")
-
-
-def sparkline(values: Sequence[float | None], length: int = LENGTH) -> str:
-    """Draws the last values as blocks: a gap for no value, a cross for one that is not finite.
-
-    >>> sparkline([1, 2, None, float("nan"), 3, 4])
-    '▁▃ x▆█'
-    """
-    values = list(values)[-length:]
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    # Halved before the subtraction, so that the largest floats do not overflow.
-    span = high / 2 - low / 2
-    top = len(BLOCKS) - 1
-
-    def block(value: float | None) -> str:
-        if value is None:
-            return " "
-        if not math.isfinite(value):
-            return NOT_FINITE
-        return BLOCKS[round((value / 2 - low / 2) / span * top)] if span else "▄"
-
-    return "".join(map(block, values))
 
 
 def _height(calls: Sequence[CallTable], *, headings: bool) -> int:

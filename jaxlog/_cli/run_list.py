@@ -1,0 +1,57 @@
+"""The runs below a directory, followed: they appear, go on, are resumed, and are removed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from jaxlog._cli.run_row import RunRow
+from jaxlog._reading.finding import below, is_run
+
+
+class RunList:
+    """Follows runs. It only reads, and each look reads only what is new.
+
+    Args:
+      directory: the directory of a run, or a directory of runs.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._rows: dict[Path, RunRow] = {}
+        self._looked: dict[Path, float] = {}
+
+    @property
+    def rows(self) -> Sequence[RunRow]:
+        """The runs, the newest first."""
+        return sorted(self._rows.values(), key=lambda row: row.run.started or 0.0, reverse=True)
+
+    @property
+    def unread(self) -> int:
+        """The number of runs whose files were not yet read to the end."""
+        return sum(not row.read for row in self._rows.values())
+
+    def look(self, seconds: float | None = None) -> None:
+        """Finds the runs, and reads what is new; those first that were not read for longest.
+
+        Args:
+          seconds: the time after which it stops, so that a screen stays alive while thousands of
+            runs are read for the first time; the next look continues. None to read everything.
+        """
+        until = float("inf") if seconds is None else time.monotonic() + seconds
+        found = [self._directory] if is_run(self._directory) else below(self._directory)
+        self._rows = {
+            path: self._rows.get(path) or RunRow(path, self._name(path)) for path in found
+        }
+        self._looked = {path: self._looked.get(path, 0.0) for path in found}
+        for path in sorted(found, key=lambda path: self._looked[path]):
+            self._rows[path].look(until)
+            self._looked[path] = time.monotonic()
+            if self._looked[path] > until:
+                break
+
+    def _name(self, path: Path) -> str:
+        if path == self._directory:
+            return path.resolve().name
+        return str(path.relative_to(self._directory))

@@ -1,0 +1,262 @@
+"""The row of one run in `jaxlog top`: its state, its progress and its values."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from jaxlog._cli import runs
+from jaxlog._cli.call_reader import CallReader, TrendPoint, summary_of
+from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
+from jaxlog._format.health import Health, Tally
+from jaxlog._format.lines import call_of
+from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, UPDATE_COUNT
+from jaxlog._format.run_file import counts_updates_of_run
+from jaxlog._format.segment import segment_of
+from jaxlog._host.directory import RUN_FILE
+from jaxlog._reading.columnar_lines import is_over_lanes
+from jaxlog._reading.finding import event_files
+from jaxlog._reading.run_filter import RUN, full_name
+from jaxlog.sinks import summaries
+from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
+from jaxlog.sinks.console.pace import Pace
+from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
+
+_SHOWN = ("mean", "rate", "")
+"""The statistics that a run's main metric can have."""
+_COUNTS = (EPISODE_COUNT, UPDATE_COUNT)
+
+
+class RunRow:
+    """One run; each look reads only what is new.
+
+    Args:
+      path: the directory of the run.
+      name: its name in the table, which tells it from the others.
+
+    Attributes:
+      path: the directory of the run.
+      name: its name.
+      run: its state at the last look.
+      read: False if its trend has not been read to the end.
+      metric: the key of its main metric; empty if it has none.
+      points: the trend of the main metric, over the whole run.
+      config: its config, by dotted names.
+      health: its health.
+      done: the number of updates done; None if there are none.
+      last: when its last record was logged, in seconds since 1970; None if it has none.
+      value: its last value of the main metric, over the lanes that are alive; None if it has none.
+      lanes: how many lanes are alive, and how many have a value of the main metric; None if none.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.run = runs.ObservedRun(path, {}, "unknown")
+        self.read = False
+        self.metric = ""
+        self.points: Sequence[TrendPoint] = ()
+        self.config: Mapping[str, Any] = {}
+        self.health = Health()
+        self.done: int | None = None
+        self.last: float | None = None
+        self.value: float | None = None
+        self.lanes: tuple[int, int] | None = None
+        self._call = ""
+        self._shown: dict[str, dict[str, Shown]] = {}
+        # The keys that can be the main metric, each with the rank of its category: also those
+        # without a value in the last events, so that the main metric does not change to and fro.
+        self._candidates: dict[tuple[str, str], int] = {}
+        self._state: tuple[int, int, int] | None = None  # of run.json
+        self._readers: dict[str, CallReader] = {}
+        self._pace: Pace | None = None
+
+    def look(self, until: float) -> None:
+        """Reads what is new.
+
+        Args:
+          until: the time at which it stops reading the trend, by `time.monotonic`; the next look
+            continues.
+        """
+        state = _state(self.path / RUN_FILE)
+        same = state is not None and state == self._state
+        if same and self.read and not self.run.may_log_more:
+            return
+        if not same or self.run.may_log_more:
+            self.run = runs.observed(self.path)
+        self._state = state
+        with contextlib.suppress(OSError, ModuleNotFoundError):  # removed, or cannot be read
+            self._read(until, changed=not same)
+
+    def _read(self, until: float, *, changed: bool) -> None:
+        calls, files = self.run.facts.get("calls"), _files(self.path)
+        self._readers = {name: self._readers.get(name, CallReader()) for name in files}
+        ended = not self.run.may_log_more
+        new = [self._readers[name].look(files[name], calls, ended=ended) for name in files]
+        if any(new) or changed:
+            self._summarize()
+        if any(new) or changed or not self.read:
+            points = self._trend(until)
+            self.read = points is not None
+            self.points = self.points if points is None else points
+            self._pace = None
+            self.__dict__.pop("values", None)
+
+    def _summarize(self) -> None:
+        """Computes what depends on the last events."""
+        facts = self.run.facts
+        config = facts.get("config")
+        self.config = summaries.flat(config) if isinstance(config, Mapping) else {}
+        events = {name: r.event for name, r in self._readers.items() if r.event is not None}
+        tally = Tally(facts.get("health"), facts.get("calls"))
+        for event in events.values():
+            if isinstance(event, MetricsEvent):
+                tally.add(event)
+        steps = [e.step for name, e in events.items() if counts_updates_of_run(facts, name)]
+        self.done = max(steps) + 1 if steps else None
+        self.last = max((event.timestamp for event in events.values()), default=None)
+        self.health = self.run.health(self.done, tally)
+        self._shown = {name: _shown(event) for name, event in events.items()}
+        for name, event in events.items():
+            for key in self._shown[name]:
+                category = _category(event, key)
+                if category is not None:
+                    self._candidates.setdefault((name, key), CATEGORIES.index(category))
+        self._call, self.metric = min(
+            self._candidates, key=lambda one: self._candidates[one], default=("", "")
+        )
+        last = self._shown.get(self._call, {}).get(self.metric)
+        self.value = None if last is None else last.middle
+        self.lanes = None if last is None else (last.alive, last.logged)
+
+    def _trend(self, until: float) -> list[TrendPoint] | None:
+        if not self.metric:
+            return []
+        calls = self.run.facts.get("calls")
+        return self._readers[self._call].points(self.metric, calls, until)
+
+    @property
+    def pace(self) -> Pace:
+        """The progress of this session."""
+        if self._pace is None:
+            began = self.run.started or (self.points[0].timestamp if self.points else 0.0)
+            self._pace = Pace(self.run.total_updates, 0, began)
+            for point in self.points:
+                if point.timestamp >= began:
+                    self._pace.saw(point.step, point.env_step, point.timestamp)
+        return self._pace
+
+    def age(self, now: float) -> float | None:
+        """Seconds since the run was started, or last resumed; None if it is not known."""
+        return None if self.run.started is None else max(0.0, now - self.run.started)
+
+    def left(self, now: float) -> float | None:
+        """Seconds until the end of a running run; None if it is not known."""
+        return self.pace.left(now) if self.run.status == "running" else None
+
+    def speed(self) -> float | None:
+        """Updates per second, at the end of what it logged; None if it is not known."""
+        return self.pace.updates_per_second()
+
+    def is_stalled(self, now: float) -> bool:
+        """True if the run is live and its last record is much older than usual."""
+        return self.run.status == "running" and self.pace.quiet_for(now) is not None
+
+    def progress(self) -> float | None:
+        """The percentage of the updates that are done; None if the total is not known."""
+        total = self.run.total_updates
+        return 100.0 * (self.done or 0) / total if total else None
+
+    @cached_property
+    def values(self) -> dict[str, Any]:
+        """What filters and orders can name, without what changes with the time."""
+        run = self.run
+        own: dict[str, Any] = {
+            RUN: self.name,
+            "status": run.status,
+            "health": str(self.health) or "well",
+            "age": None,
+            "left": None,
+            "stalled": None,
+            "speed": self.speed(),
+            "progress": self.progress(),
+            "done": self.done,
+            "total": run.total_updates,
+            "alive": None if self.lanes is None else self.lanes[0],
+            "lanes": None if self.lanes is None else self.lanes[1],
+            "lost": self.health.lost,
+            "tags": " ".join(map(str, run.listed("tags"))),
+        }
+        metrics: dict[str, float] = {}
+        short: dict[str, float] = {}
+        for call, shown in self._shown.items():
+            for key, value in shown.items():
+                metrics.setdefault(key, value.middle)
+                stem = next(
+                    (key.removesuffix(f"_{s}") for s in _SHOWN if key.endswith(f"_{s}")), ""
+                )
+                if (call, key) in self._candidates and stem:
+                    short.setdefault(stem, value.middle)
+        return short | metrics | dict(self.config) | own
+
+    def value_of(self, name: str, now: float) -> Any:
+        """The value that a name in a filter stands for; None if there is none."""
+        found = full_name(name, self.values)
+        match found:
+            case None:
+                return None
+            case "age":
+                return self.age(now)
+            case "left":
+                return self.left(now)
+            case "stalled":
+                return self.is_stalled(now)
+            case _:
+                return self.values[found]
+
+
+def _state(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _files(directory: Path) -> dict[str, list[Path]]:
+    """The files of each call with metrics; without any, those with episodes and evaluations."""
+    found: dict[str, list[Path]] = {}
+    others: dict[str, list[Path]] = {}
+    for path in event_files(directory):
+        call = call_of(path.name)
+        if is_over_lanes(path):
+            continue
+        if call is not None:
+            found.setdefault(call, []).append(path)
+        elif path.name in ("episodes.jsonl", "evaluations.jsonl"):
+            others[path.stem] = [path]
+    for paths in found.values():
+        paths.sort(key=lambda path: segment_of(path.name) or (path.name, "", -1))
+    return found or others
+
+
+def _shown(event: Event) -> dict[str, Shown]:
+    """The numbers of an event, over its lanes."""
+    match event:
+        case MetricsEvent():
+            return over_lanes(event)
+        case EpisodeEvent(sampled=False) | EvaluationEvent():
+            found = summary_values(summary_of(event))
+            return {key: Shown(value) for key, value in found.items() if isinstance(value, float)}
+        case _:
+            return {}
+
+
+def _category(event: Event, key: str) -> str | None:
+    """The category of a key that can be the main metric; None for the others."""
+    if not isinstance(event, MetricsEvent):
+        return CATEGORY_OF_SUMMARY.get(key, "other")
+    info = event.keys[key]
+    return info.category if info.statistic in _SHOWN and key not in _COUNTS else None
