@@ -37,10 +37,10 @@ def array_pixels(array: np.ndarray) -> np.ndarray | None:
     if kind(array) == "other" or not array.size or not array.ndim:
         return None
     if (image := _image(array)) is not None:
-        return _enlarged(pixels_of(thinned(image)[0]))
+        return enlarged(pixels_of(thinned(image)[0]))
     planes = _planes(array)[:_MOST_PLANES]
     if len(planes) == 1:
-        return _enlarged(heat_of(as_floats(thinned(planes[0])[0])))
+        return enlarged(heat_of(as_floats(thinned(planes[0])[0])))
     columns = math.ceil(math.sqrt(len(planes)))
     every = -(-max(planes.shape[1:]) * columns // MOST_PIXELS)
     colours = heat_of(as_floats(planes[:, ::every, ::every]))
@@ -51,7 +51,7 @@ def array_pixels(array: np.ndarray) -> np.ndarray | None:
     for index, plane in enumerate(colours):
         top, left = index // columns * (heights + 1), index % columns * (widths + 1)
         sheet[top : top + heights, left : left + widths] = plane
-    return _enlarged(sheet)
+    return enlarged(sheet)
 
 
 def array_svg(array: np.ndarray, title: str, size: int = 200) -> str:
@@ -125,7 +125,8 @@ def _planes(array: np.ndarray) -> np.ndarray:
     return array.reshape(-1, *array.shape[-2:])
 
 
-def _enlarged(pixels: np.ndarray) -> np.ndarray:
+def enlarged(pixels: np.ndarray) -> np.ndarray:
+    """Enlarges a small image, each pixel to a square."""
     times = max(1, LARGE // max(pixels.shape[:2]))
     return pixels.repeat(times, axis=0).repeat(times, axis=1)
 

@@ -30,7 +30,8 @@ RENDERERS = ("auto", *_OF_ARRAYS, "card")
 """The names of the renderers."""
 OWN = "package.module:function, a function of yours that takes a state and returns an SVG as text"
 
-_MOST_PARTS = 4
+MOST_PARTS = 4
+"""The most arrays of one state that are drawn."""
 _MOST_NUMBERS = 6
 _FEW_VALUES = 32
 """Integers below this are taken for symbols and drawn as a grid; others as a heat map."""
@@ -127,11 +128,11 @@ def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
     """Draws each part of a state with a suitable renderer; parts in words are listed below."""
     drawn: list[tuple[str, Drawing]] = []
     listed: list[tuple[str, str]] = []
-    arrays = [value for _, value in parts if is_array(value) and _suits(value) is not None]
+    arrays = [value for _, value in parts if is_array(value) and suiting(value) is not None]
     columns = 1 if len(arrays) < 2 else 2
     smaller = replace(style, size=style.size if columns == 1 else (style.size - 10) // 2)
     for name, value in parts:
-        suits = _suits(value) if is_array(value) and len(drawn) < _MOST_PARTS else None
+        suits = suiting(value) if is_array(value) and len(drawn) < MOST_PARTS else None
         if suits is None:
             listed.append((name or "state", worded(value)))
         else:
@@ -159,7 +160,7 @@ def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
     )
 
 
-def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
+def suiting(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
     """Returns the renderer that suits an array; None if it is better described in words."""
     array = np.asarray(value)
     values = kind(array)
@@ -185,7 +186,7 @@ def _suits(value: Any) -> Callable[[np.ndarray, Style], Drawing] | None:
 
 
 def _squeezed(array: np.ndarray, style: Style) -> Drawing:
-    renderer = _suits(array[:, :, 0])
+    renderer = suiting(array[:, :, 0])
     assert renderer is not None
     return renderer(array[:, :, 0], style)
 

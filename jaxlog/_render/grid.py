@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from jaxlog._render.markup import Drawing, element, joined, rect
-from jaxlog._render.planes import side_by_side
+from jaxlog._render.planes import MOST_PLANES, side_by_side
 from jaxlog._render.png import embedded, thinned
 from jaxlog._render.style import Style, colour_of
 from jaxlog._render.values import CannotDrawError, as_integers, described, kind
@@ -31,16 +33,32 @@ def draw_grid(state: np.ndarray, style: Style) -> Drawing:
     array = np.asarray(state)
     if kind(array) not in ("int", "bool") or array.ndim not in (2, 3) or not array.size:
         raise CannotDrawError(f"{described(array)}: grid takes integers [height, width]")
+    grids, notes = _grids(array)
+    if len(grids) > 1:
+        return side_by_side(grids, _one, style)
+    drawing = _one(grids[0], style)
+    return replace(drawing, notes=(*notes, *drawing.notes))
+
+
+def grid_pixels(array: np.ndarray, palette: tuple[str, ...]) -> np.ndarray:
+    """Colours the cells of what `draw_grid` draws: a pixel for each, uint8 `[height, width, 3]`.
+
+    Several planes are side by side, with a white column between them.
+    """
+    grids, _ = _grids(array)
+    coloured = [_coloured(thinned(grid)[0], palette) for grid in grids[:MOST_PLANES]]
+    gap = np.full((len(coloured[0]), 1, 3), 255, np.uint8)
+    return np.concatenate([part for one in coloured for part in (gap, one)][1:], axis=1)
+
+
+def _grids(array: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The grids in an array, `[n, height, width]`, one for planes that are one-hot; and notes."""
     if array.ndim == 2:
-        return _one(as_integers(array), style)
+        return as_integers(array)[None], ()
     planes = as_planes(as_integers(array))
-    if len(planes) == 1:
-        return _one(planes[0], style)
     if len(planes) > 1 and (planes >= 0).all() and (planes.sum(0) == 1).all():
-        drawing = _one(planes.argmax(0), style)
-        note = f"one-hot of {len(planes)} values"
-        return Drawing(drawing.width, drawing.height, drawing.body, (note, *drawing.notes))
-    return side_by_side(planes, _one, style)
+        return planes.argmax(0)[None], (f"one-hot of {len(planes)} values",)
+    return planes, ()
 
 
 def as_planes(array: np.ndarray) -> np.ndarray:
@@ -103,14 +121,19 @@ def _squares(mask: np.ndarray) -> str:
 def _as_image(grid: np.ndarray, style: Style) -> Drawing:
     notes = _notes([int(grid.min()), int(grid.max())], style)
     grid, thinning = thinned(grid)
-    values, indices = np.unique(grid, return_inverse=True)
-    colours = [bytes.fromhex(colour_of(value, style.palette)[1:]) for value in values.tolist()]
-    table = np.frombuffer(b"".join(colours), np.uint8).reshape(-1, 3)
     height, width = grid.shape
     scale = style.size / max(height, width)
     across, down = max(1.0, width * scale), max(1.0, height * scale)
-    body = embedded(table[indices.reshape(grid.shape)], across, down)
+    body = embedded(_coloured(grid, style.palette), across, down)
     return Drawing(across, down, body, (*thinning, *notes))
+
+
+def _coloured(grid: np.ndarray, palette: tuple[str, ...]) -> np.ndarray:
+    """The colour of each cell, uint8 `[height, width, 3]`."""
+    values, indices = np.unique(grid, return_inverse=True)
+    colours = [bytes.fromhex(colour_of(value, palette)[1:]) for value in values.tolist()]
+    table = np.frombuffer(b"".join(colours), np.uint8).reshape(-1, 3)
+    return table[indices.reshape(grid.shape)]
 
 
 def _notes(values: list[int], style: Style) -> tuple[str, ...]:

@@ -97,6 +97,14 @@ def pixels_of(image: np.ndarray) -> np.ndarray:
     return _as_bytes(image)[0]
 
 
+def in_rgb(pixels: np.ndarray) -> np.ndarray:
+    """Converts pixels of 1, 3 or 4 channels to three; what is transparent becomes white."""
+    if pixels.shape[2] == 1:
+        return pixels.repeat(3, axis=2)
+    part = pixels[:, :, 3:] / np.float32(255) if pixels.shape[2] == 4 else np.float32(1)
+    return np.rint(pixels[:, :, :3] * part + 255 * (1 - part)).astype(np.uint8)
+
+
 def _range(values: np.ndarray) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     return (finite.min(), finite.max()) if finite.size else (np.nan, np.nan)

@@ -11,7 +11,8 @@ import numpy as np
 from jaxlog._render.markup import MUTED, Drawing, joined, placed, text, text_width
 from jaxlog._render.style import Style
 
-_MOST = 9
+MOST_PLANES = 9
+"""The most planes of a stack that are drawn."""
 _GAP = 10
 _LABEL = 14
 
@@ -20,11 +21,13 @@ Draw = Callable[[np.ndarray, Style], Drawing]
 
 def side_by_side(planes: np.ndarray, draw: Draw, style: Style) -> Drawing:
     """Draws the first planes of a stack `[n, height, width]` in a square, with their numbers."""
-    shown = planes[:_MOST]
+    shown = planes[:MOST_PLANES]
     columns = math.ceil(math.sqrt(len(shown)))
     smaller = replace(style, size=max(24, (style.size - (columns - 1) * _GAP) // columns))
     drawings = [(str(index), draw(plane, smaller)) for index, plane in enumerate(shown)]
-    notes = (f"the first {_MOST} of {len(planes)} planes",) if len(planes) > _MOST else ()
+    notes = (
+        (f"the first {MOST_PLANES} of {len(planes)} planes",) if len(planes) > MOST_PLANES else ()
+    )
     square = in_columns(drawings, columns)
     return replace(square, notes=(*notes, *square.notes))
 
