@@ -230,6 +230,7 @@ class Logger(SingleEnvironmentLog):
             tuple(lane_labels),
             id=new_id(),
             if_exists=if_exists if if_exists == "replace" else "error",
+            env_steps_per_update=self.settings.env_steps_per_update,
         )
         writes = is_first_process() and switched_on()
         crossing.start()  # it may have ended in a fork

@@ -274,6 +274,7 @@ class RunInfo:
         resumes; empty for a new run.
       sink_number: the number of sinks of the same kind before this one in the settings.
       sink_kinds: the kinds of all sinks of the run.
+      env_steps_per_update: the number of environment steps in one update, if known.
       accounts: a function that returns the current `Account` of each sink.
       status: a function that returns the status of the run: `running`, and, when sinks are closed,
         `finished`, `failed`, `interrupted`, `exited` or `terminated`.
@@ -294,6 +295,7 @@ class RunInfo:
     earlier: Mapping[str, Any] = field(default_factory=dict)
     sink_number: int = 0
     sink_kinds: tuple[str, ...] = ()
+    env_steps_per_update: int | None = None
     accounts: Callable[[], Sequence[Account]] = tuple
     status: Callable[[], str] = lambda: "running"
 

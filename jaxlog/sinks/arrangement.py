@@ -102,7 +102,7 @@ def by_keys(columns: Columns) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
             yield own, rows[which == number]
 
 
-def lane_name(index: int, labels: Labels) -> str:
+def lane_name(index: int, labels: Labels, between: str = ",") -> str:
     """The name of a lane: its labels, or its number if it has none.
 
     >>> lane_name(3, {"seed": 3, "lr": np.float32(0.001)})
@@ -112,18 +112,27 @@ def lane_name(index: int, labels: Labels) -> str:
     """
     if not labels:
         return f"lane_{index}"
-    name = ",".join(f"{_word(key)}={_word(value)}" for key, value in labels.items())
+    name = between.join(f"{_word(key)}={_word(value)}" for key, value in labels.items())
     return name.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
-def folder_name(index: int, labels: Labels) -> str:
-    """The name of a lane's folder, unique for any labels, and sorted like the lanes.
+def folder_name(index: int, labels: Labels, *, number_first: bool = False) -> str:
+    """The name of a lane's folder, unique for any labels.
 
-    >>> folder_name(3, {"seed": 3})
-    'lane_003-seed=3'
+    It begins with the labels, because TensorBoard cuts long names, and has hyphens between them,
+    where it can begin a new line. Names of jaxlog 0.1 began with the number of the lane.
+
+    >>> folder_name(3, {"seed": 3, "lr": 0.1})
+    'seed=3-lr=0.1-lane_003'
+    >>> folder_name(3, {"seed": 3, "lr": 0.1}, number_first=True)
+    'lane_003-seed=3,lr=0.1'
     """
     number = f"lane_{index:03d}"
-    return f"{number}-{lane_name(index, labels)}".rstrip(".") if labels else number
+    if not labels:
+        return number
+    if number_first:
+        return f"{number}-{lane_name(index, labels)}".rstrip(".")
+    return f"{lane_name(index, labels, between='-')}-{number}"
 
 
 def _word(value: Scalar | str) -> str:

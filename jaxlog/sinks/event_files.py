@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,46 @@ from jaxlog.sinks.growing import GrowingFile, OpenFiles
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\..*\.jaxlog")
+_NAME = re.compile(r"events\.out\.tfevents\.(\d{10})\..*?(\.by_category)?(\.by_env_step)?\.jaxlog")
+_FOLDER = re.compile(r"lane_.*|.*-lane_\d{3,}")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the records of a run are laid out; its files say so in their names.
+
+    A run that is resumed keeps its layout, so that its curves go on. Files of jaxlog 0.1 have
+    neither.
+
+    Attributes:
+      by_category: True if tags begin with a category and folders of lanes with their labels.
+      by_env_step: True if the steps are environment steps, where they are known.
+    """
+
+    by_category: bool
+    by_env_step: bool
+
+    @classmethod
+    def of(cls, files: list[Path]) -> Layout | None:
+        """The layout of the newest of some files; None if all are empty."""
+        named = [_NAME.fullmatch(path.name) for path in files if path.stat().st_size]
+        newest = max((one for one in named if one), key=lambda one: int(one[1]), default=None)
+        return None if newest is None else cls(newest[2] is not None, newest[3] is not None)
 
 
 def own_files(root: Path) -> list[Path]:
     """The event files that jaxlog wrote into a folder and into its folders of lanes."""
-    found = [*root.glob("*.jaxlog"), *root.glob("lane_*/*.jaxlog")]
-    return sorted(path for path in found if _NAME.fullmatch(path.name) and path.is_file())
+    found = [*root.glob("*.jaxlog"), *root.glob("*/*.jaxlog")]
+    return sorted(
+        path
+        for path in found
+        if _NAME.fullmatch(path.name)
+        and (path.parent == root or _FOLDER.fullmatch(path.parent.name))
+        and path.is_file()
+    )
 
 
-def new_name(others: list[Path]) -> str:
+def new_name(others: list[Path], layout: Layout) -> str:
     """A name for a file that TensorBoard reads after `others`.
 
     TensorBoard reads the files of a run in the order of their names, which begin with the time in
@@ -34,7 +65,8 @@ def new_name(others: list[Path]) -> str:
     seconds = [int(found[1]) for path in others if (found := _NAME.fullmatch(path.name))]
     begun = max([int(time.time()), *(second + 1 for second in seconds)])
     host = re.sub(r"[^\w.-]", "_", socket.gethostname())
-    return f"events.out.tfevents.{begun:010d}.{host}.jaxlog"
+    marks = ".by_category" * layout.by_category + ".by_env_step" * layout.by_env_step
+    return f"events.out.tfevents.{begun:010d}.{host}{marks}.jaxlog"
 
 
 class EventFile:

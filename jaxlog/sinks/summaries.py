@@ -109,6 +109,27 @@ def pictures(arrays: Mapping[str, np.ndarray]) -> Message | None:
     return protos.Summary(value=values) if values else None
 
 
+def images(tag: str, pictures: Sequence[np.ndarray]) -> Message:
+    """Makes a summary of several images with one tag, which TensorBoard shows as its samples.
+
+    Args:
+      tag: the tag.
+      pictures: uint8 `[height, width, channels]` each; TensorBoard is told the size of the first.
+    """
+    from jaxlog._render.png import png
+
+    protos = _protos()
+    height, width = pictures[0].shape[:2]
+    strings = [str(width).encode(), str(height).encode(), *map(png, pictures)]
+    size = protos.TensorShapeProto.Dim(size=len(strings))
+    tensor = protos.TensorProto(
+        dtype="DT_STRING", string_val=strings, tensor_shape=protos.TensorShapeProto(dim=[size])
+    )
+    plugin = protos.SummaryMetadata.PluginData(plugin_name="images")
+    metadata = protos.SummaryMetadata(plugin_data=plugin)
+    return protos.Summary(value=[protos.Summary.Value(tag=tag, metadata=metadata, tensor=tensor)])
+
+
 def text(tag: str, markdown: str) -> Message:
     """Makes a summary with a text, which TensorBoard shows as Markdown."""
     protos = _protos()
@@ -156,11 +177,22 @@ def _flat(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{key}", value
 
 
-def hyperparameters(values: Mapping[str, Any]) -> Message:
-    """Makes the summary by which TensorBoard's tab for hyper-parameters compares runs."""
+def hyperparameters(values: Mapping[str, Any], trial: str = "") -> Message:
+    """Makes the summary by which TensorBoard's tab for hyper-parameters compares runs.
+
+    Args:
+      values: the hyper-parameters.
+      trial: what the tab calls the run, unique among all runs; empty for the path of the run.
+    """
     plain = {printable(key): _hyperparameter(value) for key, value in values.items()}
     # TensorBoard collects the other two messages from all runs by itself.
     _, start, _ = _protos().hparams(plain, {})
+    if trial:
+        plugin = start.value[0].metadata.plugin_data
+        data = importlib.import_module("tensorboardX.proto.plugin_hparams_pb2").HParamsPluginData()
+        data.ParseFromString(plugin.content)
+        data.session_start_info.group_name = printable(trial)
+        plugin.content = data.SerializeToString()
     return start
 
 

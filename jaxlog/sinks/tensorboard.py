@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,8 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from jaxlog._format.events import (
+    NOTHING,
     EpisodeEvent,
     EvaluationEvent,
+    Event,
     Labels,
     Lane,
     MetricsEvent,
@@ -25,9 +27,17 @@ from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
 from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, by_keys, folder_name
-from jaxlog.sinks.event_files import EventFile, encoded, encoded_rows, new_name, own_files
+from jaxlog.sinks.event_files import (
+    EventFile,
+    Layout,
+    encoded,
+    encoded_rows,
+    new_name,
+    own_files,
+)
 from jaxlog.sinks.growing import OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
+from jaxlog.sinks.tags import ByCall, ByCategory
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -37,6 +47,11 @@ MOST_RUNS = 256
 """The largest number of lanes that are shown as runs; TensorBoard cannot show more."""
 MOST_ROWS = 100
 """The largest number of sampled episodes in the table of a step."""
+MOST_PICTURES = 16
+"""The largest number of pictures of sampled episodes of a step; each is a card in TensorBoard."""
+
+_SampleKey = tuple[Hashable, str, int]
+"""The lane, or None, the call and the step of episodes that are shown together."""
 
 
 class TensorboardSettings(SinkSettings, frozen=True):
@@ -46,13 +61,26 @@ class TensorboardSettings(SinkSettings, frozen=True):
     lanes: Lanes = Field(
         default="runs",
         description="How lanes are shown: `runs`, each lane as a run; `columns`, as tags "
-        "`batch/loss/seed=3`; `aggregate`, as mean and standard deviation over lanes. More than "
-        f"{MOST_RUNS} lanes are never shown as runs, but as `aggregate`.",
+        "`losses/batch/loss/seed=3`; `aggregate`, as mean and standard deviation over lanes. More "
+        f"than {MOST_RUNS} lanes are never shown as runs, but as `aggregate`.",
+    )
+    x_axis: Literal["step", "env_step"] = Field(
+        default="step", description="The x-axis of charts: updates, or environment steps if known."
+    )
+    episodes: Literal["table", "pictures", "both", "off"] = Field(
+        default="both",
+        description="Show sampled episodes as a table, as pictures of their states, both, or not.",
+    )
+    layout: Literal["category", "call"] = Field(
+        default="category",
+        description="How tags and the runs of lanes are named. category: "
+        "`rewards/batch/episode_return_mean` and `seed=3-lane_003`. call: as in jaxlog 0.1, "
+        "`batch/episode_return_mean` and `lane_003-seed=3`, with `batch/env_step` as a tag.",
     )
 
 
 class TensorboardSink(Sink):
-    """Writes scalars, histograms and images as `{name}/{key}`, episodes and config as tables."""
+    """Writes scalars, histograms and images, episodes as tables and images, config as a table."""
 
     Settings = TensorboardSettings
     needs_directory = True
@@ -94,6 +122,11 @@ class TensorboardSink(Sink):
         self._root = _root(run)
         self._root.mkdir(exist_ok=True)
         files = own_files(self._root)
+        self._layout = self._layout_of(run, files)
+        self._tags = ByCategory() if self._layout.by_category else ByCall()
+        self._resumes_at = run.resumes_at
+        if run.resumes_at is not None and self._layout.by_env_step and run.env_steps_per_update:
+            self._resumes_at = (run.resumes_at + 1) * run.env_steps_per_update
         for path in files:
             if run.if_exists == "replace":
                 cut(path, 0)
@@ -102,72 +135,74 @@ class TensorboardSink(Sink):
             if path.parent != self._root:
                 with contextlib.suppress(OSError):  # it is not empty
                     path.parent.rmdir()
-        self._name = new_name(files)
+        self._name = new_name(files, self._layout)
         self._files: dict[Hashable, EventFile] = {}
         self._open_files = OpenFiles()
-        self._samples: dict[tuple[str, int], list[EpisodeEvent]] = {}
+        self._samples: dict[_SampleKey, list[EpisodeEvent]] = {}
         self._compared = False
         self._is_first_warning = Once()
         self._config = summaries.flat(run.config)
         config = {"run": run.name, "tags": ", ".join(run.tags), **self._config}
-        self._file().add(self._first(summaries.text("config", _two_columns(config))))
-        self.flush()
+        self._described = _two_columns(config)
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         lanes = self._lanes(event)
         if lanes == "runs" and _has_scalars_alone(event):
             self._write_scalars(event)
             return
-        env_step = {} if event.env_step is None else {"env_step": event.env_step}
-        time = _time(event)
+        shared = self._shared(event)
         written = []
         alone = bool(event.columns.alone[0]) or event.num_lanes == 1
         for lane, values in arranged(event, lanes):
             if lane is None and (alone or lanes != "runs"):
                 self._compare(event.lanes[0].named_by if alone else {})
             if values:
-                if env_step and "env_step" in values:  # a metric of the user's own
-                    values["env_step_value"] = values.pop("env_step")
-                data = self._event(event, event.name, time | env_step | values)
+                tagged = {self._tags.value(event.name, k, event.keys): v for k, v in values.items()}
+                tag = f"{event.name}/env_step"
+                if tag in shared and tag in tagged:  # a metric of the user's own
+                    tagged[f"{tag}_value"] = tagged.pop(tag)
+                data = self._encoded(summaries.summary(shared | tagged), event)
                 # Values over all lanes are not a record if each lane has its own.
                 of_lanes = 1 if lane is not None else event.num_logged
                 own = lane is not None or alone or lanes != "runs"
-                written.append((self._file(lane), data, of_lanes if own else 0))
+                written.append((self._file_of(lane), data, of_lanes if own else 0))
         for lane, arrays in arranged_arrays(event, lanes):
-            pictures = summaries.pictures({f"{event.name}/{k}": a for k, a in arrays.items()})
+            tagged = {self._tags.of(event.name, "arrays", k): a for k, a in arrays.items()}
+            pictures = summaries.pictures(tagged)
             if pictures is not None:
-                data = encoded(pictures, event.step, event.timestamp)
-                written.append((self._file(lane), data, 0))
+                written.append((self._file_of(lane), self._encoded(pictures, event), 0))
         for file, data, num_records in written:
             file.add(data, num_records)
 
     def _write_scalars(self, event: MetricsEvent) -> None:
         """Writes the scalars of lanes that are runs, from the columns of all lanes at once."""
         columns = event.columns
-        shared = _time(event)
-        if event.env_step is not None:
-            shared["env_step"] = event.env_step
+        shared = self._shared(event)
         names = tuple(columns.labels)
         numbers = columns.lanes.tolist()
         written = []
         for keys, rows in by_keys(columns):
-            tags = tuple(f"{event.name}/{key}" for key in (*shared, *keys))
+            tags = (*shared, *(self._tags.value(event.name, key, event.keys) for key in keys))
             values = np.empty((len(rows), len(tags)))
             values[:, : len(shared)] = list(shared.values())
             for column, key in enumerate(keys, len(shared)):
                 values[:, column] = columns.values[key][rows]
-            found = encoded_rows(summaries.scalar_rows(tags, values), event.step, event.timestamp)
+            summed = summaries.scalar_rows(tags, values)
+            found = encoded_rows(summed, self._step(event), event.timestamp)
             for row, data in zip(rows.tolist(), found, strict=True):
                 file = self._files.get((numbers[row], *names))
-                written.append((file or self._file(event.lanes[row]), data))
+                written.append((file or self._file_of(event.lanes[row]), data))
         for file, data in written:
             file.add(data, 1)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
-        if event.sampled:  # the episodes of a step are written together
-            self._samples.setdefault((event.name, event.step), []).append(event)
-        else:
+        if not event.sampled:
             self._write_numbers(event, event.name, event.episode)
+        elif self.settings.episodes != "off":  # the episodes of a step are written together
+            lanes = self._lanes(event) == "runs" and self._layout.by_category
+            own = lanes and event.num_lanes > 1 and not event.lane_alone
+            lane = (event.lane, *event.labels) if own else None
+            self._samples.setdefault((lane, event.name, event.step), []).append(event)
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
         self._write_text(event, "task/start", _two_columns(event.values))
@@ -181,12 +216,10 @@ class TensorboardSink(Sink):
 
     def flush(self) -> None:  # noqa: D102
         while self._samples:
-            (name, step), episodes = next(iter(self._samples.items()))
-            self._write_text(episodes[0], f"{name}/sampled_episodes", _episodes(episodes))
-            del self._samples[name, step]
-        with contextlib.ExitStack() as every:  # also flushes the files after one that fails
-            for file in self._files.values():
-                every.callback(file.flush)
+            key, episodes = next(iter(self._samples.items()))
+            self._write_samples(episodes, of_lane=key[0] is not None)
+            del self._samples[key]
+        self._for_each_file(EventFile.flush)
 
     def pending(self) -> int:
         """The number of records that are not in a file yet."""
@@ -198,11 +231,37 @@ class TensorboardSink(Sink):
 
     def close(self) -> None:  # noqa: D102
         with contextlib.ExitStack() as every:
-            for file in self._files.values():
-                every.callback(file.close)
+            every.callback(self._for_each_file, EventFile.close)
             self.flush()
+            if not self._files:  # the config of a run that logged nothing
+                self._file()
 
-    def _lanes(self, event: MetricsEvent) -> Lanes:
+    def _for_each_file(self, save: Callable[[EventFile], None]) -> None:
+        with contextlib.ExitStack() as every:  # also saves the files after one that fails
+            for file in self._files.values():
+                every.callback(save, file)
+
+    def _layout_of(self, run: RunInfo, files: list[Path]) -> Layout:
+        """The layout of the settings, or that of the files of a run that is resumed."""
+        chosen = Layout(self.settings.layout == "category", self.settings.x_axis == "env_step")
+        kept = Layout.of(files) if run.if_exists == "resume" else None
+        if kept is None or kept == chosen:
+            return chosen
+        found = {
+            "layout": "category" if kept.by_category else "call",
+            "x_axis": "env_step" if kept.by_env_step else "step",
+        }
+        for key, value in found.items():
+            if key in self.settings.model_fields_set and value != getattr(self.settings, key):
+                _log.warning(
+                    "jaxlog: the sink tensorboard keeps `%s: %s` of the run that it resumes, so "
+                    "that its charts go on.",
+                    key,
+                    value,
+                )
+        return kept
+
+    def _lanes(self, event: MetricsEvent | EpisodeEvent) -> Lanes:
         if self.settings.lanes != "runs" or event.num_lanes <= MOST_RUNS:
             return self.settings.lanes
         if self._is_first_warning():
@@ -215,11 +274,22 @@ class TensorboardSink(Sink):
             )
         return "aggregate"
 
-    def _event(
-        self, of: MetricsEvent | EpisodeEvent | StepEvent | EvaluationEvent, name: str, values: Any
-    ) -> bytes:
-        tagged = {f"{name}/{key}": value for key, value in values.items()}
-        return encoded(summaries.summary(tagged), of.step, of.timestamp)
+    def _shared(self, event: MetricsEvent) -> dict[str, float]:
+        """The numbers by tag that all lanes of an event have in common."""
+        known = {} if event.timing is None else event.timing.known
+        shared = {self._tags.of(event.name, "time", key): value for key, value in known.items()}
+        if event.env_step is not None and not self._layout.by_category:
+            shared[f"{event.name}/env_step"] = event.env_step
+        return shared
+
+    def _step(self, event: Event) -> int:
+        """The place of an event on the x-axis."""
+        if self._layout.by_env_step and isinstance(event, MetricsEvent | EpisodeEvent):
+            return event.step if event.env_step is None else event.env_step
+        return event.step
+
+    def _encoded(self, summary: Message, event: Event) -> bytes:
+        return encoded(summary, self._step(event), event.timestamp)
 
     def _write_numbers(
         self, of: EpisodeEvent | StepEvent | EvaluationEvent, name: str, values: Mapping[str, Any]
@@ -228,49 +298,75 @@ class TensorboardSink(Sink):
         numbers = {key: number for key, number in found.items() if number is not None}
         self._compare({})
         if numbers:
-            self._file().add(self._event(of, name, numbers))
+            tagged = {f"{name}/{key}": number for key, number in numbers.items()}
+            self._file().add(self._encoded(summaries.summary(tagged), of))
 
-    def _write_text(
-        self, of: EpisodeEvent | TaskEvent | EvaluationEvent, tag: str, markdown: str
-    ) -> None:
-        self._file().add(encoded(summaries.text(tag, markdown), of.step, of.timestamp))
+    def _write_text(self, of: TaskEvent | EvaluationEvent, tag: str, markdown: str) -> None:
+        self._file().add(self._encoded(summaries.text(tag, markdown), of))
+
+    def _write_samples(self, episodes: list[EpisodeEvent], *, of_lane: bool) -> None:
+        """Writes the sampled episodes of one step as a table and as pictures of their states."""
+        from jaxlog._render.pixels import episode_pixels
+
+        first, shown = episodes[0], self.settings.episodes
+        found: list[Message] = []
+        if shown in ("table", "both"):
+            tag = self._tags.of(first.name, "sampled_episodes", "table")
+            found.append(summaries.text(tag, _episodes(episodes)))
+        if shown in ("pictures", "both"):
+            pictures = map(episode_pixels, episodes[:MOST_PICTURES])
+            if drawn := [pixels for pixels in pictures if pixels is not None]:
+                tag = self._tags.of(first.name, "sampled_episodes", "pictures")
+                found.append(summaries.images(tag, drawn))
+        if not found:
+            return
+        labels = first.labels if first.lane_first_labels is None else first.lane_first_labels
+        file = self._file(first.lane, labels) if of_lane else self._file()
+        for data in [self._encoded(summary, first) for summary in found]:
+            file.add(data)
 
     def _compare(self, labels: Labels) -> None:
         """Writes the hyper-parameters of the whole run, with its first values."""
         if not self._compared:
-            for first in self._hyperparameters(labels):
+            for first in self._hyperparameters("", labels):
                 self._file().add(first)
             self._compared = True
 
-    def _file(self, lane: Lane | None = None) -> EventFile:
-        """The file of a lane, or that of the whole run.
+    def _file_of(self, lane: Lane | None) -> EventFile:
+        return self._file() if lane is None else self._file(lane.index, lane.named_by)
 
-        Calls with different label names have separate files for a lane, because it is not fixed
-        which of them logs first. Labels that change their values keep their file.
+    def _file(self, index: int | None = None, labels: Labels = NOTHING) -> EventFile:
+        """The file of a lane, or that of the whole run, which begins with the config.
+
+        It is made when there is something to write, so that TensorBoard shows no run without
+        values. Calls with different label names have separate files for a lane, because it is not
+        fixed which of them logs first. Labels that change their values keep their file.
         """
-        labels = {} if lane is None else lane.named_by
-        key = None if lane is None else (lane.index, *labels)
+        key = None if index is None else (index, *labels)
         if key not in self._files:
-            folder, first = self._root, []
-            if lane is not None:
-                folder = self._root / folder_name(lane.index, labels)
+            folder, first = self._root, [self._first(summaries.text("config", self._described))]
+            if index is not None:
+                name = folder_name(index, labels, number_first=not self._layout.by_category)
+                folder = self._root / name
                 folder.mkdir(exist_ok=True)
                 if labels:
                     first.append(self._first(summaries.text("labels", _two_columns(labels))))
-                first += self._hyperparameters(labels)
-            file = EventFile(folder / self._name, self._open_files, self._run.resumes_at)
+                first += self._hyperparameters(f"{name} ", labels)
+            file = EventFile(folder / self._name, self._open_files, self._resumes_at)
             for data in first:
                 file.add(data)
             self._files[key] = file
         return self._files[key]
 
-    def _hyperparameters(self, labels: Labels) -> list[bytes]:
+    def _hyperparameters(self, lane: str, labels: Labels) -> list[bytes]:
         values = self._config | dict(labels)
-        return [self._first(summaries.hyperparameters(values))] if values else []
+        # Without a name, the tab shows the beginning of a path, which is the same for all lanes.
+        trial = f"{lane}{self._run.name} {self._run.id}" if self._layout.by_category else ""
+        return [self._first(summaries.hyperparameters(values, trial))] if values else []
 
     def _first(self, summary: Message) -> bytes:
         """Encodes a summary for the start of a file, at the first step of this session."""
-        return encoded(summary, self._run.resumes_at or 0, time.time())
+        return encoded(summary, self._resumes_at or 0, time.time())
 
 
 def _has_scalars_alone(event: MetricsEvent) -> bool:
@@ -287,11 +383,6 @@ def _has_scalars_alone(event: MetricsEvent) -> bool:
         or any(column.dtype.kind not in "biuf" for column in columns.values.values())
         or (event.env_step is not None and "env_step" in columns.values)
     )
-
-
-def _time(event: MetricsEvent) -> dict[str, float]:
-    known = {} if event.timing is None else event.timing.known
-    return {f"time/{key}": value for key, value in known.items()}
 
 
 def _root(run: RunInfo) -> Path:

@@ -313,7 +313,7 @@ def test_whole_numbers_are_the_same_number_in_every_sink(
         assert episode["details"]["state"] == [*WHOLE, 0.1]
         assert episode["episode"]["returns"] in WHOLE
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
-    assert events.Scalars("batch/big")[0].value == WHOLE[0]
+    assert events.Scalars("other/batch/big")[0].value == WHOLE[0]
     assert jaxlog.read_run(tmp_path).arrays("eval")["big"].item() == WHOLE[0]
 
 
