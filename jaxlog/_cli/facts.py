@@ -119,12 +119,20 @@ def _short(value: Any) -> str:
 def lanes_of(history: Sequence[Event]) -> Lanes:
     """Returns the lanes of the event that has the most."""
     of_metrics = [event for event in history if isinstance(event, MetricsEvent)]
-    lanes = max((event.lanes for event in of_metrics), key=len, default=())
+    event = max(of_metrics, key=lambda event: event.num_logged, default=None)
+    if event is None:
+        return Lanes()
+    if event.has_columns:  # of many lanes: no object for each
+        columns = event.columns.labels.items()
+        return Lanes(
+            event.num_logged,
+            {name: [value for value in of if value is not None] for name, of in columns},
+        )
     labels: dict[str, list[Any]] = {}
-    for lane in lanes:
+    for lane in event.lanes:
         for name, value in lane.labels.items():
             labels.setdefault(name, []).append(value)
-    return Lanes(len(lanes), labels)
+    return Lanes(event.num_logged, labels)
 
 
 def _lanes(lanes: Lanes) -> str:

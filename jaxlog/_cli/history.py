@@ -42,8 +42,7 @@ def last_events(files: Sequence[Path], calls: Any = None) -> Iterator[Event]:
 
 def _last(path: Path, calls: Any) -> Iterator[Event]:
     number = READ_ARRAYS if path.name == ARRAYS else READ
-    found = lines.forwards(path, lines.last(path, number))
-    return lines.events(path, (line for _, line in found), calls)
+    return lines.events_since(path, lines.last(path, number), calls)
 
 
 def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
@@ -57,8 +56,7 @@ def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
     found = Tally()
     for path in files:
         if call_of(path.name) is not None:
-            every = (line for _, line in lines.forwards(path))
-            for event in lines.events(path, every, run.facts.get("calls")):
+            for event in lines.events_since(path, 0, run.facts.get("calls")):
                 if isinstance(event, MetricsEvent):
                     found.add(event)
     return found
@@ -116,10 +114,10 @@ def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[
         for path in files:
             if call_of(path.name) == name:
                 end = lines.last(path, READ)
-                for start, line in lines.forwards(path):
+                for start, head in lines.heads(path):
                     if start >= end:
                         break
-                    found.update(steps.intersection(line.split(b",", 2)[1:2]))
+                    found.update(steps.intersection(head.split(b",", 2)[1:2]))
         return found
 
     return lambda name, step: b'"step":%d' % step in steps_before(name)

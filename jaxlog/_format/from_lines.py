@@ -51,7 +51,7 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
         Lane(
             int(line["lane"]),
             dict(line["labels"]),
-            _numbers(_values(line, "metrics")),
+            numbers_of_line(line),
             tuple(line.get("lane_position", ())),
         )
         for line in lines
@@ -65,8 +65,8 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
     yield MetricsEvent(
         call,
         int(lines[0]["step"]),
-        _env_step(lines[0]),
-        _time(lines[0]),
+        env_step_of(lines[0]),
+        time_of(lines[0]),
         lanes,
         {key: meaning[key] for key in keys},
         num_lanes=max(lane.index for lane in lanes) + 1,
@@ -105,20 +105,22 @@ def array_event(line: Line, calls: Any = None) -> MetricsEvent:
         tuple(line.get("lane_position", ())),
         arrays=restored(line["arrays"], line.get("nonfinite", {}), arrays),
     )
-    step, env_step, time = int(line["step"]), _env_step(line), _time(line)
+    step, env_step, time = int(line["step"]), env_step_of(line), time_of(line)
     own = own_total({"calls": calls}, name)
     return MetricsEvent(
         name, step, env_step, time, (lane,), {}, num_lanes=lane.index + 1, total_updates=own
     )
 
 
-def _time(line: Line) -> float:
+def time_of(line: Line) -> float:
+    """Reads the time of a line, and checks that it is one."""
     seconds = float(line["timestamp"])
     datetime.fromtimestamp(seconds)  # raises an error for a number that is not a time
     return seconds
 
 
-def _env_step(line: Line) -> int | None:
+def env_step_of(line: Line) -> int | None:
+    """Reads the environment steps of a line; None if it has none."""
     return int(line["env_step"]) if "env_step" in line else None
 
 
@@ -131,7 +133,9 @@ def _values(line: Line, part: str) -> dict[str, Any]:
     }
 
 
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+def numbers_of_line(line: Line) -> dict[str, float]:
+    """Returns the metrics of a line that are numbers, finite or not."""
+    values = _values(line, "metrics")
     return {key: value for key, value in values.items() if isinstance(value, int | float)}
 
 
@@ -139,8 +143,8 @@ def _episode(line: Line) -> EpisodeEvent:
     return EpisodeEvent(
         str(line["name"]),
         int(line["step"]),
-        _env_step(line),
-        _time(line),
+        env_step_of(line),
+        time_of(line),
         int(line["lane"]),
         dict(line["labels"]),
         _values(line, "episode"),
@@ -153,7 +157,7 @@ def _episode(line: Line) -> EpisodeEvent:
 def _step(line: Line) -> StepEvent:
     return StepEvent(
         int(line["step"]),
-        _time(line),
+        time_of(line),
         int(line["episode"]),
         dict(line["labels"]),
         _values(line, "values"),
@@ -162,12 +166,12 @@ def _step(line: Line) -> StepEvent:
 
 
 def _task(line: Line) -> TaskEvent:
-    return TaskEvent(int(line["step"]), _time(line), _values(line, "task"), {})
+    return TaskEvent(int(line["step"]), time_of(line), _values(line, "task"), {})
 
 
 def _evaluation(line: Line) -> EvaluationEvent:
     values = _values(line, "evaluation")
-    return EvaluationEvent(int(line["step"]), _time(line), values, {})
+    return EvaluationEvent(int(line["step"]), time_of(line), values, {})
 
 
 _READERS: Mapping[str, Callable[[Line], Event]] = {

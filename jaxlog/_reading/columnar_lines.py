@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROWS = 2**32
 """More rows than a batch has."""
-_CHUNK = 256
+CHUNK = 256
 """The rows that are converted at a time, since often only the last ones are needed."""
 
 
@@ -64,8 +64,8 @@ def forwards(path: Path, start: int = 0) -> Iterator[tuple[int, bytes]]:
             return
         for message in messages(file, begin):
             if message.kind != SCHEMA and (batch := read_batch(file, message, schema)):
-                for row in range(first if message.start == begin else 0, batch.num_rows, _CHUNK):
-                    for number, line in _lines(path, batch, schema, row):
+                for row in range(first if message.start == begin else 0, batch.num_rows, CHUNK):
+                    for number, line in lines_of(path, batch, schema, row):
                         yield message.start * ROWS + number, line
 
 
@@ -93,19 +93,19 @@ def backwards(path: Path, begin: int = 0) -> Iterator[tuple[int, bytes]]:
             return
         for message in reversed(list(messages(file, begin // ROWS))):
             if message.kind != SCHEMA and (batch := read_batch(file, message, schema)):
-                for row in reversed(range(0, batch.num_rows, _CHUNK)):
-                    for number, line in reversed(list(_lines(path, batch, schema, row))):
+                for row in reversed(range(0, batch.num_rows, CHUNK)):
+                    for number, line in reversed(list(lines_of(path, batch, schema, row))):
                         yield message.start * ROWS + number, line
 
 
-def _lines(
+def lines_of(
     path: Path, batch: pa.RecordBatch, schema: FileSchema, start: int
 ) -> Iterator[tuple[int, bytes]]:
     """The lines of some rows of a batch, each with the number of its row."""
     from jaxlog.sinks.arrow_columns import widened
 
     layout = OVER_LANES if is_over_lanes(path) else LANES
-    rows = batch.slice(start, _CHUNK)
+    rows = batch.slice(start, CHUNK)
     columns = {
         name: widened(column).to_pylist()
         for name, column in zip(schema.names, rows.columns, strict=True)
