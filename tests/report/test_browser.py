@@ -248,3 +248,26 @@ def test_a_page_of_many_lines_is_small_and_draws_at_once(tmp_path: Path, open_pa
     opened = open_page(tmp_path / "page.html", viewport={"width": 1280, "height": 900})
     assert "40,000 lines of 16 lanes" in opened.page.locator("#curves-0 .note").inner_text()
     quiet(opened)
+
+
+def test_a_long_note_stays_in_its_chart(tmp_path: Path, open_page: Open) -> None:
+    def lane(seed: int, scale: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        values: dict[str, Any] = {"episode_count": 64}
+        for i in range(4):
+            name = f"success_of_the_encoder_{i}"
+            values |= {f"{name}_mean": scale * (12345.678 + 999.9 * seed), f"{name}_nonfinite": 60}
+        return {"seed": seed}, values
+
+    dead = lane(3, float("nan"))
+    run = run_of(tmp_path / "run", [metrics(s, lane(0, 1.0), lane(1, -1.0), dead) for s in (0, 1)])
+    page_of(tmp_path / "page.html", run)
+    opened = drawn(open_page(tmp_path / "page.html"))
+    found = opened.page.evaluate(
+        """() => [...document.querySelectorAll("figure.chart")].flatMap(figure =>
+          [...figure.querySelectorAll("figcaption .odd, figcaption .last")].map(note => ({
+            words: note.textContent,
+            over: note.getBoundingClientRect().right - figure.getBoundingClientRect().right,
+          })))"""
+    )
+    assert any("not finite" in one["words"] for one in found)
+    assert all(one["over"] <= 0 for one in found)
