@@ -74,7 +74,8 @@ class Comparison:
         """Plots a row per group: its interquartile mean and interval, and a dot for each score.
 
         A cross marks a lane that has diverged. If not all lanes of a group are alive, their number
-        is below its name.
+        is below its name. Of more than 40 groups, the 20 that score highest and the 20 that score
+        lowest are shown, and the caption says how many are left out; `frame` has all of them.
 
         Args:
           ax: the axes to draw on; None makes a new figure.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
@@ -16,6 +16,8 @@ from jaxlog._analysis.groups import Values, named
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_GROUPS = 40
+"""The most groups that are shown: half of them those that score highest, half the lowest."""
 _LETTERS = 64
 """The number of letters in a line of the caption: the names of groups take some of the width."""
 
@@ -32,10 +34,13 @@ def plot_comparison(
     notes: tuple[str, ...],
 ) -> Axes:
     """Draws `Comparison.plot` from the attributes of a comparison."""
+    shown = _shown(frame)
     if ax is None:
-        _, ax = plt.subplots(figsize=(7, 1.2 + 0.42 * len(frame)), layout="constrained")
-    groups = dict(Values(scores, by).groups())
-    rows = zip(groups.items(), frame.iter_rows(named=True), colours(len(frame)), strict=True)
+        _, ax = plt.subplots(figsize=(7, 1.2 + 0.42 * len(shown)), layout="constrained")
+    every = list(Values(scores, by).groups())
+    groups = dict(every[index] for index in shown)
+    own = frame[shown].iter_rows(named=True)
+    rows = zip(groups.items(), own, colours(len(shown)), strict=True)
     for index, ((_, found), row, colour) in enumerate(rows):
         dots, dead = found["score"].cast(pl.Float64).to_numpy(), found["diverged"].to_numpy()
         level = np.full(len(dots), index + 0.24)
@@ -57,7 +62,7 @@ def plot_comparison(
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("normalized score" if normalized else "score")
     caption = f"interquartile mean, {100 * confidence:.4g} % interval, a dot for each score"
-    lines = [caption, *_of_the_lanes(frame, len(scores), notes)]
+    lines = [caption, *_left_out(frame, shown), *_of_the_lanes(frame, len(scores), notes)]
     if scores["diverged"].any():
         lines[0] += ", a cross if it diverged"
     caption = "\n".join(lines)
@@ -66,6 +71,28 @@ def plot_comparison(
     tidy(ax)
     ax.spines["left"].set_visible(False)
     return ax
+
+
+def _shown(frame: pl.DataFrame) -> list[int]:
+    """Returns the rows that are shown, in their order: all, or those that score most and least."""
+    if len(frame) <= MOST_GROUPS:
+        return list(range(len(frame)))
+    scores = frame["iqm"].cast(pl.Float64)
+    by_score = scores.arg_sort(descending=True, nulls_last=True).to_list()
+    by_score = by_score[: len(frame) - scores.null_count()] or by_score  # without those of no score
+    half = MOST_GROUPS // 2
+    return sorted({*by_score[:half], *by_score[-half:]})
+
+
+def _left_out(frame: pl.DataFrame, shown: Sequence[int]) -> Iterator[str]:
+    """Yields a line about the groups that are not shown; none if all are."""
+    left_out = len(frame) - len(shown)
+    if left_out:
+        half = MOST_GROUPS // 2
+        yield (
+            f"the {half} highest and the {half} lowest of {len(frame):,} groups; "
+            f"{left_out:,} left out"
+        )
 
 
 def _of_the_lanes(frame: pl.DataFrame, lanes: int, notes: tuple[str, ...]) -> Iterator[str]:

@@ -430,3 +430,25 @@ def test_it_takes_runs_that_were_read(tmp_path: Path) -> None:
     assert isinstance(expected, pl.DataFrame)
     with pytest.raises(LookupError, match="did not log, expected one of 'score'; did you mean"):
         jaxlog.compare(tmp_path, "scores")
+
+
+def test_a_plot_of_many_groups_shows_the_highest_and_the_lowest(tmp_path: Path) -> None:
+    scores = np.random.default_rng(2).permutation(300).astype(float)
+    scores[[7, 8]] = np.nan
+    lanes = [({"rate": i}, {"score": float(x)}) for i, x in enumerate(scores)]
+    with pytest.warns(UserWarning, match="2 of 300 lanes have diverged"):
+        found = jaxlog.compare(make(tmp_path, lanes), "score", diverged="leave_out")
+    ax = found.plot()
+    order = np.argsort(scores)[:-2]
+    shown = sorted([*order[:20].tolist(), *order[-20:].tolist()])
+    words = [text.get_text() for text in ax.get_yticklabels()]
+    assert words == [f"rate {rate}" for rate in shown]
+    dots = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."]
+    assert dots == [[scores[rate]] for rate in shown]
+    assert "the 20 highest and the 20 lowest of 300 groups; 260 left out" in ax.texts[0].get_text()
+    assert ax.get_figure().get_size_inches()[1] < 20
+    plt.close("all")
+    few = jaxlog.compare(make(tmp_path / "few", lanes[9:49]), "score").plot()
+    assert len(few.get_yticklabels()) == 40
+    assert "left out" not in few.texts[0].get_text()
+    plt.close("all")
