@@ -29,6 +29,10 @@ SPREADS = {
     None: "mean",
 }
 """The kinds of spread, each with its text in a caption."""
+MOST_LINES = 200
+"""The most lanes of a group that have a line each; of more lanes, quantiles are shown."""
+BANDS = (0.9, 0.5)
+"""The parts of the lanes that are inside the bands of such a group, around the median."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,14 @@ class GroupCurve:
       upper: shape (x,): the upper end of the band.
       fewer: bool of shape (x,): True where a lane of the group has diverged or ended.
       dead: bool of shape (lane,): True if the last value of the lane is not finite.
-      lines: for the spread `lanes`, the points and the finite values of each lane; else empty.
+      lines: for the spread `lanes`, the points and the finite values of each lane; of more than
+        MOST_LINES lanes, only of those alive that end lowest and highest; else empty.
       unfinished: the number of lanes that end before the others because their run has not
         finished.
       nonfinite: the number of values that are not finite.
       partial: the number of finite values that were computed without values that are not finite.
+      bands: for the spread `lanes` of more than MOST_LINES lanes, the lower and the upper end of
+        each of BANDS, of shape (x,); else empty.
     """
 
     x: np.ndarray
@@ -60,6 +67,7 @@ class GroupCurve:
     unfinished: int
     nonfinite: int
     partial: int
+    bands: Sequence[tuple[np.ndarray, np.ndarray]] = ()
 
     @property
     def lanes(self) -> int:
@@ -109,8 +117,16 @@ def curve_of(
     unfinished = is_late[with_values] & (ends < max(end, group_end))
     (shown,) = np.nonzero(np.bincount(point[counted], finite, len(along)))
     own = values[np.isin(values.point, shown)].renumbered()[1]
-    lines = []
-    if spread == "lanes":
+    lines, quantiles = [], []
+    if spread == "lanes" and len(ends) > MOST_LINES:
+        quantiles = _bands(own[np.isfinite(own.value)], len(shown))
+        lanes, last = values.last()
+        is_alive = np.isfinite(last)
+        lanes, last = lanes[is_alive], last[is_alive]
+        for which in (last.argmin(), last.argmax()) if len(last) else ():
+            mine = values[finite & (values.lane == lanes[which])]
+            lines.append((along[mine.point], mine.value))
+    elif spread == "lanes":
         by_lane = values[finite].by_lane()
         cuts = np.searchsorted(by_lane.lane, np.arange(1, len(ends)))
         parts = (np.split(part, cuts) for part in (along[by_lane.point], by_lane.value))
@@ -124,7 +140,23 @@ def curve_of(
         int(unfinished.sum()),
         int((~finite).sum()),
         int(is_partial.sum()),
+        quantiles,
     )
+
+
+def _bands(values: LaneValues, points: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Computes the quantiles at each point that `BANDS` are between, of finite values."""
+    ordered = values.value[np.lexsort((values.value, values.point))]
+    count = np.bincount(values.point, minlength=points)
+    first = np.cumsum(count) - count
+
+    def quantile(level: float) -> np.ndarray:  # as `numpy.quantile`
+        place = level * (count - 1)
+        below = np.floor(place).astype(np.int64)
+        low, high = (ordered[first + np.minimum(i, count - 1)] for i in (below, below + 1))
+        return low + (high - low) * (place - below)
+
+    return [(quantile((1 - part) / 2), quantile((1 + part) / 2)) for part in BANDS]
 
 
 def _lanes(rows: pl.DataFrame, late: Collection[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import scipy.stats
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 
 import jaxlog
+from jaxlog._analysis.group_curves import MOST_LINES
 from jaxlog._format.events import Lane, MetricsEvent
 from tests.reading.files import metrics, write
 
@@ -109,9 +110,34 @@ def test_a_band_can_be_the_range_or_an_interval(run: jaxlog.RunData) -> None:
 def test_lanes_can_have_a_line_each(run: jaxlog.RunData) -> None:
     ax = run.plot("loss", spread="lanes", by=())
     assert not bands(ax)
-    thin = [line.get_ydata() for line in ax.lines if line not in lines(ax)]
-    np.testing.assert_array_equal(thin, values().reshape(-1, 6))
+    (thin,) = (found for found in ax.collections if found.get_gid() == "lanes")
+    assert isinstance(thin, LineCollection)
+    drawn = np.array(thin.get_segments())
+    np.testing.assert_array_equal(drawn[..., 1], values().reshape(-1, 6))
+    low, high = ax.get_ylim()
+    assert low < values().min() < values().max() < high
     assert len(lines(run.plot("loss", by="lane", spread=None))) == 10
+
+
+def test_many_lanes_are_bands_and_the_two_that_end_furthest_apart(tmp_path: Path) -> None:
+    lanes = MOST_LINES + 1
+    found = np.random.default_rng(1).normal(size=(4, lanes))
+    found[1, 3] = found[3, 5] = np.nan  # lane 5 has diverged
+    steps = [
+        metrics(step, *(({"seed": i}, {"x": float(y)}) for i, y in enumerate(row)))
+        for step, row in enumerate(found)
+    ]
+    ax = jaxlog.read_run(write(tmp_path, steps)).plot("x", spread="lanes")
+    (thin,) = (one for one in ax.collections if one.get_gid() == "lanes")
+    assert isinstance(thin, LineCollection)
+    ends = [np.nanargmin(found[3]), np.nanargmax(found[3])]
+    drawn = [segment[:, 1].tolist() for segment in thin.get_segments()]
+    assert drawn == [column[np.isfinite(column)].tolist() for column in found[:, ends].T]
+    for (lower, upper), part in zip(bands(ax), (0.9, 0.5), strict=True):
+        levels = [(1 - part) / 2, (1 + part) / 2]
+        np.testing.assert_allclose([lower, upper], np.nanquantile(found, levels, axis=1))
+    words = ax.texts[0].get_text().replace("\n", " ")
+    assert words.startswith("mean, bands of 50 % and 90 % of the lanes, those that end highest")
 
 
 def test_one_lane_has_no_band(run: jaxlog.RunData) -> None:
@@ -211,7 +237,8 @@ def test_the_legend_counts_the_lanes_alive(tmp_path: Path) -> None:
 
 def test_each_diverged_lane_ends_with_a_cross(tmp_path: Path) -> None:
     crosses = of(dying(tmp_path).plot("x", by=(), spread="lanes"), "dead")
-    assert sorted(tuple(line.get_xydata()[0]) for line in crosses) == [(0, 3), (1, 2), (2, 7)]
+    assert len(crosses) == 1  # one artist, however many lanes
+    assert sorted(map(tuple, crosses[0].get_xydata())) == [(0, 3), (1, 2), (2, 7)]
 
 
 def test_each_of_several_plots_counts_nonfinite_values(tmp_path: Path) -> None:
