@@ -211,7 +211,8 @@ def _draw_lanes(ax: Axes, curve: GroupCurve, colour: Any) -> None:
         lines = zip(curve.lines, curve.dead, strict=True)
         ends = [(x[-1], y[-1]) for (x, y), dead in lines if dead and len(x)]
         if ends:
-            _cross(ax, *np.transpose(ends), colour, small=True)
+            x, y = np.transpose(ends)
+            _cross(ax, x, y, colour, small=True)
 
 
 def _with_neighbours(where: np.ndarray) -> np.ndarray:

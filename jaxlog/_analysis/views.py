@@ -81,7 +81,8 @@ class Views(ABC):
           x: the horizontal axis: `step`, the updates, or `env_step`, the environment steps.
           spread: the band: `std`, one standard deviation around the mean; `range`, from the minimum
             to the maximum; `ci`, the 95 % bootstrap interval of the interquartile mean, as in
-            `jaxlog.compare`; `lanes`, a thin line per lane in place of a band; None, no band.
+            `jaxlog.compare`; `lanes`, a thin line per lane in place of a band, or for a group
+            of more than 200 lanes, bands of 50 % and 90 % of them; None, no band.
           ax: the axes to draw a single metric on; None makes a new figure.
 
         Returns:

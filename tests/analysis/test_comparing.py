@@ -443,10 +443,12 @@ def test_a_plot_of_many_groups_shows_the_highest_and_the_lowest(tmp_path: Path) 
     shown = sorted([*order[:20].tolist(), *order[-20:].tolist()])
     words = [text.get_text() for text in ax.get_yticklabels()]
     assert words == [f"rate {rate}" for rate in shown]
-    dots = [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "."]
+    dots = [np.asarray(line.get_xdata()).tolist() for line in ax.lines if line.get_marker() == "."]
     assert dots == [[scores[rate]] for rate in shown]
     assert "the 20 highest and the 20 lowest of 300 groups; 260 left out" in ax.texts[0].get_text()
-    assert ax.get_figure().get_size_inches()[1] < 20
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    assert figure.get_size_inches()[1] < 20
     plt.close("all")
     few = jaxlog.compare(make(tmp_path / "few", lanes[9:49]), "score").plot()
     assert len(few.get_yticklabels()) == 40
