@@ -108,6 +108,9 @@ def file_schema(path: Path, file: BinaryIO, run_id: str | None = None) -> FileSc
         )
         metadata = dict(schema.metadata)
         version = int(metadata[MARK])
+        # Without the metadata of the columns. Its text may be damaged, as may be names in a type:
+        # pyarrow raises an error for these, and polars does not expect them.
+        plain = pa.schema([(field.name, field.type) for field in schema if str(field.type)])
     except (pa.ArrowException, KeyError, OSError, TypeError, ValueError) as error:
         warn_caller(f"{path}: got a schema that jaxlog did not write ({error}); left out")
         return None
@@ -124,7 +127,7 @@ def file_schema(path: Path, file: BinaryIO, run_id: str | None = None) -> FileSc
             "whose run.json is beside it; left out"
         )
         return None
-    return FileSchema(schema, names)
+    return FileSchema(plain, names)
 
 
 def read_batch(file: BinaryIO, message: Message, schema: FileSchema) -> pa.RecordBatch | None:
