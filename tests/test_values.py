@@ -584,9 +584,9 @@ def test_the_console_folds_many_parts(make_logger: MakeLogger) -> None:
                 values={"norms": jaxlog.parts(jnp.array([1.0, 2.0, jnp.nan, 4.0, 5.0]), "layer")},
             )
     events = run.sink("memory").metrics
-    text = without_rates(metrics_line(events[1], None))
+    text = without_rates(metrics_line(events[1], None, 1000))
     assert text == (
-        "batch · step 1  episode_count 2  episode_return/*_mean (6) 6.5  "
+        "batch · step 1  episode_return/*_mean (6) 6.5  episode_count 2  "
         "achievements/*_rate (6) 0.25  few/part_0_mean 1  few/part_1_mean 1  "
         "norms/* (5) 3 (1 not finite)"
     )

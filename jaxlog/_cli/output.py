@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -25,6 +25,15 @@ class Output(Console):
     def __init__(self, width: int = WIDEST) -> None:
         columns = shutil.get_terminal_size((width, 24)).columns
         super().__init__(width=columns, highlight=False, markup=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Prints; in a pipe or a file, without the blanks with which tables fill their lines."""
+        if self.is_terminal:
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
 
     def on_broken_pipe(self) -> NoReturn:
         """Lets `main` end the command with its own exit code; Rich would exit with 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +22,7 @@ from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import escaped, plain
-from jaxlog.sinks.console.lines import line
+from jaxlog.sinks.console.lines import WIDTH, line
 from jaxlog.sinks.console.values import clock
 
 PERIOD = 0.25
@@ -33,6 +34,9 @@ _Lines = Annotated[int, tyro.conf.arg(aliases=["-n"])]
 
 def tail(run: _Run = runs.DIRECTORY, *, lines: _Lines = 10, json: bool = False) -> int:
     """Follow a run: print what it logs until it ends.
+
+    Each record is one line that fits the terminal, or 120 characters in a pipe: values that do not
+    fit are left out, and counted.
 
     Args:
       run: The directory of a run, or a directory of runs, of which the newest is followed.
@@ -76,7 +80,8 @@ def _json_lines(group: LineGroup) -> Iterator[str]:
 
 def _event_lines(group: LineGroup, run: runs.ObservedRun) -> Iterator[str]:
     found = events(group.path, group.lines, run.facts.get("calls"))
-    return (line(event, _total(event, run)) for event in found)
+    width = shutil.get_terminal_size((WIDTH, 24)).columns
+    return (line(event, _total(event, run), width) for event in found)
 
 
 def _total(event: Event, run: runs.ObservedRun) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import jaxlog
+from jaxlog._cli.main import main
 from tests.cli.conftest import ROOT, STEPS, Command, Logged, start
 
 PROGRAM = """
@@ -122,16 +123,32 @@ def test_the_last_lines_of_a_run_that_has_ended(command: Command, logged: Logged
     assert code == 0
     assert len(found) == 8
     assert found[0] == (
-        "batch · step 24 · 25/25 updates done  episode_count 7.667 ± 0.47  "
-        "episode_return_mean 28.67 ± 0.62  success_rate 1  learning_rate 5.96e-08  "
-        "critic_loss 0.04 (2 of 3 lanes)"
+        "batch · step 24 · 25/25 updates done  episode_return_mean 28.67 ± 0.62  success_rate 1  "
+        "learning_rate 5.96e-08  … 2 more"
     )
-    episode = "batch · step 24 · 25/25 updates done  episode of lane 0  environment_id "
-    assert found[1].startswith(episode)
+    assert found[1].startswith("batch · step 24 · 25/25 updates done  episode of seed 0  ")
     assert "success yes" in found[1]
+    assert max(map(len, found)) <= 120
     assert found[7] == "eval · step 24 · 25/25 updates done  return 2 ± 0.5 (2 of 3 lanes)"
     assert err.startswith(f"jaxlog: {logged.directory}: finished after 0:")
     assert err.endswith("; diverged (1 of 3 lanes, from step 0)\n")
+
+
+@pytest.mark.parametrize("columns", [20, 50, 80, 200])
+def test_a_record_is_one_line_of_the_terminal(
+    logged: Logged,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: int,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["tail", str(logged.directory), "-n", "100"]) == 0
+    found = capsys.readouterr().out.splitlines()
+    assert len(found) >= 50
+    assert max(map(len, found)) <= columns
+    if columns >= 80:
+        last = next(line for line in found if line.startswith("batch · step 24"))
+        assert "episode_return_mean 28.67 ± 0.62  success_rate 1  " in last
 
 
 def test_raw_lines_are_those_of_the_files(command: Command, logged: Logged) -> None:

@@ -211,7 +211,7 @@ def test_a_pipe_shows_a_plain_line_for_each_log() -> None:
     done = in_a_pipe(RUN, FORCE_COLOR="1", PYTHONIOENCODING="ascii")
     assert without_rates(done.stdout).splitlines() == [
         f"batch ? step {step} ? {step + 1}/30 updates done  "
-        "episode_count 4  episode_return_mean 2 ? 0.5  policy_loss 0.25"
+        "episode_return_mean 2 ? 0.5  policy_loss 0.25  episode_count 4"
         for step in (0, 10, 20, 29)
     ] + ["after the run"]
 
@@ -255,7 +255,7 @@ def test_a_lane_without_episodes_is_left_out(
     with logger.open():
         jax.vmap(log)(jnp.arange(2))
     assert capsys.readouterr().out == (
-        "batch · step 0  episode_count 0.5 ± 0.5  episode_return_mean 1\n"
+        "batch · step 0  episode_return_mean 1  episode_count 0.5 ± 0.5\n"
     )
 
 
@@ -297,4 +297,4 @@ def test_values_of_single_episodes_that_are_not_finite_are_counted(
     with logger.open():
         jaxlog.batch_step(logger, 0, {"episode_returns": returns})
     said = "_mean 2 (2 not finite)" if "mean" in statistics else "_nonfinite 2"
-    assert capsys.readouterr().out == f"batch · step 0  episode_count 4  episode_return{said}\n"
+    assert capsys.readouterr().out == f"batch · step 0  episode_return{said}  episode_count 4\n"

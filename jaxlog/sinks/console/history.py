@@ -169,7 +169,7 @@ class History:
                 [None if value is None else value.trend for value in found],
                 next(filter(_is_finite, (t.shown for t in reversed(found[:-1]) if t)), None),
             )
-        return dict(sorted(rows.items(), key=lambda item: _rank(item[1].category)))
+        return dict(sorted(rows.items(), key=lambda item: rank(item[1].category)))
 
 
 class Steps:
@@ -229,7 +229,8 @@ def _is_finite(shown: Shown | str) -> TypeGuard[Shown]:
     return isinstance(shown, Shown) and math.isfinite(shown.middle)
 
 
-def _rank(category: str) -> int:
+def rank(category: str) -> int:
+    """The place of a category in the order in which displays show them."""
     return CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
 
 

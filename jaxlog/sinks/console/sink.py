@@ -17,7 +17,7 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._say import log as _log
-from jaxlog.sinks.console.lines import metrics_line, summary_line
+from jaxlog.sinks.console.lines import WIDTH, metrics_line, summary_line
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 if TYPE_CHECKING:
@@ -75,13 +75,14 @@ class ConsoleSink(Sink):
             self._run_display.add(event)
         else:
             own = event.total_updates
-            self._print(metrics_line(event, self._run.total_updates if own is None else own))
+            total = self._run.total_updates if own is None else own
+            self._print(metrics_line(event, total, self._width))
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if self._run_display is not None:
             self._run_display.add(event)
         elif not event.sampled:
-            self._print(summary_line(event))
+            self._print(summary_line(event, self._width))
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102
         if self._run_display is not None:
@@ -95,7 +96,7 @@ class ConsoleSink(Sink):
         if self._run_display is not None:
             self._run_display.add(event)
         else:
-            self._print(summary_line(event))
+            self._print(summary_line(event, self._width))
 
     def flush(self) -> None:  # noqa: D102
         if self._run_display is None and not self._unread:
@@ -132,6 +133,11 @@ class ConsoleSink(Sink):
         assert self._run_display is not None
         return self._run_display.draw(width, height, time.time(), ended=last)
 
+    @property
+    def _width(self) -> int:
+        """The width of plain lines."""
+        return self._console.width if _is_terminal(self._console) else WIDTH
+
     def _print(self, line: str) -> None:
         if self._unread:
             return
@@ -153,9 +159,9 @@ class ConsoleSink(Sink):
 
 def _can_draw(console: Console) -> bool:
     """True for a terminal. With FORCE_COLOR, Rich alone would say so for any file."""
+    return console.is_interactive and _is_terminal(console) and console.encoding.startswith("utf")
+
+
+def _is_terminal(console: Console) -> bool:
     file: Any = console.file
-    return (
-        console.is_interactive
-        and bool(getattr(file, "isatty", bool)())
-        and console.encoding.startswith("utf")
-    )
+    return bool(getattr(file, "isatty", bool)())
