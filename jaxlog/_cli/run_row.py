@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -84,11 +83,15 @@ class RunRow:
         same = state is not None and state == self._state
         if same and self.read and not self.run.may_log_more:
             return
+        before = self.run.status
         if not same or self.run.may_log_more:
             self.run = runs.observed(self.path)
         self._state = state
-        with contextlib.suppress(OSError, ModuleNotFoundError):  # removed, or cannot be read
-            self._read(until, changed=not same)
+        try:
+            # A run that is killed has another status, and the same run.json.
+            self._read(until, changed=not same or self.run.status != before)
+        except (OSError, ModuleNotFoundError):  # removed, or cannot be read
+            self.read = True
 
     def _read(self, until: float, *, changed: bool) -> None:
         calls, files = self.run.facts.get("calls"), _files(self.path)
@@ -124,9 +127,8 @@ class RunRow:
                 category = _category(event, key)
                 if category is not None:
                     self._candidates.setdefault((name, key), CATEGORIES.index(category))
-        self._call, self.metric = min(
-            self._candidates, key=lambda one: self._candidates[one], default=("", "")
-        )
+        known = [one for one in self._candidates if one[0] in events]
+        self._call, self.metric = min(known, key=self._candidates.__getitem__, default=("", ""))
         last = self._shown.get(self._call, {}).get(self.metric)
         self.value = None if last is None else last.middle
         self.lanes = None if last is None else (last.alive, last.logged)

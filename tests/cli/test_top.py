@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from jaxlog._cli.call_reader import MOST_POINTS, TrendPoint
 from jaxlog._cli.run_list import RunList
-from tests.cli.conftest import Command
+from tests.cli.conftest import ROOT, Command
 from tests.conftest import MakeLogger
 
 CONFIGS = [
@@ -150,6 +151,56 @@ def test_reading_is_cut_into_pieces(directory: Path) -> None:
     assert looks > 3
     found = {row.name: (row.points, row.metric, row.value) for row in pieces.rows}
     assert found == {row.name: (row.points, row.metric, row.value) for row in whole.rows}
+
+
+def test_a_run_that_is_killed_is_found_by_its_new_status(tmp_path: Path) -> None:
+    code = (
+        "import sys, time, jaxlog\n"
+        "run = jaxlog.Logger({'sinks': [{'kind': 'jsonl'}]}, total_updates=10).open(sys.argv[1])\n"
+        "run.log({'loss': 1.0}, step=2); run.flush(); print('logged', flush=True)\n"
+        "time.sleep(600)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        followed = RunList(tmp_path)
+        followed.look()
+        (row,) = followed.rows
+        assert (row.run.status, row.values["status"]) == ("running", "running")
+        assert row.values["health"] == "well"
+        process.kill()
+    followed.look()
+    assert (row.run.status, row.values["status"]) == ("killed", "killed")
+    assert row.values["health"] == "unfinished (3 of 10 updates)"
+
+
+def test_the_file_of_the_main_metric_is_removed(tmp_path: Path) -> None:
+    line = '{"timestamp":1.5,"step":0,"lane":0,"labels":{},"metrics":{"%s":2.0}}\n'
+    for call, key in (("batch", "episode_returns"), ("eval", "loss")):
+        (tmp_path / f"{call}_metrics.jsonl").write_text(line % key)
+    followed = RunList(tmp_path)
+    followed.look()
+    (row,) = followed.rows
+    assert row.metric == "episode_returns"
+    (tmp_path / "batch_metrics.jsonl").unlink()
+    for _ in range(2):
+        (tmp_path / "eval_metrics.jsonl").write_text((line % "loss").replace("1.5", "2.5"))
+        followed.look()
+    assert (row.metric, row.value, row.read) == ("loss", 2.0, True)
+
+
+def test_a_run_that_cannot_be_read_has_its_status(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrow = bool(list(directory.rglob("*.arrows")))
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    followed = RunList(directory)
+    followed.look()
+    assert followed.unread == 0  # else a screen would read again and again, without a pause
+    assert sorted(row.run.status for row in followed.rows) == ["failed", "finished", "finished"]
+    assert [bool(row.points) for row in followed.rows] == [not arrow] * 3
 
 
 LINE = (
