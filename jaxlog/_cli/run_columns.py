@@ -59,7 +59,7 @@ def state_line(rows: Sequence[RunRow], now: float) -> Text:
     """
     if not rows:
         return Text("no runs", "dim")
-    statuses = Counter(row.run.status for row in rows)
+    statuses = Counter(row.run.status for row in rows if row.run.status)
     counts: list[tuple[str, int, str]] = [("running", statuses.pop("running", 0), "green")]
     counts += [("stalled", sum(row.is_stalled(now) for row in rows), "red")]
     counts += [("diverged", sum(row.health.diverged is not None for row in rows), "red")]

@@ -53,7 +53,7 @@ class RunRow:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
-        self.run = runs.ObservedRun(path, {}, "unknown")
+        self.run = runs.ObservedRun(path, {}, "")  # not looked at yet
         self.read = False
         self.metric = ""
         self.points: Sequence[TrendPoint] = ()

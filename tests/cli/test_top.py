@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlog._cli.call_reader import MOST_POINTS, TrendPoint
+from jaxlog._cli.run_columns import state_line
 from jaxlog._cli.run_list import RunList
 from tests.cli.conftest import ROOT, Command
 from tests.conftest import MakeLogger
@@ -147,6 +148,7 @@ def test_reading_is_cut_into_pieces(directory: Path) -> None:
     while not looks or pieces.unread:
         pieces.look(0.0)  # one piece at a time
         looks += 1
+        assert "unknown" not in state_line(pieces.rows, 0.0).plain  # those not looked at yet
         assert looks < 1000
     assert looks > 3
     found = {row.name: (row.points, row.metric, row.value) for row in pieces.rows}
