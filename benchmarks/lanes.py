@@ -76,7 +76,7 @@ class Bench:
         arguments = [case.what, path, "--lanes", case.lanes, "--steps", case.steps, "--kinds"]
         tree = self._before if case.before else ROOT
         done = subprocess.run(
-            [sys.executable, CASE, *map(str, arguments), *case.kinds],
+            [sys.executable, "-P", CASE, *map(str, arguments), *case.kinds],
             env=os.environ | case.environment | {"PYTHONPATH": str(tree)},
             cwd=self._directory,  # Python would import the tree in which it is started
             capture_output=True,

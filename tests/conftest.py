@@ -28,6 +28,8 @@ from tests.month import build as build_month
 if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shapes.py fails
     from tests import shapes as shapes  # before anything imports jaxlog._program
 
+collect_ignore = ["sinks/sink_of_0_1.py"]  # a test imports it, with its warnings
+
 # The first logger would choose it, and some tests ask before there is one.
 choose(native=native_crossing())
 

@@ -121,7 +121,9 @@ def show(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
 
 
 def tail(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
-    assert main(["tail", str(directory), "--lines", "1"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "1000")  # room for all values
+        assert main(["tail", str(directory), "--lines", "1"]) == 0
     return of_words(capsys.readouterr().out.split("  ", 1)[1])
 
 

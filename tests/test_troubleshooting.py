@@ -49,6 +49,7 @@ MESSAGE_ARGUMENTS = {
 MESSAGE_RESULTS = {
     "_format/run_file.py": {"newer_format"},
     "_cli/runs.py": {"status_text"},
+    "_cli/show.py": {"_nothing"},
     "_analysis/comparing.py": {"_notes"},
     "_reading/call_lines.py": {"warnings"},
     "_host/outcome.py": {"loss"},

@@ -102,8 +102,7 @@ def picture(run: runs.ObservedRun, width: int, height: int | None = None) -> Gro
     known = facts(run, health, lanes_of(history), files if height is None else ())
     above: list[RenderableType] = [title, _rows(known), Text()]
     if not history:
-        nothing = "Nothing to show: the run has no sink jsonl, or has logged nothing yet."
-        return Group(*above, Text(nothing))
+        return Group(*above, Text(_nothing()))
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
@@ -121,6 +120,10 @@ def picture(run: runs.ObservedRun, width: int, height: int | None = None) -> Gro
 
 def _info(run: runs.ObservedRun) -> RunInfo:
     return RunInfo(run.name, total_updates=run.total_updates, status=lambda: run.status)
+
+
+def _nothing() -> str:
+    return "Nothing to show: the run has no sink jsonl, or has logged nothing yet."
 
 
 def _status(run: runs.ObservedRun) -> Text:

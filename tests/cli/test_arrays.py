@@ -40,7 +40,7 @@ def test_tail_says_the_shape_and_the_range(run: Path, command: Command) -> None:
     assert out.splitlines() == [
         "train · step 7 · 8/8 updates done  loss 0.5",
         "train · step 7 · 8/8 updates done  table [2, 2] 0 … 22  visited [2, 2] 6 of 8 true",
-        "eval · step 7 · 8/8 updates done  ",
+        "eval · step 7 · 8/8 updates done",
         "eval · step 7 · 8/8 updates done  �[31mmap [1, 3] 0.5 (2 not finite)",
     ]
     code, out, _ = command("tail", run, "-n", 1, "--json")

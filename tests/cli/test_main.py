@@ -110,7 +110,7 @@ def test_without_arguments_it_lists_the_newest_runs(
 def test_a_directory_that_cannot_be_read_is_an_error(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> None:
+    def refuse(path: Path, *_: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "batch_metrics.jsonl").touch()
