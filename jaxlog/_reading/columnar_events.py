@@ -22,19 +22,12 @@ from jaxlog._run_files import open_file
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_NUMBERS = {
-    "double": np.float64,
-    "float": np.float32,
-    "int8": np.int8,
-    "int16": np.int16,
-    "int32": np.int32,
-    "int64": np.int64,
-    "uint8": np.uint8,
-    "uint16": np.uint16,
-    "uint32": np.uint32,
-    "uint64": np.uint64,
-}
-"""The dtypes of Arrow's types whose values are one after the other in a buffer."""
+_NUMBERS = (
+    "double",
+    "float",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
+"""Arrow's types whose values are one after the other in a buffer."""
 
 _Head = tuple[float | None, int | None]
 """The time and the step, which the rows of an event share."""
@@ -201,19 +194,17 @@ def _stretches(batch: pa.RecordBatch, schema: FileSchema) -> list[tuple[_Head, i
 def _numbers(column: pa.Array) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns the numbers of a column, and which of them are not null; None if all are.
 
-    Not by `to_numpy`, since pyarrow then imports pandas where it is installed.
+    Raises:
+      UnlikeError: it has no numbers.
     """
-    dtype = _NUMBERS.get(str(column.type))
-    if dtype is None:
+    from jaxlog.sinks.arrow_columns import to_numpy  # pyarrow is there
+
+    if str(column.type) not in _NUMBERS:
         raise UnlikeError
-    valid, values = column.buffers()
-    rows = slice(column.offset, column.offset + len(column))
-    found = np.frombuffer(values, dtype)[rows]
-    if not column.null_count or valid is None:
+    found, has = to_numpy(column)
+    if not column.null_count or has is None:
         return found, None
-    bits = np.frombuffer(valid, np.uint8)
-    has = np.unpackbits(bits, count=rows.stop, bitorder="little")[rows].astype(np.bool_)
-    return np.where(has, found, np.zeros(1, dtype)), has
+    return np.where(has, found, np.zeros(1, found.dtype)), has
 
 
 def _positions(columns: Mapping[tuple[str, str], pa.Array]) -> np.ndarray | None:

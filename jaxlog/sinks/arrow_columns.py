@@ -281,7 +281,7 @@ def has_negative(column: ArrowArray) -> bool:
     """True if a column of integers has negative ones."""
     if not pa.types.is_signed_integer(column.type):
         return False
-    values, present = _to_numpy(column)
+    values, present = to_numpy(column)
     return bool((values < 0).any() if present is None else (values[present] < 0).any())
 
 
@@ -291,7 +291,7 @@ def fitted(column: ArrowArray, kind: ArrowType) -> ArrowArray:
         return column
     if kind == pa.string():
         return _texts([_text(value) for value in widened(column).to_pylist()])
-    values, present = _to_numpy(widened(column))
+    values, present = to_numpy(widened(column))
     return _numbers(values.astype(kind.to_pandas_dtype()), present)
 
 
@@ -299,12 +299,15 @@ def widened(column: ArrowArray) -> ArrowArray:
     """Converts float32 to the float64 numbers that readers of lines get."""
     if column.type != pa.float32():
         return column
-    values, present = _to_numpy(column)
+    values, present = to_numpy(column)
     return _numbers(shortest(values), present)
 
 
-def _to_numpy(column: ArrowArray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Numbers or bools, and which of them are not null: the inverse of `_numbers`."""
+def to_numpy(column: ArrowArray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Numbers or bools, and which of them are not null: the inverse of `_numbers`.
+
+    Not by pyarrow's `to_numpy`, which imports pandas where it is installed.
+    """
     validity, data = column.buffers()
     own = slice(column.offset, column.offset + len(column))
 
