@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import resource
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +31,7 @@ from jaxlog.sinks.arrow_columns import batch_of
 from tests.conftest import MakeLogger
 from tests.format import filled
 from tests.reading.files import metrics, write
+from tests.sinks.disk import full_disk
 
 
 def table(path: Path) -> pa.Table:
@@ -278,19 +275,6 @@ def test_what_others_have_under_such_a_name_stays(tmp_path: Path) -> None:
     for if_exists in ("error", "resume", "replace"):
         opened(tmp_path, if_exists=if_exists).close()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == theirs
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """A file at its limit: write fails, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 def test_a_disk_that_is_full_in_the_middle_of_a_batch_tears_none(tmp_path: Path) -> None:

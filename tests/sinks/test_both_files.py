@@ -1,14 +1,11 @@
-"""What the sinks of lines and of columns promise alike: the same rows, whatever happens to a run.
+"""The sinks of lines and of columns make the same promises: the same rows, whatever happens.
 
 The rows are compared with those of a sink that nothing happened to.
 """
 
 from __future__ import annotations
 
-import resource
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +21,7 @@ import jaxlog
 from jaxlog._format.segment import segment_of
 from jaxlog.sinks import Histogram, MetricsEvent, RunInfo, Sink, sink_class
 from tests.reading.files import metrics
+from tests.sinks.disk import full_disk
 
 KINDS = ("jsonl", "arrow")
 both = pytest.mark.parametrize("kind", KINDS)
@@ -118,19 +116,6 @@ def test_a_run_that_goes_on_from_a_state_has_each_row_once(
     again = write(opened(kind, root / "run", "resume", position=position), EVENTS[state:])
     again.close()
     assert_has(root / "run", range(6), root)
-
-
-@contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file can grow beyond a size: a write fails, as on a full disk."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, ignored)
 
 
 @both
