@@ -33,7 +33,7 @@ _ACROSS = 3
 _LETTERS = 90
 """The number of letters in a line of a caption."""
 _QUANTILES = "bands of 50 % and 90 % of the lanes, those that end highest and lowest"
-"""What the spread `lanes` shows of too many lanes; the bands are `group_curves.BANDS`."""
+"""The caption of the spread `lanes` with too many lanes; the bands are `group_curves.BANDS`."""
 _LONGEST = 34
 """The number of letters in a line of a legend's entry."""
 _DASHES = (0, (2.2, 1.4))

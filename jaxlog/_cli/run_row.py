@@ -173,7 +173,7 @@ class RunRow:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """What filters and orders can name, without what changes with the time."""
+        """The values that filters and orders can name, without those that change with the time."""
         run = self.run
         own: dict[str, Any] = {
             RUN: self.name,

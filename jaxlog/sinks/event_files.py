@@ -23,7 +23,7 @@ _FOLDER = re.compile(r"lane_.*|.*-lane_\d{3,}")
 
 @dataclass(frozen=True)
 class Layout:
-    """How the records of a run are laid out; its files say so in their names.
+    """The layout of the records of a run, which is in the names of its files.
 
     A run that is resumed keeps its layout, so that its curves go on. Files of jaxlog 0.1 have
     neither.

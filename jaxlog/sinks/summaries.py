@@ -114,7 +114,7 @@ def images(tag: str, pictures: Sequence[np.ndarray]) -> Message:
 
     Args:
       tag: the tag.
-      pictures: uint8 `[height, width, channels]` each; TensorBoard is told the size of the first.
+      pictures: uint8 `[height, width, channels]` each; TensorBoard gets the size of the first.
     """
     from jaxlog._render.png import png
 

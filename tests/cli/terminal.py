@@ -40,7 +40,7 @@ class TestTerminal:
 
     @property
     def text(self) -> str:
-        """What it wrote, without escape sequences."""
+        """The output, without escape sequences."""
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.written)
 
     @property

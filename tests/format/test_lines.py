@@ -61,7 +61,7 @@ def kinds_of(event: Event) -> list[tuple[dict[str, Any], LineKind]]:
 
 
 def calls_of(event: MetricsEvent) -> dict[str, Any]:
-    """What run.json says about the call of an event."""
+    """The description in run.json of the call of an event."""
     arrays = {name: described(array) for name, array in event.lanes[0].arrays.items()}
     about = {"keys": to_json(event.keys), "total_updates": event.total_updates, "arrays": arrays}
     return {event.name: about}
