@@ -18,7 +18,7 @@ from benchmarks.crossing import STEPS, by_callback, logged, make_logger, runs, s
 from benchmarks.timing import Program, Row, tell
 from jaxlog._crossing import delivery
 from jaxlog._crossing.queue import PythonQueue, Queue, queue
-from jaxlog._format.schema import header
+from jaxlog._format.delivery import header
 
 METRICS = 30
 BURST = 4000
@@ -36,7 +36,7 @@ def record(handle: int, call_number: int, num_words: int) -> np.ndarray:
     """A delivery without lanes."""
     words = np.zeros(1 + num_words, np.uint32)
     words[0] = 1
-    return np.concatenate([header(handle, call_number, ()), words])
+    return np.concatenate([header(handle, call_number, 1, ()), words])
 
 
 def bare_loop(words: np.ndarray, one: Queue) -> float:

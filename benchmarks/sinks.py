@@ -28,7 +28,7 @@ import jaxlog
 from benchmarks.timing import Program, Row, fastest, tell, typical
 from examples import ppo_cartpole
 from jaxlog._crossing.delivery import settle
-from jaxlog._format.schema import Delivery
+from jaxlog._format.delivery import Delivery
 from jaxlog.sinks import Lane, MetricsEvent, RunInfo, Sink
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 

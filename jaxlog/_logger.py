@@ -17,9 +17,10 @@ from jax.core import Tracer
 from jaxlog._crossing import delivery as crossing
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
+from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import RunInfo
 from jaxlog._format.schedule import Schedule
-from jaxlog._format.schema import Delivery, Schema
+from jaxlog._format.schema import Schema
 from jaxlog._former_names import former_argument, former_keyword, warn_former_name
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists

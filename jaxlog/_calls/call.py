@@ -21,7 +21,7 @@ from jaxlog._host.watch import Traced
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.parts import Parts
-from jaxlog._program.record import Inputs, Plan, Record, record
+from jaxlog._program.record import Inputs, Packed, Plan, Record, record
 from jaxlog._program.window import Window
 
 
@@ -90,9 +90,6 @@ def send(
     if not tracing():
         inputs, window = devices.together((inputs, window))
     made, window = devices.with_automatic_axes(partial(_record, plan))((inputs, window))
-    assert made.due is not None
-    assert made.words is not None
-    assert made.schema is not None
     traced = Traced(
         plan.name,
         plan.log_frequency,
@@ -101,11 +98,13 @@ def send(
         plan.rest,
         None if plan.last_step is None else plan.last_step + 1,
     )
+    assert made.schema is not None
     logger._learn(made.schema, checks.rebuild(details), traced)
-    if logger.settings.delivery == "return":
+    if isinstance(made, Record):
         return made, window
     due = devices.only_first(made.due)
-    emit(due, made.words, handle=logger._handle, call_number=made.schema.call_number)
+    number = made.schema.call_number
+    emit(due, made.head, made.rest, handle=logger._handle, call_number=number)
     return None, window
 
 
@@ -170,5 +169,5 @@ def log_from_python(
 
 def _record(
     plan: Plan, arguments: tuple[Inputs[ArrayLike], Window | None]
-) -> tuple[Record, Window | None]:
+) -> tuple[Packed | Record, Window | None]:
     return record(plan, *arguments)

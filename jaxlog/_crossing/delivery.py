@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxlog._crossing.jax_private import forget_failed_programs
 from jaxlog._crossing.queue import Taken, choose, chosen_queue, native_queue, queue
-from jaxlog._format.schema import Delivery
+from jaxlog._format.delivery import Delivery
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 

@@ -14,7 +14,9 @@ static void *error(const FfiCall *call, int code, const char *message) {
   return call->api->create_error(&arguments);
 }
 
-// Queues one delivery. The call has one argument, `uint32[words]`, and no results.
+enum { MAX_PARTS = 3 };
+
+// Queues one delivery. The arguments of the call are its parts, each `uint32[words]`; it has no results.
 static void *receive_record(FfiCall *call, bool may_stop) {
   for (FfiExtension *extension = call->extensions; extension; extension = extension->next) {
     if (extension->type == FFI_EXTENSION_METADATA) {
@@ -27,13 +29,18 @@ static void *receive_record(FfiCall *call, bool may_stop) {
   }
   if (call->stage != FFI_STAGE_EXECUTE || atomic_load_explicit(&retired, memory_order_relaxed))
     return NULL;
-  const FfiBuffer *buffer = call->arguments.size == 1 ? call->arguments.values[0] : NULL;
-  if (buffer == NULL || buffer->dtype != FFI_U32 || buffer->rank != 1 ||
-      buffer->dims[0] < HEADER_WORDS)
-    return error(call, FFI_INVALID_ARGUMENT, "jaxlog: a record has to be one array uint32[words]");
-  const uint32_t *words = buffer->data;
-  queue(words, (size_t)buffer->dims[0] * sizeof *words, may_stop);
-  if (may_stop && is_stopped(words[0]))
+  Part parts[MAX_PARTS];
+  int64_t count = call->arguments.size;
+  bool is_valid = count >= 1 && count <= MAX_PARTS;
+  for (int64_t i = 0; is_valid && i < count; i++) {
+    const FfiBuffer *buffer = call->arguments.values[i];
+    is_valid = buffer->dtype == FFI_U32 && buffer->rank == 1;
+    if (is_valid) parts[i] = (Part){buffer->data, (size_t)buffer->dims[0] * sizeof(uint32_t)};
+  }
+  if (!is_valid || parts[0].bytes < HEADER_WORDS * sizeof(uint32_t))
+    return error(call, FFI_INVALID_ARGUMENT, "jaxlog: a delivery has to be arrays uint32[words]");
+  queue(parts, (size_t)count, may_stop);
+  if (may_stop && is_stopped(parts[0].words[0]))
     return error(call, FFI_CANCELLED, "Ctrl-C: jaxlog stops the program at this record");
   return NULL;
 }
@@ -52,6 +59,46 @@ static PyObject *handlers(PyObject *self, PyObject *none) {
                        PyCapsule_New((void *)receive_from_several, NULL, NULL));
 }
 
+// The bytes of a delivery that was taken: a buffer that may be changed. It gives its node back.
+typedef struct {
+  PyObject_HEAD
+  Node *node;
+} Bytes;
+
+static PyTypeObject *bytes_type;
+
+static int get_bytes(PyObject *self, Py_buffer *view, int flags) {
+  Node *node = ((Bytes *)self)->node;
+  return PyBuffer_FillInfo(view, self, node->words, (Py_ssize_t)node->bytes, false, flags);
+}
+
+static Py_ssize_t num_bytes(PyObject *self) { return (Py_ssize_t)((Bytes *)self)->node->bytes; }
+
+static void drop_bytes(PyObject *self) {
+  PyTypeObject *type = Py_TYPE(self);
+  release(((Bytes *)self)->node);
+  ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
+  Py_DECREF(type);
+}
+
+static PyType_Slot bytes_slots[] = {
+    {Py_tp_dealloc, drop_bytes},
+    {Py_bf_getbuffer, get_bytes},
+    {Py_sq_length, num_bytes},
+    {0, NULL},
+};
+
+static PyType_Spec bytes_spec = {
+    "jaxlog._crossing.native_queue.Bytes", sizeof(Bytes), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, bytes_slots,
+};
+
+static PyObject *bytes_of(Node *node) {
+  Bytes *bytes = (Bytes *)PyType_GenericAlloc(bytes_type, 0);
+  if (bytes) bytes->node = node;
+  return (PyObject *)bytes;
+}
+
 static PyObject *push(PyObject *self, PyObject *arguments) {
   (void)self;
   Py_buffer view;
@@ -64,8 +111,9 @@ static PyObject *push(PyObject *self, PyObject *arguments) {
   bool stop = false;
   if (!atomic_load(&retired)) {
     Py_BEGIN_ALLOW_THREADS
-    queue(view.buf, (size_t)view.len, may_stop);
-    stop = may_stop && is_stopped(((const uint32_t *)view.buf)[0]);
+    Part whole = {view.buf, (size_t)view.len};
+    queue(&whole, 1, may_stop);
+    stop = may_stop && is_stopped(whole.words[0]);
     Py_END_ALLOW_THREADS
   }
   PyBuffer_Release(&view);
@@ -85,8 +133,8 @@ static PyObject *take(PyObject *self, PyObject *arguments) {
   while (PyList_Size(found) < most) {
     Node *node = pop();
     if (node == NULL) break;
-    PyObject *bytes = PyByteArray_FromStringAndSize((char *)node->words, (Py_ssize_t)node->bytes);
-    PyObject *pair = bytes ? Py_BuildValue("(Nd)", bytes, node->time) : NULL;
+    PyObject *bytes = bytes_of(node);
+    PyObject *pair = bytes ? Py_BuildValue("(Od)", bytes, node->time) : NULL;
     if (pair == NULL || PyList_Append(found, pair) < 0) {
       // No memory: counted as refused, and as finished.
       PyErr_Clear();
@@ -94,7 +142,8 @@ static PyObject *take(PyObject *self, PyObject *arguments) {
       finish(1, node->bytes);
     }
     Py_XDECREF(pair);
-    free(node);
+    if (bytes == NULL) release(node);
+    Py_XDECREF(bytes);
   }
   return found;
 }
@@ -199,5 +248,6 @@ static struct PyModuleDef module = {
 
 PyMODINIT_FUNC PyInit_native_queue(void) {
   init_locks();
-  return PyModule_Create(&module);
+  bytes_type = (PyTypeObject *)PyType_FromSpec(&bytes_spec);
+  return bytes_type ? PyModule_Create(&module) : NULL;
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import jax
@@ -21,7 +21,6 @@ from jaxlog._format.schema import Field, Path
 
 Words = Callable[[], jax.Array]
 """A function that computes the words of some fields."""
-
 
 Paths = Path | tuple[Path, ...]
 """The path of one field, or the paths of several that share an array, one for each row."""
@@ -117,15 +116,22 @@ def _words(vector: jax.Array) -> jax.Array:
         vector = jnp.stack([vector.real, vector.imag], axis=-1).reshape(-1)
     if vector.dtype.itemsize < 4:
         vector = vector.reshape(-1, 4 // vector.dtype.itemsize)
-    return lax.bitcast_convert_type(vector, np.uint32).reshape(-1)
+    words = lax.bitcast_convert_type(vector, np.uint32)
+    return words if words.ndim == 1 else words.reshape(-1)  # 8 bytes are two words
 
 
-def _concatenate(vectors: list[jax.Array]) -> jax.Array:
+def _concatenate(vectors: Sequence[jax.Array]) -> jax.Array:
     return jnp.concatenate(vectors) if len(vectors) > 1 else vectors[0]
 
 
-def pack(values: Values) -> jax.Array:
+def pack(
+    values: Values, join: Callable[[Sequence[jax.Array]], jax.Array] = _concatenate
+) -> jax.Array:
     """Joins the arrays of one record, in their order.
+
+    Args:
+      values: the arrays.
+      join: joins vectors of one dtype: `primitive.side_by_side`, or as `jnp.concatenate` does.
 
     Returns:
       `uint32[n]`, with as many words as their `fields` have.
@@ -133,5 +139,5 @@ def pack(values: Values) -> jax.Array:
     vectors = [_dense(host_array(value)) for value in values.values()]
     # Neighbours of one dtype are joined before they are bit-cast, which takes one kernel for all.
     alike = itertools.groupby(vectors, key=lambda vector: vector.dtype)
-    parts = [_words(_concatenate(list(group))) for _, group in alike]
-    return _concatenate(parts) if parts else jnp.zeros(0, np.uint32)
+    parts = [_words(join(list(group))) for _, group in alike]
+    return join(parts) if parts else jnp.zeros(0, np.uint32)

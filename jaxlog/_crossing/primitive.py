@@ -18,13 +18,16 @@ from jax.interpreters import ad, batching, mlir
 
 from jaxlog._crossing import delivery, native_target
 from jaxlog._crossing.jax_private import EFFECT, EmitEffect, in_linear_transpose
-from jaxlog._format.schema import MAX_LANE_AXES, header
+from jaxlog._format.delivery import header
+from jaxlog._format.schema import MAX_LANE_AXES
 
 emit_p = Primitive("jaxlog_emit")
 emit_p.multiple_results = True
 
 
-def emit(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> None:
+def emit(
+    due: jax.Array, head: jax.Array, rest: jax.Array, *, handle: int, call_number: int
+) -> None:
     """Sends one record to the host if `due` is not zero.
 
     Under `vmap` the records of all lanes cross together, in one callback. The operands are
@@ -32,17 +35,18 @@ def emit(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> 
 
     Args:
       due: `uint32[]`, bits that mark the parts of the record that are due; zero sends nothing.
-      words: `uint32[num_words]`, the packed record.
+      head: `uint32[head_words]`, the words of the record's head, joined by `side_by_side`.
+      rest: `uint32[n]`, the rest of its words.
       handle: the handle of the logger.
       call_number: the number of the schema.
     """
-    emit_p.bind(due, words, handle=handle, call_number=call_number)
+    emit_p.bind(due, head, rest, handle=handle, call_number=call_number)
 
 
 @emit_p.def_effectful_abstract_eval
-def _abstract_eval(due: Any, words: Any, **_: Any) -> tuple[list[Any], set[EmitEffect]]:
-    assert due.dtype == words.dtype == np.uint32
-    assert due.ndim == words.ndim - 1
+def _abstract_eval(due: Any, head: Any, rest: Any, **_: Any) -> tuple[list[Any], set[EmitEffect]]:
+    assert due.dtype == head.dtype == rest.dtype == np.uint32
+    assert due.ndim == head.ndim - 1 == rest.ndim - 1
     return [], {EFFECT}
 
 
@@ -55,17 +59,18 @@ def _batch(axis: Any, args: Sequence[jax.Array], dims: Sequence[int | None], **p
             "not have; leave spmd_axis_name out, or put the vmap inside the shard_map"
         )
     # A record that does not differ between lanes is sent once, for no lane.
-    differs = any(dim is not None for dim in dims)
-    return emit_p.bind(*(_with_lanes_in_front(args, dims) if differs else args), **params), []
+    if any(dim is not None for dim in dims):
+        args = [_with_lanes(*operand) for operand in zip(args, dims, (0, 1, 0), strict=True)]
+    return emit_p.bind(*args, **params), []
 
 
-def _with_lanes_in_front(args: Sequence[jax.Array], dims: Sequence[int | None]) -> list[jax.Array]:
-    # An operand without lanes gets an axis of size 1, which the lowering broadcasts: `due` that
-    # all lanes share is then tested once, not once per lane.
-    return [
-        jnp.expand_dims(arg, 0) if dim is None else jnp.moveaxis(arg, dim, 0)
-        for arg, dim in zip(args, dims, strict=True)
-    ]
+def _with_lanes(array: jax.Array, dim: int | None, axis: int) -> jax.Array:
+    """Moves the lanes of an operand to an axis.
+
+    An operand without lanes gets an axis of size 1, which the lowering broadcasts: `due` that all
+    lanes share is then tested once, not once per lane.
+    """
+    return jnp.expand_dims(array, axis) if dim is None else jnp.moveaxis(array, dim, axis)
 
 
 def _jvp(primals: Sequence[jax.Array], _: Sequence[Any], **params: Any) -> Any:
@@ -84,39 +89,30 @@ def _transpose(_: Any, *operands: Any, **__: Any) -> Any:
 
 
 def _gate(
-    due: jax.Array, words: jax.Array, *, handle: int, call_number: int, divided: bool
+    due: jax.Array, head: jax.Array, rest: jax.Array, *, handle: int, call_number: int
 ) -> list[Any]:
-    """Sends one buffer: a header with handle and lanes, the due bits and the words of each lane."""
-    lanes = np.broadcast_shapes(due.shape, words.shape[:-1])
+    """Sends one delivery: a header with handle and lanes, the due bits and words of all lanes."""
+    lanes = np.broadcast_shapes(due.shape, head.shape[1:], rest.shape[:-1])
     if not math.prod(lanes):
         return []
     own_gates = due.size > 1
 
-    def cross(due: jax.Array, words: jax.Array) -> None:
-        head = header(handle, call_number, lanes, own_gates=own_gates)
+    def cross(due: jax.Array, head: jax.Array, rest: jax.Array) -> None:
+        begin = header(handle, call_number, len(head), lanes, own_gates=own_gates)
         due = jnp.broadcast_to(due, lanes).reshape(-1)
-        words = jnp.broadcast_to(words, (*lanes, words.shape[-1])).reshape(-1)
-        parts = (head, due, words)
-        if divided:
-            # Lanes may be on several devices. XLA cannot move a concatenation of them efficiently
-            # to the device that makes the callback, and prints long warnings; this buffer it can.
-            buffer, start = jnp.zeros(sum(part.size for part in parts), np.uint32), 0
-            for part in parts:
-                buffer = lax.dynamic_update_slice(buffer, part, (start,))
-                start += part.size
-        else:
-            buffer = jnp.concatenate(parts)
-        cross_p.bind(buffer)
+        head = jnp.broadcast_to(head, (len(head), *lanes)).reshape(-1)
+        rest = jnp.broadcast_to(rest, (*lanes, rest.shape[-1])).reshape(-1)
+        cross_p.bind(jnp.concatenate([begin, due]), *(part for part in (head, rest) if part.size))
 
     shared = due.reshape(()) if due.size == 1 else jnp.max(due)
-    lax.cond(shared != 0, cross, lambda *_: None, due, words)
+    lax.cond(shared != 0, cross, lambda *_: None, due, head, rest)
     return []
 
 
-def _run(due: jax.Array, words: jax.Array, *, handle: int, call_number: int) -> list[Any]:
+def _run(*args: jax.Array, handle: int, call_number: int) -> list[Any]:
     """Runs outside of jit, also under `disable_jit`: a function that is compiled once per call."""
     with jax.disable_jit(False):
-        return _run_compiled(due, words, handle=handle, call_number=call_number)
+        return _run_compiled(*args, handle=handle, call_number=call_number)
 
 
 _run_compiled = jax.jit(emit_p.bind, static_argnames=("handle", "call_number"))
@@ -126,9 +122,7 @@ def _lower_emit(ctx: mlir.LoweringRuleContext, *args: Any, **params: Any) -> Any
     # When a program is lowered, XLA knows the shardings, so the types need none.
     bare = [ShapedArray(aval.shape, aval.dtype) for aval in _arrays(ctx.avals_in)]
     with jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((), ())):
-        return _lower_gate(
-            ctx.replace(avals_in=bare), *args, divided=_on_several_devices(ctx), **params
-        )
+        return _lower_gate(ctx.replace(avals_in=bare), *args, **params)
 
 
 def _on_several_devices(ctx: mlir.LoweringRuleContext) -> bool:
@@ -188,7 +182,7 @@ def _lane(due: jax.Array, words: jax.Array) -> jax.Array:
 
 
 def _lane_batch(args: Sequence[jax.Array], dims: Sequence[int | None]) -> Any:
-    return lane_p.bind(*_with_lanes_in_front(args, dims)), 0
+    return lane_p.bind(*(_with_lanes(*operand, 0) for operand in zip(args, dims, strict=True))), 0
 
 
 def _lane_jvp(primals: Sequence[jax.Array], _: Sequence[Any]) -> Any:
@@ -202,14 +196,68 @@ batching.primitive_batchers[lane_p] = _lane_batch
 mlir.register_lowering(lane_p, mlir.lower_fun(_lane, multiple_results=False))
 
 
+# Under `vmap`, `jnp.concatenate` puts the words of each lane side by side: XLA copies every array
+# and then transposes them. This primitive puts the lanes of each word side by side, as they are.
+_side_by_side_p = Primitive("jaxlog_side_by_side")
+
+
+def side_by_side(vectors: Sequence[jax.Array]) -> jax.Array:
+    """Concatenates vectors; under `vmap` the lanes become the last axes, the outermost first."""
+    return _side_by_side_p.bind(*vectors) if len(vectors) > 1 else vectors[0]
+
+
+def _joined(*arrays: jax.Array) -> jax.Array:
+    return jnp.concatenate(arrays)
+
+
+@_side_by_side_p.def_abstract_eval
+def _joined_abstract_eval(*arrays: Any) -> ShapedArray:
+    rows = sum(array.shape[0] for array in arrays)
+    return ShapedArray((rows, *arrays[0].shape[1:]), arrays[0].dtype)
+
+
+def _joined_batch(arrays: Sequence[jax.Array], dims: Sequence[int | None]) -> tuple[jax.Array, int]:
+    (lanes,) = {a.shape[dim] for a, dim in zip(arrays, dims, strict=True) if dim is not None}
+    moved = [
+        jnp.broadcast_to(jnp.expand_dims(array, 1), (len(array), lanes, *array.shape[1:]))
+        if dim is None
+        else jnp.moveaxis(array, dim, 1)
+        for array, dim in zip(arrays, dims, strict=True)
+    ]
+    return _side_by_side_p.bind(*moved), 1
+
+
+_side_by_side_p.def_impl(jax.jit(_joined))
+batching.primitive_batchers[_side_by_side_p] = _joined_batch
+mlir.register_lowering(_side_by_side_p, mlir.lower_fun(_joined, multiple_results=False))
+
+
 # The callback itself. `emit_p` binds it while it is lowered, after all transformations.
 cross_p = Primitive("jaxlog_cross")
 cross_p.multiple_results = True
+# C takes the parts of a delivery as they are. Python takes one buffer, by this primitive: the cost
+# of a callback in Python grows with the number of its arguments.
+call_p = Primitive("jaxlog_call")
+call_p.multiple_results = True
 
 
 @cross_p.def_effectful_abstract_eval
-def _cross_abstract_eval(_: Any) -> tuple[list[Any], set[EmitEffect]]:
+@call_p.def_effectful_abstract_eval
+def _no_result(*_: Any) -> tuple[list[Any], set[EmitEffect]]:
     return [], {EFFECT}
+
+
+def _call(*parts: jax.Array, divided: bool) -> list[Any]:
+    if divided:
+        # Lanes may be on several devices. XLA cannot move a concatenation of them efficiently to
+        # the device that makes the callback, and prints long warnings; this buffer it can.
+        buffer, start = jnp.zeros(sum(part.size for part in parts), np.uint32), 0
+        for part in parts:
+            buffer = lax.dynamic_update_slice(buffer, part, (start,))
+            start += part.size
+    else:
+        buffer = jnp.concatenate(parts)
+    return call_p.bind(buffer)
 
 
 def _deliver(words: Any) -> tuple[()]:
@@ -235,13 +283,17 @@ def _check_io_callback() -> None:
         ) from None
 
 
-def _lower_cross(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
+def _lower_cross(ctx: mlir.LoweringRuleContext, *parts: Any) -> Any:
     several, on_cpu = _on_several_devices(ctx), tuple(ctx.module_context.platforms) == ("cpu",)
     # Under `shard_map` each device makes the call, and those that have nothing to log skip it.
     each = isinstance(ctx.module_context.axis_context, mlir.SPMDAxisContext)
     if on_cpu and (each or not several) and native_target.is_registered():
-        return (_lower_native_of_several if several else _lower_native)(ctx, buffer)
-    if several:
+        return (_lower_native_of_several if several else _lower_native)(ctx, *parts)
+    return _lower_parts(ctx, *parts, divided=several)
+
+
+def _lower_call(ctx: mlir.LoweringRuleContext, buffer: Any) -> Any:
+    if _on_several_devices(ctx):
         # `io_callback` chooses the device that makes the callback: XLA keeps the sharding of its
         # own callbacks only.
         _check_io_callback()
@@ -269,4 +321,6 @@ _lower_native, _lower_native_of_several = (
 _lower_io_callback = mlir.lower_fun(
     partial(io_callback, _deliver_of_several_devices, ()), multiple_results=True
 )
+_lower_parts = mlir.lower_fun(_call, multiple_results=True)
 mlir.register_lowering(cross_p, _lower_cross)
+mlir.register_lowering(call_p, _lower_call)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from jaxlog._format.schema import Delivery
+from jaxlog._format.delivery import Delivery
 
 QUEUE_BYTES = 16 * 2**20
 """The bytes that the queue holds; a program that finds it full waits."""
@@ -22,7 +22,10 @@ PATIENCE = 600.0
 """Seconds without progress after which a delivery is refused, and counted as lost."""
 
 Taken = list[tuple[bytearray, float]]
-"""Deliveries as bytes, each with the time at which it arrived, in seconds since the epoch."""
+"""Deliveries, each with the time at which it arrived, in seconds since the epoch.
+
+Those of the queue in C are no bytearrays, but buffers that may be changed, with a length.
+"""
 
 
 class Queue(Protocol):

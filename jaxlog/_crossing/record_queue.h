@@ -15,14 +15,22 @@
 #include <string.h>
 #include <time.h>
 
-enum { MAX_STOPPED = 64, MAX_REFUSED = 64, HEADER_WORDS = 3 };
+enum { MAX_STOPPED = 64, MAX_REFUSED = 64, HEADER_WORDS = 4, AXES = 3 };
+enum { MAX_SPARE = 4 };
 
 typedef struct Node {
   _Atomic(struct Node *) next;
   double time;   // seconds since the epoch, when the record arrived
   size_t bytes;  // of `words`
+  size_t room;   // for so many bytes
   uint32_t words[];
 } Node;
+
+// A part of a delivery; the first one holds the header and the due bits.
+typedef struct {
+  const uint32_t *words;
+  size_t bytes;
+} Part;
 
 typedef struct {
   uint32_t handle;
@@ -51,6 +59,10 @@ static _Atomic uint32_t stopped[MAX_STOPPED];
 static atomic_uint num_refused;  // deliveries that nobody took in time, by handle
 static Refused refused[MAX_REFUSED];
 
+// Large nodes are used again: for new memory the system clears each page while the program waits.
+static _Atomic(Node *) spare[MAX_SPARE];
+static size_t least_spare = 64 << 10;  // in bytes
+
 static double seconds(clockid_t clock) {
   struct timespec now;
   clock_gettime(clock, &now);
@@ -72,6 +84,28 @@ static void wait_for(pthread_cond_t *condition, double timeout) {
   struct timespec until = timespec_of(seconds(CLOCK_MONOTONIC) + timeout);
   pthread_cond_timedwait(condition, &mutex, &until);
 #endif
+}
+
+// A node with room for so many bytes, or NULL where there is no memory.
+static Node *new_node(size_t bytes) {
+  for (int i = 0; bytes >= least_spare && i < MAX_SPARE; i++) {
+    Node *node = atomic_exchange(&spare[i], NULL);
+    if (node && node->room >= bytes) return node;
+    free(node);
+  }
+  Node *node = malloc(sizeof(Node) + bytes);
+  if (node) node->room = bytes;
+  return node;
+}
+
+// Gives a node back. All spare ones together are no larger than the queue.
+static void release(Node *node) {
+  bool is_spare = node->room >= least_spare && node->room <= limit / MAX_SPARE;
+  for (int i = 0; is_spare && i < MAX_SPARE; i++) {
+    Node *none = NULL;
+    if (atomic_compare_exchange_strong(&spare[i], &none, node)) return;
+  }
+  free(node);
 }
 
 static void append(Node *node) {
@@ -110,7 +144,7 @@ static bool is_stopped(uint32_t handle) {
 // Counts a delivery that cannot be queued.
 static void refuse(const uint32_t *words, size_t num_words) {
   uint64_t records = 0, lanes = 1;
-  size_t axes = words[2] & 0xffff;
+  size_t axes = words[AXES] & 0xffff;
   for (size_t i = 0; i < axes; i++) lanes *= words[HEADER_WORDS + i];
   for (size_t i = 0; i < lanes && HEADER_WORDS + axes + i < num_words; i++)
     records += words[HEADER_WORDS + axes + i] != 0;
@@ -154,17 +188,21 @@ static bool wait_for_room(size_t bytes, uint32_t handle, bool may_stop) {
 }
 
 // Queues a copy of one delivery. `may_stop` says whether the program may be stopped at it.
-static void queue(const uint32_t *words, size_t bytes, bool may_stop) {
+static void queue(const Part *parts, size_t count, bool may_stop) {
+  size_t bytes = 0, copied = 0;
+  for (size_t i = 0; i < count; i++) bytes += parts[i].bytes;
   size_t waiting = atomic_load_explicit(&waiting_bytes, memory_order_relaxed);
-  bool room = waiting + bytes <= limit || waiting == 0 || wait_for_room(bytes, words[0], may_stop);
-  Node *node = room ? malloc(sizeof(Node) + bytes) : NULL;
+  bool room = waiting + bytes <= limit || waiting == 0 ||
+              wait_for_room(bytes, parts[0].words[0], may_stop);
+  Node *node = room ? new_node(bytes) : NULL;
   if (node == NULL) {
-    refuse(words, bytes / sizeof *words);
+    refuse(parts[0].words, parts[0].bytes / sizeof *parts[0].words);
     return;
   }
   node->time = seconds(CLOCK_REALTIME);
   node->bytes = bytes;
-  memcpy(node->words, words, bytes);
+  for (size_t i = 0; i < count; copied += parts[i++].bytes)
+    memcpy((char *)node->words + copied, parts[i].words, parts[i].bytes);
   waiting = atomic_fetch_add_explicit(&waiting_bytes, bytes, memory_order_relaxed);
   bool fills = waiting <= limit / 2 && waiting + bytes > limit / 2;  // the consumer may nap
   atomic_fetch_add(&announced, 1);  // at the last moment: the consumer now looks for it

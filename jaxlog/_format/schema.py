@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from jaxlog._format.delivery import Words
 from jaxlog._format.events import Key
 from jaxlog._format.keys import key_name
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT, look_up
@@ -20,8 +21,6 @@ METRICS_DUE = 1
 """The bit of a record's `due` that marks its statistics and scalars as due."""
 SAMPLES_DUE = 2
 """The bit of a record's `due` that marks its sampled episodes as due."""
-OWN_GATES = 1 << 16
-"""Added to the number of lane axes of a delivery whose lanes have separate due bits."""
 MAX_LANE_AXES = 6
 """The largest number of lane axes of a record that a program returns."""
 
@@ -77,7 +76,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Schema:
-    """The fields of one call's records, in the order they are packed.
+    """The fields of one call's records, in the order of their words.
 
     Attributes:
       name: the name of the call, such as `batch` or `eval`.
@@ -85,12 +84,14 @@ class Schema:
         `aggregates`, `scalars`, `arrays` and `samples`.
       batch_shape: the shape of the batch, into which the indices of sampled episodes point.
       edges: the edges of each metric that has a histogram.
+      head: the number of fields, from the first on, whose words are in `Words.head`.
     """
 
     name: str
     fields: tuple[Field, ...]
     batch_shape: tuple[int, ...] = ()
     edges: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    head: int = 1
 
     @functools.cached_property
     def offsets(self) -> dict[Path, tuple[Field, int]]:
@@ -107,10 +108,15 @@ class Schema:
         return sum(field.num_words for field in self.fields)
 
     @functools.cached_property
+    def head_words(self) -> int:
+        """The number of words of the record of one lane that are in `Words.head`."""
+        return sum(field.num_words for field in self.fields[: self.head])
+
+    @functools.cached_property
     def call_number(self) -> int:
         """A number for this schema, the same in every process that traces the same call."""
         parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
-        static = [self.name, str(self.batch_shape), str(self.edges)]
+        static = [self.name, str(self.batch_shape), str(self.edges), str(self.head)]
         return zlib.crc32("|".join([*static, *parts]).encode())
 
     @functools.cached_property
@@ -148,86 +154,25 @@ class Schema:
         """The fields whose path begins with `prefix`."""
         return [field for field in self.fields if field.path[: len(prefix)] == prefix]
 
-    def read(self, words: np.ndarray, *path: str) -> np.ndarray:
-        """Reads one field of many records.
+    def words(self, records: np.ndarray) -> Words:
+        """The words of some records, from `uint32[records, num_words]`."""
+        head = self.head_words
+        return Words(records[:, :head].T, records[:, head:])
 
-        Args:
-          words: `uint32[records, num_words]`, one record per row.
-          *path: the path of the field.
-
-        Returns:
-          `dtype[records, *shape]`.
-        """
+    def words_of(self, words: Words, *path: str) -> np.ndarray:
+        """The words of one field of many records, as `uint32[records, k]`."""
         field, start = self.offsets[path]
+        end = start + field.num_words
+        head = self.head_words
+        return words.head[start:end].T if end <= head else words.rest[:, start - head : end - head]
+
+    def read(self, words: Words, *path: str) -> np.ndarray:
+        """Reads one field of many records, as `dtype[records, *shape]`."""
+        field, _ = self.offsets[path]
+        own = self.words_of(words, *path)
+        rows = len(own)
         if field.dtype.itemsize == 4 and field.num_words == 1:
-            return words[:, start].view(field.dtype).reshape(-1, *field.shape)
-        rows = len(words)
-        raw = np.ascontiguousarray(words[:, start : start + field.num_words]).view(np.uint8)
+            return own[:, 0].view(field.dtype).reshape(rows, *field.shape)
+        raw = np.ascontiguousarray(own).view(np.uint8)
         values = raw[:, : field.size * field.dtype.itemsize]
         return np.ascontiguousarray(values).view(field.dtype).reshape(rows, *field.shape)
-
-
-class Delivery:
-    """The records of all lanes of one call at one step: one buffer, of which views are read.
-
-    Args:
-      buffer: `uint32[...]`: the handle of the logger, the number of the call, the number of lane
-        axes (plus `OWN_GATES`) and their sizes, the due bits of each lane, the words of each lane.
-
-    Attributes:
-      buffer: as given.
-      handle: the handle of its logger.
-      call_number: the number of the schema of `words`.
-      own_gates: True if each lane has its own due bits, even if they are all equal. This happens if
-        `vmap` maps over the step, `when`, or a value that they are computed from.
-      lanes: the sizes of the lane axes, outermost first; empty without `vmap`.
-      num_records: the number of lanes that log; each has one record.
-    """
-
-    __slots__ = ("buffer", "call_number", "handle", "lanes", "num_records", "own_gates")
-
-    # The thread that receives makes one for each record: what it needs is read at once, and for a
-    # delivery without lanes without a view, since each costs as much as all else here.
-    def __init__(self, buffer: np.ndarray) -> None:
-        self.buffer = buffer
-        self.handle, self.call_number, axes, first = buffer[:4].tolist()
-        self.own_gates = axes >= OWN_GATES
-        num_axes = axes % OWN_GATES
-        if num_axes:
-            self.lanes = tuple(buffer[3 : 3 + num_axes].tolist())
-            self.num_records = int(np.count_nonzero(self.due))
-        else:
-            self.lanes = ()
-            self.num_records = int(first != 0)
-
-    @property
-    def due(self) -> np.ndarray:
-        """`uint32[lanes]`, the due bits of each lane."""
-        start, num_lanes = 3 + len(self.lanes), math.prod(self.lanes)
-        return self.buffer[start : start + num_lanes]
-
-    @property
-    def words(self) -> np.ndarray:
-        """`uint32[lanes, num_words]`, the record of each lane."""
-        num_lanes = math.prod(self.lanes)
-        return self.buffer[3 + len(self.lanes) + num_lanes :].reshape(num_lanes, -1)
-
-    def without(self, lanes: np.ndarray) -> Delivery:
-        """A copy in which the lanes that `bool[lanes]` marks do not log."""
-        buffer = self.buffer.copy()
-        start = 3 + len(self.lanes)
-        buffer[start : start + math.prod(self.lanes)][lanes] = 0
-        return Delivery(buffer)
-
-    @property
-    def num_bytes(self) -> int:
-        """Its size in memory, including the overhead of Python and NumPy (240 bytes, measured)."""
-        return self.buffer.nbytes + 256
-
-
-def header(
-    handle: int, call_number: int, lanes: tuple[int, ...], *, own_gates: bool = False
-) -> np.ndarray:
-    """The words before the due bits in the buffer of a `Delivery`."""
-    num_axes = len(lanes) + OWN_GATES * own_gates
-    return np.array([handle, call_number, num_axes, *lanes], np.uint32)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import Event, MetricsEvent
-from jaxlog._format.schema import Delivery
 from jaxlog._format.timing import Stopwatch, Timing
 
 EVENT_BYTES = 512

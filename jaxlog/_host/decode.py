@@ -14,6 +14,7 @@ import numpy as np
 
 from jaxlog._format.across_lanes import over_lanes
 from jaxlog._format.columns import Columns, Place, Together
+from jaxlog._format.delivery import Words
 from jaxlog._format.events import (
     NOTHING,
     EpisodeEvent,
@@ -102,8 +103,8 @@ class Decoder:
         lanes = deliveries[0].lanes
         num_lanes = math.prod(lanes)
         due = _joined([delivery.due for delivery in deliveries])
-        words = _joined([delivery.words for delivery in deliveries])
-        words.flags.writeable = False  # so that no sink changes an array of an event
+        words = Words.joined([delivery.words for delivery in deliveries])
+        words.freeze()  # so that no sink changes an array of an event
         at = self.schema.read(words, "step")
         own_labels = {key: self.schema.read(words, "labels", key) for key in self._labels}
         of_lanes = self._lane_labels(lane_labels)
@@ -200,16 +201,12 @@ class Decoder:
         table: LaneTable,
         steps: np.ndarray,
         due: np.ndarray,
-        words: np.ndarray,
+        words: Words,
         labels: RecordLabels,
     ) -> list[Identities]:
         """The identities of the lanes of each delivery."""
         of_labels = np.concatenate(
-            [
-                words[:, start : start + field.num_words]
-                for field, start in (self.schema.offsets[path] for path in self._label_paths)
-            ],
-            axis=1,
+            [self.schema.words_of(words, *path) for path in self._label_paths], axis=1
         )
         shape = len(arrivals), -1
         if steps.dtype == np.uint64:
@@ -238,7 +235,7 @@ class Decoder:
     def _env_step(self, step: int) -> int | None:
         return env_step(step, self._env_steps_per_update)
 
-    def _values(self, words: np.ndarray) -> tuple[ReadOnlyDict, ReadOnlyDict, bool, bool]:
+    def _values(self, words: Words) -> tuple[ReadOnlyDict, ReadOnlyDict, bool, bool]:
         """The values of some records by key, as in `Columns`, and which records have them.
 
         Also whether all of them are finite, and whether all are exact.
@@ -273,7 +270,7 @@ class Decoder:
             found[column.key] = values
         return ReadOnlyDict(found), ReadOnlyDict(present), finite, exact
 
-    def _arrays(self, words: np.ndarray) -> ReadOnlyDict:
+    def _arrays(self, words: Words) -> ReadOnlyDict:
         """The arrays of some records that were logged whole, by name."""
         fields = self.schema.section("arrays")
         return ReadOnlyDict(
@@ -281,7 +278,7 @@ class Decoder:
         )
 
     def _episodes(
-        self, words: np.ndarray, step: int, timestamp: float, lane: Lane, num_lanes: int
+        self, words: Words, step: int, timestamp: float, lane: Lane, num_lanes: int
     ) -> Iterator[EpisodeEvent]:
         schema = self.schema
         (valid,) = schema.read(words, "samples", "valid")

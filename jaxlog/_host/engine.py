@@ -11,10 +11,10 @@ from types import FrameType
 from typing import Any
 
 from jaxlog._errors import LoggingError
+from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.names import check_call
-from jaxlog._format.schema import Delivery
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host import process_hooks, signals
 from jaxlog._host.arrival import Arrival

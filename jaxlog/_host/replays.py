@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxlog._format.schema import Delivery
+from jaxlog._format.delivery import Delivery, Words
 
 
 @dataclass
@@ -16,13 +16,13 @@ class _Last:
     Attributes:
       lanes: the sizes of the call's lane axes.
       due: `uint32[lanes]`, the due bits of each lane's last record; 0 for a lane without one.
-      words: `uint32[lanes, num_words]`, the words of each lane's last record.
+      words: the words of each lane's last record.
       steps: `uint32[lanes]`, each lane's step in the last delivery, whether it logged or not.
     """
 
     lanes: tuple[int, ...]
     due: np.ndarray
-    words: np.ndarray
+    words: Words
     steps: np.ndarray
 
 
@@ -53,16 +53,16 @@ class Replays:
             return delivery  # no other lane could go on
         due, words = delivery.due, delivery.words
         call_number = delivery.call_number
-        steps = words[:, 0]  # the first word is the step, also in lanes that do not log
+        steps = words.head[0]  # the first word is the step, also in lanes that do not log
         last = self._last.get(call_number)
         if last is None or last.lanes != lanes:
             self._last[call_number] = _Last(lanes, due, words, steps)
             return delivery
         advanced, last.steps = steps > last.steps, steps
         # Where the step differs, nothing else has to be compared.
-        replays = (steps == last.words[:, 0]) & (due == last.due) & (due != 0) & ~advanced
+        replays = (steps == last.words.head[0]) & (due == last.due) & (due != 0) & ~advanced
         if advanced.any() and replays.any():
-            replays &= (words == last.words).all(axis=1)
+            replays &= words.equal(last.words)
         else:
             replays[:] = False
         fresh = (due != 0) & ~replays
@@ -70,7 +70,7 @@ class Replays:
             last.due, last.words = due, words
             return delivery
         last.due = np.where(fresh, due, last.due)
-        last.words = np.where(fresh[:, None], words, last.words)
+        last.words = words.where(fresh, last.words)
         if not replays.any():
             return delivery if fresh.any() else None
         self.count += int(replays.sum())

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from jaxlog._format.schema import Delivery, Schema, header
+from jaxlog._format.delivery import Delivery, buffer_of, header
+from jaxlog._format.schema import Schema
 
 Step = tuple[int, Delivery]
 
@@ -84,11 +85,11 @@ def _of_lanes(
             "program returned them"
         )
     due_by_turn, words_by_turn = _by_turn(due, words, numbers, num_lanes)
-    head = header(handle, schema.call_number, lanes)
+    head = header(handle, schema.call_number, schema.head_words, lanes)
     for number in np.flatnonzero(due_by_turn.any(axis=1)).tolist():
-        rows, bits = words_by_turn[number], due_by_turn[number]
-        step = schema.read(rows[np.flatnonzero(bits)[:1]], "step").item()
-        yield step, Delivery(np.concatenate([head, bits, rows.reshape(-1)]))
+        words_of_turn, bits = schema.words(words_by_turn[number]), due_by_turn[number]
+        step = schema.read(words_of_turn[np.flatnonzero(bits)[:1]], "step").item()
+        yield step, Delivery(buffer_of(head, bits, words_of_turn))
 
 
 def _by_turn(

@@ -17,7 +17,7 @@ from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
 from jaxlog._crossing.packing import Paths, Values, Words
-from jaxlog._crossing.primitive import lane
+from jaxlog._crossing.primitive import lane, side_by_side
 from jaxlog._format.names import look_up
 from jaxlog._format.schedule import is_due
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
@@ -49,6 +49,29 @@ class Record:
     schema: Schema | None = field(default=None, metadata={"static": True})
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Packed:
+    """A record as it is sent.
+
+    Attributes:
+      due: `uint32[]`, bits that mark the parts of the record that are due; 0 for none.
+      head: `uint32[head_words]`, the fields of the schema's head, bit-cast.
+      rest: `uint32[n]`, the rest of the fields of `schema`, bit-cast.
+      schema: the layout of the words.
+    """
+
+    due: jax.Array
+    head: jax.Array
+    rest: jax.Array
+    schema: Schema = field(metadata={"static": True})
+
+    def returned(self) -> Record:
+        """Returns the record to return from the program."""
+        words = jnp.concatenate([self.head, self.rest])
+        return Record(self.due, words, lane(self.due, words), self.schema)
+
+
 @dataclass(frozen=True)
 class Plan:
     """The static facts about a call; equal plans trace to equal records.
@@ -65,7 +88,7 @@ class Plan:
       sampled: the metrics that are part of a sampled episode, in order, each with its origin.
       labels: the names of the labels, in order.
       axis_names: the named axes that divide the batch.
-      returned: whether the record is returned, and so has to contain its lane.
+      returned: whether the program returns the record.
       rest: whether the record is the rest of a window, without an update of its own.
       arrays: the names of the arrays that are logged whole, in order.
     """
@@ -123,7 +146,7 @@ class Inputs(Generic[Leaf]):
 @functools.partial(jax.jit, static_argnums=0)
 def record(
     plan: Plan, arguments: Inputs[ArrayLike], window: Window | None = None
-) -> tuple[Record, Window | None]:
+) -> tuple[Packed | Record, Window | None]:
     """Computes the record of one call; everything costly is inside the `cond` of what is due.
 
     With a window, the update is merged into it, the record is computed from it, and where that is
@@ -162,6 +185,7 @@ def record(
         (*head_fields, *metrics_fields, *samples_fields),
         batch_shape,
         tuple((key, spec.edges) for key, spec in plan.logged if spec.edges),
+        len(head_fields),
     )
     _refuse_repeated_keys(schema)
 
@@ -171,19 +195,22 @@ def record(
     samples = _if(samples_due, samples_fields, samples)
     # Numbers that the program already has are packed outside of the `cond`: XLA would copy each
     # operand of a branch into its own buffer, which costs more than packing all of them.
-    words = head_words = packing.pack(head)
-    rest = schema.num_words - head_words.size
+    head_words = packing.pack(head) if plan.returned else packing.pack(head, side_by_side)
+    words = nothing = jnp.zeros(schema.num_words - schema.head_words, np.uint32)
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
     bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     if metrics_fields:
         words = lax.cond(
             bits != 0,
-            lambda: jnp.concatenate([head_words, metrics(), samples()]),
+            lambda: jnp.concatenate([metrics(), samples()]),
             # A lane that is not due, beside others that are, still sends its step and labels.
-            lambda: jnp.concatenate([head_words, jnp.zeros(rest, np.uint32)]),
+            lambda: nothing,
         )
-    made = Record(bits, words, lane(bits, words) if plan.returned else None, schema)
-    return made, None if window is None else window.emptied_where(metrics_due)
+    made = Packed(bits, head_words, words, schema)
+    return (
+        made.returned() if plan.returned else made,
+        None if window is None else window.emptied_where(metrics_due),
+    )
 
 
 def _counted(step: Integer[Array, ""]) -> Integer[Array, ""]:

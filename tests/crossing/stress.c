@@ -10,13 +10,15 @@ enum { PRODUCERS = 4, RECORDS = 50000 };
 static void *produce(void *argument) {
   uint32_t words[40];
   words[0] = (uint32_t)(uintptr_t)argument;  // handle
-  words[2] = 0;                              // no lanes
+  words[AXES] = 0;                           // no lanes
   for (uint32_t i = 0; i < RECORDS; i++) {
-    size_t size = 4 + (i * 7 + words[0]) % 36;
+    size_t size = HEADER_WORDS + (i * 7 + words[0]) % 36;
     words[1] = i;
-    words[3] = (uint32_t)size;
-    for (size_t j = 4; j < size; j++) words[j] = i ^ (uint32_t)j;
-    queue(words, size * sizeof *words, true);
+    words[2] = (uint32_t)size;
+    for (size_t j = HEADER_WORDS; j < size; j++) words[j] = i ^ (uint32_t)j;
+    size_t first = HEADER_WORDS + i % (size - HEADER_WORDS + 1);  // the words in two parts
+    Part parts[] = {{words, first * sizeof *words}, {words + first, (size - first) * sizeof *words}};
+    queue(parts, 2, true);
   }
   return NULL;
 }
@@ -24,6 +26,7 @@ static void *produce(void *argument) {
 int main(void) {
   init_locks();
   limit = 64 << 10;
+  least_spare = 100;  // about half of the records take a spare node
   pthread_t threads[PRODUCERS];
   for (uintptr_t i = 0; i < PRODUCERS; i++) pthread_create(&threads[i], NULL, produce, (void *)i);
   uint32_t next[PRODUCERS] = {0};
@@ -32,19 +35,19 @@ int main(void) {
     wait_for_arrivals(0.1, 0.0001, 0.001);
     Node *node = pop();
     if (node == NULL) continue;
-    uint32_t *words = node->words, size = words[3];
+    uint32_t *words = node->words, size = words[2];
     if (words[0] >= PRODUCERS || words[1] != next[words[0]]++ || node->bytes != 4 * size) {
       printf("a record of thread %u out of order: %u\n", words[0], words[1]);
       return 1;
     }
-    for (uint32_t j = 4; j < size; j++) {
+    for (uint32_t j = HEADER_WORDS; j < size; j++) {
       if (words[j] != (words[1] ^ j)) {
         printf("a record is torn\n");
         return 1;
       }
     }
     finish(1, node->bytes);
-    free(node);
+    release(node);
     taken++;
   }
   for (int i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);

@@ -20,7 +20,7 @@ import jaxlog
 from jaxlog._crossing import delivery
 from jaxlog._crossing.delivery import SHARE
 from jaxlog._crossing.queue import PATIENCE, QUEUE_BYTES, queue
-from jaxlog._format.schema import Delivery
+from jaxlog._format.delivery import Delivery, header
 from tests.conftest import MakeLogger
 
 
@@ -162,7 +162,7 @@ class Slow:
         time.sleep(2 * SHARE)
         if self.received:
             assert self.gate.wait(60)
-        self.received.append(int(delivery.words[0, 0]))
+        self.received.append(int(delivery.words.head[0, 0]))
 
     def _lose(self, num_records: int) -> None:
         raise AssertionError(f"{num_records} records had no room")
@@ -171,7 +171,9 @@ class Slow:
 def test_a_program_that_waits_for_room_sees_what_is_done_of_a_batch() -> None:
     slow = Slow()
     handle = delivery.attach("slow", slow)
-    words = [np.array([handle, 1, 0, 1, i], np.uint32) for i in range(4)]
+    words = [
+        np.concatenate([header(handle, 1, 1, ()), np.array([1, i], np.uint32)]) for i in range(4)
+    ]
     delivery.settle()
     queue().configure(3 * words[0].nbytes, 60.0)
     try:

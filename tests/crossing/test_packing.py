@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
+from jaxlog._crossing.primitive import side_by_side
 from jaxlog._format.schema import Schema
 
 DTYPES = [
@@ -48,7 +49,7 @@ def through(values: Sequence[ArrayLike]) -> list[np.ndarray]:
     (schema,) = schemas
     assert words.dtype == np.uint32
     assert words.shape == (schema.num_words,)
-    twice = np.stack([words, words])  # as two records
+    twice = schema.words(np.stack([words, words]))  # as two records
     return [schema.read(twice, str(i))[1] for i in range(len(values))]
 
 
@@ -89,3 +90,21 @@ def test_a_site_is_known_by_what_it_sends() -> None:
     assert schema("batch", (3,)).call_number == schema("batch", (3,)).call_number
     assert schema("batch", (3,)).call_number != schema("eval", (3,)).call_number
     assert schema("batch", (3,)).call_number != schema("batch", (4,)).call_number
+
+
+def test_lanes_of_words_that_are_side_by_side_come_last_the_outermost_first() -> None:
+    one = jnp.arange(6, dtype=np.uint32).reshape(3, 2)
+    two = jnp.arange(10, 13, dtype=np.uint32)
+
+    def pack(of_lane: jax.Array, of_outer: jax.Array, of_none: jax.Array) -> jax.Array:
+        return side_by_side([of_lane[None], of_outer[None], of_none])
+
+    def words(of_none: jax.Array) -> jax.Array:
+        inner = jax.vmap(pack, (0, None, None), out_axes=1)
+        return jax.vmap(inner, (0, 0, None), out_axes=1)(one, two, of_none)
+
+    got = np.asarray(jax.jit(words)(jnp.array([7, 8], np.uint32)))
+    assert got[0].tolist() == one.tolist()
+    assert got[1].tolist() == [[10, 10], [11, 11], [12, 12]]
+    assert (got[2] == 7).all()
+    assert (got[3] == 8).all()

@@ -20,7 +20,7 @@ import pytest
 
 from jaxlog._crossing import queue as queues
 from jaxlog._crossing.queue import PythonQueue, Queue
-from jaxlog._format.schema import header
+from jaxlog._format.delivery import header
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,7 +52,7 @@ def queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Queue]:
 
 
 def delivery(handle: int, *words: int, lanes: int = 1) -> np.ndarray:
-    head = header(handle, 5, (lanes,))
+    head = header(handle, 5, 1, (lanes,))
     return np.concatenate([head, np.ones(lanes, np.uint32), np.array(words, np.uint32)])
 
 

@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 from jaxlog._format.across_lanes import over_lanes, values_across_lanes
 from jaxlog._format.column_lines import lane_lines
 from jaxlog._format.columns import Columns
+from jaxlog._format.delivery import Delivery, Words, buffer_of, header
 from jaxlog._format.events import Event, Histogram, Lane, MetricsEvent
 from jaxlog._format.health import Tally
 from jaxlog._format.lines import array_lines_of, lines_of
-from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
+from jaxlog._format.schema import METRICS_DUE, Field, Schema
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder
 from jaxlog._host.lane_identity import LaneTable
@@ -107,15 +108,15 @@ def calls(draw: st.DrawFn) -> tuple[Schema, list[Arrival], list[dict[str, Any]],
             padded[:, : raw.shape[1]] = raw
             words[:, start : start + field.num_words] = padded.view(np.uint32)
         due = rng.choice([0, METRICS_DUE], num_lanes) if mixed else np.full(num_lanes, METRICS_DUE)
-        head = header(0, schema.call_number, lanes)
-        buffer = np.concatenate([head, due.astype(np.uint32), words.reshape(-1)])
+        head = header(0, schema.call_number, schema.head_words, lanes)
+        buffer = buffer_of(head, due.astype(np.uint32), schema.words(words))
         arrivals.append(Arrival(1.7e9 + step, Delivery(buffer)))
     return schema, arrivals, given, num_lanes
 
 
-def row(schema: Schema, words: np.ndarray, lane: int, given: Mapping[str, Any]) -> Lane:
+def row(schema: Schema, words: Words, lane: int, given: Mapping[str, Any]) -> Lane:
     """One record, read by itself: the rules for a value without an episode, plainly."""
-    read = {path: schema.read(words[None], *path)[0] for path in schema.offsets}
+    read = {path: schema.read(words, *path)[0] for path in schema.offsets}
     labels = {**given, **{p[1]: v for p, v in read.items() if p[0] == "labels"}}
     values: dict[str, Any] = {}
     for column in schema.columns:
@@ -161,8 +162,9 @@ def test_rows_are_those_of_each_record_read_by_itself(call: Any) -> None:
         for step in np.unique(schema.read(delivery.words, "step")[delivery.due != 0]).tolist():
             expected += [
                 row(schema, words, lane, given[lane] if given else {})
-                for lane, words in enumerate(delivery.words)
-                if delivery.due[lane] and schema.read(words[None], "step")[0] == step
+                for lane in range(len(delivery.words))
+                for words in [delivery.words[lane : lane + 1]]
+                if delivery.due[lane] and schema.read(words, "step")[0] == step
             ]
     found = [lane for event in decoded(call) for lane in event.lanes]
     assert len(found) == len(expected)
@@ -278,8 +280,8 @@ def test_rows_are_made_once_and_only_when_asked_for(num_lanes: int) -> None:
         seeds = np.arange(num_lanes, dtype=np.uint32)
         words = np.stack([np.full_like(seeds, step), seeds, seeds], axis=1)
         due = np.full(num_lanes, METRICS_DUE, np.uint32)
-        head = header(0, schema.call_number, (num_lanes,))
-        arrivals.append(Arrival(1.7e9, Delivery(np.concatenate([head, due, words.reshape(-1)]))))
+        head = header(0, schema.call_number, schema.head_words, (num_lanes,))
+        arrivals.append(Arrival(1.7e9, Delivery(buffer_of(head, due, schema.words(words)))))
     before = num_rows()
     events = metrics(Decoder(schema, None, ["mean"]).events(arrivals, (), LaneTable("run")))
     tally = Tally()

@@ -20,7 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog._format.schema import METRICS_DUE, Delivery, Field, Schema, header
+from jaxlog._format.delivery import Delivery, buffer_of, header
+from jaxlog._format.schema import METRICS_DUE, Field, Schema
 from jaxlog._host import retries, worker
 from jaxlog.sinks.memory import MemorySink
 from tests.conftest import MakeLogger
@@ -120,9 +121,11 @@ class Accounts(RuleBasedStateMachine):
         bits = np.where([*due, False], METRICS_DUE, 0).astype(np.uint32)
         words = np.array([[self.step, lane] for lane in range(len(due) + 1)], np.uint32)
         for turn in range(times):
-            head = header(self.logger._handle, SCHEMA.call_number, (len(due) + 1,))
+            head = header(
+                self.logger._handle, SCHEMA.call_number, SCHEMA.head_words, (len(due) + 1,)
+            )
             words[-1, 0] = self.step + turn
-            delivery = Delivery(np.concatenate([head, bits, words.reshape(-1)]))
+            delivery = Delivery(buffer_of(head, bits, SCHEMA.words(words)))
             self.logger._receive(delivery, time.time())
             self.arrived += sum(due)
             self.replayed += sum(due) if turn else 0

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog._format.delivery import Delivery, header
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent, RunInfo, StepEvent
-from jaxlog._format.schema import Delivery, Schema, header
+from jaxlog._format.schema import Schema
 from jaxlog._host import decoding, worker
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder
@@ -38,14 +39,14 @@ class Counted(Decoder):
 
     def events(self, arrivals: Sequence[Arrival], *_: Any, **__: Any) -> list[list[Event]]:
         deliveries = [one.delivery for one in arrivals if one.delivery is not None]
-        steps = [delivery.words[0, 0].item() for delivery in deliveries]
+        steps = [delivery.words.head[0, 0].item() for delivery in deliveries]
         self.decoded += steps
         return [[MetricsEvent("batch", step, None, 0.0, (), {})] for step in steps]
 
 
 def arrival(step: int, waiting: int) -> Arrival:
     words = np.full(1000, step, np.uint32)
-    delivery = Delivery(np.concatenate([header(0, 1, ()), np.array([1], np.uint32), words]))
+    delivery = Delivery(np.concatenate([header(0, 1, 1, ()), np.array([1], np.uint32), words]))
     return Arrival(0.0, delivery, waiting=waiting)
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from jaxlog._format.delivery import Delivery, header
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent, RunInfo
-from jaxlog._format.schema import Delivery, Schema, header
+from jaxlog._format.schema import Schema
 from jaxlog._host import retries, worker
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decode import Decoder
@@ -50,7 +51,7 @@ class Odd(Sink):
 
 def arrival(step: int, num_words: int = 4, call_number: int = 1) -> Arrival:
     words = np.full(num_words, step, np.uint32)
-    head = header(0, call_number, ())
+    head = header(0, call_number, 1, ())
     return Arrival(0.0, Delivery(np.concatenate([head, np.array([1], np.uint32), words])))
 
 
@@ -62,7 +63,7 @@ class Steps(Decoder):
 
     def events(self, arrivals: Sequence[Arrival], *_: Any, **__: Any) -> list[list[Event]]:
         deliveries = [one.delivery for one in arrivals if one.delivery is not None]
-        steps = [delivery.words[0, 0].item() for delivery in deliveries]
+        steps = [delivery.words.head[0, 0].item() for delivery in deliveries]
         return [[MetricsEvent("batch", step, None, 0.0, (), {})] for step in steps]
 
 
