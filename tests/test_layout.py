@@ -116,6 +116,7 @@ def reached(part: str) -> set[str]:
         ("_reading", NOT_BESIDE_A_RUN),
         ("_analysis", NOT_BESIDE_A_RUN),
         ("_report", NOT_BESIDE_A_RUN),
+        ("_watching", tuple(name for name in NOT_BESIDE_A_RUN if name != "jaxlog._settings")),
         (
             "sinks",
             ("jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host"),

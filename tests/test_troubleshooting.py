@@ -48,7 +48,7 @@ MESSAGE_ARGUMENTS = {
 """The functions that take a message, besides exceptions, `print` and Python's `logging`."""
 MESSAGE_RESULTS = {
     "_format/run_file.py": {"newer_format"},
-    "_cli/runs.py": {"status_text"},
+    "_watching/observed_run.py": {"status_text"},
     "_cli/show.py": {"_nothing"},
     "_analysis/comparing.py": {"_notes"},
     "_reading/call_lines.py": {"warnings"},

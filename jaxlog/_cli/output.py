@@ -8,9 +8,12 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
+from jaxlog._watching.state import TONES, Tone
 from jaxlog.sinks.console.run_display import WIDEST
 
-STYLES = {"running": "green", "finished": "green", "failed": "red", "killed": "red"}
+COLOURS: dict[Tone, str] = {"ok": "green", "bad": "red", "warn": "yellow"}
+"""The colour of each tone."""
+STYLES = {status: COLOURS[tone] for status, tone in TONES.items()}
 """The colour of each status. The others are yellow: the user or the system ended the run."""
 
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from jaxlog._cli import runs
 from jaxlog._cli.output import Output
 from jaxlog._cli.show import LONGEST_ROW, table
+from jaxlog._watching.observed_run import observed
 
 NEWEST = 5
 """The number of runs that are listed."""
@@ -44,5 +45,5 @@ def overview(commands: Mapping[str, str]) -> int:
         output.print()
         more = f", newest {NEWEST} of {len(found)}" if len(found) > NEWEST else ", newest first"
         output.print(Text(f"runs in {runs.DIRECTORY}{more}:", "bold"))
-        output.print(table([runs.observed(path) for path in found[:NEWEST]]))
+        output.print(table([observed(path) for path in found[:NEWEST]]))
     return 0

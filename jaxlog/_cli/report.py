@@ -14,15 +14,15 @@ import tyro
 
 from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.runs_data import read_runs
-from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.facts import Lanes, facts, lanes_of
 from jaxlog._cli.files import whole_file
-from jaxlog._cli.history import READ, last_events, progress
 from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._report.summary import Summary
 from jaxlog._terminal import plain
+from jaxlog._watching.history import READ, last_events, progress
+from jaxlog._watching.observed_run import ObservedRun
+from jaxlog._watching.run_facts import Lanes, facts, lanes_of
 
 _Runs = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")
@@ -88,7 +88,7 @@ def _summary(one: RunData) -> Summary:
     for text in broken:
         note(text)
     broken += not_read(one.path)  # `read_runs` has printed these warnings
-    run = runs.ObservedRun(one.path, one.info, one.status)
+    run = ObservedRun(one.path, one.info, one.status)
     files = event_files(run.path)
     done, _ = progress(run)
     health = run.health(done, one._tally())

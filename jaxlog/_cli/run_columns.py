@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from jaxlog._cli.call_reader import MOST_POINTS
-from jaxlog._cli.durations import ago
-from jaxlog._cli.output import STYLES
-from jaxlog._cli.run_row import RunRow
+from jaxlog._cli.output import COLOURS, STYLES
 from jaxlog._terminal import plain
+from jaxlog._watching.call_reader import MOST_POINTS
+from jaxlog._watching.durations import ago
+from jaxlog._watching.run_row import RunRow
+from jaxlog._watching.state import differing, json_of, newest, state_counts
 from jaxlog.sinks.console.trend import condensed, sparkline
 from jaxlog.sinks.console.values import clock, number, per_second
 
@@ -59,26 +58,12 @@ def state_line(rows: Sequence[RunRow], now: float) -> Text:
     """
     if not rows:
         return Text("no runs", "dim")
-    statuses = Counter(row.run.status for row in rows if row.run.status)
-    counts: list[tuple[str, int, str]] = [("running", statuses.pop("running", 0), "green")]
-    counts += [("stalled", sum(row.is_stalled(now) for row in rows), "red")]
-    counts += [("diverged", sum(row.health.diverged is not None for row in rows), "red")]
-    counts += [(status, statuses.pop(status, 0), "red") for status in ("failed", "killed")]
-    lost = sum(row.health.lost for row in rows)
-    counts += [("records lost", lost, "red"), ("finished", statuses.pop("finished", 0), "green")]
-    counts += [(status, count, "yellow") for status, count in sorted(statuses.items())]
-    parts = [Text(f"{count:,} {word}", style) for word, count, style in counts if count]
-    newest = max((row.last for row in rows if row.last is not None), default=None)
-    if newest is not None:
-        parts.append(Text(f"newest {ago(now - newest)} ago", "dim"))
+    counts = state_counts(rows, now)
+    parts = [Text(f"{one.number:,} {one.name}", COLOURS[one.tone]) for one in counts]
+    last = newest(rows)
+    if last is not None:
+        parts.append(Text(f"newest {ago(now - last)} ago", "dim"))
     return Text(" · ").join(parts)
-
-
-def differing(rows: Iterable[RunRow]) -> list[str]:
-    """The dotted names in the config whose values differ between the runs, in their order."""
-    configs = [row.config for row in rows]
-    names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if len({_json(c.get(name)) for c in configs}) > 1]
 
 
 def table_lines(
@@ -237,9 +222,5 @@ def _config(value: Any) -> str:
         case str():
             text = plain(value)
         case _:
-            text = plain(_json(value))
+            text = plain(json_of(value))
     return _cut(text, CONFIG_WIDTH)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

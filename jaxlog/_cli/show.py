@@ -15,15 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from jaxlog._cli import runs
-from jaxlog._cli.durations import ago
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.facts import Fact, facts, lanes_of
-from jaxlog._cli.history import last_events, logged_before, progress, tally
 from jaxlog._cli.output import STYLES, Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
+from jaxlog._watching.durations import ago
+from jaxlog._watching.history import last_events, logged_before, progress, tally
+from jaxlog._watching.observed_run import ObservedRun, observed
+from jaxlog._watching.run_facts import Fact, facts, lanes_of
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock
 
@@ -61,14 +62,14 @@ def show(run: _Run = runs.DIRECTORY, *, watch: bool = False) -> int:
             f"{named[0]}, or use jaxlog top {run}"
         )
     if named[0] != run:
-        Output(LONGEST_ROW).print(table([runs.observed(path) for path in named]))
+        Output(LONGEST_ROW).print(table([observed(path) for path in named]))
         return 0
     for reason in not_read(run):
         note(reason)
     output = Output()
     if watch and output.is_terminal:
         _watch(run, output)
-    output.print(picture(runs.observed(run), output.width))
+    output.print(picture(observed(run), output.width))
     return 0
 
 
@@ -77,14 +78,14 @@ def _watch(path: Path, output: Output) -> None:
     from rich.live import Live  # other commands import this module, and do not need it
 
     with Live(console=output, screen=True, auto_refresh=False) as live:
-        while (run := runs.observed(path)).may_log_more:
+        while (run := observed(path)).may_log_more:
             width, height = shutil.get_terminal_size()
             output.size = ConsoleDimensions(width, height)
             live.update(picture(run, width, height), refresh=True)
             time.sleep(PERIOD)
 
 
-def picture(run: runs.ObservedRun, width: int, height: int | None = None) -> Group:
+def picture(run: ObservedRun, width: int, height: int | None = None) -> Group:
     """Draws the status of a run, its facts and the tables of its last values.
 
     Args:
@@ -118,7 +119,7 @@ def picture(run: runs.ObservedRun, width: int, height: int | None = None) -> Gro
     return Group(*above, display.draw(width, room, now, ended=run.status != "running"))
 
 
-def _info(run: runs.ObservedRun) -> RunInfo:
+def _info(run: ObservedRun) -> RunInfo:
     return RunInfo(run.name, total_updates=run.total_updates, status=lambda: run.status)
 
 
@@ -126,7 +127,7 @@ def _nothing() -> str:
     return "Nothing to show: the run has no sink jsonl, or has logged nothing yet."
 
 
-def _status(run: runs.ObservedRun) -> Text:
+def _status(run: ObservedRun) -> Text:
     since = "" if run.ended is None else f" {ago(time.time() - run.ended)} ago"
     return Text(f"{run.status_text}{since}", STYLES.get(run.status, "yellow"))
 
@@ -140,7 +141,7 @@ def _rows(facts: Sequence[Fact]) -> Table:
     return table
 
 
-def table(found: Sequence[runs.ObservedRun]) -> Table:
+def table(found: Sequence[ObservedRun]) -> Table:
     """Makes a table with a row for each run."""
     rows = Table(box=None, pad_edge=False, header_style="dim")
     rows.add_column("run", overflow="fold")

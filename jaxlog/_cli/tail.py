@@ -14,14 +14,15 @@ import tyro
 from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.follow import Follower, LineGroup
-from jaxlog._cli.history import progress, tally
-from jaxlog._cli.lines import events, read
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import escaped, plain
+from jaxlog._watching.history import progress, tally
+from jaxlog._watching.lines import events, read
+from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog.sinks.console.lines import WIDTH, line
 from jaxlog.sinks.console.values import clock
 
@@ -55,14 +56,14 @@ def tail(run: _Run = runs.DIRECTORY, *, lines: _Lines = 10, json: bool = False) 
     directory = runs.named(run)[0]
     if directory != run:
         note(f"the newest run is {directory}")
-    if newer := newer_format(runs.observed(directory).facts):
+    if newer := newer_format(observed(directory).facts):
         note(f"{directory}: {newer}")
     for reason in not_read(directory):
         note(reason)
     follower = Follower(directory, lines)
     while True:
         # Before the look: a run changes its status only after it has written all lines.
-        found = runs.observed(directory)
+        found = observed(directory)
         for group in follower.look(ended=not found.may_log_more):
             for text in _json_lines(group) if json else _event_lines(group, found):
                 out(text)
@@ -78,18 +79,18 @@ def _json_lines(group: LineGroup) -> Iterator[str]:
     return (escaped(text.decode()) for text in group.lines if read(text) is not None)
 
 
-def _event_lines(group: LineGroup, run: runs.ObservedRun) -> Iterator[str]:
+def _event_lines(group: LineGroup, run: ObservedRun) -> Iterator[str]:
     found = events(group.path, group.lines, run.facts.get("calls"))
     width = shutil.get_terminal_size((WIDTH, 24)).columns
     return (line(event, _total(event, run), width) for event in found)
 
 
-def _total(event: Event, run: runs.ObservedRun) -> int | None:
+def _total(event: Event, run: ObservedRun) -> int | None:
     call = event.name if isinstance(event, MetricsEvent | EpisodeEvent) else ""
     return total_of_call(run.facts, call)
 
 
-def _end(run: runs.ObservedRun) -> str:
+def _end(run: ObservedRun) -> str:
     """Says in one line how a run ended: its status, error, health and losses."""
     parts = [f"{plain(str(run.path))}: {run.status_text}"]
     if run.started is not None and run.ended is not None:

@@ -16,14 +16,16 @@ from jaxlog._cli import runs
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.keyboard import Keyboard, can_read_keys
 from jaxlog._cli.output import Output
-from jaxlog._cli.run_columns import differing, state_line, table_lines
-from jaxlog._cli.run_list import RunList
-from jaxlog._cli.run_row import RunRow
+from jaxlog._cli.run_columns import state_line, table_lines
 from jaxlog._cli.show import LONGEST_ROW, picture
 from jaxlog._cli.stream import note
 from jaxlog._reading.finding import check_run, is_run
 from jaxlog._reading.run_filter import RUN, RunFilter, RunFilterError, Sort, full_name, parsed
 from jaxlog._terminal import plain
+from jaxlog._watching.observed_run import observed
+from jaxlog._watching.run_list import RunList
+from jaxlog._watching.run_row import RunRow
+from jaxlog._watching.state import differing
 
 PERIOD = 1.0
 """The seconds between two looks at the files."""
@@ -231,7 +233,7 @@ class TopScreen:
 
     def _one(self, row: RunRow, width: int, height: int) -> RenderableType:
         try:
-            drawn: RenderableType = picture(runs.observed(row.path), width, height - 2)
+            drawn: RenderableType = picture(observed(row.path), width, height - 2)
         except OSError as error:  # it was removed
             drawn = Text(plain(str(error)), "red")
         lines = Console(width=width).render_lines(drawn, pad=False)

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from jaxlog._cli import lines
 from jaxlog._format.events import EpisodeEvent, MetricsEvent, RunInfo
 from jaxlog._format.lines import OPTIONAL
+from jaxlog._watching import lines
 from jaxlog.sinks.console.lines import line as console_line
 from jaxlog.sinks.console.run_display import RunDisplay
 from tests.cli.conftest import Logged

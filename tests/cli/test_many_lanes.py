@@ -15,13 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog._cli import lines, runs
-from jaxlog._cli.history import last_events, logged_before, progress, tally
 from jaxlog._format.columns import Columns
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.from_lines import events_from
 from jaxlog._format.from_many_lines import event_of_many
 from jaxlog._reading.finding import event_files
+from jaxlog._watching import lines
+from jaxlog._watching.history import last_events, logged_before, progress, tally
+from jaxlog._watching.observed_run import observed
 from tests.cli.conftest import Command
 
 LANES = 300
@@ -89,7 +90,7 @@ def known(event: MetricsEvent) -> dict[str, Any]:
 def test_columns_have_what_the_lines_have(
     wide: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = runs.observed(wide[kind]).facts["calls"]
+    calls = observed(wide[kind]).facts["calls"]
     files = event_files(wide[kind])
     found = metrics(last_events(files, calls))
     assert [event.has_columns for event in found] == [True] * STEPS
@@ -120,7 +121,7 @@ def test_show_says_the_same(
 
 @pytest.mark.parametrize("kind", FILES)
 def test_the_values_that_are_not_finite_are_counted(wide: dict[str, Path], kind: str) -> None:
-    run = runs.observed(wide[kind])
+    run = observed(wide[kind])
     counts = run.facts["health"]
     found = tally(run._replace(status="killed"), event_files(run.path))
     assert found is not None
@@ -149,7 +150,7 @@ def test_the_last_events_begin_where_their_first_lane_does(
 def test_steps_before_the_last_events(
     wide: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jaxlog._cli.history.READ", 2)
+    monkeypatch.setattr("jaxlog._watching.history.READ", 2)
     files = event_files(wide[kind])
     history = [*last_events(files), *lines.events_since(wide[kind] / FILES[kind], 0)]
     before = logged_before(files, history)

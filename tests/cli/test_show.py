@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import jaxlog
-from jaxlog._cli import lines as cli_lines
-from jaxlog._cli.history import last_events, logged_before
 from jaxlog._cli.main import main
 from jaxlog._format.events import RunInfo
+from jaxlog._watching import lines as cli_lines
+from jaxlog._watching.history import last_events, logged_before
 from jaxlog.sinks.console.run_display import WIDEST, RunDisplay
 from tests.cli.conftest import STEPS, Command, Logged
 from tests.conftest import without_rates

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlog._cli.call_reader import MOST_POINTS, TrendPoint
 from jaxlog._cli.run_columns import state_line
-from jaxlog._cli.run_list import RunList
+from jaxlog._watching.call_reader import MOST_POINTS, TrendPoint
+from jaxlog._watching.run_list import RunList
 from tests.cli.conftest import ROOT, Command
 from tests.conftest import MakeLogger
 

@@ -64,7 +64,7 @@ def test_keys_filter_sort_and_show(directory: Path, leave: str) -> None:
 
 def test_the_terminal_is_restored_after_an_exception(directory: Path) -> None:
     code = (
-        "import sys; from jaxlog._cli import main, run_list\n"
+        "import sys; from jaxlog._cli import main; from jaxlog._watching import run_list\n"
         "def fail(self, seconds=None): raise ZeroDivisionError('a fault')\n"
         "run_list.RunList.look = fail\n"
         "sys.exit(main.main(sys.argv[1:]))"

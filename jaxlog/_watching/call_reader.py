@@ -9,12 +9,12 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog._cli import lines
 from jaxlog._format.across_lanes import values_across_lanes
 from jaxlog._format.arrow_stream import Message
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
 from jaxlog._reading import columnar_lines
 from jaxlog._reading.columnar_lines import ROWS, is_columnar
+from jaxlog._watching import lines
 from jaxlog.sinks.console.trend import Thinned
 from jaxlog.sinks.console.values import summary_values
 

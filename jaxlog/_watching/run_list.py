@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxlog._cli.run_row import RunRow
 from jaxlog._reading.finding import below, is_run
+from jaxlog._watching.run_row import RunRow
 
 
 class RunList:

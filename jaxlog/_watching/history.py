@@ -10,12 +10,13 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Tally
 from jaxlog._format.lines import ARRAYS, call_of
 from jaxlog._format.run_file import counts_updates_of_run
 from jaxlog._reading.finding import event_files
+from jaxlog._watching import lines
+from jaxlog._watching.observed_run import ObservedRun
 from jaxlog.sinks.console.history import LENGTH
 
 READ = 2 * LENGTH
@@ -45,7 +46,7 @@ def _last(path: Path, calls: Any) -> Iterator[Event]:
     return lines.events_since(path, lines.last(path, number), calls)
 
 
-def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
+def tally(run: ObservedRun, files: Sequence[Path]) -> Tally | None:
     """Counts the values that are not finite in a run's lines; None if run.json has the counts.
 
     All lines are read if the run was killed, since its run.json may be a second old, and if jaxlog
@@ -62,7 +63,7 @@ def tally(run: runs.ObservedRun, files: Sequence[Path]) -> Tally | None:
     return found
 
 
-def progress(run: runs.ObservedRun) -> tuple[int | None, float | None]:
+def progress(run: ObservedRun) -> tuple[int | None, float | None]:
     """Returns the number of updates done (or steps of a single environment) and the last time.
 
     Each is None if the run has no lines. The time is in seconds since 1970.

@@ -8,13 +8,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog._cli import lines, runs
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Diverged, Health
 from jaxlog._format.run_file import newer_format
 from jaxlog._host.outcome import loss
 from jaxlog._settings import LoggingConfig
 from jaxlog._terminal import plain
+from jaxlog._watching import lines
+from jaxlog._watching.observed_run import ObservedRun
 
 SHOWN = 8
 """The number of diverged lanes, and of values of one label, that are shown."""
@@ -49,7 +50,7 @@ class Lanes(NamedTuple):
     labels: Mapping[str, Iterable[Any]] = {}
 
 
-def facts(run: runs.ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path]) -> list[Fact]:
+def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path]) -> list[Fact]:
     """Lists the facts about a run; unknown ones are left out.
 
     Args:
@@ -153,7 +154,7 @@ def _listed(values: Iterable[Any]) -> str:
     return ", ".join(shown)
 
 
-def _records(run: runs.ObservedRun) -> str:
+def _records(run: ObservedRun) -> str:
     """Formats the number of records, and the sinks that wrote all of them; empty until the end."""
     arrived = run.facts.get("arrived")
     if not isinstance(arrived, int):

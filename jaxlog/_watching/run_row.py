@@ -1,4 +1,4 @@
-"""The row of one run in `jaxlog top`: its state, its progress and its values."""
+"""The row of one run in a table of runs: its state, its progress and its values."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jaxlog._cli import runs
-from jaxlog._cli.call_reader import CallReader, TrendPoint, summary_of
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
 from jaxlog._format.health import Health, Tally
 from jaxlog._format.lines import call_of
@@ -19,6 +17,8 @@ from jaxlog._host.directory import RUN_FILE
 from jaxlog._reading.columnar_lines import is_over_lanes
 from jaxlog._reading.finding import event_files
 from jaxlog._reading.run_filter import RUN, full_name
+from jaxlog._watching.call_reader import CallReader, TrendPoint, summary_of
+from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog.sinks import summaries
 from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
 from jaxlog.sinks.console.pace import Pace
@@ -53,7 +53,7 @@ class RunRow:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path, self.name = path, name
-        self.run = runs.ObservedRun(path, {}, "")  # not looked at yet
+        self.run = ObservedRun(path, {}, "")  # not looked at yet
         self.read = False
         self.metric = ""
         self.points: Sequence[TrendPoint] = ()
@@ -85,7 +85,7 @@ class RunRow:
             return
         before = self.run.status
         if not same or self.run.may_log_more:
-            self.run = runs.observed(self.path)
+            self.run = observed(self.path)
         self._state = state
         try:
             # A run that is killed has another status, and the same run.json.
