@@ -20,9 +20,10 @@ from jaxlog._format.across_lanes import (
 )
 from jaxlog._format.columnar import RUN
 
-Spread = Literal["std", "range", "ci", "lanes"] | None
+Spread = Literal["std", "iqr", "range", "ci", "lanes"] | None
 SPREADS = {
     "std": "mean ± std",
+    "iqr": "median, quartiles",
     "range": "mean, minimum and maximum",
     "ci": "interquartile mean, 95 % interval",
     "lanes": "mean, each lane",
@@ -31,6 +32,7 @@ SPREADS = {
 """The kinds of spread, each with its text in a caption."""
 MOST_LINES = 200
 """The most lanes of a group that have a line each; of more lanes, quantiles are shown."""
+QUARTILES = (0.25, 0.5, 0.75)
 BANDS = (0.9, 0.5)
 """The parts of the lanes that are inside the bands of such a group, around the median."""
 
@@ -41,11 +43,12 @@ class GroupCurve:
 
     Attributes:
       x: shape (x,), ascending: the points at which at least one lane has a finite value.
-      middle: shape (x,): over the lanes alive at each point, the mean, the interquartile mean, or
-        the extreme of a metric that is a minimum or maximum.
+      middle: shape (x,): over the lanes alive at each point, the mean, the median, the
+        interquartile mean, or the extreme of a metric that is a minimum or maximum.
       lower: shape (x,): the lower end of the band; NaN where there is no band.
       upper: shape (x,): the upper end of the band.
       fewer: bool of shape (x,): True where a lane of the group has diverged or ended.
+      alive_at: int64 of shape (x,): the number of lanes that have neither diverged nor ended there.
       dead: bool of shape (lane,): True if the last value of the lane is not finite.
       lines: for the spread `lanes`, the points and the finite values of each lane; of more than
         MOST_LINES lanes, only of those alive that end lowest and highest; else empty.
@@ -62,6 +65,7 @@ class GroupCurve:
     lower: np.ndarray
     upper: np.ndarray
     fewer: np.ndarray
+    alive_at: np.ndarray
     dead: np.ndarray
     lines: Sequence[tuple[np.ndarray, np.ndarray]]
     unfinished: int
@@ -113,7 +117,11 @@ def curve_of(
     finite = np.isfinite(values.value)
     group_end = ends.max(initial=-np.inf)
     # A lane that logs less often than others may end one of its intervals earlier than they do.
-    gone = along > ends[ends + gaps < group_end].min(initial=np.inf)
+    ended = ends + gaps < group_end
+    gone = along > ends[ended].min(initial=np.inf)
+    dead = ~np.isfinite(values.last()[1])
+    left = np.searchsorted(np.sort(ends[ended & ~dead]), along, "left")  # lanes that ended before
+    num_dead = values.num_dead(len(along))
     unfinished = is_late[with_values] & (ends < max(end, group_end))
     (shown,) = np.nonzero(np.bincount(point[counted], finite, len(along)))
     own = values[np.isin(values.point, shown)].renumbered()[1]
@@ -134,8 +142,9 @@ def curve_of(
     return GroupCurve(
         along[shown],
         *_middle_and_band(own, len(shown), len(ends), spread, statistic),
-        ((values.num_dead(len(along)) > 0) | gone)[shown],
-        ~np.isfinite(values.last()[1]),
+        ((num_dead > 0) | gone)[shown],
+        (len(ends) - num_dead - left)[shown],
+        dead,
         lines,
         int(unfinished.sum()),
         int((~finite).sum()),
@@ -146,6 +155,13 @@ def curve_of(
 
 def _bands(values: LaneValues, points: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Computes the quantiles at each point that `BANDS` are between, of finite values."""
+    levels = [level for part in BANDS for level in ((1 - part) / 2, (1 + part) / 2)]
+    found = _quantiles(values, points, levels)
+    return list(zip(found[::2], found[1::2], strict=True))
+
+
+def _quantiles(values: LaneValues, points: int, levels: Sequence[float]) -> list[np.ndarray]:
+    """Computes quantiles at each point, of finite values of which each point has one."""
     ordered = values.value[np.lexsort((values.value, values.point))]
     count = np.bincount(values.point, minlength=points)
     first = np.cumsum(count) - count
@@ -156,7 +172,7 @@ def _bands(values: LaneValues, points: int) -> list[tuple[np.ndarray, np.ndarray
         low, high = (ordered[first + np.minimum(i, count - 1)] for i in (below, below + 1))
         return low + (high - low) * (place - below)
 
-    return [(quantile((1 - part) / 2), quantile((1 + part) / 2)) for part in BANDS]
+    return [quantile(level) for level in levels]
 
 
 def _lanes(rows: pl.DataFrame, late: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -196,6 +212,9 @@ def _middle_and_band(
         return nothing, nothing, nothing
     if spread == "ci":
         return _interquartile(values[np.isfinite(values.value)], points)
+    if spread == "iqr":
+        lower, middle, upper = _quantiles(values[np.isfinite(values.value)], points, QUARTILES)
+        return middle, lower, upper
 
     def across(statistic: str) -> AcrossLanes:
         return across_lanes_of_points(values.value, values.point, points, lanes, statistic)

@@ -37,9 +37,9 @@ class Values:
     """A metric by group.
 
     Attributes:
-      frame: a row per run, lane and step, with the columns `run`, `lane`, `step`, perhaps
-        `env_step`, those of `by` and `extra`, `VALUE` (the metric, Float64) and `NONFINITE` (the
-        number of values left out of it, Int64).
+      frame: a row per run, lane and step, with the columns `run`, `lane`, those of the axes, those
+        of `by` and `extra`, `VALUE` (the metric, Float64) and `NONFINITE` (the number of values
+        left out of it, Int64).
       by: the columns that define the groups.
       extra: further columns that the caller has selected.
       statistic: the statistic of the metric, as in `events.Key.statistic`.
@@ -72,6 +72,7 @@ def values_of(
     by: By,
     extra: Sequence[str] = (),
     taken: Sequence[str] = (),
+    axes: Sequence[str] = ("step", "env_step"),
 ) -> Values:
     """Collects a metric of some runs, by group.
 
@@ -85,6 +86,7 @@ def values_of(
       extra: labels or keys that get a column too, without defining groups.
       taken: names of the caller's own columns. A label of that name is called `labels.score`, a
         key `config.score`.
+      axes: the columns of the lines that the frame has besides `run` and `lane`, if they are there.
 
     Raises:
       LookupError: there is no such metric or name, or several calls could be meant.
@@ -125,12 +127,12 @@ def values_of(
             called[name] = f"{part}.{called[name]}"
         others.add(called[name])
         columns.append(column.alias(called[name]))
-    axes = [frame[name] for name in (RUN, "lane", "step", "env_step") if name in frame.columns]
+    places = [frame[name] for name in (RUN, "lane", *axes) if name in frame.columns]
     statistic = _statistic(metric, runs, lines, chosen)
     values = frame[metric].cast(pl.Float64).alias(VALUE)
     if statistic == "nonfinite":  # the key is left out if there were none
         values = values.fill_null(0.0)
-    selected = pl.DataFrame([*axes, *columns, values])
+    selected = pl.DataFrame([*places, *columns, values])
     count = count_column(metric, frame.columns)
     left_out = pl.lit(0) if count is None else frame[count].fill_null(0)
     selected = selected.with_columns(left_out.cast(pl.Int64).alias(NONFINITE))
@@ -170,13 +172,17 @@ def named(by: Sequence[str], key: Sequence[Any]) -> str:
     'learning_rate 0.001, ppo'
     """
     words = [
-        _worded(v) if name == RUN else f"{name} {_worded(v)}"
-        for name, v in zip(by, key, strict=True)
+        worded(v) if name == RUN else f"{name} {worded(v)}" for name, v in zip(by, key, strict=True)
     ]
     return ", ".join(words)
 
 
-def _worded(value: Any) -> str:
+def worded(value: Any) -> str:
+    """Formats one of the values that define a group.
+
+    >>> worded(0.001), worded(None), worded("ppo")
+    ('0.001', 'none', 'ppo')
+    """
     if value is None:
         return "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)

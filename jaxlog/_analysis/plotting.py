@@ -291,7 +291,7 @@ def _spread_words(found: Sequence[Values], spread: Spread) -> str:
     """Says what line and band show. The line of a minimum or maximum is the extreme over lanes."""
     extremes = {values.statistic if values.statistic in EXTREMES else "" for values in found}
     words = SPREADS[spread]
-    if spread == "ci" or extremes == {""}:
+    if spread in ("ci", "iqr") or extremes == {""}:
         return words
     names = {"min": "minimum over lanes", "max": "maximum over lanes"}
     lines = ", or ".join(names[of] for of in EXTREMES if of in extremes)

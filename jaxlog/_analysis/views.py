@@ -79,10 +79,11 @@ class Views(ABC):
           by: the labels or keys that define the groups, as in `jaxlog.compare`; `()` puts all lanes
             into one group.
           x: the horizontal axis: `step`, the updates, or `env_step`, the environment steps.
-          spread: the band: `std`, one standard deviation around the mean; `range`, from the minimum
-            to the maximum; `ci`, the 95 % bootstrap interval of the interquartile mean, as in
-            `jaxlog.compare`; `lanes`, a thin line per lane in place of a band, or for a group
-            of more than 200 lanes, bands of 50 % and 90 % of them; None, no band.
+          spread: the band: `std`, one standard deviation around the mean; `iqr`, the quartiles
+            around the median; `range`, from the minimum to the maximum; `ci`, the 95 % bootstrap
+            interval of the interquartile mean, as in `jaxlog.compare`; `lanes`, a thin line per
+            lane in place of a band, or for a group of more than 200 lanes, bands of 50 % and 90 %
+            of them; None, no band.
           ax: the axes to draw a single metric on; None makes a new figure.
 
         Returns:

@@ -24,7 +24,7 @@ from jaxlog._errors import LoggingError
 from jaxlog._settings import ConfigError
 from jaxlog._terminal import plain
 
-COMMANDS = ("show", "top", "tail", "report", "export", "check", "schema", "demo")
+COMMANDS = ("show", "top", "serve", "tail", "report", "export", "check", "schema", "demo")
 """The names of the commands. Each is a function in a module of the same name."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from jaxlog._format.timing import Stopwatch
@@ -47,6 +48,19 @@ def timings(call: str, frame: pl.DataFrame, facts: Mapping[str, Any]) -> pl.Data
         for place, name in enumerate(COLUMNS)
     ]
     return of_lines.with_columns(columns)
+
+
+def seconds_open(timestamps: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
+    """Returns the seconds for which the run had been open at some times, with earlier sessions.
+
+    Args:
+      timestamps: float64, the times, in seconds since 1970.
+      facts: the contents of run.json.
+    """
+    sessions = _sessions(facts) or [(float(timestamps.min(initial=np.inf)), 0.0)]
+    opened, before = np.transpose(sessions)
+    session = np.maximum(0, np.searchsorted(opened, timestamps, "right") - 1)
+    return np.maximum(0.0, before[session] + timestamps - opened[session])
 
 
 def _sessions(facts: Mapping[str, Any]) -> list[tuple[float, float]]:

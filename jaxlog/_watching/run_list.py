@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from jaxlog._reading.finding import below, is_run
@@ -15,12 +15,17 @@ class RunList:
 
     Args:
       directory: the directory of a run, or a directory of runs.
+
+    Attributes:
+      version: a number that grows with every change that a look finds.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._rows: dict[Path, RunRow] = {}
-        self._looked: dict[Path, float] = {}
+        self._looked: dict[Path, float] = {}  # 0 for a run that is new
+        self._changes: dict[Path, int] = {}
+        self.version = 0
 
     @property
     def rows(self) -> Sequence[RunRow]:
@@ -32,8 +37,21 @@ class RunList:
         """The number of runs whose files were not yet read to the end."""
         return sum(not row.read for row in self._rows.values())
 
+    @property
+    def unlooked(self) -> int:
+        """The number of runs that were found and not yet looked at."""
+        return sum(not looked for looked in self._looked.values())
+
+    @property
+    def changes(self) -> Mapping[Path, int]:
+        """The version at which each run was last new or changed."""
+        return self._changes
+
     def look(self, seconds: float | None = None) -> None:
         """Finds the runs, and reads what is new; those first that were not read for longest.
+
+        Of a run that is new, only its state and its last values are read in its first look, so that
+        all runs have these soon; the next looks read the trends.
 
         Args:
           seconds: the time after which it stops, so that a screen stays alive while thousands of
@@ -45,8 +63,15 @@ class RunList:
             path: self._rows.get(path) or RunRow(path, self._name(path)) for path in found
         }
         self._looked = {path: self._looked.get(path, 0.0) for path in found}
+        self.version += self._changes.keys() != self._rows.keys()
+        self._changes = {path: self._changes.get(path, self.version) for path in found}
         for path in sorted(found, key=lambda path: self._looked[path]):
-            self._rows[path].look(until)
+            row, is_first = self._rows[path], not self._looked[path]
+            before = row.stamp
+            row.look(0.0 if is_first and seconds is not None else until)
+            if row.stamp != before:
+                self.version += 1
+                self._changes[path] = self.version
             self._looked[path] = time.monotonic()
             if self._looked[path] > until:
                 break

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
+from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, Key, MetricsEvent
 from jaxlog._format.health import Health, Tally
+from jaxlog._format.keys import from_json
 from jaxlog._format.lines import call_of
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._format.run_file import counts_updates_of_run
@@ -41,6 +42,8 @@ class RunRow:
       name: its name.
       run: its state at the last look.
       read: False if its trend has not been read to the end.
+      stamp: the number of looks that found something new.
+      call: the call that logged its main metric; empty if it has none.
       metric: the key of its main metric; empty if it has none.
       points: the trend of the main metric, over the whole run.
       config: its config, by dotted names.
@@ -55,6 +58,8 @@ class RunRow:
         self.path, self.name = path, name
         self.run = ObservedRun(path, {}, "")  # not looked at yet
         self.read = False
+        self.stamp = 0
+        self.call = ""
         self.metric = ""
         self.points: Sequence[TrendPoint] = ()
         self.config: Mapping[str, Any] = {}
@@ -63,7 +68,6 @@ class RunRow:
         self.last: float | None = None
         self.value: float | None = None
         self.lanes: tuple[int, int] | None = None
-        self._call = ""
         self._shown: dict[str, dict[str, Shown]] = {}
         # The keys that can be the main metric, each with the rank of its category: also those
         # without a value in the last events, so that the main metric does not change to and fro.
@@ -83,13 +87,14 @@ class RunRow:
         same = state is not None and state == self._state
         if same and self.read and not self.run.may_log_more:
             return
-        before = self.run.status
-        if not same or self.run.may_log_more:
+        before = self.run
+        if not same or before.may_log_more:
             self.run = observed(self.path)
         self._state = state
+        self.stamp += self.run != before
         try:
             # A run that is killed has another status, and the same run.json.
-            self._read(until, changed=not same or self.run.status != before)
+            self._read(until, changed=not same or self.run.status != before.status)
         except (OSError, ModuleNotFoundError):  # removed, or cannot be read
             self.read = True
 
@@ -101,11 +106,13 @@ class RunRow:
         if any(new) or changed:
             self._summarize()
         if any(new) or changed or not self.read:
+            self.stamp += 1
             points = self._trend(until)
             self.read = points is not None
             self.points = self.points if points is None else points
             self._pace = None
             self.__dict__.pop("values", None)
+            self.__dict__.pop("keys", None)
 
     def _summarize(self) -> None:
         """Computes what depends on the last events."""
@@ -128,8 +135,8 @@ class RunRow:
                 if category is not None:
                     self._candidates.setdefault((name, key), CATEGORIES.index(category))
         known = [one for one in self._candidates if one[0] in events]
-        self._call, self.metric = min(known, key=self._candidates.__getitem__, default=("", ""))
-        last = self._shown.get(self._call, {}).get(self.metric)
+        self.call, self.metric = min(known, key=self._candidates.__getitem__, default=("", ""))
+        last = self._shown.get(self.call, {}).get(self.metric)
         self.value = None if last is None else last.middle
         self.lanes = None if last is None else (last.alive, last.logged)
 
@@ -137,7 +144,7 @@ class RunRow:
         if not self.metric:
             return []
         calls = self.run.facts.get("calls")
-        return self._readers[self._call].points(self.metric, calls, until)
+        return self._readers[self.call].points(self.metric, calls, until)
 
     @property
     def pace(self) -> Pace:
@@ -202,6 +209,33 @@ class RunRow:
                 if (call, key) in self._candidates and stem:
                     short.setdefault(stem, value.middle)
         return short | metrics | dict(self.config) | own
+
+    @cached_property
+    def keys(self) -> dict[tuple[str, str], Key]:
+        """The meaning of each key, by its call and its name on a line."""
+        calls = self.run.facts.get("calls")
+        found: dict[tuple[str, str], Key] = {}
+        for call, described in calls.items() if isinstance(calls, Mapping) else ():
+            keys = described.get("keys") if isinstance(described, Mapping) else None
+            found |= {(str(call), name): key for name, key in from_json(keys).items()}
+        for call, reader in self._readers.items():
+            if isinstance(reader.event, MetricsEvent):
+                found |= {(call, name): key for name, key in reader.event.keys.items()}
+        return found
+
+    @property
+    def labels(self) -> Mapping[str, Sequence[Any]]:
+        """The labels of the lanes in the last event of the main metric."""
+        reader = self._readers.get(self.call)
+        event = None if reader is None else reader.event
+        if not isinstance(event, MetricsEvent):
+            return {}
+        found = event.columns.labels
+        return {name: [one for one in values if one is not None] for name, values in found.items()}
+
+    def shown(self, call: str, key: str) -> Shown | None:
+        """The last value of a key over its lanes; None if it has none."""
+        return self._shown.get(call, {}).get(key)
 
     def value_of(self, name: str, now: float) -> Any:
         """The value that a name in a filter stands for; None if there is none."""

@@ -41,7 +41,7 @@ COLUMNS = {
 
 @given(
     ROWS,
-    st.sampled_from(["std", "range", "ci", "lanes", None]),
+    st.sampled_from(["std", "iqr", "range", "ci", "lanes", None]),
     st.sampled_from(["", "min", "max", "nonfinite"]),
     st.booleans(),
 )
@@ -85,6 +85,15 @@ def test_a_curve_is_that_of_arrays_by_lane_and_point(
         for place, x in enumerate(along)
     ]
     np.testing.assert_array_equal(found.fewer, np.array(fewer, bool)[shown] if along else [])
+    has_ended = (ends + gaps < ends.max(initial=-1)) & ~dead
+    alive = [
+        sum(
+            (p < 0 or bool(finite[i, p])) and not (has_ended[i] and x > ends[i])
+            for i, p in enumerate(last_until(logged, place))
+        )
+        for place, x in enumerate(along)
+    ]
+    np.testing.assert_array_equal(found.alive_at, np.array(alive, int)[shown] if along else [])
     if not shown.any():
         return
     values, logged, finite = values[:, shown], logged[:, shown], finite[:, shown]
@@ -94,6 +103,9 @@ def test_a_curve_is_that_of_arrays_by_lane_and_point(
             [interquartile_mean(one) for one in own],
             *np.transpose([bootstrap_interval([one])[:2] for one in own]),
         ]
+    elif spread == "iqr":
+        own = [values[finite[:, p], p] for p in range(len(found.x))]
+        expected = np.transpose([np.quantile(one, (0.5, 0.25, 0.75)) for one in own])
     else:
         across = across_lanes(values, logged, statistic)
         nothing = np.full(len(found.x), np.nan)

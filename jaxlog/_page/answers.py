@@ -1,0 +1,182 @@
+"""The answers to what the page asks for, by address; a live page and a frozen one get the same."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxlog._page.asked import AbsentError, Asked, AskedError
+from jaxlog._page.comparisons import answer, comparison
+from jaxlog._page.curves import ChartQuery, curves, grouping_of
+from jaxlog._page.details import configs, run_facts
+from jaxlog._page.figure_code import figure_code
+from jaxlog._page.followed import FollowedRun, FollowedRuns
+from jaxlog._page.metric_list import metrics
+from jaxlog._page.numbers import json_body
+from jaxlog._page.run_store import RunStore
+from jaxlog._page.table import main_metric, table
+
+JSON = "application/json"
+BINARY = "application/octet-stream"
+AGE = 5.0
+"""The seconds for which an answer that has ages may be the same."""
+MOST_KEPT = 32 * 2**20
+"""The bytes of answers that are kept, since several readers ask for the same."""
+
+
+class Answer(NamedTuple):
+    """What an address is answered.
+
+    Attributes:
+      body: the content.
+      kind: its media type.
+      tag: differs if the content does.
+    """
+
+    body: bytes
+    kind: str
+    tag: str
+
+
+class Answers:
+    """Answers addresses. It may be used by several threads.
+
+    Args:
+      followed: the runs.
+    """
+
+    def __init__(self, followed: FollowedRuns) -> None:
+        self.followed = followed
+        self._store = RunStore()
+        self._reading = threading.Lock()  # one answer at a time reads values, to bound the memory
+        self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._of_state: Mapping[str, Callable[[Asked], Any]] = {
+            "runs": self._runs,
+            "metrics": self._metrics,
+            "facts": self._facts,
+            "configs": self._configs,
+        }
+        self._of_values: Mapping[str, Callable[[Asked, list[FollowedRun]], Any]] = {
+            "answer": self._answer,
+            "curves": self._curves,
+            "comparison": self._comparison,
+        }
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The addresses that are answered, without parameters."""
+        return (*self._of_state, *self._of_values)
+
+    def of(self, name: str, query: str, known: str = "") -> Answer | None:
+        """Answers an address.
+
+        Args:
+          name: its part before the `?`, one of `names`.
+          query: its part after the `?`.
+          known: the tag of the answer that the reader has.
+
+        Returns:
+          The answer; None if the reader has it.
+
+        Raises:
+          AskedError: a parameter cannot be read.
+          AbsentError: there is no such run, metric, label or group.
+        """
+        asked = Asked(query)
+        self.followed.look()
+        if name in self._of_state:
+            # They have ages, which are as old as this at most.
+            state = f"{self.followed.salt} {self.followed.version} {time.time() // AGE:.0f}"
+            tag = _tag(name, query, state)
+            return (
+                None if tag == known else Answer(json_body(self._of_state[name](asked)), JSON, tag)
+            )
+        runs = self.followed.matching(asked)
+        tag = _tag(name, query, f"{self.followed.state_of(runs)} {self.followed.unlooked}")
+        if tag == known:
+            return None
+        with self._reading:
+            if tag not in self._kept:
+                made = self._of_values[name](asked, runs)
+                is_binary = isinstance(made, bytes)
+                body = made if is_binary else json_body(made)
+                self._keep(Answer(body, BINARY if is_binary else JSON, tag))
+            self._kept.move_to_end(tag)
+            return self._kept[tag]
+
+    def _keep(self, made: Answer) -> None:
+        self._kept[made.tag] = made
+        while len(self._kept) > 1 and sum(len(one.body) for one in self._kept.values()) > MOST_KEPT:
+            self._kept.popitem(last=False)
+
+    def _runs(self, asked: Asked) -> Any:
+        return table(self.followed, asked)
+
+    def _metrics(self, asked: Asked) -> Any:
+        with self.followed.lock:
+            return metrics(self.followed.matching(asked), self.followed.version)
+
+    def _facts(self, asked: Asked) -> Any:
+        run = self.followed.run(asked.text("run"))
+        try:
+            return run_facts(run, run.stamp)
+        except OSError as error:
+            raise AbsentError(str(error)) from None
+
+    def _configs(self, asked: Asked) -> Any:
+        one, other = (self.followed.run(asked.text(name)) for name in ("a", "b"))
+        return configs(one, other, max(one.stamp, other.stamp))
+
+    def _answer(self, asked: Asked, runs: list[FollowedRun]) -> Any:
+        with self.followed.lock:
+            main = main_metric(runs, asked)
+        found = None
+        if main is not None:
+            frames = self._store.frames(runs)
+            found = answer(frames, main.call, main.key, grouping_of(asked))
+        return {"version": _version(runs), "answer": found, "notes": self._notes(asked)}
+
+    def _curves(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
+        _needs_metric(asked)
+        by_id = {run.id: run.row.name for run in runs}
+        pinned = [by_id[one] for one in asked.listed("pin") if one in by_id]
+        query = ChartQuery.of(asked, pinned)
+        frames = self._store.frames(runs)
+        code = figure_code(self.followed, runs, query)
+        return curves(frames.by_name(), query, _version(runs), self._notes(asked), code)
+
+    def _comparison(self, asked: Asked, runs: list[FollowedRun]) -> Any:
+        _needs_metric(asked)
+        frames = self._store.frames(runs)
+        return comparison(
+            frames,
+            asked.text("call"),
+            asked.text("key"),
+            grouping_of(asked),
+            asked.text("baseline"),
+            _version(runs),
+            self._notes(asked),
+        )
+
+    def _notes(self, asked: Asked) -> Sequence[str]:
+        """What a reader has to know of the runs that an answer is about."""
+        unlooked, off = self.followed.unlooked, asked.listed("off")
+        notes = [f"{unlooked:,} runs are not read yet"] if unlooked else []
+        return [*notes, f"{len(off):,} runs are switched off"] if off else notes
+
+
+def _tag(name: str, query: str, state: str) -> str:
+    return hashlib.blake2b(f"{name}?{query}#{state}".encode(), digest_size=12).hexdigest()
+
+
+def _version(runs: Sequence[FollowedRun]) -> int:
+    return max((run.stamp for run in runs), default=0)
+
+
+def _needs_metric(asked: Asked) -> None:
+    if not (asked.text("call") and asked.text("key")):
+        raise AskedError("got no metric, expected call= and key=, as `metrics` lists them")

@@ -1,0 +1,241 @@
+"""The comparison of groups: sorted, with differences to a baseline, and ready to be copied."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from jaxlog._analysis.comparing import Comparison, compare
+from jaxlog._analysis.groups import By
+from jaxlog._analysis.intervals import difference_interval
+from jaxlog._analysis.scores import less_is_better
+from jaxlog._page.asked import AbsentError
+from jaxlog._page.chart_values import group_name
+from jaxlog._page.run_store import RunsOfPage
+from jaxlog._terminal import plain
+from jaxlog.sinks.console.values import number
+
+MOST_ROWS = 1000
+"""The most groups of one answer."""
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    }
+)
+
+
+def comparison(
+    runs: RunsOfPage, call: str, key: str, by: By, baseline: str, version: int, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The answer to `comparison`.
+
+    Args:
+      runs: the runs.
+      call: the call that logged the metric.
+      key: its key on a line.
+      by: as in `compare`.
+      baseline: the name of the group that others are compared with; empty for none.
+      version: the version of all runs.
+      notes: what a reader has to know of the runs.
+
+    Raises:
+      AbsentError: there is no such metric, label or group, or no finite score.
+    """
+    found = compared(runs, call, key, by)
+    lower_is_better = less_is_better(key)
+    rows = _rows(found, lower_is_better=lower_is_better)
+    said = [*notes, *found.notes]
+    if baseline:
+        _add_differences(rows, baseline)
+        said.append("the interval of a difference is a percentile bootstrap of both groups' lanes")
+    if len(rows) > MOST_ROWS:
+        said.append(f"{len(rows) - MOST_ROWS:,} groups are not listed")
+        rows = rows[:MOST_ROWS]
+    titles = [", ".join(found.by) or "lanes", plain(key), "95 % interval", "lanes"]
+    titles += ["difference"] if baseline else []
+    cells = [_cells(row, with_difference=bool(baseline)) for row in rows]
+    for row in rows:
+        del row["scores"]
+    return {
+        "version": version,
+        "title": plain(key),
+        "call": plain(call),
+        "by": [plain(name) for name in found.by],
+        "group": plain(", ".join(found.by)),
+        "baseline": baseline or None,
+        "lower_is_better": lower_is_better,
+        "rows": rows,
+        "notes": said,
+        "latex": _latex(titles, cells),
+        "csv": _csv(titles, cells),
+        "markdown": _markdown(titles, cells),
+    }
+
+
+def answer(runs: RunsOfPage, call: str, key: str, by: By) -> dict[str, Any] | None:
+    """The sentence that the first screen begins with; None if there is no finite score.
+
+    Args:
+      runs: the runs.
+      call: the call that logged the metric.
+      key: its key on a line.
+      by: as in `compare`.
+    """
+    try:
+        found = compared(runs, call, key, by)
+    except AbsentError:
+        return None
+    rows = [row for row in _rows(found, lower_is_better=less_is_better(key)) if row["text"]]
+    if not rows:
+        return None
+    best, name = rows[0], plain(", ".join(found.by))
+    if not found.by:
+        text = f"{plain(key)}: {best['text']} over {best['lanes']:,} lanes"
+    elif len(rows) == 1:
+        text = f"{_told(name, best)}: {best['text']}"
+    elif best["value"] == rows[1]["value"]:
+        text = f"{_told(name, best)} and {rows[1]['name']} are level: {best['text']}"
+    else:
+        text = f"{_told(name, best)} leads: {best['text']}; next {rows[1]['name']}: "
+        text += number(rows[1]["value"])
+        if not _apart(best, rows[1]):
+            text += " (their intervals overlap)"
+    return {"text": text, "metric": plain(key), "call": plain(call), "group": name}
+
+
+def compared(runs: RunsOfPage, call: str, key: str, by: By) -> Comparison:
+    """Compares groups of lanes as `jaxlog.compare` does.
+
+    Raises:
+      AbsentError: there is no such metric or label, or no finite score.
+    """
+    if not len(runs):
+        raise AbsentError("got no run that matches, expected at least one")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # they are the notes
+        try:
+            return compare(runs, key, call=call, by=by)
+        except (LookupError, TypeError) as error:
+            raise AbsentError(str(error.args[0])) from None
+
+
+def _rows(found: Comparison, *, lower_is_better: bool) -> list[dict[str, Any]]:
+    """A row for each group, the best first; groups without a score are last."""
+    columns = list(found.by)
+    runs = _runs_of(found)
+    rows: list[dict[str, Any]] = []
+    for row in found.frame.iter_rows(named=True):
+        key = tuple(row[name] for name in columns)
+        value, lower, upper = row["iqm"], row["lower"], row["upper"]
+        interval = _interval_text(lower, upper)
+        rows.append(
+            {
+                "name": plain(group_name(found.by, key)),
+                "runs": runs.get(key, 0),
+                "lanes": row["alive"] + row["diverged"],
+                "alive": row["alive"],
+                "unfinished": row["unfinished"],
+                "left_out": row["left_out"],
+                "value": value,
+                "lower": lower,
+                "upper": upper,
+                "interval": interval,
+                "text": "" if value is None else f"{number(value)} {interval}".strip(),
+                "difference": None,
+                "difference_text": "",
+                "scores": _scores(found, key),
+            }
+        )
+    known = [row for row in rows if row["value"] is not None]
+    known.sort(key=lambda row: row["value"], reverse=not lower_is_better)
+    return known + [row for row in rows if row["value"] is None]
+
+
+def _runs_of(found: Comparison) -> dict[tuple[Any, ...], int]:
+    columns = list(found.by)
+    if not columns:
+        return {(): found.scores["run"].n_unique()}
+    counts = found.scores.group_by(columns).agg(pl.col("run").n_unique().alias("jaxlog.runs"))
+    return {tuple(row[:-1]): row[-1] for row in counts.select(*columns, "jaxlog.runs").rows()}
+
+
+def _scores(found: Comparison, key: tuple[Any, ...]) -> np.ndarray:
+    scores = found.scores
+    for name, value in zip(found.by, key, strict=True):
+        scores = scores.filter(pl.col(name).eq_missing(pl.lit(value, scores.schema[name])))
+    values = scores["score"].drop_nulls().to_numpy()
+    return values[np.isfinite(values)]
+
+
+def _add_differences(rows: Sequence[dict[str, Any]], baseline: str) -> None:
+    base = next((row for row in rows if row["name"] == baseline), None)
+    if base is None:
+        raise AbsentError(f"baseline: got {baseline!r:.100}, which is no group")
+    for row in rows:
+        if row is base or row["value"] is None or base["value"] is None:
+            continue
+        row["difference"] = row["value"] - base["value"]
+        lower, upper = difference_interval(row["scores"], base["scores"])
+        text = f"{number(row['difference'])} {_interval_text(lower, upper)}".strip()
+        row["difference_text"] = text if text.startswith("-") else f"+{text}"
+
+
+def _interval_text(lower: float | None, upper: float | None) -> str:
+    if lower is None or upper is None or not (np.isfinite(lower) and np.isfinite(upper)):
+        return ""
+    return f"[{number(lower)}, {number(upper)}]"
+
+
+def _told(by: str, row: dict[str, Any]) -> str:
+    return row["name"] if "," in by or by == "run" else f"{by} {row['name']}"
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """True if the intervals of two groups do not overlap; also if one of them has none."""
+    ends = (one["lower"], one["upper"], other["lower"], other["upper"])
+    if any(end is None for end in ends):
+        return True
+    return one["lower"] > other["upper"] or other["lower"] > one["upper"]
+
+
+def _cells(row: dict[str, Any], *, with_difference: bool) -> list[str]:
+    value = "" if row["value"] is None else number(row["value"])
+    lanes = row["lanes"]
+    alive = f"{lanes}" if row["alive"] == lanes else f"{row['alive']} of {lanes}"
+    own = [row["difference_text"]] if with_difference else []
+    return [row["name"], value, row["interval"], alive, *own]
+
+
+def _latex(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [r"\begin{tabular}{l" + "r" * (len(titles) - 1) + "}", r"\hline"]
+    lines.append(_latex_row(titles) + r" \hline")
+    lines += [_latex_row(row) for row in rows]
+    return "\n".join([*lines, r"\hline", r"\end{tabular}"])
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+
+
+def _csv(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([titles, *rows])
+    return text.getvalue()
+
+
+def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", "\\|") for cell in line) + " |"
+        for line in lines
+    )

@@ -1,0 +1,312 @@
+"""The curves of the groups of one metric: all lanes combined first, then thinned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
+from jaxlog._analysis.groups import By
+from jaxlog._analysis.scores import less_is_better
+from jaxlog._format.columnar import RUN
+from jaxlog._page.asked import AbsentError, Asked
+from jaxlog._page.chart_values import AXES, ChartValues, chart_values
+from jaxlog._page.numbers import binary_body
+from jaxlog._page.thinning import ThinCurve, thinned
+from jaxlog._reading.run_frames import RunFrames
+from jaxlog._terminal import plain
+
+MOST_GROUPS = 200
+"""The most groups that have a curve each; of more, quantiles over the groups are shown."""
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""The quantiles over groups; the third is the line."""
+BANDS: Mapping[str, Spread] = {
+    "std": "std",
+    "iqr": "iqr",
+    "ci": "ci",
+    "range": "range",
+    "none": None,
+}
+MOST_POINTS = 5_000
+
+
+class ChartQuery(NamedTuple):
+    """A chart that the page asks for.
+
+    Attributes:
+      call: the call that logged the metric.
+      key: its key on a line.
+      by: as in `values_of`.
+      x: one of `AXES`.
+      band: one of `BANDS`.
+      begin: the first x that is shown.
+      end: the last x that is shown.
+      points: the most points of a curve.
+      only: the name of the only group that is wanted; empty for all.
+      pinned: the names of runs that have a curve of their own besides.
+    """
+
+    call: str
+    key: str
+    by: By
+    x: str
+    band: str
+    begin: float
+    end: float
+    points: int
+    only: str
+    pinned: tuple[str, ...]
+
+    @classmethod
+    def of(cls, asked: Asked, pinned: Sequence[str] = ()) -> ChartQuery:
+        """Reads the parameters of an address.
+
+        Raises:
+          AskedError: one cannot be read.
+        """
+        return cls(
+            asked.text("call"),
+            asked.text("key"),
+            grouping_of(asked),
+            asked.choice("x", list(AXES)),
+            asked.choice("band", list(BANDS)),
+            asked.number("from", -np.inf),
+            asked.number("to", np.inf),
+            asked.integer("points", 600, 2, MOST_POINTS),
+            asked.text("only"),
+            tuple(pinned),
+        )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A group with its curve.
+
+    Attributes:
+      name: its name.
+      colour: its place in the order of the names.
+      runs: the number of its runs.
+      curve: the whole curve.
+      thin: the part that is shown.
+      place: `best`, `worst` or `pinned`; or the quantiles that it shows.
+    """
+
+    name: str
+    colour: int
+    runs: int
+    curve: GroupCurve
+    thin: ThinCurve
+    place: str = ""
+
+    def header(self, at: int) -> dict[str, Any]:
+        """The entry of the group in the header.
+
+        Args:
+          at: the offset of its arrays.
+        """
+        curve = self.curve
+        ends = {"middle": curve.middle, "lower": curve.lower, "upper": curve.upper}
+        return {
+            "name": plain(self.name),
+            "colour": self.colour,
+            "runs": self.runs,
+            "lanes": curve.lanes,
+            "alive": curve.alive,
+            "unfinished": curve.unfinished,
+            "points": len(self.thin.x),
+            "last": {name: float(end[-1]) for name, end in ends.items()} if len(curve.x) else None,
+            "at": at,
+            "place": self.place,
+        }
+
+
+def grouping_of(asked: Asked) -> By:
+    """The names that the lanes are grouped by; None for what differs, `()` for one group."""
+    names = asked.several("group")
+    return tuple(name for name in names if name != "none") if names else None
+
+
+def curves(
+    runs: Mapping[str, RunFrames],
+    query: ChartQuery,
+    version: int,
+    notes: Sequence[str],
+    python: str,
+) -> bytes:
+    """The answer to `curves`.
+
+    Args:
+      runs: the runs by their names.
+      query: what is wanted.
+      version: the version of all runs.
+      notes: what a reader has to know of the runs.
+      python: the code that makes the figure.
+
+    Raises:
+      AbsentError: there is no such metric, label, axis or group.
+    """
+    found = chart_values(runs, query.call, query.key, query.by, query.x, query.points)
+    groups = _groups(found, query)
+    total = len(groups)
+    if query.only:
+        groups = [group for group in groups if plain(group.name) == query.only]
+        if not groups:
+            raise AbsentError(f"only: got {query.only!r:.100}, which is no group")
+    every = groups
+    left_out = 0
+    lower_is_better = less_is_better(query.key)
+    if len(groups) > MOST_GROUPS:
+        groups = _summarized(groups, query, lower_is_better=lower_is_better)
+        left_out = total - 2
+    groups += _pinned(found, query)
+    arrays: list[np.ndarray] = []
+    headers: list[dict[str, Any]] = []
+    at = 0
+    for group in groups:
+        own = group.thin.arrays()
+        pad = -sum(array.nbytes for array in own) % 8
+        headers.append(group.header(at))
+        arrays += [*own, np.zeros(pad // 4, np.float32)]
+        at += sum(array.nbytes for array in own) + pad
+    column, title, kind = AXES[query.x]
+    header = {
+        "version": version,
+        "x": {"title": title, "kind": kind},
+        "y": {"title": plain(query.key)},
+        "call": plain(query.call),
+        "band": SPREADS[BANDS[query.band]],
+        "by": [plain(name) for name in found.values.by],
+        "group": plain(", ".join(found.values.by)),
+        "lower_is_better": lower_is_better,
+        "groups": headers,
+        "notes": [*notes, *found.values.notes, *_notes(found, every, query, column)],
+        "left_out": left_out,
+        "total_groups": total,
+        "python": python,
+        "fewer": any(group.curve.fewer.any() for group in every),
+    }
+    return binary_body(header, arrays)
+
+
+def _groups(found: ChartValues, query: ChartQuery) -> list[_Group]:
+    end = found.values.frame[found.column].max()
+    return [
+        _group(name, colour, frame, found, query, float(end))  # type: ignore[arg-type]
+        for colour, (name, frame) in enumerate(found.groups())
+    ]
+
+
+def _group(
+    name: str,
+    colour: int,
+    frame: pl.DataFrame,
+    found: ChartValues,
+    query: ChartQuery,
+    end: float,
+    place: str = "",
+) -> _Group:
+    values = found.values
+    spread = BANDS[query.band]
+    curve = curve_of(frame, found.column, spread, values.statistic, values.late, end)
+    shown = part_of(curve, query.begin, query.end)
+    thin = thinned(shown, query.points, extremes=spread == "range")
+    return _Group(name, colour, frame[RUN].n_unique(), curve, thin, place)
+
+
+def part_of(curve: GroupCurve, begin: float, end: float) -> GroupCurve:
+    """The points of a curve between two places, and one to either side, to which lines lead."""
+    if not len(curve.x) or (curve.x[0] >= begin and curve.x[-1] <= end):
+        return curve
+    first = max(0, int(np.searchsorted(curve.x, begin)) - 1)
+    part = slice(first, int(np.searchsorted(curve.x, end, "right")) + 1)
+    names = ("x", "middle", "lower", "upper", "fewer", "alive_at")
+    return replace(curve, **{name: getattr(curve, name)[part] for name in names})
+
+
+def _pinned(found: ChartValues, query: ChartQuery) -> list[_Group]:
+    """A curve of its own for each pinned run."""
+    frame = found.values.frame
+    end = float(frame[found.column].max())  # type: ignore[arg-type]
+    groups = []
+    for colour, name in enumerate(query.pinned):
+        rows = frame.filter(pl.col(RUN) == name)
+        if len(rows):
+            groups.append(_group(name, colour, rows, found, query, end, "pinned"))
+    return groups
+
+
+def _summarized(
+    groups: Sequence[_Group], query: ChartQuery, *, lower_is_better: bool
+) -> list[_Group]:
+    """Quantiles over groups that are too many, and the best and the worst of them."""
+    shown = [group for group in groups if len(group.thin.x)]
+    if not shown:
+        return []
+    x = np.concatenate([group.thin.x for group in shown])
+    middle = np.concatenate([group.thin.middle for group in shown])
+    number = np.repeat(np.arange(len(shown)), [len(group.thin.x) for group in shown])
+    edges = np.linspace(x.min(), x.max(), query.points + 1)
+    stretch = np.clip(np.searchsorted(edges, x, "right") - 1, 0, query.points - 1)
+    frame = pl.DataFrame({"stretch": stretch, "group": number, "x": x, "middle": middle})
+    by_group = frame.group_by("stretch", "group").agg(pl.col("x").mean(), pl.col("middle").mean())
+    found = (
+        by_group.group_by("stretch")
+        .agg(
+            pl.col("x").mean(),
+            pl.len().alias("alive"),
+            *(pl.col("middle").quantile(q, "linear").alias(str(q)) for q in LEVELS),
+        )
+        .sort("stretch")
+    )
+    at, alive = found["x"].to_numpy(), found["alive"].to_numpy()
+    quantiles = [found[str(level)].to_numpy() for level in LEVELS]
+    low, below, line, above, high = quantiles
+    bands = []
+    for place, lower, upper in (("p5-p95", low, high), ("p25-p75", below, above)):
+        fewer = np.zeros(len(at), bool)
+        dead = np.zeros(len(groups), bool)
+        curve = GroupCurve(at, line, lower, upper, fewer, alive, dead, (), 0, 0, 0)
+        thin = thinned(curve, len(at) or 1)
+        bands.append(_Group(place, 0, sum(g.runs for g in groups), curve, thin, place))
+    living = [group for group in shown if group.curve.alive] or shown
+    ordered = sorted(living, key=lambda group: float(group.curve.middle[-1]))
+    best, worst = (ordered[0], ordered[-1]) if lower_is_better else (ordered[-1], ordered[0])
+    ends = [(best, "best")] + ([(worst, "worst")] if worst is not best else [])
+    return bands + [_Group(g.name, g.colour, g.runs, g.curve, g.thin, place) for g, place in ends]
+
+
+def _notes(
+    found: ChartValues, groups: Sequence[_Group], query: ChartQuery, column: str
+) -> list[str]:
+    """Says what the curves leave out, and what they stand for."""
+    curves = [group.curve for group in groups]
+    lanes, dead = sum(c.lanes for c in curves), sum(int(c.dead.sum()) for c in curves)
+    late, odd = sum(c.unfinished for c in curves), sum(c.nonfinite for c in curves)
+    partial = sum(c.partial for c in curves)
+    notes = []
+    if dead:
+        notes.append(f"{dead:,} of {lanes:,} lanes have diverged; a line is over those alive")
+    if late:
+        notes.append(f"{late:,} of {lanes:,} lanes belong to runs that have not finished")
+    if odd:
+        notes.append(f"{odd:,} values are not finite and are left out")
+    if partial:
+        notes.append(f"{partial:,} values were computed without some that are not finite")
+    missing = found.values.frame[column].null_count()
+    if missing:
+        notes.append(f"{missing:,} lines have no {AXES[query.x][1]} and are left out")
+    if len(groups) > MOST_GROUPS:
+        notes.append(
+            f"{len(groups):,} groups: the median over groups, bands of 50 % and 90 % of them, the "
+            "best and the worst"
+        )
+    if found.is_held:
+        notes.append("at each time, a lane counts with its last value before it")
+    longest = max((len(curve.x) for curve in curves), default=0)
+    if longest > query.points and not found.is_held:
+        notes.append(f"up to {longest:,} points, drawn as their means, the least and the greatest")
+    return notes

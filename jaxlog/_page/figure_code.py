@@ -1,0 +1,46 @@
+"""The Python that makes the figure that the page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from jaxlog._page.curves import BANDS, ChartQuery
+from jaxlog._page.followed import FollowedRun, FollowedRuns
+
+MOST_PATHS = 40
+"""The most runs that are named one by one."""
+
+
+def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: ChartQuery) -> str:
+    """Writes the code that plots the same curves with `jaxlog.read_runs`.
+
+    Args:
+      followed: all runs.
+      runs: those that are shown.
+      query: the chart.
+    """
+    paths = sorted(str(run.row.path) for run in runs)
+    where = repr(str(followed.directory))
+    comments = []
+    if len(paths) < len(followed.runs()):
+        where = repr(paths[0]) if len(paths) == 1 else repr(paths[:MOST_PATHS])
+        if len(paths) > MOST_PATHS:
+            comments.append(f"# {len(paths) - MOST_PATHS} more runs are shown: add their paths")
+    words = [repr(query.key), f"call={query.call!r}"]
+    if query.by is not None:
+        words.append(f"by={[query.by] if isinstance(query.by, str) else list(query.by)!r}")
+    if query.x == "env_step":
+        words.append("x='env_step'")
+    elif query.x != "step":
+        comments.append(f"# over updates: plots have no x={query.x!r}")
+    if query.band != "std":
+        words.append(f"spread={BANDS[query.band]!r}")
+    lines = ["import jaxlog", "", *comments, f"runs = jaxlog.read_runs({where})"]
+    lines.append(f"ax = runs.plot({', '.join(words)})")
+    if query.begin > float("-inf") or query.end < float("inf"):
+        lines.append(f"ax.set_xlim({_end(query.begin)}, {_end(query.end)})")
+    return "\n".join(lines)
+
+
+def _end(value: float) -> str:
+    return f"{value:.10g}" if abs(value) < float("inf") else "None"

@@ -1,0 +1,157 @@
+"""The runs that the page shows, followed by several threads at once."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxlog._page.asked import AbsentError, Asked
+from jaxlog._watching.run_list import RunList
+from jaxlog._watching.run_row import RunRow
+
+PERIOD = 1.0
+"""The seconds between two looks at the files, at least."""
+READING = 0.2
+"""The seconds that one look reads at most, so that answers do not wait."""
+SHARE = 50
+"""A look that takes long is followed by a pause of so many times its duration, at least."""
+STILL = 10.0
+"""The seconds after which the page is told of a change without one, since it shows ages."""
+
+
+class FollowedRun(NamedTuple):
+    """A run, as an answer needs it.
+
+    Attributes:
+      id: names it in addresses.
+      row: its state.
+      stamp: differs whenever the run has changed.
+    """
+
+    id: str
+    row: RunRow
+    stamp: int
+
+
+class FollowedRuns:
+    """Follows the runs of a directory.
+
+    Rows are read and changed only by who holds `lock`.
+
+    Args:
+      directory: the directory of a run, or a directory of runs; it may not exist yet.
+
+    Attributes:
+      directory: the same.
+      lock: held while rows are read or changed.
+      salt: a text of this process: the versions of another one mean something else.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.lock = threading.RLock()
+        self._list = RunList(directory)
+        self._next = 0.0
+        self._told = 0.0
+        self._by_id: dict[str, Path] = {}
+        self._ids: dict[Path, str] = {}
+        self.salt = secrets.token_hex(4)
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every change."""
+        return self._list.version
+
+    @property
+    def unlooked(self) -> int:
+        """The number of runs that were found and not yet looked at."""
+        return self._list.unlooked
+
+    @property
+    def unread(self) -> int:
+        """The number of runs whose trend was not yet read to the end."""
+        return self._list.unread
+
+    @property
+    def title(self) -> str:
+        """What is watched, as a short text."""
+        return self.directory.resolve().name or str(self.directory)
+
+    def look(self, *, all_of_it: bool = False) -> None:
+        """Reads what is new, unless it was just read.
+
+        Args:
+          all_of_it: True to read everything, however long it takes.
+        """
+        with self.lock:
+            now = time.monotonic()
+            if now < self._next and not all_of_it:
+                return
+            self._list.look(None if all_of_it else READING)
+            took = time.monotonic() - now
+            # While something is unread, the answers that wait for the lock take turns with looks.
+            pause = took / 4 if self._list.unread else max(PERIOD, SHARE * took - READING)
+            self._next = time.monotonic() + pause
+            self._ids = {row.path: run_id(row.name) for row in self._list.rows}
+            self._by_id = {one: path for path, one in self._ids.items()}
+
+    @property
+    def pause(self) -> float:
+        """The seconds until the next look."""
+        return max(0.0, self._next - time.monotonic())
+
+    def changed_since(self, version: int) -> list[str]:
+        """The ids of the runs that changed after a version."""
+        with self.lock:
+            found = self._list.changes.items()
+            return [self._ids[path] for path, at in found if at > version and path in self._ids]
+
+    def runs(self) -> list[FollowedRun]:
+        """All runs, the newest first."""
+        with self.lock:
+            changes = self._list.changes
+            return [
+                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0))
+                for row in self._list.rows
+                if row.path in self._ids
+            ]
+
+    def matching(self, asked: Asked) -> list[FollowedRun]:
+        """The runs that match `where` in its order, without those not looked at and those `off`.
+
+        Raises:
+          AskedError: the filter cannot be read.
+        """
+        chosen, off, now = asked.where(), set(asked.listed("off")), time.time()
+        with self.lock:
+            known = [run for run in self.runs() if run.row.run.status and run.id not in off]
+            return chosen.select(known, lambda run, name: run.row.value_of(name, now))
+
+    def run(self, one: str) -> FollowedRun:
+        """The run of an id.
+
+        Raises:
+          AbsentError: there is no such run.
+        """
+        with self.lock:
+            found = next((run for run in self.runs() if run.id == one), None)
+        if found is None:
+            raise AbsentError(f"run: got {one!r:.40}, which is no run, or is one that was removed")
+        return found
+
+    def state_of(self, runs: Sequence[FollowedRun]) -> str:
+        """A text that differs whenever one of some runs has changed, or they are others."""
+        text = repr((self.salt, [(run.id, run.stamp) for run in runs]))
+        return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def run_id(name: str) -> str:
+    """Names a run in addresses: by its path below the directory, which nobody can read from it."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=10).digest()
+    return base64.b32encode(digest).decode().lower()

@@ -1,0 +1,1 @@
+"""Serves the page of some runs over HTTP: a process of its own, which only reads."""

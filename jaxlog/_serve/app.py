@@ -1,0 +1,151 @@
+"""The web application: the page, its files, its answers and the stream of changes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Collection
+from functools import partial
+from http import HTTPStatus
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import PurePosixPath
+
+from anyio import CapacityLimiter, to_thread
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from jaxlog._page.answers import Answer, Answers
+from jaxlog._page.asked import AbsentError, AskedError
+from jaxlog._page.followed import FollowedRuns
+from jaxlog._page.html import live_page
+from jaxlog._serve.changes import Changes
+from jaxlog._serve.guard import Guard, refused
+
+THREADS = 4
+"""The most answers that are made at a time."""
+_KINDS = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+"""The media types of the files of the page."""
+
+
+class WebApp:
+    """The application for some runs.
+
+    Args:
+      followed: the runs.
+      token: as in `Guard`.
+      hosts: as in `Guard`.
+      ancestors: as in `Guard`.
+
+    Attributes:
+      asgi: the application, as a server calls it.
+      changes: the streams of changes.
+    """
+
+    def __init__(
+        self,
+        followed: FollowedRuns,
+        token: str,
+        hosts: Collection[str] = (),
+        ancestors: Collection[str] = (),
+    ) -> None:
+        self._followed = followed
+        self._answers = Answers(followed)
+        self._static = _static_files()
+        self._threads: CapacityLimiter | None = None
+        self.changes = Changes(followed)
+        routes = [
+            Route("/", self._page),
+            Route("/events", self._events),
+            Route("/static/{name:path}", self._file),
+            *(Route(f"/{name}", partial(self._answer, name=name)) for name in self._answers.names),
+        ]
+        self.asgi = Starlette(
+            routes=routes,
+            middleware=[
+                Middleware(Guard, token=token, hosts=hosts, ancestors=ancestors),
+                Middleware(GZipMiddleware, minimum_size=1000, compresslevel=3),
+            ],
+            exception_handlers={HTTPException: _http_error},
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._threads = CapacityLimiter(THREADS)
+        yield
+
+    async def _page(self, _: Request) -> Response:
+        text = live_page(self._followed.title)
+        return HTMLResponse(text, headers={"Cache-Control": "no-cache"})
+
+    async def _file(self, request: Request) -> Response:
+        found = self._static.get(request.path_params["name"])
+        if found is None:
+            return refused(404, "there is no such file")
+        headers = {"Cache-Control": "no-cache", "ETag": f'"{found.tag}"'}
+        if _known_tag(request) == found.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(found.body, media_type=found.kind, headers=headers)
+
+    async def _events(self, request: Request) -> Response:
+        last = request.headers.get("last-event-id", "")
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        stream = self.changes.stream(last)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _answer(self, request: Request, name: str) -> Response:
+        known = _known_tag(request)
+        try:
+            found = await to_thread.run_sync(
+                self._answers.of, name, request.url.query, known, limiter=self._threads
+            )
+        except AskedError as error:
+            return refused(400, str(error))
+        except AbsentError as error:
+            return refused(404, str(error.args[0]))
+        except Exception as error:
+            return refused(500, f"a fault of jaxlog: {type(error).__name__}: {error}"[:500])
+        headers = {"Cache-Control": "no-cache"}
+        if found is None:
+            return Response(status_code=304, headers=headers | {"ETag": f'"{known}"'})
+        headers["ETag"] = f'"{found.tag}"'
+        return Response(found.body, media_type=found.kind, headers=headers)
+
+
+def _known_tag(request: Request) -> str:
+    """The tag of the answer that the reader has; empty for none."""
+    return request.headers.get("if-none-match", "").removeprefix("W/").strip('"')
+
+
+def _static_files() -> dict[str, Answer]:
+    """The files of the page, by their addresses: read once, so that no address is a path."""
+    found: dict[str, Answer] = {}
+
+    def add(folder: Traversable, prefix: str) -> None:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                add(entry, f"{prefix}{entry.name}/")
+            elif (suffix := PurePosixPath(entry.name).suffix) in _KINDS:
+                body = entry.read_bytes()
+                tag = hashlib.blake2b(body, digest_size=12).hexdigest()
+                found[f"{prefix}{entry.name}"] = Answer(body, _KINDS[suffix], tag)
+
+    root = files("jaxlog._page").joinpath("static")
+    if root.is_dir():
+        add(root, "")
+    return found
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return refused(error.status_code, HTTPStatus(error.status_code).phrase.lower())
