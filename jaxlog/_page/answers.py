@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from jaxlog._page.asked import AbsentError, Asked, AskedError
 from jaxlog._page.comparisons import answer, comparison
@@ -15,13 +19,21 @@ from jaxlog._page.curves import ChartQuery, curves, grouping_of
 from jaxlog._page.details import configs, run_facts
 from jaxlog._page.figure_code import figure_code
 from jaxlog._page.followed import FollowedRun, FollowedRuns
+from jaxlog._page.heat import heat
+from jaxlog._page.html import frozen_page
+from jaxlog._page.images import picture, pictures
 from jaxlog._page.metric_list import metrics
 from jaxlog._page.numbers import json_body
 from jaxlog._page.run_store import RunStore
 from jaxlog._page.table import main_metric, table
+from jaxlog._terminal import plain
 
 JSON = "application/json"
 BINARY = "application/octet-stream"
+KINDS = {"curves": BINARY, "heat": BINARY, "picture": "image/svg+xml"}
+"""The media types of addresses that are not answered in JSON."""
+MOST_SAVED = 2**27
+"""The bytes of the answers in one file."""
 AGE = 5.0
 """The seconds for which an answer that has ages may be the same."""
 MOST_KEPT = 32 * 2**20
@@ -64,12 +76,17 @@ class Answers:
             "answer": self._answer,
             "curves": self._curves,
             "comparison": self._comparison,
+            "heat": self._heat,
+        }
+        self._of_run: Mapping[str, Callable[[Asked, FollowedRun], Any]] = {
+            "pictures": self._pictures,
+            "picture": self._picture,
         }
 
     @property
     def names(self) -> tuple[str, ...]:
         """The addresses that are answered, without parameters."""
-        return (*self._of_state, *self._of_values)
+        return (*self._of_state, *self._of_values, *self._of_run)
 
     def of(self, name: str, query: str, known: str = "") -> Answer | None:
         """Answers an address.
@@ -95,18 +112,65 @@ class Answers:
             return (
                 None if tag == known else Answer(json_body(self._of_state[name](asked)), JSON, tag)
             )
-        runs = self.followed.matching(asked)
+        if name in self._of_run:
+            runs = [self.followed.run(asked.text("run"))]
+            make = partial(self._of_run[name], asked, runs[0])
+        else:
+            runs = self.followed.matching(asked)
+            make = partial(self._of_values[name], asked, runs)
         tag = _tag(name, query, f"{self.followed.state_of(runs)} {self.followed.unlooked}")
         if tag == known:
             return None
         with self._reading:
             if tag not in self._kept:
-                made = self._of_values[name](asked, runs)
-                is_binary = isinstance(made, bytes)
-                body = made if is_binary else json_body(made)
-                self._keep(Answer(body, BINARY if is_binary else JSON, tag))
+                made = make()
+                if not isinstance(made, bytes):
+                    made = json_body(made)
+                self._keep(Answer(made, KINDS.get(name, JSON), tag))
             self._kept.move_to_end(tag)
             return self._kept[tag]
+
+    def saved(self, query: str, made: datetime) -> tuple[str, bytes]:
+        """Makes the page in one file, which asks nobody.
+
+        Args:
+          query: the addresses whose answers it has, each as `address`; its `title`; and its
+            `state`, what the reader chose.
+          made: the time that the page shows as its own.
+
+        Returns:
+          The title, and the file.
+
+        Raises:
+          AskedError: it is too large, or an address is none of `names`.
+          AbsentError: the page's chart library is not there.
+        """
+        asked = Asked(query)
+        answers: dict[str, bytes] = {}
+        size = 0
+        for address in asked.several("address"):
+            name, _, own = address.partition("?")
+            if name.startswith("picture/"):
+                name, run, picture = [*name.split("/"), "", ""][:3]
+                own = urlencode({"run": run, "name": picture})
+            if name not in self.names:
+                raise AskedError(f"address: got {address!r:.100}, which nobody answers")
+            with contextlib.suppress(AbsentError):  # a run may have been removed
+                found = self.of(name, own)
+                assert found is not None
+                answers[address] = found.body
+                size += len(found.body)
+            if size > MOST_SAVED:
+                raise AskedError(
+                    f"got more than {MOST_SAVED:,} bytes of answers to save, expected at most as "
+                    "many; filter the runs first"
+                )
+        title = asked.text("title") or self.followed.title
+        try:
+            page = frozen_page(plain(title), answers, asked.text("state"), made)
+        except FileNotFoundError as error:
+            raise AbsentError(str(error)) from None
+        return title, page.encode("utf-8", "replace")
 
     def _keep(self, made: Answer) -> None:
         self._kept[made.tag] = made
@@ -161,6 +225,20 @@ class Answers:
             _version(runs),
             self._notes(asked),
         )
+
+    def _heat(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
+        _needs_metric(asked)
+        one = asked.text("run")
+        chosen = [run for run in runs if run.id == one] if one else runs
+        frames = self._store.frames(chosen).by_name()
+        call, key = asked.text("call"), asked.text("key")
+        return heat(frames, call, key, _version(chosen), self._notes(asked))
+
+    def _pictures(self, _: Asked, run: FollowedRun) -> Any:
+        return pictures(self._store.one(run), run.id, run.stamp)
+
+    def _picture(self, asked: Asked, run: FollowedRun) -> bytes:
+        return picture(self._store.one(run), asked.text("name"))
 
     def _notes(self, asked: Asked) -> Sequence[str]:
         """What a reader has to know of the runs that an answer is about."""

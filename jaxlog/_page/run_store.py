@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.runs_data import RunsData
+from jaxlog._page.asked import AbsentError
 from jaxlog._page.followed import FollowedRun
 
 
@@ -44,3 +45,14 @@ class RunStore:
                 self._kept[run.row.path] = run.stamp, frames
             found[run.row.name] = frames
         return RunsOfPage(found)
+
+    def one(self, run: FollowedRun) -> RunData:
+        """The frames of one run.
+
+        Raises:
+          AbsentError: it was removed.
+        """
+        found = self.frames([run]).by_name()
+        if not found:
+            raise AbsentError("run: was removed")
+        return found[run.row.name]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import PurePosixPath
+from urllib.parse import urlencode
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -29,6 +31,8 @@ from jaxlog._serve.guard import Guard, refused
 
 THREADS = 4
 """The most answers that are made at a time."""
+PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+"""What a picture that users drew may do where it is opened by itself: nothing."""
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -67,6 +71,8 @@ class WebApp:
             Route("/", self._page),
             Route("/events", self._events),
             Route("/static/{name:path}", self._file),
+            Route("/picture/{run}/{name}", self._picture),
+            Route("/save", self._save),
             *(Route(f"/{name}", partial(self._answer, name=name)) for name in self._answers.names),
         ]
         self.asgi = Starlette(
@@ -103,23 +109,45 @@ class WebApp:
         stream = self.changes.stream(last)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
+    async def _picture(self, request: Request) -> Response:
+        response = await self._answered(request, "picture", urlencode(request.path_params))
+        response.headers["Content-Security-Policy"] = PICTURE_POLICY
+        return response
+
+    async def _save(self, request: Request) -> Response:
+        return await self._checked(partial(self._saved, request.url.query))
+
+    def _saved(self, query: str) -> Response:
+        title, body = self._answers.saved(query, datetime.now().astimezone())
+        name = "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in title)
+        attached = f'attachment; filename="{name[:80].strip(".-") or "runs"}.html"'
+        headers = {"Cache-Control": "no-store", "Content-Disposition": attached}
+        return Response(body, media_type="text/html; charset=utf-8", headers=headers)
+
     async def _answer(self, request: Request, name: str) -> Response:
-        known = _known_tag(request)
+        return await self._answered(request, name, request.url.query)
+
+    async def _answered(self, request: Request, name: str, query: str) -> Response:
+        return await self._checked(partial(self._made, name, query, _known_tag(request)))
+
+    def _made(self, name: str, query: str, known: str) -> Response:
+        found = self._answers.of(name, query, known)
+        headers = {"Cache-Control": "no-cache"}
+        if found is None:
+            return Response(status_code=304, headers=headers | {"ETag": f'"{known}"'})
+        headers["ETag"] = f'"{found.tag}"'
+        return Response(found.body, media_type=found.kind, headers=headers)
+
+    async def _checked(self, make: Callable[[], Response]) -> Response:
+        """Makes an answer in a thread; what goes wrong is an answer, too."""
         try:
-            found = await to_thread.run_sync(
-                self._answers.of, name, request.url.query, known, limiter=self._threads
-            )
+            return await to_thread.run_sync(make, limiter=self._threads)
         except AskedError as error:
             return refused(400, str(error))
         except AbsentError as error:
             return refused(404, str(error.args[0]))
         except Exception as error:
             return refused(500, f"a fault of jaxlog: {type(error).__name__}: {error}"[:500])
-        headers = {"Cache-Control": "no-cache"}
-        if found is None:
-            return Response(status_code=304, headers=headers | {"ETag": f'"{known}"'})
-        headers["ETag"] = f'"{found.tag}"'
-        return Response(found.body, media_type=found.kind, headers=headers)
 
 
 def _known_tag(request: Request) -> str:
