@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxlog._watching.state import TONES, Tone
-from jaxlog.sinks.console.run_display import WIDEST
+from jaxlog.sinks.console.lines import WIDTH
 
 COLOURS: dict[Tone, str] = {"ok": "green", "bad": "red", "warn": "yellow"}
 """The colour of each tone."""
@@ -25,7 +25,7 @@ class Output(Console):
         pipe is 80, which would cut lines that another program reads.
     """
 
-    def __init__(self, width: int = WIDEST) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         columns = shutil.get_terminal_size((width, 24)).columns
         super().__init__(width=columns, highlight=False, markup=False, emoji=False)
 

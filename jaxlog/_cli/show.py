@@ -25,6 +25,7 @@ from jaxlog._watching.durations import ago
 from jaxlog._watching.history import last_events, logged_before, progress, tally
 from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog._watching.run_facts import Fact, facts, lanes_of
+from jaxlog._watching.spread import spread_events
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock
 
@@ -95,7 +96,8 @@ def picture(run: ObservedRun, width: int, height: int | None = None) -> Group:
         whole: the numbers of their lines are left out.
     """
     files = event_files(run.path)
-    history = list(last_events(files, run.facts.get("calls")))
+    calls = run.facts.get("calls")
+    history = list(last_events(files, calls))
     done, _ = progress(run)
     health = run.health(done, tally(run, files))
     unsound = (" · ", (plain(str(health)), "red")) if health else ()
@@ -107,7 +109,13 @@ def picture(run: ObservedRun, width: int, height: int | None = None) -> Group:
     last = history[-1].timestamp
     began = run.started or history[0].timestamp
     now = time.time() if run.status == "running" else run.ended or last
-    display = RunDisplay(_info(run), began, logged_before(files, history), health)
+    display = RunDisplay(
+        _info(run),
+        began,
+        logged_before(files, history),
+        health,
+        spread_events(files, history, calls),
+    )
     for event in history:
         display.add(event)
     room = height

@@ -19,7 +19,7 @@ from jaxlog._format.names import CATEGORIES, EPISODE_COUNT
 from jaxlog._reading.call_lines import values_by_lane
 from jaxlog._reading.run_frames import DEFAULT_CALLS, RunFrames
 from jaxlog._report.chart_curves import ChartCurve, LaneRows, of_lane, spread_evenly, together
-from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
+from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY
 
 MOST_LANES, MOST_GROUPS = 64, 48
 """The number of lanes of a call with curves of their own, and of groups. A group's curve is

@@ -70,12 +70,11 @@ def figure(number: int, chart: Chart, call: CallCharts) -> Figure:
       call: the call that logged it.
     """
     last = [values for values in chart.last.values() if len(call.groups) == 1]
-    odd = f"{chart.odd:,} not finite" if chart.odd else ""
+    odd = [f"{chart.odd:,} not finite"] if chart.odd else []
     if chart.left_out:
-        kind = "of episodes" if chart.odd else "not finite"
-        odd = f"{odd} {chart.left_out:,} {kind} left out".lstrip()
+        odd.append(f"{chart.left_out:,} {'of episodes' if chart.odd else 'not finite'} left out")
     shown = value(np.concatenate(last)) if last else ""
-    return _with_curves(Figure(number, brief(chart.key), shown, odd), chart, call)
+    return _with_curves(Figure(number, brief(chart.key), shown, ", ".join(odd)), chart, call)
 
 
 def value(values: np.ndarray) -> str:

@@ -17,11 +17,12 @@ from jaxlog._format.run_file import counts_updates_of_run
 from jaxlog._reading.finding import event_files
 from jaxlog._watching import lines
 from jaxlog._watching.observed_run import ObservedRun
+from jaxlog._watching.spread import is_small
 from jaxlog.sinks.console.history import LENGTH
 
 READ = 2 * LENGTH
-"""The number of last events that are read of each file. A trend shows LENGTH of them; some of the
-last may have arrived late and belong before those."""
+"""The number of last events that are read of each file: some of the last may have arrived late and
+belong before the others."""
 
 READ_ARRAYS = 4
 """The number of last events that are read of the file with arrays, whose lines are long."""
@@ -31,7 +32,7 @@ MOST_LINES = 1000
 
 
 def last_events(files: Sequence[Path], calls: Any = None) -> Iterator[Event]:
-    """Reads the last events of all files, in the order they were logged.
+    """Reads the last events of all files, in the order they were logged; of small files, all.
 
     Args:
       files: the files with the run's lines.
@@ -42,8 +43,14 @@ def last_events(files: Sequence[Path], calls: Any = None) -> Iterator[Event]:
 
 
 def _last(path: Path, calls: Any) -> Iterator[Event]:
-    number = READ_ARRAYS if path.name == ARRAYS else READ
-    return lines.events_since(path, lines.last(path, number), calls)
+    return lines.events_since(path, _start(path), calls)
+
+
+def _start(path: Path) -> int:
+    """The offset from which the events of a file are read."""
+    if is_small(path):
+        return 0
+    return lines.last(path, READ_ARRAYS if path.name == ARRAYS else READ)
 
 
 def tally(run: ObservedRun, files: Sequence[Path]) -> Tally | None:
@@ -114,7 +121,7 @@ def logged_before(files: Sequence[Path], history: Sequence[Event]) -> Callable[[
         found: set[bytes] = set()
         for path in files:
             if call_of(path.name) == name:
-                end = lines.last(path, READ)
+                end = _start(path)
                 for start, head in lines.heads(path):
                     if start >= end:
                         break

@@ -151,6 +151,7 @@ def test_steps_before_the_last_events(
     wide: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jaxlog._watching.history.READ", 2)
+    monkeypatch.setattr("jaxlog._watching.spread.SMALL", 0)
     files = event_files(wide[kind])
     history = [*last_events(files), *lines.events_since(wide[kind] / FILES[kind], 0)]
     before = logged_before(files, history)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import math
 import re
 import shutil
 import tempfile
@@ -22,9 +23,12 @@ from rich.console import Console
 import jaxlog
 from jaxlog._cli.main import main
 from jaxlog._format.events import RunInfo
+from jaxlog._reading.finding import event_files
 from jaxlog._watching import lines as cli_lines
 from jaxlog._watching.history import last_events, logged_before
-from jaxlog.sinks.console.run_display import WIDEST, RunDisplay
+from jaxlog._watching.spread import SMALL
+from jaxlog.sinks.console.lines import WIDTH
+from jaxlog.sinks.console.run_display import RunDisplay
 from tests.cli.conftest import STEPS, Command, Logged
 from tests.conftest import without_rates
 
@@ -52,9 +56,9 @@ def test_the_tables_are_those_of_the_console(command: Command, logged: Logged) -
     picture = RunDisplay(RunInfo("first", total_updates=STEPS), 0.0)
     for event in (*logged.memory.metrics, *logged.memory.episodes):
         picture.add(event)
-    console = Console(width=WIDEST)
+    console = Console(width=WIDTH)
     with console.capture() as captured:
-        console.print(picture.draw(WIDEST, None, 0.0, ended=True))
+        console.print(picture.draw(WIDTH, None, 0.0, ended=True))
     drawn = captured.get().splitlines()
     shown = out.splitlines()
     start = next(i for i, line in enumerate(shown) if line.startswith("batch · step"))
@@ -183,16 +187,44 @@ def test_a_late_line_is_shown_in_the_order_of_steps(command: Command, tmp_path: 
     out = command("show", log_steps(tmp_path / "late", steps)).out
     assert "eval · step 30" in out
     (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
-    assert row == ["score", "30", "▲", "+1", "▁▁▂▂▂▃▃▄▄▄▅▅▅▆▆▇▇▇██"]
+    # The last tenth of the run began after step 27.
+    assert row == ["score", "30", "▲", "+3", "▁▁▁▂▂▂▂▃▃▃▃▄▄▄▄▅▅▅▅▅▆▆▆▆▇▇▇▇███"]
     assert command("show", tmp_path).out.splitlines()[1].split()[2] == "31"
 
 
 def test_a_new_pass_is_shown(command: Command, tmp_path: Path) -> None:
     out = command("show", log_steps(tmp_path / "again", [*range(100), *range(3)])).out
     (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
-    assert row[:4] == ["score", "2", "▲", "+1"]
-    assert row[4].endswith("█▁▁▁")
-    assert len(row[4]) == 20
+    assert row[:4] == ["score", "2", "▼", "-89"]  # since step 91 of the pass before
+    assert row[4].startswith("▁▁▁▁▁▁▁▁▂▂▂")
+    assert row[4].endswith("▇▇████████▁▁")
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize(("kind", "steps"), [("jsonl", 3000), ("arrow", 40_000)])
+def test_the_trend_of_a_long_run_covers_all_of_it(
+    command: Command, tmp_path: Path, kind: str, steps: int, lanes: int
+) -> None:
+    """One period of a cosine, whose files are too large to be read as a whole."""
+    names = [{"seed": seed} for seed in range(lanes)]
+    run = jaxlog.Logger({"sinks": [{"kind": kind}]}).open(tmp_path / "run", lanes=names)
+    for step in range(steps):
+        value = math.cos(2 * math.pi * step / (steps - 1))
+        run.log({"score": [value] * lanes}, step=step)
+    run.close()
+    (file,) = event_files(tmp_path / "run")
+    assert file.stat().st_size > SMALL
+    out = command("show", tmp_path / "run").out
+    (row,) = [line.split() for line in out.splitlines() if line.split()[:1] == ["score"]]
+    *_, change, trend = row
+    assert len(trend) > 60
+    quarter = len(trend) // 4
+    assert trend[0] == trend[-1] == "█"
+    assert trend[: 2 * quarter] == "".join(sorted(trend[: 2 * quarter], reverse=True))
+    assert trend[-2 * quarter :] == "".join(sorted(trend[-2 * quarter :]))
+    assert trend[2 * quarter - 2 : 2 * quarter + 3] == "▁▁▁▁▁"
+    tenth = 1 - math.cos(2 * math.pi * 0.9)
+    assert float(change) == pytest.approx(tenth, abs=0.05)
 
 
 def test_a_live_run_is_shown_as_running(command: Command, tmp_path: Path) -> None:
@@ -360,7 +392,7 @@ def test_only_the_last_lines_of_a_long_file_are_parsed(
     monkeypatch.setattr(cli_lines, "read", counting)
     out = command("show", copy).out
     assert "200,000 in batch_metrics.jsonl" in out
-    assert 0 < len(parsed) < 1000
+    assert 0 < len(parsed) < 2000
 
 
 def test_a_long_file_takes_no_more_memory_than_its_last_events(tmp_path: Path) -> None:

@@ -98,11 +98,11 @@ def test_a_row_has_the_value_over_lanes_its_change_and_its_trend() -> None:
         ]
         picture.add(event(step, lanes))
     shown = drawn(picture)
-    assert row(shown, "episode_return") == ["5", "±", "1", "▲", "+2", "▁▃█", "0.5", "-2", "12"]
+    assert row(shown, "episode_return") == ["5", "±", "1", "▲", "+2", "0.5", "-2", "12", "▁▃█"]
     assert row(shown, "policy_loss") == ["-4", "▼", "-2", "█▆▁"]
     assert "batch · step 2 · mean ± std over 2 lanes" in shown
     title, line = (next(t for t in shown.splitlines() if word in t) for word in ("trend", "▁▃█"))
-    assert title.index("trend") + len("trend") == line.index("▁▃█") + len("▁▃█")
+    assert title.index("trend") == line.index("▁▃█")
 
 
 def test_a_line_without_a_value_is_a_gap_and_what_is_not_finite_a_cross() -> None:
@@ -198,15 +198,42 @@ def test_a_row_says_how_many_values_were_not_finite() -> None:
     assert row(shown, "bonus_count")[0] == "64"
 
 
-def test_a_history_is_as_long_as_a_trend_however_much_comes() -> None:
+def test_the_trend_is_evenly_spaced_and_the_memory_bounded() -> None:
     history = History()
     for step in range(10_000):
         history.add(event(step, {"a": float(step)}))
     assert len(history._lines) == LENGTH
     assert len(history._steps._ranges) == 1  # what it remembers of all steps takes no room
     rows = history.read()
-    assert list(rows["a"].trend) == list(range(10_000 - LENGTH, 10_000))
-    assert rows["a"].change == 1
+    assert list(rows["a"].trend) == [*range(0, 10_000, 64), 9999]
+    # Large events are kept of the last lines only.
+    kept = [line for line in history._trend.items() if line.event is not None]
+    assert len(kept) <= LENGTH
+    # 158 points: that before the last tenth is the 142nd.
+    assert rows["a"].change == 9999 - 141 * 64
+
+
+def test_the_change_is_over_the_last_tenth_of_the_run() -> None:
+    changes = []
+    history = History()
+    for step in range(41):
+        history.add(event(step, {"a": float(step)}))
+        changes.append(history.read()["a"].change)
+    assert changes[:13] == [None, *[1] * 10, 2, 2]
+    assert changes[20:22] == [2, 3]
+    assert changes[40] == 4
+
+
+def test_a_trend_takes_the_width_there_is() -> None:
+    picture = a_picture()
+    for step in range(200):
+        picture.add(event(step, {"a": float(step)}))
+    for width in (60, 100, 150, 200):
+        shown = drawn(picture, width)
+        *_, trend = row(shown, "a")
+        assert (trend[0], trend[-1]) == ("▁", "█")
+        assert max(map(cell_len, shown.splitlines())) <= width
+        assert len(trend) == min(128, width - shown.splitlines()[1].index("trend"))
 
 
 def trend(steps: Sequence[int], logged_before: frozenset[int] = frozenset()) -> list[float | None]:
@@ -220,8 +247,8 @@ def trend(steps: Sequence[int], logged_before: frozenset[int] = frozenset()) -> 
 def test_a_line_that_comes_late_stands_at_its_place() -> None:
     assert trend([1, 2, 3, 4, 0]) == [0, 1, 2, 3, 4]
     assert trend([3, 2, 1, 0, 7, 6, 5, 4]) == [0, 1, 2, 3, 4, 5, 6, 7]
-    # It is older than all that are kept.
-    assert trend([*range(10, 1000, 10), 0]) == list(range(800, 1000, 10))
+    # It is older than the last lines.
+    assert trend([*range(10, 1000, 10), 0]) == list(range(0, 1000, 10))
     picture = a_picture(total_updates=5)
     for step in (1, 2, 3, 4, 0):
         picture.add(event(step, {"a": float(step)}, seconds=step))
@@ -233,7 +260,10 @@ def test_a_line_that_comes_late_stands_at_its_place() -> None:
 
 def test_a_step_that_comes_again_begins_a_new_pass() -> None:
     assert trend([0, 1, 2, 0, 1]) == [0, 1, 2, 0, 1]
-    assert trend([*range(100), *range(3)]) == [*range(83, 100), 0, 1, 2]
+    assert trend([*range(100), *range(3)]) == [*range(100), 0, 1, 2]
+    assert trend([*range(5000, 5100), *range(5000, 5003)]) == [*range(5000, 5100), 5000, 5001, 5002]
+    assert trend([5, 6, 7, 3, 4]) == [3, 4, 5, 6, 7]  # late
+    assert trend([5, 6, 7, 6, 100]) == [5, 6, 7, 6, 100]
     # In each pass the first line came late.
     assert trend([1, 2, 3, 0, 1, 2, 3, 0]) == [0, 1, 2, 3, 0, 1, 2, 3]
     # Of the first pass only its last lines are known.
@@ -322,9 +352,9 @@ def test_a_narrow_terminal_has_fewer_columns() -> None:
         columns[width] = shown[1].split()
         assert "102" in shown[3]
     assert columns == {
-        110: ["last", "change", "trend", "std", "min", "max"],
-        75: ["last", "change", "trend", "std", "min", "max"],
-        60: ["last", "change", "trend", "std"],
+        110: ["last", "change", "std", "min", "max", "trend"],
+        75: ["last", "change", "std", "min", "max", "trend"],
+        60: ["last", "change", "std", "trend"],
         55: ["last", "change", "trend"],
         40: ["last", "change"],
         25: ["last"],

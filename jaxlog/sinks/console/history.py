@@ -1,59 +1,41 @@
-"""The last lines of each call in the order of their steps, as rows with changes and trends."""
+"""The lines of each call in the order of their steps, as rows with changes and trends."""
 
 from __future__ import annotations
 
 import bisect
 import collections
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
-from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
-from jaxlog._format.names import CATEGORIES, KNOWN
-from jaxlog.sinks.console.folding import fold
-from jaxlog.sinks.console.values import Shown, arrays_over_lanes, over_lanes, summary_values
+from jaxlog._format.events import MetricsEvent
+from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY as CATEGORY_OF_SUMMARY
+from jaxlog.sinks.console.line_values import Event, LineValue, rank, values_of
+from jaxlog.sinks.console.trend import Thinned
+from jaxlog.sinks.console.values import Shown
 
 LENGTH = 20
-"""The number of lines in a trend."""
+"""The number of last lines to which a late line or another part of a line can be added."""
+MOST_LINES = 256
+"""The maximum number of lines of a trend, evenly spaced over the run; in a long run there are half
+as many at least."""
+LATELY = 0.1
+"""The part of the run over which the change is measured."""
 RANGES = 1000
 """The largest number of ranges of steps that are kept; random steps need one for every two."""
-BESIDE = ("std", "min", "max")
-"""The statistics that have their own column beside the value."""
-
-CATEGORY_OF_SUMMARY = {
-    key: name.category
-    for name in KNOWN.values()
-    for key in (name.episode_key, f"{name.stem}_mean", f"{name.stem}_rate")
-}
-"""The categories of the keys in the summary of an episode or an evaluation."""
-
-
-class LineValue(NamedTuple):
-    """The value of one name on one line.
-
-    Attributes:
-      category: one of `names.CATEGORIES`.
-      shown: the value, or a text.
-      trend: the number for the trend; None if there is none.
-      beside: the statistics that have their own column.
-    """
-
-    category: str
-    shown: Shown | str
-    trend: float | None
-    beside: Mapping[str, float] = {}
 
 
 class Row(NamedTuple):
-    """The last lines of one name.
+    """The lines of one name.
 
     Attributes:
       category: one of `names.CATEGORIES`.
       shown: the value of the last line; None if it has none, because no episode ended.
       beside: the statistics of the last line that have their own column.
-      trend: the numbers of the last lines; None for a line without a number.
-      before: the last finite value before that of the last line; None if there is none.
+      trend: the numbers of evenly spaced lines of the whole run and of the last line; None for a
+        line without a number.
+      before: the last finite value before the last tenth of the run; None if there is none.
     """
 
     category: str
@@ -64,7 +46,7 @@ class Row(NamedTuple):
 
     @property
     def change(self) -> float | None:
-        """The difference between the last value and the finite value before it.
+        """The difference between the last value and the one before the last tenth of the run.
 
         None if the number of lanes that are alive differs, because a mean that rises when lanes die
         is not progress.
@@ -77,54 +59,70 @@ class Row(NamedTuple):
         return change if math.isfinite(change) else None
 
 
-Event = MetricsEvent | EpisodeEvent | EvaluationEvent
-
-
-@dataclass
+@dataclass(eq=False)
 class _Line:
-    """One of the last lines.
+    """One line.
 
     Attributes:
       order: the number of its pass, and its step.
-      event: the event of the line.
+      position: the position in the trend.
+      event: the event of the line; None when no other part of the line is expected.
       cached: the event whose values were read last, and these values.
     """
 
     order: tuple[int, int]
-    event: Event
-    cached: tuple[Event, dict[str, LineValue]] | None = None
+    position: int
+    event: Event | None
+    cached: tuple[Event | None, dict[str, LineValue]] | None = None
 
     def read(self) -> dict[str, LineValue]:
-        event = self.event
-        if self.cached is None or self.cached[0] is not event:
-            values = _of_metrics(event) if isinstance(event, MetricsEvent) else _of_summary(event)
-            self.cached = event, values
-        return self.cached[1]
+        event, cached = self.event, self.cached
+        if event is None or (cached is not None and cached[0] is event):
+            assert cached is not None
+            return cached[1]
+        values = values_of(event)
+        self.cached = event, values
+        return values
+
+    def keep_values(self) -> None:
+        """Keeps the values only: an event with many lanes is large."""
+        self.cached = None, self.read()
+        self.event = None
 
 
 class History:
-    """The last lines of one call, in the order of their steps.
+    """The lines of one call, in the order of their steps.
 
     XLA may run a call late, such as an initial evaluation after the training has ended. A line with
-    a new step is inserted in the order of its step, or dropped if it is older than all lines that
-    are kept. A line with a repeated step starts a new pass, as a Python loop that calls a program
-    again does, and comes after the previous pass; but if it has other metrics or other lanes, it
-    is joined to the line of that step.
+    a new step is inserted in the order of its step. A line with a repeated step starts a new pass,
+    as a Python loop that calls a program again does, and comes after the previous pass; but if it
+    has other metrics or other lanes, it is joined to the line of that step, if that is among the
+    last ones.
 
-    Adding an event is cheap, and the values are computed by `read` on the thread that draws: a
-    program logs thousands of lines per second, of which a display shows few.
+    The last lines and evenly spaced lines of the whole run are kept. Adding an event is cheap, and
+    most values are computed by `read` on the thread that draws: a program logs thousands of lines
+    per second, of which a display shows few.
 
     Args:
       logged_before: returns True for a step that was logged before the first event that is added;
         None if there was none.
+      earlier: evenly spaced events of the whole run, in the order they were logged, if only its
+        last events are added. They are the trend then.
     """
 
-    def __init__(self, logged_before: Callable[[int], bool] | None = None) -> None:
+    def __init__(
+        self,
+        logged_before: Callable[[int], bool] | None = None,
+        earlier: Iterable[Event] = (),
+    ) -> None:
         self.last: Event | None = None
         self._logged_before = logged_before
         self._lines: list[_Line] = []
         self._pass = 0
         self._steps = Steps()
+        self._trend = Thinned[_Line](MOST_LINES)
+        self._positions = _Positions()
+        self._earlier = [_Line((0, event.step), 0, event) for event in earlier]
         self._categories: dict[str, str] = {}
 
     def add(self, event: Event) -> None:
@@ -132,17 +130,23 @@ class History:
         step = event.step
         if step in self._steps or (not self._pass and self._is_repeated(step)):
             for line in self._lines:
-                if line.order == (self._pass, step):
+                if line.order == (self._pass, step) and line.event is not None:
                     whole = _joined(line.event, event)
                     if whole is not None:
                         line.event = whole
                         return
             self._pass += 1
             self._steps = Steps()
+            self._positions.begin_pass(step)
         self._steps.add(step)
-        bisect.insort(self._lines, _Line((self._pass, step), event), key=lambda line: line.order)
+        line = _Line((self._pass, step), self._positions.of(step), event)
+        bisect.insort(self._lines, line, key=lambda line: line.order)
+        if not self._earlier:
+            self._trend.add(line.position, line)
         if len(self._lines) > LENGTH:
-            del self._lines[0]
+            oldest = self._lines.pop(0)
+            if self._trend.has(oldest.position, oldest):
+                oldest.keep_values()
 
     def _is_repeated(self, step: int) -> bool:
         newest = self._steps.newest
@@ -152,24 +156,58 @@ class History:
 
     def read(self) -> dict[str, Row]:
         """The rows by name, ordered by category."""
-        lines = self._lines[-LENGTH:]  # a copy, because another thread may add a line
+        last = self._lines[-1] if self._lines else None
+        lines = self._earlier or self._trend.items()
+        if last is not None and not (lines and _are_one(lines[-1], last)):
+            lines = [*lines, last]
         values = [line.read() for line in lines]
         for line in values:
             for name, value in line.items():
                 self._categories.setdefault(name, value.category)
-        self.last = lines[-1].event if lines else None
+        self.last = None if last is None else last.event
         rows = {}
         for name, category in self._categories.items():
             found = [line.get(name) for line in values]
-            last = found[-1]
+            newest = found[-1]
+            before = found[: 1 + math.floor((1 - LATELY) * (len(found) - 1))]
             rows[name] = Row(
                 category,
-                None if last is None else last.shown,
-                {} if last is None else last.beside,
+                None if newest is None else newest.shown,
+                {} if newest is None else newest.beside,
                 [None if value is None else value.trend for value in found],
-                next(filter(_is_finite, (t.shown for t in reversed(found[:-1]) if t)), None),
+                None
+                if len(found) == 1
+                else next(filter(_is_finite, (t.shown for t in reversed(before) if t)), None),
             )
         return dict(sorted(rows.items(), key=lambda item: rank(item[1].category)))
+
+
+def _are_one(one: _Line, other: _Line) -> bool:
+    """True if two lines are the same, or were read of the same place of a file."""
+    if one is other or one.event is None or other.event is None:
+        return one is other
+    return one.event.timestamp == other.event.timestamp and one.event.step == other.event.step
+
+
+class _Positions:
+    """The positions of lines in the trend: their steps, with one pass after the other."""
+
+    def __init__(self) -> None:
+        self._first: int | None = None  # the lowest step of this pass and of those before
+        self._highest = 0
+        self._base = 0
+
+    def of(self, step: int) -> int:
+        """The position of a line of this pass."""
+        position = self._base + step
+        self._first = step if self._first is None else min(self._first, step)
+        self._highest = max(self._highest, position)
+        return position
+
+    def begin_pass(self, step: int) -> None:
+        """Begins a pass, whose first line has a step."""
+        first = step if self._first is None else min(self._first, step)
+        self._base = self._highest + 1 - first
 
 
 class Steps:
@@ -227,54 +265,3 @@ def _joined(one: Event, other: Event) -> MetricsEvent | None:
 
 def _is_finite(shown: Shown | str) -> TypeGuard[Shown]:
     return isinstance(shown, Shown) and math.isfinite(shown.middle)
-
-
-def rank(category: str) -> int:
-    """The place of a category in the order in which displays show them."""
-    return CATEGORIES.index(category) if category in CATEGORIES else len(CATEGORIES)
-
-
-def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
-    values = over_lanes(event)
-    folded: dict[str, LineValue] = {}
-    groups = fold(values, event.keys)
-    for name, parts in groups.items():
-        info = event.keys[parts.names[0]]
-        extremes = {"min": parts.low, "max": parts.high}
-        if info.statistic not in BESIDE:  # what is said of the mean of the parts suffices
-            folded[name] = LineValue(info.category, parts.shown, parts.shown.middle, extremes)
-    hidden = {key for parts in groups.values() for key in parts.names}
-    values = {key: value for key, value in values.items() if key not in hidden}
-    beside: dict[str, dict[str, float]] = {}
-    found: dict[str, LineValue] = {}
-    for key, value in values.items():
-        if event.keys[key].statistic in BESIDE:
-            beside.setdefault(event.keys[key].stem, {})[event.keys[key].statistic] = value.middle
-    for key, value in values.items():
-        info = event.keys[key]
-        if info.statistic == "mean":
-            found[info.stem] = LineValue(
-                info.category, value, value.middle, beside.pop(info.stem, {})
-            )
-        elif info.statistic not in BESIDE:
-            found[key] = LineValue(info.category, value, value.middle)
-    for key, value in values.items():  # a statistic whose metric has no row for its mean
-        info = event.keys[key]
-        if info.statistic in beside.get(info.stem, {}):
-            found[key] = LineValue(info.category, value, value.middle)
-    for name, shown in arrays_over_lanes(event).items():
-        found[name] = LineValue("other", shown, None)
-    return found | folded
-
-
-def _of_summary(event: EpisodeEvent | EvaluationEvent) -> dict[str, LineValue]:
-    values: Mapping[str, Any] = event.episode if isinstance(event, EpisodeEvent) else event.values
-    found = {}
-    for name, value in summary_values(values).items():
-        category = CATEGORY_OF_SUMMARY.get(name, "other")
-        if isinstance(value, str):
-            trend = {"yes": 1.0, "no": 0.0}.get(value)
-            found[name] = LineValue(category, value, trend)
-        else:
-            found[name] = LineValue(category, Shown(value), value)
-    return found

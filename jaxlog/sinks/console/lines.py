@@ -15,7 +15,7 @@ from jaxlog._format.events import (
 )
 from jaxlog._format.timing import Timing
 from jaxlog.sinks.console.folding import fold
-from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY, rank
+from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY, rank
 from jaxlog.sinks.console.values import (
     arrays_over_lanes,
     number,
@@ -46,7 +46,7 @@ def line(event: Event, total_updates: int | None, width: int = WIDTH) -> str:
         case MetricsEvent():
             return metrics_line(event, total_updates, width)
         case EpisodeEvent(sampled=True):
-            title = f"{_title(event, total_updates)}  episode of {_lane(event)}"
+            title = f"{_title(event, total_updates)}  episode of {lane_name(event)}"
             return _fitting(title, _pairs(event.episode), width)
         case TaskEvent():
             return _fitting(f"task · step {event.step}", _pairs(event.values), width)
@@ -123,7 +123,7 @@ def _left_out(number: int) -> str:
     return f"… {number} more"
 
 
-def _lane(event: EpisodeEvent) -> str:
+def lane_name(event: EpisodeEvent) -> str:
     """The labels of the lane of an episode, or else its number."""
     labels = [f"{plain(name)} {text(v)}" for name, v in summary_values(event.labels).items()]
     return ", ".join(labels) or f"lane {event.lane}"

@@ -24,13 +24,15 @@ from jaxlog._format.events import (
 )
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.run_file import counts_updates_of_run, total_updates
-from jaxlog.sinks.console.history import Event, History
+from jaxlog.sinks.console.history import History
+from jaxlog.sinks.console.line_values import Event
+from jaxlog.sinks.console.lines import lane_name
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.table import CallTable, one_line, tables
 from jaxlog.sinks.console.values import clock, per_second, plain, summary_values, text
 
-WIDEST = 120
-"""The maximum width in characters; wider tables are not easier to read."""
+WIDEST = 200
+"""The maximum width in characters."""
 ENDED_EARLY = ("failed", "interrupted", "exited", "terminated", "killed")
 """The statuses of runs that did not end by themselves."""
 NUM_EPISODES = 2
@@ -56,6 +58,8 @@ class RunDisplay:
       began: the start of the run, in seconds since 1970.
       logged_before: returns True for a call and a step that were logged before the first event that
         is added, as for `History`; None if there were none.
+      earlier: evenly spaced events of the whole run by their call, as for `History`, if only the
+        last events of the run are added.
       health: the health of the run; None computes it from the events and from earlier
         sessions of the run.
     """
@@ -66,6 +70,7 @@ class RunDisplay:
         began: float,
         logged_before: Callable[[str, int], bool] | None = None,
         health: Health | None = None,
+        earlier: Mapping[str, Sequence[Event]] | None = None,
     ) -> None:
         self._run = run
         self._logged_before = logged_before
@@ -76,7 +81,8 @@ class RunDisplay:
         self._calls: dict[str, dict[str, int | None]] = {}  # their totals, as in run.json
         self._unit = "update"
         self._histories: dict[str, History] = {}
-        self._evaluations = History()
+        self._earlier = earlier or {}
+        self._evaluations = History(earlier=self._earlier.get("evaluation", ()))
         self._episodes: collections.deque[EpisodeEvent] = collections.deque(maxlen=NUM_EPISODES)
         self._task: TaskEvent | None = None
         self._step: StepEvent | None = None
@@ -137,7 +143,7 @@ class RunDisplay:
         if name not in self._histories:
             # A new dict, because another thread may iterate over the old one.
             before = self._logged_before and functools.partial(self._logged_before, name)
-            history = History(before)
+            history = History(before, self._earlier.get(name, ()))
             self._histories = self._histories | {name: history}
         return self._histories[name]
 
@@ -266,7 +272,7 @@ def _pairs(values: Mapping[str, object]) -> list[str]:
 
 
 def _sampled(event: EpisodeEvent) -> list[str]:
-    lane = [f"lane {event.lane}"] if event.num_lanes > 1 or event.lane else []
+    lane = [lane_name(event)] if event.num_lanes > 1 or event.lane else []
     values = summary_values(event.episode)
     shown = [
         f"{word} {text(values[key])}" for key, word in _SHOWN_OF_EPISODE.items() if key in values

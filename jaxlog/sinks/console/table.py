@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
-from jaxlog.sinks.console.history import BESIDE, LENGTH, Row
-from jaxlog.sinks.console.trend import NOT_FINITE, sparkline
+from jaxlog.sinks.console.history import Row
+from jaxlog.sinks.console.line_values import BESIDE
+from jaxlog.sinks.console.trend import NOT_FINITE, condensed, sparkline
 from jaxlog.sinks.console.values import Shown, number, plain
 
 GAP = 2
@@ -22,7 +23,10 @@ NOTHING = "·"
 GOOD_UPWARDS = ("rewards", "similarity")
 """The categories in which more is better; changes in other categories have no colour."""
 
-_COLUMNS = ("last", "change", "trend", *BESIDE)
+LEAST_TREND, MOST_TREND = 20, 128
+"""The width that a trend has at least, and at most: it takes the width that the others leave."""
+
+_COLUMNS = ("last", "change", *BESIDE, "trend")
 _DROPPED = ((), ("min", "max"), BESIDE, (*BESIDE, "trend"), (*BESIDE, "trend", "change"))
 """The columns that are dropped, from wide to narrow terminals."""
 
@@ -120,11 +124,12 @@ def _widths(calls: Sequence[CallTable], width: int) -> dict[str, int]:
         "value": max([cell_len(value) for value, _ in values], default=0),
         "spread": max([cell_len(spread) for _, spread in values], default=0),
     }
-    cells = {column: [cell_len(_cell(row, column)) for row in rows] for column in _COLUMNS[1:]}
-    natural = {column: max(found, default=0) for column, found in cells.items()}
+    natural = {
+        column: max((cell_len(_cell(row, column)) for row in rows), default=0)
+        for column in ("change", *BESIDE)
+    }
     natural["last"] = widths["value"] + widths["spread"]
-    # The full width at once, because a growing trend would move the other columns.
-    natural["trend"] = LENGTH if natural["trend"] > 1 else 0
+    natural["trend"] = LEAST_TREND if any(len(_trend_of(row)) > 1 for row in rows) else 0
     natural["change"] = max(natural["change"], 8) if natural["change"] else 0
     natural = {column: max(size, len(column)) for column, size in natural.items() if size}
     kept = natural
@@ -135,6 +140,8 @@ def _widths(calls: Sequence[CallTable], width: int) -> dict[str, int]:
         if room >= min(max(names), NAME_WIDTH):
             break
     room = width - sum(GAP + size for size in kept.values())
+    if "trend" in kept:
+        kept["trend"] = min(MOST_TREND, kept["trend"] + max(0, room - max(names)))
     return widths | kept | {"name": max(1, min(max(names), room))}
 
 
@@ -160,12 +167,13 @@ def _line(name: str, row: Row | None, widths: Mapping[str, int]) -> Text:
     for column in _COLUMNS:
         if column in widths:
             line.append(" " * GAP).append_text(_styled(row, column, widths))
+    line.rstrip()
     return line
 
 
 def _justified(cell: str, column: str, widths: Mapping[str, int]) -> str:
     width = widths[column]
-    return cell.ljust(width) if column == "change" else cell.rjust(width)
+    return cell.ljust(width) if column in ("change", "trend") else cell.rjust(width)
 
 
 def _value(row: Row) -> tuple[str, str]:
@@ -183,11 +191,13 @@ def _cell(row: Row, column: str) -> str:
             return "".join(_value(row))
         case "change":
             return _change(row.change)
-        case "trend":
-            known = any(value is not None for value in row.trend)
-            return sparkline(row.trend) if known else ""
         case _:
             return number(row.beside[column]) if column in row.beside else ""
+
+
+def _trend_of(row: Row) -> Sequence[float | None]:
+    """The numbers of the trend; empty if no line has one."""
+    return row.trend if any(value is not None for value in row.trend) else ()
 
 
 def _change(change: float | None) -> str:
@@ -221,7 +231,8 @@ def _styled(row: Row, column: str, widths: Mapping[str, int]) -> Text:
                 style = "green" if change > 0 else "red"
         case "trend":
             style = "blue" if row.shown is not None else "dim"
-            trend = Text(_justified(_cell(row, column), column, widths), style)
+            drawn = sparkline(condensed(_trend_of(row), widths["trend"]))
+            trend = Text(drawn, style)
             trend.highlight_words([NOT_FINITE], "red")
             return trend
         case _:

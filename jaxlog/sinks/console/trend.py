@@ -35,6 +35,7 @@ class Thinned(Generic[T]):
     def __init__(self, most: int) -> None:
         self._most = most
         self.width = 1
+        self._positions: tuple[int, int] | None = None  # the lowest and the highest one
         self._kept: dict[int, T] = {}
 
     def add(self, position: int, item: T) -> None:
@@ -43,13 +44,19 @@ class Thinned(Generic[T]):
         self._kept.setdefault(position // self.width, item)
 
     def make_room(self, position: int) -> None:
-        """Widens the ranges until one of them contains a position."""
-        while position // self.width >= self._most:
+        """Widens the ranges until there are few enough up to a position."""
+        low, high = self._positions or (position, position)
+        self._positions = low, high = min(low, position), max(high, position)
+        while high // self.width - low // self.width >= self._most:
             self.width *= 2
             wider: dict[int, T] = {}
             for number in sorted(self._kept):
                 wider.setdefault(number // 2, self._kept[number])
             self._kept = wider  # a new dict, since another thread may read the old one
+
+    def has(self, position: int, item: T) -> bool:
+        """True if an item, which was added at a position, is kept."""
+        return self._kept.get(position // self.width) is item
 
     def items(self) -> list[T]:
         """The items that are kept, in the order of their positions."""
