@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +22,7 @@ import pytest
 
 import jaxlog
 from tests.conftest import MakeLogger, without_rates
+from tests.emulated import Emulated
 
 SET_UP = """
 import os, sys, jax, jax.numpy as jnp, jaxlog
@@ -47,13 +52,13 @@ RUNS = (
 streams = sys.stdout, sys.stderr
 with logger.open(name="first"):
     print("a long line " * 20)
+    assert (sys.stdout, sys.stderr) == streams
     jax.block_until_ready(train(jnp.arange(2)))
     if os.fork() == 0:
         print("in the child", flush=True)
-        os._exit(type(sys.stdout).__name__ != "TextIOWrapper")
+        os._exit(0)
     assert os.wait()[1] == 0
     print("[red]no markup", end="")
-print()
 assert (sys.stdout, sys.stderr) == streams
 print("second run")
 
@@ -92,14 +97,15 @@ try:
         jax.block_until_ready(jax.jit(forever)(0))
 except KeyboardInterrupt:
     assert (sys.stdout, sys.stderr) == streams
-    print("stopped by Ctrl-C")
+    print("stopped by Ctrl-C", flush=True)
 with logger.open():
     jax.block_until_ready(jax.jit(forever)(1))
 """
 )
 
-HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
-UP = "\x1b[1A"
+REGION = re.compile(r"\x1b\[1;(\d+)r")
+NO_REGION = "\x1b[r"
+COLUMNS, LINES = 100, 40
 
 
 def in_a_terminal(
@@ -109,8 +115,10 @@ def in_a_terminal(
 ) -> str:
     """What a program shows in a terminal of its own; `react` sees it while it comes."""
     main, side = pty.openpty()
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40"}
-    for name in ("NO_COLOR", "FORCE_COLOR", "CI", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    environment = os.environ | {"TERM": "xterm-256color"}
+    unset = ("NO_COLOR", "FORCE_COLOR", "CI", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+    for name in (*unset, "COLUMNS", "LINES"):
         environment.pop(name, None)
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code],
@@ -166,16 +174,132 @@ def test_a_terminal_shows_a_table_and_is_left_in_order() -> None:
         "first",
     ):
         assert part in last, part
-    # What is printed stands above the table, as it was printed.
-    assert "a long line " * 19 + "a long line" in first
-    assert "[red]no markup\r\n" in first
-    assert UP in first  # it was drawn in place
     assert "ValueError: cannot draw" in second  # the warning, and the picture
     assert "the console could not be drawn: ValueError('cannot draw')" in second
     assert "never closed" in fourth
-    for part in (first, second, third, fourth):
-        assert part.count(HIDE) == part.count(SHOW) == 1
-        assert part.index(HIDE) < part.index(SHOW)
+    for part in (first, second, third, fourth):  # all lines scroll again
+        assert part.rindex(NO_REGION) > [found.start() for found in REGION.finditer(part)][-1]
+    # What is printed is above the table, as it was printed.
+    lines = seen(shown).splitlines()
+    printed = ("a long line " * 20).rstrip()
+    assert lines[:4] == [
+        printed[:COLUMNS],
+        printed[COLUMNS : 2 * COLUMNS],
+        printed[2 * COLUMNS :],
+        "in the child",
+    ]
+    assert lines[4] == "[red]no markup"  # its line was not ended
+    assert lines[5].startswith("batch · step 29 · 30,000 environment steps · mean ± std over 2")
+    assert lines[lines.index("second run") - 1].endswith(" · first")
+    assert [line for line in lines if line.startswith("finished ")] == 1 * [
+        line for line in lines if "30/30 100%" in line
+    ]
+    assert lines[-1].endswith(" · never closed")
+
+
+def seen(shown: str) -> str:
+    """What is on the screen and above it at the end."""
+    screen = Emulated(COLUMNS, LINES)
+    screen.feed(shown)
+    assert screen.region == (0, LINES - 1)
+    assert screen.cursor
+    return screen.text
+
+
+OUTPUTS = """
+import logging, time, warnings
+
+def step(x):
+    jaxlog.batch_step(logger, x, {"policy_loss": 0.25})
+    return x + 1
+
+with logger.open(name="first") as run:
+    print("glued", end="")
+    x = jnp.int32(0)
+    for number in range(30):
+        x = jax.jit(step)(x)
+        time.sleep(0.02)
+        if number == 10:
+            print("?")
+            logging.warning("of logging")
+            warnings.warn("of warnings")
+        if number == 20:
+            os.write(2, b"of C++\\n")
+            os.system("echo of another process; echo and its errors >&2")
+        if number == 25:
+            for part in range(11):
+                sys.stderr.write(f"\\r{part * 10:3}% of a progress bar")
+                time.sleep(0.03)
+            sys.stderr.write("\\n")
+        if number > 25:
+            print("line", number, "and", "more", flush=True)
+"""
+
+
+def test_output_of_anybody_is_above_the_table_as_it_was_written() -> None:
+    shown = in_a_terminal(SET_UP + OUTPUTS)
+    assert shown.count("policy_loss") > 2  # it was drawn meanwhile
+    lines = seen(shown).splitlines()
+    assert lines[:2] == ["glued?", "WARNING:root:of logging"]
+    end = next(i for i, line in enumerate(lines) if line.startswith("batch · step"))
+    assert lines[2:end] == [
+        "of C++",
+        "of another process",
+        "and its errors",
+        "100% of a progress bar",
+        *(f"line {number} and more" for number in range(26, 30)),
+    ]
+    assert lines[end].startswith("batch · step 29")
+    assert lines[-1].endswith(" · first")
+    assert "  policy_loss" in lines[end + 3]
+
+
+PRINTS = """
+for number in range(30):
+    with logger.open(name=f"run {number}"):
+        print("the first line", number)
+    print("after it")
+"""
+
+
+def test_the_first_line_in_the_block_is_never_on_a_line_of_the_table() -> None:
+    lines = seen(
+        in_a_terminal(SET_UP.replace('"console"', '"console", "refresh_per_second": 60') + PRINTS)
+    ).splitlines()
+    printed = [line for line in lines if "the first line" in line or "after it" in line]
+    assert printed == [line for n in range(30) for line in (f"the first line {n}", "after it")]
+
+
+RESIZED = """
+import time
+with logger.open(name="first") as run:
+    step = 0
+    while os.get_terminal_size(1).lines != 33:
+        run.log({"loss": 0.5}, step=step)
+        time.sleep(0.02)
+        step += 1
+"""
+
+
+def test_a_table_follows_the_size_of_the_terminal() -> None:
+    # The lines that scroll, for each size in lines and columns.
+    regions = {(LINES, COLUMNS): 33, (24, 90): 17, (50, 130): 43, (8, 60): 6, (4, 30): 2}
+    sizes = [*regions, (33, 77)]
+    begin = 0
+
+    def react(shown: str, process: subprocess.Popen[bytes]) -> None:
+        nonlocal begin
+        found = [int(region) for region in REGION.findall(shown[begin:])]
+        if len(sizes) > 1 and regions[sizes[0]] in found:
+            del sizes[0]
+            begin = len(shown)
+            with open(f"/proc/{process.pid}/fd/0", "wb", buffering=0) as terminal:  # noqa: PTH123
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *sizes[0], 0, 0))
+
+    shown = in_a_terminal(SET_UP + RESIZED, react=react)
+    assert len(sizes) == 1
+    assert shown.rindex(NO_REGION) > [found.start() for found in REGION.finditer(shown)][-1]
+    assert "loss" in shown[shown.rindex(NO_REGION) :]
 
 
 def _split(text: str, *marks: str) -> list[str]:
@@ -199,11 +323,13 @@ def test_signals_leave_a_terminal_in_order() -> None:
 
     shown = in_a_terminal(SIGNALS, ends_with=-signal.SIGTERM, react=react)
     assert sent == [signal.SIGINT, signal.SIGTERM]
-    first, second = shown.split("stopped by Ctrl-C")
-    for part in (first, second):
-        assert "elapsed" in part[part.rindex("batch · step") :]
-        assert part.count(HIDE) == part.count(SHOW) == 1
-        assert part.index(HIDE) < part.index(SHOW)
+    lines = seen(shown).splitlines()
+    stopped = lines.index("stopped by Ctrl-C")
+    assert lines[stopped - 2].startswith("interrupted after ")
+    assert " elapsed · " in lines[stopped - 1]
+    # A warning may follow, about records that there was no time for.
+    (terminated,) = [i for i, line in enumerate(lines) if line.startswith("terminated after ")]
+    assert " elapsed · " in lines[terminated + 1]
 
 
 def test_a_pipe_shows_a_plain_line_for_each_log() -> None:

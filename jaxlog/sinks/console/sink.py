@@ -112,19 +112,17 @@ class ConsoleSink(Sink):
 
     def _show(self) -> None:
         """Starts the live table if the output can show one."""
-        from rich.errors import LiveError
-
+        from jaxlog.sinks.console.notebook_screen import Notebook
         from jaxlog.sinks.console.run_display import RunDisplay
-        from jaxlog.sinks.console.screen import Display, Notebook, Terminal
+        from jaxlog.sinks.console.screen import Display
+        from jaxlog.sinks.console.terminal_screen import Terminal
 
+        screen = None
         if self._console.is_jupyter:
             screen = Notebook()
         elif _can_draw(self._console):
-            try:
-                screen = Terminal(self._console)
-            except LiveError:
-                return
-        else:
+            screen = Terminal.of(self._console)
+        if screen is None:
             return
         self._run_display = RunDisplay(self._run, time.time())
         self._display = Display(screen, self._draw, self.settings.refresh_per_second)
@@ -159,7 +157,8 @@ class ConsoleSink(Sink):
 
 def _can_draw(console: Console) -> bool:
     """True for a terminal. With FORCE_COLOR, Rich alone would say so for any file."""
-    return console.is_interactive and _is_terminal(console) and console.encoding.startswith("utf")
+    able = console.is_interactive and not console.legacy_windows and _is_terminal(console)
+    return able and console.encoding.startswith("utf")
 
 
 def _is_terminal(console: Console) -> bool:
