@@ -114,7 +114,7 @@ def test_a_directory_that_cannot_be_read_is_an_error(
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "batch_metrics.jsonl").touch()
-    monkeypatch.setattr("jaxlog._watching.lines.backwards", refuse)
+    monkeypatch.setattr("jaxlog._watching.lines.events_since", refuse)
     said = f"jaxlog: {tmp_path / 'batch_metrics.jsonl'}: Permission denied\n"
     code, _, err = command("show", tmp_path)
     assert (code, err) == (2, said)
