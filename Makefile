@@ -63,9 +63,10 @@ clean:
 	rm -rf .venv .nox .pytest_cache .ruff_cache .hypothesis build dist docs/_site
 
 # Python compiles what is imported, which is far less than what pip would compile.
-.venv/made: pyproject.toml constraints.txt Makefile
+.venv/made: pyproject.toml constraints.txt Makefile jaxlog/_page/vendored.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "jaxlog needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + "; name another: make PYTHON=python3.11 ...")'
 	@echo "Making .venv; this takes a minute or two."
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	@$(BIN)/python jaxlog/_page/vendored.py
 	@touch $@

@@ -3,6 +3,7 @@
 Make has a command for each session. A Python that is not there is named, and its session skipped.
 """
 
+import runpy
 import shutil
 import tarfile
 import tempfile
@@ -14,6 +15,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+VENDORED = runpy.run_path("jaxlog/_page/vendored.py")["FILES"].values()
 NUMBERS = "tests/program/test_statistics.py"
 TESTS = (
     "tests/crossing",
@@ -113,6 +115,9 @@ def dist(session: nox.Session) -> None:
         name for name in committed if not name.startswith(".git") and name not in packed
     ]:
         session.error(f"MANIFEST.in leaves out {', '.join(missing)}")
+    charts = {f"jaxlog/_page/static/vendor/{name}" for name in VENDORED}
+    if not charts <= packed:
+        session.error("the chart library is not in the sdist: npm could not fetch it; see above")
     session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
 
 

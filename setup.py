@@ -1,17 +1,24 @@
-"""Builds the part in C, and copies the examples and settings files that `jaxlog demo` runs.
+"""Builds the part in C, and adds what `jaxlog demo` runs and the charts that `jaxlog serve` shows.
 
-All else is in pyproject.toml. The folders are copied here, and not mapped by `package-dir` there:
-with a mapping, an editable install needs an import hook, which type checkers and editors do not
-follow. Without one it is a path entry.
+All else is in pyproject.toml. The folders of the demo are copied here, and not mapped by
+`package-dir` there: with a mapping, an editable install needs an import hook, which type checkers
+and editors do not follow. Without one it is a path entry.
 """
 
+import runpy
 import sysconfig
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 COPIED = {"configs": ("*.yaml", "schema.json"), "examples": ("*.py",)}
+
+
+def fetch_charts() -> None:
+    """Fetches the chart library, which is not in the repository; an sdist has it."""
+    runpy.run_path("jaxlog/_page/vendored.py")["main"]()
 
 
 class BuildWithDemo(build_py):
@@ -19,6 +26,7 @@ class BuildWithDemo(build_py):
 
     def run(self) -> None:
         """Build. In an editable install the demo finds these folders in the checkout."""
+        fetch_charts()
         super().run()
         if self.editable_mode:
             return
@@ -28,6 +36,15 @@ class BuildWithDemo(build_py):
             for pattern in patterns:
                 for file in Path(folder).glob(pattern):
                     self.copy_file(str(file), str(target / file.name))
+
+
+class SdistWithCharts(sdist):
+    """Packs the sources, with the chart library."""
+
+    def run(self) -> None:
+        """Pack."""
+        fetch_charts()
+        super().run()
 
 
 NATIVE_QUEUE = Extension(
@@ -44,7 +61,7 @@ NATIVE_QUEUE = Extension(
 # The part in C relies on the interpreter's lock.
 HAS_LOCK = not sysconfig.get_config_var("Py_GIL_DISABLED")
 setup(
-    cmdclass={"build_py": BuildWithDemo},
+    cmdclass={"build_py": BuildWithDemo, "sdist": SdistWithCharts},
     ext_modules=[NATIVE_QUEUE] if HAS_LOCK else [],
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if HAS_LOCK else {},
 )

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 import jaxlog
+from jaxlog._page import vendored
 
 EXTRAS = (
     *("wandb", "tensorboardX", "pyarrow", "polars", "jinja2", "matplotlib"),
@@ -69,6 +70,7 @@ def main() -> None:
     lines = Path("alone", "batch_metrics.jsonl").read_text().splitlines()
     means = [json.loads(line)["metrics"]["episode_return_mean"] for line in lines]
     assert means == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert not vendored.missing()  # the chart library, which the repository does not have
 
     def opened(kind: str) -> Callable[[], object]:
         settings = {"sinks": [{"kind": kind}]}

@@ -40,10 +40,23 @@ def rendered(package: str, template: str, **values: Any) -> str:
 
 
 def inline(package: str, *names: str) -> InlineFile:
-    """Files of a package, one after the other, as one style or script."""
-    text = "\n".join(files(package).joinpath(name).read_text("utf-8") for name in names)
+    """Files of a package, one after the other, as one style or script.
+
+    A name that begins with the name of another package, as `jaxlog._page:static/colours.css`, is of
+    that package.
+    """
+    return inlined("\n".join(_read(package, name) for name in names))
+
+
+def inlined(text: str) -> InlineFile:
+    """A style or script of jaxlog's own."""
     digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return InlineFile(Markup(text), Markup(f"'sha256-{digest}'"))
+
+
+def _read(package: str, name: str) -> str:
+    other, _, own = name.rpartition(":")
+    return files(other or package).joinpath(own).read_text("utf-8")
 
 
 def brief(text: str, most: int = 160) -> str:

@@ -20,8 +20,9 @@ from jaxlog._report.episode_images import episode_images
 from jaxlog._report.summary import Summary
 
 _PACKAGE = "jaxlog._report"
-_SCRIPTS = ("numbers.js", "drawing.js", "interaction.js")
+_SCRIPTS = ("jaxlog._page:static/numbers.js", "drawing.js", "interaction.js")
 """One after the other they are the page's script."""
+_STYLES = ("jaxlog._page:static/colours.css", "report.css")
 
 _MOST_NOTES = 4
 """The number of notes that a section shows."""
@@ -50,7 +51,7 @@ def page(
     return rendered(
         _PACKAGE,
         "report.html.jinja",
-        style=inline(_PACKAGE, "report.css"),
+        style=inline(_PACKAGE, *_STYLES),
         script=inline(_PACKAGE, *_SCRIPTS),
         title=brief(summaries[0].name) if len(runs) == 1 else f"{len(runs)} runs",
         made=made,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxlog._page import vendored
 from tests.cli.conftest import ROOT
 
 SOURCES = ("jaxlog", "configs", "examples", "pyproject.toml", "setup.py", "README.md", "LICENSE")
@@ -48,6 +49,14 @@ def test_the_wheel_has_every_module(site: Path) -> None:
             assert (site / installed).read_bytes() == (ROOT / file).read_bytes(), file
     (entry_points,) = site.glob("jaxlog-*/entry_points.txt")
     assert "jaxlog = jaxlog._cli.main:main" in entry_points.read_text()
+
+
+def test_the_wheel_has_the_chart_library_of_the_live_view(site: Path) -> None:
+    if vendored.missing():
+        pytest.skip(f"it could not be fetched here; run: {vendored.COMMAND}")
+    for name in vendored.FILES.values():
+        expected = (vendored.FOLDER / name).read_bytes()
+        assert (site / "jaxlog/_page/static/vendor" / name).read_bytes() == expected
 
 
 def test_an_editable_install_is_a_path_entry(source: Path, tmp_path: Path) -> None:

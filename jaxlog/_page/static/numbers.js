@@ -1,7 +1,6 @@
 // Formats numbers, chooses ticks, and maps values to pixels.
-"use strict";
 
-function number(value) {
+export function number(value) {
   if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   if (size >= 1e3 && size < 1e7) return Math.round(value).toLocaleString("en");
@@ -9,11 +8,11 @@ function number(value) {
   return text.includes("e") ? value.toExponential(3).replace(/\.?0+e/, "e") : String(+text);
 }
 
-function whole(value) {
+export function whole(value) {
   return Math.abs(value) < 1e9 ? (+value.toPrecision(9)).toLocaleString("en") : number(value);
 }
 
-function clock(seconds) {
+export function clock(seconds) {
   if (seconds < 100) return +seconds.toFixed(2) + " s";
   const minutes = Math.floor(seconds / 60);
   const rest = String(Math.floor(seconds % 60)).padStart(2, "0");
@@ -21,7 +20,7 @@ function clock(seconds) {
   return Math.floor(minutes / 60) + ":" + String(minutes % 60).padStart(2, "0") + ":" + rest;
 }
 
-function short(value) {
+export function short(value) {
   const size = Math.abs(value);
   if (size >= 1e9) return +(value / 1e9).toPrecision(3) + "G";
   if (size >= 1e6) return +(value / 1e6).toPrecision(3) + "M";
@@ -29,7 +28,7 @@ function short(value) {
   return String(+value.toPrecision(4));
 }
 
-function ticks(low, high, most) {
+export function ticks(low, high, most) {
   const span = high / most - low / most;
   if (!(span > 0 && Number.isFinite(span))) return [low];
   const base = Math.pow(10, Math.floor(Math.log10(span)));
@@ -41,7 +40,7 @@ function ticks(low, high, most) {
 }
 
 // Powers of ten; if there are few, also their multiples by two and five.
-function powers(low, high) {
+export function powers(low, high) {
   const [first, last] = [Math.ceil(Math.log10(low)), Math.floor(Math.log10(high))];
   const every = Math.max(1, Math.ceil((last - first) / 5));
   const found = [];
@@ -52,7 +51,7 @@ function powers(low, high) {
   return found.filter((value) => value >= low && value <= high);
 }
 
-function timeTicks(low, high, most) {
+export function timeTicks(low, high, most) {
   const steps = [60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
   const step = steps.find((one) => one >= (high - low) / most);
   if (high < 100 || !step) return ticks(low, high, most);
@@ -62,8 +61,22 @@ function timeTicks(low, high, most) {
 }
 
 // Maps values to pixels. Values are halved before subtraction, so that the largest floats do not overflow.
-function scale(low, high, from, to, log) {
+export function scale(low, high, from, to, log) {
   const as = log ? Math.log10 : (value) => value / 2;
   const [first, last] = [as(low), as(high)];
   return (value) => from + ((as(value) - first) / (last - first || 1)) * (to - from);
+}
+
+// A number of an answer: JSON has no NaN and no infinity, so they come as texts.
+export function value(given) {
+  if (typeof given === "number") return given;
+  return { inf: Infinity, "-inf": -Infinity }[given] ?? NaN;
+}
+
+// How long ago, in the largest unit that fits.
+export function ago(seconds) {
+  for (const [unit, size] of [["d", 86400], ["h", 3600], ["min", 60]]) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit} ago`;
+  }
+  return `${Math.max(0, Math.floor(seconds))} s ago`;
 }

@@ -1,0 +1,116 @@
+// All metrics as a grid of small charts. A chart is asked for and drawn when it comes into sight.
+
+import { button, el, say } from "./elements.js";
+import { Figure } from "./figure.js";
+import { Heat } from "./heat.js";
+import { metricId, metricsAddress, shared } from "./shared.js";
+import { source } from "./source.js";
+
+const HEIGHT = 168;
+const POINTS = 240;
+const AT_ONCE = 120; // metrics of a section, until more are wanted
+const LABELLED = 6; // groups whose names stand at the ends of their lines
+
+export class Grid {
+  constructor(element) {
+    this.element = element;
+    this.figures = new Map(); // by the metric's id
+    this.seen = new Set();
+    this.sections = new Map();
+    this.find = el("input", { type: "search", placeholder: "find a metric", "aria-label": "find a metric", oninput: () => this.#arrange() });
+    this.count = el("span", { class: "quiet" });
+    this.place = el("div");
+    element.append(el("div", { class: "head" }, el("h2", {}, "Metrics"), this.find, this.count), this.place);
+    this.observer = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "160px" });
+  }
+
+  async refresh() {
+    const { metrics } = await source.get(metricsAddress());
+    if (metrics !== this.metrics) {
+      this.metrics = shared.metrics = metrics;
+      this.#arrange();
+    }
+    await Promise.all([...this.seen].map((figure) => figure.refresh()));
+  }
+
+  #arrange() {
+    const wanted = this.find.value.trim().toLowerCase();
+    const drawable = this.metrics.filter((metric) => metric.kind !== "array");
+    const found = drawable.filter((metric) => metricId(metric).toLowerCase().includes(wanted));
+    say(this.count, wanted ? `${found.length} of ${drawable.length}` : String(drawable.length));
+    const calls = new Set(drawable.map((metric) => metric.call));
+    const of = new Map();
+    for (const metric of found) {
+      const place = [calls.size > 1 ? metric.call : "", metric.beside ? "std, min and max" : metric.category].filter(Boolean).join(" · ");
+      if (!of.has(place)) of.set(place, []);
+      of.get(place).push(metric);
+    }
+    const used = new Set(found.map(metricId));
+    for (const [id, figure] of this.figures) if (!used.has(id)) this.#drop(id, figure);
+    for (const [name, section] of this.sections) if (!of.has(name)) this.#remove(name, section);
+    for (const [name, metrics] of of) this.#section(name, metrics);
+    this.place.append(...[...of.keys()].map((name) => this.sections.get(name).element).filter((one, i) => this.place.children[i] !== one));
+  }
+
+  #section(name, metrics) {
+    let section = this.sections.get(name);
+    if (!section) {
+      const charts = el("div", { class: "charts" });
+      const more = button("", () => {
+        section.most += 500;
+        this.#arrange();
+      });
+      const title = el("h3", { class: "category" }, name || "metrics");
+      const folded = metrics[0].beside;
+      const element = folded ? el("details", { class: "fold" }, el("summary", {}, title), charts, more) : el("section", {}, title, charts, more);
+      section = { element, charts, more, most: AT_ONCE };
+      this.sections.set(name, section);
+    }
+    const shown = metrics.slice(0, section.most);
+    shown.forEach((metric, i) => {
+      const { element } = this.#figure(metric);
+      if (section.charts.children[i] !== element) section.charts.insertBefore(element, section.charts.children[i] || null);
+    });
+    section.more.hidden = shown.length === metrics.length;
+    say(section.more, `show ${Math.min(500, metrics.length - shown.length)} more of ${metrics.length}`);
+  }
+
+  #figure(metric) {
+    const id = metricId(metric);
+    if (!this.figures.has(id)) {
+      const few = () => shared.groupCount <= LABELLED;
+      const made = metric.kind === "histogram" ? new Heat(metric) : new Figure(metric, { points: POINTS, height: () => HEIGHT, labels: few() ? "names" : "", alive: false });
+      made.element.figure = made;
+      this.figures.set(id, made);
+      this.observer.observe(made.element);
+    }
+    return this.figures.get(id);
+  }
+
+  #sight(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) {
+        this.seen.add(target.figure);
+        target.figure.refresh();
+      } else {
+        this.seen.delete(target.figure);
+      }
+    }
+  }
+
+  #drop(id, figure) {
+    this.observer.unobserve(figure.element);
+    this.seen.delete(figure);
+    figure.destroy();
+    this.figures.delete(id);
+  }
+
+  #remove(name, section) {
+    section.element.remove();
+    this.sections.delete(name);
+  }
+
+  redraw() {
+    for (const figure of this.figures.values()) figure.redraw ? figure.redraw() : figure.chart?.redraw();
+  }
+}

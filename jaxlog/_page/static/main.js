@@ -1,0 +1,138 @@
+// The page: its parts, and when each of them is asked for again.
+
+import { onTheme } from "./colours.js";
+import { ComparisonTable } from "./comparison.js";
+import { Controls } from "./controls.js";
+import { Drawer } from "./drawer.js";
+import { Figure } from "./figure.js";
+import { choose, FirstLines, title } from "./first_lines.js";
+import { Grid } from "./grid.js";
+import { follow } from "./live.js";
+import { Pictures } from "./pictures.js";
+import { saveAddress } from "./save.js";
+import { answerAddress, mainMetric, metricId, metricsAddress, runsAddress, shared } from "./shared.js";
+import { NOT_EMBEDDED, Problem, source } from "./source.js";
+import { onChange } from "./state.js";
+import { RunTable } from "./table.js";
+
+const BLOCK = 60;
+const place = (id) => document.getElementById(id);
+
+const lines = new FirstLines({ line: place("state"), spoken: place("spoken"), alarms: place("alarms"), answer: place("answer"), filter: place("filter") });
+const table = new RunTable(place("runs"));
+const controls = new Controls(place("controls"));
+const comparison = new ComparisonTable(place("comparison"), {
+  pointed: (name) => main?.setFocus(name),
+  colourOf: (name) => main?.answer?.groups.find((group) => group.name === name)?.colour ?? 0,
+});
+const grid = new Grid(place("metrics"));
+const pictures = new Pictures(place("pictures"));
+const drawer = new Drawer();
+let main = null;
+
+// What an answer's absence means is said where its part stands; what is left here is the page's own fault.
+async function tried(asked) {
+  try {
+    return await asked;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.kind === "denied") lines.lose(problem.message);
+    return null;
+  }
+}
+
+async function runs() {
+  try {
+    const answer = await source.get(runsAddress(0, BLOCK));
+    choose(answer);
+    title(answer.title || document.querySelector("h1").textContent);
+    lines.update(answer);
+    await table.update(answer);
+    return true;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.kind === "refused") lines.refuse(problem.message);
+    if (problem.kind === "denied") lines.lose(problem.message);
+    return false;
+  }
+}
+
+async function large() {
+  const metric = mainMetric();
+  place("first").hidden = !metric;
+  if (!metric) return;
+  if (!main || main.id !== metricId(metric)) {
+    main?.destroy();
+    const known = shared.metrics.find((one) => metricId(one) === metricId(metric));
+    main = new Figure(known || metric, { points: 600, height: mainHeight, labels: "values", alive: true });
+    place("main").append(main.element);
+  }
+  await main.refresh();
+  shared.by = main.answer?.by || [];
+  shared.groupCount = main.answer?.groups.length || 0;
+  place("first").classList.toggle("alone", shared.groupCount < 2);
+}
+
+function mainHeight() {
+  return innerWidth < 700 ? 260 : Math.max(280, Math.min(420, innerHeight * 0.44));
+}
+
+async function refresh() {
+  const [known, answer] = await Promise.all([runs(), tried(source.get(metricsAddress()))]);
+  if (answer) shared.metrics = answer.metrics;
+  if (!known) return;
+  controls.draw();
+  await large();
+  controls.draw();
+  await Promise.all([
+    comparison.refresh(),
+    tried(source.get(answerAddress())).then((found) => lines.showAnswer(found)),
+    tried(grid.refresh()),
+    pictures.refresh(),
+    drawer.refresh(),
+  ]);
+}
+
+let running = null;
+let again = false;
+
+// One after the other: while the page is asked for, further changes are put together.
+function refreshed() {
+  again = true;
+  running ??= (async () => {
+    while (again) {
+      again = false;
+      await refresh();
+    }
+    running = null;
+  })();
+  return running;
+}
+
+onChange(() => {
+  lines.read();
+  controls.draw();
+  table.redraw();
+  refreshed();
+});
+onTheme(() => {
+  for (const part of [main?.chart, drawer.figure?.chart, grid]) part?.redraw();
+});
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, select, textarea");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    lines.input.focus();
+  }
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+});
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+
+const save = place("save");
+save.addEventListener("click", () => location.assign(saveAddress()));
+save.disabled = !source.isLive;
+if (!source.isLive) save.title = NOT_EMBEDDED;
+await refreshed();
+if (source.isLive) follow(refreshed, (text) => lines.lose(text));

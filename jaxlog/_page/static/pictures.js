@@ -1,0 +1,80 @@
+// Episodes, failures first, and arrays of one run, as pictures that load when they come into sight.
+
+import { button, el, named, say } from "./elements.js";
+import { firstRun, shared } from "./shared.js";
+import { address, Problem, source } from "./source.js";
+
+const AT_ONCE = 24;
+
+export class Pictures {
+  constructor(element) {
+    this.element = element;
+    this.run = el("select", { "aria-label": "run", onchange: () => this.refresh() });
+    this.note = el("span", { class: "quiet" });
+    this.place = el("div");
+    element.append(el("div", { class: "head" }, el("h2", {}, "Episodes and arrays"), this.run, this.note), this.place);
+    this.inSight = false;
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.inSight = isIntersecting;
+      if (isIntersecting) this.refresh();
+    }, { rootMargin: "400px" }).observe(element);
+  }
+
+  place_of(run) {
+    return address("pictures", { run });
+  }
+
+  async refresh() {
+    this.#offer();
+    const run = this.run.value || firstRun();
+    if (!run || !this.inSight) return;
+    try {
+      const answer = await source.get(this.place_of(run));
+      if (answer === this.answer) return;
+      this.answer = answer;
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (problem.kind === "refused") say(this.note, problem.message);
+      return;
+    }
+    this.#draw();
+  }
+
+  #offer() {
+    const rows = shared.rows.filter(({ id }) => source.has(this.place_of(id)));
+    const signature = JSON.stringify(rows.map(({ id, name }) => [id, name]));
+    if (signature === this.offered) return;
+    this.offered = signature;
+    const now = this.run.value;
+    this.run.replaceChildren(...rows.map(({ id, name }) => el("option", { value: id, selected: id === now }, name)));
+  }
+
+  #draw() {
+    const { episodes = [], arrays = [], left_out: left = 0 } = this.answer;
+    say(this.note, episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
+    const groups = [["Episodes", episodes], ["Arrays", arrays]].filter(([, pictures]) => pictures.length);
+    this.place.replaceChildren(...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]));
+  }
+}
+
+function gallery(pictures) {
+  const place = el("div", { class: "pictures" });
+  const add = (from, to) => place.append(...pictures.slice(from, to).map(picture));
+  add(0, AT_ONCE);
+  if (pictures.length > AT_ONCE) {
+    const more = button(`show ${pictures.length - AT_ONCE} more`, () => {
+      more.remove();
+      add(AT_ONCE, pictures.length);
+    });
+    place.append(more);
+  }
+  return place;
+}
+
+// A browser runs no script of a picture in an `img`, and loads nothing for it.
+function picture({ title, failed, source: place }) {
+  const image = el("img", { alt: title, loading: "lazy", decoding: "async" });
+  source.url(place).then((url) => (image.src = url));
+  return el("figure", { class: failed ? "picture failed" : "picture" }, image,
+    el("figcaption", {}, failed ? el("b", {}, "failed ") : null, named(title)));
+}
