@@ -15,6 +15,7 @@ from jaxlog._program.parts import Parts, parts
 from jaxlog._program.record import Record
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.window import Window
+from jaxlog._serve.notebook import LiveView, live
 from jaxlog._settings import ConfigError, ConfigWarning, LoggingConfig, SettingsDict, load_config
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigError",
     "ConfigWarning",
     "EpisodeTracker",
+    "LiveView",
     "Logger",
     "LoggingConfig",
     "LoggingError",
@@ -36,6 +38,7 @@ __all__ = [
     "compare",
     "empty_window",
     "from_info",
+    "live",
     "load_config",
     "log",
     "log_window",

@@ -16,6 +16,10 @@ METHODS = ("GET", "HEAD")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 """The names that this machine has for itself; `ssh -L` and proxies use them, with any port."""
 
+FRAMES = "/in/"
+"""What the path of an address in a frame of another site begins with; the token follows. Browsers
+send no cookies there, as in a notebook of VS Code, so that the address has to do."""
+
 _GO_ON = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url=./">
@@ -47,19 +51,27 @@ class Guard:
         self._cookie = f"jaxlog-{hashlib.sha256(self._token).hexdigest()[:12]}"
         self._value = hashlib.sha256(b"cookie" + self._token).hexdigest()
         self._headers = _headers(ancestors)
+        self._headers_in_frames = _headers(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
 
+        framed = self._framed(scope)
+        if framed:
+            scope = {**scope, "root_path": scope.get("root_path", "") + framed}
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
+                own = self._headers_in_frames if framed else self._headers
+                for name, value in own.items():
                     headers.setdefault(name, value)
             await send(message)
 
-        response = self._refusal(scope) or self._with_token(scope)
+        response = self._refusal(scope)
+        if response is None and not framed:
+            response = self._with_token(scope)
         await (response or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Scope) -> Response | None:
@@ -84,6 +96,15 @@ class Guard:
         ):
             return refused(403, "got a request of another site")
         return None
+
+    def _framed(self, scope: Scope) -> str:
+        """The part of the path that has the token; empty if there is none, or another."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if not path.startswith(FRAMES):
+            return ""
+        given, slash, _ = path.removeprefix(FRAMES).partition("/")
+        same = secrets.compare_digest(given.encode("utf-8", "replace"), self._token)
+        return f"{FRAMES}{given}" if slash and same else ""
 
     def _is_known(self, host: str) -> bool:
         name = _name_of(host)
@@ -137,12 +158,14 @@ def _name_of(host: str) -> str:
     return "" if "@" in host or "/" in host else (found.hostname or "")
 
 
-def _headers(ancestors: Collection[str]) -> Mapping[str, str]:
+def _headers(ancestors: Collection[str] | None) -> Mapping[str, str]:
+    """The headers of all answers; None for pages that any site or program may show in a frame."""
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+        "connect-src 'self'; base-uri 'none'; form-action 'none'"
     )
-    policy += "".join(f" {source}" for source in ancestors)
+    if ancestors is not None:
+        policy += "; frame-ancestors 'self'" + "".join(f" {source}" for source in ancestors)
     return {
         "Content-Security-Policy": policy,
         "X-Content-Type-Options": "nosniff",
