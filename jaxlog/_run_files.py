@@ -194,7 +194,7 @@ def read_lines(path: Path) -> bytes:
     size = 0
     with open_file(path) as file:
         end = 0
-        for start, stop in _extents(file):
+        for start, stop in extents(file):
             size += stop - start
             if size > LARGEST:
                 raise NotReadError(
@@ -213,7 +213,7 @@ def count_lines(path: Path) -> int:
     """The number of lines in a file, without an incomplete last line."""
     number, last = 0, b""
     with open_file(path) as file:
-        for start, stop in _extents(file):
+        for start, stop in extents(file):
             file.seek(start)
             while start < stop and (block := file.read(min(_BLOCK, stop - start))):
                 number += block.count(b"\n")
@@ -246,7 +246,7 @@ def lines_from(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
 def _behind(file: BinaryIO, place: int) -> int:
     """The offset after the next line end; the end of the file if there is none."""
     stop = place
-    for start, stop in _extents(file, place):
+    for start, stop in extents(file, place):
         file.seek(start)
         while start < stop and (block := file.read(min(_BLOCK, stop - start))):
             if (found := block.find(b"\n")) >= 0:
@@ -255,8 +255,13 @@ def _behind(file: BinaryIO, place: int) -> int:
     return max(stop, os.fstat(file.fileno()).st_size)
 
 
-def _extents(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
-    """The ranges of a file that have data: all of it, without its holes."""
+def extents(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int]]:
+    """The ranges of a file that have data: all of it, without its holes.
+
+    Args:
+      file: as `open_file` returns it.
+      start: the offset from which on they are wanted.
+    """
     found = os.fstat(file.fileno())
     end = found.st_size
     if getattr(found, "st_blocks", end) * 512 >= end or not hasattr(os, "SEEK_DATA"):

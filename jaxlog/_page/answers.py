@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from jaxlog._page.asked import AbsentError, Asked, AskedError
 from jaxlog._page.comparisons import answer, comparison
-from jaxlog._page.curves import ChartQuery, curves, grouping_of
+from jaxlog._page.curves import ChartQuery, curves
 from jaxlog._page.details import configs, run_facts
 from jaxlog._page.figure_code import figure_code
 from jaxlog._page.followed import FollowedRun, FollowedRuns
@@ -25,7 +25,7 @@ from jaxlog._page.images import picture, pictures
 from jaxlog._page.metric_list import metrics
 from jaxlog._page.numbers import json_body
 from jaxlog._page.run_store import RunStore
-from jaxlog._page.table import main_metric, table
+from jaxlog._page.table import grouping, main_metric, table
 from jaxlog._terminal import plain
 
 JSON = "application/json"
@@ -124,6 +124,7 @@ class Answers:
         with self._reading:
             if tag not in self._kept:
                 made = make()
+                self._store.shrink()
                 if not isinstance(made, bytes):
                     made = json_body(made)
                 self._keep(Answer(made, KINDS.get(name, JSON), tag))
@@ -198,47 +199,52 @@ class Answers:
     def _answer(self, asked: Asked, runs: list[FollowedRun]) -> Any:
         with self.followed.lock:
             main = main_metric(runs, asked)
+            by = grouping(runs, main, asked)
         found = None
         if main is not None:
-            frames = self._store.frames(runs)
-            found = answer(frames, main.call, main.key, grouping_of(asked))
+            found = answer(*self._store.rows(runs, main.call, main.key), main.call, main.key, by)
         return {"version": _version(runs), "answer": found, "notes": self._notes(asked)}
 
     def _curves(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
-        _needs_metric(asked)
         by_id = {run.id: run.row.name for run in runs}
         pinned = [by_id[one] for one in asked.listed("pin") if one in by_id]
-        query = ChartQuery.of(asked, pinned)
-        frames = self._store.frames(runs)
+        query = ChartQuery.read(asked, self._grouping(asked, runs), pinned)
         code = figure_code(self.followed, runs, query)
-        return curves(frames.by_name(), query, _version(runs), self._notes(asked), code)
+        return curves(self._store, runs, query, self._notes(asked), code)
 
     def _comparison(self, asked: Asked, runs: list[FollowedRun]) -> Any:
-        _needs_metric(asked)
-        frames = self._store.frames(runs)
+        call, key, by = asked.text("call"), asked.text("key"), self._grouping(asked, runs)
         return comparison(
-            frames,
-            asked.text("call"),
-            asked.text("key"),
-            grouping_of(asked),
+            *self._store.rows(runs, call, key),
+            call,
+            key,
+            by,
             asked.text("baseline"),
             _version(runs),
             self._notes(asked),
         )
 
+    def _grouping(self, asked: Asked, runs: list[FollowedRun]) -> list[str]:
+        """The names that define the groups of the metric that is asked for."""
+        if not (asked.text("call") and asked.text("key")):
+            raise AskedError("got no metric, expected call= and key=, as `metrics` lists them")
+        with self.followed.lock:
+            return grouping(runs, main_metric(runs, asked), asked)
+
     def _heat(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
-        _needs_metric(asked)
         one = asked.text("run")
         chosen = [run for run in runs if run.id == one] if one else runs
-        frames = self._store.frames(chosen).by_name()
         call, key = asked.text("call"), asked.text("key")
-        return heat(frames, call, key, _version(chosen), self._notes(asked))
+        found, only_last = self._store.rows(chosen, call, key)
+        if only_last:
+            raise AskedError(f"{key}: has too many histograms to show them")
+        return heat(found.by_name(), call, key, _version(chosen), self._notes(asked))
 
     def _pictures(self, _: Asked, run: FollowedRun) -> Any:
-        return pictures(self._store.one(run), run.id, run.stamp)
+        return pictures(self._store.whole(run), run.id, run.stamp)
 
     def _picture(self, asked: Asked, run: FollowedRun) -> bytes:
-        return picture(self._store.one(run), asked.text("name"))
+        return picture(self._store.whole(run), asked.text("name"))
 
     def _notes(self, asked: Asked) -> Sequence[str]:
         """What a reader has to know of the runs that an answer is about."""
@@ -253,8 +259,3 @@ def _tag(name: str, query: str, state: str) -> str:
 
 def _version(runs: Sequence[FollowedRun]) -> int:
     return max((run.stamp for run in runs), default=0)
-
-
-def _needs_metric(asked: Asked) -> None:
-    if not (asked.text("call") and asked.text("key")):
-        raise AskedError("got no metric, expected call= and key=, as `metrics` lists them")

@@ -1,18 +1,25 @@
-"""The values of one metric of some runs, along one of the axes that the page has."""
+"""The values of one metric of some runs, by group, along one of the axes that the page has."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from jaxlog._analysis.groups import VALUE, By, Values, named, values_of, worded
+from jaxlog._analysis.group_curves import GroupCurve, Spread, curve_of
+from jaxlog._analysis.groups import VALUE, Values, named, values_of, worded
 from jaxlog._format.columnar import RUN
-from jaxlog._page.asked import AbsentError
+from jaxlog._format.names import EPISODE_COUNT
+from jaxlog._page.asked import AbsentError, AskedError
+from jaxlog._page.call_summary import CallSummary, NotInOrderError, TooManyCellsError
+from jaxlog._page.followed import FollowedRun
+from jaxlog._page.run_store import RunOfPage, RunsOfPage, RunStore
+from jaxlog._page.summary_curve import SummaryPart, curve_of_parts
+from jaxlog._reading.call_lines import CallLines
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._reading.timings import seconds_open
 
@@ -24,29 +31,95 @@ AXES = {
 }
 """The axes by the names that addresses have: the column, the title and the kind."""
 _OF_LINES = ("step", "env_step", "timestamp")
+_COMBINED: tuple[Spread, ...] = ("std", "range", None)
+"""The bands that can be computed without the value of each lane."""
 
 
-@dataclass(frozen=True)
-class ChartValues:
-    """The values of a metric, by group.
+class CurveOfGroup(NamedTuple):
+    """A group of lanes, and its curve.
 
     Attributes:
-      values: as in `groups.Values`; the frame has the column of the axis.
-      column: that column.
-      is_held: True if lanes of several runs stand at the same times, each with its last value.
+      name: its name.
+      runs: the number of its runs.
+      curve: the curve.
     """
 
-    values: Values
-    column: str
-    is_held: bool = False
-
-    def groups(self) -> Iterator[tuple[str, pl.DataFrame]]:
-        """Yields the name and the rows of each group, sorted by the values that define them."""
-        for key, frame in self.values.groups():
-            yield group_name(self.values.by, key), frame
+    name: str
+    runs: int
+    curve: GroupCurve
 
 
-def group_name(by: tuple[str, ...], key: tuple[Any, ...]) -> str:
+class ChartCurves(NamedTuple):
+    """The curves of a metric.
+
+    Attributes:
+      by: the names that define the groups.
+      groups: sorted by the values that define them.
+      pinned: a curve for each run that has one of its own.
+      notes: what a reader has to know, in sentences.
+      spread: the kind of band; another one than was asked for if there are too many values.
+    """
+
+    by: tuple[str, ...]
+    groups: Sequence[CurveOfGroup]
+    pinned: Sequence[CurveOfGroup]
+    notes: Sequence[str]
+    spread: Spread
+
+
+class ChartOf(NamedTuple):
+    """What the curves are of.
+
+    Attributes:
+      call: the call that logged the metric.
+      key: its key on a line.
+      by: the names that define the groups.
+      x: one of `AXES`.
+      spread: the kind of band.
+      pinned: the names of runs that have a curve of their own.
+      points: the number of times at which lanes of several runs stand, for the axes of time.
+    """
+
+    call: str
+    key: str
+    by: tuple[str, ...]
+    x: str
+    spread: Spread
+    pinned: Sequence[str]
+    points: int
+
+
+def chart_curves(store: RunStore, runs: Sequence[FollowedRun], of: ChartOf) -> ChartCurves:
+    """Computes the curves of a metric: the same as `RunsData.plot` draws.
+
+    Args:
+      store: reads the runs.
+      runs: the runs.
+      of: the metric, the groups and the axis.
+
+    Raises:
+      AbsentError: there is no such metric, label, key or axis.
+      AskedError: there are too many groups or values.
+    """
+    known = [run for run in runs if (of.call, of.key) in run.row.keys]
+    if not known:
+        raise AbsentError(f"{of.call} {of.key}: is a metric that none of these runs has logged")
+    if of.spread in _COMBINED and of.x != "relative":
+        found = _from_summaries(store, known, of)
+        if found is not None:
+            return found
+    rows, only_last = store.rows(known, of.call, of.key)
+    if not only_last:
+        return _from_rows(rows, of)
+    instead = of._replace(spread="std")
+    found = _from_summaries(store, known, instead) if of.x != "relative" else None
+    if found is None:
+        raise AskedError(f"{of.key}: has too many values for this axis; choose x=step")
+    note = "too many values to compute quantiles of lanes: the band is one standard deviation"
+    return found._replace(spread="std", notes=[*found.notes, note])
+
+
+def group_name(by: Sequence[str], key: Sequence[Any]) -> str:
     """Names a group: by its value if one label or key defines it, else as plots do.
 
     >>> group_name(("rate",), (0.1,)), group_name(("rate", "run"), (0.1, "a")), group_name((), ())
@@ -57,51 +130,133 @@ def group_name(by: tuple[str, ...], key: tuple[Any, ...]) -> str:
     return worded(key[0]) if len(by) == 1 else named(by, key)
 
 
-def chart_values(
-    runs: Mapping[str, RunFrames], call: str, key: str, by: By, x: str, points: int
-) -> ChartValues:
-    """Collects the values of a metric along an axis.
+def _from_summaries(
+    store: RunStore, runs: Sequence[FollowedRun], of: ChartOf
+) -> ChartCurves | None:
+    """The curves from what was combined when the runs were read; None if that does not do."""
+    axis = AXES[of.x][0]
+    summaries: dict[str, CallSummary] = {}
+    for run in runs:
+        try:
+            summaries[run.row.name] = store.summary(run, of.call, of.key, _labels_of(run, of))
+        except NotInOrderError:
+            return None
+        except TooManyCellsError as error:
+            raise AskedError(str(error)) from None
+        except OSError:  # it was removed
+            continue
+    summaries = {name: one for name, one in summaries.items() if of.key in one.types}
+    by_name = {run.row.name: run for run in runs}
+    found = {name: _skeleton(by_name[name], one, of) for name, one in summaries.items()}
+    values = _values(found, of)
+    if values.statistic == "nonfinite":  # its lanes without a value have a zero
+        return None
+    groups = [(group_name(values.by, key), frame) for key, frame in values.groups()]
+    if of.x == "time" and any(frame[RUN].n_unique() > 1 for _, frame in groups):
+        return None
+    ends = [one.lanes_of(of.key, axis).ends for one in summaries.values()]
+    every = np.concatenate(ends) if ends else np.empty(0)
+    if not np.isfinite(every).all():  # lines without env_step
+        return None
+    end = float(every.max(initial=-np.inf))
 
-    Args:
-      runs: the runs by their names.
-      call: the call that logged it.
-      key: its key on a line.
-      by: as in `values_of`.
-      x: one of `AXES`.
-      points: the number of times at which lanes of several runs stand, for the axes of time.
-
-    Raises:
-      AbsentError: there is no such metric, label, key or axis.
-    """
-    column = AXES[x][0]
-    runs = {name: run for name, run in runs.items() if _has(run, call, key)}
-    if not runs:
-        raise AbsentError(
-            f"{call} {key}: is a metric that none of these runs has logged as a number"
-        )
-    try:
-        values = values_of(runs, key, call, by, axes=_OF_LINES)
-    except (LookupError, TypeError) as error:
-        raise AbsentError(str(error)) from None
-    frame = values.frame
-    if x == "relative":
-        seconds = [
-            seconds_open(part["timestamp"].to_numpy(), runs[str(name)].info)
-            for (name,), part in frame.partition_by(RUN, maintain_order=True, as_dict=True).items()
+    def curve(frame: pl.DataFrame) -> GroupCurve:
+        parts = [
+            SummaryPart(summaries[str(name)], own["step"].to_list(), str(name) in values.late)
+            for (name,), own in frame.partition_by(RUN, maintain_order=True, as_dict=True).items()
         ]
-        frame = pl.concat(frame.partition_by(RUN, maintain_order=True))
-        own = np.concatenate(seconds) if seconds else np.empty(0)
-        frame = frame.with_columns(pl.Series(column, own, dtype=pl.Float64))
+        return curve_of_parts(parts, of.key, axis, of.spread, values.statistic, end)
+
+    pinned = [(name, values.frame.filter(pl.col(RUN) == name)) for name in of.pinned]
+    return ChartCurves(
+        values.by,
+        [CurveOfGroup(name, frame[RUN].n_unique(), curve(frame)) for name, frame in groups],
+        [CurveOfGroup(name, 1, curve(frame)) for name, frame in pinned if len(frame)],
+        values.notes,
+        of.spread,
+    )
+
+
+def _labels_of(run: FollowedRun, of: ChartOf) -> list[str]:
+    """The names that may be labels of the run, which its lanes have to be told apart by."""
+    row = run.row
+    return [n for n in of.by if n != RUN and (n in row.labels or n not in row.config)]
+
+
+def _skeleton(run: FollowedRun, summary: CallSummary, of: ChartOf) -> RunFrames:
+    """A run with one row for each series of lanes, whose step is the number of the series."""
+    numbers = list(range(len(summary.series)))
+    columns: dict[str, pl.Series] = {
+        "lane": pl.Series(numbers, dtype=pl.Int64),
+        "step": pl.Series(numbers, dtype=pl.Int64),
+    }
+    for place, name in enumerate(summary.by):
+        if name == "lane" or name in summary.labels:
+            own = [key[place] for key in summary.series]
+            kind = summary.types.get(name, pl.Int64())
+            columns[name] = pl.Series(name, own, dtype=kind, strict=False)
+    kind = summary.types[of.key]
+    columns[of.key] = pl.Series([None] * len(numbers), dtype=kind)
+    if EPISODE_COUNT in summary.types and of.key != EPISODE_COUNT:
+        columns[EPISODE_COUNT] = pl.Series([None] * len(numbers), dtype=pl.Int64)
+    labels = tuple(name for name in summary.by if name in summary.labels)
+    return RunOfPage(run, of.call, CallLines(pl.DataFrame(columns), labels))
+
+
+def _values(runs: Mapping[str, RunFrames], of: ChartOf) -> Values:
+    if not runs:
+        raise AbsentError(f"{of.call} {of.key}: is a metric that none of these runs has logged")
+    try:
+        return values_of(runs, of.key, of.call, of.by, axes=_OF_LINES)
+    except (LookupError, TypeError) as error:
+        raise AbsentError(str(error.args[0])) from None
+
+
+def _from_rows(found: RunsOfPage, of: ChartOf) -> ChartCurves:
+    """The curves from all rows."""
+    column, title, _ = AXES[of.x]
+    by_name = {name: run for name, run in found.by_name().items() if run.calls}
+    values = _values(by_name, of)
+    frame = values.frame
+    if of.x == "relative":
+        frame = _with_seconds(frame, by_name, column)
     if column not in frame.columns or frame[column].null_count() == len(frame):
-        raise AbsentError(f"{key}: has no {AXES[x][1]}; set env_steps_per_update, or use x=step")
-    is_held = x in ("time", "relative") and frame[RUN].n_unique() > 1
-    if is_held:
-        frame = _held(frame, column, points)
-    return ChartValues(replace(values, frame=frame), column, is_held)
+        raise AbsentError(f"{of.key}: has no {title}; set env_steps_per_update, or use x=step")
+    notes = list(values.notes)
+    missing = frame[column].null_count()
+    if missing:
+        notes.append(f"{missing:,} lines have no {title} and are left out")
+    if of.x in ("time", "relative") and frame[RUN].n_unique() > 1:
+        frame = _held(frame, column, of.points)
+        notes.append("at each time, a lane counts with its last value before it")
+    values = replace(values, frame=frame)
+    end = frame[column].max()
+
+    def curve(own: pl.DataFrame) -> GroupCurve:
+        return curve_of(own, column, of.spread, values.statistic, values.late, end)  # type: ignore[arg-type]
+
+    pinned = [(name, frame.filter(pl.col(RUN) == name)) for name in of.pinned]
+    return ChartCurves(
+        values.by,
+        [
+            CurveOfGroup(group_name(values.by, key), own[RUN].n_unique(), curve(own))
+            for key, own in values.groups()
+        ],
+        [CurveOfGroup(name, 1, curve(own)) for name, own in pinned if len(own)],
+        notes,
+        of.spread,
+    )
 
 
-def _has(run: RunFrames, call: str, key: str) -> bool:
-    return call in run.calls and run._call_lines(call).frame.schema.get(key) is not None
+def _with_seconds(frame: pl.DataFrame, runs: Mapping[str, RunFrames], column: str) -> pl.DataFrame:
+    """Adds the seconds for which each run had been open."""
+    parts = frame.partition_by(RUN, maintain_order=True, as_dict=True)
+    return pl.concat(
+        part.with_columns(
+            pl.Series(column, seconds_open(part["timestamp"].to_numpy(), runs[str(name)].info))
+        )
+        for (name,), part in parts.items()
+    )
 
 
 def _held(frame: pl.DataFrame, column: str, points: int) -> pl.DataFrame:
@@ -124,6 +279,5 @@ def _held(frame: pl.DataFrame, column: str, points: int) -> pl.DataFrame:
         begin, end = np.searchsorted(times, [own[0], own[-1]])
         at = times[begin : end + 1]
         rows = np.searchsorted(own, at, "right") - 1
-        held = lane[np.maximum(rows, 0)]
-        parts.append(held.with_columns(pl.Series(column, at)))
+        parts.append(lane[np.maximum(rows, 0)].with_columns(pl.Series(column, at)))
     return pl.concat(parts)

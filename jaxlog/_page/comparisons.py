@@ -12,7 +12,6 @@ import numpy as np
 import polars as pl
 
 from jaxlog._analysis.comparing import Comparison, compare
-from jaxlog._analysis.groups import By
 from jaxlog._analysis.intervals import difference_interval
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError
@@ -34,12 +33,20 @@ _LATEX = str.maketrans(
 
 
 def comparison(
-    runs: RunsOfPage, call: str, key: str, by: By, baseline: str, version: int, notes: Sequence[str]
+    runs: RunsOfPage,
+    only_last: bool,
+    call: str,
+    key: str,
+    by: Sequence[str],
+    baseline: str,
+    version: int,
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """The answer to `comparison`.
 
     Args:
       runs: the runs.
+      only_last: True if of some runs only the last rows of each lane are known.
       call: the call that logged the metric.
       key: its key on a line.
       by: as in `compare`.
@@ -50,7 +57,7 @@ def comparison(
     Raises:
       AbsentError: there is no such metric, label or group, or no finite score.
     """
-    found = compared(runs, call, key, by)
+    found = compared(runs, call, key, by, only_last=only_last)
     lower_is_better = less_is_better(key)
     rows = _rows(found, lower_is_better=lower_is_better)
     said = [*notes, *found.notes]
@@ -81,17 +88,20 @@ def comparison(
     }
 
 
-def answer(runs: RunsOfPage, call: str, key: str, by: By) -> dict[str, Any] | None:
+def answer(
+    runs: RunsOfPage, only_last: bool, call: str, key: str, by: Sequence[str]
+) -> dict[str, Any] | None:
     """The sentence that the first screen begins with; None if there is no finite score.
 
     Args:
       runs: the runs.
+      only_last: True if of some runs only the last rows of each lane are known.
       call: the call that logged the metric.
       key: its key on a line.
       by: as in `compare`.
     """
     try:
-        found = compared(runs, call, key, by)
+        found = compared(runs, call, key, by, only_last=only_last)
     except AbsentError:
         return None
     rows = [row for row in _rows(found, lower_is_better=less_is_better(key)) if row["text"]]
@@ -112,18 +122,23 @@ def answer(runs: RunsOfPage, call: str, key: str, by: By) -> dict[str, Any] | No
     return {"text": text, "metric": plain(key), "call": plain(call), "group": name}
 
 
-def compared(runs: RunsOfPage, call: str, key: str, by: By) -> Comparison:
+def compared(
+    runs: RunsOfPage, call: str, key: str, by: Sequence[str], *, only_last: bool
+) -> Comparison:
     """Compares groups of lanes as `jaxlog.compare` does.
 
     Raises:
       AbsentError: there is no such metric or label, or no finite score.
     """
-    if not len(runs):
-        raise AbsentError("got no run that matches, expected at least one")
+    if not runs.calls:
+        raise AbsentError(f"{call} {key}: is a metric that none of these runs has logged")
+    # All lanes at one step would need the rows of that step.
+    has_finished = any(not run.is_unfinished for run in runs)
+    unfinished = "leave_out" if has_finished or not only_last else "keep_last"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # they are the notes
         try:
-            return compare(runs, key, call=call, by=by)
+            return compare(runs, key, call=call, by=tuple(by), unfinished=unfinished)
         except (LookupError, TypeError) as error:
             raise AbsentError(str(error.args[0])) from None
 

@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
-from jaxlog._analysis.groups import By
+from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread
 from jaxlog._analysis.scores import less_is_better
-from jaxlog._format.columnar import RUN
 from jaxlog._page.asked import AbsentError, Asked
-from jaxlog._page.chart_values import AXES, ChartValues, chart_values
+from jaxlog._page.chart_values import AXES, ChartOf, CurveOfGroup, chart_curves
+from jaxlog._page.followed import FollowedRun
 from jaxlog._page.numbers import binary_body
+from jaxlog._page.run_store import RunStore
 from jaxlog._page.thinning import ThinCurve, thinned
-from jaxlog._reading.run_frames import RunFrames
 from jaxlog._terminal import plain
 
 MOST_GROUPS = 200
@@ -38,47 +37,43 @@ class ChartQuery(NamedTuple):
     """A chart that the page asks for.
 
     Attributes:
-      call: the call that logged the metric.
-      key: its key on a line.
-      by: as in `values_of`.
-      x: one of `AXES`.
+      of: the metric, the groups and the axis.
       band: one of `BANDS`.
       begin: the first x that is shown.
       end: the last x that is shown.
       points: the most points of a curve.
       only: the name of the only group that is wanted; empty for all.
-      pinned: the names of runs that have a curve of their own besides.
     """
 
-    call: str
-    key: str
-    by: By
-    x: str
+    of: ChartOf
     band: str
     begin: float
     end: float
     points: int
     only: str
-    pinned: tuple[str, ...]
 
     @classmethod
-    def of(cls, asked: Asked, pinned: Sequence[str] = ()) -> ChartQuery:
+    def read(cls, asked: Asked, by: Sequence[str], pinned: Sequence[str] = ()) -> ChartQuery:
         """Reads the parameters of an address.
+
+        Args:
+          asked: the parameters.
+          by: the names that define the groups.
+          pinned: the names of runs that have a curve of their own.
 
         Raises:
           AskedError: one cannot be read.
         """
+        band, x = asked.choice("band", list(BANDS)), asked.choice("x", list(AXES))
+        points = asked.integer("points", 600, 2, MOST_POINTS)
+        call, key = asked.text("call"), asked.text("key")
         return cls(
-            asked.text("call"),
-            asked.text("key"),
-            grouping_of(asked),
-            asked.choice("x", list(AXES)),
-            asked.choice("band", list(BANDS)),
+            ChartOf(call, key, tuple(by), x, BANDS[band], tuple(pinned), points),
+            band,
             asked.number("from", -np.inf),
             asked.number("to", np.inf),
-            asked.integer("points", 600, 2, MOST_POINTS),
+            points,
             asked.text("only"),
-            tuple(pinned),
         )
 
 
@@ -124,33 +119,29 @@ class _Group:
         }
 
 
-def grouping_of(asked: Asked) -> By:
-    """The names that the lanes are grouped by; None for what differs, `()` for one group."""
-    names = asked.several("group")
-    return tuple(name for name in names if name != "none") if names else None
-
-
 def curves(
-    runs: Mapping[str, RunFrames],
+    store: RunStore,
+    runs: Sequence[FollowedRun],
     query: ChartQuery,
-    version: int,
     notes: Sequence[str],
     python: str,
 ) -> bytes:
     """The answer to `curves`.
 
     Args:
-      runs: the runs by their names.
+      store: reads the runs.
+      runs: the runs.
       query: what is wanted.
-      version: the version of all runs.
       notes: what a reader has to know of the runs.
       python: the code that makes the figure.
 
     Raises:
       AbsentError: there is no such metric, label, axis or group.
+      AskedError: there are too many groups or values.
     """
-    found = chart_values(runs, query.call, query.key, query.by, query.x, query.points)
-    groups = _groups(found, query)
+    of = query.of
+    found = chart_curves(store, runs, of)
+    groups = [_group(own, colour, query) for colour, own in enumerate(found.groups)]
     total = len(groups)
     if query.only:
         groups = [group for group in groups if plain(group.name) == query.only]
@@ -158,11 +149,12 @@ def curves(
             raise AbsentError(f"only: got {query.only!r:.100}, which is no group")
     every = groups
     left_out = 0
-    lower_is_better = less_is_better(query.key)
+    lower_is_better = less_is_better(of.key)
     if len(groups) > MOST_GROUPS:
         groups = _summarized(groups, query, lower_is_better=lower_is_better)
         left_out = total - 2
-    groups += _pinned(found, query)
+    pins = enumerate(found.pinned)
+    groups = [*groups, *(_group(own, colour, query, "pinned") for colour, own in pins)]
     arrays: list[np.ndarray] = []
     headers: list[dict[str, Any]] = []
     at = 0
@@ -172,18 +164,18 @@ def curves(
         headers.append(group.header(at))
         arrays += [*own, np.zeros(pad // 4, np.float32)]
         at += sum(array.nbytes for array in own) + pad
-    column, title, kind = AXES[query.x]
+    _, title, kind = AXES[of.x]
     header = {
-        "version": version,
+        "version": max(run.stamp for run in runs),
         "x": {"title": title, "kind": kind},
-        "y": {"title": plain(query.key)},
-        "call": plain(query.call),
-        "band": SPREADS[BANDS[query.band]],
-        "by": [plain(name) for name in found.values.by],
-        "group": plain(", ".join(found.values.by)),
+        "y": {"title": plain(of.key)},
+        "call": plain(of.call),
+        "band": SPREADS[found.spread],
+        "by": [plain(name) for name in found.by],
+        "group": plain(", ".join(found.by)),
         "lower_is_better": lower_is_better,
         "groups": headers,
-        "notes": [*notes, *found.values.notes, *_notes(found, every, query, column)],
+        "notes": [*notes, *found.notes, *_notes(every, query)],
         "left_out": left_out,
         "total_groups": total,
         "python": python,
@@ -192,29 +184,10 @@ def curves(
     return binary_body(header, arrays)
 
 
-def _groups(found: ChartValues, query: ChartQuery) -> list[_Group]:
-    end = found.values.frame[found.column].max()
-    return [
-        _group(name, colour, frame, found, query, float(end))  # type: ignore[arg-type]
-        for colour, (name, frame) in enumerate(found.groups())
-    ]
-
-
-def _group(
-    name: str,
-    colour: int,
-    frame: pl.DataFrame,
-    found: ChartValues,
-    query: ChartQuery,
-    end: float,
-    place: str = "",
-) -> _Group:
-    values = found.values
-    spread = BANDS[query.band]
-    curve = curve_of(frame, found.column, spread, values.statistic, values.late, end)
-    shown = part_of(curve, query.begin, query.end)
-    thin = thinned(shown, query.points, extremes=spread == "range")
-    return _Group(name, colour, frame[RUN].n_unique(), curve, thin, place)
+def _group(own: CurveOfGroup, colour: int, query: ChartQuery, place: str = "") -> _Group:
+    shown = part_of(own.curve, query.begin, query.end)
+    thin = thinned(shown, query.points, extremes=query.of.spread == "range")
+    return _Group(own.name, colour, own.runs, own.curve, thin, place)
 
 
 def part_of(curve: GroupCurve, begin: float, end: float) -> GroupCurve:
@@ -225,18 +198,6 @@ def part_of(curve: GroupCurve, begin: float, end: float) -> GroupCurve:
     part = slice(first, int(np.searchsorted(curve.x, end, "right")) + 1)
     names = ("x", "middle", "lower", "upper", "fewer", "alive_at")
     return replace(curve, **{name: getattr(curve, name)[part] for name in names})
-
-
-def _pinned(found: ChartValues, query: ChartQuery) -> list[_Group]:
-    """A curve of its own for each pinned run."""
-    frame = found.values.frame
-    end = float(frame[found.column].max())  # type: ignore[arg-type]
-    groups = []
-    for colour, name in enumerate(query.pinned):
-        rows = frame.filter(pl.col(RUN) == name)
-        if len(rows):
-            groups.append(_group(name, colour, rows, found, query, end, "pinned"))
-    return groups
 
 
 def _summarized(
@@ -279,9 +240,7 @@ def _summarized(
     return bands + [_Group(g.name, g.colour, g.runs, g.curve, g.thin, place) for g, place in ends]
 
 
-def _notes(
-    found: ChartValues, groups: Sequence[_Group], query: ChartQuery, column: str
-) -> list[str]:
+def _notes(groups: Sequence[_Group], query: ChartQuery) -> list[str]:
     """Says what the curves leave out, and what they stand for."""
     curves = [group.curve for group in groups]
     lanes, dead = sum(c.lanes for c in curves), sum(int(c.dead.sum()) for c in curves)
@@ -296,17 +255,12 @@ def _notes(
         notes.append(f"{odd:,} values are not finite and are left out")
     if partial:
         notes.append(f"{partial:,} values were computed without some that are not finite")
-    missing = found.values.frame[column].null_count()
-    if missing:
-        notes.append(f"{missing:,} lines have no {AXES[query.x][1]} and are left out")
     if len(groups) > MOST_GROUPS:
         notes.append(
             f"{len(groups):,} groups: the median over groups, bands of 50 % and 90 % of them, the "
             "best and the worst"
         )
-    if found.is_held:
-        notes.append("at each time, a lane counts with its last value before it")
     longest = max((len(curve.x) for curve in curves), default=0)
-    if longest > query.points and not found.is_held:
+    if longest > query.points:
         notes.append(f"up to {longest:,} points, drawn as their means, the least and the greatest")
     return notes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jaxlog._page.curves import BANDS, ChartQuery
+from jaxlog._page.curves import ChartQuery
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 
 MOST_PATHS = 40
@@ -26,15 +26,14 @@ def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: Char
         where = repr(paths[0]) if len(paths) == 1 else repr(paths[:MOST_PATHS])
         if len(paths) > MOST_PATHS:
             comments.append(f"# {len(paths) - MOST_PATHS} more runs are shown: add their paths")
-    words = [repr(query.key), f"call={query.call!r}"]
-    if query.by is not None:
-        words.append(f"by={[query.by] if isinstance(query.by, str) else list(query.by)!r}")
-    if query.x == "env_step":
+    of = query.of
+    words = [repr(of.key), f"call={of.call!r}", f"by={list(of.by)!r}"]
+    if of.x == "env_step":
         words.append("x='env_step'")
-    elif query.x != "step":
-        comments.append(f"# over updates: plots have no x={query.x!r}")
-    if query.band != "std":
-        words.append(f"spread={BANDS[query.band]!r}")
+    elif of.x != "step":
+        comments.append(f"# over updates: plots have no x={of.x!r}")
+    if of.spread != "std":
+        words.append(f"spread={of.spread!r}")
     lines = ["import jaxlog", "", *comments, f"runs = jaxlog.read_runs({where})"]
     lines.append(f"ax = runs.plot({', '.join(words)})")
     if query.begin > float("-inf") or query.end < float("inf"):

@@ -1,15 +1,92 @@
-"""The frames of the runs that charts are made of, in bounded memory."""
+"""Reads the runs that charts are made of, and keeps what it has read, in bounded memory."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.runs_data import RunsData
 from jaxlog._page.asked import AbsentError
+from jaxlog._page.call_rows import CallRows
+from jaxlog._page.call_summary import CallSummary, NotInOrderError
 from jaxlog._page.followed import FollowedRun
+from jaxlog._reading.call_lines import CallLines, lines_of_call
+
+MOST_SUMMARIES = 64 * 2**20
+"""The bytes of what was combined of runs that are kept."""
+MOST_ROWS_KEPT = 48 * 2**20
+"""The bytes of rows that are kept."""
+MOST_WHOLE = 4
+"""The most runs whose episodes are kept."""
+
+
+class _Growing(Protocol):
+    """What was read of a run, and can be continued."""
+
+    def update(self) -> bool: ...
+
+    @property
+    def num_bytes(self) -> int: ...
+
+
+T = TypeVar("T", bound=_Growing)
+
+
+class _Kept(Generic[T]):
+    """Keeps what was read, the last used the longest.
+
+    Args:
+      most: the bytes.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[int, T]] = OrderedDict()
+
+    def get(self, name: Hashable, stamp: int, new: T) -> T:
+        """What is kept under a name, with all that is new; or `new`.
+
+        Args:
+          name: the name.
+          stamp: the version of the run.
+          new: is read if nothing is kept, or if it cannot be continued.
+        """
+        known, found = self._kept.pop(name, (-1, None))
+        if found is None or (known != stamp and not found.update()):
+            new.update()
+            found = new
+        self._kept[name] = stamp, found
+        return found
+
+    def shrink(self) -> None:
+        """Forgets what was not used for longest, if there is too much."""
+        sizes = {name: one.num_bytes for name, (_, one) in self._kept.items()}
+        total = sum(sizes.values())
+        while total > self._most and self._kept:
+            name, _ = self._kept.popitem(last=False)
+            total -= sizes[name]
+
+
+class RunOfPage(RunData):
+    """A run with the rows of one metric.
+
+    Args:
+      run: the run.
+      call: the call.
+      lines: its rows; None if it has none.
+    """
+
+    def __init__(self, run: FollowedRun, call: str, lines: CallLines | None) -> None:
+        self.path = run.row.path
+        self.info, self.status = run.row.run.facts, run.row.run.status
+        self.calls = () if lines is None else (call,)
+        self._lines_of_calls = {} if lines is None else {call: lines}
+
+    def labels_of(self, call: str | None = None) -> tuple[str, ...]:
+        return self._call_lines(call).labels
 
 
 class RunsOfPage(RunsData):
@@ -27,32 +104,86 @@ class RunsOfPage(RunsData):
 
 
 class RunStore:
-    """Reads runs, and keeps those that did not change."""
+    """Reads runs; one thread at a time may use it."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, tuple[int, RunData]] = OrderedDict()
+        self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
+        self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
+        self._not_in_order: set[tuple[Path, str]] = set()
+        self._whole: OrderedDict[Path, tuple[int, RunData]] = OrderedDict()
 
-    def frames(self, runs: Sequence[FollowedRun]) -> RunsOfPage:
-        """The frames of some runs; runs that were removed are left out."""
+    def summary(self, run: FollowedRun, call: str, key: str, by: Sequence[str]) -> CallSummary:
+        """What is combined of a call of a run.
+
+        Args:
+          run: the run.
+          call: the call.
+          key: the metric that is needed.
+          by: as in `CallSummary`.
+
+        Raises:
+          NotInOrderError: lanes have rows that replace others.
+          OSError: a file was removed, or cannot be read.
+          TooManyCellsError: it would take too much memory.
+        """
+        path = run.row.path
+        if (path, call) in self._not_in_order:
+            raise NotInOrderError
+        try:
+            new = CallSummary(path, call, by, key)
+            found = self._summaries.get((path, call, new.by), run.stamp, new)
+            if not found.has(key):
+                new = CallSummary(path, call, by, key)
+                found = self._summaries.get((path, call, new.by, key), run.stamp, new)
+        except NotInOrderError:
+            self._not_in_order.add((path, call))
+            raise
+        return found
+
+    def rows(self, runs: Sequence[FollowedRun], call: str, key: str) -> tuple[RunsOfPage, bool]:
+        """The rows of a metric of some runs; runs that were removed are left out.
+
+        Args:
+          runs: the runs.
+          call: the call.
+          key: the metric.
+
+        Returns:
+          The runs; and True if of some only the last rows of each lane are kept.
+        """
         found: dict[str, RunData] = {}
+        only_last = False
         for run in runs:
-            stamp, frames = self._kept.get(run.row.path, (-1, None))
-            if frames is None or stamp != run.stamp:
-                try:
-                    frames = RunData(run.row.path)
-                except OSError:
-                    continue
-                self._kept[run.row.path] = run.stamp, frames
-            found[run.row.name] = frames
-        return RunsOfPage(found)
+            new = CallRows(run.row.path, call, key)
+            try:
+                rows = self._rows.get((run.row.path, call, key), run.stamp, new)
+            except OSError:
+                continue
+            table = rows.table()
+            lines = lines_of_call(table) if key in table.frame.columns else None
+            found[run.row.name] = RunOfPage(run, call, lines)
+            only_last = only_last or rows.only_last
+        return RunsOfPage(found), only_last
 
-    def one(self, run: FollowedRun) -> RunData:
-        """The frames of one run.
+    def whole(self, run: FollowedRun) -> RunData:
+        """All that a run logged, for its episodes and arrays.
 
         Raises:
           AbsentError: it was removed.
         """
-        found = self.frames([run]).by_name()
-        if not found:
-            raise AbsentError("run: was removed")
-        return found[run.row.name]
+        stamp, found = self._whole.get(run.row.path, (-1, None))
+        if found is None or stamp != run.stamp:
+            try:
+                found = RunData(run.row.path)
+            except OSError as error:
+                raise AbsentError(f"run: cannot be read: {error}") from None
+            self._whole[run.row.path] = run.stamp, found
+        self._whole.move_to_end(run.row.path)
+        while len(self._whole) > MOST_WHOLE:
+            self._whole.popitem(last=False)
+        return found
+
+    def shrink(self) -> None:
+        """Forgets what was not used for longest, if there is too much."""
+        self._summaries.shrink()
+        self._rows.shrink()

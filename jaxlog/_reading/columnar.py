@@ -11,7 +11,7 @@ import polars as pl
 from jaxlog._caller import warn_caller
 from jaxlog._format.columnar import column_names
 from jaxlog._format.shortest import shortest
-from jaxlog._reading.batches import Name, batches_of
+from jaxlog._reading.batches import Batches, Name, batches_of
 from jaxlog._reading.columns import Table
 from jaxlog._reading.concatenate import joined
 from jaxlog._reading.layouts import TYPES, LineKind, empty
@@ -21,15 +21,27 @@ class ColumnarRows:
     """The rows of some columnar files of one call. It converts only the columns asked for.
 
     Args:
-      paths: the files, in their order.
+      frames: the rows of each file, from `rows_of_batches`.
       layout: the kind of the rows.
-      run_id: the id of the run, from run.json; None if it is not known.
     """
 
-    def __init__(self, paths: Sequence[Path], layout: LineKind, run_id: str | None = None) -> None:
+    def __init__(self, frames: Sequence[pl.DataFrame], layout: LineKind) -> None:
         self._layout = layout
-        found = (_frame(path, layout, run_id) for path in paths)
-        self._frames = _narrow([frame for frame in found if len(frame)])
+        self._frames = _narrow([frame for frame in frames if len(frame)])
+
+    @classmethod
+    def of_files(
+        cls, paths: Sequence[Path], layout: LineKind, run_id: str | None = None
+    ) -> ColumnarRows:
+        """Reads files.
+
+        Args:
+          paths: the files, in their order.
+          layout: the kind of the rows.
+          run_id: the id of the run, from run.json; None if it is not known.
+        """
+        found = ((path, batches_of(path, run_id)) for path in paths)
+        return cls([rows_of_batches(path, batches, layout) for path, batches in found], layout)
 
     @cached_property
     def _names(self) -> Mapping[Name, str]:
@@ -103,9 +115,17 @@ class ColumnarRows:
         return Table(self.frame(), self.labels)
 
 
-def _frame(path: Path, layout: LineKind, run_id: str | None) -> pl.DataFrame:
-    """The rows of one file, as Arrow has them; a column is named by its part and its key."""
-    found = batches_of(path, run_id)
+def rows_of_batches(path: Path, found: Batches, layout: LineKind) -> pl.DataFrame:
+    """The rows of some batches, as Arrow has them; a column is named by its part and its key.
+
+    Args:
+      path: their file, for warnings.
+      found: the batches.
+      layout: the kind of the rows.
+
+    Warns:
+      UserWarning: they are not the rows of a call.
+    """
     batches = [batch for batch in found.batches if batch.num_rows]
     if not batches:
         return pl.DataFrame()

@@ -71,8 +71,24 @@ def read_kind(path: Path, layout: LineKind) -> Lines:
     return lines
 
 
+def read_metrics_of(path: Path, data: bytes) -> Lines:
+    """Reads the lines of lanes in a part of a file of metrics.
+
+    Args:
+      path: the file, for warnings.
+      data: whole lines of it.
+
+    Warns:
+      UserWarning: some lines cannot be read.
+    """
+    return _read_data(path, data, (LANES, OVER_LANES))[0]
+
+
 def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
-    data = read_lines(path)
+    return _read_data(path, read_lines(path), layouts)
+
+
+def _read_data(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[Lines]:
     end = data.rfind(b"\n") + 1
     if is_whole(data[end:]):  # an editor has removed the last line end
         data, end = data + b"\n", len(data) + 1

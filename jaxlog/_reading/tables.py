@@ -51,7 +51,7 @@ def columnar_rows(paths: Sequence[Path], kind: Kind, run_id: str | None) -> Colu
     found = [(segment_of(path.name), path) for path in paths]
     own = sorted((one, path) for one, path in found if one is not None and one.kind == kind)
     layout = LANES if kind == "metrics" else OVER_LANES
-    return ColumnarRows([path for _, path in own], layout, run_id)
+    return ColumnarRows.of_files([path for _, path in own], layout, run_id)
 
 
 def _both(lines: Table, columns: Table, layout: LineKind) -> Table:

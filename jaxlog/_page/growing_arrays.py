@@ -1,0 +1,44 @@
+"""Arrays that grow at their ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_MOST_PIECES = 64
+
+
+class GrowingArrays:
+    """Arrays of the same length, by name.
+
+    Args:
+      **types: the type of each array.
+    """
+
+    def __init__(self, **types: Any) -> None:
+        self._pieces = {name: [np.empty(0, kind)] for name, kind in types.items()}
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, **pieces: np.ndarray) -> None:
+        """Adds a piece to each array."""
+        for name, own in self._pieces.items():
+            own.append(pieces[name].astype(own[0].dtype, copy=False))
+            if len(own) > _MOST_PIECES:
+                self[name]
+        self._length += len(next(iter(pieces.values())))
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Returns an array; it must not be changed."""
+        own = self._pieces[name]
+        if len(own) > 1:
+            own[:] = [np.concatenate(own)]
+        return own[0]
+
+    @property
+    def num_bytes(self) -> int:
+        """The memory that they take."""
+        return sum(piece.nbytes for own in self._pieces.values() for piece in own)
