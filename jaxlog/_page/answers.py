@@ -32,6 +32,10 @@ JSON = "application/json"
 BINARY = "application/octet-stream"
 KINDS = {"curves": BINARY, "heat": BINARY, "picture": "image/svg+xml"}
 """The media types of addresses that are not answered in JSON."""
+MOST_ASKED = 2000
+"""The most addresses that are remembered."""
+OVERHEAD = 0.002
+"""The seconds of a core that a request takes besides its answer."""
 MOST_SAVED = 2**27
 """The bytes of the answers in one file."""
 AGE = 5.0
@@ -59,13 +63,18 @@ class Answers:
 
     Args:
       followed: the runs.
+
+    Attributes:
+      updating: the seconds of a core that were spent on addresses that were asked for before.
     """
 
     def __init__(self, followed: FollowedRuns) -> None:
         self.followed = followed
+        self.updating = 0.0
         self._store = RunStore()
         self._reading = threading.Lock()  # one answer at a time reads values, to bound the memory
         self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._of_state: Mapping[str, Callable[[Asked], Any]] = {
             "runs": self._runs,
             "metrics": self._metrics,
@@ -103,6 +112,18 @@ class Answers:
           AskedError: a parameter cannot be read.
           AbsentError: there is no such run, metric, label or group.
         """
+        began, is_update = time.thread_time(), (name, query) in self._asked
+        self._asked[name, query] = None
+        self._asked.move_to_end((name, query))
+        while len(self._asked) > MOST_ASKED:
+            self._asked.popitem(last=False)
+        try:
+            return self._of(name, query, known)
+        finally:
+            if is_update:
+                self.updating += time.thread_time() - began + OVERHEAD
+
+    def _of(self, name: str, query: str, known: str) -> Answer | None:
         asked = Asked(query)
         self.followed.look()
         if name in self._of_state:

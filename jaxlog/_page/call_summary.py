@@ -6,6 +6,7 @@ values: those of several series and runs can be combined exactly. New rows of a 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ MOST_CELLS = 4_000_000
 AXES = ("step", "env_step", "timestamp")
 """The axes along which lanes end."""
 _LANE = 2**32
+_numbers = itertools.count()
 
 
 class TooManyCellsError(ValueError):
@@ -79,6 +81,7 @@ class CallSummary:
         self.labels: tuple[str, ...] = ()
         self.types: dict[str, pl.DataType] = {}
         self._key = key
+        self._number = next(_numbers)
         self._stream = RowStream(path, call, self._wanted)
         self._keys: tuple[str, ...] | None = None
         self._is_partial = False
@@ -99,6 +102,11 @@ class CallSummary:
         if self._keys is None or key in self._keys:
             return True
         return key not in self.types and not self._is_partial
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """A value that changes when series come, or when it is made anew."""
+        return self._number, len(self.series)
 
     @property
     def num_bytes(self) -> int:

@@ -147,8 +147,17 @@ def _from_summaries(
             continue
     summaries = {name: one for name, one in summaries.items() if of.key in one.types}
     by_name = {run.row.name: run for run in runs}
-    found = {name: _skeleton(by_name[name], one, of) for name, one in summaries.items()}
-    values = _values(found, of)
+
+    def grouped() -> Values:
+        found = {name: _skeleton(by_name[name], one, of) for name, one in summaries.items()}
+        return _values(found, of)
+
+    # It changes only when a run, or a series of one, comes or goes.
+    state = tuple(
+        (name, one.key, by_name[name].row.run.status, by_name[name].row.run.facts.get("id"))
+        for name, one in summaries.items()
+    )
+    values = store.grouping((of.call, of.key, of.by, repr(state)), grouped)
     if values.statistic == "nonfinite":  # its lanes without a value have a zero
         return None
     groups = [(group_name(values.by, key), frame) for key, frame in values.groups()]

@@ -19,10 +19,8 @@ PERIOD = 1.0
 """The seconds between two looks at the files, at least."""
 READING = 0.2
 """The seconds that one look reads at most, so that answers do not wait."""
-SHARE = 50
-"""A look that takes long is followed by a pause of so many times its duration, at least."""
-STILL = 10.0
-"""The seconds after which the page is told of a change without one, since it shows ages."""
+SHARE = 0.01
+"""The part of a core that looks take in the long run, once everything was read."""
 
 
 class FollowedRun(NamedTuple):
@@ -58,8 +56,9 @@ class FollowedRuns:
         self.lock = threading.RLock()
         self._list = RunList(directory)
         self._next = 0.0
-        self._told = 0.0
-        self._by_id: dict[str, Path] = {}
+        self._has_read = False  # the trends of all runs, once
+        self._any = 0  # the last version at which any run may have changed
+        self._stalled: frozenset[str] = frozenset()
         self._ids: dict[Path, str] = {}
         self.salt = secrets.token_hex(4)
 
@@ -90,25 +89,35 @@ class FollowedRuns:
           all_of_it: True to read everything, however long it takes.
         """
         with self.lock:
-            now = time.monotonic()
-            if now < self._next and not all_of_it:
+            if time.monotonic() < self._next and not all_of_it:
                 return
+            began = time.thread_time()
             self._list.look(None if all_of_it else READING)
-            took = time.monotonic() - now
+            took = time.thread_time() - began
             # While something is unread, the answers that wait for the lock take turns with looks.
-            pause = took / 4 if self._list.unread else max(PERIOD, SHARE * took - READING)
+            pause = (
+                took / 4 if self._list.unlooked or not self._has_read else max(PERIOD, took / SHARE)
+            )
             self._next = time.monotonic() + pause
             self._ids = {row.path: run_id(row.name) for row in self._list.rows}
-            self._by_id = {one: path for path, one in self._ids.items()}
+            self._has_read = self._has_read or not self._list.unread
+            rows = [row for row in self._list.rows if row.is_stalled(time.time())]
+            stalled = frozenset(self._ids[row.path] for row in rows)
+            if stalled != self._stalled:
+                self._stalled = stalled
+                self._list.version += 1
+                self._any = self._list.version
 
     @property
     def pause(self) -> float:
         """The seconds until the next look."""
         return max(0.0, self._next - time.monotonic())
 
-    def changed_since(self, version: int) -> list[str]:
-        """The ids of the runs that changed after a version."""
+    def changed_since(self, version: int) -> list[str] | None:
+        """The ids of the runs that changed after a version; None if any may have."""
         with self.lock:
+            if version < self._any:
+                return None
             found = self._list.changes.items()
             return [self._ids[path] for path, at in found if at > version and path in self._ids]
 

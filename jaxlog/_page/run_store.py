@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from jaxlog._analysis.groups import Values
 from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.runs_data import RunsData
 from jaxlog._page.asked import AbsentError
@@ -19,6 +20,8 @@ MOST_SUMMARIES = 64 * 2**20
 """The bytes of what was combined of runs that are kept."""
 MOST_ROWS_KEPT = 48 * 2**20
 """The bytes of rows that are kept."""
+MOST_GROUPINGS = 200
+"""The most groupings that are kept."""
 MOST_WHOLE = 4
 """The most runs whose episodes are kept."""
 
@@ -109,6 +112,7 @@ class RunStore:
     def __init__(self) -> None:
         self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
         self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
+        self._groupings: OrderedDict[Hashable, Values] = OrderedDict()
         self._not_in_order: set[tuple[Path, str]] = set()
         self._whole: OrderedDict[Path, tuple[int, RunData]] = OrderedDict()
 
@@ -164,6 +168,15 @@ class RunStore:
             found[run.row.name] = RunOfPage(run, call, lines)
             only_last = only_last or rows.only_last
         return RunsOfPage(found), only_last
+
+    def grouping(self, name: Hashable, make: Callable[[], Values]) -> Values:
+        """How lanes are grouped: what is kept under a name, or what `make` returns."""
+        if name not in self._groupings:
+            self._groupings[name] = make()
+        self._groupings.move_to_end(name)
+        while len(self._groupings) > MOST_GROUPINGS:
+            self._groupings.popitem(last=False)
+        return self._groupings[name]
 
     def whole(self, run: FollowedRun) -> RunData:
         """All that a run logged, for its episodes and arrays.

@@ -66,7 +66,7 @@ class WebApp:
         self._answers = Answers(followed)
         self._static = _static_files()
         self._threads: CapacityLimiter | None = None
-        self.changes = Changes(followed)
+        self.changes = Changes(self._answers)
         routes = [
             Route("/", self._page),
             Route("/events", self._events),

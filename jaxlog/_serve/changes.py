@@ -8,10 +8,15 @@ from collections.abc import AsyncIterator
 
 import orjson
 
-from jaxlog._page.followed import FollowedRuns
+from jaxlog._page.answers import Answers
 
 PERIOD = 1.0
 """The least seconds between two events of a stream."""
+LONGEST = 60.0
+"""The most seconds between a change and the event that tells of it."""
+SHARE = 0.01
+"""The part of a core that pages may take to be brought up to date: events come less often if that
+takes long, since programs that train run beside the server."""
 SILENCE = 15.0
 """The seconds after which a stream without events has a comment, so that proxies keep it open."""
 MOST_IDS = 200
@@ -22,11 +27,12 @@ class Changes:
     """Reads the files while at least one page listens.
 
     Args:
-      followed: the runs.
+      answers: the answers that pages ask for when something is new.
     """
 
-    def __init__(self, followed: FollowedRuns) -> None:
-        self._followed = followed
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._followed = answers.followed
         self._listeners = 0
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -55,12 +61,28 @@ class Changes:
                 if self._followed.version != version:
                     ids = self._followed.changed_since(version) if version >= 0 else None
                     version = self._followed.version
+                    spent, now = self._answers.updating, time.monotonic()
                     yield _event(salt, version, ids)
-                    await asyncio.sleep(PERIOD)
+                    await self._rest(spent, now)
                 elif not await self._wait(SILENCE):
                     yield b": \n\n"
         finally:
             self._end()
+
+    async def _rest(self, spent: float, since: float) -> None:
+        """Waits until the pages have taken no more than their share of a core.
+
+        Args:
+          spent: the seconds of a core that they had taken when the last event was sent.
+          since: the time of that, by `time.monotonic`.
+        """
+        while not self._closing:
+            taken = self._answers.updating - spent
+            until = since + min(LONGEST, max(PERIOD, taken / SHARE))
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, PERIOD))
 
     async def _wait(self, seconds: float) -> bool:
         """Waits for a change; False if there was none for some seconds."""
@@ -87,7 +109,7 @@ class Changes:
                 version = self._followed.version
                 self._news.set()
                 self._news = asyncio.Event()
-            await asyncio.sleep(max(0.02, self._followed.pause))
+            await asyncio.sleep(min(1.0, max(0.02, self._followed.pause)))
 
 
 def _event(salt: str, version: int, ids: list[str] | None) -> bytes:
