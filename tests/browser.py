@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -31,7 +32,7 @@ class Opened:
     Attributes:
       page: what playwright drives.
       said: errors and warnings of its console, and exceptions of its script.
-      asked: the addresses that it asked for, beside its own and `data:`.
+      asked: the addresses that it asked for, beside its own, those of its server, and `data:`.
     """
 
     page: Any
@@ -44,7 +45,7 @@ Open = Callable[..., Opened]
 
 @pytest.fixture
 def open_page() -> Iterator[Open]:
-    """Opens a file; options are those of playwright's `new_page`."""
+    """Opens a file or an address; options are those of playwright's `new_page`."""
     chromium = shutil.which("chromium")
     driver = importlib.util.find_spec("playwright")
     if chromium is None or driver is None:
@@ -59,16 +60,17 @@ def open_page() -> Iterator[Open]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
 
-        def open_page(file: Path, **options: Any) -> Opened:
+        def open_page(place: Path | str, **options: Any) -> Opened:
             opened = Opened(browser.new_page(**options))
-            own = file.absolute().as_uri()
+            own = place if isinstance(place, str) else place.absolute().as_uri()
+            server = urljoin(own, "/") if isinstance(place, str) else own
             opened.page.on("console", lambda message: opened.said.append(message.text))
             opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
             opened.page.on(
                 "request",
                 lambda request: (
                     opened.asked.append(request.url)
-                    if request.url != own and not request.url.startswith("data:")
+                    if not request.url.startswith((server, "data:"))
                     else None
                 ),
             )

@@ -4,11 +4,12 @@ import { swatchClass } from "./colours.js";
 import { allow, button, el, named, say, svg } from "./elements.js";
 import { copyText } from "./export.js";
 import { value } from "./numbers.js";
+import { shortName } from "./names.js";
 import { comparisonAddress, mainMetric } from "./shared.js";
 import { NOT_EMBEDDED, Problem, source } from "./source.js";
 import { change, state, toggle } from "./state.js";
 
-const BAR = 84;
+const BAR = 72;
 const AT_ONCE = 40;
 
 export class ComparisonTable {
@@ -52,39 +53,39 @@ export class ComparisonTable {
   }
 
   draw() {
-    const { rows, title, notes = [] } = this.answer;
+    const { rows, title: key, by = [], notes = [] } = this.answer;
+    const title = by.length ? `${key} by ${by.join(", ")}` : key;
     const { baseline, hide } = state();
     const signature = JSON.stringify([rows, baseline, hide, this.most, rows.map((row) => this.colourOf(row.name))]);
     if (signature === this.signature) return;
     this.signature = signature;
     say(this.title, title);
     const differs = rows.some((row) => row.difference_text);
-    const heads = [["", ""], ["last value", "number"], ["", "bar"], ...(differs ? [["difference", "number"]] : []), ["lanes", "number"], ["", "act"]];
+    const heads = [["", ""], ["last value", "number"], differs ? ["difference", "number"] : ["", "bar"], ["lanes", "number"], ["", "act"]];
     this.head.replaceChildren(...heads.map(([text, kind]) => el("th", { scope: "col", class: kind || null }, text)));
     const [low, high] = extent(rows);
     this.body.replaceChildren(...rows.slice(0, this.most).map((row) => this.#row(row, low, high, differs)));
     this.more.hidden = rows.length <= this.most;
     say(this.more, `show all ${rows.length}`);
-    this.#say(notes.join(" "));
+    this.#say(notes.join(" · "));
   }
 
   #row(row, low, high, differs) {
     const { baseline, hide } = state();
     const isBase = row.name === baseline;
     const hidden = hide.includes(row.name);
-    const pin = button("baseline", () => change({ baseline: isBase ? "" : row.name }),
+    const pin = button("Δ", () => change({ baseline: isBase ? "" : row.name }),
       { "aria-pressed": isBase, class: "small", "aria-label": `baseline: ${row.name}`, title: isBase ? "no baseline" : "show differences to this one" });
     allow(pin, source.has(comparisonAddress({ baseline: isBase ? "" : row.name })), NOT_EMBEDDED);
     const name = el("button", { type: "button", class: "name", "aria-pressed": !hidden, title: `${row.name}: ${hidden ? "show" : "hide"} in the charts`,
-      onclick: () => toggle("hide", row.name) }, el("span", { class: swatchClass(this.colourOf(row.name)) }), named(row.name));
+      onclick: () => toggle("hide", row.name) }, el("span", { class: swatchClass(this.colourOf(row.name)) }), named(shortName(row.name, this.answer.by), { title: row.name }));
     const fewer = row.alive < row.lanes;
     const cells = [
       el("td", { class: "number strong" }, row.text),
-      el("td", { class: "bar" }, bar(row, low, high, this.colourOf(row.name))),
-      differs ? el("td", { class: "number" }, row.difference_text || "") : null,
+      differs ? el("td", { class: "number" }, row.difference_text || "") : el("td", { class: "bar" }, bar(row, low, high, this.colourOf(row.name))),
       el("td", { class: fewer ? "number warn" : "number", title: `${row.alive} of ${row.lanes} lanes are alive` }, `${row.alive}/${row.lanes}`),
       el("td", { class: "act" }, pin),
-    ].filter(Boolean);
+    ];
     const element = el("tr", { class: hidden ? "hidden" : null }, el("th", { scope: "row" }, name), ...cells);
     element.addEventListener("mouseenter", () => this.pointed(row.name));
     return element;

@@ -4,9 +4,9 @@ const SVG = "http://www.w3.org/2000/svg";
 
 function filled(element, attributes, children) {
   for (const [name, given] of Object.entries(attributes)) {
-    if (given === false || given === null || given === undefined) continue;
+    if (given === null || given === undefined || (given === false && !name.startsWith("aria-"))) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), given);
-    else element.setAttribute(name, given === true ? "" : given);
+    else element.setAttribute(name, given === true && !name.startsWith("aria-") ? "" : given);
   }
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;

@@ -17,7 +17,7 @@ export class Figure {
     this.id = metricId(metric);
     this.body = el("div", { class: "body" });
     this.note = el("p", { class: "note", hidden: true });
-    this.values = el("table", { class: "unseen" });
+    this.values = el("table");
     this.title = el("h3", { class: "key" }, named(metric.title || metric.key));
     this.logButton = button("log", () => toggle("log", this.id), { title: "logarithmic y axis" });
     this.menu = menu(this);
@@ -25,7 +25,8 @@ export class Figure {
       "aria-label": options.big ? "close" : "enlarge", title: options.big ? "close" : "enlarge",
     });
     this.element = el("figure", { class: "chart", tabindex: 0, "aria-label": metric.title || metric.key },
-      el("figcaption", {}, this.title, el("span", { class: "tools" }, this.logButton, enlarge, this.menu)), this.body, this.note, this.values);
+      el("figcaption", {}, this.title, el("span", { class: "tools" }, this.logButton, enlarge, this.menu)), this.body, this.note, el("div", { class: "unseen" }, this.values));
+    this.element.figure = this;
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.element.addEventListener("blur", () => this.chart?.leave());
     this.body.style.minHeight = `${options.height()}px`;
@@ -65,7 +66,7 @@ export class Figure {
     const left = answer.left_out ? [`${answer.left_out.toLocaleString("en")} of ${answer.total_groups.toLocaleString("en")} groups are not drawn as lines.`] : [];
     const many = !this.chart.shown.banded;
     const hidden = many ? ["Only the group that is pointed at has its band, and names stand where there is room."] : [];
-    this.#say([...(this.options.alive ? [...(answer.notes || []), ...left, ...hidden] : [])].join(" "));
+    this.#say([...(this.options.alive ? [...(answer.notes || []), ...left, ...hidden] : [])].join(" · "));
     this.#tabulate();
   }
 
@@ -79,7 +80,7 @@ export class Figure {
     const rows = lines.filter((one) => !one.isBand).slice(0, 30).map((one) => {
       const end = endOf(one);
       const band = end && one.lower[end.i] < one.upper[end.i] ? `${number(one.lower[end.i])} to ${number(one.upper[end.i])}` : "";
-      return [one.name, end ? number(end.y) : "no value", band, `${end ? one.alive[end.i] : 0} of ${one.lanes}`];
+      return [one.label, end ? number(end.y) : "no value", band, `${end ? one.alive[end.i] : 0} of ${one.lanes}`];
     });
     const text = JSON.stringify(rows);
     if (text === this.tabulated) return;

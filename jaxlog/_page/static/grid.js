@@ -7,6 +7,7 @@ import { metricId, metricsAddress, shared } from "./shared.js";
 import { source } from "./source.js";
 
 const HEIGHT = 168;
+const [LEAST, GAP] = [320, 18]; // pixels: the width of a chart, and between two
 const POINTS = 240;
 const AT_ONCE = 120; // metrics of a section, until more are wanted
 const LABELLED = 6; // groups whose names stand at the ends of their lines
@@ -19,8 +20,9 @@ export class Grid {
     this.sections = new Map();
     this.find = el("input", { type: "search", placeholder: "find a metric", "aria-label": "find a metric", oninput: () => this.#arrange() });
     this.count = el("span", { class: "quiet" });
-    this.place = el("div");
+    this.place = el("div", { class: "sections" });
     element.append(el("div", { class: "head" }, el("h2", {}, "Metrics"), this.find, this.count), this.place);
+    new ResizeObserver(() => this.#spread()).observe(this.place);
     this.observer = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "160px" });
   }
 
@@ -41,15 +43,19 @@ export class Grid {
     const calls = new Set(drawable.map((metric) => metric.call));
     const of = new Map();
     for (const metric of found) {
-      const place = [calls.size > 1 ? metric.call : "", metric.beside ? "std, min and max" : metric.category].filter(Boolean).join(" · ");
+      if (metric.beside) continue;
+      const place = [calls.size > 1 ? metric.call : "", metric.category].filter(Boolean).join(" · ");
       if (!of.has(place)) of.set(place, []);
       of.get(place).push(metric);
     }
+    const beside = found.filter((metric) => metric.beside);
+    if (beside.length) of.set(`std, min and max of these (${beside.length})`, beside);
     const used = new Set(found.map(metricId));
     for (const [id, figure] of this.figures) if (!used.has(id)) this.#drop(id, figure);
     for (const [name, section] of this.sections) if (!of.has(name)) this.#remove(name, section);
     for (const [name, metrics] of of) this.#section(name, metrics);
     this.place.append(...[...of.keys()].map((name) => this.sections.get(name).element).filter((one, i) => this.place.children[i] !== one));
+    this.#spread();
   }
 
   #section(name, metrics) {
@@ -63,7 +69,7 @@ export class Grid {
       const title = el("h3", { class: "category" }, name || "metrics");
       const folded = metrics[0].beside;
       const element = folded ? el("details", { class: "fold" }, el("summary", {}, title), charts, more) : el("section", {}, title, charts, more);
-      section = { element, charts, more, most: AT_ONCE };
+      section = { element, charts, more, most: AT_ONCE, folded };
       this.sections.set(name, section);
     }
     const shown = metrics.slice(0, section.most);
@@ -71,8 +77,16 @@ export class Grid {
       const { element } = this.#figure(metric);
       if (section.charts.children[i] !== element) section.charts.insertBefore(element, section.charts.children[i] || null);
     });
+    section.wanted = section.folded ? Infinity : shown.length;
     section.more.hidden = shown.length === metrics.length;
     say(section.more, `show ${Math.min(500, metrics.length - shown.length)} more of ${metrics.length}`);
+  }
+
+  // Sections stand beside each other: each takes as many columns as it has charts.
+  #spread() {
+    const columns = Math.max(1, Math.floor((this.place.clientWidth + GAP) / (LEAST + GAP)));
+    this.place.style.setProperty("--charts", columns);
+    for (const { element, wanted } of this.sections.values()) element.style.gridColumn = `span ${Math.min(columns, wanted)}`;
   }
 
   #figure(metric) {
@@ -80,7 +94,6 @@ export class Grid {
     if (!this.figures.has(id)) {
       const few = () => shared.groupCount <= LABELLED;
       const made = metric.kind === "histogram" ? new Heat(metric) : new Figure(metric, { points: POINTS, height: () => HEIGHT, labels: few() ? "names" : "", alive: false });
-      made.element.figure = made;
       this.figures.set(id, made);
       this.observer.observe(made.element);
     }

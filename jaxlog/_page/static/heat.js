@@ -19,6 +19,7 @@ export class Heat {
     this.tip = el("p", { class: "note" });
     this.element = el("figure", { class: "chart", tabindex: 0 },
       el("figcaption", {}, el("h3", { class: "key" }, named(metric.title || metric.key)), this.note), this.canvas, this.tip);
+    this.element.figure = this;
     this.canvas.addEventListener("mousemove", (event) => this.#point(event));
     this.canvas.addEventListener("mouseleave", () => say(this.tip, "\u00a0"));
     say(this.tip, "\u00a0");

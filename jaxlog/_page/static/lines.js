@@ -1,5 +1,6 @@
 // Makes the lines of a chart from an answer: hidden groups left out, smoothed, and the ranges of both axes.
 
+import { shortName } from "./names.js";
 import { smoothed } from "./smoothing.js";
 
 export const MOST_BANDS = 12; // with more they would hide each other
@@ -12,7 +13,7 @@ export function prepared(answer, look) {
   const groups = answer.groups.filter((group) => group.points && !hidden.has(group.name));
   const x = rangeOf(groups, look);
   const halfLife = (look.smooth / 100) * (x[1] - x[0]);
-  const lines = groups.map((group) => line(group, halfLife));
+  const lines = groups.map((group) => ({ ...line(group, halfLife), label: shortName(group.name, answer.by) }));
   const banded = lines.length <= MOST_BANDS;
   const y = look.y || around(lines, x, look.log, banded);
   const why = !answer.groups.length ? "nothing was logged here yet" : !lines.length ? "all groups are hidden" : null;

@@ -5,23 +5,36 @@ import { Problem, source } from "./source.js";
 const LEAST = 1000; // milliseconds from one update to the next
 const PATIENCE = [1, 2, 4, 8, 15, 30]; // seconds from one try to the next
 
-// `refresh` asks again for what is in sight; `lost(text)` is called with what is wrong, or with "".
-export function follow(refresh, lost) {
-  let [busy, again, tries, last] = [false, false, 0, 0];
+// Makes a function that runs `act`, never twice at a time: what is asked for meanwhile is put together. What the reader
+// asks for is done at once; what the server reports waits until a second has passed.
+export function paced(act) {
+  let [running, again, last, wake] = [null, false, 0, null];
 
-  async function update() {
-    if (busy) {
-      again = true;
-      return;
+  async function loop() {
+    while (again) {
+      if (again === "later") {
+        await new Promise((resolve) => {
+          wake = resolve;
+          setTimeout(resolve, Math.max(0, last + LEAST - Date.now()));
+        });
+      }
+      again = false;
+      last = Date.now();
+      await act();
     }
-    busy = true;
-    again = false;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, last + LEAST - Date.now())));
-    last = Date.now();
-    await refresh();
-    busy = false;
-    if (again) update();
   }
+
+  return (isLive = false) => {
+    again = isLive ? again || "later" : "now";
+    if (!isLive) wake?.();
+    running ??= loop().finally(() => (running = null));
+    return running;
+  };
+}
+
+// `update()` is called when something is new, and `lost(text)` with what is wrong, or with "".
+export function follow(update, lost) {
+  let tries = 0;
 
   function listen() {
     const events = new EventSource("events");
@@ -63,5 +76,4 @@ export function follow(refresh, lost) {
 
   document.addEventListener("visibilitychange", () => document.hidden || update());
   listen();
-  return update;
 }

@@ -7,7 +7,7 @@ import { Drawer } from "./drawer.js";
 import { Figure } from "./figure.js";
 import { choose, FirstLines, title } from "./first_lines.js";
 import { Grid } from "./grid.js";
-import { follow } from "./live.js";
+import { follow, paced } from "./live.js";
 import { Pictures } from "./pictures.js";
 import { saveAddress } from "./save.js";
 import { answerAddress, mainMetric, metricId, metricsAddress, runsAddress, shared } from "./shared.js";
@@ -77,43 +77,36 @@ function mainHeight() {
   return innerWidth < 700 ? 260 : Math.max(280, Math.min(420, innerHeight * 0.44));
 }
 
-async function refresh() {
-  const [known, answer] = await Promise.all([runs(), tried(source.get(metricsAddress()))]);
+async function charts() {
+  const answer = await tried(source.get(metricsAddress()));
   if (answer) shared.metrics = answer.metrics;
-  if (!known) return;
   controls.draw();
   await large();
   controls.draw();
-  await Promise.all([
-    comparison.refresh(),
-    tried(source.get(answerAddress())).then((found) => lines.showAnswer(found)),
-    tried(grid.refresh()),
-    pictures.refresh(),
-    drawer.refresh(),
-  ]);
+  await Promise.all([tried(grid.refresh()), comparison.refresh()]);
 }
 
-let running = null;
-let again = false;
+async function leader() {
+  lines.showAnswer(await tried(source.get(answerAddress())));
+}
 
-// One after the other: while the page is asked for, further changes are put together.
-function refreshed() {
-  again = true;
-  running ??= (async () => {
-    while (again) {
-      again = false;
-      await refresh();
-    }
-    running = null;
-  })();
-  return running;
+const askRuns = paced(async () => {
+  const before = metricId(mainMetric() || {});
+  if ((await runs()) && metricId(mainMetric() || {}) !== before) askCharts();
+});
+const askCharts = paced(charts);
+const askAnswer = paced(leader);
+const askRest = paced(() => Promise.all([pictures.refresh(), drawer.refresh()]));
+
+function askAll(isLive) {
+  for (const ask of [askRuns, askCharts, askAnswer, askRest]) ask(isLive);
 }
 
 onChange(() => {
   lines.read();
   controls.draw();
   table.redraw();
-  refreshed();
+  askAll(false);
 });
 onTheme(() => {
   for (const part of [main?.chart, drawer.figure?.chart, grid]) part?.redraw();
@@ -134,5 +127,6 @@ const save = place("save");
 save.addEventListener("click", () => location.assign(saveAddress()));
 save.disabled = !source.isLive;
 if (!source.isLive) save.title = NOT_EMBEDDED;
-await refreshed();
-if (source.isLive) follow(refreshed, (text) => lines.lose(text));
+await askRuns();
+askAll(false);
+if (source.isLive) follow(() => askAll(true), (text) => lines.lose(text));

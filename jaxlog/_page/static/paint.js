@@ -139,7 +139,7 @@ export function labelled(shown, up, top, bottom, ratio) {
 }
 
 export function labelText(one, end, withValues) {
-  return withValues ? `${one.name}  ${number(end.y)}` : one.name;
+  return withValues ? `${one.label}  ${number(end.y)}` : one.label;
 }
 
 // The width that names need at the right, in pixels of the page.
@@ -187,10 +187,10 @@ export function paintLabels(u, shown, up, focus, withValues) {
 function cut(ctx, one, end, room, withValues) {
   const whole = labelText(one, end, withValues);
   if (ctx.measureText(whole).width <= room) return whole;
-  for (let length = one.name.length - 1; length > 1; length--) {
+  for (let length = one.label.length - 1; length > 1; length--) {
     const head = Math.ceil(length / 2);
-    const name = `${one.name.slice(0, head)}…${one.name.slice(one.name.length - (length - head))}`;
-    const text = labelText({ name }, end, withValues);
+    const label = `${one.label.slice(0, head)}…${one.label.slice(one.label.length - (length - head))}`;
+    const text = labelText({ label }, end, withValues);
     if (ctx.measureText(text).width <= room) return text;
   }
   return "…";

@@ -27,7 +27,7 @@ export function chartSvg(shown, title) {
   }
   root.append(inside);
   for (const { one, at } of labelled(shown, up, BOX.top, BOX.bottom, 1)) {
-    root.append(svg("text", { x: BOX.right + 8, y: at + 4, fill: curveColour(one.colour) }, one.name));
+    root.append(svg("text", { x: BOX.right + 8, y: at + 4, fill: curveColour(one.colour) }, one.label));
   }
   return new XMLSerializer().serializeToString(root);
 }

@@ -80,7 +80,7 @@ export class RunTable {
   #draw() {
     if (!this.columns) return;
     const template = [`58px ${Math.max(12, Math.min(this.named + 4, this.grid.clientWidth / 20))}ch`,
-      ...this.columns.map((column, i) => `${Math.max(this.widths[i] || 0, widthOf(column, column.title))}ch`)].join(" ");
+      ...this.columns.map((column, i) => `${Math.max(this.widths[i] || 0, widthOf({ kind: column.kind === "trend" ? "trend" : "" }, column.title))}ch`)].join(" ");
     if (template !== this.template) {
       this.template = template;
       this.grid.style.setProperty("--columns", template);
@@ -124,12 +124,14 @@ export class RunTable {
     this.headed = signature;
     const focused = this.head.contains(document.activeElement) ? document.activeElement.dataset.name : null;
     const cells = [{ name: "run", title: "run" }, ...this.columns].map((column, i) => {
+      const heading = column.kind === "trend" ? "trend" : column.title;
       const [up, down] = [sort === column.name, sort === `-${column.name}`];
       const next = up ? "" : down ? column.name : `-${column.name}`;
-      const sorter = button(`${column.title}${up ? " ↑" : down ? " ↓" : ""}`, () => change({ sort: i === 0 && !up && !down ? column.name : next }),
-        { title: `sort by ${column.title}`, "data-name": column.name });
-      allow(sorter, column.sort !== false && source.has(runsAddress(0, BLOCK, { sort: next })), column.sort === false ? "" : NOT_EMBEDDED);
-      return el("span", { role: "columnheader", class: `cell ${column.kind || ""}`, "aria-sort": up ? "ascending" : down ? "descending" : "none" }, sorter);
+      const sorter = button(`${heading}${up ? " ↑" : down ? " ↓" : ""}`, () => change({ sort: i === 0 && !up && !down ? column.name : next }),
+        { title: column.sort === false ? column.title : `sort by ${column.title}`, "data-name": column.name });
+      if (column.sort === false) sorter.disabled = true;
+      else allow(sorter, source.has(runsAddress(0, BLOCK, { sort: next })), NOT_EMBEDDED);
+      return el("span", { role: "columnheader", class: `cell is-${column.kind}`, "aria-sort": up ? "ascending" : down ? "descending" : "none" }, sorter);
     });
     this.head.replaceChildren(el("span", { role: "columnheader", class: "cell tick" }, el("span", { class: "unseen" }, "shown, pinned")), ...cells);
     if (focused) this.head.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();

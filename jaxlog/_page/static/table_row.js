@@ -9,7 +9,8 @@ const RIGHT = new Set(["number", "time", "duration", "percent", "lanes"]);
 // The width that a text needs in a column, in characters.
 export function widthOf(column, text) {
   if (column.kind === "trend") return 14;
-  return Math.min(String(text || "").length, 26) + 3;
+  const more = { percent: 9, status: 6 }[column.kind] || 3;
+  return Math.min(String(text || "").length, 26) + more;
 }
 
 export function rowOf(row, columns, place, { isOff, isPinned, isOpen, isActive }) {
@@ -34,11 +35,11 @@ function mark(act, text, title, pressed) {
 
 function cell(column, row, i) {
   const text = row.texts[i] ?? "";
-  const classes = ["cell", column.kind, RIGHT.has(column.kind) ? "number" : ""].filter(Boolean).join(" ");
+  const classes = ["cell", `is-${column.kind}`, RIGHT.has(column.kind) ? "number" : ""].filter(Boolean).join(" ");
   const element = el("span", { class: classes, role: "gridcell" });
   if (column.kind === "trend") element.append(trend(row.trend || []));
-  else if (column.name === "status") element.append(el("span", { class: `status ${row.tone}`, title: (row.notes || []).join("\n") || null }, text));
-  else if (column.kind === "percent" && typeof row.cells[i] === "number") element.append(progress(row.cells[i]), text);
+  else if (column.kind === "status") element.append(el("span", { class: `status ${row.tone}`, title: (row.notes || []).join("\n") || null }, text));
+  else if (column.kind === "percent" && typeof row.cells[i] === "number") element.append(progress(row.cells[i] / 100), text);
   else element.append(el("bdi", { title: text.length > 24 ? text : null }, text));
   return element;
 }
