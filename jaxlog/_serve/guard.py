@@ -23,6 +23,7 @@ send no cookies there, as in a notebook of VS Code, so that the address has to d
 _GO_ON = """<!doctype html>
 <meta charset="utf-8">
 <meta http-equiv="refresh" content="0; url=./">
+<link rel="icon" href="data:,">
 <title>jaxlog</title>
 <p><a href="./">jaxlog</a></p>
 """
