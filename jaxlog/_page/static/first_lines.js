@@ -70,10 +70,10 @@ export class FirstLines {
   }
 
   showAnswer(answer) {
-    const text = answer?.answer?.text || "";
+    const text = answer?.answer?.text || "No group leads yet.";
+    if (!answer) return;
     say(this.answer, text);
-    this.answer.title = (answer?.notes || []).join(" ");
-    this.answer.hidden = !text;
+    this.answer.title = (answer.notes || []).join(" · ");
   }
 
   #age() {

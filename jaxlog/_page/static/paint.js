@@ -183,14 +183,12 @@ export function paintLabels(u, shown, up, focus, withValues) {
   return shown.lines.filter((one) => !one.isBand && endOf(one)).length - kept.length;
 }
 
-// A name is cut in its middle, where it differs least often; its value is not.
+// A name is cut at its end; its value is not.
 function cut(ctx, one, end, room, withValues) {
   const whole = labelText(one, end, withValues);
   if (ctx.measureText(whole).width <= room) return whole;
   for (let length = one.label.length - 1; length > 1; length--) {
-    const head = Math.ceil(length / 2);
-    const label = `${one.label.slice(0, head)}…${one.label.slice(one.label.length - (length - head))}`;
-    const text = labelText({ label }, end, withValues);
+    const text = labelText({ label: `${one.label.slice(0, length)}…` }, end, withValues);
     if (ctx.measureText(text).width <= room) return text;
   }
   return "…";

@@ -2,7 +2,7 @@
 
 import { NOT_EMBEDDED, source } from "./source.js";
 import { allow, button, el, say } from "./elements.js";
-import { rowOf, widthOf } from "./table_row.js";
+import { headWidth, rowOf, widthOf } from "./table_row.js";
 import { runsAddress } from "./shared.js";
 import { change, state, toggle } from "./state.js";
 
@@ -35,7 +35,7 @@ export class RunTable {
     if (order !== this.order) this.rows.clear();
     this.order = order;
     this.total = answer.matching;
-    this.columns = answer.columns;
+    this.all = answer.columns;
     for (const place of this.rows.keys()) if (place >= this.total) this.rows.delete(place);
     this.#take(answer);
     this.grid.setAttribute("aria-rowcount", this.total + 1);
@@ -47,10 +47,15 @@ export class RunTable {
   #take(answer) {
     answer.rows.forEach((row, i) => this.rows.set(answer.offset + i, row));
     for (const row of answer.rows) {
-      row.texts.forEach((text, i) => (this.widths[i] = Math.max(this.widths[i] || 0, widthOf(this.columns[i], text))));
+      row.texts.forEach((text, i) => (this.widths[i] = Math.max(this.widths[i] || 0, widthOf(this.all[i], text))));
     }
     const names = Math.max(...answer.rows.map((row) => row.name.length), this.named || 0);
     this.named = Math.min(names, 32);
+  }
+
+  // The places of the columns in which some row has something: the others would take room for nothing.
+  #shown() {
+    return this.all.flatMap((column, i) => (column.kind === "trend" || this.widths[i] > widthOf(column, "") ? [i] : []));
   }
 
   #inSight() {
@@ -78,9 +83,11 @@ export class RunTable {
   }
 
   #draw() {
-    if (!this.columns) return;
+    if (!this.all) return;
+    const shown = this.#shown();
+    this.columns = shown.map((i) => this.all[i]);
     const template = [`58px ${Math.max(12, Math.min(this.named + 4, this.grid.clientWidth / 20))}ch`,
-      ...this.columns.map((column, i) => `${Math.max(this.widths[i] || 0, widthOf({ kind: column.kind === "trend" ? "trend" : "" }, column.title))}ch`)].join(" ");
+      ...shown.map((i) => `${Math.max(this.widths[i] || 0, headWidth(this.all[i]))}ch`)].join(" ");
     if (template !== this.template) {
       this.template = template;
       this.grid.style.setProperty("--columns", template);
@@ -99,9 +106,9 @@ export class RunTable {
       const row = this.rows.get(place);
       const known = this.elements.get(place);
       const flags = row ? { isOff: off.includes(row.id), isPinned: pin.includes(row.id), isOpen: open === row.id, isActive: place === this.active } : {};
-      const signature = JSON.stringify([row, flags, this.columns.length]);
+      const signature = JSON.stringify([row, flags, shown]);
       if (known && known.signature === signature) continue;
-      const made = rowOf(row, this.columns, place, flags);
+      const made = rowOf(row, this.all, shown, place, flags);
       made.signature = signature;
       made.style.transform = `translateY(${place * ROW}px)`;
       known ? known.replaceWith(made) : this.body.append(made);

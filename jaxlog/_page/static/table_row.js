@@ -9,11 +9,15 @@ const RIGHT = new Set(["number", "time", "duration", "percent", "lanes"]);
 // The width that a text needs in a column, in characters.
 export function widthOf(column, text) {
   if (column.kind === "trend") return 14;
-  const more = { percent: 9, status: 6 }[column.kind] || 3;
+  const more = { percent: 8, status: 5 }[column.kind] || 3;
   return Math.min(String(text || "").length, 26) + more;
 }
 
-export function rowOf(row, columns, place, { isOff, isPinned, isOpen, isActive }) {
+export function headWidth({ kind, title }) {
+  return kind === "trend" ? 14 : Math.min(title.length, 26) + 3;
+}
+
+export function rowOf(row, columns, places, place, { isOff, isPinned, isOpen, isActive }) {
   const classes = ["row", isOff ? "off" : "", isPinned ? "pinned" : "", isOpen ? "open" : "", isActive ? "active" : ""].filter(Boolean).join(" ");
   const element = el("div", { class: classes, role: "row", id: `run-${place}`, "data-place": place, "aria-rowindex": place + 2, "aria-selected": isActive });
   if (!row) {
@@ -25,7 +29,7 @@ export function rowOf(row, columns, place, { isOff, isPinned, isOpen, isActive }
   const title = row.notes?.length ? `${row.name}\n${row.notes.join("\n")}` : row.name;
   element.append(el("span", { class: "cell tick", role: "gridcell" }, shown, pin),
     el("span", { class: "cell name", role: "rowheader" }, named(row.name, { title })),
-    ...columns.map((column, i) => cell(column, row, i)));
+    ...places.map((i) => cell(columns[i], row, i)));
   return element;
 }
 
