@@ -275,6 +275,7 @@ class Logger(SingleEnvironmentLog):
                     settle=crossing.settle,
                     stop=partial(crossing.stop, self._handle),
                     callback_around=callback_around,
+                    is_of_interrupt=crossing.is_of_interrupt,
                     detach=self._detach,
                     closed=claim.release,
                     directory=run_directory,

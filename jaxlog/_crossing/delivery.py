@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from jaxlog._crossing.jax_private import forget_failed_programs
+from jaxlog._crossing.jax_private import forget_failed_programs, log_no_interrupts
 from jaxlog._crossing.queue import Taken, choose, chosen_queue, native_queue, queue
 from jaxlog._format.delivery import Delivery
 from jaxlog._say import Once
@@ -82,6 +82,7 @@ def attach(name: str, receiver: Receiver, *, native: bool = True) -> int:
     choose(native=native)
     start()
     _listen_to_compiling()
+    log_no_interrupts()
     return handle
 
 
@@ -143,6 +144,11 @@ def barrier() -> None:
         raise
     finally:
         settle()
+
+
+def is_of_interrupt(error: BaseException) -> bool:
+    """True for an error that JAX made of Ctrl-C, in a callback of jaxlog or of the user."""
+    return any(text in str(error) for text in (STOPPED, "KeyboardInterrupt"))
 
 
 def start() -> bool:

@@ -7,6 +7,7 @@ evaluation allow, in `jax._src.effects`, and only one of these sets has a public
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from types import FrameType
 from typing import Any, Literal
@@ -70,6 +71,15 @@ def forget_failed_programs() -> None:
                 token.block_until_ready()
             except Exception:
                 tokens.pop(device, None)
+
+
+def log_no_interrupts() -> None:
+    """Has JAX not log Ctrl-C in a callback as an error, before the user gets KeyboardInterrupt."""
+    logging.getLogger("jax._src.callback").addFilter(_is_no_interrupt)
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))
 
 
 def in_linear_transpose() -> bool:

@@ -53,6 +53,7 @@ class Engine:
       settle: waits some seconds until all that arrived was received; returns whether it was.
       stop: has the programs that log to the run stop at their next record, or no longer.
       callback_around: as for `signals.watch`.
+      is_of_interrupt: returns True for an error that JAX made of Ctrl-C.
       detach: called when the run takes no records any more.
       closed: called when all sinks are closed.
       directory: of the run; None for a run without files.
@@ -84,6 +85,7 @@ class Engine:
         settle: Callable[[float], bool] = lambda _: True,
         stop: Callable[[bool], None] = lambda _: None,
         callback_around: CallbackAround = lambda _: None,
+        is_of_interrupt: Callable[[BaseException], bool] = lambda _: False,
         detach: Callable[[], None] = lambda: None,
         closed: Callable[[], None] = lambda: None,
         directory: Directory | None = None,
@@ -107,6 +109,7 @@ class Engine:
         self._settle = settle
         self._stop = stop
         self._callback_around = callback_around
+        self._is_of_interrupt = is_of_interrupt
         self._detach = detach
         self._when_closed = closed
         self._env_steps_per_update = env_steps_per_update
@@ -354,10 +357,18 @@ class Engine:
         Raises:
           KeyboardInterrupt: Ctrl-C has stopped the program, and JAX has made another error of it.
         """
+        __tracebackhide__ = True  # IPython and pytest leave this frame out
         try:
             self.close(error)
         finally:
-            if self._stopped and not isinstance(error, KeyboardInterrupt):
+            if isinstance(error, KeyboardInterrupt):
+                if error.__context__ is not None and self._is_of_interrupt(error.__context__):
+                    error.__suppress_context__ = True
+            elif self._stopped:
+                if error is None or self._is_of_interrupt(error):
+                    # The place where the program stopped, without JAX's error as a second one.
+                    traceback = None if error is None else error.__traceback__
+                    raise KeyboardInterrupt().with_traceback(traceback) from None
                 raise KeyboardInterrupt from error
 
     def close(self, error: BaseException | None = None) -> None:
@@ -373,6 +384,9 @@ class Engine:
                 self._barrier()
             except Exception as failed:  # the program raises it where its result is used
                 ends_with = error or failed
+            except KeyboardInterrupt as pressed:  # a second one, which does not wait
+                ends_with = pressed
+                raise
             finally:
                 self._end("interrupted" if self._stopped else status(ends_with), ends_with)
         if self._strict and any(worker.lost or worker.failure for worker in self._workers):
@@ -402,6 +416,11 @@ class Engine:
             process_hooks.remove(self)
             self._when_closed()
             self._ended = True
+
+    @property
+    def stopped(self) -> bool:
+        """True if a record has stopped the program because of Ctrl-C."""
+        return self._stopped
 
     def interrupt(self) -> None:
         """Has the next record stop the program. Called on the thread that hears of signals."""

@@ -174,6 +174,7 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        __tracebackhide__ = True  # IPython and pytest leave this frame out
         self._engine.leave(error)
 
     def _is_left_in(self, frame: FrameType) -> bool:

@@ -38,6 +38,11 @@ CallbackAround = Callable[[FrameType | None], Literal["ours", "another"] | None]
 class Interruptible(Protocol):
     """A run, as signals see it."""
 
+    @property
+    def stopped(self) -> bool:
+        """True if a record has stopped the program because of Ctrl-C."""
+        ...
+
     def interrupt(self) -> None:
         """Has the next record stop the program."""
 
@@ -157,16 +162,22 @@ class _Watch:
 
     def _install(self) -> None:
         """Installs its handlers in place of Python's defaults."""
-        for number, default, handler in (
-            (signal.SIGINT, signal.default_int_handler, _handle_interrupt),
-            (signal.SIGTERM, signal.SIG_DFL, _handle_termination),
-        ):
-            # A handler of the user's is left alone. One that was not installed through Python (JAX
-            # has one, for preemption) is known to the operating system only.
-            known = default is not signal.SIG_DFL or _of_the_system(number) is None
-            if signal.getsignal(number) == default and known:
-                before = signal.signal(number, handler)
-                self._handlers[number] = before, _of_the_system(number)
+        # A handler of the user's is left alone. One that was not installed through Python (JAX has
+        # one for SIGTERM, for preemption) is known to the operating system only.
+        if _raises_interrupt(signal.getsignal(signal.SIGINT)):
+            self._replace(signal.SIGINT, _handle_interrupt)
+        terminates = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+        if terminates and _of_the_system(signal.SIGTERM) is None:
+            self._replace(signal.SIGTERM, _handle_termination)
+
+    def _replace(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
+        before = signal.signal(number, handler)
+        self._handlers[number] = before, _of_the_system(number)
+
+    @property
+    def interrupts_before(self) -> Callable[[int, FrameType | None], Any]:
+        """The handler of Ctrl-C from before."""
+        return self._handlers.get(signal.SIGINT, (signal.default_int_handler, None))[0]
 
     def end(self) -> None:
         """Restores the handlers from before, and ends the thread."""
@@ -290,15 +301,31 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
     for watched in every:
         if frame is not None and watched.is_left_in(frame):
             waits, left = True, watched.run
+    stopped = [watched.run for watched in every if watched.run.stopped]
     with handling:
         for watched in every:
             # JAX turns an exception of a callback into one of its own.
             watched.run.forget_interrupt(leaving=watched.run is left or callback is not None)
+    before = signal.default_int_handler if _watch is None else _watch.interrupts_before
     if not waits:
         _waiting = 0
-        signal.default_int_handler(number, frame)
-    elif _busy:
+        before(number, frame)
+        # A notebook that runs asynchronous code cancels it, and raises nothing here.
+        for run in stopped:
+            run.forget_interrupt(leaving=True)
+        return
+    if before is not signal.default_int_handler:
+        with contextlib.suppress(KeyboardInterrupt):  # it is raised when the block is left
+            before(number, frame)
+    if _busy:
         _waiting += 1
+
+
+def _raises_interrupt(handler: Any) -> bool:
+    """True for a handler of Ctrl-C that raises KeyboardInterrupt: Python's own, and marimo's."""
+    module = getattr(handler, "__module__", None)
+    of_marimo = isinstance(module, str) and module.partition(".")[0] == "marimo"
+    return handler == signal.default_int_handler or (callable(handler) and of_marimo)
 
 
 def _handle_termination(_: int, __: FrameType | None) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+import jaxlog
+
 pytestmark = pytest.mark.usefixtures("interrupts")
 
 PRELUDE = """
@@ -117,6 +119,16 @@ small.lower(jnp.arange(LONG)).compile()
 with logger.open(directory):
     jax.block_until_ready(small(jnp.arange(LONG)))
 """
+# The main thread waits for a value, where JAX raises its own error first.
+READ = """
+with logger.open(directory):
+    float(train(jnp.ones((200, 200)), jnp.arange(LONG))[0].mean())
+"""
+# The program still runs when the block is left.
+DISPATCHED = """
+with logger.open(directory):
+    train(jnp.ones((200, 200)), jnp.arange(LONG))
+"""
 # A callback of the user's own, on the main thread.
 ANOTHER = """
 from jax.experimental import io_callback
@@ -136,7 +148,7 @@ with logger.open(directory):
 """
 
 
-@pytest.mark.parametrize("code", [ONE_DEVICE, CHEAP, ANOTHER, IN_PYTHON])
+@pytest.mark.parametrize("code", [ONE_DEVICE, CHEAP, ANOTHER, IN_PYTHON, READ, DISPATCHED])
 def test_ctrl_c_stops_a_compiled_program_at_once(
     code: str, tmp_path: Path, start: Callable[..., Child]
 ) -> None:
@@ -153,10 +165,93 @@ def test_ctrl_c_stops_a_compiled_program_at_once(
         # for such a program. A record of it that comes too late is counted, and said.
         lines.pop()
     assert lines[-1] == "KeyboardInterrupt"
+    assert errors.count("Traceback (most recent call last)") == 1  # no error of JAX's before it
     facts = child.facts
     assert facts["status"] == "interrupted"
     assert facts["arrived"] == facts["sinks"][0]["written"] == len(child.steps)
     assert child.steps == list(range(len(child.steps)))
+
+
+# The handlers of Ctrl-C that marimo's kernel has had: a function, and an object.
+OF_MARIMO = {
+    "function": """
+def handler(number, frame):
+    called.append(number)
+    raise KeyboardInterrupt
+handler.__module__ = "marimo._runtime.handlers"
+""",
+    "object": """
+class SigintHandler:
+    __module__ = "marimo._utils.signals"
+    def __call__(self, number, frame):
+        called.append(number)
+        raise KeyboardInterrupt
+handler = SigintHandler()
+""",
+    # It cancels the task of an asynchronous cell, and raises nothing.
+    "asynchronous": """
+def handler(number, frame):
+    called.append(number)
+handler.__module__ = "marimo._runtime.handlers"
+""",
+}
+
+
+@pytest.mark.parametrize("kind", OF_MARIMO)
+def test_the_stop_button_of_marimo_stops_a_compiled_program(
+    kind: str, tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = f"""
+called = []
+{OF_MARIMO[kind]}
+signal.signal(signal.SIGINT, handler)
+try:
+    with logger.open(directory):
+        run(LONG)
+except KeyboardInterrupt as error:
+    print("stopped", called, error.__suppress_context__ or error.__context__)
+assert signal.getsignal(signal.SIGINT) is handler
+"""
+    child = start(code, tmp_path / "run")
+    child.wait_for_lines(20)
+    child.process.send_signal(signal.SIGINT)
+    output, _ = child.end_well()
+    assert output.splitlines()[-1] in ("stopped [2] True", "stopped [2] None")
+    assert child.facts["status"] == "interrupted"
+
+
+def test_another_handler_of_ctrl_c_is_left_alone(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = """
+called = []
+handler = lambda number, frame: called.append(number)
+signal.signal(signal.SIGINT, handler)
+with logger.open(directory):
+    assert signal.getsignal(signal.SIGINT) is handler
+    run(2000)
+print(called)
+"""
+    child = start(code, tmp_path / "run")
+    child.wait_for_lines(20)
+    child.process.send_signal(signal.SIGINT)
+    output, _ = child.end_well()
+    assert output.splitlines()[-1] == "[2]"
+    assert child.facts["status"] == "finished"
+    assert child.steps == list(range(2000))
+
+
+def test_a_run_that_is_closed_by_a_second_ctrl_c_was_interrupted(tmp_path: Path) -> None:
+    def press() -> None:
+        for _ in range(2):
+            signal.raise_signal(signal.SIGINT)
+
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run") as run:
+        run.log({"loss": 1.0}, step=0)
+        run._engine._barrier = press
+        with pytest.raises(KeyboardInterrupt):
+            run.close()
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
 
 
 def test_ctrl_c_waits_for_a_program_on_several_devices(

@@ -139,6 +139,8 @@ def in_a_terminal(
             break
         shown += got
         react(shown.decode(errors="ignore"), process)
+    else:
+        process.kill()
     os.close(main)
     assert process.wait(10) == ends_with, shown.decode()
     return shown.decode()

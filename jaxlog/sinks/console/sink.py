@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from jaxlog.sinks.sink import Sink, SinkSettings
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from jaxlog.sinks.console.notebook_screen import Marimo
     from jaxlog.sinks.console.run_display import RunDisplay
     from jaxlog.sinks.console.screen import Display
 
@@ -57,8 +59,15 @@ class ConsoleSink(Sink):
     """
 
     Settings = ConsoleSettings
+    _marimo: Marimo | None = None
 
-    def open(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
+    def check(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
+        if self.settings.live is not False and "marimo" in sys.modules:
+            from jaxlog.sinks.console.notebook_screen import Marimo
+
+            self._marimo = Marimo.of_cell()
+
+    def open(self, run: RunInfo) -> None:  # noqa: D102
         # Imported here, so that `import jaxlog` does not import Rich for runs without a console.
         import rich
 
@@ -117,8 +126,10 @@ class ConsoleSink(Sink):
         from jaxlog.sinks.console.screen import Display
         from jaxlog.sinks.console.terminal_screen import Terminal
 
-        screen = None
-        if self._console.is_jupyter:
+        screen = self._marimo
+        if screen is not None:
+            pass
+        elif self._console.is_jupyter:
             screen = Notebook()
         elif _can_draw(self._console):
             screen = Terminal.of(self._console)

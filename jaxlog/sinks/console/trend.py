@@ -70,8 +70,8 @@ def condensed(values: Sequence[float | None], width: int) -> list[float | None]:
     Each is the mean of its part; NaN if one of the part is not finite, and None if none has a
     value.
 
-    >>> condensed([1.0, 3.0, None, 5.0, None, None], 3)
-    [2.0, 5.0, None]
+    >>> condensed([1.0, 3.0, None, 5.0, None, None], 3), condensed([0.1] * 6, 2)
+    ([2.0, 5.0, None], [0.1, 0.1])
     """
     size = len(values)
     if size <= width:
@@ -83,8 +83,11 @@ def condensed(values: Sequence[float | None], width: int) -> list[float | None]:
 def _mean(values: Sequence[float]) -> float | None:
     if not values:
         return None
+    if not _all_finite(values):
+        return math.nan
     # Divided before the sum, so that the largest floats do not overflow.
-    return sum(value / len(values) for value in values) if _all_finite(values) else math.nan
+    mean = sum(value / len(values) for value in values)
+    return min(max(mean, min(values)), max(values))  # equal values have no other mean
 
 
 def _all_finite(values: Sequence[float]) -> bool:
