@@ -61,7 +61,7 @@ class ConsoleSink(Sink):
     Settings = ConsoleSettings
     _marimo: Marimo | None = None
 
-    def check(self, run: RunInfo) -> None:  # noqa: D102  as Sink says
+    def check(self, run: RunInfo) -> None:  # noqa: ARG002, D102  as Sink says
         if self.settings.live is not False and "marimo" in sys.modules:
             from jaxlog.sinks.console.notebook_screen import Marimo
 
