@@ -7,8 +7,7 @@ import contextlib
 import os
 import select
 import sys
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 try:
     import termios
@@ -29,8 +28,7 @@ _CONTROL = {"\r": "enter", "\n": "enter", "\x7f": "backspace", "\b": "backspace"
 class Keyboard:
     """Reads keys from standard input, without waiting for Enter and without showing them.
 
-    The terminal is restored when the block ends, also after an exception or Ctrl-C, which still
-    raises KeyboardInterrupt.
+    Between `begin` and `end`; Ctrl-C still raises KeyboardInterrupt.
     """
 
     def __init__(self) -> None:
@@ -39,20 +37,14 @@ class Keyboard:
         self._waiting: list[str] = []
         self._before: list[Any] | None = None
 
-    def __enter__(self) -> Self:
+    def begin(self) -> None:
         """Changes the terminal."""
         assert termios is not None
         assert tty is not None
         self._before = termios.tcgetattr(self._input)
         tty.setcbreak(self._input)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def end(self) -> None:
         """Restores the terminal."""
         if termios is not None and self._before is not None:
             with contextlib.suppress(termios.error):  # the terminal is gone

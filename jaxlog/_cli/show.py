@@ -76,13 +76,13 @@ def show(run: _Run = runs.DIRECTORY, *, watch: bool = False) -> int:
 
 def _watch(path: Path, output: Output) -> None:
     """Shows a run until it ends."""
-    from rich.live import Live  # other commands import this module, and do not need it
+    from jaxlog._cli.whole_screen import WholeScreen  # other commands do not need it
 
-    with Live(console=output, screen=True, auto_refresh=False) as live:
+    with WholeScreen(output) as screen:
         while (run := observed(path)).may_log_more:
             width, height = shutil.get_terminal_size()
             output.size = ConsoleDimensions(width, height)
-            live.update(picture(run, width, height), refresh=True)
+            screen.show(picture(run, width, height))
             time.sleep(PERIOD)
 
 

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import tyro
 from rich.console import Console, Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from jaxlog._cli import runs
@@ -19,6 +18,7 @@ from jaxlog._cli.output import Output
 from jaxlog._cli.run_columns import state_line, table_lines
 from jaxlog._cli.show import LONGEST_ROW, picture
 from jaxlog._cli.stream import note
+from jaxlog._cli.whole_screen import WholeScreen
 from jaxlog._reading.finding import check_run, is_run
 from jaxlog._reading.run_filter import RUN, RunFilter, RunFilterError, Sort, full_name, parsed
 from jaxlog._terminal import plain
@@ -63,9 +63,7 @@ def top(directory: _Directory = runs.DIRECTORY, *, filter: _Filter = "") -> int:
     if not directory.is_dir():
         check_run(directory)
     if can_read_keys():
-        screen = TopScreen(directory, chosen)
-        with Keyboard() as keyboard:
-            screen.run(keyboard)
+        TopScreen(directory, chosen).run(Keyboard())
         return 0
     found = RunList(directory)
     found.look()
@@ -109,12 +107,12 @@ class TopScreen:
         """Shows the table until the user ends it."""
         console = Console(highlight=False, markup=False, emoji=False)
         looked = float("-inf")
-        with Live(console=console, screen=True, auto_refresh=False) as live:
+        with WholeScreen(console, keyboard) as screen:
             while not self._over:
                 if self._list.unread or time.monotonic() >= looked + PERIOD:
                     self._list.look(READING)
                     looked = time.monotonic()
-                live.update(self._drawn(*console.size), refresh=True)
+                screen.show(self._drawn(*console.size))
                 wait = 0.0 if self._list.unread else max(0.0, looked + PERIOD - time.monotonic())
                 key = keyboard.key(wait)
                 while key is not None:  # all that was typed, before the table is drawn again

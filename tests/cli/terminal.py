@@ -26,7 +26,8 @@ class TestTerminal:
     """A command in a terminal of its own.
 
     Attributes:
-      process: the process of the command.
+      process: the process of the command, or its shell.
+      before: the modes of the terminal at the beginning.
       written: what it wrote, with the escape sequences.
     """
 
@@ -36,7 +37,7 @@ class TestTerminal:
         self.process = process
         self.written = ""
         self._main, self._other = main, other
-        self._before = self.modes
+        self.before = self.modes
 
     @property
     def text(self) -> str:
@@ -68,7 +69,7 @@ class TestTerminal:
             self._read(0.1)
         while self._read(0.0):
             pass
-        assert self.modes == self._before
+        assert self.modes == self.before
         return self.process.returncode
 
     def _read(self, seconds: float) -> bool:
@@ -80,15 +81,25 @@ class TestTerminal:
 
 @contextlib.contextmanager
 def terminal(
-    arguments: Sequence[object], columns: int = 120, lines: int = 30, code: str | None = None
+    arguments: Sequence[object],
+    columns: int = 120,
+    lines: int = 30,
+    code: str | None = None,
+    *,
+    job: bool = False,
 ) -> Iterator[TestTerminal]:
-    """Runs a command in a terminal, or Python code that calls it."""
+    """Runs a command in a terminal, or Python code that calls it.
+
+    With `job`, a shell runs it, which Ctrl-Z returns to. The shell says so, and Enter continues.
+    """
     program = ["-m", "jaxlog"] if code is None else ["-c", code]
     main, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     # A process of a new session that opens a terminal is the one that Ctrl-C reaches there.
     opens = 'exec "$@" <"$0" >"$0" 2>&1'
+    if job:
+        opens = 'exec <"$0" >"$0" 2>&1; set -m; "$@"; echo the shell again; read line; fg'
     command = [sys.executable, "-W", "error", *program, *map(str, arguments)]
     with subprocess.Popen(
         ["sh", "-c", opens, os.ttyname(other), *command],

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
+import re
+import signal
 import sys
+import termios
 import tty
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,6 +64,51 @@ def test_keys_filter_sort_and_show(directory: Path, leave: str) -> None:
         screen.type(leave)
         assert screen.end() == (0 if leave == "q" else 130)
         assert screen.written.count("\x1b[?1049l") == 1  # the other screen is left
+
+
+COMMANDS = {"top": ["top"], "show": ["show", "--watch"]}
+
+
+@pytest.fixture
+def live(directory: Path, make_logger: MakeLogger) -> Iterator[Path]:
+    """A run that is open, so that it can be watched."""
+    run = make_logger(sinks=[{"kind": "jsonl"}]).open(directory / "live")
+    run.log({"loss": 4.5}, step=0)
+    run.flush()
+    yield directory / "live"
+    run.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_terminal_is_restored_on_signals_that_end_the_command(
+    command: str, number: signal.Signals, live: Path
+) -> None:
+    with terminal([*COMMANDS[command], live]) as screen:
+        screen.wait_for("4.5")
+        screen.process.send_signal(number)
+        assert screen.end() == -number  # it also checks the modes
+        assert screen.written.count("\x1b[?1049l") == 1
+        assert screen.written.rindex("\x1b[?25h") > screen.written.rindex("\x1b[?25l")
+        assert "Traceback" not in screen.text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_terminal_is_restored_while_the_command_is_stopped(command: str, live: Path) -> None:
+    with terminal([*COMMANDS[command], live], job=True) as screen:
+        screen.wait_for("4.5")
+        screen.type("\x1a")  # Ctrl-Z
+        screen.wait_for("the shell again")
+        assert screen.modes == screen.before
+        assert screen.written.count("\x1b[?1049l") == 1
+        assert "\x1b[?25h" in screen.written
+        screen.type("\n")  # the shell has it continue
+        screen.wait_for("4.5")
+        assert re.search(r"\x1b\[\?1049h", screen.written)
+        assert (screen.modes == screen.before) == (command == "show")
+        screen.type("\x03")
+        assert screen.end() == 130
+        assert screen.written.count("\x1b[?1049l") == 1
 
 
 def test_the_terminal_is_restored_after_an_exception(directory: Path) -> None:
@@ -133,21 +182,27 @@ def test_each_key_has_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     main, other = pty.openpty()
     with os.fdopen(other, "r", closefd=True) as stream:
         monkeypatch.setattr(sys, "stdin", stream)
-        with Keyboard() as keyboard:
-            tty.setcbreak(main)
-            assert keyboard.key(0.0) is None
-            os.write(main, "aü日\r\n\x7f\x15\x01".encode())
-            named = ["a", "ü", "日", "enter", "enter", "backspace", "clear", ""]
-            assert [keyboard.key(1.0) for _ in named] == named
-            for typed, name in {
-                "\x1b[A": "up", "\x1bOB": "down", "\x1b[5~": "page up", "\x1b[6~": "page down",
-                "\x1b[H": "home", "\x1b[F": "end", "\x1b[1;5C": "", "\x1b": "escape",
-            }.items():  # fmt: skip
-                os.write(main, typed.encode())
-                assert keyboard.key(1.0) == name
-            os.write(main, "é".encode()[:1])
-            assert keyboard.key(0.0) is None  # half of a character
-            os.write(main, "é".encode()[1:])
-            assert keyboard.key(1.0) == "é"
-            os.close(main)
-            assert keyboard.key(1.0) == "end of input"
+        keyboard = Keyboard()
+        before = termios.tcgetattr(other)
+        keyboard.begin()
+        keyboard.end()
+        assert termios.tcgetattr(other) == before
+        keyboard.begin()
+        tty.setcbreak(main)
+        assert keyboard.key(0.0) is None
+        os.write(main, "aü日\r\n\x7f\x15\x01".encode())
+        named = ["a", "ü", "日", "enter", "enter", "backspace", "clear", ""]
+        assert [keyboard.key(1.0) for _ in named] == named
+        for typed, name in {
+            "\x1b[A": "up", "\x1bOB": "down", "\x1b[5~": "page up", "\x1b[6~": "page down",
+            "\x1b[H": "home", "\x1b[F": "end", "\x1b[1;5C": "", "\x1b": "escape",
+        }.items():  # fmt: skip
+            os.write(main, typed.encode())
+            assert keyboard.key(1.0) == name
+        os.write(main, "é".encode()[:1])
+        assert keyboard.key(0.0) is None  # half of a character
+        os.write(main, "é".encode()[1:])
+        assert keyboard.key(1.0) == "é"
+        os.close(main)
+        assert keyboard.key(1.0) == "end of input"
+    keyboard.end()  # the terminal is gone
