@@ -21,11 +21,13 @@ Show = Callable[..., Any]
 def show(tmp_path: Path, open_page: Open) -> Show:
     """Opens a page with what a notebook shows of some episodes, and gives its frame."""
 
-    def show(*events: jaxlog.sinks.EpisodeEvent, **options: Any) -> tuple[Any, Any]:
+    def show(
+        *events: jaxlog.sinks.EpisodeEvent, body: str = "<body>", **options: Any
+    ) -> tuple[Any, Any]:
         (tmp_path / "run.json").write_text("{}")
         page = jaxlog.read_run(write(tmp_path, events)).view_episodes()
         file = tmp_path / "notebook.html"
-        file.write_text(f"<!doctype html><meta charset=utf-8>{page._repr_html_()}", "utf-8")
+        file.write_text(f"<!doctype html><meta charset=utf-8>{body}{page._repr_html_()}", "utf-8")
         opened = open_page(file, viewport={"width": 1000, "height": 700}, **options)
         return opened, opened.page.frame_locator("iframe")
 
@@ -144,3 +146,33 @@ def test_returns_that_are_all_not_finite_leave_the_page_as_it_is(show: Show) -> 
 def test_without_episodes_it_says_so(show: Show) -> None:
     _, frame = show()
     assert frame.locator("#count").inner_text() == "none of 0 episodes"
+
+
+LIGHT, DARK = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ('<body style="background: #111111">', DARK),
+        ('<body style="background: #ffffff">', LIGHT),
+        ('<body style="background: black"><div style="background: rgb(250 250 250)">', LIGHT),
+        ("<body>", None),
+    ],
+)
+def test_the_gallery_follows_the_theme_of_the_notebook(
+    show: Show, system: str, body: str, shown: str | None
+) -> None:
+    opened, frame = show(*grids(10), body=body, color_scheme=system)
+    frame.locator(".tile img").first.wait_for()
+    page = frame.locator("body")
+    expected = shown or {"light": LIGHT, "dark": DARK}[system]
+    opened.page.wait_for_timeout(100)
+    assert page.evaluate("body => getComputedStyle(body).backgroundColor") == expected
+    # The theme is changed while the page is shown.
+    opened.page.evaluate("document.body.style.background = '#202020'")
+    if not body.endswith('250)">'):
+        opened.page.wait_for_timeout(300)
+        assert page.evaluate("body => getComputedStyle(body).backgroundColor") == DARK
+    assert (opened.said, opened.asked) == ([], [])

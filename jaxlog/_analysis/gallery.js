@@ -161,3 +161,12 @@ document.addEventListener("keydown", (event) => {
   }
 });
 update();
+
+// In a notebook the script beside the frame answers with its theme: see gallery_frame.js.
+if (parent !== window) {
+  addEventListener("message", (event) => {
+    const theme = event.source === parent && event.data && event.data.jaxlogTheme;
+    if (theme === "dark" || theme === "light") document.documentElement.dataset.theme = theme;
+  });
+  parent.postMessage("jaxlog asks for the theme", "*");
+}

@@ -64,6 +64,7 @@ class Gallery:
         return (
             f'<iframe srcdoc="{html.escape(self.html)}" sandbox="allow-scripts" '
             'title="Sampled episodes" style="width: 100%; height: 640px; border: 0"></iframe>'
+            f"<script>{inline(_PACKAGE, 'gallery_frame.js').text}</script>"
         )
 
     def __repr__(self) -> str:

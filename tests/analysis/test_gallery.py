@@ -188,7 +188,8 @@ def test_user_text_is_only_text(tmp_path: Path) -> None:
     inner = Parsed(page.html)
     assert [tag for tag, _ in inner.tags].count("script") == 2  # its data, and its own
     assert rows(page)[0][HOSTILE.replace("_", " ")].startswith(HOSTILE)
-    ((tag, attributes),) = Parsed(page._repr_html_()).tags
+    (tag, attributes), script = Parsed(page._repr_html_()).tags
+    assert script == ("script", {})  # it tells the page the notebook's theme
     assert (tag, attributes["sandbox"]) == ("iframe", "allow-scripts")
     assert attributes["srcdoc"] == page.html
     (policy,) = [str(a["content"]) for tag, a in inner.tags if tag == "meta" and "http-equiv" in a]
