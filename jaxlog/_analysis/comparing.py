@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
@@ -103,8 +102,10 @@ class Comparison:
         return "\n".join((self._words(), *self.notes, str(self.frame)))
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{html.escape(note)}</p>" for note in (self._words(), *self.notes))
-        return notes + self.frame._repr_html_()
+        from jaxlog._analysis.html_tables import frame_html
+
+        columns = {name: self.frame[name].to_list() for name in self.frame.columns}
+        return frame_html(self._words(), columns, self.notes)
 
     def _words(self) -> str:
         return f"{self.metric}: interquartile means and {100 * self.confidence:.4g} % intervals"

@@ -36,6 +36,12 @@ class RunData(RunFrames, Views):
     def by_name(self) -> dict[str, RunData]:
         return {self.path.resolve().name: self}
 
+    def _repr_html_(self) -> str:
+        from jaxlog._analysis.html_tables import run_html
+
+        name = str(self.info.get("name") or self.path.resolve().name)
+        return run_html(name, self.status, self.info, self._brief_health(), str(self.path))
+
 
 def read_run(path: Where) -> RunData:
     """Reads a run, which may be live, have ended, or have been killed.

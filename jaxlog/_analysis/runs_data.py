@@ -125,6 +125,13 @@ class RunsData(Views):
             lines.append(f"and {len(self) - _SHOWN} more")
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from jaxlog._analysis.html_tables import MOST_ROWS, runs_html
+
+        shown = list(self._runs.items())[:MOST_ROWS]
+        rows = [(name, run.status, run._brief_health()) for name, run in shown]
+        return runs_html(rows, [run.info for run in self._runs.values()])
+
     def _chosen(self, call: str | None) -> str:
         return chosen_call(call, self.calls, f"{len(self)} runs")
 
