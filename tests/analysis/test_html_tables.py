@@ -1,4 +1,4 @@
-"""The tables of runs and comparisons in notebooks: small, escaped, and with a note of what is missing."""
+"""The tables of runs and comparisons in notebooks: small, escaped, and they say what is missing."""
 
 from __future__ import annotations
 

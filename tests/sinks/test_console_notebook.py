@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from typing import Any
 
 import nbformat
@@ -53,3 +56,38 @@ def test_a_notebook_has_one_output_with_the_last_table() -> None:
     assert html.startswith("<pre style=")
     assert html.endswith("</pre>")
     assert text.splitlines()[0] == "batch · step 299"
+
+
+STOPPED = RUN.replace("jnp.arange(300)))(x)", "jnp.arange(10**7))[0].mean())(x)").replace(
+    "jax.block_until_ready", "float"
+)
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.filterwarnings("default")
+def test_a_cell_that_is_interrupted_ends_with_one_error_and_the_table_says_so() -> None:
+    cells = [nbformat.v4.new_code_cell(code) for code in (STOPPED, "print('the kernel goes on')")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+
+    class Interrupting(NotebookClient):
+        interrupted = False
+
+        def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+            shown = msg["content"].get("data", {}).get("text/plain", "")
+            if "batch · step" in shown and not self.interrupted:
+                self.interrupted = True
+                kernel: Any = self.km
+                os.kill(kernel.provisioner.pid, signal.SIGINT)  # as the button of Jupyter does
+            return super().process_message(msg, cell, cell_index)
+
+    client = Interrupting(notebook, timeout=60, kernel_name="python3", allow_errors=True)
+    client.execute()
+    table, error = notebook.cells[0].outputs
+    assert "interrupted after" in table.data["text/plain"]
+    assert error.output_type == "error"
+    assert error.ename == "KeyboardInterrupt"
+    said = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback))
+    assert said.count("Traceback (most recent call last)") == 1
+    assert "JaxRuntimeError" not in said
+    assert "engine.py" not in said
+    assert [output.text for output in notebook.cells[1].outputs] == ["the kernel goes on\n"]
