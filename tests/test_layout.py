@@ -19,11 +19,11 @@ from jaxlog._moved import MOVED
 PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = {
     jaxlog: [
-        "Comparison", "ConfigError", "ConfigWarning", "EpisodeTracker", "LiveView", "Logger", "LoggingConfig",
-        "LoggingError", "Parts", "Record", "Run", "RunData", "RunsData", "SettingsDict", "Window",
-        "batch_step", "compare", "empty_window", "from_info", "live", "load_config", "log",
-        "log_window", "norms", "parts", "read_run", "read_runs", "sample_indices", "sample_indices_where",
-        "window_step",
+        "Comparison", "ConfigError", "ConfigWarning", "EpisodeTracker", "LiveView", "Logger",
+        "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData", "RunsData",
+        "SettingsDict", "Window", "batch_step", "compare", "empty_window", "from_info", "live",
+        "load_config", "log", "log_window", "norms", "parts", "read_run", "read_runs",
+        "sample_indices", "sample_indices_where", "window_step",
     ],
     jaxlog.sinks: [
         "Account", "Columns", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane",
