@@ -144,6 +144,7 @@ class Answers:
             return None
         with self._reading:
             if tag not in self._kept:
+                self._store.begin()
                 made = make()
                 self._store.shrink()
                 if not isinstance(made, bytes):
@@ -235,14 +236,17 @@ class Answers:
 
     def _comparison(self, asked: Asked, runs: list[FollowedRun]) -> Any:
         call, key, by = asked.text("call"), asked.text("key"), self._grouping(asked, runs)
+        found, only_last = self._store.rows(runs, call, key)
+        notes = [*self._notes(asked), *map(plain, self._store.notes)]
         return comparison(
-            *self._store.rows(runs, call, key),
+            found,
+            only_last,
             call,
             key,
             by,
             asked.text("baseline"),
             _version(runs),
-            self._notes(asked),
+            notes,
         )
 
     def _grouping(self, asked: Asked, runs: list[FollowedRun]) -> list[str]:

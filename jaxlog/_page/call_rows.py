@@ -41,6 +41,11 @@ class CallRows:
         self._rows = 0
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What could not be read, in sentences."""
+        return self._stream.notes
+
+    @property
     def num_bytes(self) -> int:
         """The memory that they take, about."""
         return 4096 + sum(int(frame.estimated_size()) for frame in self._frames)

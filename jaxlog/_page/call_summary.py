@@ -109,6 +109,11 @@ class CallSummary:
         return self._number, len(self.series)
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What could not be read, in sentences."""
+        return self._stream.notes
+
+    @property
     def num_bytes(self) -> int:
         """The memory that it takes, about."""
         values = sum(own.num_bytes for own in self._values.values())

@@ -244,8 +244,22 @@ def _latex_row(cells: Sequence[str]) -> str:
 def _csv(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([titles, *rows])
+    writer.writerows([titles, *([_no_formula(name), *rest] for name, *rest in rows)])
     return text.getvalue()
+
+
+def _no_formula(name: str) -> str:
+    """A name that no spreadsheet runs as a formula."""
+    begins = name.startswith(("=", "@", "+", "-", "\t", "\r"))
+    return f"'{name}" if begins and not _is_number(name) else name
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -175,7 +175,7 @@ def curves(
         "group": plain(", ".join(found.by)),
         "lower_is_better": lower_is_better,
         "groups": headers,
-        "notes": [*notes, *found.notes, *_notes(every, query)],
+        "notes": [*notes, *found.notes, *_notes(every, query), *map(plain, store.notes)],
         "left_out": left_out,
         "total_groups": total,
         "python": python,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,6 +25,8 @@ from jaxlog._run_files import LONGEST, extents, is_whole, open_file
 
 BLOCK = 2**22
 """The bytes of lines that are parsed at a time."""
+MOST_NOTES = 4
+"""The most notes of one file."""
 _TAIL = 64
 """The bytes before a place by which the file is recognized."""
 
@@ -53,11 +57,15 @@ class RowStream:
       path: the directory of the run.
       call: the name of the call.
       wanted: chooses the columns of columnar files, since it costs to convert the others.
+
+    Attributes:
+      notes: what could not be read, in sentences.
     """
 
     def __init__(self, path: Path, call: str, wanted: Wanted) -> None:
         self._path, self._call, self._wanted = path, call, wanted
         self._places: list[_Place] = []
+        self.notes: list[str] = []
 
     @property
     def is_continued(self) -> bool:
@@ -86,13 +94,15 @@ class RowStream:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
             for data, end in _whole_lines(opened, begin):
-                table = flat(read_metrics_of(file, data), LANES)
+                with self._heard():
+                    table = flat(read_metrics_of(file, data), LANES)
                 yield table, _Place(file, inode, end, data[-_TAIL:])
 
     def _batches(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
-            schema = file_schema(file, opened)
+            with self._heard():
+                schema = file_schema(file, opened)
             if schema is None:
                 return
             for message in messages(opened, begin):
@@ -102,12 +112,23 @@ class RowStream:
                 table = Table(pl.DataFrame())
                 if batch is not None and batch.num_rows:
                     found = Batches(schema.names, (batch,))
-                    rows = ColumnarRows([rows_of_batches(file, found, LANES)], LANES)
+                    with self._heard():
+                        rows = ColumnarRows([rows_of_batches(file, found, LANES)], LANES)
                     columns = self._wanted(list(rows.schema), rows.labels)
                     table = Table(rows.frame(columns), rows.labels)
                 opened.seek(max(0, message.end - _TAIL))
                 tail = opened.read(min(_TAIL, message.end))
                 yield table, _Place(file, inode, message.end, tail)
+
+    @contextlib.contextmanager
+    def _heard(self) -> Iterator[None]:
+        """Keeps warnings as notes."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            yield
+        self.notes += [str(warning.message) for warning in caught]
+        if len(self.notes) > MOST_NOTES:
+            self.notes[MOST_NOTES - 1 :] = ["more of the lines cannot be read"]
 
 
 def _files(path: Path, call: str) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
@@ -107,9 +108,14 @@ class RunsOfPage(RunsData):
 
 
 class RunStore:
-    """Reads runs; one thread at a time may use it."""
+    """Reads runs; one thread at a time may use it.
+
+    Attributes:
+      notes: what could not be read of the runs that were asked for since `begin`, in sentences.
+    """
 
     def __init__(self) -> None:
+        self.notes: list[str] = []
         self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
         self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
         self._groupings: OrderedDict[Hashable, Values] = OrderedDict()
@@ -142,7 +148,12 @@ class RunStore:
         except NotInOrderError:
             self._not_in_order.add((path, call))
             raise
+        self.notes += found.notes
         return found
+
+    def begin(self) -> None:
+        """Forgets the notes."""
+        self.notes = []
 
     def rows(self, runs: Sequence[FollowedRun], call: str, key: str) -> tuple[RunsOfPage, bool]:
         """The rows of a metric of some runs; runs that were removed are left out.
@@ -163,6 +174,7 @@ class RunStore:
                 rows = self._rows.get((run.row.path, call, key), run.stamp, new)
             except OSError:
                 continue
+            self.notes += rows.notes
             table = rows.table()
             lines = lines_of_call(table) if key in table.frame.columns else None
             found[run.row.name] = RunOfPage(run, call, lines)
@@ -187,7 +199,10 @@ class RunStore:
         stamp, found = self._whole.get(run.row.path, (-1, None))
         if found is None or stamp != run.stamp:
             try:
-                found = RunData(run.row.path)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", UserWarning)  # `facts` has them
+                    found = RunData(run.row.path)
+                    _ = found.episodes
             except OSError as error:
                 raise AbsentError(f"run: cannot be read: {error}") from None
             self._whole[run.row.path] = run.stamp, found

@@ -212,15 +212,24 @@ class RunRow:
 
     @cached_property
     def keys(self) -> dict[tuple[str, str], Key]:
-        """The meaning of each key, by its call and its name on a line."""
+        """The meaning of each key, by its call and its name on a line.
+
+        Of values that are not finite, only the counts that the last event has: run.json describes
+        them, and most runs have none.
+        """
         calls = self.run.facts.get("calls")
         found: dict[tuple[str, str], Key] = {}
         for call, described in calls.items() if isinstance(calls, Mapping) else ():
             keys = described.get("keys") if isinstance(described, Mapping) else None
-            found |= {(str(call), name): key for name, key in from_json(keys).items()}
+            found |= {
+                (str(call), name): key
+                for name, key in from_json(keys).items()
+                if key.statistic != "nonfinite"
+            }
         for call, reader in self._readers.items():
             if isinstance(reader.event, MetricsEvent):
-                found |= {(call, name): key for name, key in reader.event.keys.items()}
+                own = reader.event.columns.values
+                found |= {(call, n): key for n, key in reader.event.keys.items() if n in own}
         return found
 
     @property
