@@ -1,7 +1,7 @@
 // The colours of curves, as the style sheet has them, for drawing on a canvas.
 
-const COLOURS = 8;
-const DASHES = [[], [1, 3], [1, 6], [9, 3, 1, 3]]; // once all colours are used
+export const COLOURS = 8;
+const DASHES = [[], [1, 3], [1, 6], [9, 3, 1, 3]]; // for more curves than colours
 const NAMES = ["paper", "panel", "edge", "ink", "muted", "grid", "accent", "bad", "warn"];
 
 let theme = null;
@@ -17,16 +17,17 @@ export function colours() {
   return theme;
 }
 
+// The colour of a curve by its number; null is for a curve that is no group's.
 export function curveColour(number) {
-  return colours().curves[number % COLOURS];
+  return number === null ? colours().muted : colours().curves[number % COLOURS];
 }
 
-export function curveDash(number) {
-  return DASHES[Math.floor(number / COLOURS) % DASHES.length];
+export function curveDash(number, isAmongMany) {
+  return !isAmongMany ? [] : DASHES[Math.floor(number / COLOURS) % DASHES.length];
 }
 
 export function swatchClass(number) {
-  return `swatch c${number % COLOURS}`;
+  return number === null ? "swatch" : `swatch c${number % COLOURS}`;
 }
 
 // Calls back when the page turns light or dark, and for print.

@@ -105,7 +105,7 @@ function extent(rows) {
 // The interval as a line, and the value as a dot on it, on the axis that all rows share.
 function bar(row, low, high, colour) {
   const across = (number) => 5 + ((number - low) / (high - low || 1)) * (BAR - 10);
-  const drawing = svg("svg", { width: BAR, height: 14, viewBox: `0 0 ${BAR} 14`, "aria-hidden": true, class: `c${colour % 8}` });
+  const drawing = svg("svg", { width: BAR, height: 14, viewBox: `0 0 ${BAR} 14`, "aria-hidden": true, class: colour === null ? null : `c${colour % 8}` });
   const [lower, upper, middle] = [row.lower, row.upper, row.value].map(value);
   if (Number.isFinite(lower) && Number.isFinite(upper)) drawing.append(svg("line", { x1: across(lower), x2: across(upper), y1: 7, y2: 7, class: "interval" }));
   if (Number.isFinite(middle)) drawing.append(svg("circle", { cx: across(middle), cy: 7, r: 3.5, class: "middle" }));

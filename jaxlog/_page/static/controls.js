@@ -39,7 +39,8 @@ export class Controls {
     const main = mainMetric();
     const curves = shared.metrics.filter((metric) => metric.kind === "curve");
     const calls = new Set(curves.map((metric) => metric.call));
-    const asked = (changes) => source.isLive || curves.every((metric) => source.has(curvesAddress(metric, 0, changes)));
+    const drawn = curves.filter((metric) => source.has(curvesAddress(metric, 0)));
+    const asked = (changes) => source.isLive || drawn.every((metric) => source.has(curvesAddress(metric, 0, changes)));
     fill(this.metric, curves.map((one) => [metricId(one), calls.size > 1 ? `${one.call} · ${one.title || one.key}` : one.title || one.key, source.has(curvesAddress(one, 0))]), main ? metricId(main) : "");
     const groups = shared.groups.map(({ name, values, title }) => [name, values ? `${title || name} (${values})` : title || name, asked({ group: name })]);
     fill(this.group, [["", shared.by.length ? `automatic: ${shared.by.join(", ")}` : "automatic", asked({ group: "" })], ...groups], group);

@@ -61,6 +61,7 @@ export class Figure {
       onZoom: (from, to) => change({ from: String(from), to: String(to) }),
       onReset: () => change({ from: "", to: "" }),
     });
+    this.element.classList.add("drawn");
     this.chart.show(this.extra ? { ...answer, groups: [...answer.groups, this.extra] } : answer, look);
     this.logButton.setAttribute("aria-pressed", look.log);
     const left = answer.left_out ? [`${answer.left_out.toLocaleString("en")} of ${answer.total_groups.toLocaleString("en")} groups are not drawn as lines.`] : [];

@@ -40,6 +40,7 @@ export class FirstLines {
 
   update({ state: given, matching, total, unlooked = 0 }) {
     this.given = given;
+    this.unlooked = unlooked;
     this.ahead = given.now ? Date.now() / 1000 - given.now : 0; // of the server's clock
     this.#age();
     const counts = given.counts.map(([name, number]) => `${number} ${name}`).join(", ");
@@ -47,7 +48,6 @@ export class FirstLines {
     say(this.spoken, loud ? `${counts}. Alarms: ${loud}` : counts);
     say(this.error, "");
     say(this.count, matching === total ? `${total} ${total === 1 ? "run" : "runs"}` : `${matching} of ${total} runs`);
-    this.count.title = unlooked ? `${unlooked} runs were not read yet` : "";
     this.#alarms(given.alarms);
   }
 
@@ -84,6 +84,7 @@ export class FirstLines {
       return;
     }
     const parts = counts.map(([name, number]) => `${number} ${name}`);
+    if (this.unlooked) parts.push(`${this.unlooked} not read yet`);
     say(this.line, [...parts, `newest ${ago(Date.now() / 1000 - this.ahead - newest)}`].join(" · "));
   }
 

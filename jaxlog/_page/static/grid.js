@@ -3,12 +3,12 @@
 import { button, el, say } from "./elements.js";
 import { Figure } from "./figure.js";
 import { Heat } from "./heat.js";
-import { metricId, metricsAddress, shared } from "./shared.js";
+import { curvesAddress, firstRun, heatAddress, metricId, metricsAddress, shared } from "./shared.js";
 import { source } from "./source.js";
 
 const HEIGHT = 168;
 const [LEAST, GAP] = [320, 18]; // pixels: the width of a chart, and between two
-const POINTS = 240;
+const POINTS = 200;
 const AT_ONCE = 120; // metrics of a section, until more are wanted
 const LABELLED = 6; // groups whose names stand at the ends of their lines
 
@@ -37,9 +37,12 @@ export class Grid {
 
   #arrange() {
     const wanted = this.find.value.trim().toLowerCase();
-    const drawable = this.metrics.filter((metric) => metric.kind !== "array");
+    const every = this.metrics.filter((metric) => metric.kind !== "array");
+    const drawable = every.filter((metric) => source.has(metric.kind === "histogram" ? heatAddress(metric, firstRun()) : curvesAddress(metric, POINTS)));
+    const absent = every.length - drawable.length;
     const found = drawable.filter((metric) => metricId(metric).toLowerCase().includes(wanted));
-    say(this.count, wanted ? `${found.length} of ${drawable.length}` : String(drawable.length));
+    const number = wanted ? `${found.length} of ${drawable.length}` : String(drawable.length);
+    say(this.count, absent ? `${number} (${absent} more are not a part of the saved view)` : number);
     const calls = new Set(drawable.map((metric) => metric.call));
     const of = new Map();
     for (const metric of found) {

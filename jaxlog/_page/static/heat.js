@@ -51,6 +51,7 @@ export class Heat {
     this.canvas.style.width = `${width}px`;
     this.canvas.style.height = `${HEIGHT}px`;
     if (!this.answer || !this.answer.steps) return;
+    this.element.classList.add("drawn");
     const context = this.canvas.getContext("2d");
     context.scale(ratio, ratio);
     const { x, edges, density, bins, steps } = this.answer;

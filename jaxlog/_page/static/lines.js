@@ -1,5 +1,6 @@
 // Makes the lines of a chart from an answer: hidden groups left out, smoothed, and the ranges of both axes.
 
+import { COLOURS, curveDash } from "./colours.js";
 import { shortName } from "./names.js";
 import { smoothed } from "./smoothing.js";
 
@@ -13,12 +14,23 @@ export function prepared(answer, look) {
   const groups = answer.groups.filter((group) => group.points && !hidden.has(group.name));
   const x = rangeOf(groups, look);
   const halfLife = (look.smooth / 100) * (x[1] - x[0]);
-  const lines = groups.map((group) => ({ ...line(group, halfLife), label: shortName(group.name, answer.by) }));
+  const lines = groups.map((group) => ({ ...line(group, halfLife), label: labelOf(group, answer.by) }));
+  const quartiles = lines.find((one) => one.place === "p25-p75");
+  if (quartiles) lines.push({ ...quartiles, isBand: false, hasBand: false, isThinned: false, name: "median", label: "median", colour: null });
+  const isAmongMany = lines.length > COLOURS;
+  for (const one of lines) one.dash = curveDash(one.colour, isAmongMany);
   const banded = lines.length <= MOST_BANDS;
   const y = look.y || around(lines, x, look.log, banded);
   const why = !answer.groups.length ? "nothing was logged here yet" : !lines.length ? "all groups are hidden" : null;
   const empty = why || (y ? "" : look.log ? "no value above 0" : "no finite value");
   return { answer, lines, banded, x, y: y || (look.log ? [1, 10] : [0, 1]), log: look.log, empty };
+}
+
+const BANDS = { "p5-p95": "5–95 %", "p25-p75": "25–75 %" };
+
+function labelOf({ name, place }, by) {
+  const short = shortName(name, by);
+  return BANDS[place] || (place === "best" || place === "worst" ? `${short} (${place})` : short);
 }
 
 function line(group, halfLife) {

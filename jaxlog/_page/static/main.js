@@ -23,7 +23,7 @@ const table = new RunTable(place("runs"));
 const controls = new Controls(place("controls"));
 const comparison = new ComparisonTable(place("comparison"), {
   pointed: (name) => main?.setFocus(name),
-  colourOf: (name) => main?.answer?.groups.find((group) => group.name === name)?.colour ?? 0,
+  colourOf: (name) => main?.answer?.groups.find((group) => group.name === name)?.colour ?? null,
 });
 const grid = new Grid(place("metrics"));
 const pictures = new Pictures(place("pictures"));
@@ -124,7 +124,10 @@ document.addEventListener("click", (event) => {
 });
 
 const save = place("save");
-save.addEventListener("click", () => location.assign(saveAddress()));
+save.addEventListener("click", async () => {
+  const file = await tried(saveAddress());
+  if (file) location.assign(file);
+});
 save.disabled = !source.isLive;
 if (!source.isLive) save.title = NOT_EMBEDDED;
 await askRuns();

@@ -1,6 +1,6 @@
 // Draws the lines of a chart on its canvas: bands, the range within thinned points, lines, and names at their ends.
 
-import { colours, curveColour, curveDash } from "./colours.js";
+import { colours, curveColour } from "./colours.js";
 import { number } from "./numbers.js";
 
 const LABEL = 13; // pixels from one name to the next
@@ -12,6 +12,13 @@ function scale(low, high, start, size, log) {
   const first = as(low);
   const factor = size / (as(high) - first || 1);
   return log ? (value) => (value > 0 ? start + (Math.log10(value) - first) * factor : NaN) : (value) => start + (value / 2 - first) * factor;
+}
+
+// A loop: `Float32Array.from` with a function is several times slower.
+function mapped(values, map) {
+  const found = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) found[i] = map(values[i]);
+  return found;
 }
 
 export function paint(u, shown, focus) {
@@ -27,9 +34,9 @@ export function paint(u, shown, focus) {
   ctx.lineJoin = "round";
   ctx.lineCap = "round";
   const faint = (one) => focus !== null && one.name !== focus;
-  const many = shown.lines.length > shown.answer.groups.length / 2 && shown.lines.length > 24;
+  const many = shown.lines.length > 24;
   for (const one of shown.lines) {
-    one.px = Float32Array.from(one.x, across);
+    one.px = mapped(one.x, across);
     ctx.fillStyle = one.isBand ? colours().muted : curveColour(one.colour);
     ctx.globalAlpha = one.isBand ? 0.14 : shown.lines.length > 4 ? 0.1 : 0.16;
     const drawn = one.isBand || (shown.banded ? !faint(one) : one.name === focus);
@@ -57,7 +64,7 @@ export function paint(u, shown, focus) {
 
 // A line is dashed where a lane of its group is not alive.
 function stroke(ctx, one, y, up, ratio) {
-  const dash = curveDash(one.colour).map((length) => length * ratio);
+  const dash = one.dash.map((length) => length * ratio);
   ctx.setLineDash(dash);
   if (!one.fewer) {
     trace(ctx, one.px, y, up, null);
@@ -82,7 +89,7 @@ function trace(ctx, px, y, up, includes) {
       }
       down = true;
     } else {
-      if (down && from === i - 1) ctx.lineTo(px[from], up(y[from]) + 0.01); // a value alone is a dot
+      if (down && from === i - 1) dot(ctx, px[from], up(y[from])); // a value alone
       down = false;
     }
   }
@@ -91,18 +98,21 @@ function trace(ctx, px, y, up, includes) {
 }
 
 function dot(ctx, x, y) {
-  ctx.moveTo(x, y);
-  ctx.arc(x, y, 1.2 * devicePixelRatio, 0, 7);
+  ctx.moveTo(x + devicePixelRatio, y);
+  ctx.arc(x, y, devicePixelRatio, 0, 7);
 }
 
+// Fills between two edges, wherever both are there.
 function area(ctx, px, lower, upper, up) {
+  const [low, high] = [mapped(lower, up), mapped(upper, up)];
+  const isThere = (i) => low[i] - low[i] === 0 && high[i] - high[i] === 0;
   for (let start = 0; start < px.length; start++) {
     let end = start;
-    while (end < px.length && lower[end] - upper[end] === lower[end] - upper[end] && up(lower[end]) - up(upper[end]) <= Infinity) end++;
+    while (end < px.length && isThere(end)) end++;
     if (end > start) {
       ctx.beginPath();
-      for (let i = start; i < end; i++) ctx.lineTo(px[i], up(upper[i]));
-      for (let i = end - 1; i >= start; i--) ctx.lineTo(px[i], up(lower[i]));
+      for (let i = start; i < end; i++) ctx.lineTo(px[i], high[i]);
+      for (let i = end - 1; i >= start; i--) ctx.lineTo(px[i], low[i]);
       ctx.fill();
     }
     start = end;
@@ -119,7 +129,7 @@ export function endOf(one) {
 // The names at the ends of lines. They are moved apart; where there is no room for all of them, each stands at its
 // line's end or nowhere.
 export function labelled(shown, up, top, bottom, ratio) {
-  const found = shown.lines.filter((one) => !one.isBand).map((one) => ({ one, end: endOf(one) })).filter(({ end }) => end);
+  const found = shown.lines.map((one) => ({ one, end: one.isBand ? upperEnd(one) : endOf(one) })).filter(({ end }) => end);
   for (const each of found) each.at = Math.min(bottom, Math.max(top, up(each.end.y)));
   found.sort((a, b) => a.at - b.at);
   const apart = LABEL * ratio;
@@ -138,8 +148,14 @@ export function labelled(shown, up, top, bottom, ratio) {
   return found;
 }
 
+// The name of a band of quantiles stands at its upper edge.
+function upperEnd(one) {
+  const i = one.upper.length - 1;
+  return Number.isFinite(one.upper[i]) ? { i, y: one.upper[i] } : null;
+}
+
 export function labelText(one, end, withValues) {
-  return withValues ? `${one.label}  ${number(end.y)}` : one.label;
+  return withValues && !one.isBand ? `${one.label}  ${number(end.y)}` : one.label;
 }
 
 // The width that names need at the right, in pixels of the page.
@@ -148,7 +164,7 @@ export function labelRoom(ctx, shown, most, withValues) {
   ctx.font = `${11 * devicePixelRatio}px ${colours().font}`;
   let widest = 0;
   for (const one of shown.lines) {
-    const end = one.isBand ? null : endOf(one);
+    const end = one.isBand ? upperEnd(one) : endOf(one);
     if (end) widest = Math.max(widest, ctx.measureText(labelText(one, end, withValues)).width / devicePixelRatio);
   }
   ctx.restore();
@@ -169,7 +185,7 @@ export function paintLabels(u, shown, up, focus, withValues) {
   for (const { one, end, at } of kept) {
     const x = left + width + 8 * ratio;
     ctx.globalAlpha = focus !== null && focus !== one.name ? 0.35 : 1;
-    ctx.strokeStyle = ctx.fillStyle = curveColour(one.colour);
+    ctx.strokeStyle = ctx.fillStyle = one.isBand ? colours().muted : curveColour(one.colour);
     ctx.lineWidth = ratio;
     ctx.beginPath();
     ctx.moveTo(Math.min(one.px[end.i], left + width), Math.min(top + height, Math.max(top, up(end.y))));
@@ -188,7 +204,7 @@ function cut(ctx, one, end, room, withValues) {
   const whole = labelText(one, end, withValues);
   if (ctx.measureText(whole).width <= room) return whole;
   for (let length = one.label.length - 1; length > 1; length--) {
-    const text = labelText({ label: `${one.label.slice(0, length)}…` }, end, withValues);
+    const text = labelText({ ...one, label: `${one.label.slice(0, length)}…` }, end, withValues);
     if (ctx.measureText(text).width <= room) return text;
   }
   return "…";

@@ -20,16 +20,12 @@ export class Pictures {
     }, { rootMargin: "400px" }).observe(element);
   }
 
-  place_of(run) {
-    return address("pictures", { run });
-  }
-
   async refresh() {
     this.#offer();
     const run = this.run.value || firstRun();
     if (!run || !this.inSight) return;
     try {
-      const answer = await source.get(this.place_of(run));
+      const answer = await source.get(address("pictures", { run }));
       if (answer === this.answer) return;
       this.answer = answer;
     } catch (problem) {
@@ -41,7 +37,7 @@ export class Pictures {
   }
 
   #offer() {
-    const rows = shared.rows.filter(({ id }) => source.has(this.place_of(id)));
+    const rows = shared.rows.filter(({ id }) => source.has(address("pictures", { run: id })));
     const signature = JSON.stringify(rows.map(({ id, name }) => [id, name]));
     if (signature === this.offered) return;
     this.offered = signature;
@@ -50,11 +46,25 @@ export class Pictures {
   }
 
   #draw() {
-    const { episodes = [], arrays = [], left_out: left = 0 } = this.answer;
+    const { episodes, arrays, left } = shownPictures(this.answer);
     say(this.note, episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
     const groups = [["Episodes", episodes], ["Arrays", arrays]].filter(([, pictures]) => pictures.length);
     this.place.replaceChildren(...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]));
   }
+}
+
+// The pictures that can be shown here, and how many others there are.
+function shownPictures({ episodes = [], arrays = [], left_out: left = 0 }) {
+  const here = ({ source: place }) => source.has(place);
+  const shown = { episodes: episodes.filter(here), arrays: arrays.filter(here) };
+  return { ...shown, left: left + episodes.length + arrays.length - shown.episodes.length - shown.arrays.length };
+}
+
+// The addresses of a run's first pictures, with that of their list.
+export async function pictureAddresses(run) {
+  const list = address("pictures", { run });
+  const { episodes = [] } = await source.get(list);
+  return [list, ...episodes.slice(0, AT_ONCE).map((picture) => picture.source)];
 }
 
 function gallery(pictures) {

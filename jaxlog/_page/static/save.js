@@ -1,6 +1,7 @@
 // Saves what is shown as one file, which opens without a server.
 
 import { answerAddress, comparisonAddress, curvesAddress, heatAddress, firstRun, mainMetric, metricsAddress, runsAddress, shared } from "./shared.js";
+import { pictureAddresses } from "./pictures.js";
 import { address } from "./source.js";
 import { parameters } from "./state.js";
 
@@ -9,7 +10,7 @@ const MOST_WITH_OTHERS = 48; // with what the controls lead to
 const FACTS = 20; // runs with their facts
 
 // The addresses of what is shown, and of what the controls lead to, as far as there is room.
-export function shownAddresses() {
+async function shownAddresses() {
   const curves = shared.metrics.filter((metric) => metric.kind === "curve");
   const heats = shared.metrics.filter((metric) => metric.kind === "histogram");
   const main = mainMetric();
@@ -20,7 +21,7 @@ export function shownAddresses() {
     ...curves.map((metric) => curvesAddress(metric, metric.key === main?.key ? 600 : 240)),
     ...heats.map((metric) => heatAddress(metric, firstRun())),
     ...rows.map(({ id }) => address("facts", { run: id })),
-    ...(rows.length ? [address("pictures", { run: firstRun() })] : []),
+    ...(rows.length ? await pictureAddresses(firstRun()) : []),
   ].slice(0, MOST);
   const others = [
     ...["", "iqr", "ci", "range", "none"].map((band) => ({ band })),
@@ -34,9 +35,9 @@ export function shownAddresses() {
 }
 
 // The address of the file.
-export function saveAddress() {
+export async function saveAddress() {
   const query = new URLSearchParams();
-  for (const place of shownAddresses()) query.append("address", place);
+  for (const place of await shownAddresses()) query.append("address", place);
   query.append("title", document.querySelector("h1").textContent);
   query.append("state", parameters().toString());
   return `save?${query}`;

@@ -96,10 +96,11 @@ class FrozenSource {
   }
 
   has(place) {
-    return this.#texts.has(canonical(place));
+    return place.startsWith("data:") || this.#texts.has(canonical(place));
   }
 
   async url(place) {
+    if (place.startsWith("data:")) return place;
     const text = this.#texts.get(canonical(place));
     if (!text) return "";
     const bytes = new Uint8Array(await opened(text));

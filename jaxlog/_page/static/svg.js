@@ -1,6 +1,6 @@
 // A chart as SVG, for papers: the same lines, bands and names as on the screen.
 
-import { colours, curveColour, curveDash } from "./colours.js";
+import { colours, curveColour } from "./colours.js";
 import { svg } from "./elements.js";
 import { clock, number, powers, scale, short, ticks, timeTicks } from "./numbers.js";
 import { labelled } from "./paint.js";
@@ -23,11 +23,11 @@ export function chartSvg(shown, title) {
     if (one.hasBand && shown.banded) inside.append(svg("path", { d: bandPath(one, across, up), fill: colour, "fill-opacity": 0.15 }));
     if (one.isBand) continue;
     inside.append(svg("path", { d: linePath(one, across, up), stroke: colour, "stroke-width": 1.5, "stroke-linejoin": "round",
-      "stroke-dasharray": curveDash(one.colour).join(" ") || null }));
+      "stroke-dasharray": one.dash.join(" ") || null }));
   }
   root.append(inside);
   for (const { one, at } of labelled(shown, up, BOX.top, BOX.bottom, 1)) {
-    root.append(svg("text", { x: BOX.right + 8, y: at + 4, fill: curveColour(one.colour) }, one.label));
+    root.append(svg("text", { x: BOX.right + 8, y: at + 4, fill: one.isBand ? colours().muted : curveColour(one.colour) }, one.label));
   }
   return new XMLSerializer().serializeToString(root);
 }

@@ -27,6 +27,8 @@ export class RunTable {
     this.grid.addEventListener("keydown", (event) => this.#key(event));
     this.grid.addEventListener("click", (event) => this.#click(event));
     new ResizeObserver(() => this.#draw()).observe(this.grid);
+    addEventListener("beforeprint", () => this.#print(true));
+    addEventListener("afterprint", () => this.#print(false));
   }
 
   // Takes the first rows of an answer, and asks for the others that are in sight.
@@ -58,7 +60,14 @@ export class RunTable {
     return this.all.flatMap((column, i) => (column.kind === "trend" || this.widths[i] > widthOf(column, "") ? [i] : []));
   }
 
+  // On paper are the first rows, which do not scroll.
+  #print(isPrinted) {
+    this.isPrinted = isPrinted;
+    this.#draw();
+  }
+
   #inSight() {
+    if (this.isPrinted) return [0, Math.min(this.total, BLOCK)];
     const first = Math.max(0, Math.floor(this.grid.scrollTop / ROW) - BEYOND);
     const shown = Math.ceil(this.grid.clientHeight / ROW) + 2 * BEYOND;
     return [first, Math.min(this.total, first + shown)];
@@ -93,7 +102,7 @@ export class RunTable {
       this.grid.style.setProperty("--columns", template);
     }
     this.#heads();
-    this.body.style.height = `${this.total * ROW}px`;
+    this.body.style.height = `${(this.isPrinted ? Math.min(this.total, BLOCK) : this.total) * ROW}px`;
     const [first, end] = this.#inSight();
     for (const [place, element] of this.elements) {
       if (place < first || place >= end) {
@@ -120,7 +129,8 @@ export class RunTable {
 
   #footer(pin) {
     const off = state().off.length;
-    say(this.foot, [off ? `${off} switched off` : "", pin.length ? `${pin.length} pinned` : ""].filter(Boolean).join(" · "));
+    const cut = this.isPrinted && this.total > BLOCK ? `the first ${BLOCK} of ${this.total} runs` : "";
+    say(this.foot, [cut, off ? `${off} switched off` : "", pin.length ? `${pin.length} pinned` : ""].filter(Boolean).join(" · "));
     this.compare.hidden = pin.length < 2;
   }
 
