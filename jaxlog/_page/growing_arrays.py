@@ -14,11 +14,14 @@ class GrowingArrays:
 
     Args:
       **types: the type of each array.
+
+    Attributes:
+      num_bytes: the memory that they take.
     """
 
     def __init__(self, **types: Any) -> None:
         self._pieces = {name: [np.empty(0, kind)] for name, kind in types.items()}
-        self._length = 0
+        self._length = self.num_bytes = 0
 
     def __len__(self) -> int:
         return self._length
@@ -27,6 +30,7 @@ class GrowingArrays:
         """Adds a piece to each array."""
         for name, own in self._pieces.items():
             own.append(pieces[name].astype(own[0].dtype, copy=False))
+            self.num_bytes += own[-1].nbytes
             if len(own) > _MOST_PIECES:
                 self[name]
         self._length += len(next(iter(pieces.values())))
@@ -37,8 +41,3 @@ class GrowingArrays:
         if len(own) > 1:
             own[:] = [np.concatenate(own)]
         return own[0]
-
-    @property
-    def num_bytes(self) -> int:
-        """The memory that they take."""
-        return sum(piece.nbytes for own in self._pieces.values() for piece in own)
