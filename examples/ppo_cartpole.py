@@ -309,6 +309,7 @@ def main(
     for seed, line in last.items():
         print(f"  seed {seed}: {line['metrics']['episode_return_mean']:.1f}")
     print(f"\nThe run is in {directory}. To look at it:")
+    print(f"  jaxlog serve {directory.parent}")
     print(f"  jaxlog show {directory}")
     print(f"  head -n 1 {directory / 'episodes.jsonl'} | python3 -m json.tool")
 

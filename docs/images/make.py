@@ -1,11 +1,13 @@
 """The pictures of the README, of a real run: `make pictures`.
 
 The demo runs in a terminal of tmux, whose screen is kept as SVG while it trains; the report of the
-same run is photographed in Chromium (`make chromium`).
+same run is photographed in Chromium (`make chromium`), and so is the live page of a few runs with
+other learning rates, while the last of them trains.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 import shutil
@@ -25,6 +27,8 @@ ROOT = HERE.parent.parent
 WIDTH, HEIGHT = 100, 27  # columns and lines
 MARGIN = 24
 UPDATE = 120  # of 300: the screen is kept when this one is shown
+UPDATES = 120
+RATES = (0.0003, 0.001, 0.003, 0.01)
 
 # Ground, text, and the sixteen colours of a terminal, as GitHub has them in its two modes.
 _LIGHT = (
@@ -114,10 +118,63 @@ def keep_report(run: Path, name: str) -> None:
         browser.close()
 
 
+def train(run: Path, rate: float) -> None:
+    """Trains eight seeds on CartPole with a learning rate."""
+    import jax
+    import jax.numpy as jnp
+
+    import jaxlog
+
+    sys.path.insert(0, str(ROOT / "examples"))
+    import ppo_cartpole as ppo
+
+    config = ppo.Config(num_updates=UPDATES, learning_rate=rate)
+    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]}, total_updates=UPDATES)
+    with logger.open(run, config=dataclasses.asdict(config)):
+        jax.block_until_ready(jax.jit(jax.vmap(ppo.make_train(config, logger)))(jnp.arange(8)))
+
+
+def keep_live(runs: Path) -> None:
+    """Writes the live page of some runs as PNG, while the last of them trains."""
+    *before, last = [
+        [sys.executable, __file__, "train", runs / f"ppo-{rate:g}", str(rate)] for rate in RATES
+    ]
+    for command in before:
+        subprocess.run(command, check=True)
+    serve = [Path(sys.executable).with_name("jaxlog"), "serve", runs, "--port", "0"]
+    with (
+        subprocess.Popen(last) as training,
+        subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server,
+        sync_playwright() as playwright,
+    ):
+        assert server.stdout is not None
+        address = next(line.strip() for line in server.stdout if "http://" in line)
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
+        for scheme in ("light", "dark"):
+            opened = browser.new_page(
+                viewport={"width": 1280, "height": 860},
+                color_scheme=scheme,  # pyright: ignore[reportArgumentType]
+                device_scale_factor=1.5,
+            )
+            opened.goto(address)
+            progress = runs / f"ppo-{RATES[-1]:g}" / "batch_metrics.jsonl"
+            while not progress.exists() or progress.read_bytes().count(b"\n") < 8 * UPDATES // 2:
+                time.sleep(0.2)
+            opened.locator(".uplot canvas").first.wait_for()
+            opened.wait_for_timeout(3000)
+            opened.screenshot(path=HERE / f"live_{scheme}.png")
+        browser.close()
+        server.terminate()
+        training.wait()
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["train"]:
+        sys.exit(train(Path(sys.argv[2]), float(sys.argv[3])))
     with tempfile.TemporaryDirectory() as folder:
         run = Path(folder) / "ppo_cartpole"
         screen = screen_of_demo(run)
         keep_screen(screen, "console_light.svg", _LIGHT)
         keep_screen(screen, "console_dark.svg", _DARK)
         keep_report(run, "report.png")
+        keep_live(Path(folder) / "runs")
