@@ -2,7 +2,7 @@
 
 import { button, el, named } from "./elements.js";
 import { Figure } from "./figure.js";
-import { metricId, shared } from "./shared.js";
+import { metricId, metricsAddress, shared } from "./shared.js";
 import { address, Problem, source } from "./source.js";
 import { change, state } from "./state.js";
 
@@ -57,6 +57,7 @@ export class Drawer {
       this.big.close();
       return;
     }
+    if (!shared.metrics.length) shared.metrics = (await source.get(metricsAddress())).metrics;
     const metric = shared.metrics.find((one) => metricId(one) === id);
     if (!metric) return;
     if (!this.figure) {

@@ -70,7 +70,7 @@ export class FirstLines {
   }
 
   showAnswer(answer) {
-    const text = answer?.answer?.text || "No group leads yet.";
+    const text = answer?.answer?.text || (shared.main ? "No group leads yet." : "");
     if (!answer) return;
     say(this.answer, text);
     this.answer.title = (answer.notes || []).join(" · ");

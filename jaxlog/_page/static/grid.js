@@ -95,7 +95,7 @@ export class Grid {
   #figure(metric) {
     const id = metricId(metric);
     if (!this.figures.has(id)) {
-      const few = () => shared.groupCount <= LABELLED;
+      const few = () => shared.groupCount > 1 && shared.groupCount <= LABELLED;
       const made = metric.kind === "histogram" ? new Heat(metric) : new Figure(metric, { points: POINTS, height: () => HEIGHT, labels: few() ? "names" : "", alive: false });
       this.figures.set(id, made);
       this.observer.observe(made.element);

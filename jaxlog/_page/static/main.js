@@ -59,7 +59,7 @@ async function runs() {
 
 async function large() {
   const metric = mainMetric();
-  place("first").hidden = !metric;
+  for (const id of ["first", "controls", "metrics", "pictures"]) place(id).hidden = !metric;
   if (!metric) return;
   if (!main || main.id !== metricId(metric)) {
     main?.destroy();

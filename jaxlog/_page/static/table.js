@@ -130,7 +130,8 @@ export class RunTable {
   #footer(pin) {
     const off = state().off.length;
     const cut = this.isPrinted && this.total > BLOCK ? `the first ${BLOCK} of ${this.total} runs` : "";
-    say(this.foot, [cut, off ? `${off} switched off` : "", pin.length ? `${pin.length} pinned` : ""].filter(Boolean).join(" · "));
+    const empty = this.total ? "" : state().where ? "no run matches the filter" : "no runs yet; they appear here when they start";
+    say(this.foot, [empty, cut, off ? `${off} switched off` : "", pin.length ? `${pin.length} pinned` : ""].filter(Boolean).join(" · "));
     this.compare.hidden = pin.length < 2;
   }
 
