@@ -24,7 +24,7 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-WIDTH, HEIGHT = 100, 27  # columns and lines
+WIDTH, HEIGHT = 100, 30  # columns and lines
 MARGIN = 24
 UPDATE = 120  # of 300: the screen is kept when this one is shown
 UPDATES = 120
@@ -92,7 +92,7 @@ def screen_of_demo(run: Path) -> str:
 def keep_screen(screen: str, name: str, colours: str) -> None:
     """Writes a screen as SVG."""
     console = Console(record=True, width=WIDTH, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    for line in screen.rstrip("\n").split("\n"):
+    for line in screen.strip("\n").split("\n"):
         console.print(Text.from_ansi(line), no_wrap=True, overflow="crop")
     form = _SVG.replace("BACKGROUND", colours.split()[0]).replace("MARGIN", str(MARGIN))
     svg = console.export_svg(theme=theme(colours), code_format=form, unique_id="console")
