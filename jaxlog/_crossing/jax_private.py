@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from jax._src import (
+    callback,  # its logger
     core,  # whether JAX is tracing
     dispatch,  # the tokens that jax.effects_barrier waits for
 )
@@ -75,7 +76,7 @@ def forget_failed_programs() -> None:
 
 def log_no_interrupts() -> None:
     """Has JAX not log Ctrl-C in a callback as an error, before the user gets KeyboardInterrupt."""
-    logging.getLogger("jax._src.callback").addFilter(_is_no_interrupt)
+    callback.logger.addFilter(_is_no_interrupt)
 
 
 def _is_no_interrupt(record: logging.LogRecord) -> bool:

@@ -10,7 +10,10 @@ from hypothesis.extra.numpy import arrays
 
 from jaxlog._analysis.lane_values import LaneValues
 from jaxlog._format.across_lanes import EXTREMES, across_lanes
+from jaxlog._format.events import Key
+from jaxlog._report.call_charts import CallCharts, Chart
 from jaxlog._report.chart_curves import ChartCurve, extremes, of_lane, spread_evenly, together
+from jaxlog._report.charts import figure
 
 FLOATS = st.one_of(st.floats(-1e9, 1e9), st.sampled_from([np.nan, np.inf, -np.inf]))
 
@@ -147,3 +150,19 @@ def test_a_curve_has_about_as_many_points_as_it_may(most: int) -> None:
     values = np.random.default_rng(0).normal(size=20_000)
     kept = len(ChartCurve(np.arange(20_000), values).thinned(most).at)
     assert most - 2 <= kept <= most + 2
+
+
+@pytest.mark.parametrize(
+    ("odd", "left_out", "said"),
+    [
+        (2, 240, "2 not finite, 240 of episodes left out"),
+        (0, 240, "240 not finite left out"),
+        (2, 0, "2 not finite"),
+        (0, 0, ""),
+    ],
+)
+def test_a_chart_counts_what_is_not_finite(odd: int, left_out: int, said: str) -> None:
+    key = Key("rewards", "episode_return", "mean")
+    chart = Chart("episode_return_mean", key, odd=odd, left_out=left_out)
+    call = CallCharts("batch", [], [], [], [chart], 0, 0, 0)
+    assert figure(0, chart, call).not_finite == said

@@ -272,6 +272,36 @@ def test_the_first_line_in_the_block_is_never_on_a_line_of_the_table() -> None:
     assert printed == [line for n in range(30) for line in (f"the first line {n}", "after it")]
 
 
+TWO = """
+class NoFile:
+    encoding = "utf-8"
+    isatty = lambda self: True
+    write = lambda self, text: os.write(1, text.encode())
+    flush = lambda self: None
+
+stream, sys.stdout = sys.stdout, NoFile()
+with logger.open(name="without a file") as run:
+    run.log({"loss": 0.5}, step=0)
+sys.stdout = stream
+other = jaxlog.Logger(config)
+with logger.open(name="first") as run, other.open(name="second") as second:
+    run.log({"loss": 0.25}, step=1)
+    second.log({"loss": 0.125}, step=2)
+with other.open(name="third") as third:
+    third.log({"loss": 0.75}, step=3)
+"""
+
+
+def test_a_second_run_has_lines_and_a_terminal_that_is_no_file_has_them_too() -> None:
+    lines = seen(in_a_terminal(SET_UP + TWO)).splitlines()
+    assert "loss 0.5" in lines[0]
+    assert [line for line in lines if "loss 0.125" in line] == ["eval · step 2  loss 0.125"]
+    assert [line.split()[:2] for line in lines if line.startswith("  loss")] == [
+        ["loss", "0.25"],
+        ["loss", "0.75"],
+    ]
+
+
 RESIZED = """
 import time
 with logger.open(name="first") as run:

@@ -51,8 +51,15 @@ class Terminal:
 
     @classmethod
     def of(cls, console: Console) -> Terminal | None:
-        """The screen of a console's terminal; None if another run has its table there."""
-        return cls(console) if _used.acquire(blocking=False) else None
+        """The screen of a console's terminal.
+
+        None if another run has its table there, or the stream of a terminal is no file.
+        """
+        try:
+            screen = cls(console)
+        except (AttributeError, OSError, ValueError):
+            return None
+        return screen if _used.acquire(blocking=False) else None
 
     def show(self, draw: Draw) -> None:  # noqa: D102  as Screen says
         columns, lines = size = self._terminal_size()
