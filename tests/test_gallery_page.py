@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,8 @@ LIGHT, DARK = "rgb(255, 255, 255)", "rgb(20, 24, 29)"
         ('<body style="background: #111111">', DARK),
         ('<body style="background: #ffffff">', LIGHT),
         ('<body style="background: black"><div style="background: rgb(250 250 250)">', LIGHT),
+        # As in VS Code, whose outputs have no background of their own.
+        ('<body style="color: #eeeeee">', DARK),
         ("<body>", None),
     ],
 )
@@ -176,3 +179,22 @@ def test_the_gallery_follows_the_theme_of_the_notebook(
         opened.page.wait_for_timeout(300)
         assert page.evaluate("body => getComputedStyle(body).backgroundColor") == DARK
     assert (opened.said, opened.asked) == ([], [])
+
+
+def test_the_gallery_follows_a_notebook_that_shows_outputs_in_frames(
+    tmp_path: Path, open_page: Open
+) -> None:
+    (tmp_path / "run.json").write_text("{}")
+    page = jaxlog.read_run(write(tmp_path, grids(10))).view_episodes()
+    output = html.escape(f"<!doctype html><meta charset=utf-8>{page._repr_html_()}")
+    file = tmp_path / "notebook.html"
+    inner = f'<iframe srcdoc="{output}" width=900 height=700></iframe>'
+    file.write_text(f'<!doctype html><body style="background: #181c1a">{inner}', "utf-8")
+    opened = open_page(file, color_scheme="light")
+    shown = opened.page.frame_locator("iframe").frame_locator("iframe").locator("body")
+    shown.locator(".tile img").first.wait_for()
+    opened.page.wait_for_timeout(200)
+    assert shown.evaluate("body => getComputedStyle(body).backgroundColor") == DARK
+    opened.page.evaluate("document.body.style.background = '#f0f0f0'")
+    opened.page.wait_for_timeout(300)
+    assert shown.evaluate("body => getComputedStyle(body).backgroundColor") == LIGHT

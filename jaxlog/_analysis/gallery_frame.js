@@ -2,13 +2,26 @@
 (() => {
   const frame = document.currentScript?.previousElementSibling;
   if (!frame) return;
-  const isDark = () => {
-    for (let element = frame; element; element = element.parentElement) {
-      const [red, green, blue, alpha = 1] =
-        (getComputedStyle(element).backgroundColor.match(/[\d.]+/g) || []).map(Number);
-      if (red !== undefined && alpha > 0.5) return 0.3 * red + 0.6 * green + 0.1 * blue < 128;
+  const brightness = (colour) => {
+    const [red, green, blue, alpha = 1] = (colour.match(/[\d.]+/g) || []).map(Number);
+    return red === undefined || alpha <= 0.5 ? null : 0.3 * red + 0.6 * green + 0.1 * blue;
+  };
+  // The element around another one, also of a notebook that shows outputs in frames of their own.
+  const around = (element) => {
+    if (element.parentElement) return element.parentElement;
+    try {
+      return element.ownerDocument.defaultView.frameElement;
+    } catch {
+      return null; // of another origin
     }
-    return matchMedia("(prefers-color-scheme: dark)").matches;
+  };
+  const isDark = () => {
+    for (let element = frame; element; element = around(element)) {
+      const found = brightness(getComputedStyle(element).backgroundColor);
+      if (found !== null) return found < 128;
+    }
+    const text = brightness(getComputedStyle(frame.parentElement).color);
+    return text > 128 || matchMedia("(prefers-color-scheme: dark)").matches;
   };
   const tell = () => frame.contentWindow?.postMessage({ jaxlogTheme: isDark() ? "dark" : "light" }, "*");
   addEventListener("message", (event) => {
@@ -18,7 +31,8 @@
     if (frame.isConnected) tell();
     else observer.disconnect();
   });
-  for (const element of [document.documentElement, document.body])
-    observer.observe(element, { attributes: true });
+  for (let element = frame; element; element = around(element))
+    if (!around(element) || element.localName === "body" || element.localName === "html")
+      observer.observe(element, { attributes: true });
   tell();
 })();
