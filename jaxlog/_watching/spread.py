@@ -17,7 +17,7 @@ from jaxlog.sinks.console.line_values import Event as TableEvent
 
 MOST, FEWEST = 128, 16
 """The number of events that are read of a call with few lanes, and with very many."""
-MOST_LINES = 2**16
+MOST_LINES = 2**14
 """The number of lines that these events have at most, if there are more than `FEWEST`."""
 SMALL = 2**17
 """The size in bytes up to which a file is read as a whole."""
