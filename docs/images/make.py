@@ -129,7 +129,9 @@ def train(run: Path, rate: float) -> None:
     import ppo_cartpole as ppo
 
     config = ppo.Config(num_updates=UPDATES, learning_rate=rate)
-    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]}, total_updates=UPDATES)
+    logger = jaxlog.Logger(
+        {"log_frequency": 1, "sinks": [{"kind": "jsonl"}]}, total_updates=UPDATES
+    )
     with logger.open(run, config=dataclasses.asdict(config)):
         jax.block_until_ready(jax.jit(jax.vmap(ppo.make_train(config, logger)))(jnp.arange(8)))
 
