@@ -2,7 +2,7 @@
 
 import { NOT_EMBEDDED, source } from "./source.js";
 import { allow, button, el, say } from "./elements.js";
-import { headWidth, rowOf, widthOf } from "./table_row.js";
+import { flagsOf, headWidth, rowOf, widthOf } from "./table_row.js";
 import { runsAddress } from "./shared.js";
 import { change, state, toggle } from "./state.js";
 
@@ -49,7 +49,10 @@ export class RunTable {
   #take(answer) {
     answer.rows.forEach((row, i) => this.rows.set(answer.offset + i, row));
     for (const row of answer.rows) {
-      row.texts.forEach((text, i) => (this.widths[i] = Math.max(this.widths[i] || 0, widthOf(this.all[i], text))));
+      row.texts.forEach((text, i) => {
+        const whole = this.all[i].kind === "status" ? [text, ...flagsOf(row)].join(", ") : text;
+        this.widths[i] = Math.max(this.widths[i] || 0, widthOf(this.all[i], whole));
+      });
     }
     const names = Math.max(...answer.rows.map((row) => row.name.length), this.named || 0);
     this.named = Math.min(names, 32);

@@ -8,13 +8,13 @@ const RIGHT = new Set(["number", "time", "duration", "percent", "lanes"]);
 
 // The width that a text needs in a column, in characters.
 export function widthOf(column, text) {
-  if (column.kind === "trend") return 14;
-  const more = { percent: 8, status: 5 }[column.kind] || 3;
+  if (column.kind === "trend") return 13;
+  const more = { percent: 7.5, status: 4.5 }[column.kind] || 2.4;
   return Math.min(String(text || "").length, 26) + more;
 }
 
 export function headWidth({ kind, title }) {
-  return kind === "trend" ? 14 : Math.min(title.length, 26) + 3;
+  return kind === "trend" ? 13 : Math.min(title.length, 26) + 2.4;
 }
 
 export function rowOf(row, columns, places, place, { isOff, isPinned, isOpen, isActive }) {
@@ -42,10 +42,21 @@ function cell(column, row, i) {
   const classes = ["cell", `is-${column.kind}`, RIGHT.has(column.kind) ? "number" : ""].filter(Boolean).join(" ");
   const element = el("span", { class: classes, role: "gridcell" });
   if (column.kind === "trend") element.append(trend(row.trend || []));
-  else if (column.kind === "status") element.append(el("span", { class: `status ${row.tone}`, title: (row.notes || []).join("\n") || null }, text));
+  else if (column.kind === "status") element.append(el("span", { class: `status ${row.tone}`, title: (row.notes || []).join("\n") || null }, text), flags(row, text));
   else if (column.kind === "percent" && typeof row.cells[i] === "number") element.append(progress(row.cells[i] / 100), text);
+  else if (column.kind === "lanes" && text.includes("/")) element.append(el("span", { class: "warn", title: "lanes alive, of all" }, text));
   else element.append(el("bdi", { title: text.length > 24 ? text : null }, text));
   return element;
+}
+
+// The words with which a run's notes begin: "diverged: 2 of 16 lanes".
+export function flagsOf(row) {
+  return (row.notes || []).map((note) => note.split(":")[0]).filter((word) => word !== row.status && word.length < 16);
+}
+
+function flags(row, text) {
+  const words = flagsOf(row);
+  return words.length ? el("span", { class: "bad" }, `${text ? ", " : ""}${words.join(", ")}`) : "";
 }
 
 function progress(share) {
