@@ -255,6 +255,11 @@ def test_smoothing_is_a_debiased_average_over_distance(address: str, open_page: 
     for line in lines(opened):
         expected = moving_average(line["x"], line["raw"], 0.05 * (STEPS - 1))
         np.testing.assert_allclose(line["y"], expected, rtol=1e-6)
+    # Texts have the values as they were logged.
+    values = opened.page.locator("#main table td:nth-child(2)").all_text_contents()
+    assert [float(text) for text in values] == [
+        pytest.approx(line["raw"][-1], rel=1e-3) for line in lines(opened)
+    ]
     quiet(opened)
 
 

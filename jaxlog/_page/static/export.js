@@ -69,13 +69,16 @@ function field(text) {
   return /[",\n\r]/.test(guarded) ? `"${guarded.replaceAll('"', '""')}"` : guarded;
 }
 
-// The numbers as they are drawn: smoothed, if they are.
+// The numbers of the lines, and those of the smoothed lines if they are drawn.
 export function chartCsv(shown) {
   const rows = [["group", shown.answer.x.title, shown.answer.y.title, "lower", "upper", "lanes_alive"]];
+  const isSmoothed = shown.lines.some((one) => one.raw);
+  if (isSmoothed) rows[0].push("smoothed");
   for (const one of shown.lines) {
     one.x.forEach((x, i) => {
       if (x < shown.x[0] || x > shown.x[1]) return;
-      rows.push([one.name, x, one.y[i], one.lower[i], one.upper[i], one.alive[i]]);
+      const { y, lower, upper } = one.given;
+      rows.push([one.name, x, y[i], lower[i], upper[i], one.alive[i], ...(isSmoothed ? [one.y[i]] : [])]);
     });
   }
   return rows.map((row) => row.map((cell) => field(String(cell))).join(",")).join("\n") + "\n";

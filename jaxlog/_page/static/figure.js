@@ -80,8 +80,9 @@ export class Figure {
     const { lines, answer } = this.chart.shown;
     const rows = lines.filter((one) => !one.isBand).slice(0, 30).map((one) => {
       const end = endOf(one);
-      const band = end && one.lower[end.i] < one.upper[end.i] ? `${number(one.lower[end.i])} to ${number(one.upper[end.i])}` : "";
-      return [one.label, end ? number(end.y) : "no value", band, `${end ? one.alive[end.i] : 0} of ${one.lanes}`];
+      const { y, lower, upper } = one.given;
+      const band = end && lower[end.i] < upper[end.i] ? `${number(lower[end.i])} to ${number(upper[end.i])}` : "";
+      return [one.label, end ? number(y[end.i]) : "no value", band, `${end ? one.alive[end.i] : 0} of ${one.lanes}`];
     });
     const text = JSON.stringify(rows);
     if (text === this.tabulated) return;

@@ -40,6 +40,7 @@ function line(group, halfLife) {
     ...group,
     isBand,
     y,
+    given: { y: group.middle, lower: group.lower, upper: group.upper }, // what texts show: a smoothed line is drawn, not told
     raw: y === group.middle ? null : group.middle,
     lower: smoothed(group.x, group.lower, halfLife),
     upper: smoothed(group.x, group.upper, halfLife),
@@ -83,7 +84,7 @@ function around(lines, [first, last], log, banded) {
 
 // The numbers of lanes alive as lines of their own, for the chart below.
 export function aliveOf(shown) {
-  const lines = shown.lines.filter((one) => !one.isBand).map((one) => ({ ...one, y: one.alive, raw: null, hasBand: false,
+  const lines = shown.lines.filter((one) => !one.isBand).map((one) => ({ ...one, y: one.alive, given: { y: one.alive, lower: one.alive, upper: one.alive }, raw: null, hasBand: false,
     isThinned: false, fewer: false, lower: one.alive, upper: one.alive }));
   const most = Math.max(1, ...lines.map((one) => one.lanes));
   return { ...shown, lines, y: [0, most * 1.1], log: false, empty: "" };

@@ -155,7 +155,7 @@ function upperEnd(one) {
 }
 
 export function labelText(one, end, withValues) {
-  return withValues && !one.isBand ? `${one.label}  ${number(end.y)}` : one.label;
+  return withValues && !one.isBand ? `${one.label}  ${number(one.given.y[end.i])}` : one.label;
 }
 
 // The width that names need at the right, in pixels of the page.

@@ -48,8 +48,10 @@ export class Tooltip {
 }
 
 function row(one, i, isFocused) {
-  const spread = one.lower[i] < one.upper[i] ? ` [${number(one.lower[i])}, ${number(one.upper[i])}]` : "";
+  const { y, lower, upper } = one.given;
+  const spread = lower[i] < upper[i] ? ` [${number(lower[i])}, ${number(upper[i])}]` : "";
+  const smooth = one.raw ? ` · smoothed ${number(one.y[i])}` : "";
   const fewer = one.alive[i] < one.lanes ? ` · ${one.alive[i]} of ${one.lanes} lanes` : "";
   return el("div", { class: isFocused ? "row focused" : "row" }, el("span", { class: swatchClass(one.colour) }), named(one.label, { title: one.name }),
-    el("span", { class: "value" }, number(one.y[i])), el("span", { class: "quiet" }, spread + fewer));
+    el("span", { class: "value" }, number(y[i])), el("span", { class: "quiet" }, spread + smooth + fewer));
 }
