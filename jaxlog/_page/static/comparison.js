@@ -53,6 +53,7 @@ export class ComparisonTable {
   }
 
   draw() {
+    if (!this.answer) return;
     const { rows, title: key, by = [], notes = [] } = this.answer;
     const title = by.length ? `${key} by ${by.join(", ")}` : key;
     const { baseline, hide } = state();

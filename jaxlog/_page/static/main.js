@@ -16,6 +16,7 @@ import { onChange } from "./state.js";
 import { RunTable } from "./table.js";
 
 const BLOCK = 60;
+const SELDOM = 3000; // milliseconds: intervals take the server longer than curves
 const place = (id) => document.getElementById(id);
 
 const lines = new FirstLines({ line: place("state"), spoken: place("spoken"), alarms: place("alarms"), answer: place("answer"), filter: place("filter") });
@@ -83,19 +84,23 @@ async function charts() {
   controls.draw();
   await large();
   controls.draw();
-  await Promise.all([tried(grid.refresh()), comparison.refresh()]);
+  comparison.draw(); // the colours may be others
+  await tried(grid.refresh());
 }
 
 async function leader() {
-  lines.showAnswer(await tried(source.get(answerAddress())));
+  await Promise.all([comparison.refresh(), tried(source.get(answerAddress())).then((answer) => lines.showAnswer(answer))]);
 }
 
 const askRuns = paced(async () => {
   const before = metricId(mainMetric() || {});
-  if ((await runs()) && metricId(mainMetric() || {}) !== before) askCharts();
+  if ((await runs()) && metricId(mainMetric() || {}) !== before) {
+    askCharts();
+    askAnswer();
+  }
 });
 const askCharts = paced(charts);
-const askAnswer = paced(leader);
+const askAnswer = paced(leader, SELDOM);
 const askRest = paced(() => Promise.all([pictures.refresh(), drawer.refresh()]));
 
 function askAll(isLive) {
