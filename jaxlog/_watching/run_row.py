@@ -21,7 +21,7 @@ from jaxlog._reading.run_filter import RUN, full_name
 from jaxlog._watching.call_reader import CallReader, TrendPoint, summary_of
 from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog.sinks import summaries
-from jaxlog.sinks.console.history import CATEGORY_OF_SUMMARY
+from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY
 from jaxlog.sinks.console.pace import Pace
 from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
 

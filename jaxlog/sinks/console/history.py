@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeGuard
 
 from jaxlog._format.events import MetricsEvent
-from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY as CATEGORY_OF_SUMMARY
 from jaxlog.sinks.console.line_values import Event, LineValue, rank, values_of
 from jaxlog.sinks.console.trend import Thinned
 from jaxlog.sinks.console.values import Shown
