@@ -143,7 +143,7 @@ class CallSummary:
 
     def _add(self, frame: pl.DataFrame, labels: Sequence[str]) -> None:
         """Combines some rows."""
-        self.types |= frame.schema
+        before = self.types.keys()
         self.labels = tuple(dict.fromkeys((*self.labels, *labels)))
         numbers = [
             name
@@ -152,10 +152,12 @@ class CallSummary:
         ]
         if self._keys is None:
             self._keys = tuple(numbers) if len(numbers) <= MOST_KEYS else (self._key,)
-        elif self._key in numbers and self._key not in self._keys:  # it comes late
-            self._keys = (*self._keys, self._key)
-        elif len(self._keys) < MOST_KEYS:
-            self._keys = tuple(dict.fromkeys((*self._keys, *numbers)))[:MOST_KEYS]
+        else:  # a metric that comes late; of others, the rows before have been passed over
+            late = [name for name in numbers if name not in before and name not in self._keys]
+            if self._key in late or len(self._keys) + len(late) <= MOST_KEYS:
+                late = [self._key] if len(late) > MOST_KEYS else late
+                self._keys = (*self._keys, *late)
+        self.types |= frame.schema
         series = self._series_of(frame, labels)
         slot = self._slots_of(series, frame["lane"].to_numpy())
         along = np.stack([_floats(frame, name) for name in AXES])

@@ -299,6 +299,22 @@ def test_many_metrics_are_combined_one_by_one(sweep: Path, monkeypatch: pytest.M
         check(found, expected(sweep, key, ("lr",)))
 
 
+def test_metrics_that_were_passed_over_are_not_taken_for_complete(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_summary, "MOST_KEYS", 4)
+    monkeypatch.setattr(row_stream, "BLOCK", 700)
+    with make_logger(sinks=[{"kind": "jsonl"}]).open(tmp_path / "runs" / "wide") as run:
+        for step in range(30):
+            late = {"late": 7.0 * step} if step > 20 else {}
+            run.log({f"metric_{i}": float(step + i) for i in range(9)} | late, step=step)
+    page = Page(tmp_path / "runs")
+    page.look()
+    for key in ("metric_5", "metric_0", "late", "metric_8"):
+        found = decoded(page.body(f"curves?call=eval&key={key}"))
+        check(found, expected(tmp_path / "runs", key, ()))
+
+
 def write_times(directory: Path, name: str, start: float, values: list[float]) -> None:
     """A run that logged a value every 10 seconds."""
     run = directory / name
