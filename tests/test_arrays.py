@@ -293,9 +293,8 @@ def test_nothing_is_packed_at_a_step_that_is_not_due(make_logger: MakeLogger) ->
     )
     (record,) = (e for e in jaxpr.eqns if e.primitive.name in ("jit", "pjit"))
     outside = [e for e in record.params["jaxpr"].eqns if e.primitive.name != "stop_gradient"]
-    assert "cond" in {e.primitive.name for e in outside}
-    assert not [e for e in outside for v in e.outvars if v.aval.size > 999 and "cond" not in str(e)]
-    assert not [e for e in outside for v in e.outvars if v.aval.size == 999]
+    large = [e.primitive.name for e in outside for v in e.outvars if v.aval.size >= 999]
+    assert large == ["cond"]
 
 
 def test_gradients_pass_by(make_logger: MakeLogger, logged: Callable[..., Any]) -> None:

@@ -196,17 +196,18 @@ def record(
     # Numbers that the program already has are packed outside of the `cond`: XLA would copy each
     # operand of a branch into its own buffer, which costs more than packing all of them.
     head_words = packing.pack(head) if plan.returned else packing.pack(head, side_by_side)
-    words = nothing = jnp.zeros(schema.num_words - schema.head_words, np.uint32)
+    num_words = schema.num_words - schema.head_words
+    rest = jnp.zeros(0, np.uint32)
     bits = metrics_due.astype(np.uint32) * np.uint32(METRICS_DUE)
     bits |= samples_due.astype(np.uint32) * np.uint32(SAMPLES_DUE)
     if metrics_fields:
-        words = lax.cond(
+        rest = lax.cond(
             bits != 0,
             lambda: jnp.concatenate([metrics(), samples()]),
             # A lane that is not due, beside others that are, still sends its step and labels.
-            lambda: nothing,
+            lambda: jnp.zeros(num_words, np.uint32),
         )
-    made = Packed(bits, head_words, words, schema)
+    made = Packed(bits, head_words, rest, schema)
     return (
         made.returned() if plan.returned else made,
         None if window is None else window.emptied_where(metrics_due),
