@@ -9,6 +9,9 @@ from pathlib import Path
 from jaxlog._reading.finding import below, is_run
 from jaxlog._watching.run_row import RunRow
 
+PAUSE = 10
+"""Runs are looked for again after so many times the time that it takes."""
+
 
 class RunList:
     """Follows runs. It only reads, and each look reads only what is new.
@@ -25,6 +28,8 @@ class RunList:
         self._rows: dict[Path, RunRow] = {}
         self._looked: dict[Path, float] = {}  # 0 for a run that is new
         self._changes: dict[Path, int] = {}
+        self._found: Sequence[Path] = ()
+        self._find_again = 0.0
         self.version = 0
 
     @property
@@ -57,8 +62,8 @@ class RunList:
           seconds: the time after which it stops, so that a screen stays alive while thousands of
             runs are read for the first time; the next look continues. None to read everything.
         """
+        found = self._find(at_once=seconds is None)
         until = float("inf") if seconds is None else time.monotonic() + seconds
-        found = [self._directory] if is_run(self._directory) else below(self._directory)
         self._rows = {
             path: self._rows.get(path) or RunRow(path, self._name(path)) for path in found
         }
@@ -75,6 +80,15 @@ class RunList:
             self._looked[path] = time.monotonic()
             if self._looked[path] > until:
                 break
+
+    def _find(self, *, at_once: bool) -> Sequence[Path]:
+        """Finds the runs; those found before, if it takes long and was done a short time ago."""
+        now = time.monotonic()
+        if at_once or now >= self._find_again:
+            is_one = is_run(self._directory)
+            self._found = [self._directory] if is_one else below(self._directory)
+            self._find_again = now + PAUSE * (time.monotonic() - now)
+        return self._found
 
     def _name(self, path: Path) -> str:
         if path == self._directory:
