@@ -188,11 +188,17 @@ export function paintLabels(u, shown, up, focus, withValues) {
     ctx.strokeStyle = ctx.fillStyle = one.isBand ? colours().muted : curveColour(one.colour);
     ctx.lineWidth = ratio;
     ctx.beginPath();
-    ctx.moveTo(Math.min(one.px[end.i], left + width), Math.min(top + height, Math.max(top, up(end.y))));
-    if (one.px[end.i] < left + width - 1) ctx.setLineDash([ratio, 2 * ratio]);
-    ctx.lineTo(x - 3 * ratio, at);
-    ctx.stroke();
-    ctx.setLineDash([]);
+    const endX = Math.min(one.px[end.i], left + width);
+    const endY = Math.min(top + height, Math.max(top, up(end.y)));
+    if (endX < left + width - 1) {
+      // It ends early: a line to its name would look like values.
+      ctx.arc(endX, endY, 2.5 * ratio, 0, 2 * Math.PI);
+      ctx.fill();
+    } else {
+      ctx.moveTo(endX, endY);
+      ctx.lineTo(x - 3 * ratio, at);
+      ctx.stroke();
+    }
     ctx.fillText(cut(ctx, one, end, room, withValues), x, at);
   }
   ctx.restore();
