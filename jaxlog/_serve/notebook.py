@@ -89,7 +89,11 @@ def live(
       ValueError: `address` has no `{port}`.
 
     Example:
-      >>> view = jaxlog.live("runs")  # doctest: +SKIP
+      >>> import jaxlog
+      >>> view = jaxlog.live("runs", height=900)  # the value of a cell
+      >>> view.address.startswith("http://localhost:")
+      True
+      >>> view.close()
     """
     path = Path(local_path(directory, "live: directory")).absolute()
     before = _open.get(path)
