@@ -36,6 +36,8 @@ RUNNING = 8
 CHARTS = 40
 PATIENCE = 120.0
 """The seconds after which a page that shows no chart is given up; then they are its figure."""
+READING = 240.0
+"""The seconds that a server has to read the runs."""
 
 FIRST_CHART = {
     "jaxlog": "document.querySelector('.uplot canvas')",
@@ -114,18 +116,33 @@ def seconds_to_chart(browser: Browser, kind: str, address: str) -> float:
 
 
 def first_chart(browser: Browser, kind: str, served: Served, turns: int) -> float:
-    """The median over some visits, after a first one in which the server reads the runs."""
-    seconds_to_chart(browser, kind, served.address)
-    _wait_until_idle(served.process)
+    """The median over some visits, once the server has read the runs."""
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(served.address)
+        if kind == "jaxlog":  # it reads while a page is open
+            end = time.monotonic() + READING
+            while time.monotonic() < end and not page.evaluate(_HAS_READ):
+                page.wait_for_timeout(1000)
+        else:
+            _wait_until_idle(served.process)
     return statistics.median(seconds_to_chart(browser, kind, served.address) for _ in range(turns))
 
 
+_HAS_READ = """async () => {
+    const found = await fetch("runs?limit=1");
+    if (!found.ok) return false;
+    const answer = await found.json();
+    return answer.total > 0 && !answer.unlooked && !answer.unread;
+}"""
+
+
 def _wait_until_idle(process: subprocess.Popen[str]) -> None:
-    """Waits until a server has read what there is; for two minutes at most."""
+    """Waits until a server has read what there is; for some minutes at most."""
     observed = psutil.Process(process.pid)
-    for _ in range(60):
-        if _cpu(observed, 2.0) < 0.05:
-            return
+    end = time.monotonic() + READING
+    while time.monotonic() < end and _cpu(observed, 2.0) > 0.05:
+        pass
 
 
 def _cpu(process: psutil.Process, seconds: float) -> float:
@@ -260,25 +277,24 @@ def script_seconds(page: Page, seconds: float) -> float:
 
 
 def while_running(browser: Browser, runs: Path, seconds: float) -> list[Row]:
-    """The cost of the page and of its server while eight runs grow."""
-    with (
-        Growing(runs, CHARTS),
-        serving(jaxlog_of(runs)) as served,
-        browser.new_context(viewport={"width": 1440, "height": 12_000}) as context,
-    ):
-        page = context.new_page()
-        page.goto(served.address)
-        page.wait_for_function(
-            f"() => document.querySelectorAll('.uplot canvas').length >= {CHARTS}",
-            timeout=1000 * PATIENCE,
-        )
-        page.wait_for_timeout(3000)
-        process = psutil.Process(served.process.pid)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        before, cpu_before = time.perf_counter(), sum(process.cpu_times()[:2])
-        script = script_seconds(page, seconds)
-        cpu = (sum(process.cpu_times()[:2]) - cpu_before) / (time.perf_counter() - before)
+    """The cost of the page with all its charts in sight, and of its server with the first ones."""
+    with Growing(runs, CHARTS), serving(jaxlog_of(runs)) as served:
+        with browser.new_context(viewport={"width": 1440, "height": 12_000}) as context:
+            page = context.new_page()
+            page.goto(served.address)
+            page.wait_for_function(
+                f"() => document.querySelectorAll('.uplot canvas').length >= {CHARTS}",
+                timeout=1000 * PATIENCE,
+            )
+            page.wait_for_timeout(3000)
+            asked: list[str] = []
+            page.on("request", lambda request: asked.append(request.url))
+            script = script_seconds(page, seconds)
+        with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+            page = context.new_page()
+            page.goto(served.address)
+            page.wait_for_timeout(5000)
+            cpu = _cpu(psutil.Process(served.process.pid), 2 * seconds)
     updates = sum("curves?" in address for address in asked) / CHARTS
     if updates < 1:
         raise SystemExit(f"the page brought itself up to date {updates} times in {seconds} s")

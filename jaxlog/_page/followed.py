@@ -29,12 +29,14 @@ class FollowedRun(NamedTuple):
     Attributes:
       id: names it in addresses.
       row: its state.
-      stamp: differs whenever the run has changed.
+      stamp: differs whenever the run has changed, or more of its trend was read.
+      logged: differs whenever the run or its files have changed.
     """
 
     id: str
     row: RunRow
     stamp: int
+    logged: int
 
 
 class FollowedRuns:
@@ -126,7 +128,7 @@ class FollowedRuns:
         with self.lock:
             changes = self._list.changes
             return [
-                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0))
+                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0), row.logged)
                 for row in self._list.rows
                 if row.path in self._ids
             ]
@@ -156,7 +158,7 @@ class FollowedRuns:
 
     def state_of(self, runs: Sequence[FollowedRun]) -> str:
         """A text that differs whenever one of some runs has changed, or they are others."""
-        text = repr((self.salt, [(run.id, run.stamp) for run in runs]))
+        text = repr((self.salt, [(run.id, run.logged) for run in runs]))
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
 

@@ -141,10 +141,10 @@ class RunStore:
             raise NotInOrderError
         try:
             new = CallSummary(path, call, by, key)
-            found = self._summaries.get((path, call, new.by), run.stamp, new)
+            found = self._summaries.get((path, call, new.by), run.logged, new)
             if not found.has(key):
                 new = CallSummary(path, call, by, key)
-                found = self._summaries.get((path, call, new.by, key), run.stamp, new)
+                found = self._summaries.get((path, call, new.by, key), run.logged, new)
         except NotInOrderError:
             self._not_in_order.add((path, call))
             raise
@@ -171,7 +171,7 @@ class RunStore:
         for run in runs:
             new = CallRows(run.row.path, call, key)
             try:
-                rows = self._rows.get((run.row.path, call, key), run.stamp, new)
+                rows = self._rows.get((run.row.path, call, key), run.logged, new)
             except OSError:
                 continue
             self.notes += rows.notes
@@ -197,7 +197,7 @@ class RunStore:
           AbsentError: it was removed.
         """
         stamp, found = self._whole.get(run.row.path, (-1, None))
-        if found is None or stamp != run.stamp:
+        if found is None or stamp != run.logged:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)  # `facts` has them
@@ -205,7 +205,7 @@ class RunStore:
                     _ = found.episodes
             except OSError as error:
                 raise AbsentError(f"run: cannot be read: {error}") from None
-            self._whole[run.row.path] = run.stamp, found
+            self._whole[run.row.path] = run.logged, found
         self._whole.move_to_end(run.row.path)
         while len(self._whole) > MOST_WHOLE:
             self._whole.popitem(last=False)

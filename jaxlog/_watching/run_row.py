@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
 _SHOWN = ("mean", "rate", "")
 """The statistics that a run's main metric can have."""
 _COUNTS = (EPISODE_COUNT, UPDATE_COUNT)
+_numbers = itertools.count(1)
 
 
 class RunRow:
@@ -42,7 +44,8 @@ class RunRow:
       name: its name.
       run: its state at the last look.
       read: False if its trend has not been read to the end.
-      stamp: the number of looks that found something new.
+      stamp: the number of looks that found something new, or read more of the trend.
+      logged: a number that no row had before, whenever the run or its files have changed.
       call: the call that logged its main metric; empty if it has none.
       metric: the key of its main metric; empty if it has none.
       points: the trend of the main metric, over the whole run.
@@ -59,6 +62,7 @@ class RunRow:
         self.run = ObservedRun(path, {}, "")  # not looked at yet
         self.read = False
         self.stamp = 0
+        self.logged = 0
         self.call = ""
         self.metric = ""
         self.points: Sequence[TrendPoint] = ()
@@ -91,7 +95,9 @@ class RunRow:
         if not same or before.may_log_more:
             self.run = observed(self.path)
         self._state = state
-        self.stamp += self.run != before
+        if self.run != before:
+            self.stamp += 1
+            self.logged = next(_numbers)
         try:
             # A run that is killed has another status, and the same run.json.
             self._read(until, changed=not same or self.run.status != before.status)
@@ -104,6 +110,7 @@ class RunRow:
         ended = not self.run.may_log_more
         new = [self._readers[name].look(files[name], calls, ended=ended) for name in files]
         if any(new) or changed:
+            self.logged = next(_numbers)
             self._summarize()
         if any(new) or changed or not self.read:
             self.stamp += 1

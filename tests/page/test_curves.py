@@ -13,7 +13,7 @@ import pytest
 import jaxlog
 from jaxlog._analysis.group_curves import GroupCurve, curve_of
 from jaxlog._analysis.groups import values_of
-from jaxlog._page import call_rows, call_summary, curves, row_stream
+from jaxlog._page import call_rows, call_summary, curves, followed, row_stream
 from jaxlog._page.asked import AbsentError, AskedError
 from jaxlog._page.chart_values import group_name
 from jaxlog._page.thinning import thinned
@@ -313,6 +313,23 @@ def test_metrics_that_were_passed_over_are_not_taken_for_complete(
     for key in ("metric_5", "metric_0", "late", "metric_8"):
         found = decoded(page.body(f"curves?call=eval&key={key}"))
         check(found, expected(tmp_path / "runs", key, ()))
+
+
+def test_trends_that_are_read_later_make_no_chart_anew(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed, "READING", 0.0)  # one run in each look
+    page = Page(sweep)
+    page.followed.look()
+    while page.followed.unlooked:
+        page.followed.look()
+    assert page.followed.unread == 6
+    query = "call=eval&key=score&group=lr"
+    before = page.answers.of("curves", query)
+    assert before is not None
+    page.look()
+    assert page.followed.unread == 0
+    assert page.answers.of("curves", query, before.tag) is None
 
 
 def write_times(directory: Path, name: str, start: float, values: list[float]) -> None:

@@ -207,7 +207,7 @@ def test_events_come_less_often_if_answers_take_long(monkeypatch: pytest.MonkeyP
 
     class Slow:
         followed: Any = None
-        updating = 0.4
+        updating = 0.25
 
     own = changes.Changes(Slow())  # type: ignore[arg-type]
     waits: list[float] = []
@@ -220,7 +220,7 @@ def test_events_come_less_often_if_answers_take_long(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(changes.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(changes.asyncio, "sleep", sleep)
     asyncio.run(own._rest(0.2, 100.0))
-    assert sum(waits) == pytest.approx(0.2 / changes.SHARE)
+    assert sum(waits) == pytest.approx(0.05 / changes.SHARE)
     waits.clear()
     asyncio.run(own._rest(-1e9, now[0]))
     assert sum(waits) == pytest.approx(changes.LONGEST)

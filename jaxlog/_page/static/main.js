@@ -78,17 +78,26 @@ function mainHeight() {
   return innerWidth < 700 ? 260 : Math.max(280, Math.min(420, innerHeight * 0.44));
 }
 
+// The server makes one answer from values at a time: that of the large chart is to be the first.
+let chartIsThere;
+const firstChart = new Promise((resolve) => (chartIsThere = resolve));
+
 async function charts() {
   const answer = await tried(source.get(metricsAddress()));
   if (answer) shared.metrics = answer.metrics;
   controls.draw();
-  await large();
+  try {
+    await large();
+  } finally {
+    chartIsThere();
+  }
   controls.draw();
   comparison.draw(); // the colours may be others
   await tried(grid.refresh());
 }
 
 async function leader() {
+  await firstChart;
   await Promise.all([comparison.refresh(), tried(source.get(answerAddress())).then((answer) => lines.showAnswer(answer))]);
 }
 
@@ -101,7 +110,10 @@ const askRuns = paced(async () => {
 });
 const askCharts = paced(charts);
 const askAnswer = paced(leader, SELDOM);
-const askRest = paced(() => Promise.all([pictures.refresh(), drawer.refresh()]));
+const askRest = paced(async () => {
+  await firstChart;
+  await Promise.all([pictures.refresh(), drawer.refresh()]);
+});
 
 function askAll(isLive) {
   for (const ask of [askRuns, askCharts, askAnswer, askRest]) ask(isLive);
