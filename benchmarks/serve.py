@@ -121,6 +121,7 @@ def first_chart(browser: Browser, kind: str, served: Served, turns: int) -> floa
         page = context.new_page()
         page.goto(served.address)
         if kind == "jaxlog":  # it reads while a page is open
+            page.wait_for_selector("#runs")  # after the page that takes the token
             end = time.monotonic() + READING
             while time.monotonic() < end and not page.evaluate(_HAS_READ):
                 page.wait_for_timeout(1000)
