@@ -48,7 +48,7 @@ FIRST_CHART = {
     })(document)""",
     "trackio": "document.querySelector('.vega-embed canvas, .vega-embed svg, canvas, svg.marks')",
 }
-"""What is true once a page shows a chart."""
+"""The condition that is true once a page shows a chart."""
 
 
 class Served(NamedTuple):
@@ -326,7 +326,7 @@ def memory(browser: Browser, directory: Path, lanes: int, steps: int) -> Row:
 
 
 def beside(browser: Browser, runs: Path, turns: int) -> Row:
-    """What a training takes longer while its run is served, in pairs."""
+    """Measures, in pairs, how much longer a training takes while its run is served."""
     logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
     import jax
     import jax.numpy as jnp
@@ -362,7 +362,7 @@ def beside(browser: Browser, runs: Path, turns: int) -> Row:
 
 
 def paints(browser: Browser, directory: Path, sizes: Mapping[str, int], turns: int) -> list[Row]:
-    """How soon pages show their first chart."""
+    """Measures how soon pages show their first chart."""
     few, many, most = (directory / name for name in sizes)
     for path, number in zip((few, many, most), sizes.values(), strict=True):
         make_runs(path, number)

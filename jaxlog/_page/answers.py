@@ -45,7 +45,7 @@ MOST_KEPT = 32 * 2**20
 
 
 class Answer(NamedTuple):
-    """What an address is answered.
+    """The answer to an address.
 
     Attributes:
       body: the content.
@@ -272,7 +272,7 @@ class Answers:
         return picture(self._store.whole(run), asked.text("name"))
 
     def _notes(self, asked: Asked) -> Sequence[str]:
-        """What a reader has to know of the runs that an answer is about."""
+        """Notes for the reader about the runs of an answer."""
         unlooked, off = self.followed.unlooked, asked.listed("off")
         notes = [f"{unlooked:,} runs are not read yet"] if unlooked else []
         return [*notes, f"{len(off):,} runs are switched off"] if off else notes

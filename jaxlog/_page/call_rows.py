@@ -42,7 +42,7 @@ class CallRows:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What could not be read, in sentences."""
+        """Sentences that say which rows could not be read."""
         return self._stream.notes
 
     @property

@@ -39,7 +39,7 @@ class NotInOrderError(ValueError):
 
 
 class CellValues(NamedTuple):
-    """What is known of one metric in each cell: of one series of lanes at one step.
+    """The statistics of one metric in each cell: of one series of lanes at one step.
 
     Attributes:
       finite: int64, the number of finite values.
@@ -110,7 +110,7 @@ class CallSummary:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What could not be read, in sentences."""
+        """Sentences that say which rows could not be read."""
         return self._stream.notes
 
     @property
@@ -304,7 +304,7 @@ class CallSummary:
         has: np.ndarray,
         finite: np.ndarray,
     ) -> np.ndarray:
-        """How many more lanes are dead in each cell than before; all but cells are by lane."""
+        """The change of the number of dead lanes in each cell; all but cells are by lane."""
         last = self._last.setdefault(key, np.full(len(self._slots), -1, np.int8))
         slot, at = slot[has], cell[order][has]
         dead = (~finite[has]).astype(np.int8)

@@ -68,7 +68,7 @@ class ChartCurves(NamedTuple):
 
 
 class ChartOf(NamedTuple):
-    """What the curves are of.
+    """The metric, the groups and the axes of some curves.
 
     Attributes:
       call: the call that logged the metric.

@@ -1,4 +1,4 @@
-"""What the page shows of one run, and of two side by side: facts, config and settings."""
+"""The facts, the config and the settings of one run, and the configs of two side by side."""
 
 from __future__ import annotations
 

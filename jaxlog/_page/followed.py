@@ -81,7 +81,7 @@ class FollowedRuns:
 
     @property
     def title(self) -> str:
-        """What is watched, as a short text."""
+        """The name of the directory, as a short text."""
         return self.directory.resolve().name or str(self.directory)
 
     def look(self, *, all_of_it: bool = False) -> None:

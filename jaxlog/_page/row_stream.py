@@ -35,7 +35,7 @@ Wanted = Callable[[Sequence[str], Sequence[str]], Collection[str] | None]
 
 
 class _Place(NamedTuple):
-    """How far a file was read.
+    """The place up to which a file was read.
 
     Attributes:
       file: the file.

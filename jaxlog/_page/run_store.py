@@ -28,7 +28,7 @@ MOST_WHOLE = 4
 
 
 class _Growing(Protocol):
-    """What was read of a run, and can be continued."""
+    """A part of a run that was read, to which new rows are added."""
 
     def update(self) -> bool: ...
 
@@ -51,7 +51,7 @@ class _Kept(Generic[T]):
         self._kept: OrderedDict[Hashable, tuple[int, T]] = OrderedDict()
 
     def get(self, name: Hashable, stamp: int, new: T) -> T:
-        """What is kept under a name, with all that is new; or `new`.
+        """Returns the part that is kept under a name, with all that is new; or `new`.
 
         Args:
           name: the name.
@@ -123,7 +123,7 @@ class RunStore:
         self._whole: OrderedDict[Path, tuple[int, RunData]] = OrderedDict()
 
     def summary(self, run: FollowedRun, call: str, key: str, by: Sequence[str]) -> CallSummary:
-        """What is combined of a call of a run.
+        """Returns the combined values of a call of a run.
 
         Args:
           run: the run.
@@ -182,7 +182,7 @@ class RunStore:
         return RunsOfPage(found), only_last
 
     def grouping(self, name: Hashable, make: Callable[[], Values]) -> Values:
-        """How lanes are grouped: what is kept under a name, or what `make` returns."""
+        """Returns the groups of lanes that are kept under a name, or those that `make` returns."""
         if name not in self._groupings:
             self._groupings[name] = make()
         self._groupings.move_to_end(name)

@@ -20,7 +20,7 @@ INTEGRITY = (
     "sha512-KIMVnG68zvu5XXUbC4LQEPnhwOxBuLyW1AHtpm6IKTXImkbLgkMy+jabjLgS"
     "LMasNuGGzQm/ep3tOkyTxpiQIw=="
 )
-"""What the package's archive has to hash to, as npm's lock files write it."""
+"""The hash of the package's archive, as npm's lock files write it."""
 FILES = {
     "package/dist/uPlot.esm.js": "uPlot.esm.js",
     "package/dist/uPlot.min.css": "uPlot.min.css",
@@ -31,7 +31,7 @@ STAMP = "uPlot.integrity.txt"
 """Says which archive the files are from, so that another version replaces them."""
 FOLDER = Path(__file__).parent / "static" / "vendor"
 COMMAND = f"{sys.executable} {Path(__file__)}"
-"""What fetches the files."""
+"""The command that fetches the files."""
 
 _SECONDS = 60
 

@@ -32,7 +32,7 @@ from jaxlog._serve.guard import Guard, refused
 THREADS = 4
 """The most answers that are made at a time."""
 PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-"""What a picture that users drew may do where it is opened by itself: nothing."""
+"""The policy of a picture that users drew: where it is opened by itself, it may do nothing."""
 _KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",

@@ -17,7 +17,7 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 """The names that this machine has for itself; `ssh -L` and proxies use them, with any port."""
 
 FRAMES = "/in/"
-"""What the path of an address in a frame of another site begins with; the token follows. Browsers
+"""The beginning of the path of an address in a frame of another site; the token follows. Browsers
 send no cookies there, as in a notebook of VS Code, so that the address has to do."""
 
 _GO_ON = """<!doctype html>

@@ -70,7 +70,7 @@ function field(text) {
 }
 
 // The numbers of the lines, and those of the smoothed lines if they are drawn.
-export function chartCsv(shown) {
+function chartCsv(shown) {
   const rows = [["group", shown.answer.x.title, shown.answer.y.title, "lower", "upper", "lanes_alive"]];
   const isSmoothed = shown.lines.some((one) => one.raw);
   if (isSmoothed) rows[0].push("smoothed");

@@ -4,7 +4,7 @@ import { COLOURS, curveDash } from "./colours.js";
 import { shortName } from "./names.js";
 import { smoothed } from "./smoothing.js";
 
-export const MOST_BANDS = 12; // with more they would hide each other
+const MOST_BANDS = 12; // with more they would hide each other
 
 const LARGEST = 1.7e308;
 

@@ -154,7 +154,7 @@ function upperEnd(one) {
   return Number.isFinite(one.upper[i]) ? { i, y: one.upper[i] } : null;
 }
 
-export function labelText(one, end, withValues) {
+function labelText(one, end, withValues) {
   return withValues && !one.isBand ? `${one.label}  ${number(one.given.y[end.i])}` : one.label;
 }
 

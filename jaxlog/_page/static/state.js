@@ -1,6 +1,6 @@
 // What the reader chose, kept in the fragment of the page's address.
 
-export const DEFAULTS = {
+const DEFAULTS = {
   where: "", sort: "", group: "", call: "", key: "", x: "step", band: "std", from: "", to: "",
   smooth: "", baseline: "", open: "", big: "",
   log: [], y: [], hide: [], off: [], pin: [],

@@ -6,7 +6,7 @@ import { clock, number, whole } from "./numbers.js";
 
 const MOST = 12;
 
-export function xText(answer, x) {
+function xText(answer, x) {
   const { kind, title } = answer.x;
   if (kind === "time") return new Date(x * 1000).toLocaleString("sv");
   return kind === "duration" ? clock(x) : `${title} ${whole(x)}`;
