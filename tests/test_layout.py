@@ -115,7 +115,6 @@ def reached(part: str) -> set[str]:
         ),
         ("_reading", NOT_BESIDE_A_RUN),
         ("_analysis", NOT_BESIDE_A_RUN),
-        ("_report", NOT_BESIDE_A_RUN),
         ("_page", tuple(name for name in NOT_BESIDE_A_RUN if name != "jaxlog._settings")),
         ("_serve", tuple(name for name in NOT_BESIDE_A_RUN if name != "jaxlog._settings")),
         ("_watching", tuple(name for name in NOT_BESIDE_A_RUN if name != "jaxlog._settings")),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from jaxlog._render.markup import number, xml_text
+from jaxlog._render.markup import xml_text
 
 
 class InlineFile(NamedTuple):
@@ -40,11 +40,7 @@ def rendered(package: str, template: str, **values: Any) -> str:
 
 
 def inline(package: str, *names: str) -> InlineFile:
-    """Files of a package, one after the other, as one style or script.
-
-    A name that begins with the name of another package, as `jaxlog._page:static/colours.css`, is of
-    that package.
-    """
+    """Files of a package, one after the other, as one style or script."""
     return inlined("\n".join(_read(package, name) for name in names))
 
 
@@ -55,8 +51,7 @@ def inlined(text: str) -> InlineFile:
 
 
 def _read(package: str, name: str) -> str:
-    other, _, own = name.rpartition(":")
-    return files(other or package).joinpath(own).read_text("utf-8")
+    return files(package).joinpath(name).read_text("utf-8")
 
 
 def brief(text: str, most: int = 160) -> str:
@@ -78,7 +73,7 @@ def _environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"brief": brief, "coordinate": number}
+    environment.filters["brief"] = brief
     # NaN is not JSON: a value that is not finite has to be replaced before.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment

@@ -1,37 +1,37 @@
-"""`jaxlog report`: writes one HTML file about runs, to read, print or send."""
+"""`jaxlog report`: writes the page about runs as one HTML file, to read, print or send."""
 
 from __future__ import annotations
 
-import itertools
-import warnings
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import tyro
 
-from jaxlog._analysis.run_data import RunData
-from jaxlog._analysis.runs_data import read_runs
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
-from jaxlog._reading.finding import event_files, not_read
-from jaxlog._report.summary import Summary
-from jaxlog._terminal import plain
-from jaxlog._watching.history import READ, last_events, progress
-from jaxlog._watching.observed_run import ObservedRun
-from jaxlog._watching.run_facts import Lanes, facts, lanes_of
+from jaxlog._reading.finding import find_runs
+
+if TYPE_CHECKING:
+    from jaxlog._page.report import Report
 
 _Runs = Annotated[
     tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")
 ]
 _Output = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
 
+MOST_PARSED = 2**28
+"""The bytes of parsed lines that are kept, since most charts need the same."""
+
 
 def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = False) -> int:
-    """Write one HTML file about runs: summary, curves, comparison, episodes, settings.
+    """Write the page of `jaxlog serve` as one HTML file, with what it shows of some runs.
+
+    It has the state, the answer, the table of runs, all charts, the comparison, episodes and
+    facts. What there is no room for is said where it is missed.
 
     Args:
       run: Directories of runs, directories that contain runs, or patterns like 'runs/ppo-*'.
@@ -58,68 +58,36 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         raise CommandError(
             f"{output}: would be overwritten; pass --force to allow it, or another --output"
         )
-    found = read_runs(run)
-    text = _page(list(found), found.names)
+    found = find_runs(run)
+    made = _made(run, found)
+    for text in made.notes:
+        note(text)
     with whole_file(output) as draft:
-        draft.write(text.encode())
+        draft.write(made.page.encode("utf-8", "replace"))
     out(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
     return 0
 
 
-def _page(found: Sequence[RunData], names: Sequence[str]) -> str:
+def _made(places: Sequence[Path], found: Sequence[Path]) -> Report:
     try:
-        summaries = [_summary(one) for one in found]
-        from jaxlog._report.page import page
+        from jaxlog._page.answers import Answers
+        from jaxlog._page.followed import FollowedRuns
+        from jaxlog._page.report import report as made
+        from jaxlog._page.run_store import RunStore
     except ModuleNotFoundError as error:
         raise CommandError(
             f"report: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
         ) from None
-    return page(found, names, summaries, datetime.now().astimezone())
-
-
-def _summary(one: RunData) -> Summary:
-    """Collects what the report says about a run, and prints a note about unreadable lines."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        for call in one.calls:
-            one.metrics_of(call)
-        _ = one.episodes, one.evaluations  # read here, so that the warnings are caught
-    broken = [plain(str(warning.message)) for warning in caught]
-    for text in broken:
-        note(text)
-    broken += not_read(one.path)  # `read_runs` has printed these warnings
-    run = ObservedRun(one.path, one.info, one.status)
-    files = event_files(run.path)
-    done, _ = progress(run)
-    health = run.health(done, one._tally())
-    rows = [
-        (fact.label, fact.text, bool(fact.style)) for fact in facts(run, health, _lanes(one), files)
-    ]
-    rows += [("broken", text, True) for text in broken]
-    return Summary(run.name, run.status, run.status_text, health, rows)
-
-
-def _lanes(one: RunData) -> Lanes:
-    """Returns the lanes of one of the last events, the one with the most.
-
-    The frames have them already: a million lines would have to be parsed once more.
-    """
-    arrays = [one.file_of_arrays] if one.file_of_arrays else []
-    found = [lanes_of(list(last_events(arrays, one.info.get("calls"))))]
-    found += [_lanes_of_call(one, call) for call in one.calls]
-    return max(found, key=lambda lanes: lanes.number)
-
-
-def _lanes_of_call(one: RunData, call: str) -> Lanes:
-    frame = one.metrics_of(call)
-    step, timestamp = frame["step"].to_numpy(), frame["timestamp"].to_numpy()
-    (ends,) = np.nonzero((step[1:] != step[:-1]) | (timestamp[1:] != timestamp[:-1]))
-    begins = [0, *(ends[-READ:] + 1).tolist(), len(frame)][-READ - 1 :]
-    first, end = max(itertools.pairwise(begins), key=lambda rows: rows[1] - rows[0])
-    event = frame[first:end]
-    values = {name: event[name].drop_nulls() for name in one.labels_of(call)}
-    labels = {name: own.unique(maintain_order=True) for name, own in values.items() if len(own)}
-    return Lanes(len(event), labels)
+    only = None
+    directory = places[0]
+    if len(places) > 1 or not directory.is_dir():
+        only = [path.resolve() for path in found]
+        directory = Path(os.path.commonpath([path.parent for path in only]))
+    followed = FollowedRuns(directory, only)
+    try:
+        return made(Answers(followed, RunStore(MOST_PARSED)), datetime.now().astimezone())
+    except FileNotFoundError as error:
+        raise CommandError(f"report: {error}") from None
 
 
 def _size(file: Path) -> str:

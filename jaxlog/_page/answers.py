@@ -7,21 +7,21 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from jaxlog._analysis.comparing import Comparison
 from jaxlog._page.asked import AbsentError, Asked, AskedError
-from jaxlog._page.comparisons import answer, comparison
+from jaxlog._page.comparisons import answer, compared, comparison
 from jaxlog._page.curves import ChartQuery, curves
 from jaxlog._page.details import configs, run_facts
 from jaxlog._page.figure_code import figure_code
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._page.heat import heat
-from jaxlog._page.html import frozen_page
-from jaxlog._page.images import picture, pictures
+from jaxlog._page.html import PackedAnswer, frozen_page, packed
 from jaxlog._page.metric_list import metrics
 from jaxlog._page.numbers import json_body
 from jaxlog._page.run_store import RunStore
@@ -40,6 +40,8 @@ MOST_SAVED = 2**27
 """The bytes of the answers in one file."""
 AGE = 5.0
 """The seconds for which an answer that has ages may be the same."""
+MOST_COMPARISONS = 8
+"""The most comparisons that are kept: two addresses, or more with a baseline, need each."""
 MOST_KEPT = 32 * 2**20
 """The bytes of answers that are kept, since several readers ask for the same."""
 
@@ -63,17 +65,21 @@ class Answers:
 
     Args:
       followed: the runs.
+      store: reads their values.
 
     Attributes:
       updating: the seconds of a core that were spent on addresses that were asked for before.
+      problems: what could not be read of the runs so far, in sentences; a mapping keeps each once.
     """
 
-    def __init__(self, followed: FollowedRuns) -> None:
+    def __init__(self, followed: FollowedRuns, store: RunStore | None = None) -> None:
         self.followed = followed
         self.updating = 0.0
-        self._store = RunStore()
+        self.problems: dict[str, None] = {}
+        self._store = store or RunStore()
         self._reading = threading.Lock()  # one answer at a time reads values, to bound the memory
         self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._comparisons: OrderedDict[Hashable, tuple[Comparison, Sequence[str]]] = OrderedDict()
         self._asked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._of_state: Mapping[str, Callable[[Asked], Any]] = {
             "runs": self._runs,
@@ -146,6 +152,7 @@ class Answers:
             if tag not in self._kept:
                 self._store.begin()
                 made = make()
+                self.problems |= dict.fromkeys(map(plain, self._store.notes))
                 self._store.shrink()
                 if not isinstance(made, bytes):
                     made = json_body(made)
@@ -169,7 +176,7 @@ class Answers:
           AbsentError: the page's chart library is not there.
         """
         asked = Asked(query)
-        answers: dict[str, bytes] = {}
+        answers: dict[str, PackedAnswer] = {}
         size = 0
         for address in asked.several("address"):
             name, _, own = address.partition("?")
@@ -181,7 +188,7 @@ class Answers:
             with contextlib.suppress(AbsentError):  # a run may have been removed
                 found = self.of(name, own)
                 assert found is not None
-                answers[address] = found.body
+                answers[address] = packed(found.body)
                 size += len(found.body)
             if size > MOST_SAVED:
                 raise AskedError(
@@ -224,8 +231,28 @@ class Answers:
             by = grouping(runs, main, asked)
         found = None
         if main is not None:
-            found = answer(*self._store.rows(runs, main.call, main.key), main.call, main.key, by)
+            with contextlib.suppress(AbsentError):
+                compared, _ = self._compared(runs, main.call, main.key, by)
+                found = answer(compared, main.call, main.key)
         return {"version": _version(runs), "answer": found, "notes": self._notes(asked)}
+
+    def _compared(
+        self, runs: list[FollowedRun], call: str, key: str, by: Sequence[str]
+    ) -> tuple[Comparison, Sequence[str]]:
+        """Compares groups, and returns what could not be read, too; the last ones are kept.
+
+        Raises:
+          AbsentError: there is no such metric or label, or no finite score.
+        """
+        name = self.followed.state_of(runs), call, key, tuple(by)
+        if name not in self._comparisons:
+            rows, only_last = self._store.rows(runs, call, key)
+            made = compared(rows, call, key, by, only_last=only_last)
+            self._comparisons[name] = made, tuple(map(plain, self._store.notes))
+        self._comparisons.move_to_end(name)
+        while len(self._comparisons) > MOST_COMPARISONS:
+            self._comparisons.popitem(last=False)
+        return self._comparisons[name]
 
     def _curves(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
         by_id = {run.id: run.row.name for run in runs}
@@ -236,18 +263,9 @@ class Answers:
 
     def _comparison(self, asked: Asked, runs: list[FollowedRun]) -> Any:
         call, key, by = asked.text("call"), asked.text("key"), self._grouping(asked, runs)
-        found, only_last = self._store.rows(runs, call, key)
-        notes = [*self._notes(asked), *map(plain, self._store.notes)]
-        return comparison(
-            found,
-            only_last,
-            call,
-            key,
-            by,
-            asked.text("baseline"),
-            _version(runs),
-            notes,
-        )
+        found, unread = self._compared(runs, call, key, by)
+        notes = [*self._notes(asked), *unread]
+        return comparison(found, call, key, asked.text("baseline"), _version(runs), notes)
 
     def _grouping(self, asked: Asked, runs: list[FollowedRun]) -> list[str]:
         """The names that define the groups of the metric that is asked for."""
@@ -266,10 +284,10 @@ class Answers:
         return heat(found.by_name(), call, key, _version(chosen), self._notes(asked))
 
     def _pictures(self, _: Asked, run: FollowedRun) -> Any:
-        return pictures(self._store.whole(run), run.id, run.stamp)
+        return self._store.pictures(run).listed(run.id, run.stamp)
 
     def _picture(self, asked: Asked, run: FollowedRun) -> bytes:
-        return picture(self._store.whole(run), asked.text("name"))
+        return self._store.pictures(run).of(asked.text("name"))
 
     def _notes(self, asked: Asked) -> Sequence[str]:
         """Notes for the reader about the runs of an answer."""

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog._format.names import EPISODE_COUNT
+from jaxlog._page.parsed_lines import ParsedLines
 from jaxlog._page.row_stream import RowStream
 from jaxlog._reading.all_nonfinite import count_column
 from jaxlog._reading.columns import Table
@@ -26,16 +27,17 @@ class CallRows:
       path: the directory of the run.
       call: the name of the call.
       key: the metric.
+      parsed: as in `RowStream`.
 
     Attributes:
       only_last: True if there are too many rows, so that only the last ones of each lane are kept:
         the last, the last with a value, and the last with a finite value.
     """
 
-    def __init__(self, path: Path, call: str, key: str) -> None:
+    def __init__(self, path: Path, call: str, key: str, parsed: ParsedLines | None = None) -> None:
         self.only_last = False
         self._key = key
-        self._stream = RowStream(path, call, self._wanted)
+        self._stream = RowStream(path, call, self._wanted, parsed)
         self._frames: list[pl.DataFrame] = []
         self._labels: tuple[str, ...] = ()
         self._rows = 0

@@ -16,6 +16,7 @@ import polars as pl
 
 from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._page.growing_arrays import GrowingArrays
+from jaxlog._page.parsed_lines import ParsedLines
 from jaxlog._page.row_stream import RowStream
 from jaxlog._reading.all_nonfinite import count_column
 from jaxlog._reading.layouts import LANES
@@ -67,6 +68,7 @@ class CallSummary:
       by: the names of labels that tell series of lanes apart; `lane` for each lane. A name that is
         no label of the run is ignored.
       key: a metric that is needed.
+      parsed: as in `RowStream`.
 
     Attributes:
       by: the same names.
@@ -75,14 +77,21 @@ class CallSummary:
       types: the type of each column that was read.
     """
 
-    def __init__(self, path: Path, call: str, by: Sequence[str], key: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        call: str,
+        by: Sequence[str],
+        key: str,
+        parsed: ParsedLines | None = None,
+    ) -> None:
         self.by = tuple(by)
         self.series: dict[tuple[Any, ...], int] = {}
         self.labels: tuple[str, ...] = ()
         self.types: dict[str, pl.DataType] = {}
         self._key = key
         self._number = next(_numbers)
-        self._stream = RowStream(path, call, self._wanted)
+        self._stream = RowStream(path, call, self._wanted, parsed)
         self._keys: tuple[str, ...] | None = None
         self._is_partial = False
         self._rows = 0

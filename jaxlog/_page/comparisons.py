@@ -33,31 +33,21 @@ _LATEX = str.maketrans(
 
 
 def comparison(
-    runs: RunsOfPage,
-    only_last: bool,
-    call: str,
-    key: str,
-    by: Sequence[str],
-    baseline: str,
-    version: int,
-    notes: Sequence[str],
+    found: Comparison, call: str, key: str, baseline: str, version: int, notes: Sequence[str]
 ) -> dict[str, Any]:
     """The answer to `comparison`.
 
     Args:
-      runs: the runs.
-      only_last: True if of some runs only the last rows of each lane are known.
+      found: the comparison.
       call: the call that logged the metric.
       key: its key on a line.
-      by: as in `compare`.
       baseline: the name of the group that others are compared with; empty for none.
       version: the version of all runs.
       notes: what a reader has to know of the runs.
 
     Raises:
-      AbsentError: there is no such metric, label or group, or no finite score.
+      AbsentError: there is no group that is named like the baseline.
     """
-    found = compared(runs, call, key, by, only_last=only_last)
     lower_is_better = less_is_better(key)
     rows = _rows(found, lower_is_better=lower_is_better)
     said = [*notes, *found.notes]
@@ -88,22 +78,14 @@ def comparison(
     }
 
 
-def answer(
-    runs: RunsOfPage, only_last: bool, call: str, key: str, by: Sequence[str]
-) -> dict[str, Any] | None:
+def answer(found: Comparison, call: str, key: str) -> dict[str, Any] | None:
     """The sentence that the first screen begins with; None if there is no finite score.
 
     Args:
-      runs: the runs.
-      only_last: True if of some runs only the last rows of each lane are known.
+      found: the comparison.
       call: the call that logged the metric.
       key: its key on a line.
-      by: as in `compare`.
     """
-    try:
-        found = compared(runs, call, key, by, only_last=only_last)
-    except AbsentError:
-        return None
     rows = [row for row in _rows(found, lower_is_better=less_is_better(key)) if row["text"]]
     if not rows:
         return None
@@ -126,6 +108,13 @@ def compared(
     runs: RunsOfPage, call: str, key: str, by: Sequence[str], *, only_last: bool
 ) -> Comparison:
     """Compares groups of lanes as `jaxlog.compare` does.
+
+    Args:
+      runs: the runs.
+      call: the call that logged the metric.
+      key: its key on a line.
+      by: as in `compare`.
+      only_last: True if of some runs only the last rows of each lane are known.
 
     Raises:
       AbsentError: there is no such metric or label, or no finite score.

@@ -5,8 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-import orjson
-
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
@@ -37,7 +35,6 @@ def run_facts(followed: FollowedRun, version: int) -> dict[str, Any]:
         found = facts(run, health, lanes_of(history), files)
     notes = [plain(str(warning.message)) for warning in caught] + not_read(run.path)
     settings = run.facts.get("settings")
-    text = orjson.dumps(settings, option=orjson.OPT_INDENT_2, default=str) if settings else b""
     config = flat_config(run.facts.get("config"))
     if len(config) > MOST_KEYS:
         notes.append(f"{len(config) - MOST_KEYS:,} keys of the config are not listed")
@@ -49,9 +46,16 @@ def run_facts(followed: FollowedRun, version: int) -> dict[str, Any]:
         "health": str(health),
         "facts": [[fact.label, fact.text, bool(fact.style)] for fact in found],
         "config": [[plain(name), text] for name, text in list(config.items())[:MOST_KEYS]],
-        "settings": text.decode("utf-8", "replace")[:MOST_TEXT],
+        "settings": _settings_text(settings)[:MOST_TEXT],
         "notes": notes,
     }
+
+
+def _settings_text(settings: Any) -> str:
+    """Settings as YAML, a line for each."""
+    if not isinstance(settings, dict):
+        return ""
+    return "\n".join(f"{plain(name)}: {json_of(value)}" for name, value in settings.items())
 
 
 def configs(one: FollowedRun, other: FollowedRun, version: int) -> dict[str, Any]:

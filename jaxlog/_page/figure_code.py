@@ -22,7 +22,7 @@ def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: Char
     paths = sorted(str(run.row.path) for run in runs)
     where = repr(str(followed.directory))
     comments = []
-    if len(paths) < len(followed.runs()):
+    if not followed.has_all or len(paths) < len(followed.runs()):
         where = repr(paths[0]) if len(paths) == 1 else repr(paths[:MOST_PATHS])
         if len(paths) > MOST_PATHS:
             comments.append(f"# {len(paths) - MOST_PATHS} more runs are shown: add their paths")

@@ -46,22 +46,27 @@ class FollowedRuns:
 
     Args:
       directory: the directory of a run, or a directory of runs; it may not exist yet.
+      only: some runs below it; None for all.
 
     Attributes:
       directory: the same.
+      has_all: True if all runs of the directory are followed.
       lock: held while rows are read or changed.
       salt: a text of this process: the versions of another one mean something else.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, only: Sequence[Path] | None = None) -> None:
         self.directory = directory
+        self.has_all = only is None
         self.lock = threading.RLock()
-        self._list = RunList(directory)
+        self._list = RunList(directory, only)
         self._next = 0.0
         self._has_read = False  # the trends of all runs, once
         self._any = 0  # the last version at which any run may have changed
         self._stalled: frozenset[str] = frozenset()
         self._ids: dict[Path, str] = {}
+        self._runs: dict[str, FollowedRun] = {}
+        self._is_frozen = False
         self.salt = secrets.token_hex(4)
 
     @property
@@ -91,7 +96,7 @@ class FollowedRuns:
           all_of_it: True to read everything, however long it takes.
         """
         with self.lock:
-            if time.monotonic() < self._next and not all_of_it:
+            if self._is_frozen or (time.monotonic() < self._next and not all_of_it):
                 return
             began = time.thread_time()
             self._list.look(None if all_of_it else READING)
@@ -101,14 +106,26 @@ class FollowedRuns:
                 took / 4 if self._list.unlooked or not self._has_read else max(PERIOD, took / SHARE)
             )
             self._next = time.monotonic() + pause
-            self._ids = {row.path: run_id(row.name) for row in self._list.rows}
+            rows = self._list.rows
+            self._ids = {row.path: self._ids.get(row.path) or run_id(row.name) for row in rows}
             self._has_read = self._has_read or not self._list.unread
-            rows = [row for row in self._list.rows if row.is_stalled(time.time())]
-            stalled = frozenset(self._ids[row.path] for row in rows)
+            now = time.time()
+            stalled = frozenset(self._ids[row.path] for row in rows if row.is_stalled(now))
             if stalled != self._stalled:
                 self._stalled = stalled
                 self._list.version += 1
                 self._any = self._list.version
+            changes = self._list.changes
+            followed = (
+                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0), row.logged)
+                for row in rows
+            )
+            self._runs = {run.id: run for run in followed}
+
+    def freeze(self) -> None:
+        """Reads everything, and then no more: what is shown stays as it is now."""
+        self.look(all_of_it=True)
+        self._is_frozen = True
 
     @property
     def pause(self) -> float:
@@ -126,12 +143,7 @@ class FollowedRuns:
     def runs(self) -> list[FollowedRun]:
         """All runs, the newest first."""
         with self.lock:
-            changes = self._list.changes
-            return [
-                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0), row.logged)
-                for row in self._list.rows
-                if row.path in self._ids
-            ]
+            return list(self._runs.values())
 
     def matching(self, asked: Asked) -> list[FollowedRun]:
         """The runs that match `where` in its order, without those not looked at and those `off`.
@@ -151,7 +163,7 @@ class FollowedRuns:
           AbsentError: there is no such run.
         """
         with self.lock:
-            found = next((run for run in self.runs() if run.id == one), None)
+            found = self._runs.get(one)
         if found is None:
             raise AbsentError(f"run: got {one!r:.40}, which is no run, or is one that was removed")
         return found

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import gzip
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
 
 from jaxlog._analysis.html_pages import InlineFile, inline, inlined, rendered
 from jaxlog._page import vendored
@@ -15,6 +18,23 @@ _PACKAGE = "jaxlog._page"
 _TEMPLATE = "static/page.html.jinja"
 _STYLES = ("vendor/uPlot.min.css", "colours.css", "page.css")
 _SCRIPT = "main.js"
+
+
+class PackedAnswer(NamedTuple):
+    """An answer as it stands in a file.
+
+    Attributes:
+      body: the content.
+      text: the same, compressed, as characters of a page.
+    """
+
+    body: bytes
+    text: str
+
+
+def packed(body: bytes) -> PackedAnswer:
+    """Packs the content of an answer."""
+    return PackedAnswer(body, base64.b64encode(gzip.compress(body, mtime=0)).decode())
 
 
 def live_page(title: str) -> str:
@@ -34,12 +54,12 @@ def live_page(title: str) -> str:
     )
 
 
-def frozen_page(title: str, answers: Mapping[str, bytes], state: str, made: datetime) -> str:
+def frozen_page(title: str, answers: Mapping[str, PackedAnswer], state: str, made: datetime) -> str:
     """Returns the page with its answers, which asks nobody.
 
     Args:
       title: what is shown.
-      answers: the bodies of answers by their addresses, as the page asks for them.
+      answers: answers by their addresses, as the page asks for them.
       state: what the reader chose, as the fragment of the page's address.
       made: the time that the page shows as its own.
 
@@ -60,11 +80,24 @@ def frozen_page(title: str, answers: Mapping[str, bytes], state: str, made: date
         policy=_policy(style, script),
         style=style,
         script=script,
-        answers={
-            address: base64.b64encode(gzip.compress(body, mtime=0)).decode()
-            for address, body in answers.items()
-        },
+        words=_words(answers),
+        answers={address: one.text for address, one in answers.items()},
     )
+
+
+def _words(answers: Mapping[str, PackedAnswer]) -> Sequence[str]:
+    """The state, the answer and the comparison as texts, for who has no script."""
+    found: dict[str, Any] = {}
+    for address, one in answers.items():
+        name = address.partition("?")[0]
+        if name in ("runs", "answer", "comparison") and name not in found:
+            found[name] = orjson.loads(one.body)
+    words = [found["runs"]["state"]["text"]] if "runs" in found else []
+    if leader := found.get("answer", {}).get("answer"):
+        words.append(leader["text"])
+    if "comparison" in found:
+        words.append(found["comparison"]["markdown"])
+    return words
 
 
 def missing_text() -> str:

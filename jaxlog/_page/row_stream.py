@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -14,6 +15,7 @@ import polars as pl
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.lines import call_of
 from jaxlog._format.segment import segment_of
+from jaxlog._page.parsed_lines import Parsed, ParsedLines
 from jaxlog._reading.batches import Batches, file_schema, read_batch
 from jaxlog._reading.columnar import ColumnarRows, rows_of_batches
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
@@ -57,13 +59,17 @@ class RowStream:
       path: the directory of the run.
       call: the name of the call.
       wanted: chooses the columns of columnar files, since it costs to convert the others.
+      parsed: keeps what was made of lines; None to keep nothing.
 
     Attributes:
       notes: what could not be read, in sentences.
     """
 
-    def __init__(self, path: Path, call: str, wanted: Wanted) -> None:
+    def __init__(
+        self, path: Path, call: str, wanted: Wanted, parsed: ParsedLines | None = None
+    ) -> None:
         self._path, self._call, self._wanted = path, call, wanted
+        self._parsed = parsed
         self._places: list[_Place] = []
         self.notes: list[str] = []
 
@@ -94,9 +100,12 @@ class RowStream:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
             for data, end in _whole_lines(opened, begin):
-                with self._heard():
-                    table = flat(read_metrics_of(file, data), LANES)
-                yield table, _Place(file, inode, end, data[-_TAIL:])
+                parse = partial(_parsed, file, data)
+                # What is added to a file that grows is read once.
+                keeper = None if begin else self._parsed
+                found = parse() if keeper is None else keeper.of(file, data, parse)
+                self._note(found.notes)
+                yield found.table, _Place(file, inode, end, data[-_TAIL:])
 
     def _batches(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
         with open_file(file) as opened:
@@ -123,12 +132,30 @@ class RowStream:
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
         """Keeps warnings as notes."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with _notes() as notes:
             yield
-        self.notes += [str(warning.message) for warning in caught]
+        self._note(notes)
+
+    def _note(self, notes: Sequence[str]) -> None:
+        self.notes += notes
         if len(self.notes) > MOST_NOTES:
             self.notes[MOST_NOTES - 1 :] = ["more of the lines cannot be read"]
+
+
+def _parsed(file: Path, data: bytes) -> Parsed:
+    with _notes() as notes:
+        table = flat(read_metrics_of(file, data), LANES)
+    return Parsed(table, notes)
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[list[str]]:
+    """Yields a list that has the texts of warnings after it."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield notes
+    notes += [str(warning.message) for warning in caught]
 
 
 def _files(path: Path, call: str) -> list[Path]:

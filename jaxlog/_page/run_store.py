@@ -15,16 +15,20 @@ from jaxlog._page.asked import AbsentError
 from jaxlog._page.call_rows import CallRows
 from jaxlog._page.call_summary import CallSummary, NotInOrderError
 from jaxlog._page.followed import FollowedRun
+from jaxlog._page.parsed_lines import ParsedLines
+from jaxlog._page.run_pictures import RunPictures
 from jaxlog._reading.call_lines import CallLines, lines_of_call
 
 MOST_SUMMARIES = 64 * 2**20
 """The bytes of what was combined of runs that are kept."""
 MOST_ROWS_KEPT = 48 * 2**20
 """The bytes of rows that are kept."""
+MOST_PARSED = 32 * 2**20
+"""The bytes of parsed lines that are kept."""
 MOST_GROUPINGS = 200
 """The most groupings that are kept."""
 MOST_WHOLE = 4
-"""The most runs whose episodes are kept."""
+"""The most runs whose pictures are kept."""
 
 
 class _Growing(Protocol):
@@ -110,17 +114,21 @@ class RunsOfPage(RunsData):
 class RunStore:
     """Reads runs; one thread at a time may use it.
 
+    Args:
+      most_parsed: the bytes of parsed lines that are kept.
+
     Attributes:
       notes: what could not be read of the runs that were asked for since `begin`, in sentences.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_parsed: int = MOST_PARSED) -> None:
         self.notes: list[str] = []
+        self._parsed = ParsedLines(most_parsed)
         self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
         self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
         self._groupings: OrderedDict[Hashable, Values] = OrderedDict()
         self._not_in_order: set[tuple[Path, str]] = set()
-        self._whole: OrderedDict[Path, tuple[int, RunData]] = OrderedDict()
+        self._pictures: OrderedDict[Path, tuple[int, RunPictures]] = OrderedDict()
 
     def summary(self, run: FollowedRun, call: str, key: str, by: Sequence[str]) -> CallSummary:
         """Returns the combined values of a call of a run.
@@ -140,10 +148,10 @@ class RunStore:
         if (path, call) in self._not_in_order:
             raise NotInOrderError
         try:
-            new = CallSummary(path, call, by, key)
+            new = CallSummary(path, call, by, key, self._parsed)
             found = self._summaries.get((path, call, new.by), run.logged, new)
             if not found.has(key):
-                new = CallSummary(path, call, by, key)
+                new = CallSummary(path, call, by, key, self._parsed)
                 found = self._summaries.get((path, call, new.by, key), run.logged, new)
         except NotInOrderError:
             self._not_in_order.add((path, call))
@@ -169,7 +177,7 @@ class RunStore:
         found: dict[str, RunData] = {}
         only_last = False
         for run in runs:
-            new = CallRows(run.row.path, call, key)
+            new = CallRows(run.row.path, call, key, self._parsed)
             try:
                 rows = self._rows.get((run.row.path, call, key), run.logged, new)
             except OSError:
@@ -190,25 +198,24 @@ class RunStore:
             self._groupings.popitem(last=False)
         return self._groupings[name]
 
-    def whole(self, run: FollowedRun) -> RunData:
-        """All that a run logged, for its episodes and arrays.
+    def pictures(self, run: FollowedRun) -> RunPictures:
+        """The pictures of a run.
 
         Raises:
           AbsentError: it was removed.
         """
-        stamp, found = self._whole.get(run.row.path, (-1, None))
+        stamp, found = self._pictures.get(run.row.path, (-1, None))
         if found is None or stamp != run.logged:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", UserWarning)  # `facts` has them
-                    found = RunData(run.row.path)
-                    _ = found.episodes
+                    found = RunPictures(RunData(run.row.path))
             except OSError as error:
                 raise AbsentError(f"run: cannot be read: {error}") from None
-            self._whole[run.row.path] = run.logged, found
-        self._whole.move_to_end(run.row.path)
-        while len(self._whole) > MOST_WHOLE:
-            self._whole.popitem(last=False)
+            self._pictures[run.row.path] = run.logged, found
+        self._pictures.move_to_end(run.row.path)
+        while len(self._pictures) > MOST_WHOLE:
+            self._pictures.popitem(last=False)
         return found
 
     def shrink(self) -> None:

@@ -17,7 +17,7 @@ from jaxlog._watching.run_row import RunRow
 from jaxlog._watching.state import TONES, differing, json_of, newest, state_counts
 from jaxlog.sinks.console.values import clock, number, per_second
 
-MOST_ROWS = 1000
+MOST_ROWS = 10_000
 """The most rows of one answer."""
 MOST_KEYS = 40
 """The most config keys that have a column."""
@@ -212,7 +212,7 @@ def _alarms(row: RunRow, now: float) -> Iterable[str]:
 
 def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, Any]]:
     """The names that lanes can be grouped by, the best first."""
-    rows = [run.row for run in runs if run.row.run.status and (not main or run.row.metric)]
+    rows = [run.row for run in runs if run.row.run.status and (not main or main in run.row.keys)]
     labels: dict[str, set[str]] = {}
     for row in rows:
         for name, values in row.labels.items():

@@ -18,13 +18,15 @@ class RunList:
 
     Args:
       directory: the directory of a run, or a directory of runs.
+      only: some runs below it; None for all.
 
     Attributes:
       version: a number that grows with every change that a look finds.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, only: Sequence[Path] | None = None) -> None:
         self._directory = directory
+        self._only = only
         self._rows: dict[Path, RunRow] = {}
         self._looked: dict[Path, float] = {}  # 0 for a run that is new
         self._changes: dict[Path, int] = {}
@@ -83,6 +85,8 @@ class RunList:
 
     def _find(self, *, at_once: bool) -> Sequence[Path]:
         """Finds the runs; those found before, if it takes long and was done a short time ago."""
+        if self._only is not None:
+            return self._only
         now = time.monotonic()
         if at_once or now >= self._find_again:
             is_one = is_run(self._directory)

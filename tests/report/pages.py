@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-
-import numpy as np
+from urllib.parse import parse_qsl, urlencode
 
 from jaxlog._cli.main import main
+from tests.page.frames import Frame, decoded
 from tests.reading.files import Event, write
 
-_VOID = {"meta", "img"}
+_VOID = {"meta", "img", "input", "link"}
 
 
 class Parsed(HTMLParser):
@@ -55,14 +56,50 @@ class Parsed(HTMLParser):
             text for inside, text in self.texts if not {"script", "style"} & set(inside)
         )
 
-    def data(self) -> list[dict[str, Any]]:
-        """What the script is given."""
+    def answers(self) -> dict[str, bytes]:
+        """The answers that the page has, by their addresses."""
         (text,) = [
             text
             for inside, text in self.texts
-            if inside[-1:] == ("script",) and text.startswith("[")
+            if inside[-1:] == ("script",) and text.startswith("{")
         ]
-        return json.loads(text)
+        packed = json.loads(text).items()
+        return {address: gzip.decompress(base64.b64decode(body)) for address, body in packed}
+
+    def answer(self, name: str, **parameters: str) -> Any:
+        """One answer in JSON, or an answer to `curves`."""
+        body = self.answers()[address(name, **parameters)]
+        return decoded(body) if name == "curves" else json.loads(body)
+
+    def curves(self, key: str, call: str = "batch", **parameters: str) -> Frame:
+        """The curves of a metric: those of 600 points if it is the main one, else of 200."""
+        found = [
+            body
+            for asked, body in self.answers().items()
+            if asked.startswith("curves?")
+            and {**dict(parse_qsl(asked[7:])), "points": ""}
+            == {"call": call, "key": key, "points": "", **parameters}
+        ]
+        assert len(found) == 1, sorted(self.answers())
+        return decoded(found[0])
+
+    def addresses(self, name: str) -> list[str]:
+        """The addresses of the answers of one name."""
+        return [asked for asked in self.answers() if asked.partition("?")[0] == name]
+
+    def facts(self) -> list[str]:
+        """What the answers to `facts` say of each run, as one text."""
+        found = [json.loads(self.answers()[asked]) for asked in self.addresses("facts")]
+        return [
+            "\n".join([one["status_text"], one["health"], *(text for _, text, _ in one["facts"])])
+            for one in found
+        ]
+
+
+def address(name: str, **parameters: str) -> str:
+    """An address as a report has it."""
+    query = urlencode(sorted(parameters.items()))
+    return f"{name}?{query}" if query else name
 
 
 def run_of(directory: Path, events: Iterable[Event]) -> Path:
@@ -75,9 +112,3 @@ def page_of(output: Path, *runs: Path) -> Parsed:
     """The page of some runs, as the command writes it."""
     assert main(["report", *map(str, runs), "-o", str(output), "--force"]) == 0
     return Parsed(output.read_text("utf-8"))
-
-
-def array(text: str) -> np.ndarray:
-    """An array as the script reads it."""
-    kind, data = text.split(":")
-    return np.frombuffer(base64.b64decode(data), f"<{kind}")

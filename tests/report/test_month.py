@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,132 +16,108 @@ import jaxlog
 from jaxlog._cli.main import main
 from tests.browser import Open
 from tests.month import RUNS, SEEDS, UPDATES, alive, returns_at
-from tests.report.pages import Parsed, array, page_of
+from tests.report.pages import Parsed, page_of
 
 KEY = "episode_return_mean"
 
 
 @pytest.fixture(scope="session")
-def page(month: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(month: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the month."""
     file = tmp_path_factory.mktemp("month") / "page.html"
     page_of(file, month)
     return file
 
 
-def rows_of(page: Path, key: str) -> dict[str, list[str]]:
-    """What the comparison has of a metric: the cells of each group, by its name."""
-    text = re.sub(r">\s+<", "><", page.read_text("utf-8"))
-    (body,) = re.findall(rf"<tbody><tr><th [^>]*><bdi>{key}</bdi></th>(.*?)</tbody>", text)
-    rows = [
-        [html.unescape(re.sub("<[^>]*>", "", cell)) for cell in re.findall("<td.*?</td>", row)]
-        for row in body.split("</tr>")
-        if row
-    ]
-    return {row[0]: row[1:] for row in rows}
+@pytest.fixture(scope="session")
+def page(file: Path) -> Parsed:
+    """What stands in it."""
+    return Parsed(file.read_text("utf-8"))
 
 
-def test_the_comparison_ranks_by_what_happened(page: Path) -> None:
+def group_of(run: str) -> str:
+    """The name of the group of a run: the keys of its config that differ."""
+    algorithm, rate = run.split("-")
+    return f"algorithm {algorithm}, learning_rate {float(rate):g}"
+
+
+GROUPS = {group_of(name): name for name in RUNS}
+
+
+def rows_of(page: Parsed, key: str) -> dict[str, dict[str, Any]]:
+    """What the comparison has of each run, in its order."""
+    rows = page.answer("comparison", call="batch", key=key)["rows"]
+    return {GROUPS[row["name"]]: row for row in rows}
+
+
+def test_the_comparison_ranks_by_what_happened(page: Parsed) -> None:
     rows = rows_of(page, KEY)
     last = {name: returns_at(name, (RUNS[name].stopped_at or UPDATES) - 1) for name in RUNS}
-    words = {
-        name: f"{np.nanmean(own):.4g} ± {np.nanstd(own):.2g}"
-        for name, own in last.items()
-        if name != "ppo-10.0"
-    }
-    assert {name: row[:4] for name, row in rows.items()} == {
-        "ppo-0.01": ["8", "", "", words["ppo-0.01"]],
-        "ppo-0.1": ["8", "", "", words["ppo-0.1"]],
-        "ppo-1.0": ["8", "3", "", f"{words['ppo-1.0']} (5 of 8 lanes)"],
-        "ppo-10.0": ["8", "8", "", "NaN (0 of 8 lanes)"],
-        "sac-0.01": ["8", "", "8", words["sac-0.01"]],
-        "sac-0.1": ["8", "5", "", f"{words['sac-0.1']} (3 of 8 lanes)"],
-        "sac-1.0": ["8", "1", "8", f"{words['sac-1.0']} (7 of 8 lanes)"],
+    assert {
+        name: (row["alive"], row["lanes"], row["unfinished"]) for name, row in rows.items()
+    } == {
+        "ppo-0.01": (8, 8, 0),
+        "ppo-0.1": (8, 8, 0),
+        "ppo-1.0": (5, 8, 0),
+        "ppo-10.0": (0, 8, 0),
+        "sac-0.01": (8, 8, 8),
+        "sac-0.1": (3, 8, 0),
+        "sac-1.0": (7, 8, 8),
     }
     # A lane that died counts as the worst that any finished run has, here of ppo-0.01.
     worst = np.nanmin(last["ppo-0.01"])
     expected = {}
     for name in ("ppo-0.01", "ppo-0.1", "ppo-1.0", "ppo-10.0", "sac-0.1"):
         scores = np.sort(np.where(np.isfinite(last[name]), last[name], worst))
-        expected[name] = f"{scores[SEEDS // 4 : -SEEDS // 4].mean():.4g}"
-    found = {name: row[4] for name, row in rows.items()}
-    assert found == {**expected, "sac-0.01": "", "sac-1.0": ""}
-    ranked = sorted(expected, key=lambda name: float(found[name]), reverse=True)
-    assert ranked[0] == "ppo-0.1"
-    assert float(found["ppo-10.0"]) == pytest.approx(worst, rel=1e-3)
-
-
-def test_a_count_of_what_is_not_finite_is_0_where_the_lines_have_none(page: Path) -> None:
-    rows = rows_of(page, "episode_return_nonfinite")
-    assert {name: row[0] for name, row in rows.items()} == dict.fromkeys(rows, "8")
-    assert rows["sac-0.1"][3] == "2.5 ± 1.9"  # 4 episodes of each of 5 lanes
-
-
-def test_curves_say_how_many_lanes_live(page: Path) -> None:
-    (call,) = Parsed(page.read_text("utf-8")).data()
-    (chart,) = [chart for chart in call["charts"] if chart["key"] == KEY]
-    for number, group in enumerate(call["groups"]):
-        curve, name = chart["groups"][str(number)], group["name"]
-        steps = array(call["runs"][str(group["run"])]["step"])
-        steps = steps[array(curve["at"])] if "at" in curve else steps
-        if not RUNS[name].diverged:
-            assert "alive" not in curve
-            continue
-        found = dict(zip(steps.astype(int).tolist(), array(curve["alive"]).tolist(), strict=True))
-        ended = [step for step in found if step % 7 != 3]
-        assert {step: found[step] for step in ended} == {step: alive(name, step) for step in ended}
-
-
-def test_the_legend_says_what_died_and_what_has_not_finished(page: Path) -> None:
-    (call,) = Parsed(page.read_text("utf-8")).data()
-    assert {group["name"]: group["beside"] for group in call["groups"]} == {
-        "ppo-0.01": ["8 lanes"],
-        "ppo-0.1": ["8 lanes"],
-        "ppo-1.0": ["5 of 8 lanes alive"],
-        "ppo-10.0": ["0 of 8 lanes alive"],
-        "sac-0.01": ["8 lanes", "killed: 30 of 100 updates"],
-        "sac-0.1": ["3 of 8 lanes alive"],
-        "sac-1.0": ["7 of 8 lanes alive", "failed: 70 of 100 updates"],
+        expected[name] = scores[SEEDS // 4 : -SEEDS // 4].mean()
+    found = {name: row["value"] for name, row in rows.items()}
+    assert found == {
+        **{n: pytest.approx(v) for n, v in expected.items()},
+        "sac-0.01": None,
+        "sac-1.0": None,
     }
-    lanes = {lane["name"]: lane["beside"] for lane in call["lanes"]}
-    assert lanes["ppo-1.0 · seed 0"] == []
-    assert lanes["ppo-1.0 · seed 1"] == ["diverged"]
-    assert lanes["sac-1.0 · seed 2"] == ["diverged", "failed: 70 of 100 updates"]
-    words = Parsed(page.read_text("utf-8")).words()
+    assert [name for name in rows if found[name] is not None] == sorted(
+        expected, key=lambda name: expected[name], reverse=True
+    )
+    assert next(iter(rows)) == "ppo-0.1"
+    answer = page.answer("answer", call="batch", key=KEY)["answer"]["text"]
+    assert answer.startswith("algorithm ppo, learning_rate 0.1 leads: ")
+
+
+def test_curves_say_how_many_lanes_live(page: Parsed) -> None:
+    groups = page.curves(KEY).groups
+    assert set(groups) == set(GROUPS)
+    for name, group in ((GROUPS[one], group) for one, group in groups.items()):
+        ended = group["x"] % 7 != 3
+        expected = [alive(name, int(step)) for step in group["x"][ended]]
+        assert group["alive"][ended].tolist() == expected
+
+
+def test_the_first_lines_say_what_died_and_what_has_not_finished(page: Parsed) -> None:
+    runs = page.answer("runs", limit="10000")
+    alarms = {alarm["kind"]: alarm["text"] for alarm in runs["state"]["alarms"]}
+    assert alarms == {"diverged": "4 diverged", "failed": "1 failed", "killed": "1 killed"}
+    notes = {row["name"]: row["notes"] for row in runs["rows"]}
+    assert notes["ppo-1.0"] == ["diverged: 3 of 8 lanes"]
+    assert notes["sac-1.0"][0] == "diverged: 1 of 8 lanes"
+    assert notes["ppo-0.1"] == []
+    facts = "\n".join(page.facts())
     for said in (
-        "| · 3 of 8 lanes alive|",
-        "|diverged (5 of 8 lanes, from step 50)|",
-        "|diverged (1 of 8 lanes, from step 15) · unfinished (70 of 100 updates)|",
-        "|unfinished (30 of 100 updates)|",
+        "diverged (5 of 8 lanes, from step 50)",
+        "diverged (1 of 8 lanes, from step 15) · unfinished (70 of 100 updates)",
+        "unfinished (30 of 100 updates)",
     ):
-        assert said in words
+        assert said in facts
 
 
-def test_curves_are_dashed_once_a_lane_has_died(page: Path) -> None:
-    text = re.sub(r"\s+", " ", page.read_text("utf-8"))
-    (figure,) = re.findall(rf'<figcaption><bdi class="key">{KEY}</bdi>.*?</figure>', text)
-    paths = re.findall(r'<path class="line c(\d) d0( died)?" d="([^"]*)"', figure)
-    names = list(RUNS)
-    dashed = {names[int(colour)] for colour, died, _ in paths if died}
-    assert dashed == {name for name, run in RUNS.items() if run.diverged}
-    assert "not finite" in figure
-
-
-def test_curves_of_the_script_are_dashed_and_say_how_many_live(page: Path, open_page: Open) -> None:
-    opened = open_page(page, viewport={"width": 1280, "height": 900})
-    figure = opened.page.locator("figure.chart", has=opened.page.locator(f"text={KEY}")).first
-    figure.scroll_into_view_if_needed()
-    opened.page.wait_for_function("document.querySelectorAll('.line.died').length > 0")
-    assert figure.locator(".line.died").count() == sum(bool(run.diverged) for run in RUNS.values())
-    box = figure.bounding_box()
-    opened.page.mouse.move(box["x"] + box["width"] - 12, box["y"] + 90)
-    told = figure.locator(".tooltip").inner_text()
-    assert "100 ± 1 (3 of 8 lanes)" in told
-    assert "60.65 ± 1.1" in told
-    assert "NaN (0 of 8 lanes)" in told
-    legend = opened.page.locator("#curves-0 .legend li").all_inner_texts()
-    assert "sac-0.1 · 3 of 8 lanes alive" in legend
-    assert "sac-0.01 · 8 lanes · killed: 30 of 100 updates" in legend
+def test_a_browser_shows_it(file: Path, open_page: Open) -> None:
+    opened = open_page(file, viewport={"width": 1280, "height": 900})
+    opened.page.wait_for_selector("#main canvas")
+    assert opened.page.locator("#answer").inner_text().startswith("algorithm ppo")
+    shown = opened.page.locator("#comparison tbody tr", has_text="sac, 0.1")
+    assert "3/8" in shown.inner_text()
+    died = opened.page.locator(".rows .row", has_text="ppo-10.0")
+    assert "diverged" in died.inner_text()
     assert (opened.said, opened.asked) == ([], [])
 
 
@@ -203,10 +179,8 @@ def test_a_scalar_is_its_mean_whatever_it_is_called(
     for command in ("show", "tail"):
         assert main([command, str(tmp_path / "run")]) == 0
         assert re.search(r"q_max +5 ± 5( |\n)", capsys.readouterr().out)
-    page = page_of(tmp_path / "page.html", tmp_path / "run")
-    assert "| 5 ± 5|" in page.words()
-    (chart,) = [chart for chart in page.data()[0]["charts"] if chart["key"] == "q_max"]
-    assert array(chart["groups"]["0"]["y"]).tolist() == [5.0]
+    (group,) = page_of(tmp_path / "page.html", tmp_path / "run").curves("q_max").groups.values()
+    assert group["middle"].tolist() == [5.0]
 
 
 def test_a_run_whose_key_was_a_statistic_is_what_run_json_says(tmp_path: Path) -> None:
@@ -219,5 +193,5 @@ def test_a_run_whose_key_was_a_statistic_is_what_run_json_says(tmp_path: Path) -
             line = {"timestamp": 1.5, "step": 0, "lane": lane, "labels": {}}
             file.write(json.dumps(line | {"metrics": {"q_max": value}}, separators=(",", ":")))
             file.write("\n")
-    (chart,) = page_of(tmp_path / "page.html", run).data()[0]["charts"]
-    assert array(chart["groups"]["0"]["y"]).tolist() == [10.0]
+    (group,) = page_of(tmp_path / "page.html", run).curves("q_max").groups.values()
+    assert group["middle"].tolist() == [10.0]

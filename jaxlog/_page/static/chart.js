@@ -19,7 +19,7 @@ export class Chart {
     this.options = options;
     this.focus = null;
     this.tooltip = new Tooltip(holder);
-    this.resized = new ResizeObserver(() => this.#resize());
+    this.resized = new ResizeObserver(() => this.fit());
     this.resized.observe(holder);
   }
 
@@ -212,7 +212,8 @@ export class Chart {
     this.below?.redraw(false);
   }
 
-  #resize() {
+  // Takes the width that there is.
+  fit() {
     if (!this.plot || !this.holder.clientWidth) return;
     const [width, height] = [this.#width(), this.options.height() - (this.below ? ALIVE : 0)];
     if (this.plot.width === width && this.plot.height === height) return;

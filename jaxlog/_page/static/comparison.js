@@ -3,10 +3,11 @@
 import { swatchClass } from "./colours.js";
 import { allow, button, el, named, say, svg } from "./elements.js";
 import { copyText } from "./export.js";
-import { value } from "./numbers.js";
 import { shortName } from "./names.js";
+import { value } from "./numbers.js";
+import { NOT_EMBEDDED, Problem } from "./problem.js";
 import { comparisonAddress, mainMetric } from "./shared.js";
-import { NOT_EMBEDDED, Problem, source } from "./source.js";
+import { source } from "./source.js";
 import { change, state, toggle } from "./state.js";
 
 const BAR = 72;

@@ -1,8 +1,9 @@
 // The bar of controls: the metric of the large chart, the grouping, the x axis, the band, smoothing.
 
 import { allow, button, el, say } from "./elements.js";
+import { NOT_EMBEDDED } from "./problem.js";
 import { curvesAddress, mainMetric, metricId, shared } from "./shared.js";
-import { NOT_EMBEDDED, source } from "./source.js";
+import { source } from "./source.js";
 import { change, state } from "./state.js";
 
 const X = [["step", "step"], ["env_step", "environment steps"], ["time", "time"], ["relative", "relative time"]];
@@ -39,8 +40,7 @@ export class Controls {
     const main = mainMetric();
     const curves = shared.metrics.filter((metric) => metric.kind === "curve");
     const calls = new Set(curves.map((metric) => metric.call));
-    const drawn = curves.filter((metric) => source.has(curvesAddress(metric, 0)));
-    const asked = (changes) => source.isLive || drawn.every((metric) => source.has(curvesAddress(metric, 0, changes)));
+    const asked = (changes) => !main || source.has(curvesAddress(main, 0, changes));
     fill(this.metric, curves.map((one) => [metricId(one), calls.size > 1 ? `${one.call} · ${one.title || one.key}` : one.title || one.key, source.has(curvesAddress(one, 0))]), main ? metricId(main) : "");
     const groups = shared.groups.map(({ name, values, title }) => [name, values ? `${title || name} (${values})` : title || name, asked({ group: name })]);
     fill(this.group, [["", shared.by.length ? `automatic: ${shared.by.join(", ")}` : "automatic", asked({ group: "" })], ...groups], group);

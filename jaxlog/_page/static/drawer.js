@@ -1,9 +1,12 @@
 // What opens over the page: a run's facts, two runs' configs side by side, and a chart enlarged.
 
-import { button, el, named } from "./elements.js";
+import { address } from "./address.js";
+import { button, el } from "./elements.js";
+import { factsAddress, factsOf, tableOf } from "./facts.js";
 import { Figure } from "./figure.js";
+import { Problem } from "./problem.js";
 import { metricId, metricsAddress, shared } from "./shared.js";
-import { address, Problem, source } from "./source.js";
+import { source } from "./source.js";
 import { change, state } from "./state.js";
 
 const POINTS = 1200;
@@ -31,12 +34,12 @@ export class Drawer {
     }
     const two = open.split(",");
     try {
-      const place = two.length > 1 ? address("configs", { a: two[0], b: two[1] }) : address("facts", { run: open });
+      const place = two.length > 1 ? address("configs", { a: two[0], b: two[1] }) : factsAddress(open);
       const answer = await source.get(place);
       if (answer === this.opened) return;
       const { scrollTop } = this.side;
       this.opened = answer;
-      const contents = two.length > 1 ? configs(answer, two) : facts(answer);
+      const contents = two.length > 1 ? configs(answer, two) : factsOf(answer);
       const close = button("close", () => this.side.close(), { class: "close" });
       this.side.replaceChildren(close, ...contents);
       this.#show(this.side);
@@ -73,29 +76,13 @@ export class Drawer {
   }
 }
 
-function facts({ name, facts: given, config, settings, notes = [] }) {
-  return [
-    el("h2", {}, named(name)),
-    ...notes.map((note) => el("p", { class: "note" }, note)),
-    el("dl", {}, ...given.map(([label, text, bad]) => el("div", { class: bad ? "bad" : null }, el("dt", {}, label), el("dd", {}, el("bdi", {}, text))))),
-    ...(config.length ? [el("h3", { class: "category" }, "Config"), table(["key", "value"], config)] : []),
-    ...(settings ? [el("h3", { class: "category" }, "Settings"), el("pre", { tabindex: 0 }, settings)] : []),
-  ];
-}
-
 function configs({ rows }, ids) {
   const names = ids.map((id) => shared.rows.find((row) => row.id === id)?.name || id);
   const differing = rows.filter(([, , , differs]) => differs);
   const same = rows.filter(([, , , differs]) => !differs);
   return [
     el("h2", {}, "Configs"),
-    differing.length ? table(["key", ...names], differing.map((row) => row.slice(0, 3))) : el("p", { class: "note" }, "Their configs are equal."),
-    ...(same.length ? [el("h3", { class: "category" }, `Equal (${same.length})`), table(["key", "value"], same.map((row) => row.slice(0, 2)))] : []),
+    differing.length ? tableOf(["key", ...names], differing.map((row) => row.slice(0, 3))) : el("p", { class: "note" }, "Their configs are equal."),
+    ...(same.length ? [el("h4", { class: "category" }, `Equal (${same.length})`), tableOf(["key", "value"], same.map((row) => row.slice(0, 2)))] : []),
   ];
-}
-
-function table(head, rows) {
-  return el("div", { class: "wide", tabindex: 0 }, el("table", {},
-    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, named(text))))),
-    el("tbody", {}, ...rows.map(([key, ...texts]) => el("tr", {}, el("th", { scope: "row" }, named(key)), ...texts.map((text) => el("td", {}, el("bdi", {}, String(text ?? "")))))))));
 }

@@ -3,10 +3,11 @@
 import { Chart } from "./chart.js";
 import { button, el, named, say } from "./elements.js";
 import { copiers } from "./export.js";
-import { endOf } from "./paint.js";
 import { number } from "./numbers.js";
+import { endOf } from "./paint.js";
+import { Problem } from "./problem.js";
 import { curvesAddress, lookOf, metricId } from "./shared.js";
-import { Problem, source } from "./source.js";
+import { source } from "./source.js";
 import { change, state, toggle } from "./state.js";
 
 export class Figure {
@@ -103,6 +104,11 @@ export class Figure {
     }
     if (this.answer.left_out) this.draw(this.answer, lookOf(this.metric));
     this.chart.setFocus(name);
+  }
+
+  // Takes the width that there is.
+  fit() {
+    this.chart?.fit();
   }
 
   #key(event) {

@@ -2,8 +2,9 @@
 
 import { allow, button, el, say } from "./elements.js";
 import { ago } from "./numbers.js";
+import { NOT_EMBEDDED } from "./problem.js";
 import { runsAddress, shared } from "./shared.js";
-import { NOT_EMBEDDED, source } from "./source.js";
+import { source } from "./source.js";
 import { change, state } from "./state.js";
 
 const TYPING = 250; // milliseconds
@@ -70,8 +71,11 @@ export class FirstLines {
   }
 
   showAnswer(answer) {
-    const text = answer?.answer?.text || (shared.main ? "No group leads yet." : "");
-    if (!answer) return;
+    if (!answer) {
+      if (!source.isLive) say(this.answer, ""); // what stands there is about another metric or grouping
+      return;
+    }
+    const text = answer.answer?.text || (shared.main ? "No group leads yet." : "");
     say(this.answer, text);
     this.answer.title = (answer.notes || []).join(" · ");
   }
@@ -79,13 +83,14 @@ export class FirstLines {
   #age() {
     if (!this.given || this.lost) return;
     const { counts, newest, text } = this.given;
-    if (!source.isLive || !newest) {
+    if (!newest) {
       say(this.line, text);
       return;
     }
     const parts = counts.map(([name, number]) => `${number} ${name}`);
     if (this.unlooked) parts.push(`${this.unlooked} not read yet`);
-    say(this.line, [...parts, `newest ${ago(Date.now() / 1000 - this.ahead - newest)}`].join(" · "));
+    const age = source.isLive ? ago(Date.now() / 1000 - this.ahead - newest) : new Date(newest * 1000).toLocaleString();
+    say(this.line, [...parts, `newest ${age}`].join(" · "));
   }
 
   // Says what is wrong with the server instead of the state, or that it answers again.

@@ -24,11 +24,12 @@ export class Grid {
     element.append(el("div", { class: "head" }, el("h2", {}, "Metrics"), this.find, this.count), this.place);
     new ResizeObserver(() => this.#spread()).observe(this.place);
     this.observer = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "160px" });
+    addEventListener("beforeprint", () => this.#unfold());
   }
 
   async refresh() {
     const { metrics } = await source.get(metricsAddress());
-    if (metrics !== this.metrics) {
+    if (metrics !== this.metrics || !source.isLive) { // a saved view has not all charts for each choice
       this.metrics = shared.metrics = metrics;
       this.#arrange();
     }
@@ -112,6 +113,21 @@ export class Grid {
         this.seen.delete(target.figure);
       }
     }
+  }
+
+  // Draws all charts one after the other, also those out of sight.
+  async drawAll() {
+    await this.refresh();
+    for (const figure of [...this.figures.values()]) {
+      await new Promise((resolve) => (globalThis.requestIdleCallback || setTimeout)(resolve));
+      await figure.refresh();
+    }
+  }
+
+  // Paper shows what is folded.
+  #unfold() {
+    for (const { element, folded } of this.sections.values()) if (folded) element.open = true;
+    for (const figure of this.figures.values()) figure.fit();
   }
 
   #drop(id, figure) {

@@ -4,8 +4,9 @@ import { colours } from "./colours.js";
 import { nearest } from "./curves.js";
 import { el, named, say } from "./elements.js";
 import { number, scale, short, ticks } from "./numbers.js";
+import { Problem } from "./problem.js";
 import { firstRun, heatAddress, metricId, shared } from "./shared.js";
-import { Problem, source } from "./source.js";
+import { source } from "./source.js";
 
 const HEIGHT = 168;
 const BOX = { left: 54, right: 12, top: 8, bottom: 26 };
@@ -80,6 +81,10 @@ export class Heat {
     for (const level of ticks(edges[0], edges[bins], 4)) context.fillText(number(level), BOX.left - 7, this.up(level) + 4);
     context.textAlign = "center";
     for (const step of ticks(x[0], x[steps - 1], width / 90)) context.fillText(short(step), this.across(step), HEIGHT - 8);
+  }
+
+  fit() {
+    this.redraw();
   }
 
   #point(event) {

@@ -1,6 +1,7 @@
 // Follows the server: says when something has changed, and whether the server answers.
 
-import { Problem, source } from "./source.js";
+import { Problem } from "./problem.js";
+import { source } from "./source.js";
 
 const LEAST = 1000; // milliseconds from one update to the next
 const PATIENCE = [1, 2, 4, 8, 15, 30]; // seconds from one try to the next

@@ -4,14 +4,16 @@ import { onTheme } from "./colours.js";
 import { ComparisonTable } from "./comparison.js";
 import { Controls } from "./controls.js";
 import { Drawer } from "./drawer.js";
+import { Facts } from "./facts.js";
 import { Figure } from "./figure.js";
 import { choose, FirstLines, title } from "./first_lines.js";
 import { Grid } from "./grid.js";
 import { follow, paced } from "./live.js";
 import { Pictures } from "./pictures.js";
+import { Problem } from "./problem.js";
 import { saveAddress } from "./save.js";
 import { answerAddress, mainMetric, metricId, metricsAddress, runsAddress, shared } from "./shared.js";
-import { NOT_EMBEDDED, Problem, source } from "./source.js";
+import { source } from "./source.js";
 import { onChange } from "./state.js";
 import { RunTable } from "./table.js";
 
@@ -28,6 +30,7 @@ const comparison = new ComparisonTable(place("comparison"), {
 });
 const grid = new Grid(place("metrics"));
 const pictures = new Pictures(place("pictures"));
+const facts = new Facts(place("facts"));
 const drawer = new Drawer();
 let main = null;
 
@@ -60,7 +63,7 @@ async function runs() {
 
 async function large() {
   const metric = mainMetric();
-  for (const id of ["first", "controls", "metrics", "pictures"]) place(id).hidden = !metric;
+  for (const id of ["first", "controls", "metrics"]) place(id).hidden = !metric;
   if (!metric) return;
   if (!main || main.id !== metricId(metric)) {
     main?.destroy();
@@ -112,7 +115,7 @@ const askCharts = paced(charts);
 const askAnswer = paced(leader, SELDOM);
 const askRest = paced(async () => {
   await firstChart;
-  await Promise.all([pictures.refresh(), drawer.refresh()]);
+  await Promise.all([pictures.refresh(), facts.refresh(), drawer.refresh()]);
 });
 
 function askAll(isLive) {
@@ -145,8 +148,8 @@ save.addEventListener("click", async () => {
   const file = await tried(saveAddress());
   if (file) location.assign(file);
 });
-save.disabled = !source.isLive;
-if (!source.isLive) save.title = NOT_EMBEDDED;
+save.hidden = !source.isLive;
 await askRuns();
 askAll(false);
 if (source.isLive) follow(() => askAll(true), (text) => lines.lose(text));
+else firstChart.then(() => grid.drawAll()); // a page that is printed has all charts

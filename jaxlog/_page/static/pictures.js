@@ -1,31 +1,37 @@
 // Episodes, failures first, and arrays of one run, as pictures that load when they come into sight.
 
+import { address } from "./address.js";
 import { button, el, named, say } from "./elements.js";
-import { firstRun, shared } from "./shared.js";
-import { address, Problem, source } from "./source.js";
+import { Problem } from "./problem.js";
+import { RunChoice } from "./run_choice.js";
+import { source } from "./source.js";
 
 const AT_ONCE = 24;
+
+function picturesAddress(run) {
+  return address("pictures", { run });
+}
 
 export class Pictures {
   constructor(element) {
     this.element = element;
-    this.run = el("select", { "aria-label": "run", onchange: () => this.refresh() });
+    this.choice = new RunChoice(picturesAddress, () => this.refresh());
     this.note = el("span", { class: "quiet" });
     this.place = el("div");
-    element.append(el("div", { class: "head" }, el("h2", {}, "Episodes and arrays"), this.run, this.note), this.place);
-    this.inSight = false;
+    element.append(el("div", { class: "head" }, el("h2", {}, "Episodes and arrays"), this.choice.element, this.note), this.place);
+    this.inSight = !source.isLive; // a saved view has them before it is printed
     new IntersectionObserver(([{ isIntersecting }]) => {
-      this.inSight = isIntersecting;
-      if (isIntersecting) this.refresh();
+      this.inSight = isIntersecting || !source.isLive;
+      if (this.inSight) this.refresh();
     }, { rootMargin: "400px" }).observe(element);
   }
 
   async refresh() {
-    this.#offer();
-    const run = this.run.value || firstRun();
+    const run = this.choice.offer();
+    this.element.hidden = !run;
     if (!run || !this.inSight) return;
     try {
-      const answer = await source.get(address("pictures", { run }));
+      const answer = await source.get(picturesAddress(run));
       if (answer === this.answer) return;
       this.answer = answer;
     } catch (problem) {
@@ -34,15 +40,6 @@ export class Pictures {
       return;
     }
     this.#draw();
-  }
-
-  #offer() {
-    const rows = shared.rows.filter(({ id }) => source.has(address("pictures", { run: id })));
-    const signature = JSON.stringify(rows.map(({ id, name }) => [id, name]));
-    if (signature === this.offered) return;
-    this.offered = signature;
-    const now = this.run.value;
-    this.run.replaceChildren(...rows.map(({ id, name }) => el("option", { value: id, selected: id === now }, name)));
   }
 
   #draw() {
@@ -62,7 +59,7 @@ function shownPictures({ episodes = [], arrays = [], left_out: left = 0 }) {
 
 // The addresses of a run's first pictures, with that of their list.
 export async function pictureAddresses(run) {
-  const list = address("pictures", { run });
+  const list = picturesAddress(run);
   const { episodes = [] } = await source.get(list);
   return [list, ...episodes.slice(0, AT_ONCE).map((picture) => picture.source)];
 }
@@ -83,7 +80,7 @@ function gallery(pictures) {
 
 // A browser runs no script of a picture in an `img`, and loads nothing for it.
 function picture({ title, failed, source: place }) {
-  const image = el("img", { alt: title, loading: "lazy", decoding: "async" });
+  const image = el("img", { alt: title, loading: source.isLive ? "lazy" : "eager", decoding: "async" });
   source.url(place).then((url) => (image.src = url));
   return el("figure", { class: failed ? "picture failed" : "picture" }, image,
     el("figcaption", {}, failed ? el("b", {}, "failed ") : null, named(title)));

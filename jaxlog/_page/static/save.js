@@ -1,8 +1,8 @@
 // Saves what is shown as one file, which opens without a server.
 
-import { answerAddress, comparisonAddress, curvesAddress, heatAddress, firstRun, mainMetric, metricsAddress, runsAddress, shared } from "./shared.js";
+import { address } from "./address.js";
 import { pictureAddresses } from "./pictures.js";
-import { address } from "./source.js";
+import { answerAddress, comparisonAddress, curvesAddress, heatAddress, firstRun, mainMetric, metricsAddress, runsAddress, shared } from "./shared.js";
 import { parameters } from "./state.js";
 
 const MOST = 160; // addresses

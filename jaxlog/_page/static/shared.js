@@ -1,7 +1,7 @@
 // What several parts of the page know of the last answers, and what they ask for.
 
+import { address } from "./address.js";
 import { chosen, state } from "./state.js";
-import { address } from "./source.js";
 
 export const shared = {
   main: null, // the metric of the large chart, { call, key }

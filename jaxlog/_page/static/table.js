@@ -1,10 +1,11 @@
 // The table of runs. Only the rows in sight are asked for and in the document.
 
-import { NOT_EMBEDDED, source } from "./source.js";
 import { allow, button, el, say } from "./elements.js";
-import { flagsOf, headWidth, rowOf, widthOf } from "./table_row.js";
+import { NOT_EMBEDDED } from "./problem.js";
 import { runsAddress } from "./shared.js";
+import { source } from "./source.js";
 import { change, state, toggle } from "./state.js";
+import { flagsOf, headWidth, rowOf, widthOf } from "./table_row.js";
 
 const ROW = 28;
 const BLOCK = 60; // rows asked for at once

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from jaxlog._analysis.html_pages import brief
 from jaxlog._reading.logged_arrays import (
     ArrayLine,
@@ -14,8 +16,7 @@ from jaxlog._reading.logged_arrays import (
     arrays_of_lines,
 )
 from jaxlog._reading.run_frames import RunFrames
-from jaxlog._render.arrays import array_svg, svg_address
-from jaxlog._report.chart_curves import spread_evenly
+from jaxlog._render.arrays import array_svg
 
 MOST_LANES = 4
 """The number of lanes whose last arrays are shown."""
@@ -25,55 +26,55 @@ MOST_BYTES = 1_500_000
 """The bytes of all pictures of one run."""
 
 
-class ArrayImage(NamedTuple):
+class ArrayPicture(NamedTuple):
     """A picture of an array.
 
     Attributes:
       title: names its step and lane.
-      source: the picture as an address, so that nothing in it runs or is loaded.
+      svg: the picture.
     """
 
     title: str
-    source: str
+    svg: str
 
 
-class ArrayImages(NamedTuple):
+class ArrayPictures(NamedTuple):
     """Pictures of the arrays of one name.
 
     Attributes:
       name: the call and the name.
-      images: some of them, by lane and step.
+      pictures: some of them, by lane and step.
       left_out: the number of lines of the call that are not shown.
     """
 
     name: str
-    images: Sequence[ArrayImage]
+    pictures: Sequence[ArrayPicture]
     left_out: int
 
 
-def array_images(run: RunFrames) -> list[ArrayImages]:
+def array_pictures(run: RunFrames) -> list[ArrayPictures]:
     """Pictures of some arrays of a run, by name; only the lines of these are parsed."""
     file = run.file_of_arrays
     if file is None:
         return []
     lines = array_lines(file)
     chosen = [line for call in _by_call(lines) for line in _chosen(call)]
-    by_name: dict[str, list[ArrayImage]] = {}
+    by_name: dict[str, list[ArrayPicture]] = {}
     totals = Counter(line.call for line in lines)
     calls: dict[str, str] = {}
     size = 0
     for one in arrays_of_lines(file, chosen, run.info.get("calls")):
         name = f"{one.call}/{one.name}"
-        images = by_name.setdefault(name, [])
+        drawn = by_name.setdefault(name, [])
         calls[name] = one.call
         title = _title(one)
-        source = svg_address(array_svg(one.value, title))
-        if size + len(source) <= MOST_BYTES:
-            size += len(source)
-            images.append(ArrayImage(brief(f"{name} · {title}"), source))
+        svg = array_svg(one.value, title)
+        if size + len(svg) <= MOST_BYTES:
+            size += len(svg)
+            drawn.append(ArrayPicture(brief(f"{name} · {title}"), svg))
     return [
-        ArrayImages(brief(name), images, max(0, totals[calls[name]] - len(images)))
-        for name, images in by_name.items()
+        ArrayPictures(brief(name), drawn, max(0, totals[calls[name]] - len(drawn)))
+        for name, drawn in by_name.items()
     ]
 
 
@@ -92,6 +93,17 @@ def _chosen(lines: Sequence[ArrayLine]) -> list[ArrayLine]:
     steps = sorted(by_lane[first])
     of_first = [by_lane[first][steps[i]] for i in spread_evenly(len(steps), MOST_STEPS)]
     return of_first + [by_lane[lane][max(by_lane[lane])] for lane in others]
+
+
+def spread_evenly(number: int, most: int) -> Sequence[int]:
+    """At most `most` of 0, …, number - 1, with the first and the last.
+
+    >>> spread_evenly(3, 5), spread_evenly(100, 3)
+    ([0, 1, 2], [0, 50, 99])
+    """
+    if number <= most:
+        return list(range(number))
+    return np.linspace(0, number - 1, most).round().astype(int).tolist()
 
 
 def _title(one: LoggedArray) -> str:

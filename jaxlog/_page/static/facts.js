@@ -1,0 +1,58 @@
+// The facts, the config and the settings of one run: on the page, and in the drawer.
+
+import { address } from "./address.js";
+import { el, named, say } from "./elements.js";
+import { Problem } from "./problem.js";
+import { RunChoice } from "./run_choice.js";
+import { source } from "./source.js";
+
+export function factsAddress(run) {
+  return address("facts", { run });
+}
+
+// What an answer to `facts` says, as elements.
+export function factsOf({ name, status_text: status, health, facts: others, config, settings, notes = [] }) {
+  const facts = [["status", status, false], ...(health ? [["health", health, true]] : []), ...others];
+  return [
+    el("h3", {}, named(name)),
+    ...notes.map((note) => el("p", { class: "note" }, note)),
+    el("dl", {}, ...facts.map(([label, text, bad]) => el("div", { class: bad ? "bad" : null }, el("dt", {}, label), el("dd", {}, el("bdi", {}, text))))),
+    ...(config.length ? [el("h4", { class: "category" }, "Config"), tableOf(["key", "value"], config)] : []),
+    ...(settings ? [el("h4", { class: "category" }, "Settings"), el("pre", { tabindex: 0 }, settings)] : []),
+  ];
+}
+
+export function tableOf(head, rows) {
+  return el("div", { class: "wide", tabindex: 0 }, el("table", {},
+    el("thead", {}, el("tr", {}, ...head.map((text) => el("th", { scope: "col" }, named(text))))),
+    el("tbody", {}, ...rows.map(([key, ...texts]) => el("tr", {}, el("th", { scope: "row" }, named(key)), ...texts.map((text) => el("td", {}, el("bdi", {}, String(text ?? "")))))))));
+}
+
+export class Facts {
+  constructor(element) {
+    this.element = element;
+    this.choice = new RunChoice(factsAddress, () => this.refresh());
+    this.place = el("div", { class: "facts" });
+    element.append(el("div", { class: "head" }, el("h2", {}, "Facts"), this.choice.element), this.place);
+    this.inSight = !source.isLive; // a saved view has them before it is printed
+    new IntersectionObserver(([{ isIntersecting }]) => {
+      this.inSight = isIntersecting || !source.isLive;
+      if (this.inSight) this.refresh();
+    }, { rootMargin: "400px" }).observe(element);
+  }
+
+  async refresh() {
+    const run = this.choice.offer();
+    this.element.hidden = !run;
+    if (!run || !this.inSight) return;
+    try {
+      const answer = await source.get(factsAddress(run));
+      if (answer === this.answer) return;
+      this.answer = answer;
+      this.place.replaceChildren(...factsOf(answer));
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      if (problem.kind === "refused") say(this.place, problem.message);
+    }
+  }
+}

@@ -1,1 +1,0 @@
-"""The report: runs as one HTML file, with their summaries, curves and comparison."""
