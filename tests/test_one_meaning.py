@@ -28,7 +28,7 @@ from jaxlog._format.keys import STATISTICS
 from jaxlog.sinks.arrangement import arranged
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import number
-from tests.report.pages import Parsed, array
+from tests.report.pages import Parsed
 from tests.test_windows import ORACLES
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
@@ -131,11 +131,12 @@ def report(directory: Path, event: Any, capsys: Any) -> dict[str, float]:
     page = directory.parent / "report.html"
     assert main(["report", str(directory), "--output", str(page), "--force"]) == 0
     capsys.readouterr()
-    (call,) = Parsed(page.read_text("utf-8")).data()
-    return {
-        chart["key"]: float(array(next(iter(chart["groups"].values()))["y"])[-1])
-        for chart in call["charts"]
-    }
+    parsed, found = Parsed(page.read_text("utf-8")), {}
+    for metric in parsed.answer("metrics")["metrics"]:
+        if metric["kind"] == "curve":
+            (group,) = parsed.curves(metric["key"], metric["call"]).groups.values()
+            found[metric["key"]] = float(group["middle"][-1])
+    return found
 
 
 def plot(directory: Path, event: Any, capsys: Any) -> dict[str, float]:

@@ -104,7 +104,7 @@ def keep_screen(screen: str, name: str, colours: str) -> None:
 
 
 def keep_report(run: Path, name: str) -> None:
-    """Writes the part of the report with the curves as PNG."""
+    """Writes the first screen of the report as PNG."""
     page = run.with_suffix(".html")
     command = Path(sys.executable).with_name("jaxlog")
     subprocess.run([command, "report", run, "-o", page], check=True)
@@ -112,8 +112,7 @@ def keep_report(run: Path, name: str) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         opened = browser.new_page(viewport={"width": 1200, "height": 960}, device_scale_factor=1.5)
         opened.goto(page.as_uri())
-        opened.get_by_role("button", name="lanes", exact=True).click()
-        opened.locator("h2", has_text="Curves").evaluate("found => found.scrollIntoView()")
+        opened.wait_for_selector("#main canvas")
         opened.screenshot(path=HERE / name)
         browser.close()
 

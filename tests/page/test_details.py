@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import jaxlog
-from jaxlog._page import images
+from jaxlog._page import run_pictures
 from jaxlog._page.asked import AbsentError
 from tests.cli.conftest import Command as Command
 from tests.cli.conftest import command as command
@@ -28,7 +30,8 @@ def test_facts_are_those_of_show(sweep: Path, command: Command) -> None:
     for label in ("error", "lanes", "records", "lines"):
         assert f"{label} {' '.join(facts[label][0].split())}" in shown
     assert ["net.width", "64"] in found["config"]
-    assert '"kind": "jsonl"' in found["settings"]
+    settings = yaml.safe_load(found["settings"])
+    assert settings == json.loads((sweep / "run-5" / "run.json").read_text())["settings"]
     assert found["notes"] == []
 
 
@@ -78,8 +81,11 @@ def test_pictures_begin_with_the_episodes_that_failed(
     assert svg.startswith("<svg")
     assert f"step {row['step']}" in svg or str(row["step"]) in svg
     assert found["arrays"][0]["title"].startswith("train/table")
-    assert found["arrays"][0]["source"].startswith("data:image/svg+xml")
-    monkeypatch.setattr(images, "MOST_EPISODES", 3)
+    table = page.body(f"picture?run={one}&name=array-0").decode()
+    assert found["arrays"][0]["source"] == f"picture/{one}/array-0"
+    assert table.startswith("<svg")
+    assert found["arrays"][0]["title"].removeprefix("train/table · ") in table
+    monkeypatch.setattr(run_pictures, "MOST_EPISODES", 3)
     again = Page(pictured.parent)
     again.look()
     fewer = again(f"pictures?run={one}")
@@ -87,12 +93,12 @@ def test_pictures_begin_with_the_episodes_that_failed(
 
 
 @pytest.mark.parametrize(
-    "name", ["", "episode-9999", "episode--1", "episode-x", "../run.json", "svg/a.svg", "array-0"]
+    "name", ["", "episode-9999", "episode--1", "episode-x", "../run.json", "svg/a.svg", "array-999", "x"]
 )
 def test_a_picture_has_no_path(pictured: Path, name: str) -> None:
     page = Page(pictured.parent)
     page.look()
-    with pytest.raises(AbsentError, match="is no episode of this run"):
+    with pytest.raises(AbsentError, match="is no (episode|array) of this run"):
         page.body(f"picture?run={page.ids()['grid']}&name={name}")
 
 
