@@ -93,12 +93,13 @@ def test_pictures_begin_with_the_episodes_that_failed(
 
 
 @pytest.mark.parametrize(
-    "name", ["", "episode-9999", "episode--1", "episode-x", "../run.json", "svg/a.svg", "array-999", "x"]
+    "name",
+    ["", "episode-9999", "episode--1", "episode-x", "../run.json", "svg/a.svg", "array-999", "x"],
 )
 def test_a_picture_has_no_path(pictured: Path, name: str) -> None:
     page = Page(pictured.parent)
     page.look()
-    with pytest.raises(AbsentError, match="is no (episode|array) of this run"):
+    with pytest.raises(AbsentError, match=r"is no (episode|array) of this run"):
         page.body(f"picture?run={page.ids()['grid']}&name={name}")
 
 

@@ -1,7 +1,7 @@
 // What opens over the page: a run's facts, two runs' configs side by side, and a chart enlarged.
 
 import { address } from "./address.js";
-import { button, el } from "./elements.js";
+import { button, el, named } from "./elements.js";
 import { factsAddress, factsOf, tableOf } from "./facts.js";
 import { Figure } from "./figure.js";
 import { Problem } from "./problem.js";
@@ -39,7 +39,7 @@ export class Drawer {
       if (answer === this.opened) return;
       const { scrollTop } = this.side;
       this.opened = answer;
-      const contents = two.length > 1 ? configs(answer, two) : factsOf(answer);
+      const contents = two.length > 1 ? configs(answer, two) : [el("h2", {}, named(answer.name)), ...factsOf(answer)];
       const close = button("close", () => this.side.close(), { class: "close" });
       this.side.replaceChildren(close, ...contents);
       this.#show(this.side);

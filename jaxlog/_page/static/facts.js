@@ -11,10 +11,9 @@ export function factsAddress(run) {
 }
 
 // What an answer to `facts` says, as elements.
-export function factsOf({ name, status_text: status, health, facts: others, config, settings, notes = [] }) {
+export function factsOf({ status_text: status, health, facts: others, config, settings, notes = [] }) {
   const facts = [["status", status, false], ...(health ? [["health", health, true]] : []), ...others];
   return [
-    el("h3", {}, named(name)),
     ...notes.map((note) => el("p", { class: "note" }, note)),
     el("dl", {}, ...facts.map(([label, text, bad]) => el("div", { class: bad ? "bad" : null }, el("dt", {}, label), el("dd", {}, el("bdi", {}, text))))),
     ...(config.length ? [el("h4", { class: "category" }, "Config"), tableOf(["key", "value"], config)] : []),
@@ -49,7 +48,7 @@ export class Facts {
       const answer = await source.get(factsAddress(run));
       if (answer === this.answer) return;
       this.answer = answer;
-      this.place.replaceChildren(...factsOf(answer));
+      this.place.replaceChildren(el("h3", {}, named(answer.name)), ...factsOf(answer));
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (problem.kind === "refused") say(this.place, problem.message);
