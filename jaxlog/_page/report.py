@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -33,7 +32,7 @@ MOST_PICTURES = 24
 """The most pictures of one run; of several runs, all have as many in turn."""
 PICTURES_OF_ALL = 240
 MOST_WORK = 4_000
-"""The runs of all charts and comparisons that only the page's controls lead to."""
+"""The runs, groups and lanes of all answers that only the page's controls lead to."""
 MOST_BASELINES = 12
 """The most groups to which all others are compared."""
 _BANDS = ("iqr", "ci", "range", "none")
@@ -144,7 +143,6 @@ def _collect(collected: _Collected, runs: dict[str, Any]) -> None:
         collected.add("curves", **of_main, points=MAIN_POINTS)
     others = [_metric(one) for one in sorted(curves, key=lambda one: one["beside"])]
     others = [one for one in others if one != of_main][:MOST_CURVES]
-    choices = MOST_WORK // max(1, len(rows))
     for one in others:
         if collected.taken > ROOM_OF_CURVES:
             break
@@ -157,42 +155,74 @@ def _collect(collected: _Collected, runs: dict[str, Any]) -> None:
         if facts is None:
             break
         collected.notes += facts["notes"]
-    alternatives: list[dict[str, Any]] = [
-        {"group": one["name"]} for one in runs["groups"] if not one["default"]
-    ]
-    alternatives += [{"x": x} for x in _X] + [{"band": band} for band in _BANDS]
+    choices = _Choices(collected, runs)
     if main is not None:
-        choices -= _collect_main(collected, of_main, alternatives[:choices])
+        choices.add_of_main(of_main)
     paths = {run.id: run.row.path for run in collected.followed.runs()}
     _collect_pictures(collected, [row["id"] for row in rows if has_pictures(paths[row["id"]])])
-    compared = others[: max(0, choices) // 2]
-    for one in compared:
-        collected.add("comparison", **one)
-        collected.add("answer", **one)
-    choices -= 2 * len(compared)
-    for changes, one in itertools.islice(itertools.product(alternatives, others), max(0, choices)):
-        if collected.is_full or collected.taken > ROOM_OF_CHOICES:
-            return
-        collected.add("curves", **one, **changes, points=POINTS)
+    choices.add_of_others(others)
 
 
-def _collect_main(
-    collected: _Collected, main: dict[str, str], alternatives: Sequence[dict[str, str]]
-) -> int:
-    """Adds what the controls of the main metric lead to, and returns how many answers these are."""
-    number = len(alternatives)
-    for changes in alternatives:
-        collected.add("curves", **main, **changes, points=MAIN_POINTS)
-        if "group" in changes:
-            collected.add("comparison", **main, **changes)
-            collected.add("answer", **main, **changes)
-    compared = collected.json("comparison", **main)
-    rows = [] if compared is None else compared["rows"]
-    if 1 < len(rows) <= MOST_BASELINES:
-        number += len(rows)
-        for row in rows:
-            collected.add("comparison", **main, baseline=row["name"])
-    return number
+class _Choices:
+    """Adds what the controls lead to, until it is too much.
+
+    Args:
+      collected: the answers.
+      runs: the answer to `runs`.
+    """
+
+    def __init__(self, collected: _Collected, runs: dict[str, Any]) -> None:
+        self._collected = collected
+        self._left = MOST_WORK
+        total = runs["total"]
+        lanes = [one["values"] for one in runs["groups"] if one["kind"] == "lane"]
+        self._lanes = total * (1 + max(lanes, default=0))
+        """About the cost of an answer for which all lanes have to be looked at."""
+        self._alternatives: list[tuple[dict[str, str], int]] = [
+            ({"group": one["name"]}, total + one["values"])
+            for one in runs["groups"]
+            if not one["default"]
+        ]
+        self._alternatives += [({"x": x}, total) for x in _X]
+        self._alternatives += [
+            ({"band": band}, self._lanes if band in ("iqr", "ci") else total) for band in _BANDS
+        ]
+
+    def add_of_main(self, main: dict[str, str]) -> None:
+        """Adds what the controls of the main metric lead to."""
+        for changes, cost in self._alternatives:
+            if self._affords(cost):
+                self._collected.add("curves", **main, **changes, points=MAIN_POINTS)
+            if "group" in changes and self._affords(self._lanes):
+                self._compare({**main, **changes})
+        compared = self._collected.json("comparison", **main)
+        rows = [] if compared is None else compared["rows"]
+        if 1 < len(rows) <= MOST_BASELINES and self._affords(len(rows)):
+            for row in rows:
+                self._collected.add("comparison", **main, baseline=row["name"])
+
+    def add_of_others(self, others: Sequence[dict[str, str]]) -> None:
+        """Adds comparisons of other metrics, and what the controls do with their curves."""
+        for one in others:
+            if not self._affords(self._lanes):
+                break
+            self._compare(one)
+        for changes, cost in self._alternatives:
+            for one in others:
+                is_full = self._collected.is_full or self._collected.taken > ROOM_OF_CHOICES
+                if is_full or not self._affords(cost):
+                    return
+                self._collected.add("curves", **one, **changes, points=POINTS)
+
+    def _compare(self, asked: dict[str, str]) -> None:
+        self._collected.add("comparison", **asked)
+        self._collected.add("answer", **asked)
+
+    def _affords(self, cost: int) -> bool:
+        if cost > self._left:
+            return False
+        self._left -= cost
+        return True
 
 
 def _collect_pictures(collected: _Collected, runs: Sequence[str]) -> None:
