@@ -4,6 +4,7 @@ from jaxlog._analysis.comparing import Comparison, compare
 from jaxlog._analysis.run_data import RunData, read_run
 from jaxlog._analysis.runs_data import RunsData, read_runs
 from jaxlog._calls.infos import from_info
+from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
 from jaxlog._calls.step import batch_step, log
 from jaxlog._calls.windows import empty_window, log_window, window_step
 from jaxlog._errors import LoggingError
@@ -13,6 +14,7 @@ from jaxlog._program.episodes import EpisodeTracker
 from jaxlog._program.norms import norms
 from jaxlog._program.parts import Parts, parts
 from jaxlog._program.record import Record
+from jaxlog._program.recorder import EpisodeRecorder
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.window import Window
 from jaxlog._serve.notebook import LiveView, live
@@ -22,6 +24,7 @@ __all__ = [
     "Comparison",
     "ConfigError",
     "ConfigWarning",
+    "EpisodeRecorder",
     "EpisodeTracker",
     "LiveView",
     "Logger",
@@ -36,16 +39,19 @@ __all__ = [
     "Window",
     "batch_step",
     "compare",
+    "empty_recorder",
     "empty_window",
     "from_info",
     "live",
     "load_config",
     "log",
+    "log_episodes",
     "log_window",
     "norms",
     "parts",
     "read_run",
     "read_runs",
+    "record_step",
     "sample_indices",
     "sample_indices_where",
     "window_step",

@@ -19,15 +19,18 @@ from jaxlog._moved import MOVED
 PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = {
     jaxlog: [
-        "Comparison", "ConfigError", "ConfigWarning", "EpisodeTracker", "LiveView", "Logger",
+        "Comparison", "ConfigError", "ConfigWarning", "EpisodeRecorder", "EpisodeTracker",
+        "LiveView", "Logger",
         "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData", "RunsData",
-        "SettingsDict", "Window", "batch_step", "compare", "empty_window", "from_info", "live",
-        "load_config", "log", "log_window", "norms", "parts", "read_run", "read_runs",
-        "sample_indices", "sample_indices_where", "window_step",
+        "SettingsDict", "Window", "batch_step", "compare", "empty_recorder", "empty_window",
+        "from_info", "live", "load_config", "log", "log_episodes", "log_window", "norms", "parts",
+        "read_run", "read_runs", "record_step", "sample_indices", "sample_indices_where",
+        "window_step",
     ],
     jaxlog.sinks: [
-        "Account", "Columns", "EpisodeEvent", "EvaluationEvent", "Histogram", "Key", "Lane",
-        "MetricsEvent", "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent", "Timing",
+        "Account", "Columns", "EpisodeEvent", "EpisodeSteps", "EvaluationEvent", "Histogram",
+        "Key", "Lane", "MetricsEvent", "RunInfo", "Sink", "SinkSettings", "StepEvent", "TaskEvent",
+        "Timing",
     ],
     jaxlog.statistics: [
         "EpisodeTracker", "Moments", "QuantileSketch", "histogram", "sample_indices",

@@ -125,6 +125,24 @@ class MetricsEvent:
 
 
 @dataclass(frozen=True)
+class EpisodeSteps:
+    """The recorded steps of one episode.
+
+    Attributes:
+      steps: `int64[steps]`, the index of each recorded step in the episode, ascending.
+      rewards: `float32[steps]`, the reward of each recorded step.
+      arrays: the arrays that were recorded, by path: `[steps, ...]` each.
+      tree: the pytree that the program recorded, with these arrays as leaves; None if it cannot be
+        built.
+    """
+
+    steps: np.ndarray
+    rewards: np.ndarray
+    arrays: Mapping[str, np.ndarray]
+    tree: Any = None
+
+
+@dataclass(frozen=True)
 class EpisodeEvent:
     """One episode: sampled from a batch, or logged for a single environment.
 
@@ -146,6 +164,7 @@ class EpisodeEvent:
       num_lanes: as in `MetricsEvent`.
       lane_alone: as `Lane.alone`.
       lane_first_labels: as `Lane.first_labels`.
+      recording: its steps, if it was recorded whole (`log_episodes`); else None.
     """
 
     name: str
@@ -162,6 +181,7 @@ class EpisodeEvent:
     num_lanes: int = 1
     lane_alone: bool = False
     lane_first_labels: Labels | None = None
+    recording: EpisodeSteps | None = None
 
 
 @dataclass(frozen=True)

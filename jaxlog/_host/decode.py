@@ -27,12 +27,14 @@ from jaxlog._format.events import (
 )
 from jaxlog._format.names import EPISODE_COUNT, look_up
 from jaxlog._format.numbers import LARGE
+from jaxlog._format.recording import EpisodeSchema
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Column, Schema
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import Identities, LaneTable, numbered
 from jaxlog._host.lane_labels import LaneLabels, RecordLabels
 from jaxlog._host.passes import in_order
+from jaxlog._host.recorded import recorded_episodes
 
 MANY = 64
 """From this number of lanes on, the rows of an event are made by themselves."""
@@ -83,6 +85,7 @@ class Decoder:
             }
         )
         self._of_lanes: LaneLabels | None = None
+        self._has_recordings = isinstance(schema, EpisodeSchema)
 
     def events(
         self,
@@ -182,7 +185,8 @@ class Decoder:
                 lane = Lane(index, labels[row], NOTHING, position)
                 if identities and (identity := identities[number][index]) is not None:
                     lane = numbered(lane, identity)
-                events += self._episodes(
+                found = self._recorded if self._has_recordings else self._episodes
+                events += found(
                     words[row : row + 1], int(at[row]), arrival.timestamp, lane, num_known
                 )
             records.append(events)
@@ -317,6 +321,27 @@ class Decoder:
                 num_lanes=num_lanes,
                 lane_alone=lane.alone,
                 lane_first_labels=lane.first_labels,
+            )
+
+    def _recorded(
+        self, words: Words, step: int, timestamp: float, lane: Lane, num_lanes: int
+    ) -> Iterator[EpisodeEvent]:
+        assert isinstance(self.schema, EpisodeSchema)
+        for episode, recording in recorded_episodes(self.schema, words, self._tree):
+            yield EpisodeEvent(
+                self.schema.name,
+                step,
+                self._env_step(step),
+                timestamp,
+                lane.index,
+                lane.labels,
+                episode,
+                NOTHING,
+                lane.position,
+                num_lanes=num_lanes,
+                lane_alone=lane.alone,
+                lane_first_labels=lane.first_labels,
+                recording=recording,
             )
 
     def _tree(self, leaves: Mapping[str, Any]) -> Any:

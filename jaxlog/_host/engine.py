@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxlog._errors import LoggingError
 from jaxlog._format.delivery import Delivery
-from jaxlog._format.events import Account, Event, Labels, MetricsEvent, RunInfo
+from jaxlog._format.events import Account, EpisodeEvent, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
 from jaxlog._format.names import check_call
 from jaxlog._format.timing import Stopwatch
@@ -527,6 +527,8 @@ class Engine:
                 self._watch.saw(event)
                 if self._run_json is not None:
                     self._run_json.note(event)
+            elif isinstance(event, EpisodeEvent) and event.recording is not None:
+                self._watch.recorded(event.name, event.step)
         # At the end run.json is written in any case.
         if self._run_json is not None and not self.closed and self._progress.lanes.has_changed():
             self._run_json.note_lanes()

@@ -35,6 +35,7 @@ class Traced:
       in_branch: whether it is in a branch of `cond` or `switch`.
       of_rest: whether it logs the rest of a window, and not an update.
       total_updates: the number of updates that it logs; None if it is not known.
+      of_episodes: whether it logs the episodes of a recorder, of which there may be none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Traced:
     in_branch: bool = False
     of_rest: bool = False
     total_updates: int | None = None
+    of_episodes: bool = False
 
 
 @dataclass
@@ -165,6 +167,12 @@ class Watch:
             if "again" not in call.warned and call.counts:
                 self._check_step_again(call, event)
 
+    def recorded(self, name: str, step: int) -> None:
+        """Notes that a recorder logged an episode."""
+        with self._lock:
+            call = self._call(name)
+            call.lowest = step if call.lowest is None else min(step, call.lowest)
+
     def close(self) -> None:
         """Gives the warnings that only the end of a finished run allows."""
         with self._lock:
@@ -286,6 +294,17 @@ class Watch:
 
     def _warn_nothing(self, call: _Call, name: str) -> None:
         often = max(t.frequency for t in call.traced)
+        if any(t.of_episodes for t in call.traced):
+            _log.warning(
+                "jaxlog: run %s: the call %r of log_episodes logged no episode: at no step that is "
+                "a multiple of %d had an episode ended that its recorder follows. Check that "
+                "terminated and truncated mark the ends of episodes; let longest= end those that "
+                "take longer than a run, or pass every= to log more often.",
+                self._run,
+                name,
+                often,
+            )
+            return
         if often == 1 or all(t.of_rest for t in call.traced):
             return  # every step is due: the call did not run, or its `when` was false
         _log.warning(

@@ -191,25 +191,25 @@ def array_bytes(values: Mapping[str, ArrayLike], most: int) -> None:
     check_array_bytes(sizes, most)
 
 
-def details(tree: Any) -> dict[str, ArrayLike]:
-    """Checks `details`, a pytree of arrays; returns its leaves by path."""
+def details(tree: Any, argument: str = "details") -> dict[str, ArrayLike]:
+    """Checks `details`, or another pytree of arrays; returns its leaves by path."""
     flat: dict[str, ArrayLike] = {}
-    check_depth("details", tree)
+    check_depth(argument, tree)
     try:
         leaves = jax.tree_util.tree_leaves_with_path(tree)
     except ValueError as error:
-        raise TypeError(f"details: is not a pytree: {error}; use texts as keys") from None
+        raise TypeError(f"{argument}: is not a pytree: {error}; use texts as keys") from None
     for path, leaf in leaves:
-        key = leaf_name(path)
-        check_name("details", key)
-        _refuse_traced_name("details", key)
+        key = leaf_name(path, argument)
+        check_name(argument, key)
+        _refuse_traced_name(argument, key)
         if not _is_array(leaf):
             raise TypeError(
-                f"details[{key!r}]: got {_text(leaf)}, expected an array{_remedy(leaf)}"
+                f"{argument}[{key!r}]: got {_text(leaf)}, expected an array{_remedy(leaf)}"
             )
         if key in flat:
-            raise ValueError(f"details: two leaves are called {key!r}; rename one")
-        flat[key] = _fitting(f"details[{key!r}]", _array(leaf), "switch on jax_enable_x64")
+            raise ValueError(f"{argument}: two leaves are called {key!r}; rename one")
+        flat[key] = _fitting(f"{argument}[{key!r}]", _array(leaf), "switch on jax_enable_x64")
     return flat
 
 
@@ -231,9 +231,9 @@ def is_prng_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
-def leaf_name(path: Any) -> str:
-    """The name of a leaf of a pytree: its path, joined by dots."""
-    return jax.tree_util.keystr(path, simple=True, separator=".") or "details"
+def leaf_name(path: Any, whole: str = "details") -> str:
+    """The name of a leaf: its path, joined by dots; `whole` for the leaf that is the whole tree."""
+    return jax.tree_util.keystr(path, simple=True, separator=".") or whole
 
 
 def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:

@@ -160,8 +160,8 @@ def record(
         shared = (inputs.step, inputs.when, inputs.labels)
         step, when, labels = devices.of_first(plan.axis_names, shared)
         inputs = dataclasses.replace(inputs, step=step, when=when, labels=labels)
-    step = _counted(inputs.step)
-    due = functools.partial(_due, plan.last_step, step, inputs.when)
+    step = counted(inputs.step)
+    due = functools.partial(due_at, plan.last_step, step, inputs.when)
     metrics_due = due(plan.log_frequency)
     samples_due = due(plan.sample_frequency) if plan.num_samples else np.bool_(False)
     if plan.rest:
@@ -214,7 +214,7 @@ def record(
     )
 
 
-def _counted(step: Integer[Array, ""]) -> Integer[Array, ""]:
+def counted(step: Integer[Array, ""]) -> Integer[Array, ""]:
     """Converts a step to int32, or keeps a wider dtype, up to int64.
 
     Files and readers cannot hold more: a larger step becomes the largest int64, and the host warns.
@@ -225,12 +225,13 @@ def _counted(step: Integer[Array, ""]) -> Integer[Array, ""]:
     return step if wider else step.astype(np.int32)
 
 
-def _due(
+def due_at(
     last_step: int | None,
     step: Integer[Array, ""],
     when: Bool[Array, ""] | None,
     frequency: int,
 ) -> Bool[Array, ""]:
+    """Whether a step is due: at multiples of `frequency` and at the last step, and `when`."""
     due = is_due(step, lax.rem(step, np.array(frequency, step.dtype)), last_step)
     return due if when is None else due & when
 

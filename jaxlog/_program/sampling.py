@@ -54,7 +54,7 @@ def sample_indices(
         return jnp.arange(population, dtype=np.int32)
     draws = np.arange(size, dtype=np.int32)
     largest = draws + np.int32(population - size)  # that each draw can give
-    bits = _hash(_word(seed, "seed"), _word(step, "step"), jnp.asarray(draws, np.uint32))
+    bits = hashed(_word(seed, "seed"), _word(step, "step"), jnp.asarray(draws, np.uint32))
     ranks = _scale(bits, jnp.asarray(largest + 1))
 
     # Robert Floyd's algorithm (Bentley and Floyd, CACM 30(9), 1987): a number that was drawn before
@@ -157,11 +157,11 @@ def _scores(
 ) -> UInt32[Array, "rows columns"]:
     """A different score for every index: 30 bits, offset so that none is a subnormal float.
 
-    The final mix of MurmurHash3 (see `_hash`) with its shifts adapted to 30 bits: each line is a
+    The final mix of MurmurHash3 (see `hashed`) with its shifts adapted to 30 bits: each line is a
     permutation of the 30-bit numbers.
     """
     all_bits = np.uint32(2**_SCORE_BITS - 1)
-    salt = _hash(_word(seed, "seed"), _word(step, "step"))
+    salt = hashed(_word(seed, "seed"), _word(step, "step"))
     scores = indices ^ (salt & all_bits)
     scores ^= scores >> np.uint32(15)
     scores = (scores * np.uint32(0x85EBCA6B)) & all_bits
@@ -222,7 +222,7 @@ def _word(value: Any, name: str) -> Any:
 
 
 @np.errstate(over="ignore")
-def _hash(*words: Any) -> Any:
+def hashed(*words: Any) -> Any:
     """MurmurHash3_x86_32 (Austin Appleby, public domain) of 32-bit words, with seed 0."""
 
     def rotate(x: Any, bits: int) -> Any:

@@ -1,0 +1,459 @@
+"""Whole episodes, followed by a recorder that the program carries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from jaxlog._calls.call import empty_record, inputs_of
+from jaxlog._calls.schedule import schedule_of
+from jaxlog._crossing import packing
+from jaxlog._crossing.jax_private import in_branch, tracing
+from jaxlog._crossing.primitive import emit
+from jaxlog._format.names import check_call
+from jaxlog._format.recording import MAX_RECORDING_BYTES, REWARDS, Keep, StepLayout
+from jaxlog._format.schema import Field
+from jaxlog._host.watch import Traced
+from jaxlog._logger import Logger
+from jaxlog._program import checks, devices
+from jaxlog._program.episode_record import EpisodePlan, episode_record
+from jaxlog._program.examples import zeros
+from jaxlog._program.record import Packed, Record
+from jaxlog._program.recorder import Choose, EpisodeRecorder, RecorderSpec, empty, follow
+from jaxlog._program.sampling import hashed
+
+_LONGEST = 10_000
+"""The least number of steps after which an episode is given up, by default."""
+
+
+def empty_recorder(
+    logger: Logger,
+    values: Any,
+    *,
+    shape: int | tuple[int, ...] | None = None,
+    num_episodes: int | None = None,
+    max_steps: int = 1000,
+    keep: Keep = "first",
+    every: int = 1,
+    choose: Choose = "fair",
+    environments: ArrayLike | None = None,
+    longest: int | None = None,
+    seed: ArrayLike | None = None,
+    name: str = "recorded",
+) -> EpisodeRecorder:
+    """Creates the recorder that is passed to the first `record_step`, with environments just reset.
+
+    It follows a few episodes step by step, in arrays of a fixed size: `num_episodes` times
+    `max_steps` times the bytes of one step of one environment. Works inside and outside of `jit`
+    and `vmap`.
+    Under a `shard_map`, make it inside, from the real values: each device then follows
+    `num_episodes` episodes of its own environments.
+
+    An episode is chosen when it begins. With `choose="fair"`, each episode that begins between two
+    deliveries has the same chance, whatever its length: those with the highest hashes of (seed,
+    environment, number of the episode) get the free slots, and keep them until they end. The chance
+    is stored with the episode. With `best` or `worst`, slots are taken by the first episodes that
+    begin, `2 * num_episodes` at a time, and those with the best returns of the followed ones are
+    logged: of all episodes there may be better ones, and short ones are followed more often.
+
+    Args:
+      logger: the logger, made before the program is traced.
+      values: an example of what `record_step` will record: a pytree of arrays `[*envs, ...]` such
+        as states, observations and actions, or of their shapes, as `jax.eval_shape` returns them.
+        The values are not used.
+      shape: the shape of the environments, a number or several; None takes the first axis of the
+        arrays.
+      num_episodes: how many episodes are logged at most each time they are due; None for the
+        setting `num_samples`.
+      max_steps: the most steps that are kept of an episode. The others are counted, and their
+        rewards are part of its return.
+      keep: which steps are kept of a longer episode: `first` or `last`.
+      every: keeps every n-th step, from the first one on.
+      choose: which episodes are followed: `fair`, `best` or `worst`, as above.
+      environments: `int[num_episodes]`, environments to follow instead, by their index among all.
+        Of each, the first episode that begins after a delivery is logged.
+      longest: the number of steps after which an episode is logged as `given_up`, though it is
+        running, and its slot is free again; None for ten times as many as are kept, and at least
+        10,000.
+      seed: `int[]`, the seed of the choice; None for the setting `sample_seed`. Give each lane its
+        own, or the same episodes of all lanes are chosen.
+      name: the name of the call, on the lines of the episodes.
+
+    Returns:
+      A pytree to carry through `scan` and to store with the train state. It has no leaves if
+      logging or the sampling of this call is off.
+
+    Raises:
+      TypeError: an argument has the wrong type, or `values` has something that is no array.
+      ValueError: a number is below 1, a shape does not fit, an environment does not exist, a choice
+        is unknown, or the episodes of a record would have more than 16 MiB.
+
+    >>> logger = Logger({})
+    >>> recorder = empty_recorder(logger, {"position": jnp.zeros((8, 2))}, max_steps=100)
+    >>> recorder.words.shape
+    (3, 100, 3)
+    """
+    if not isinstance(logger, Logger):
+        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    check_call(name)
+    leaves = checks.details(jax.tree.map(zeros, values), "values")
+    envs = _shape(shape, leaves)
+    followed = None if environments is None else _environments(environments, envs)
+    if followed is not None and num_episodes not in (None, followed.size):
+        raise ValueError(
+            f"num_episodes: got {num_episodes} with {followed.size} environments; leave it out"
+        )
+    if num_episodes is None:
+        num_episodes = logger.settings.num_samples if followed is None else followed.size
+    for argument, value in (
+        ("num_episodes", num_episodes),
+        ("max_steps", max_steps),
+        ("every", every),
+        ("longest", 1 if longest is None else longest),
+    ):
+        _check_number(argument, value)
+    for argument, value, known in (("keep", keep, Keep), ("choose", choose, Choose)):
+        if value not in get_args(known):
+            raise ValueError(
+                f"{argument}: got {value!r}, expected one of {', '.join(get_args(known))}"
+            )
+    if longest is None:
+        longest = min(max(10 * max_steps * every, _LONGEST), 2**31 - 1)
+    of_step = jax.eval_shape(
+        lambda: {
+            key: packing.host_array(jnp.asarray(leaf)[(0,) * len(envs)])
+            for key, leaf in leaves.items()
+        }
+    )
+    fields = [Field((REWARDS,), np.dtype(np.float32))]
+    fields += [Field(("values", k), np.dtype(one.dtype), one.shape) for k, one in of_step.items()]
+    spec = RecorderSpec(
+        name,
+        StepLayout(tuple(fields), max_steps, every, keep),
+        envs,
+        num_episodes,
+        choose if followed is None else None,
+        longest,
+        jax.tree.structure(values),
+    )
+    _check_bytes(spec)
+    if not logger.enabled or schedule_of(logger, name).sample_frequency is None:
+        return EpisodeRecorder()
+    chosen_by = jnp.asarray(logger.settings.sample_seed if seed is None else seed)
+    if not jnp.issubdtype(chosen_by.dtype, np.integer) or chosen_by.shape:
+        raise TypeError(
+            f"seed: got {jax.typeof(chosen_by).str_short()}, expected an integer scalar"
+        )
+
+    def make(leaves: Mapping[str, jax.Array]) -> EpisodeRecorder:
+        number = jnp.uint32(0)
+        if axes := jax.sharding.get_abstract_mesh().manual_axes:
+            number = devices.index(axes)  # other episodes are chosen in each share
+        own_seed = hashed(chosen_by.astype(np.uint32), number)
+        first = (packing.host_array(leaf).reshape(-1)[:1] for leaf in leaves.values())
+        zero = sum((packing.pack({("zero",): leaf})[0] for leaf in first), number) & np.uint32(0)
+        return empty(spec, own_seed, followed, zero)
+
+    return devices.with_automatic_axes(make)(jax.tree.map(jnp.asarray, leaves))
+
+
+def record_step(
+    recorder: EpisodeRecorder,
+    values: Any,
+    reward: ArrayLike,
+    terminated: ArrayLike,
+    truncated: ArrayLike | None = None,
+    *,
+    first: ArrayLike | None = None,
+) -> EpisodeRecorder:
+    """Records one step of every environment, of which it keeps the steps of the followed episodes.
+
+    Call it once for each step of the environments, also at those that are not logged. It reads the
+    flags of all environments, and a row of each array for each followed episode. Works under `jit`,
+    `vmap` and `scan`; the call does not change gradients.
+
+    The row of the step at which `terminated` or `truncated` is True is the last one of its episode.
+    As for `EpisodeTracker.step`, an environment that resets itself in that step (gymnax, brax, pgx)
+    needs no `first`; one that resets itself in the step after it (dm_env, navix, gymnasium's vector
+    environments) has a row between two episodes that belongs to neither, marked by `first`.
+
+    Args:
+      recorder: the recorder that the previous call returned, or `empty_recorder`.
+      values: the pytree to record, with the structure, dtypes and shapes that `empty_recorder` was
+        given: arrays `[*envs, ...]`.
+      reward: real, `[*envs]`.
+      terminated: `bool[*envs]`: the episode ended, or is done for any reason.
+      truncated: `bool[*envs]`: the episode was cut off; None if `terminated` has both.
+      first: `bool[*envs]`: this row only resets the environment; None for never.
+
+    Returns:
+      The recorder for the next step.
+
+    Raises:
+      TypeError: a flag is not bool, or `recorder` is not a recorder.
+      ValueError: a shape, a dtype or the structure of `values` differs from that of the recorder.
+
+    >>> logger = Logger({})
+    >>> recorder = empty_recorder(logger, {"position": jnp.zeros(8)}, num_episodes=2)
+    >>> position, ended = jnp.arange(8.0), jnp.zeros(8, bool)
+    >>> recorder = record_step(recorder, {"position": position}, jnp.ones(8), ended)
+    >>> recorder.slots.lengths.tolist()
+    [1, 1]
+    """
+    _check(recorder)
+    if recorder.spec is None:
+        return recorder
+    spec = recorder.spec
+    leaves = _values_of(spec, values)
+    flags = {"terminated": terminated, "truncated": truncated, "first": first}
+    given = {"reward": reward} | {key: flag for key, flag in flags.items() if flag is not None}
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if not isinstance(value, checks.ARRAYS) and not hasattr(value, "__jax_array__"):
+            raise TypeError(
+                f"{key}: got {type(value).__name__}, expected an array of the shape {spec.shape}"
+            )
+        found[key] = jnp.asarray(value)
+        if found[key].shape != spec.shape:
+            raise ValueError(
+                f"{key}: got shape {found[key].shape}, expected {spec.shape}, that of the "
+                "recorder; give empty_recorder the shape of the environments"
+            )
+        if key != "reward" and found[key].dtype != np.bool_:
+            raise TypeError(f"{key}: got {found[key].dtype}, expected bool, like `done > 0`")
+    real = jnp.issubdtype(found["reward"].dtype, np.number) or found["reward"].dtype == np.bool_
+    if not real or jnp.issubdtype(found["reward"].dtype, np.complexfloating):
+        raise TypeError(f"reward: got {found['reward'].dtype}, expected real numbers")
+    arguments = (
+        recorder,
+        leaves,
+        found["reward"].astype(np.float32),
+        found["terminated"],
+        found.get("truncated"),
+        found.get("first"),
+    )
+    if not tracing():
+        arguments = devices.together(arguments)
+    return devices.with_automatic_axes(_follow)(arguments)
+
+
+def log_episodes(
+    logger: Logger,
+    recorder: EpisodeRecorder,
+    step: ArrayLike,
+    *,
+    labels: Mapping[str, Any] | None = None,
+    when: ArrayLike = True,
+    every: int | None = None,
+    total_updates: int | None = None,
+    axis_name: str | Sequence[str] | None = None,
+) -> tuple[Record | None, EpisodeRecorder]:
+    """Logs the recorded episodes that have ended, when `step` is due; call it once an update.
+
+    They are due at multiples of `every`, or without it of the setting `sample_frequency`, and at
+    the last step if `total_updates` is known. The sinks `jsonl` and `arrow` write each episode into
+    a file of its own, and a line about it; `RunData.episode` reads it. Episodes that are running
+    are followed to their end, and logged the next time. A step that is not due copies nothing.
+
+    Under `jit`, `vmap`, `grad` and `scan` it behaves as `batch_step`. The record has the size of
+    the recorder, so with `delivery: return` call it outside of long loops.
+
+    Args:
+      logger: as for `empty_recorder`.
+      recorder: the recorder that the last `record_step` returned.
+      step: `int[]`, the index of the update, counted from 0.
+      labels: as for `batch_step`.
+      when: as for `batch_step`.
+      every: the number of updates between deliveries; None for the setting `sample_frequency`.
+      total_updates: as for `batch_step`.
+      axis_name: the axes of `shard_map`, `pmap` or `vmap` that divide the environments. The
+        episodes of all shares are then logged together.
+
+    Returns:
+      The result of `batch_step`, and the recorder for the next step, in which the slots of the
+      logged episodes are free.
+
+    Raises:
+      TypeError: as for `batch_step`, or `recorder` is not a recorder.
+      ValueError: as for `batch_step`.
+
+    >>> logger = Logger({"sinks": [{"kind": "memory"}]})
+    >>> def update(carry, step):
+    ...     position, recorder = carry
+    ...     position = (position + 1) % 3
+    ...     recorder = record_step(recorder, position, jnp.ones(4), position == 2)
+    ...     _, recorder = log_episodes(logger, recorder, step, every=10)
+    ...     return (position, recorder), None
+    >>> position = jnp.full(4, -1)
+    >>> recorder = empty_recorder(logger, position, num_episodes=1, max_steps=5)
+    >>> with logger.open() as run:
+    ...     carry, _ = jax.lax.scan(update, (position, recorder), jnp.arange(11))
+    >>> [event.recording.tree.tolist() for event in run.sink("memory").episodes]
+    [[0, 1, 2]]
+    """
+    if not isinstance(logger, Logger):
+        raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
+    _check(recorder)
+    spec = recorder.spec
+    axis_names, inputs = inputs_of(
+        logger,
+        "log_episodes(logger, recorder, step)",
+        step,
+        {},
+        where=None,
+        values=None,
+        details=None,
+        indices=None,
+        labels=labels,
+        when=when,
+        axis_name=axis_name,
+        name="recorded" if spec is None else spec.name,
+    )
+    if spec is None or not logger.enabled:
+        return empty_record(logger), recorder
+    schedule = schedule_of(logger, spec.name, every, total_updates)
+    frequency = schedule.sample_frequency if every is None else every
+    plan = EpisodePlan(
+        frequency or 1, schedule.last_step, axis_names, logger.settings.delivery == "return"
+    )
+    arguments = recorder, inputs.step, inputs.when, inputs.labels
+    if not tracing():
+        arguments = devices.together(arguments)
+    made, left = devices.with_automatic_axes(partial(_packed, plan))(arguments)
+    assert made.schema is not None
+    traced = Traced(
+        spec.name,
+        plan.frequency,
+        inputs.when is not None,
+        in_branch(),
+        total_updates=schedule.total_updates,
+        of_episodes=True,
+    )
+    logger._learn(made.schema, partial(_rebuilt, spec.structure), traced)
+    if isinstance(made, Record):
+        return made, left
+    due = devices.only_first(made.due)
+    number = made.schema.call_number
+    emit(due, made.head, made.rest, handle=logger._handle, call_number=number)
+    return None, left
+
+
+def _follow(arguments: tuple[Any, ...]) -> EpisodeRecorder:
+    return follow(*arguments)
+
+
+def _packed(
+    plan: EpisodePlan, arguments: tuple[Any, ...]
+) -> tuple[Packed | Record, EpisodeRecorder]:
+    return episode_record(plan, *arguments)
+
+
+def _rebuilt(structure: Any, leaves: Mapping[str, Any]) -> Any:
+    return structure.unflatten(leaves.values())
+
+
+def _check(recorder: Any) -> None:
+    if not isinstance(recorder, EpisodeRecorder):
+        raise TypeError(
+            f"recorder: got {type(recorder).__name__}, expected what empty_recorder, record_step "
+            "or log_episodes returned"
+        )
+
+
+def _check_number(argument: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{argument}: got {value!r:.60}, expected a Python int")
+    if not 1 <= value < 2**31:
+        raise ValueError(f"{argument}: got {value}, expected 1 to 2**31 - 1")
+
+
+def _shape(shape: Any, leaves: Mapping[str, ArrayLike]) -> tuple[int, ...]:
+    """The shape of the environments; all arrays begin with it."""
+    if shape is None:
+        if not leaves:
+            raise ValueError("values: has no arrays; give shape=, the number of environments")
+        first = np.shape(next(iter(leaves.values())))
+        if not first:
+            key = next(iter(leaves))
+            raise ValueError(
+                f"values[{key!r}]: got a scalar, expected an array [*envs, ...]; give shape=() for "
+                "one environment without an axis"
+            )
+        shape = first[:1]
+    sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    for size in sizes:
+        _check_number("shape", size)
+    envs = tuple(map(int, sizes))
+    for key, value in leaves.items():
+        if np.shape(value)[: len(envs)] != envs:
+            raise ValueError(
+                f"values[{key!r}]: got shape {np.shape(value)}, expected one that begins with "
+                f"{envs}, the environments; leave out what they share, or give shape="
+            )
+    return envs
+
+
+def _environments(environments: Any, envs: tuple[int, ...]) -> jax.Array:
+    given = jnp.asarray(environments)
+    if given.ndim != 1 or not given.size or not jnp.issubdtype(given.dtype, np.integer):
+        raise TypeError(
+            f"environments: got {jax.typeof(given).str_short()}, expected int[k], as "
+            "sample_indices returns"
+        )
+    number = int(np.prod(envs))
+    if not isinstance(given, Tracer):
+        low, high = int(given.min()), int(given.max())
+        if low < 0 or high >= number:
+            raise ValueError(
+                f"environments: got {low if low < 0 else high}, expected 0 to {number - 1}, the "
+                "index of an environment"
+            )
+    return jnp.clip(given, 0, number - 1).astype(np.int32)
+
+
+def _check_bytes(spec: RecorderSpec) -> None:
+    layout, slots = spec.layout, spec.num_slots
+    of_step = 4 * layout.num_words
+    total = slots * layout.max_steps * of_step
+    if total > MAX_RECORDING_BYTES:
+        largest = max(layout.fields, key=lambda field: field.num_words)
+        fits = MAX_RECORDING_BYTES // (slots * of_step)
+        raise ValueError(
+            f"empty_recorder: got {slots} episodes of {layout.max_steps:,} steps of {of_step:,} "
+            f"bytes, {total:,} bytes, expected at most {MAX_RECORDING_BYTES:,} in one record; give "
+            f"max_steps={fits} or less, fewer num_episodes, or leave out large arrays (the largest "
+            f"is {largest.path[-1]!r}, {4 * largest.num_words:,} bytes a step)"
+        )
+
+
+def _values_of(spec: RecorderSpec, values: Any) -> dict[str, Any]:
+    """The leaves of what is recorded, by path, checked against the recorder."""
+    leaves = {key: jnp.asarray(leaf) for key, leaf in checks.details(values, "values").items()}
+    expected = {field.path[1]: field for field in spec.layout.fields if len(field.path) == 2}
+    problems = [f"{key} is missing" for key in expected if key not in leaves]
+    problems += [f"{key} is new" for key in leaves if key not in expected]
+    for key, leaf in leaves.items():
+        if key not in expected:
+            continue
+        shape = (*spec.shape, *expected[key].shape)
+        own = jax.eval_shape(packing.host_array, leaf)
+        if own.shape != shape or own.dtype != expected[key].dtype:
+            problems.append(
+                f"{key} is {own.dtype.name}{list(own.shape)}, expected "
+                f"{expected[key].dtype.name}{list(shape)}"
+            )
+    if not problems and jax.tree.structure(values) != spec.structure:
+        problems.append(f"its structure is {jax.tree.structure(values)}, not {spec.structure}")
+    if problems:
+        raise ValueError(
+            f"values: differ from those of the recorder: {'; '.join(problems)}; give "
+            "empty_recorder what record_step is given"
+        )
+    return leaves
