@@ -17,6 +17,7 @@ from jaxlog._calls.schedule import schedule_of
 from jaxlog._crossing import packing
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
+from jaxlog._format.events import KeyData, Leaf
 from jaxlog._format.names import check_call
 from jaxlog._format.recording import MAX_RECORDING_BYTES, REWARDS, Keep, StepLayout
 from jaxlog._format.schema import Field
@@ -136,7 +137,7 @@ def empty_recorder(
     fields += [Field(("values", k), np.dtype(one.dtype), one.shape) for k, one in of_step.items()]
     spec = RecorderSpec(
         name,
-        StepLayout(tuple(fields), max_steps, every, keep),
+        StepLayout(tuple(fields), _leaves(values), max_steps, every, keep),
         envs,
         num_episodes,
         choose if followed is None else None,
@@ -336,7 +337,7 @@ def log_episodes(
         total_updates=schedule.total_updates,
         of_episodes=True,
     )
-    logger._learn(made.schema, partial(_rebuilt, spec.structure), traced)
+    logger._learn(made.schema, partial(_rebuilt, spec), traced)
     if isinstance(made, Record):
         return made, left
     due = devices.only_first(made.due)
@@ -355,8 +356,12 @@ def _packed(
     return episode_record(plan, *arguments)
 
 
-def _rebuilt(structure: Any, leaves: Mapping[str, Any]) -> Any:
-    return structure.unflatten(leaves.values())
+def _rebuilt(spec: RecorderSpec, arrays: Mapping[str, Any]) -> Any:
+    """The pytree that was recorded, with arrays of NumPy as leaves."""
+    return spec.structure.unflatten(
+        arrays[leaf.name].view(KeyData) if leaf.is_key else arrays[leaf.name]
+        for leaf in spec.layout.leaves
+    )
 
 
 def _check(recorder: Any) -> None:
@@ -372,6 +377,18 @@ def _check_number(argument: str, value: Any) -> None:
         raise TypeError(f"{argument}: got {value!r:.60}, expected a Python int")
     if not 1 <= value < 2**31:
         raise ValueError(f"{argument}: got {value}, expected 1 to 2**31 - 1")
+
+
+def _leaves(values: Any) -> tuple[Leaf, ...]:
+    """The places of the arrays of a pytree, in their order."""
+    return tuple(
+        Leaf(checks.leaf_name(path, "values"), checks.leaf_path(path), _is_key(leaf))
+        for path, leaf in jax.tree_util.tree_leaves_with_path(values)
+    )
+
+
+def _is_key(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _shape(shape: Any, leaves: Mapping[str, ArrayLike]) -> tuple[int, ...]:

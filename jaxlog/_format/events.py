@@ -125,21 +125,39 @@ class MetricsEvent:
 
 
 @dataclass(frozen=True)
+class Leaf:
+    """The place of an array in a recorded pytree.
+
+    Attributes:
+      name: its path as a text, joined by dots; `values` if it is the whole tree.
+      path: the keys, indices and attributes that lead to it.
+      is_key: whether it is the data of typed PRNG keys.
+    """
+
+    name: str
+    path: tuple[str | int, ...] = ()
+    is_key: bool = False
+
+
+@dataclass(frozen=True)
 class EpisodeSteps:
     """The recorded steps of one episode.
 
     Attributes:
       steps: `int64[steps]`, the index of each recorded step in the episode, ascending.
       rewards: `float32[steps]`, the reward of each recorded step.
-      arrays: the arrays that were recorded, by path: `[steps, ...]` each.
+      arrays: the arrays that were recorded, `[steps, ...]` each, by their path in the tree, joined
+        by dots.
       tree: the pytree that the program recorded, with these arrays as leaves; None if it cannot be
         built.
+      leaves: the places of `arrays` in the tree, in their order.
     """
 
     steps: np.ndarray
     rewards: np.ndarray
     arrays: Mapping[str, np.ndarray]
     tree: Any = None
+    leaves: tuple[Leaf, ...] = ()
 
 
 @dataclass(frozen=True)

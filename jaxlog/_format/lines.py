@@ -89,6 +89,8 @@ KINDS: Mapping[str, LineKind] = {
 """The kinds of lines of the other files, by the stem of the file's name."""
 ARRAYS = "arrays.jsonl"
 """The name of the file with the arrays that calls log whole, one line for each record of a lane."""
+EPISODES = "episodes.jsonl"
+"""The name of the file with a line for each episode."""
 NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
 """The names of the other files."""
 
@@ -110,7 +112,7 @@ def file_of(event: Event) -> str:
         case MetricsEvent():
             return f"{event.name}{METRICS}"
         case EpisodeEvent():
-            return "episodes.jsonl"
+            return EPISODES
         case StepEvent():
             return "steps.jsonl"
         case TaskEvent():

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from jaxlog._format.delivery import Words
+from jaxlog._format.events import Leaf
 from jaxlog._format.schema import Field, Schema
 
 Keep = Literal["first", "last"]
@@ -41,14 +42,16 @@ class StepLayout:
     """The arrays of one step of an episode, and which steps are kept.
 
     Attributes:
-      fields: the arrays of one step. A path is `(section, name)`; the section is `rewards` for the
-        rewards, and `values` for the arrays that the program gives.
+      fields: the arrays of one step. The path is `(rewards,)` for the rewards, and `(values, name)`
+        for the arrays that the program gives.
+      leaves: the places of the latter in the program's pytree, in the same order.
       max_steps: the most steps that are kept of an episode.
       every: of the steps, each n-th is kept, from the first one on.
       keep: which ones are kept, if there are more.
     """
 
     fields: tuple[Field, ...]
+    leaves: tuple[Leaf, ...]
     max_steps: int
     every: int
     keep: Keep
@@ -61,7 +64,7 @@ class StepLayout:
     def steps(self, length: int) -> np.ndarray:
         """The indices of the steps that are kept of an episode with `length` steps, ascending.
 
-        >>> StepLayout((), max_steps=3, every=2, keep="last").steps(10).tolist()
+        >>> StepLayout((), (), max_steps=3, every=2, keep="last").steps(10).tolist()
         [4, 6, 8]
         """
         every = np.arange(0, length, self.every)
@@ -82,7 +85,9 @@ class StepLayout:
     def described(self) -> str:
         """The layout as a text, the same for equal layouts."""
         of_fields = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
-        return "|".join([*of_fields, str(self.max_steps), str(self.every), self.keep])
+        return "|".join(
+            [*of_fields, str(self.leaves), str(self.max_steps), str(self.every), self.keep]
+        )
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ class EpisodeSchema(Schema):
       layout: the arrays of a step, and which steps are kept.
     """
 
-    layout: StepLayout = StepLayout((), 1, 1, "first")
+    layout: StepLayout = StepLayout((), (), 1, 1, "first")
 
     @functools.cached_property
     def call_number(self) -> int:

@@ -53,5 +53,7 @@ def recorded_episodes(
             episode["chance"] = one["chances"]
         yield (
             ReadOnlyDict(episode),
-            EpisodeSteps(steps, rewards, ReadOnlyDict(arrays), rebuild(arrays)),
+            EpisodeSteps(
+                steps, rewards, ReadOnlyDict(arrays), rebuild(arrays), schema.layout.leaves
+            ),
         )

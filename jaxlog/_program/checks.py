@@ -231,6 +231,15 @@ def is_prng_key(value: Any) -> bool:
     return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
 
 
+def leaf_path(path: Any) -> tuple[str | int, ...]:
+    """The keys, indices and attributes that lead to a leaf of a pytree."""
+    kinds = (("idx", int), ("key", str), ("name", str))
+    return tuple(
+        next((kind(getattr(key, name)) for name, kind in kinds if hasattr(key, name)), str(key))
+        for key in path
+    )
+
+
 def leaf_name(path: Any, whole: str = "details") -> str:
     """The name of a leaf: its path, joined by dots; `whole` for the leaf that is the whole tree."""
     return jax.tree_util.keystr(path, simple=True, separator=".") or whole

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jaxlog._reading.call_lines import CallLines
     from jaxlog._reading.columns import Table
     from jaxlog._reading.logged_arrays import LoggedArrays
+    from jaxlog._reading.recorded import RecordedEpisode, RecordedEpisodes
 
 _LARGE = 2**24
 """Files of more bytes in total are not read to show a run's health."""
@@ -273,6 +274,63 @@ class RunFrames:
     def episodes(self) -> pl.DataFrame:
         """A polars frame with a row per sampled episode, or per episode of a single environment."""
         return self._table("episodes").frame
+
+    @property
+    def recordings(self) -> RecordedEpisodes:
+        """The episodes that were recorded whole (`log_episodes`), in the order of their lines.
+
+        Their arrays are read when they are first needed. Needs no extra.
+        """
+        from jaxlog._reading.recorded import recordings
+
+        return recordings(self.path)
+
+    def episode(self, which: int | Mapping[str, Any]) -> RecordedEpisode:
+        """Returns an episode that was recorded whole, with the arrays of its steps.
+
+        Args:
+          which: the number of its row in `episodes`, or the row itself as a dict, such as
+            `run.episodes.sort("total_reward").row(-1, named=True)`.
+
+        Raises:
+          IndexError: there is no such row.
+          LookupError: the episode was not recorded whole, so that only its summary is known.
+
+        >>> import tempfile
+        >>> import jax.numpy as jnp
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        >>> recorder = jaxlog.empty_recorder(logger, {"x": jnp.zeros(1)}, num_episodes=1)
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory):
+        ...         for x in range(3):
+        ...             recorder = jaxlog.record_step(
+        ...                 recorder, {"x": jnp.full(1, x)}, jnp.ones(1), jnp.full(1, x == 2)
+        ...             )
+        ...         _, recorder = jaxlog.log_episodes(logger, recorder, 0)
+        ...     episode = jaxlog.read_run(directory).episode(0)
+        ...     episode.tree["x"].tolist(), episode.rewards.tolist()
+        ([0.0, 1.0, 2.0], [1.0, 1.0, 1.0])
+        """
+        row = which if isinstance(which, Mapping) else self._row_of_episode(which)
+        file = row.get("file")
+        for found in self.recordings if file is not None else ():
+            if found.file == file:
+                return found
+        raise LookupError(
+            f"{self.path}: the episode of step {row.get('step')}, environment "
+            f"{row.get('environment_id')}, was not recorded whole; only its summary is known. "
+            "Record episodes with jaxlog.record_step"
+        )
+
+    def _row_of_episode(self, number: int) -> Mapping[str, Any]:
+        frame = self.episodes
+        if not -len(frame) <= number < len(frame):
+            raise IndexError(
+                f"{self.path}: got the episode {number}, expected one of the {len(frame)} rows of "
+                "episodes"
+            )
+        return frame.row(number, named=True)
 
     def labels_of_episodes(self) -> tuple[str, ...]:
         """Returns the columns of `episodes` that are labels."""

@@ -17,7 +17,7 @@ from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.events import Event, MetricsEvent, RunInfo
 from jaxlog._format.lines import ARRAYS, array_lines_of
 from jaxlog._format.segment import Kind, Segment, segment_of
-from jaxlog.sinks.jsonl import JsonlSink, column_files
+from jaxlog.sinks.jsonl import JsonlSink, column_files, keep_episodes
 from jaxlog.sinks.sink import SinkSettings
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class ArrowSettings(SinkSettings, frozen=True):
         description="How the columns are compressed: `none`, which is the fastest to write and to "
         "read; `lz4`; or `zstd`, which makes the smallest files.",
     )
+    keep_episodes: int = keep_episodes()
 
 
 class ArrowSink(JsonlSink):
@@ -49,7 +50,6 @@ class ArrowSink(JsonlSink):
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
         self._calls: dict[tuple[str, Kind], CallColumns] = {}
-        self._writes_lines = True
 
     def check(self, run: RunInfo) -> None:
         """Checks that pyarrow is installed, and that the files belong to this run.
@@ -72,12 +72,12 @@ class ArrowSink(JsonlSink):
                 "sinks: got two sinks of the kind arrow, expected one, since they would write the "
                 "same files; remove one"
             )
-        self._writes_lines = "jsonl" not in run.sink_kinds  # else that sink writes the other files
+        self._has_lines = "jsonl" not in run.sink_kinds  # else that sink writes the other files
         super().check(run)
 
     def open(self, run: RunInfo) -> None:
         """Prepares the files as `JsonlSink` does; a batch that is incomplete is removed."""
-        self._writes_lines = "jsonl" not in run.sink_kinds
+        self._has_lines = "jsonl" not in run.sink_kinds
         self._run_id = run.id
         super().open(run)
         for path in column_files(self._directory):
@@ -88,7 +88,7 @@ class ArrowSink(JsonlSink):
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         from jaxlog.sinks.arrow_columns import columns_of, over_lanes_of
 
-        arrays = array_lines_of(event) if self._writes_lines else b""
+        arrays = array_lines_of(event) if self._has_lines else b""
         rows, num_lanes = columns_of(event, event.columns), len(event.columns)
         prepared = [self._call(event.name, "metrics").prepare(rows, num_lanes)]
         if over_lanes := over_lanes_of(event, num_lanes):
@@ -99,7 +99,7 @@ class ArrowSink(JsonlSink):
             self._file(ARRAYS).add(arrays)
 
     def _write(self, event: Event) -> None:
-        if self._writes_lines:
+        if self._has_lines:
             super()._write(event)
 
     def flush(self) -> None:  # noqa: D102
@@ -139,7 +139,7 @@ class ArrowSink(JsonlSink):
         return self._calls[name, kind]
 
     def _written_files(self, directory: Path) -> list[Path]:
-        lines = super()._written_files(directory) if self._writes_lines else []
+        lines = super()._written_files(directory) if self._has_lines else []
         return [*lines, *column_files(directory)]
 
     def _whole_size(self, path: Path) -> int:

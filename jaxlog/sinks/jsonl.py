@@ -7,8 +7,11 @@ is incomplete; it is removed when the run is resumed.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import Field
 
 from jaxlog import _run_files
 from jaxlog._format.arrow_stream import begins_like_own
@@ -21,20 +24,42 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._format.lines import ARRAYS, METRICS, NAMES, START, array_lines_of, file_of, lines_of
+from jaxlog._format.lines import (
+    ARRAYS,
+    EPISODES,
+    METRICS,
+    NAMES,
+    START,
+    array_lines_of,
+    file_of,
+    lines_of,
+)
 from jaxlog._format.segment import Segment, segment_of
+from jaxlog.sinks.episode_files import KEEP, EpisodeFiles
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
+
+
+def keep_episodes() -> Any:
+    """The field of the setting `keep_episodes`, which the sink `arrow` has, too."""
+    return Field(
+        default=KEEP,
+        ge=1,
+        description="How many files of recorded episodes are kept: the newest, and of the others "
+        "the best and the worst. The lines of deleted files stay.",
+    )
 
 
 class JsonlSettings(SinkSettings, frozen=True):
     """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory.
 
-    Arrays that calls log whole are in `arrays.jsonl`. For a single environment, it also writes
-    `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
+    Arrays that calls log whole are in `arrays.jsonl`, and each recorded episode is in a file of its
+    own in `episodes/`. For a single environment, it also writes `tasks.jsonl`, `steps.jsonl` and
+    `evaluations.jsonl`.
     """
 
     kind: Literal["jsonl"] = "jsonl"
+    keep_episodes: int = keep_episodes()
 
 
 class JsonlSink(Sink):
@@ -42,6 +67,7 @@ class JsonlSink(Sink):
 
     Settings = JsonlSettings
     needs_directory = True
+    _has_lines = True  # False for a sink beside another that writes them
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)
@@ -82,6 +108,7 @@ class JsonlSink(Sink):
         """
         assert run.directory is not None
         self._directory = run.directory
+        self._episode_files = EpisodeFiles(run.directory, self.settings.keep_episodes)
         if run.if_exists == "replace" and "arrow" not in run.sink_kinds:
             for path in column_files(run.directory):
                 path.unlink()
@@ -96,6 +123,10 @@ class JsonlSink(Sink):
                 cut(path, run.position.get(path.name, 0))
             else:
                 cut(path, self._whole_size(path))
+        if run.if_exists == "replace":
+            self._episode_files.clear()
+        elif run.if_exists == "resume" and self._has_lines:
+            self._episode_files.resume(run.directory / EPISODES)
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         lines = array_lines_of(event)
@@ -104,6 +135,10 @@ class JsonlSink(Sink):
             self._file(ARRAYS).add(lines)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
+        if event.recording is not None and self._has_lines:
+            name = self._episode_files.write(event)
+            if name is not None:
+                event = dataclasses.replace(event, episode={**event.episode, "file": name})
         self._write(event)
 
     def write_task(self, event: TaskEvent) -> None:  # noqa: D102

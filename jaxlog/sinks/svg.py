@@ -145,6 +145,8 @@ class SvgSink(Sink):
                             folder.rmdir()
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102  as Sink says
+        if event.recording is not None:
+            return  # it has all its steps, of which one picture would show none
         folder = self._folder / safe_name(event.name)
         if not event.sampled:
             self._write(_free(folder, _step(event.step)), event)

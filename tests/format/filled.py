@@ -15,6 +15,7 @@ import numpy as np
 from jaxlog._format.columns import Columns
 from jaxlog._format.events import (
     EpisodeEvent,
+    EpisodeSteps,
     EvaluationEvent,
     Event,
     Key,
@@ -37,6 +38,7 @@ _OF_TYPES: Mapping[str, Callable[[int], Any]] = {
     "Labels": lambda n: {"seed": n},
     "Timing": lambda n: Timing(float(n)),
     "Any": lambda n: {"x": n},
+    "EpisodeSteps": lambda n: EpisodeSteps(np.arange(n), np.ones(n, np.float32), {}),
     "tuple[Lane, ...]": lambda _: tuple(filled(Lane, 2 * i + 1) for i in range(NUM_LANES)),
     "Mapping[str, Any]": lambda n: {"x": n + 0.5},
     "Mapping[str, Scalar | Histogram]": lambda n: {"loss": n + 0.5},

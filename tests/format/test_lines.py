@@ -37,7 +37,9 @@ from tests.format import filled
 NOT_READ_BACK = {
     MetricsEvent: frozenset({"over_lanes", "finite", "exact", "timing"}),
     Lane: frozenset({"series", "alone", "first_labels"}),
-    EpisodeEvent: frozenset({"details", "tree", "num_lanes", "lane_alone", "lane_first_labels"}),
+    EpisodeEvent: frozenset(
+        {"details", "tree", "num_lanes", "lane_alone", "lane_first_labels", "recording"}
+    ),
     TaskEvent: frozenset({"details", "tree"}),
     StepEvent: frozenset({"details", "tree"}),
     EvaluationEvent: frozenset({"details"}),

@@ -463,12 +463,12 @@ BAD_FILES = {
     ),
     "a key of a sink that has none": (
         "sinks: [{kind: jsonl, path: here}]",
-        "bad.yaml:1:23: sinks.0.path: unknown key (the keys are: kind)",
+        "bad.yaml:1:23: sinks.0.path: unknown key (the keys are: kind, keep_episodes)",
     ),
     "a key that stands outside of sinks": (
         "sinks:\n  - kind: jsonl\n    log_frequency: 3",
         "bad.yaml:3:5: sinks.0.log_frequency: unknown key; it is not a key of a sink, and "
-        "belongs at the top level (the keys are: kind)",
+        "belongs at the top level (the keys are: kind, keep_episodes)",
     ),
     "a sink twice": (
         "sinks:\n  - kind: jsonl\n  - kind: jsonl",
