@@ -34,6 +34,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
     return {
         "id": info.id,
         "name": as_utf8(info.name),
+        "directory": None if info.directory is None else as_utf8(str(info.directory.absolute())),
         "tags": [as_utf8(tag) for tag in info.tags],
         "config": dict(info.config),
         "lanes": [dict(labels) for labels in info.lanes],

@@ -278,6 +278,8 @@ def _speed(value: float) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        value = ", ".join(map(str, value))
     text = value if isinstance(value, str) else f"{value:.6g}" if isinstance(value, float) else ""
     text = text or json_of(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -14,12 +14,15 @@ A filter is a list of terms with spaces between them, and a run has to match all
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
+
+from jaxlog._terminal import plain
 
 RUN = "run"
 """The name of the value that a word alone is compared with: the name of the run."""
@@ -39,12 +42,22 @@ _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(f"(.*[0-9.])({'|'.join(_UNITS)})")
 _NEEDS_QUOTES = re.compile(r'[\s:=!<>,"\\]')
 _ENDINGS = ("_", ".", "/")
+_NEAREST = 3
+"""The most names that a suggestion has."""
+_LISTED = 24
+"""The most names that are listed where none is near."""
 
 T = TypeVar("T")
 
 
 class RunFilterError(ValueError):
-    """A filter cannot be read. The text says where, what is expected, and gives an example."""
+    """A filter cannot be read. The text says where, what is expected, and gives an example.
+
+    Attributes:
+      at: the offset in the filter of the term that cannot be read.
+    """
+
+    at = 0
 
 
 class Term(NamedTuple):
@@ -68,9 +81,12 @@ class Term(NamedTuple):
         """True if a value matches.
 
         Args:
-          value: a number, a text, a bool, None if the run has no such value; or others, such as
-            lists, which are compared as JSON.
+          value: a number, a text, a bool, None if the run has no such value; a tuple of such
+            values, of which one has to match; or others, such as lists, which are compared as JSON.
         """
+        if isinstance(value, tuple):
+            each = map(self.matches, value or (None,))
+            return all(each) if self.operator == "!=" else any(each)
         match self.operator:
             case "=":
                 return any(_is_equal(value, one) for one in self.values)
@@ -152,31 +168,57 @@ def parsed(text: str) -> RunFilter:
     terms: list[Term] = []
     sort: Sort | None = None
     for word in _words(text):
-        one = _term(word)
-        if not isinstance(one, Sort):
-            terms.append(one)
-        elif sort is not None:
-            raise RunFilterError(
-                f"got a second order, {word.text}, expected one; leave out {sort} or {one}"
-            )
-        else:
+        try:
+            one = _term(word)
+            if isinstance(one, Sort) and sort is not None:
+                raise RunFilterError(
+                    f"got a second order, {word.text}, expected one; leave out {sort} or {one}"
+                )
+        except RunFilterError as error:
+            error.at = word.start
+            raise
+        if isinstance(one, Sort):
             sort = one
+        else:
+            terms.append(one)
     return RunFilter(tuple(terms), sort)
 
 
 def full_name(name: str, known: Collection[str]) -> str | None:
     """Finds the name that a short name stands for; None if there is none.
 
-    It is the name itself, or else the shortest name that ends with it after `_`, `.` or `/`; the
-    name that is found may be its plural.
+    It is the name itself, or its plural; or else the shortest name that ends with one of them after
+    `_`, `.` or `/`.
 
     >>> full_name("lr", ["status", "optimizer.lr"]), full_name("return", ["episode_return"])
     ('optimizer.lr', 'episode_return')
+    >>> full_name("tag", ["status", "tags"])
+    'tags'
     """
     if name in known:
         return name
+    if f"{name}s" in known:
+        return f"{name}s"
     endings = tuple(f"{sign}{name}{plural}" for sign in _ENDINGS for plural in ("", "s"))
     return min((one for one in known if one.endswith(endings)), key=len, default=None)
+
+
+def no_such_names(missing: Sequence[str], known: Iterable[str]) -> str:
+    """Says that no run has a value of some names, and suggests similar names.
+
+    >>> no_such_names(["lrr"], ["lr", "env"])
+    'no run has lrr; did you mean lr?'
+    """
+    # A name can be shortened to its end, so a mistyped one may be near to an end.
+    names = list(known)
+    ends = {end: name for name in names for end in (*re.split(r"[_./]", name), name)}
+    near = [ends[o] for name in missing for o in difflib.get_close_matches(name, ends, _NEAREST)]
+    found = ", ".join(map(plain, missing))
+    if near:
+        shown = list(map(plain, dict.fromkeys(near)))
+        return f"no run has {found}; did you mean {' or '.join(shown)}?"
+    shown = ", ".join(map(plain, names[:_LISTED])) + (", …" if len(names) > _LISTED else "")
+    return f"no run has {found}, expected one of {shown}"
 
 
 def number_in(text: str) -> float | None:
@@ -196,11 +238,13 @@ class _Word(NamedTuple):
     """A part of a filter between spaces.
 
     Attributes:
+      start: the offset at which it begins.
       text: the part as it was written.
       parts: its texts without quotes, and between them the operators and commas.
       signs: for each of `parts`, True if it is an operator or a comma.
     """
 
+    start: int
     text: str
     parts: list[str]
     signs: list[bool]
@@ -211,24 +255,26 @@ _PIECE = re.compile(r'"((?:[^"\\]|\\.)*)"|(!=|<=|>=|[:=<>,])|(\s+)|([^\s"])', re
 
 def _words(text: str) -> list[_Word]:
     words: list[_Word] = []
-    at, start, word = 0, 0, _Word("", [], [])
+    at, start, word = 0, 0, _Word(0, "", [], [])
     joins = False  # True if the next text belongs to the part before
 
     def finish(end: int) -> None:
         if word.parts:
-            words.append(word._replace(text=text[start:end]))
+            words.append(word._replace(start=start, text=text[start:end]))
 
     while at < len(text):
         piece = _PIECE.match(text, at)
         if piece is None:
-            raise RunFilterError(
+            error = RunFilterError(
                 f'got {text[at:]} without a closing quote, expected "…"; '
                 'write \\" for a quote in a text'
             )
+            error.at = at
+            raise error
         quoted, sign, space, letter = piece.groups()
         if space is not None:
             finish(at)
-            start, word, joins = piece.end(), _Word("", [], []), False
+            start, word, joins = piece.end(), _Word(0, "", [], []), False
         elif sign is not None:
             word.parts.append(sign)
             word.signs.append(True)
@@ -309,6 +355,8 @@ def _text_of(value: Any) -> str:
     match value:
         case None:
             return "none"
+        case tuple():
+            return ", ".join(map(_text_of, value))
         case str():
             return value
         case bool():

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.run_file import total_updates
+from jaxlog._host.annotations import NONE, Annotations, annotations_of
 from jaxlog._host.status import observe
 from jaxlog._terminal import plain
 
@@ -19,16 +20,43 @@ class ObservedRun(NamedTuple):
       path: its directory.
       facts: the content of run.json; empty if it cannot be read.
       status: its status, from `_host.status.observe`.
+      annotations: the tags, the note and the name that its user gave it after it began.
     """
 
     path: Path
     facts: dict[str, Any]
     status: str
+    annotations: Annotations = NONE
 
     @property
     def name(self) -> str:
-        """The name of the run, from run.json or else from its directory."""
-        return plain(str(self.facts.get("name") or self.path.resolve().name))
+        """The name of the run: the user's, or else that in run.json or of its directory."""
+        return self.given_name or plain(self.path.resolve().name)
+
+    @property
+    def given_name(self) -> str:
+        """The name that a user has given the run; empty if it has that of its directory.
+
+        A run without a name of its own has in run.json that of the directory in which it began. If
+        the directory is moved, its name is the new one.
+        """
+        if self.annotations.name:
+            return plain(self.annotations.name)
+        name, began_in = self.facts.get("name"), self.facts.get("directory")
+        of_directory = isinstance(began_in, str) and Path(began_in).name == name
+        if not name or of_directory or name == self.path.name:
+            return ""
+        return plain(str(name))
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the run: those that it began with, and those added since."""
+        return self.annotations.tags_with(self.listed("tags"))
+
+    @property
+    def note(self) -> str:
+        """The note of the user; empty if there is none."""
+        return self.annotations.note
 
     @property
     def may_log_more(self) -> bool:
@@ -118,4 +146,5 @@ def time_of(facts: dict[str, Any], key: str) -> float | None:
 
 def observed(path: Path) -> ObservedRun:
     """Reads the state of the run in a directory."""
-    return ObservedRun(path, *observe(path))
+    facts, status = observe(path)
+    return ObservedRun(path, facts, status, annotations_of(path, facts.get("id")))

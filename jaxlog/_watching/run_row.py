@@ -15,6 +15,7 @@ from jaxlog._format.lines import call_of
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._format.run_file import counts_updates_of_run
 from jaxlog._format.segment import segment_of
+from jaxlog._host.annotations import ANNOTATIONS_FILE
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._reading.columnar_lines import is_over_lanes
 from jaxlog._reading.finding import event_files
@@ -30,6 +31,8 @@ _SHOWN = ("mean", "rate", "")
 """The statistics that a run's main metric can have."""
 _COUNTS = (EPISODE_COUNT, UPDATE_COUNT)
 _numbers = itertools.count(1)
+_State = tuple[int, int, int] | None
+"""By which a changed file is recognized; None if it is missing."""
 
 
 class RunRow:
@@ -76,7 +79,8 @@ class RunRow:
         # The keys that can be the main metric, each with the rank of its category: also those
         # without a value in the last events, so that the main metric does not change to and fro.
         self._candidates: dict[tuple[str, str], int] = {}
-        self._state: tuple[int, int, int] | None = None  # of run.json
+        self._state: _State = None  # of run.json
+        self._annotated: _State = None  # of the file with annotations
         self._readers: dict[str, CallReader] = {}
         self._pace: Pace | None = None
 
@@ -87,17 +91,19 @@ class RunRow:
           until: the time at which it stops reading the trend, by `time.monotonic`; the next look
             continues.
         """
-        state = _state(self.path / RUN_FILE)
+        state, annotated = _state(self.path / RUN_FILE), _state(self.path / ANNOTATIONS_FILE)
         same = state is not None and state == self._state
-        if same and self.read and not self.run.may_log_more:
+        is_annotated = annotated != self._annotated
+        if same and self.read and not is_annotated and not self.run.may_log_more:
             return
         before = self.run
-        if not same or before.may_log_more:
+        if not same or is_annotated or before.may_log_more:
             self.run = observed(self.path)
-        self._state = state
+        self._state, self._annotated = state, annotated
         if self.run != before:
             self.stamp += 1
             self.logged = next(_numbers)
+            self.__dict__.pop("values", None)
         try:
             # A run that is killed has another status, and the same run.json.
             self._read(until, changed=not same or self.run.status != before.status)
@@ -190,7 +196,7 @@ class RunRow:
         """The values that filters and orders can name, without those that change with the time."""
         run = self.run
         own: dict[str, Any] = {
-            RUN: self.name,
+            RUN: named(self.name, run),
             "status": run.status,
             "health": str(self.health) or "well",
             "age": None,
@@ -203,19 +209,25 @@ class RunRow:
             "alive": None if self.lanes is None else self.lanes[0],
             "lanes": None if self.lanes is None else self.lanes[1],
             "lost": self.health.lost,
-            "tags": " ".join(map(str, run.listed("tags"))),
+            "tags": run.tags,
+            "note": run.note or None,
         }
-        metrics: dict[str, float] = {}
         short: dict[str, float] = {}
         for call, shown in self._shown.items():
             for key, value in shown.items():
-                metrics.setdefault(key, value.middle)
-                stem = next(
-                    (key.removesuffix(f"_{s}") for s in _SHOWN if key.endswith(f"_{s}")), ""
-                )
+                stem = stem_of(key)
                 if (call, key) in self._candidates and stem:
                     short.setdefault(stem, value.middle)
-        return short | metrics | dict(self.config) | own
+        return short | dict(self.metrics) | dict(self.config) | own
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The last value of each metric, over the lanes that are alive."""
+        found: dict[str, float] = {}
+        for shown in self._shown.values():
+            for key, value in shown.items():
+                found.setdefault(key, value.middle)
+        return found
 
     @cached_property
     def keys(self) -> dict[tuple[str, str], Key]:
@@ -269,7 +281,12 @@ class RunRow:
                 return self.values[found]
 
 
-def _state(file: Path) -> tuple[int, int, int] | None:
+def named(name: str, run: ObservedRun) -> str | tuple[str, str]:
+    """The value that a word alone is compared with: its name in a table, and its given name."""
+    return (name, run.given_name) if run.given_name else name
+
+
+def _state(file: Path) -> _State:
     try:
         found = file.stat()
     except OSError:
@@ -310,5 +327,18 @@ def _category(event: Event, key: str) -> str | None:
     """The category of a key that can be the main metric; None for the others."""
     if not isinstance(event, MetricsEvent):
         return CATEGORY_OF_SUMMARY.get(key, "other")
-    info = event.keys[key]
+    return category_of(event.keys[key], key)
+
+
+def category_of(info: Key, key: str) -> str | None:
+    """The category of a key that can be the main metric; None for the others."""
     return info.category if info.statistic in _SHOWN and key not in _COUNTS else None
+
+
+def stem_of(key: str) -> str:
+    """The name of a key without its statistic, if this is one of the main metric; or empty.
+
+    >>> stem_of("episode_return_mean"), stem_of("loss")
+    ('episode_return', '')
+    """
+    return next((key.removesuffix(f"_{s}") for s in _SHOWN if key.endswith(f"_{s}")), "")
