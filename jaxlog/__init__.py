@@ -5,14 +5,12 @@ all lanes to the host, where sinks write them.
 """
 
 from importlib import import_module as _import_module
-from importlib.metadata import version as _version
 from importlib.util import find_spec as _find_spec
 from sys import modules as _modules
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
-__version__ = _version("jaxlog")
-
 if _TYPE_CHECKING:
+    __version__: str
     from jaxlog import sinks as sinks
     from jaxlog import statistics as statistics
     from jaxlog._public import *  # noqa: F403
@@ -24,6 +22,8 @@ else:
 
     def __getattr__(name: str) -> object:
         """Imports the public names on first use, so that reading runs does not import JAX."""
+        if name == "__version__":
+            return _import_module("importlib.metadata").version("jaxlog")
         if _find_spec(f"jaxlog.{name}") is not None:
             return _import_module(f"jaxlog.{name}")
         if name in (old := _import_module("jaxlog._moved")).MOVED:

@@ -1,4 +1,4 @@
-"""The error that jaxlog raises at the end of a run; errors of settings are in `_settings`."""
+"""The errors that jaxlog raises about settings, and at the end of a run."""
 
 from __future__ import annotations
 
@@ -8,3 +8,11 @@ class LoggingError(RuntimeError):
 
     Its `__cause__` is an `ExceptionGroup` of the exceptions that the sinks raised.
     """
+
+
+class ConfigError(ValueError):
+    """Settings that cannot be used. Its text has a line for each problem."""
+
+
+class ConfigWarning(UserWarning):
+    """Settings that can be used but contradict each other. Its text says where they are."""

@@ -2,7 +2,7 @@
 
 from jaxlog._analysis.comparing import Comparison, compare
 from jaxlog._analysis.run_data import RunData, read_run
-from jaxlog._analysis.runs_data import RunsData, read_runs
+from jaxlog._analysis.runs_data import RunsData, find_runs, read_runs
 from jaxlog._calls.infos import from_info
 from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
 from jaxlog._calls.step import batch_step, log
@@ -41,6 +41,7 @@ __all__ = [
     "compare",
     "empty_recorder",
     "empty_window",
+    "find_runs",
     "from_info",
     "live",
     "load_config",

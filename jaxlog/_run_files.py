@@ -18,6 +18,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+StrPath = str | os.PathLike[str]
+
 LONGEST = 2**26
 """The most bytes of a line, and of run.json."""
 LARGEST = 2**34
@@ -119,7 +121,12 @@ def open_below(directory: Path, inside: str) -> BinaryIO:
         os.close(at)
 
 
-def _opened(path: Path, at: int | None) -> BinaryIO:
+def _opened(path: StrPath, at: int | None) -> BinaryIO:
+    descriptor, _ = _descriptor(path, at)
+    return os.fdopen(descriptor, "rb")
+
+
+def _descriptor(path: StrPath, at: int | None) -> tuple[int, os.stat_result]:
     # Checked before, since opening a device can have effects, and after, since it may have changed.
     before = os.stat(path, dir_fd=at, follow_symlinks=False)
     if not stat.S_ISREG(before.st_mode):
@@ -135,13 +142,13 @@ def _opened(path: Path, at: int | None) -> BinaryIO:
         after = os.fstat(opened)
         if not stat.S_ISREG(after.st_mode):
             raise _not_regular(path, after)
-        return os.fdopen(opened, "rb")
+        return opened, after
     except BaseException:
         os.close(opened)
         raise
 
 
-def _not_regular(path: Path, found: os.stat_result | None) -> NotReadError:
+def _not_regular(path: StrPath, found: os.stat_result | None) -> NotReadError:
     kind = _KINDS[stat.S_IFLNK] if found is None else _kind(found)
     return NotReadError(
         f"{path}: is {kind}, expected a regular file, since a run is read only from its own "
@@ -153,15 +160,56 @@ def _kind(found: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
 
 
-def read_small(path: Path, most: int = LONGEST) -> bytes:
+def read_small(path: StrPath, most: int = LONGEST) -> bytes:
     """Reads a whole file that should be small, such as run.json.
 
     Raises:
       NotReadError: it has more than `most` bytes.
       OSError: as `open_file`.
     """
-    with open_file(path) as file:
-        return _all_of(file, path, most)
+    data, size = _read(path, 0, most + 1)
+    if max(size, len(data)) > most:
+        raise NotReadError(f"{path}: got {max(size, len(data)):,} bytes, expected at most {most:,}")
+    return data
+
+
+def read_end(path: StrPath, most: int) -> tuple[bytes, int]:
+    """Reads the last bytes of a file.
+
+    Args:
+      path: the file.
+      most: how many bytes are read at most.
+
+    Returns:
+      The bytes, and the offset of the first of them.
+
+    Raises:
+      OSError: as `open_file`.
+    """
+    data, size = _read(path, -most, most)
+    return data, max(0, size - most)
+
+
+def _read(path: StrPath, start: int, most: int) -> tuple[bytes, int]:
+    """Reads a part of a file without a buffer, and returns it with the size of the file.
+
+    Args:
+      path: the file.
+      start: the offset; if it is negative, from the end.
+      most: how many bytes are read at most.
+    """
+    descriptor, found = _descriptor(path, None)
+    try:
+        size = found.st_size
+        if start < 0 and size + start > 0:
+            os.lseek(descriptor, size + start, os.SEEK_SET)
+        pieces: list[bytes] = []
+        while most > 0 and (piece := os.read(descriptor, min(most, max(size, 1)))):
+            pieces.append(piece)
+            most -= len(piece)
+    finally:
+        os.close(descriptor)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), size
 
 
 def read_small_below(directory: Path, inside: str, most: int = LONGEST) -> bytes:
@@ -171,13 +219,10 @@ def read_small_below(directory: Path, inside: str, most: int = LONGEST) -> bytes
       NotReadError: it has more than `most` bytes.
       OSError: as `open_below`.
     """
+    path = directory / inside
     with open_below(directory, inside) as file:
-        return _all_of(file, directory / inside, most)
-
-
-def _all_of(file: BinaryIO, path: Path, most: int) -> bytes:
-    size = os.fstat(file.fileno()).st_size
-    data = file.read(most + 1) if size <= most else b""
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(most + 1) if size <= most else b""
     if max(size, len(data)) > most:
         raise NotReadError(f"{path}: got {max(size, len(data)):,} bytes, expected at most {most:,}")
     return data

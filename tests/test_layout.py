@@ -23,9 +23,9 @@ PUBLIC = {
         "LiveView", "Logger",
         "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData", "RunsData",
         "SettingsDict", "Window", "batch_step", "compare", "empty_recorder", "empty_window",
-        "from_info", "live", "load_config", "log", "log_episodes", "log_window", "norms", "parts",
-        "read_run", "read_runs", "record_step", "sample_indices", "sample_indices_where",
-        "window_step",
+        "find_runs", "from_info", "live", "load_config", "log", "log_episodes", "log_window",
+        "norms", "parts", "read_run", "read_runs", "record_step", "sample_indices",
+        "sample_indices_where", "window_step",
     ],
     jaxlog.sinks: [
         "Account", "Columns", "EpisodeEvent", "EpisodeSteps", "EvaluationEvent", "Histogram",

@@ -51,6 +51,7 @@ MESSAGE_RESULTS = {
     "_watching/observed_run.py": {"status_text"},
     "_cli/show.py": {"_nothing"},
     "_analysis/comparing.py": {"_notes"},
+    "_reading/run_filter.py": {"no_such_names"},
     "_reading/call_lines.py": {"warnings"},
     "_host/outcome.py": {"loss"},
     "_render/image.py": {"_takes"},

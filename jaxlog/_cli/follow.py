@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog._format.lines import call_of
+from jaxlog._format.named_files import line_files, named_like_columns
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
 from jaxlog._reading.finding import event_files
 from jaxlog._watching import lines
-from jaxlog.sinks.jsonl import line_files, named_like_columns
 
 
 class LineGroup(NamedTuple):

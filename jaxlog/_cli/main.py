@@ -7,25 +7,36 @@ Ctrl-C; and 141 if the reader of its output has gone, as with other tools of the
 from __future__ import annotations
 
 import contextlib
-import difflib
 import importlib
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
-
-import tyro
 
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.overview import overview
 from jaxlog._cli.stream import flush, note, out
-from jaxlog._errors import LoggingError
-from jaxlog._settings import ConfigError
+from jaxlog._errors import ConfigError, LoggingError
 from jaxlog._terminal import plain
 
-COMMANDS = ("show", "top", "serve", "tail", "report", "export", "check", "schema", "demo")
-"""The names of the commands. Each is a function in a module of the same name."""
+COMMANDS = {
+    "show": "Show one run (status, last values, lost records), or list the runs in a directory.",
+    "runs": "Find runs by their config, status, tags and last values, and list them.",
+    "top": "Follow all runs in one table: status, progress, main metric with its trend, config.",
+    "serve": "Show the runs of a directory in a browser, live: status, curves, comparisons, "
+    "episodes.",
+    "tail": "Follow a run: print what it logs until it ends.",
+    "tag": "Add tags to runs, or remove them.",
+    "note": "Write a note about a run, or print it.",
+    "rename": "Give a run another name; its directory stays.",
+    "rm": "Remove runs with everything in their directories, after a question.",
+    "report": "Write one HTML file about runs: summary, curves, comparison, episodes, settings.",
+    "export": "Write a run's metrics and episodes as tables, one file per kind of line.",
+    "check": "Check settings files and print each problem with its file, line and column.",
+    "schema": "Print all settings, as a JSON Schema or as a Markdown page.",
+    "demo": "Train PPO on CartPole, several seeds in one compiled program, and log it live.",
+}
+"""The purpose of each command, which is the first line of its help. Each command is a function in a
+module of the same name; the help of all of them imports none."""
 
 
 def command_of(name: str) -> Callable[..., int]:
@@ -89,19 +100,31 @@ def _exit_code(arguments: Sequence[str] | None) -> int:
 def _run(words: Sequence[str]) -> int:
     """Runs the command that the words name, and imports only that one."""
     if not words:
-        return overview({name: _purpose(name) for name in COMMANDS})
+        from jaxlog._cli.overview import overview
+
+        out(_help())
+        return overview()
     first = words[0]
+    if first in ("--help", "-h"):
+        out(_help())
+        return 0
     if first == "--version":
+        from importlib.metadata import version
+
         out(f"jaxlog {version('jaxlog')}")
         return 0
     if first not in COMMANDS and not first.startswith("-"):
+        import difflib
+
         near = difflib.get_close_matches(first, COMMANDS, 1)
         suggestion = f"; did you mean {near[0]}?" if near else ""
         raise CommandError(
             f"{first}: there is no such command{suggestion} (the commands are: "
             f"{', '.join(COMMANDS)})"
         )
-    wanted = [first] if first in COMMANDS else COMMANDS  # --help lists all of them
+    import tyro
+
+    wanted = [first] if first in COMMANDS else COMMANDS
     return tyro.extras.subcommand_cli_from_dict(
         {name: command_of(name) for name in wanted},
         prog="jaxlog",
@@ -112,9 +135,11 @@ def _run(words: Sequence[str]) -> int:
     )
 
 
-def _purpose(name: str) -> str:
-    """Returns the first line of a command's docstring; `python -OO` removes docstrings."""
-    return (command_of(name).__doc__ or "").partition("\n")[0]
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {purpose}" for name, purpose in COMMANDS.items()]
+    usage = "usage: jaxlog COMMAND ... (jaxlog COMMAND --help explains its options)"
+    return "\n".join([usage, "", *lines])
 
 
 def _fail(reason: str) -> int:

@@ -17,6 +17,10 @@ STYLES = {status: COLOURS[tone] for status, tone in TONES.items()}
 """The colour of each status. The others are yellow: the user or the system ended the run."""
 
 
+LONGEST_ROW = 1000
+"""The width of a list of runs in a pipe, in characters: wide enough not to cut paths."""
+
+
 class Output(Console):
     """A Rich console on standard output.
 

@@ -13,7 +13,7 @@ import tyro
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
-from jaxlog._reading.finding import find_runs
+from jaxlog._reading.finding import run_directories
 
 if TYPE_CHECKING:
     from jaxlog._page.report import Report
@@ -58,7 +58,7 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         raise CommandError(
             f"{output}: would be overwritten; pass --force to allow it, or another --output"
         )
-    found = find_runs(run)
+    found = run_directories(run)
     made = _made(run, found)
     for text in made.notes:
         note(text)

@@ -77,10 +77,15 @@ def table_lines(
       width: the maximum width.
       now: the current time, in seconds since 1970.
     """
-    columns = _fitting(_columns(rows, differing(among), width, now), width)
+    return drawn(_columns(rows, differing(among), width, now), width)
+
+
+def drawn(columns: Sequence[RunColumn], width: int) -> list[Text]:
+    """Draws the header and a line for each run, of those columns that fit."""
+    columns = _fitting(columns, width)
     header = Text("  ".join(_justified(c.heading, c) for c in columns).rstrip(), "dim")
     lines = [header]
-    for i in range(len(rows)):
+    for i in range(len(columns[0].cells) if columns else 0):
         line = Text(no_wrap=True, overflow="ellipsis")
         for column in columns:
             line.append(" " * GAP if line else "")
@@ -98,7 +103,7 @@ def _columns(
     found = [
         _column("run", rows, lambda row: _cut(plain(row.name), NAME_WIDTH), 0, right=False),
         _column("status", rows, lambda row: row.run.status, 1, _status_style, right=False),
-        _column("alarm", rows, lambda row: _alarm(row, now), 2, lambda _: "red", right=False),
+        _column("alarm", rows, lambda row: alarm(row, now), 2, lambda _: "red", right=False),
         _column("age", rows, lambda row: _known(row.age(now), ago), 8),
         _column("done", rows, _done, 4),
         _column("left", rows, lambda row: _known(row.left(now), clock), 5),
@@ -107,8 +112,13 @@ def _columns(
         _column("lanes", rows, _lanes, 6, _lanes_style),
     ]
     found += [
-        _column(plain(name), rows, lambda row, name=name: _config(row.config.get(name)), 7)
+        _column(plain(name), rows, lambda row, name=name: cell_text(row.config.get(name)), 7)
         for name in names
+    ]
+    found += [
+        _column("name", rows, lambda row: _cut(row.run.given_name, NAME_WIDTH), 7, right=False),
+        _column("tags", rows, lambda row: cell_text(row.run.tags), 7, right=False),
+        _column("note", rows, lambda row: _cut(plain(row.run.note), NAME_WIDTH), 9, right=False),
     ]
     return [column for column in found if any(column.cells)]
 
@@ -167,7 +177,8 @@ def _status_style(row: RunRow) -> str:
     return STYLES.get(row.run.status, "yellow")
 
 
-def _alarm(row: RunRow, now: float) -> str:
+def alarm(row: RunRow, now: float) -> str:
+    """The problems of a run in a few words: `diverged 3/8 lost 12`; empty if it has none."""
     words: list[str] = []
     if row.health.diverged is not None:
         dead, lanes = len(row.health.diverged.since), row.health.diverged.lanes
@@ -213,14 +224,21 @@ def _lanes_style(row: RunRow) -> str:
     return "red" if row.lanes is not None and row.lanes[0] < row.lanes[1] else ""
 
 
-def _config(value: Any) -> str:
+def cell_text(value: Any, width: int = CONFIG_WIDTH) -> str:
+    """The text of a value in a table.
+
+    >>> cell_text(3e-4), cell_text(("best", "ppo")), cell_text(None), cell_text([64, 64])
+    ('0.0003', 'best, ppo', '', '[64,64]')
+    """
     match value:
         case None:
             return ""
+        case tuple():
+            text = plain(", ".join(map(str, value)))
         case float():
             text = f"{value:.6g}"
         case str():
             text = plain(value)
         case _:
             text = plain(json_of(value))
-    return _cut(text, CONFIG_WIDTH)
+    return _cut(text, width)

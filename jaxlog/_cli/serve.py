@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxlog._cli import runs
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._terminal import plain
@@ -26,7 +26,7 @@ _Frames = Annotated[tuple[str, ...], tyro.conf.arg(metavar="ORIGIN")]
 
 
 def serve(
-    directory: _Directory = runs.DIRECTORY,
+    directory: _Directory = run_paths.DIRECTORY,
     *,
     port: int = PORT,
     host: str = "127.0.0.1",

@@ -14,9 +14,9 @@ from rich.console import ConsoleDimensions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from jaxlog._cli import runs
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.output import STYLES, Output
+from jaxlog._cli.output import LONGEST_ROW, STYLES, Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import event_files, not_read
@@ -29,9 +29,6 @@ from jaxlog._watching.spread import spread_events
 from jaxlog.sinks.console.run_display import RunDisplay
 from jaxlog.sinks.console.values import clock
 
-LONGEST_ROW = 1000
-"""The width of the list of runs in a pipe, in characters: wide enough not to cut paths."""
-
 PERIOD = 1.0
 """The seconds between two pictures of `--watch`."""
 UNCHANGING = ("settings", "code", "versions", "devices")
@@ -42,7 +39,7 @@ LEAST_TABLE = 8
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
-def show(run: _Run = runs.DIRECTORY, *, watch: bool = False) -> int:
+def show(run: _Run = run_paths.DIRECTORY, *, watch: bool = False) -> int:
     """Show one run (status, last values, lost records), or list the runs in a directory.
 
     Args:
@@ -56,7 +53,7 @@ def show(run: _Run = runs.DIRECTORY, *, watch: bool = False) -> int:
       CommandError: `watch` was given a directory of runs.
       OSError: there is no run, or it cannot be read.
     """
-    named = runs.named(run)
+    named = run_paths.named(run)
     if watch and named[0] != run:
         raise CommandError(
             f"show: --watch: got a directory of {len(named)} runs, expected one run: give "

@@ -17,6 +17,12 @@ def flush() -> None:
     print(end="", flush=True)
 
 
+def ask(question: str) -> bool:
+    """Asks a question on standard output, and returns True if the answer is yes."""
+    print(f"{clean(question)} [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def note(text: str) -> None:
     """Prints a message to the user, on standard error: programs read standard output."""
     print(f"jaxlog: {clean(text)}", file=sys.stderr)

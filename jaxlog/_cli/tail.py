@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from jaxlog._cli import runs
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.follow import Follower, LineGroup
 from jaxlog._cli.stream import flush, note, out
@@ -33,7 +33,7 @@ _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 _Lines = Annotated[int, tyro.conf.arg(aliases=["-n"])]
 
 
-def tail(run: _Run = runs.DIRECTORY, *, lines: _Lines = 10, json: bool = False) -> int:
+def tail(run: _Run = run_paths.DIRECTORY, *, lines: _Lines = 10, json: bool = False) -> int:
     """Follow a run: print what it logs until it ends.
 
     Each record is one line that fits the terminal, or 120 characters in a pipe: values that do not
@@ -53,7 +53,7 @@ def tail(run: _Run = runs.DIRECTORY, *, lines: _Lines = 10, json: bool = False) 
     """
     if lines < 0:
         raise CommandError(f"tail: --lines: got {lines}, expected 0 or more")
-    directory = runs.named(run)[0]
+    directory = run_paths.named(run)[0]
     if directory != run:
         note(f"the newest run is {directory}")
     if newer := newer_format(observed(directory).facts):

@@ -11,12 +11,12 @@ import tyro
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from jaxlog._cli import runs
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.keyboard import Keyboard, can_read_keys
-from jaxlog._cli.output import Output
+from jaxlog._cli.output import LONGEST_ROW, Output
 from jaxlog._cli.run_columns import state_line, table_lines
-from jaxlog._cli.show import LONGEST_ROW, picture
+from jaxlog._cli.show import picture
 from jaxlog._cli.stream import note
 from jaxlog._cli.whole_screen import WholeScreen
 from jaxlog._reading.finding import check_run, is_run
@@ -38,7 +38,7 @@ _Directory = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
 _Filter = Annotated[str, tyro.conf.arg(aliases=["-f"])]
 
 
-def top(directory: _Directory = runs.DIRECTORY, *, filter: _Filter = "") -> int:
+def top(directory: _Directory = run_paths.DIRECTORY, *, filter: _Filter = "") -> int:
     """Follow all runs in one table: status, progress, main metric with its trend, config.
 
     Keys: up and down select a run, Enter shows it, / filters, s sorts, q quits. If standard input

@@ -19,7 +19,9 @@ ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
 def facts_of(directory: Path) -> dict[str, Any]:
     """The facts in run.json; empty if the file is missing or cannot be read."""
     try:
-        found = _run_files.loads(_run_files.read_small(directory / RUN_FILE))
+        # A text, since making a Path takes long where there are thousands of runs.
+        path = os.path.join(directory, RUN_FILE)  # noqa: PTH118
+        found = _run_files.loads(_run_files.read_small(path))
     except (OSError, ValueError):
         return {}
     return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 import polars as pl
@@ -39,6 +40,39 @@ def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
         for frame in frames
     ]
     return pl.concat(alike, how="diagonal_relaxed")
+
+
+def frame_of_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pl.DataFrame:
+    """Makes a frame of rows that have the same keys.
+
+    A column has one type: that of its values; floats for integers and floats; or else it is a
+    column of text, in which everything but text is JSON. Sequences of texts are lists.
+
+    Args:
+      rows: plain values; None for a missing one.
+      names: the keys.
+    """
+    return pl.DataFrame([_column([row[name] for row in rows]).alias(name) for name in names])
+
+
+def _column(values: Sequence[Any]) -> pl.Series:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        return pl.Series(values, dtype=pl.Float64(), strict=False)
+    if len(kinds) < 2 and kinds <= {bool, float, int, str}:
+        return pl.Series(values, dtype=None if kinds else pl.Null())
+    if kinds <= {list, tuple} and all(isinstance(o, str) for v in values for o in v or ()):
+        return pl.Series(
+            [None if value is None else list(value) for value in values],
+            dtype=pl.List(pl.String()),
+        )
+    return pl.Series(
+        [
+            v if v is None or isinstance(v, str) else orjson.dumps(v, default=str).decode()
+            for v in values
+        ],
+        dtype=pl.String(),
+    )
 
 
 def _without_a_common_type(frames: Sequence[pl.DataFrame]) -> set[str]:

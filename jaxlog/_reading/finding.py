@@ -7,16 +7,21 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jaxlog._format.lines import METRICS, START
+from jaxlog._format.named_files import (
+    column_files,
+    line_files,
+    named_like_columns,
+    named_like_lines,
+)
 from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import local_path
 from jaxlog._reading.columnar_lines import forwards, is_columnar
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
-from jaxlog.sinks.jsonl import column_files, line_files, named_like_columns, named_like_lines
 
 _NAMED = 5
 """The most runs that an error names."""
@@ -106,7 +111,7 @@ def check_run(path: Path) -> None:
     )
 
 
-def find_runs(where: Where | Iterable[Where]) -> list[Path]:
+def run_directories(where: Where | Iterable[Where]) -> list[Path]:
     """Lists the directories of runs, each once; those of a pattern are sorted by their numbers.
 
     Args:
@@ -117,11 +122,22 @@ def find_runs(where: Where | Iterable[Where]) -> list[Path]:
       NotADirectoryError: the path is that of a file.
     """
     each = [where] if isinstance(where, str | os.PathLike) else list(where)
+    every = [path for one in each for path in _runs_of(one)]
     found: dict[Path, Path] = {}
-    for one in each:
-        for path in _runs_of(one):
-            found.setdefault(path.resolve(), path)
+    for path, place in zip(every, resolved(every), strict=True):
+        found.setdefault(place, path)
     return list(found.values())
+
+
+def resolved(paths: Sequence[Path]) -> list[Path]:
+    """Resolves the links in paths; quickly, if thousands of them are in the same directories."""
+    parents = {path.parent: path.parent.resolve() for path in paths}
+    return [
+        path.resolve()
+        if path.name in ("", "..") or path.is_symlink()
+        else parents[path.parent] / path.name
+        for path in paths
+    ]
 
 
 def _runs_of(where: Where) -> list[Path]:
@@ -149,13 +165,16 @@ def below(path: Path) -> list[Path]:
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
-    with contextlib.suppress(OSError):  # a file, or a directory that cannot be read
-        for entry in path.iterdir():
+    with contextlib.suppress(OSError), os.scandir(path) as entries:  # not a file, and can be read
+        for entry in entries:
             with contextlib.suppress(OSError):
-                if is_run(entry):
-                    yield entry
-                elif depth > 1 and entry.is_dir() and not entry.name.startswith("."):
-                    yield from _below(entry, depth - 1)
+                if not entry.is_dir():
+                    continue
+                inner = path / entry.name
+                if is_regular(inner / RUN_FILE) or run_files(inner):
+                    yield inner
+                elif depth > 1 and not entry.name.startswith("."):
+                    yield from _below(inner, depth - 1)
 
 
 def is_run(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from jaxlog._settings.problems import ConfigError
+from jaxlog._errors import ConfigError
 
 _VALUES = {"": True, "on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from jaxlog._errors import ConfigError
 from jaxlog._paths import local_path
 from jaxlog._settings import source, yaml_source
-from jaxlog._settings.problems import ConfigError, SourcePosition
+from jaxlog._settings.problems import SourcePosition
 from jaxlog._settings.source import Source
 from jaxlog._settings.wording import Location, shown
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from jaxlog._caller import warn_caller
+from jaxlog._errors import ConfigError, ConfigWarning
 from jaxlog._paths import local_path
 from jaxlog._settings import omegaconf_nodes
 from jaxlog._settings.advice import advice
@@ -17,7 +18,7 @@ from jaxlog._settings.deprecated import without_deprecated
 from jaxlog._settings.inheritance import inherited
 from jaxlog._settings.models import LoggingConfig
 from jaxlog._settings.overrides import changed, overridden
-from jaxlog._settings.problems import ConfigError, ConfigWarning, describe
+from jaxlog._settings.problems import describe
 from jaxlog._settings.source import Source, of_file, of_mapping
 from jaxlog._settings.typed import SettingsDict
 from jaxlog._settings.wording import key_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from jaxlog._settings.problems import ConfigError
+from jaxlog._errors import ConfigError
 
 
 def is_node(value: object) -> bool:

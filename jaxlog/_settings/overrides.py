@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from jaxlog._errors import ConfigError
 from jaxlog._settings import yaml_source
 from jaxlog._settings.inheritance import KEY as EXTENDS
 from jaxlog._settings.models import BY_CALL
-from jaxlog._settings.problems import ConfigError, SourcePosition
+from jaxlog._settings.problems import SourcePosition
 from jaxlog._settings.source import Source, plain
 from jaxlog._settings.wording import Location, key_of, shown, suggestion
 from jaxlog.sinks.sink import Sink, SinkSettings, kind_of

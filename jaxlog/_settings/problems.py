@@ -15,14 +15,6 @@ _MOST_TRIED = 20
 """For this number of problems other values are tried: each validates the settings several times."""
 
 
-class ConfigError(ValueError):
-    """Settings that cannot be used. Its text has a line for each problem."""
-
-
-class ConfigWarning(UserWarning):
-    """Settings that can be used but contradict each other. Its text says where they are."""
-
-
 @dataclass(frozen=True)
 class SourcePosition:
     """The position of a setting.

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._errors import ConfigError
 from jaxlog._settings import omegaconf_nodes, yaml_source
-from jaxlog._settings.problems import ConfigError, SourcePosition
+from jaxlog._settings.problems import SourcePosition
 from jaxlog._settings.wording import Location, key_of, shown
 
 

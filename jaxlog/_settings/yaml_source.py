@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import yaml
 
-from jaxlog._settings.problems import ConfigError, SourcePosition
+from jaxlog._errors import ConfigError
+from jaxlog._settings.problems import SourcePosition
 from jaxlog._settings.wording import Location, shown, suggestion
 
 _FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"

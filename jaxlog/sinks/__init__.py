@@ -53,7 +53,7 @@ GROUP = "jaxlog.sinks"
 _SINKS = {
     "jsonl": "jaxlog.sinks.jsonl:JsonlSink",
     "arrow": "jaxlog.sinks.arrow:ArrowSink",
-    "console": "jaxlog.sinks.console:ConsoleSink",
+    "console": "jaxlog.sinks.console.sink:ConsoleSink",
     "wandb": "jaxlog.sinks.wandb:WandbSink",
     "svg": "jaxlog.sinks.svg:SvgSink",
     "tensorboard": "jaxlog.sinks.tensorboard:TensorboardSink",

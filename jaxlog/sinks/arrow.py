@@ -16,8 +16,9 @@ from pydantic import Field
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.events import Event, MetricsEvent, RunInfo
 from jaxlog._format.lines import ARRAYS, array_lines_of
+from jaxlog._format.named_files import column_files
 from jaxlog._format.segment import Kind, Segment, segment_of
-from jaxlog.sinks.jsonl import JsonlSink, column_files, keep_episodes
+from jaxlog.sinks.jsonl import JsonlSink, keep_episodes
 from jaxlog.sinks.sink import SinkSettings
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from jaxlog import _run_files
-from jaxlog._format.arrow_stream import begins_like_own
 from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
@@ -24,17 +23,8 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._format.lines import (
-    ARRAYS,
-    EPISODES,
-    METRICS,
-    NAMES,
-    START,
-    array_lines_of,
-    file_of,
-    lines_of,
-)
-from jaxlog._format.segment import Segment, segment_of
+from jaxlog._format.lines import ARRAYS, EPISODES, START, array_lines_of, file_of, lines_of
+from jaxlog._format.named_files import column_files, line_files
 from jaxlog.sinks.episode_files import KEEP, EpisodeFiles
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.sink import Sink, SinkSettings
@@ -191,33 +181,6 @@ class JsonlSink(Sink):
         with path.open("rb") as file:
             file.seek(whole)
             return _run_files.is_whole(file.read())
-
-
-def line_files(directory: Path) -> list[Path]:
-    """The regular files of a directory that are named like files with lines."""
-    return [path for path in named_like_lines(directory) if _run_files.is_regular(path)]
-
-
-def named_like_lines(directory: Path) -> list[Path]:
-    """The paths that are named like files with lines, also links, pipes and directories."""
-    return sorted({*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)})
-
-
-def column_files(directory: Path) -> list[Path]:
-    """The columnar files that jaxlog wrote into a directory; those of a call in their order."""
-    found: list[tuple[Segment, Path]] = []
-    for path in named_like_columns(directory):
-        segment = segment_of(path.name)
-        if segment is not None and _run_files.is_regular(path):
-            with path.open("rb") as file:
-                if begins_like_own(file):
-                    found.append((segment, path))
-    return [path for _, path in sorted(found)]
-
-
-def named_like_columns(directory: Path) -> list[Path]:
-    """The paths that are named like columnar files, also links, pipes and directories."""
-    return sorted(path for path in directory.glob("*.arrows") if segment_of(path.name))
 
 
 def _is_own(path: Path) -> bool:

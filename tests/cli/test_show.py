@@ -103,7 +103,7 @@ def test_the_status_is_shown(
     change(copy, facts)
     code, out, _ = command("show", copy)
     assert code == 0
-    assert out.startswith(f"first · {said}")
+    assert out.startswith(f"copy · {said}")
     assert ("error      ValueError: no more" in out) == (said == "failed")
     assert "KeyboardInterrupt" not in out
 

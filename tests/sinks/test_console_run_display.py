@@ -29,10 +29,10 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog.sinks import Sink
-from jaxlog.sinks.console import ConsoleSettings, ConsoleSink
 from jaxlog.sinks.console.history import LENGTH, History, Steps
 from jaxlog.sinks.console.pace import SPAN, Pace
 from jaxlog.sinks.console.run_display import RunDisplay
+from jaxlog.sinks.console.sink import ConsoleSettings, ConsoleSink
 
 BEGAN = 1_000_000.0
 RETURNS = ("mean", "std", "min", "max")
