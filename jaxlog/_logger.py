@@ -170,7 +170,9 @@ class Logger(SingleEnvironmentLog):
             program passes a label of the same name, the program's label is used.
           if_exists: what to do if the directory already has a run: `error` refuses, `replace`
             deletes it, `resume` continues it. In a directory without a run, each of them starts a
-            new one.
+            new one. `next` never touches what is there: if `runs/x` is not empty, the run is in
+            `runs/x-2`, or `runs/x-8` if the highest number there is 7, also if several processes
+            open runs at once; `run.directory` says where.
           state: with `resume`, the `Run.state` that was stored with the train state. The run
             continues from there; lines that it logged later are dropped, because the program logs
             them again. Without `state`, the run continues at its end.
@@ -250,6 +252,9 @@ class Logger(SingleEnvironmentLog):
             try:
                 if writes and path is not None:
                     run_directory = Directory(path, if_exists)
+                    if run_directory.path != path:  # the next one
+                        own = label if name is not None else run_directory.path.name
+                        info = dataclasses.replace(info, name=own, directory=run_directory.path)
                 previous = None if run_directory is None else run_directory.previous
                 if previous is not None:
                     info = _resumed(info, previous, named=name is not None)

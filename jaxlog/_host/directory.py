@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +22,7 @@ try:
 except ImportError:  # no POSIX, and no locks
     fcntl = None
 
-IfExists = Literal["error", "resume", "replace"]
+IfExists = Literal["error", "resume", "replace", "next"]
 
 RUN_FILE = "run.json"
 """The file by which a directory is that of a run."""
@@ -33,10 +35,11 @@ class Directory:
 
     Args:
       path: made if it does not exist; `leave` removes it again if it is empty.
-      if_exists: what to do if it holds a run already.
+      if_exists: what to do if it holds a run already. With `next`, another directory is used if it
+        is not empty: `path-2`, or the number after the highest one that there is.
 
     Attributes:
-      path: as given.
+      path: the directory that is used.
       previous: the facts in run.json of a run that is to be resumed; None for a new run.
 
     Raises:
@@ -46,13 +49,34 @@ class Directory:
     """
 
     def __init__(self, path: Path, if_exists: IfExists) -> None:
-        self.path = path
         self.previous: dict[str, Any] | None = None
         self._lock: int | None = None
+        if if_exists != "next":
+            self._open(path, if_exists)
+            return
+        for candidate in _numbered(path):
+            # Whoever writes into a directory has locked it: so it is empty, or another's.
+            try:
+                self._open(candidate, "error")
+            except OSError as error:
+                in_use = isinstance(error, FileExistsError)
+                if in_use or (isinstance(error, NotADirectoryError) and candidate.is_file()):
+                    continue
+                raise
+            if self._is_there() and not any(candidate.iterdir()):
+                return
+            self.release()
+
+    def _open(self, path: Path, if_exists: IfExists) -> None:
+        self.path = path
         self._made = [above for above in (path, *path.parents) if not os.path.lexists(above)]
         try:
             _make(path)
-            self._lock = _lock(path)
+            try:
+                self._lock = _lock(path)
+            except FileExistsError:
+                self._made = []  # the run that has the lock needs them
+                raise
             self._enter(if_exists)
         except BaseException:
             self.leave()
@@ -67,8 +91,8 @@ class Directory:
         if if_exists == "error":
             raise FileExistsError(
                 f"{self.path}: holds a run already ({RUN_FILE}); choose another directory, delete "
-                "this one, or give open if_exists='resume' to go on with that run, or 'replace' to "
-                "write over it"
+                "this one, or give open if_exists='resume' to go on with that run, 'replace' to "
+                "write over it, or 'next' for a directory with the next number"
             )
         if if_exists == "replace":
             return
@@ -189,10 +213,31 @@ class Directory:
 
     def _check(self) -> None:
         """Raises if the directory that was locked is gone, or another has its name."""
-        if self._lock is not None:
+        if not self._is_there():
+            raise FileNotFoundError(f"{self.path}: was removed while the run is open")
+
+    def _is_there(self) -> bool:
+        """False if the directory that was locked is gone, or another has its name."""
+        if self._lock is None:
+            return True
+        try:
             held, found = os.fstat(self._lock), self.path.stat()
-            if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
-                raise FileNotFoundError(f"{self.path}: was removed while the run is open")
+        except FileNotFoundError:
+            return False
+        return (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino)
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """Yields a path if nothing is there, and then those with numbers that no path beside it has."""
+    name = re.compile(re.escape(path.name) + r"-([1-9][0-9]{0,8})")
+    beside: list[str] = []
+    with contextlib.suppress(OSError):  # its parent does not exist yet
+        beside = [found.name for found in path.parent.iterdir()]
+    used = [int(match[1]) for one in beside if (match := name.fullmatch(one))]
+    if not used:
+        yield path
+    for number in itertools.count(max(used, default=1) + 1):
+        yield path.with_name(f"{path.name}-{number}")
 
 
 def is_held(path: Path) -> bool | None:

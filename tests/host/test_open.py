@@ -13,6 +13,9 @@ import math
 import os
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
 import tempfile
 import types
 from pathlib import Path
@@ -495,3 +498,59 @@ def test_home_is_expanded(
         ValueError, match=r"directory: got '~nobody-of-this-name/x', and there is no"
     ):
         make_logger().open("~nobody-of-this-name/x")
+
+
+def test_the_next_directory_is_used(make_logger: MakeLogger, tmp_path: Path) -> None:
+    def open_next(**how: Any) -> Path:
+        with make_logger(sinks=[{"kind": "jsonl"}]).open(path, if_exists="next", **how) as run:
+            run.log({"loss": 1.0}, step=0)
+            names.append(run.info.name)
+            assert run.directory is not None
+            return run.directory
+
+    path, names = tmp_path / "new" / "x", list[str]()
+    assert [open_next().name for _ in range(3)] == ["x", "x-2", "x-3"]
+    assert names == ["x", "x-2", "x-3"]
+    assert [json.loads((path.parent / n / "run.json").read_text())["name"] for n in names] == names
+    (tmp_path / "new" / "x-7").write_text("")  # a file of somebody
+    shutil.rmtree(tmp_path / "new" / "x-2")
+    assert open_next(name="mine").name == "x-8"
+    assert names[-1] == "mine"
+    (tmp_path / "other").mkdir()
+    path = tmp_path / "other"
+    assert open_next() == path  # it was empty
+    path = tmp_path / "theirs"
+    path.mkdir()
+    (path / "notes.txt").touch()
+    assert open_next() == tmp_path / "theirs-2"
+    path = tmp_path / "theirs" / "notes.txt" / "x"
+    with pytest.raises(NotADirectoryError, match="cannot be made"):
+        open_next()
+
+
+def test_of_several_processes_each_has_its_next_directory(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from jaxlog._host.directory import Directory;"
+        "sys.stdin.readline(); found = Directory(Path(sys.argv[1]), 'next');"
+        "print(found.path.name, flush=True); (found.path / 'mine').touch(); sys.stdin.readline()"
+    )
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "runs" / "x")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    names = [p.stdout.readline().strip() for p in processes if p.stdout is not None]
+    for process in processes:
+        process.communicate("end\n", timeout=60)
+    assert len(set(names)) == 6
+    assert "x" in names
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(names)
+    assert all((tmp_path / "runs" / name / "mine").exists() for name in names)
