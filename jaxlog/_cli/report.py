@@ -23,9 +23,6 @@ _Runs = Annotated[
 ]
 _Output = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
 
-MOST_PARSED = 2**28
-"""The bytes of parsed lines that are kept, since most charts need the same."""
-
 
 def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = False) -> int:
     """Write the page of `jaxlog serve` as one HTML file, with what it shows of some runs.
@@ -73,7 +70,6 @@ def _made(places: Sequence[Path], found: Sequence[Path]) -> Report:
         from jaxlog._page.answers import Answers
         from jaxlog._page.followed import FollowedRuns
         from jaxlog._page.report import report as made
-        from jaxlog._page.run_store import RunStore
     except ModuleNotFoundError as error:
         raise CommandError(
             f"report: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
@@ -85,7 +81,7 @@ def _made(places: Sequence[Path], found: Sequence[Path]) -> Report:
         directory = Path(os.path.commonpath([path.parent for path in only]))
     followed = FollowedRuns(directory, only)
     try:
-        return made(Answers(followed, RunStore(MOST_PARSED)), datetime.now().astimezone())
+        return made(Answers(followed), datetime.now().astimezone())
     except FileNotFoundError as error:
         raise CommandError(f"report: {error}") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from jaxlog import _run_files
@@ -17,7 +18,17 @@ def line_files(directory: Path) -> list[Path]:
 
 def named_like_lines(directory: Path) -> list[Path]:
     """The paths that are named like files with lines, also links, pipes and directories."""
-    return sorted({*directory.glob(f"*{METRICS}"), *(directory / name for name in NAMES)})
+    found = names_in(directory)
+    named = [name for name in found if name.endswith(METRICS) or name in NAMES]
+    return [directory / name for name in sorted(named if found else NAMES)]
+
+
+def names_in(directory: Path) -> list[str]:
+    """The names in a directory; none if it is not there, or cannot be listed."""
+    try:
+        return os.listdir(directory)  # noqa: PTH208  paths of all files would take longer
+    except OSError:
+        return []
 
 
 def column_files(directory: Path) -> list[Path]:
@@ -34,4 +45,4 @@ def column_files(directory: Path) -> list[Path]:
 
 def named_like_columns(directory: Path) -> list[Path]:
     """The paths that are named like columnar files, also links, pipes and directories."""
-    return sorted(path for path in directory.glob("*.arrows") if segment_of(path.name))
+    return [directory / name for name in sorted(filter(segment_of, names_in(directory)))]

@@ -9,16 +9,17 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from jaxlog._analysis.comparing import Comparison
 from jaxlog._page.asked import AbsentError, Asked, AskedError
+from jaxlog._page.chart_values import chart_curves
 from jaxlog._page.comparisons import answer, compared, comparison
 from jaxlog._page.curves import ChartQuery, curves
 from jaxlog._page.details import configs, run_facts
 from jaxlog._page.figure_code import figure_code
+from jaxlog._page.folded_runs import EVERYTHING, Slice
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._page.heat import heat
 from jaxlog._page.html import PackedAnswer, frozen_page, packed
@@ -34,6 +35,8 @@ KINDS = {"curves": BINARY, "heat": BINARY, "picture": "image/svg+xml"}
 """The media types of addresses that are not answered in JSON."""
 MOST_ASKED = 2000
 """The most addresses that are remembered."""
+READING = 0.25
+"""The seconds that one answer reads runs at least, if it may be one about some of the runs."""
 OVERHEAD = 0.002
 """The seconds of a core that a request takes besides its answer."""
 MOST_SAVED = 2**27
@@ -53,11 +56,41 @@ class Answer(NamedTuple):
       body: the content.
       kind: its media type.
       tag: differs if the content does.
+      is_part: True if not all runs are read, so that the same address soon has another answer.
     """
 
     body: bytes
     kind: str
     tag: str
+    is_part: bool = False
+
+
+class _Made(NamedTuple):
+    """What an answer says.
+
+    Attributes:
+      content: bytes, or values for JSON.
+      is_whole: False if not all runs are read.
+    """
+
+    content: Any
+    is_whole: bool = True
+
+
+class _Compared(NamedTuple):
+    """A comparison.
+
+    Attributes:
+      comparison: the comparison; None if not all runs are read.
+      notes: what could not be read, in sentences.
+      read: the number of runs that are read.
+      of: the number of runs.
+    """
+
+    comparison: Comparison | None
+    notes: Sequence[str]
+    read: int
+    of: int
 
 
 class Answers:
@@ -65,21 +98,20 @@ class Answers:
 
     Args:
       followed: the runs.
-      store: reads their values.
 
     Attributes:
       updating: the seconds of a core that were spent on addresses that were asked for before.
       problems: what could not be read of the runs so far, in sentences; a mapping keeps each once.
     """
 
-    def __init__(self, followed: FollowedRuns, store: RunStore | None = None) -> None:
+    def __init__(self, followed: FollowedRuns) -> None:
         self.followed = followed
         self.updating = 0.0
         self.problems: dict[str, None] = {}
-        self._store = store or RunStore()
+        self._store = RunStore()
         self._reading = threading.Lock()  # one answer at a time reads values, to bound the memory
         self._kept: OrderedDict[str, Answer] = OrderedDict()
-        self._comparisons: OrderedDict[Hashable, tuple[Comparison, Sequence[str]]] = OrderedDict()
+        self._comparisons: OrderedDict[Hashable, _Compared] = OrderedDict()
         self._asked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._of_state: Mapping[str, Callable[[Asked], Any]] = {
             "runs": self._runs,
@@ -87,7 +119,8 @@ class Answers:
             "facts": self._facts,
             "configs": self._configs,
         }
-        self._of_values: Mapping[str, Callable[[Asked, list[FollowedRun]], Any]] = {
+        self._others = READING  # the seconds that an answer took besides reading
+        self._of_values: Mapping[str, Callable[[Asked, list[FollowedRun], Slice], _Made]] = {
             "answer": self._answer,
             "curves": self._curves,
             "comparison": self._comparison,
@@ -103,13 +136,17 @@ class Answers:
         """The addresses that are answered, without parameters."""
         return (*self._of_state, *self._of_values, *self._of_run)
 
-    def of(self, name: str, query: str, known: str = "") -> Answer | None:
+    def of(
+        self, name: str, query: str, known: str = "", *, in_parts: bool = False
+    ) -> Answer | None:
         """Answers an address.
 
         Args:
           name: its part before the `?`, one of `names`.
           query: its part after the `?`.
           known: the tag of the answer that the reader has.
+          in_parts: True to answer soon about the runs that are read so far, which the answer says;
+            the next time that the address is asked for, more of them are read.
 
         Returns:
           The answer; None if the reader has it.
@@ -123,13 +160,16 @@ class Answers:
         self._asked.move_to_end((name, query))
         while len(self._asked) > MOST_ASKED:
             self._asked.popitem(last=False)
+        is_part = False
         try:
-            return self._of(name, query, known)
+            found = self._of(name, query, known, in_parts=in_parts)
+            is_part = found is not None and found.is_part
+            return None if found is not None and found.tag == known else found
         finally:
-            if is_update:
+            if is_update and not is_part:
                 self.updating += time.thread_time() - began + OVERHEAD
 
-    def _of(self, name: str, query: str, known: str) -> Answer | None:
+    def _of(self, name: str, query: str, known: str, *, in_parts: bool) -> Answer | None:
         asked = Asked(query)
         self.followed.look()
         if name in self._of_state:
@@ -139,26 +179,45 @@ class Answers:
             return (
                 None if tag == known else Answer(json_body(self._of_state[name](asked)), JSON, tag)
             )
-        if name in self._of_run:
-            runs = [self.followed.run(asked.text("run"))]
-            make = partial(self._of_run[name], asked, runs[0])
-        else:
-            runs = self.followed.matching(asked)
-            make = partial(self._of_values[name], asked, runs)
-        tag = _tag(name, query, f"{self.followed.state_of(runs)} {self.followed.unlooked}")
+        with self.followed.lock:
+            if name in self._of_run:
+                runs = [self.followed.run(asked.text("run"))]
+            else:
+                runs = self.followed.matching(asked)
+            part = EVERYTHING._replace(unlooked=self.followed.unlooked)
+            if in_parts:
+                part = part._replace(horizon=self.followed.horizon)
+        tag = _tag(name, query, f"{self.followed.state_of(runs)} {part.unlooked}")
         if tag == known:
             return None
         with self._reading:
             if tag not in self._kept:
                 self._store.begin()
-                made = make()
+                if name in self._of_run:
+                    made = _Made(self._of_run[name](asked, runs[0]))
+                else:
+                    made = self._of_part(name, asked, runs, part, in_parts=in_parts)
                 self.problems |= dict.fromkeys(map(plain, self._store.notes))
                 self._store.shrink()
-                if not isinstance(made, bytes):
-                    made = json_body(made)
-                self._keep(Answer(made, KINDS.get(name, JSON), tag))
+                body = made.content if isinstance(made.content, bytes) else json_body(made.content)
+                kind = KINDS.get(name, JSON)
+                if not made.is_whole:
+                    return Answer(body, kind, _tag(name, query, repr(body)), is_part=True)
+                self._keep(Answer(body, kind, tag))
             self._kept.move_to_end(tag)
             return self._kept[tag]
+
+    def _of_part(
+        self, name: str, asked: Asked, runs: list[FollowedRun], part: Slice, *, in_parts: bool
+    ) -> _Made:
+        """Reads runs for an answer: for as long as the rest of the last one took, at least."""
+        if not in_parts:
+            return self._of_values[name](asked, runs, part)
+        seconds, began = max(READING, self._others), time.monotonic()
+        made = self._of_values[name](asked, runs, part._replace(seconds=seconds))
+        if not made.is_whole:
+            self._others = max(0.0, time.monotonic() - began - seconds)
+        return made
 
     def saved(self, query: str, made: datetime) -> tuple[str, bytes]:
         """Makes the page in one file, which asks nobody.
@@ -225,47 +284,66 @@ class Answers:
         one, other = (self.followed.run(asked.text(name)) for name in ("a", "b"))
         return configs(one, other, max(one.stamp, other.stamp))
 
-    def _answer(self, asked: Asked, runs: list[FollowedRun]) -> Any:
+    def _answer(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
         with self.followed.lock:
             main = main_metric(runs, asked)
             by = grouping(runs, main, asked)
-        found = None
+        found, read, of = None, len(runs), len(runs) + part.unlooked
         if main is not None:
             with contextlib.suppress(AbsentError):
-                compared, _ = self._compared(runs, main.call, main.key, by)
-                found = answer(compared, main.call, main.key)
-        return {"version": _version(runs), "answer": found, "notes": self._notes(asked)}
+                compared = self._compared(runs, main.call, main.key, by, part)
+                read, of = compared.read, compared.of
+                if compared.comparison is not None:
+                    found = answer(compared.comparison, main.call, main.key)
+        return self._partly(
+            {"version": _version(runs), "answer": found, "notes": self._notes(asked)}, read, of
+        )
 
     def _compared(
-        self, runs: list[FollowedRun], call: str, key: str, by: Sequence[str]
-    ) -> tuple[Comparison, Sequence[str]]:
-        """Compares groups, and returns what could not be read, too; the last ones are kept.
+        self, runs: list[FollowedRun], call: str, key: str, by: Sequence[str], part: Slice
+    ) -> _Compared:
+        """Compares groups; the last comparisons are kept.
 
         Raises:
           AbsentError: there is no such metric or label, or no finite score.
         """
-        name = self.followed.state_of(runs), call, key, tuple(by)
+        name = self.followed.state_of(runs), part.unlooked, call, key, tuple(by)
         if name not in self._comparisons:
-            rows, only_last = self._store.rows(runs, call, key)
-            made = compared(rows, call, key, by, only_last=only_last)
-            self._comparisons[name] = made, tuple(map(plain, self._store.notes))
+            rows = self._store.last_rows(runs, call, key, part)
+            notes, of = tuple(map(plain, self._store.notes)), rows.of + part.unlooked
+            if rows.read < of:
+                return _Compared(None, notes, rows.read, of)
+            made = compared(rows.runs, call, key, by, only_last=rows.only_last)
+            self._comparisons[name] = _Compared(made, notes, rows.read, of)
         self._comparisons.move_to_end(name)
         while len(self._comparisons) > MOST_COMPARISONS:
             self._comparisons.popitem(last=False)
         return self._comparisons[name]
 
-    def _curves(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
+    def _curves(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
         by_id = {run.id: run.row.name for run in runs}
         pinned = [by_id[one] for one in asked.listed("pin") if one in by_id]
         query = ChartQuery.read(asked, self._grouping(asked, runs), pinned)
         code = figure_code(self.followed, runs, query)
-        return curves(self._store, runs, query, self._notes(asked), code)
+        found = chart_curves(self._store, runs, query.of, part)
+        of = found.of + part.unlooked
+        notes = [*self._notes(asked), *self._store.notes]
+        body = curves(found._replace(of=of), query, _version(runs), notes, code)
+        return _Made(body, found.read == of)
 
-    def _comparison(self, asked: Asked, runs: list[FollowedRun]) -> Any:
+    def _comparison(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
         call, key, by = asked.text("call"), asked.text("key"), self._grouping(asked, runs)
-        found, unread = self._compared(runs, call, key, by)
-        notes = [*self._notes(asked), *unread]
-        return comparison(found, call, key, asked.text("baseline"), _version(runs), notes)
+        found = self._compared(runs, call, key, by, part)
+        notes, version = [*self._notes(asked), *found.notes], _version(runs)
+        if found.comparison is None:
+            waiting = {"version": version, "title": plain(key), "rows": [], "notes": notes}
+            return self._partly(waiting, found.read, found.of)
+        baseline = asked.text("baseline")
+        return _Made(comparison(found.comparison, call, key, baseline, version, notes))
+
+    def _partly(self, content: dict[str, Any], read: int, of: int) -> _Made:
+        """An answer that says how many runs were read for it."""
+        return _Made(content | {"read": read, "of": of}, read == of)
 
     def _grouping(self, asked: Asked, runs: list[FollowedRun]) -> list[str]:
         """The names that define the groups of the metric that is asked for."""
@@ -274,14 +352,15 @@ class Answers:
         with self.followed.lock:
             return grouping(runs, main_metric(runs, asked), asked)
 
-    def _heat(self, asked: Asked, runs: list[FollowedRun]) -> bytes:
+    def _heat(self, asked: Asked, runs: list[FollowedRun], _: Slice) -> _Made:
         one = asked.text("run")
         chosen = [run for run in runs if run.id == one] if one else runs
         call, key = asked.text("call"), asked.text("key")
-        found, only_last = self._store.rows(chosen, call, key)
-        if only_last:
+        found = self._store.rows(chosen, call, key)
+        if found.only_last:
             raise AskedError(f"{key}: has too many histograms to show them")
-        return heat(found.by_name(), call, key, _version(chosen), self._notes(asked))
+        version, notes = _version(chosen), self._notes(asked)
+        return _Made(heat(found.runs.by_name(), call, key, version, notes))
 
     def _pictures(self, _: Asked, run: FollowedRun) -> Any:
         return self._store.pictures(run).listed(run.id, run.stamp)
@@ -291,9 +370,8 @@ class Answers:
 
     def _notes(self, asked: Asked) -> Sequence[str]:
         """Notes for the reader about the runs of an answer."""
-        unlooked, off = self.followed.unlooked, asked.listed("off")
-        notes = [f"{unlooked:,} runs are not read yet"] if unlooked else []
-        return [*notes, f"{len(off):,} runs are switched off"] if off else notes
+        off = asked.listed("off")
+        return [f"{len(off):,} runs are switched off"] if off else []
 
 
 def _tag(name: str, query: str, state: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +14,14 @@ import polars as pl
 from jaxlog._analysis.group_curves import GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import VALUE, Values, named, values_of, worded
 from jaxlog._format.columnar import RUN
-from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._page.asked import AbsentError, AskedError
-from jaxlog._page.call_summary import CallSummary, NotInOrderError, TooManyCellsError
+from jaxlog._page.call_summary import TooManyCellsError
+from jaxlog._page.folded_runs import EVERYTHING, Slice, skeletons
 from jaxlog._page.followed import FollowedRun
-from jaxlog._page.run_store import RunOfPage, RunsOfPage, RunStore
-from jaxlog._page.summary_curve import SummaryPart, curve_of_parts
-from jaxlog._reading.call_lines import CallLines
+from jaxlog._page.group_cells import GroupCells
+from jaxlog._page.lane_ends import NotInOrderError
+from jaxlog._page.run_of_page import RunOfPage
+from jaxlog._page.run_store import RowsOfRuns, RunStore
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._reading.timings import seconds_open
 
@@ -58,6 +60,8 @@ class ChartCurves(NamedTuple):
       pinned: a curve for each run that has one of its own.
       notes: what a reader has to know, in sentences.
       spread: the kind of band; another one than was asked for if there are too many values.
+      read: the number of runs that are in it.
+      of: the number of runs that there are.
     """
 
     by: tuple[str, ...]
@@ -65,6 +69,8 @@ class ChartCurves(NamedTuple):
     pinned: Sequence[CurveOfGroup]
     notes: Sequence[str]
     spread: Spread
+    read: int
+    of: int
 
 
 class ChartOf(NamedTuple):
@@ -78,6 +84,7 @@ class ChartOf(NamedTuple):
       spread: the kind of band.
       pinned: the names of runs that have a curve of their own.
       points: the number of times at which lanes of several runs stand, for the axes of time.
+      choice: a text that tells the choice of the runs from others.
     """
 
     call: str
@@ -87,15 +94,19 @@ class ChartOf(NamedTuple):
     spread: Spread
     pinned: Sequence[str]
     points: int
+    choice: str = ""
 
 
-def chart_curves(store: RunStore, runs: Sequence[FollowedRun], of: ChartOf) -> ChartCurves:
+def chart_curves(
+    store: RunStore, runs: Sequence[FollowedRun], of: ChartOf, part: Slice = EVERYTHING
+) -> ChartCurves:
     """Computes the curves of a metric: the same as `RunsData.plot` draws.
 
     Args:
       store: reads the runs.
       runs: the runs.
       of: the metric, the groups and the axis.
+      part: how much is read; the curves are those of the runs that are read so far.
 
     Raises:
       AbsentError: there is no such metric, label, key or axis.
@@ -103,16 +114,16 @@ def chart_curves(store: RunStore, runs: Sequence[FollowedRun], of: ChartOf) -> C
     """
     known = [run for run in runs if (of.call, of.key) in run.row.keys]
     if not known:
-        raise AbsentError(f"{of.call} {of.key}: is a metric that none of these runs has logged")
+        raise _absent(of)
     if of.spread in _COMBINED and of.x != "relative":
-        found = _from_summaries(store, known, of)
+        found = _from_summaries(store, known, of, part)
         if found is not None:
             return found
-    rows, only_last = store.rows(known, of.call, of.key)
-    if not only_last:
+    rows = store.rows(known, of.call, of.key, part)
+    if not rows.only_last:
         return _from_rows(rows, of)
     instead = of._replace(spread="std")
-    found = _from_summaries(store, known, instead) if of.x != "relative" else None
+    found = _from_summaries(store, known, instead, part) if of.x != "relative" else None
     if found is None:
         raise AskedError(f"{of.key}: has too many values for this axis; choose x=step")
     note = "too many values to compute quantiles of lanes: the band is one standard deviation"
@@ -131,100 +142,93 @@ def group_name(by: Sequence[str], key: Sequence[Any]) -> str:
 
 
 def _from_summaries(
-    store: RunStore, runs: Sequence[FollowedRun], of: ChartOf
+    store: RunStore, runs: Sequence[FollowedRun], of: ChartOf, part: Slice
 ) -> ChartCurves | None:
     """The curves from what was combined when the runs were read; None if that does not do."""
     axis = AXES[of.x][0]
-    summaries: dict[str, CallSummary] = {}
-    for run in runs:
-        try:
-            summaries[run.row.name] = store.summary(run, of.call, of.key, _labels_of(run, of))
-        except NotInOrderError:
-            return None
-        except TooManyCellsError as error:
-            raise AskedError(str(error)) from None
-        except OSError:  # it was removed
-            continue
-    summaries = {name: one for name, one in summaries.items() if of.key in one.types}
-    by_name = {run.row.name: run for run in runs}
-
-    def grouped() -> Values:
-        found = {name: _skeleton(by_name[name], one, of) for name, one in summaries.items()}
-        return _values(found, of)
-
-    # It changes only when a run, or a series of one, comes or goes.
-    state = tuple(
-        (name, one.key, by_name[name].row.run.status, by_name[name].row.run.facts.get("id"))
-        for name, one in summaries.items()
+    try:
+        found = store.folded(of.choice, runs, of.call, of.key, of.by, axis, part)
+        pinned = [
+            (run.row.name, _of_run(store, run, of, axis))
+            for run in runs
+            if run.row.name in of.pinned
+        ]
+    except NotInOrderError:
+        return None
+    except TooManyCellsError as error:
+        raise AskedError(str(error)) from None
+    if not found.groups:
+        if found.read < found.of:
+            return ChartCurves(of.by, (), (), (), of.spread, found.read, found.of)
+        raise _absent(of)
+    origins = list(found.examples)
+    examples = [found.examples[origin] for origin in origins]
+    # It changes only when a group, or the state of a run that stands for one, changes.
+    state = repr([(one.run.id, one.run.row.run.status, *one.types) for one in examples])
+    values = store.grouping(
+        (of.call, of.key, of.by, tuple(origins), state),
+        lambda: _values(skeletons(of.call, of.key, examples), of),
     )
-    values = store.grouping((of.call, of.key, of.by, repr(state)), grouped)
     if values.statistic == "nonfinite":  # its lanes without a value have a zero
         return None
-    groups = [(group_name(values.by, key), frame) for key, frame in values.groups()]
-    if of.x == "time" and any(frame[RUN].n_unique() > 1 for _, frame in groups):
+    groups: list[tuple[str, GroupCells]] = []
+    for key, frame in values.groups():
+        first, *others = [found.groups[origins[place]] for place in frame["step"]]
+        own = first
+        if others:
+            own = first.copy()
+            for one in others:
+                own.add(one)
+        groups.append((group_name(values.by, key), own))
+    if of.x == "time" and any(len(set(own.runs)) > 1 for _, own in groups):
         return None
-    ends = [one.lanes_of(of.key, axis).ends for one in summaries.values()]
-    every = np.concatenate(ends) if ends else np.empty(0)
-    if not np.isfinite(every).all():  # lines without env_step
+    ends = [own.ends for _, own in groups]
+    if not all(np.isfinite(one).all() for one in ends):  # lines without env_step
         return None
-    end = float(every.max(initial=-np.inf))
+    end = max(float(one.max(initial=-np.inf)) for one in ends)
 
-    def curve(frame: pl.DataFrame) -> GroupCurve:
-        parts = [
-            SummaryPart(summaries[str(name)], own["step"].to_list(), str(name) in values.late)
-            for (name,), own in frame.partition_by(RUN, maintain_order=True, as_dict=True).items()
-        ]
-        return curve_of_parts(parts, of.key, axis, of.spread, values.statistic, end)
+    def curve(name: str, own: GroupCells) -> CurveOfGroup:
+        return CurveOfGroup(name, len(set(own.runs)), own.curve(of.spread, values.statistic, end))
 
-    pinned = [(name, values.frame.filter(pl.col(RUN) == name)) for name in of.pinned]
     return ChartCurves(
         values.by,
-        [CurveOfGroup(name, frame[RUN].n_unique(), curve(frame)) for name, frame in groups],
-        [CurveOfGroup(name, 1, curve(frame)) for name, frame in pinned if len(frame)],
+        [curve(name, own) for name, own in groups],
+        [curve(name, own) for name, own in pinned if len(own.ends)],
         values.notes,
         of.spread,
+        found.read,
+        found.of,
     )
 
 
-def _labels_of(run: FollowedRun, of: ChartOf) -> list[str]:
-    """The names that may be labels of the run, which its lanes have to be told apart by."""
-    row = run.row
-    return [n for n in of.by if n != RUN and (n in row.labels or n not in row.config)]
+def _of_run(store: RunStore, run: FollowedRun, of: ChartOf, axis: str) -> GroupCells:
+    """All lanes of one run."""
+    found = GroupCells()
+    is_late = RunOfPage(run, of.call, None).is_unfinished
+    with contextlib.suppress(OSError):  # it was removed
+        summary = store.summary(run, of.call, of.key, ())
+        every = range(len(summary.series))
+        found.add_series(run.row.name, summary, every, of.key, axis, is_late=is_late)
+    return found
 
 
-def _skeleton(run: FollowedRun, summary: CallSummary, of: ChartOf) -> RunFrames:
-    """A run with one row for each series of lanes, whose step is the number of the series."""
-    numbers = list(range(len(summary.series)))
-    columns: dict[str, pl.Series] = {
-        "lane": pl.Series(numbers, dtype=pl.Int64),
-        "step": pl.Series(numbers, dtype=pl.Int64),
-    }
-    for place, name in enumerate(summary.by):
-        if name == "lane" or name in summary.labels:
-            own = [key[place] for key in summary.series]
-            kind = summary.types.get(name, pl.Int64())
-            columns[name] = pl.Series(name, own, dtype=kind, strict=False)
-    kind = summary.types[of.key]
-    columns[of.key] = pl.Series([None] * len(numbers), dtype=kind)
-    if EPISODE_COUNT in summary.types and of.key != EPISODE_COUNT:
-        columns[EPISODE_COUNT] = pl.Series([None] * len(numbers), dtype=pl.Int64)
-    labels = tuple(name for name in summary.by if name in summary.labels)
-    return RunOfPage(run, of.call, CallLines(pl.DataFrame(columns), labels))
+def _absent(of: ChartOf) -> AbsentError:
+    return AbsentError(f"{of.call} {of.key}: is a metric that none of these runs has logged")
 
 
 def _values(runs: Mapping[str, RunFrames], of: ChartOf) -> Values:
     if not runs:
-        raise AbsentError(f"{of.call} {of.key}: is a metric that none of these runs has logged")
+        raise _absent(of)
     try:
         return values_of(runs, of.key, of.call, of.by, axes=_OF_LINES)
     except (LookupError, TypeError) as error:
         raise AbsentError(str(error.args[0])) from None
 
 
-def _from_rows(found: RunsOfPage, of: ChartOf) -> ChartCurves:
+def _from_rows(found: RowsOfRuns, of: ChartOf) -> ChartCurves:
     """The curves from all rows."""
     column, title, _ = AXES[of.x]
-    by_name = {name: run for name, run in found.by_name().items() if run.calls}
+    by_name = {name: run for name, run in found.runs.by_name().items() if run.calls}
     values = _values(by_name, of)
     frame = values.frame
     if of.x == "relative":
@@ -254,6 +258,8 @@ def _from_rows(found: RunsOfPage, of: ChartOf) -> ChartCurves:
         [CurveOfGroup(name, 1, curve(own)) for name, own in pinned if len(own)],
         notes,
         of.spread,
+        found.read,
+        found.of,
     )
 
 

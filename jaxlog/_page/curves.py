@@ -12,10 +12,8 @@ import polars as pl
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError, Asked
-from jaxlog._page.chart_values import AXES, ChartOf, CurveOfGroup, chart_curves
-from jaxlog._page.followed import FollowedRun
+from jaxlog._page.chart_values import AXES, ChartCurves, ChartOf, CurveOfGroup
 from jaxlog._page.numbers import binary_body
-from jaxlog._page.run_store import RunStore
 from jaxlog._page.thinning import ThinCurve, thinned
 from jaxlog._terminal import plain
 
@@ -67,8 +65,9 @@ class ChartQuery(NamedTuple):
         band, x = asked.choice("band", list(BANDS)), asked.choice("x", list(AXES))
         points = asked.integer("points", 600, 2, MOST_POINTS)
         call, key = asked.text("call"), asked.text("key")
+        choice = repr((asked.text("where"), sorted(asked.listed("off"))))
         return cls(
-            ChartOf(call, key, tuple(by), x, BANDS[band], tuple(pinned), points),
+            ChartOf(call, key, tuple(by), x, BANDS[band], tuple(pinned), points, choice),
             band,
             asked.number("from", -np.inf),
             asked.number("to", np.inf),
@@ -120,32 +119,26 @@ class _Group:
 
 
 def curves(
-    store: RunStore,
-    runs: Sequence[FollowedRun],
-    query: ChartQuery,
-    notes: Sequence[str],
-    python: str,
+    found: ChartCurves, query: ChartQuery, version: int, notes: Sequence[str], python: str
 ) -> bytes:
     """The answer to `curves`.
 
     Args:
-      store: reads the runs.
-      runs: the runs.
+      found: the curves.
       query: what is wanted.
+      version: the version of the runs.
       notes: what a reader has to know of the runs.
       python: the code that makes the figure.
 
     Raises:
-      AbsentError: there is no such metric, label, axis or group.
-      AskedError: there are too many groups or values.
+      AbsentError: there is no group of the name that is wanted.
     """
     of = query.of
-    found = chart_curves(store, runs, of)
     groups = [_group(own, colour, query) for colour, own in enumerate(found.groups)]
     total = len(groups)
     if query.only:
         groups = [group for group in groups if plain(group.name) == query.only]
-        if not groups:
+        if not groups and found.read == found.of:
             raise AbsentError(f"only: got {query.only!r:.100}, which is no group")
     every = groups
     left_out = 0
@@ -166,7 +159,9 @@ def curves(
         at += sum(array.nbytes for array in own) + pad
     _, title, kind = AXES[of.x]
     header = {
-        "version": max(run.stamp for run in runs),
+        "version": version,
+        "read": found.read,
+        "of": found.of,
         "x": {"title": title, "kind": kind},
         "y": {"title": plain(of.key)},
         "call": plain(of.call),
@@ -175,7 +170,12 @@ def curves(
         "group": plain(", ".join(found.by)),
         "lower_is_better": lower_is_better,
         "groups": headers,
-        "notes": [*notes, *found.notes, *_notes(every, query), *map(plain, store.notes)],
+        "notes": [
+            *_reading(found),
+            *map(plain, notes),
+            *found.notes,
+            *_notes(every, query),
+        ],
         "left_out": left_out,
         "total_groups": total,
         "python": python,
@@ -238,6 +238,12 @@ def _summarized(
     best, worst = (ordered[0], ordered[-1]) if lower_is_better else (ordered[-1], ordered[0])
     ends = [(best, "best")] + ([(worst, "worst")] if worst is not best else [])
     return bands + [_Group(g.name, g.colour, g.runs, g.curve, g.thin, place) for g, place in ends]
+
+
+def _reading(found: ChartCurves) -> list[str]:
+    if found.read == found.of:
+        return []
+    return [f"{found.read:,} of {found.of:,} runs read; the others are added as they are read"]
 
 
 def _notes(groups: Sequence[_Group], query: ChartQuery) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import secrets
 import threading
@@ -20,7 +19,8 @@ PERIOD = 1.0
 READING = 0.2
 """The seconds that one look reads at most, so that answers do not wait."""
 SHARE = 0.01
-"""The part of a core that looks take in the long run, once everything was read."""
+"""The part of a core that looks take in the long run, once everything was read. Finding new runs
+takes as much besides."""
 
 
 class FollowedRun(NamedTuple):
@@ -64,7 +64,6 @@ class FollowedRuns:
         self._has_read = False  # the trends of all runs, once
         self._any = 0  # the last version at which any run may have changed
         self._stalled: frozenset[str] = frozenset()
-        self._ids: dict[Path, str] = {}
         self._runs: dict[str, FollowedRun] = {}
         self._is_frozen = False
         self.salt = secrets.token_hex(4)
@@ -78,6 +77,15 @@ class FollowedRuns:
     def unlooked(self) -> int:
         """The number of runs that were found and not yet looked at."""
         return self._list.unlooked
+
+    @property
+    def horizon(self) -> str:
+        """The least id of a run that was not looked at; empty if there is none."""
+        with self.lock:
+            if not self.unlooked:
+                return ""
+            ids = (run.id for run in self.runs() if not run.row.run.status)
+            return min(ids, default="")
 
     @property
     def unread(self) -> int:
@@ -98,27 +106,25 @@ class FollowedRuns:
         with self.lock:
             if self._is_frozen or (time.monotonic() < self._next and not all_of_it):
                 return
-            began = time.thread_time()
+            began, finding = time.thread_time(), self._list.finding
             self._list.look(None if all_of_it else READING)
-            took = time.thread_time() - began
+            took = time.thread_time() - began - (self._list.finding - finding)
             # While something is unread, the answers that wait for the lock take turns with looks.
             pause = (
                 took / 4 if self._list.unlooked or not self._has_read else max(PERIOD, took / SHARE)
             )
             self._next = time.monotonic() + pause
             rows = self._list.rows
-            self._ids = {row.path: self._ids.get(row.path) or run_id(row.name) for row in rows}
             self._has_read = self._has_read or not self._list.unread
             now = time.time()
-            stalled = frozenset(self._ids[row.path] for row in rows if row.is_stalled(now))
+            stalled = frozenset(row.id for row in rows if row.is_stalled(now))
             if stalled != self._stalled:
                 self._stalled = stalled
                 self._list.version += 1
                 self._any = self._list.version
             changes = self._list.changes
             followed = (
-                FollowedRun(self._ids[row.path], row, changes.get(row.path, 0), row.logged)
-                for row in rows
+                FollowedRun(row.id, row, changes.get(row.path, 0), row.logged) for row in rows
             )
             self._runs = {run.id: run for run in followed}
 
@@ -137,8 +143,8 @@ class FollowedRuns:
         with self.lock:
             if version < self._any:
                 return None
-            found = self._list.changes.items()
-            return [self._ids[path] for path, at in found if at > version and path in self._ids]
+            found = self._list.changes
+            return [row.id for row in self._list.rows if found.get(row.path, 0) > version]
 
     def runs(self) -> list[FollowedRun]:
         """All runs, the newest first."""
@@ -172,9 +178,3 @@ class FollowedRuns:
         """A text that differs whenever one of some runs has changed, or they are others."""
         text = repr((self.salt, [(run.id, run.logged) for run in runs]))
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
-
-
-def run_id(name: str) -> str:
-    """Names a run in addresses: by its path below the directory, which nobody can read from it."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=10).digest()
-    return base64.b32encode(digest).decode().lower()

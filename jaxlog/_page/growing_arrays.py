@@ -23,6 +23,13 @@ class GrowingArrays:
         self._pieces = {name: [np.empty(0, kind)] for name, kind in types.items()}
         self._length = self.num_bytes = 0
 
+    def copy(self) -> GrowingArrays:
+        """Others that grow by themselves."""
+        found = GrowingArrays()
+        found._pieces = {name: [*own] for name, own in self._pieces.items()}
+        found._length, found.num_bytes = self._length, self.num_bytes
+        return found
+
     def __len__(self) -> int:
         return self._length
 

@@ -6,7 +6,6 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -15,7 +14,7 @@ import polars as pl
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.lines import call_of
 from jaxlog._format.segment import segment_of
-from jaxlog._page.parsed_lines import Parsed, ParsedLines
+from jaxlog._page.plain_lines import PlainLines, plain_lines
 from jaxlog._reading.batches import Batches, file_schema, read_batch
 from jaxlog._reading.columnar import ColumnarRows, rows_of_batches
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
@@ -59,30 +58,45 @@ class RowStream:
       path: the directory of the run.
       call: the name of the call.
       wanted: chooses the columns of columnar files, since it costs to convert the others.
-      parsed: keeps what was made of lines; None to keep nothing.
 
     Attributes:
       notes: what could not be read, in sentences.
     """
 
-    def __init__(
-        self, path: Path, call: str, wanted: Wanted, parsed: ParsedLines | None = None
-    ) -> None:
+    def __init__(self, path: Path, call: str, wanted: Wanted) -> None:
         self._path, self._call, self._wanted = path, call, wanted
-        self._parsed = parsed
         self._places: list[_Place] = []
         self.notes: list[str] = []
 
     @property
     def is_continued(self) -> bool:
         """True if the files still have what was read; False if they were cut back or replaced."""
+        if not self._places:
+            return True
         files = _files(self._path, self._call)
         if files[: len(self._places)] != [place.file for place in self._places]:
             return False
         return all(map(_is_there, self._places))
 
     def tables(self) -> Iterator[Table]:
-        """Yields the new rows, some thousands at a time, with the columns that they have.
+        """Yields the new rows, some thousands at a time, with the columns that are wanted.
+
+        Raises:
+          ModuleNotFoundError: pyarrow is needed.
+          OSError: a file was removed, or cannot be read.
+        """
+        for rows in self.rows():
+            yield self.table_of(rows) if isinstance(rows, PlainLines) else rows
+
+    def table_of(self, rows: PlainLines) -> Table:
+        """Rows as a table, with the columns that are wanted."""
+        columns = list({**rows.fields, **rows.labels, **rows.metrics})
+        wanted = self._wanted(columns, tuple(rows.labels))
+        frame = rows.frame(columns if wanted is None else [*wanted])
+        return Table(frame, tuple(name for name in rows.labels if name in frame.columns))
+
+    def rows(self) -> Iterator[Table | PlainLines]:
+        """Yields the new rows, some thousands at a time, as they were parsed.
 
         Raises:
           ModuleNotFoundError: pyarrow is needed.
@@ -91,21 +105,20 @@ class RowStream:
         for number, file in enumerate(_files(self._path, self._call)):
             begin = self._places[number].offset if number < len(self._places) else 0
             read = self._batches if is_columnar(file) else self._lines
-            for table, place in read(file, begin):
+            for rows, place in read(file, begin):
                 self._places[number:] = [place]
-                if len(table.frame):
-                    yield table
+                if isinstance(rows, PlainLines) or len(rows.frame):
+                    yield rows
 
-    def _lines(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
+    def _lines(self, file: Path, begin: int) -> Iterator[tuple[Table | PlainLines, _Place]]:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
             for data, end in _whole_lines(opened, begin):
-                parse = partial(_parsed, file, data)
-                # What is added to a file that grows is read once.
-                keeper = None if begin else self._parsed
-                found = parse() if keeper is None else keeper.of(file, data, parse)
-                self._note(found.notes)
-                yield found.table, _Place(file, inode, end, data[-_TAIL:])
+                rows: Table | PlainLines | None = plain_lines(data)
+                if rows is None:
+                    with self._heard():
+                        rows = flat(read_metrics_of(file, data), LANES)
+                yield rows, _Place(file, inode, end, data[-_TAIL:])
 
     def _batches(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
         with open_file(file) as opened:
@@ -132,30 +145,12 @@ class RowStream:
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
         """Keeps warnings as notes."""
-        with _notes() as notes:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
             yield
-        self._note(notes)
-
-    def _note(self, notes: Sequence[str]) -> None:
-        self.notes += notes
+        self.notes += [str(warning.message) for warning in caught]
         if len(self.notes) > MOST_NOTES:
             self.notes[MOST_NOTES - 1 :] = ["more of the lines cannot be read"]
-
-
-def _parsed(file: Path, data: bytes) -> Parsed:
-    with _notes() as notes:
-        table = flat(read_metrics_of(file, data), LANES)
-    return Parsed(table, notes)
-
-
-@contextlib.contextmanager
-def _notes() -> Iterator[list[str]]:
-    """Yields a list that has the texts of warnings after it."""
-    notes: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        yield notes
-    notes += [str(warning.message) for warning in caught]
 
 
 def _files(path: Path, call: str) -> list[Path]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from jaxlog._analysis.groups import Values
 from jaxlog._analysis.run_data import RunData
-from jaxlog._analysis.runs_data import RunsData
 from jaxlog._page.asked import AbsentError
-from jaxlog._page.call_rows import CallRows
-from jaxlog._page.call_summary import CallSummary, NotInOrderError
+from jaxlog._page.call_rows import CallRows, LastRows
+from jaxlog._page.call_summary import CallSummary
+from jaxlog._page.folded_runs import EVERYTHING, FoldedGroups, FoldedRuns, Slice
 from jaxlog._page.followed import FollowedRun
-from jaxlog._page.parsed_lines import ParsedLines
+from jaxlog._page.lane_ends import NotInOrderError
+from jaxlog._page.run_of_page import RunOfPage, RunsOfPage
 from jaxlog._page.run_pictures import RunPictures
 from jaxlog._reading.call_lines import CallLines, lines_of_call
 
@@ -23,10 +25,14 @@ MOST_SUMMARIES = 64 * 2**20
 """The bytes of what was combined of runs that are kept."""
 MOST_ROWS_KEPT = 48 * 2**20
 """The bytes of rows that are kept."""
-MOST_PARSED = 32 * 2**20
-"""The bytes of parsed lines that are kept."""
+MOST_FOLDED = 48 * 2**20
+"""The bytes of the groups of charts that are kept."""
+MANY = 1000
+"""Of more runs, only the metric of the chart is combined, not all that their files have."""
 MOST_GROUPINGS = 200
 """The most groupings that are kept."""
+SHRINK = 500
+"""After so many uses, what was not used for longest is forgotten if there is too much."""
 MOST_WHOLE = 4
 """The most runs whose pictures are kept."""
 
@@ -48,11 +54,16 @@ class _Kept(Generic[T]):
 
     Args:
       most: the bytes.
+
+    Attributes:
+      is_full: True if something was forgotten the last time.
     """
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[int, T]] = OrderedDict()
+        self._since = 0
+        self.is_full = False
 
     def get(self, name: Hashable, stamp: int, new: T) -> T:
         """Returns the part that is kept under a name, with all that is new; or `new`.
@@ -67,70 +78,106 @@ class _Kept(Generic[T]):
             new.update()
             found = new
         self._kept[name] = stamp, found
+        self._since += 1
+        if self._since >= SHRINK:  # of an answer that reads very many
+            self.shrink()
         return found
+
+    def has(self, name: Hashable) -> bool:
+        """True if something is kept under a name."""
+        return name in self._kept
 
     def shrink(self) -> None:
         """Forgets what was not used for longest, if there is too much."""
+        self._since = 0
         sizes = {name: one.num_bytes for name, (_, one) in self._kept.items()}
         total = sum(sizes.values())
+        self.is_full = total > self._most
         while total > self._most and self._kept:
             name, _ = self._kept.popitem(last=False)
             total -= sizes[name]
 
 
-class RunOfPage(RunData):
-    """A run with the rows of one metric.
+class RowsOfRuns(NamedTuple):
+    """The rows of a metric.
 
-    Args:
-      run: the run.
-      call: the call.
-      lines: its rows; None if it has none.
+    Attributes:
+      runs: the runs that were read.
+      only_last: True if of some only the last rows of each lane are known, since there are too
+        many.
+      read: the number of runs that were read.
+      of: the number of runs.
     """
 
-    def __init__(self, run: FollowedRun, call: str, lines: CallLines | None) -> None:
-        self.path = run.row.path
-        self.info, self.status = run.row.run.facts, run.row.run.status
-        self.calls = () if lines is None else (call,)
-        self._lines_of_calls = {} if lines is None else {call: lines}
-
-    def labels_of(self, call: str | None = None) -> tuple[str, ...]:
-        return self._call_lines(call).labels
-
-
-class RunsOfPage(RunsData):
-    """Some runs, by the names that the page shows.
-
-    Args:
-      runs: the runs by their names.
-    """
-
-    def __init__(self, runs: Mapping[str, RunData]) -> None:
-        super().__init__([])
-        self._runs = dict(runs)
-        self.names = tuple(runs)
-        self.calls = tuple(sorted({call for run in runs.values() for call in run.calls}))
+    runs: RunsOfPage
+    only_last: bool
+    read: int
+    of: int
 
 
 class RunStore:
     """Reads runs; one thread at a time may use it.
 
-    Args:
-      most_parsed: the bytes of parsed lines that are kept.
-
     Attributes:
       notes: what could not be read of the runs that were asked for since `begin`, in sentences.
     """
 
-    def __init__(self, most_parsed: int = MOST_PARSED) -> None:
+    def __init__(self) -> None:
         self.notes: list[str] = []
-        self._parsed = ParsedLines(most_parsed)
         self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
         self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
+        self._last = _Kept[LastRows](MOST_ROWS_KEPT)
+        self._folded: OrderedDict[Hashable, FoldedRuns] = OrderedDict()
         self._groupings: OrderedDict[Hashable, Values] = OrderedDict()
         self._not_in_order: set[tuple[Path, str]] = set()
         self._pictures: OrderedDict[Path, tuple[int, RunPictures]] = OrderedDict()
 
-    def summary(self, run: FollowedRun, call: str, key: str, by: Sequence[str]) -> CallSummary:
+    def folded(
+        self,
+        name: Hashable,
+        runs: Sequence[FollowedRun],
+        call: str,
+        key: str,
+        by: Sequence[str],
+        axis: str,
+        part: Slice,
+    ) -> FoldedGroups:
+        """The groups of a chart, of the runs that are read so far.
+
+        Args:
+          name: tells the choice of the runs from others.
+          runs: the runs.
+          call: the call that logged the metric.
+          key: the metric.
+          by: the names that define the groups.
+          axis: as in `FoldedRuns`.
+          part: how much is read.
+
+        Raises:
+          NotInOrderError: lanes have rows that replace others.
+          TooManyCellsError: it would take too much memory.
+        """
+        place = name, call, key, tuple(by), axis
+        known = self._folded.pop(place, None)
+        if known is None or not known.is_continued_by(runs):
+            known = FoldedRuns(call, key, by, axis)
+        only = len(runs) > MANY
+
+        def summary_of(run: FollowedRun, labels: Sequence[str]) -> CallSummary:
+            return self.summary(run, call, key, labels, only=only)
+
+        found = known.read(runs, summary_of, part)
+        self._folded[place] = known
+        total = sum(one.num_bytes for one in self._folded.values())
+        while total > MOST_FOLDED and len(self._folded) > 1:
+            _, oldest = self._folded.popitem(last=False)
+            total -= oldest.num_bytes
+        self.notes += found.notes
+        return found
+
+    def summary(
+        self, run: FollowedRun, call: str, key: str, by: Sequence[str], *, only: bool = False
+    ) -> CallSummary:
         """Returns the combined values of a call of a run.
 
         Args:
@@ -138,6 +185,7 @@ class RunStore:
           call: the call.
           key: the metric that is needed.
           by: as in `CallSummary`.
+          only: as in `CallSummary`.
 
         Raises:
           NotInOrderError: lanes have rows that replace others.
@@ -148,46 +196,99 @@ class RunStore:
         if (path, call) in self._not_in_order:
             raise NotInOrderError
         try:
-            new = CallSummary(path, call, by, key, self._parsed)
-            found = self._summaries.get((path, call, new.by), run.logged, new)
-            if not found.has(key):
-                new = CallSummary(path, call, by, key, self._parsed)
-                found = self._summaries.get((path, call, new.by, key), run.logged, new)
+            if not only:
+                new = CallSummary(path, call, by, key)
+                found = self._summaries.get((path, call, new.by), run.logged, new)
+                if found.has(key):
+                    return found
+            new = CallSummary(path, call, by, key, only=only)
+            return self._summaries.get((path, call, new.by, key), run.logged, new)
         except NotInOrderError:
             self._not_in_order.add((path, call))
             raise
-        self.notes += found.notes
-        return found
 
     def begin(self) -> None:
         """Forgets the notes."""
         self.notes = []
 
-    def rows(self, runs: Sequence[FollowedRun], call: str, key: str) -> tuple[RunsOfPage, bool]:
+    def rows(
+        self, runs: Sequence[FollowedRun], call: str, key: str, part: Slice = EVERYTHING
+    ) -> RowsOfRuns:
         """The rows of a metric of some runs; runs that were removed are left out.
 
         Args:
           runs: the runs.
           call: the call.
           key: the metric.
-
-        Returns:
-          The runs; and True if of some only the last rows of each lane are kept.
+          part: how much is read.
         """
-        found: dict[str, RunData] = {}
-        only_last = False
-        for run in runs:
-            new = CallRows(run.row.path, call, key, self._parsed)
-            try:
-                rows = self._rows.get((run.row.path, call, key), run.logged, new)
-            except OSError:
-                continue
+
+        def read(run: FollowedRun) -> tuple[CallLines | None, bool]:
+            new = CallRows(run.row.path, call, key)
+            rows = self._rows.get((run.row.path, call, key), run.logged, new)
             self.notes += rows.notes
             table = rows.table()
-            lines = lines_of_call(table) if key in table.frame.columns else None
+            return lines_of_call(table) if key in table.frame.columns else None, rows.only_last
+
+        def is_kept(run: FollowedRun) -> bool:
+            return self._rows.has((run.row.path, call, key))
+
+        return self._read(runs, call, read, is_kept, part)
+
+    def last_rows(
+        self, runs: Sequence[FollowedRun], call: str, key: str, part: Slice = EVERYTHING
+    ) -> RowsOfRuns:
+        """As `rows`, but of runs that have finished only the last rows of each lane.
+
+        A comparison needs no others, and of many runs they would take much memory.
+        """
+
+        def read(run: FollowedRun) -> tuple[CallLines | None, bool]:
+            name, path = (run.row.path, call, key), run.row.path
+            if RunOfPage(run, call, None).is_unfinished:
+                rows = self._rows.get(name, run.logged, CallRows(path, call, key))
+                self.notes += rows.notes
+                table = rows.table()
+                return lines_of_call(table) if key in table.frame.columns else None, rows.only_last
+            last = self._last.get(name, run.logged, LastRows(path, call, key))
+            self.notes += last.notes
+            return last.lines, last.only_last
+
+        def is_kept(run: FollowedRun) -> bool:
+            name = run.row.path, call, key
+            return self._last.has(name) or self._rows.has(name)
+
+        return self._read(runs, call, read, is_kept, part)
+
+    def _read(
+        self,
+        runs: Sequence[FollowedRun],
+        call: str,
+        read: Callable[[FollowedRun], tuple[CallLines | None, bool]],
+        is_kept: Callable[[FollowedRun], bool],
+        part: Slice,
+    ) -> RowsOfRuns:
+        """Reads runs until the time is over; those whose rows are kept at once."""
+        found: dict[str, RunData] = {}
+        only_last, number, new = False, 0, 0
+        # What does not fit is read in one go: parts of it would be forgotten before the end.
+        is_whole = self._rows.is_full or self._last.is_full
+        until = time.monotonic() + (float("inf") if is_whole else part.seconds)
+        for run in sorted(runs, key=lambda run: run.id):
+            if not is_kept(run):
+                if new and time.monotonic() > until:
+                    continue
+                new += 1
+            number += 1
+            try:
+                lines, is_short = read(run)
+            except OSError:
+                continue
             found[run.row.name] = RunOfPage(run, call, lines)
-            only_last = only_last or rows.only_last
-        return RunsOfPage(found), only_last
+            only_last = only_last or is_short
+        names = [run.row.name for run in runs if run.row.name in found]
+        ordered = RunsOfPage({name: found[name] for name in names})
+        return RowsOfRuns(ordered, only_last, number, len(runs))
 
     def grouping(self, name: Hashable, make: Callable[[], Values]) -> Values:
         """Returns the groups of lanes that are kept under a name, or those that `make` returns."""
@@ -222,3 +323,4 @@ class RunStore:
         """Forgets what was not used for longest, if there is too much."""
         self._summaries.shrink()
         self._rows.shrink()
+        self._last.shrink()

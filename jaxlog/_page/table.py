@@ -13,8 +13,8 @@ from jaxlog._page.asked import Asked
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._terminal import plain
 from jaxlog._watching.durations import ago
-from jaxlog._watching.run_row import RunRow
-from jaxlog._watching.state import TONES, differing, json_of, newest, state_counts
+from jaxlog._watching.run_row import RunRow, json_of
+from jaxlog._watching.state import TONES, differing, newest, state_counts
 from jaxlog.sinks.console.values import clock, number, per_second
 
 MOST_ROWS = 10_000
@@ -220,7 +220,11 @@ def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, An
             if len(own) < MOST_VALUES:
                 own.update(map(json_of, values))
     found = [
-        {"name": name, "kind": "config", "values": len({json_of(r.config.get(name)) for r in rows})}
+        {
+            "name": name,
+            "kind": "config",
+            "values": len({row.config_texts.get(name, "null") for row in rows}),
+        }
         for name in differing(rows)
         if name not in labels
     ]
@@ -245,7 +249,7 @@ def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, An
 
 def _seeds(row: RunRow) -> tuple[str, ...]:
     """The seeds of a run: runs with the same config and seeds are told apart by their names."""
-    own = [f"{name}={json_of(value)}" for name, value in row.config.items() if is_seed(name)]
+    own = [f"{name}={text}" for name, text in row.config_texts.items() if is_seed(name)]
     labels = [
         f"{name}={sorted(set(map(json_of, values)))}"
         for name, values in row.labels.items()

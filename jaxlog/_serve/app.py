@@ -131,7 +131,7 @@ class WebApp:
         return await self._checked(partial(self._made, name, query, _known_tag(request)))
 
     def _made(self, name: str, query: str, known: str) -> Response:
-        found = self._answers.of(name, query, known)
+        found = self._answers.of(name, query, known, in_parts=True)
         headers = {"Cache-Control": "no-cache"}
         if found is None:
             return Response(status_code=304, headers=headers | {"ETag": f'"{known}"'})

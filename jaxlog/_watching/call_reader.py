@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from jaxlog._format.across_lanes import values_across_lanes
 from jaxlog._format.arrow_stream import Message
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
+from jaxlog._format.lines import call_of
 from jaxlog._reading import columnar_lines
 from jaxlog._reading.columnar_lines import ROWS, is_columnar
 from jaxlog._watching import lines
@@ -23,6 +24,9 @@ MOST_POINTS = 48
 
 BEFORE = 2**12
 """The number of bytes that are read before a point, which are more than a usual line has."""
+
+WHOLE = 2**18
+"""The bytes up to which a file of lines is read as a whole, when its trend is read first."""
 
 _Lines = list[tuple[int, bytes]]
 """The lines of an event, each with its offset."""
@@ -167,8 +171,12 @@ class CallReader:
         assert self._key is not None
         self._points.make_room(before + _position(end, self._batches.get(file, ())))
         for at, found in self._first_groups(file, before, end):
-            for event in lines.events(file, (line for _, line in found), calls):
-                self._points.add(at, _point(event, self._key))
+            point = _point_of_line(file, found, self._key)
+            if point is not None:
+                self._points.add(at, point)
+            else:
+                for event in lines.events(file, (line for _, line in found), calls):
+                    self._points.add(at, _point(event, self._key))
             if time.monotonic() > until:
                 return False
         return True
@@ -177,8 +185,10 @@ class CallReader:
         """Yields the first event of each range that has no point, with its position."""
         batches = self._batches.get(file, ())
         start = self._next.get(file, _Start(0, 0))
+        is_whole = not start.offset and end <= WHOLE and not is_columnar(file)
+        whole = _WholeFile(file) if is_whole else None
         while start.offset < end:
-            found = _first_group(file, start)
+            found = _first_group(file, start) if whole is None else whole.first(start.offset)
             if not found or found[0][0] >= end:
                 break
             at = before + _position(found[0][0], batches)
@@ -203,6 +213,46 @@ class CallReader:
             place.start,
             place.head,
         )
+
+
+class _WholeFile:
+    """The events of a file of lines.
+
+    Args:
+      file: the file.
+    """
+
+    def __init__(self, file: Path) -> None:
+        head_of = lines.heads_of_lines(file)
+        groups = groupby(lines.forwards(file), lambda found: head_of(found[1]))
+        self._groups = [list(group) for _, group in groups]
+        self._starts = [group[0][0] for group in self._groups]
+
+    def first(self, offset: int) -> _Lines:
+        """The lines of the first event that begins at an offset or after it."""
+        number = bisect.bisect_left(self._starts, offset)
+        return self._groups[number] if number < len(self._groups) else []
+
+
+def _point_of_line(file: Path, found: _Lines, key: str) -> TrendPoint | None:
+    """The point of an event of one lane whose value is a finite number, without making the event.
+
+    None for other events.
+    """
+    if len(found) > 1 or call_of(file.name) is None:
+        return None
+    match lines.read(found[0][1]):
+        case {
+            "timestamp": float() as timestamp,
+            "step": int() as step,
+            "lane": int(),
+            "metrics": {**metrics},
+            **rest,
+        } if type(metrics.get(key)) is float:
+            env_step = rest.get("env_step")
+            if env_step is None or type(env_step) is int:
+                return TrendPoint(step, env_step, timestamp, metrics[key])
+    return None
 
 
 def value_of(event: Event, key: str) -> float | None:

@@ -194,11 +194,11 @@ def heads(path: Path) -> Iterator[tuple[int, bytes]]:
         for rows in columnar_events.forwards(path):
             yield rows.parts[0].start, head(path, next(rows.lines()))
         return
-    key = _heads(path)
+    key = heads_of_lines(path)
     yield from ((start, key(line)) for start, line in forwards(path))
 
 
-def _heads(path: Path) -> Callable[[bytes], bytes]:
+def heads_of_lines(path: Path) -> Callable[[bytes], bytes]:
     """Returns `head` for lines in their order: those of an event are not split, but for one."""
     if is_of_one_line(path):
         return lambda line: line
@@ -222,7 +222,7 @@ def events(path: Path, lines: Iterable[bytes], calls: Any = None) -> Iterator[Ev
       calls: the value of `calls` in run.json, which has the meaning of each key.
     """
     call = call_of(path.name)
-    for _, group in groupby(lines, _heads(path)):
+    for _, group in groupby(lines, heads_of_lines(path)):
         own = list(group)
         if call is not None and len(own) >= MANY:
             event = event_of_many(call, own, calls)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
+import json
+import marshal
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, Key, MetricsEvent
 from jaxlog._format.health import Health, Tally
@@ -30,6 +36,11 @@ from jaxlog.sinks.console.values import Shown, over_lanes, summary_values
 _SHOWN = ("mean", "rate", "")
 """The statistics that a run's main metric can have."""
 _COUNTS = (EPISODE_COUNT, UPDATE_COUNT)
+NO_TREND = float("-inf")
+"""The time for a look that does not read the trend."""
+MOST_SHARED = 1000
+"""The most parts of run.json that are kept to be shared."""
+_shared: dict[bytes, Any] = {}
 _numbers = itertools.count(1)
 _State = tuple[int, int, int] | None
 """By which a changed file is recognized; None if it is missing."""
@@ -45,7 +56,9 @@ class RunRow:
     Attributes:
       path: the directory of the run.
       name: its name.
+      id: as `run_id` makes it.
       run: its state at the last look.
+      started: when it was started, or last resumed, in seconds since 1970; 0 if it is not known.
       read: False if its trend has not been read to the end.
       stamp: the number of looks that found something new, or read more of the trend.
       logged: a number that no row had before, whenever the run or its files have changed.
@@ -53,6 +66,7 @@ class RunRow:
       metric: the key of its main metric; empty if it has none.
       points: the trend of the main metric, over the whole run.
       config: its config, by dotted names.
+      config_texts: the same as JSON.
       health: its health.
       done: the number of updates done; None if there are none.
       last: when its last record was logged, in seconds since 1970; None if it has none.
@@ -61,7 +75,8 @@ class RunRow:
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+        self.path, self.name, self.id = path, name, run_id(name)
+        self.started = 0.0
         self.run = ObservedRun(path, {}, "")  # not looked at yet
         self.read = False
         self.stamp = 0
@@ -70,6 +85,7 @@ class RunRow:
         self.metric = ""
         self.points: Sequence[TrendPoint] = ()
         self.config: Mapping[str, Any] = {}
+        self.config_texts: Mapping[str, str] = {}
         self.health = Health()
         self.done: int | None = None
         self.last: float | None = None
@@ -99,8 +115,10 @@ class RunRow:
         before = self.run
         if not same or is_annotated or before.may_log_more:
             self.run = observed(self.path)
+            _share(self.run.facts)
         self._state, self._annotated = state, annotated
         if self.run != before:
+            self.started = self.run.started or 0.0
             self.stamp += 1
             self.logged = next(_numbers)
             self.__dict__.pop("values", None)
@@ -132,6 +150,7 @@ class RunRow:
         facts = self.run.facts
         config = facts.get("config")
         self.config = summaries.flat(config) if isinstance(config, Mapping) else {}
+        self.config_texts = {name: json_of(value) for name, value in self.config.items()}
         events = {name: r.event for name, r in self._readers.items() if r.event is not None}
         tally = Tally(facts.get("health"), facts.get("calls"))
         for event in events.values():
@@ -156,6 +175,8 @@ class RunRow:
     def _trend(self, until: float) -> list[TrendPoint] | None:
         if not self.metric:
             return []
+        if until == NO_TREND:
+            return None
         calls = self.run.facts.get("calls")
         return self._readers[self.call].points(self.metric, calls, until)
 
@@ -236,15 +257,7 @@ class RunRow:
         Of values that are not finite, only the counts that the last event has: run.json describes
         them, and most runs have none.
         """
-        calls = self.run.facts.get("calls")
-        found: dict[tuple[str, str], Key] = {}
-        for call, described in calls.items() if isinstance(calls, Mapping) else ():
-            keys = described.get("keys") if isinstance(described, Mapping) else None
-            found |= {
-                (str(call), name): key
-                for name, key in from_json(keys).items()
-                if key.statistic != "nonfinite"
-            }
+        found = dict(_described(orjson.dumps(self.run.facts.get("calls"))))
         for call, reader in self._readers.items():
             if isinstance(reader.event, MetricsEvent):
                 own = reader.event.columns.values
@@ -281,6 +294,26 @@ class RunRow:
                 return self.values[found]
 
 
+def json_of(value: Any) -> str:
+    """A value of a config as JSON on one line."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _share(facts: dict[str, Any]) -> None:
+    """Lets parts of run.json that many runs have in common be the same objects."""
+    for name in ("settings", "calls", "versions"):
+        if isinstance(facts.get(name), dict):
+            if len(_shared) >= MOST_SHARED:
+                _shared.clear()
+            facts[name] = _shared.setdefault(marshal.dumps(facts[name], 2), facts[name])
+
+
+def run_id(name: str) -> str:
+    """Names a run in addresses: by its path below the directory, which nobody can read from it."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=10).digest()
+    return base64.b32encode(digest).decode().lower()
+
+
 def named(name: str, run: ObservedRun) -> str | tuple[str, str]:
     """The value that a word alone is compared with: its name in a table, and its given name."""
     return (name, run.given_name) if run.given_name else name
@@ -309,6 +342,21 @@ def _files(directory: Path) -> dict[str, list[Path]]:
     for paths in found.values():
         paths.sort(key=lambda path: segment_of(path.name) or (path.name, "", -1))
     return found or others
+
+
+@lru_cache(64)
+def _described(calls: bytes) -> Mapping[tuple[str, str], Key]:
+    """The meaning of the keys in `calls` of run.json, which many runs have in common."""
+    described = orjson.loads(calls)
+    found: dict[tuple[str, str], Key] = {}
+    for call, own in described.items() if isinstance(described, Mapping) else ():
+        keys = own.get("keys") if isinstance(own, Mapping) else None
+        found |= {
+            (str(call), name): key
+            for name, key in from_json(keys).items()
+            if key.statistic != "nonfinite"
+        }
+    return found
 
 
 def _shown(event: Event) -> dict[str, Shown]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from jaxlog._watching.run_row import RunRow
 
@@ -57,11 +56,14 @@ def newest(rows: Iterable[RunRow]) -> float | None:
 
 def differing(rows: Iterable[RunRow]) -> list[str]:
     """The dotted names in the config whose values differ between the runs, in their order."""
-    configs = [row.config for row in rows]
-    names = dict.fromkeys(name for config in configs for name in config)
-    return [name for name in names if len({json_of(c.get(name)) for c in configs}) > 1]
-
-
-def json_of(value: Any) -> str:
-    """A value of a config as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    found: dict[str, set[str]] = {}
+    for number, row in enumerate(rows):
+        for name, text in row.config_texts.items():
+            own = found.get(name)
+            if own is None:
+                own = found[name] = {"null"} if number else set()
+            own.add(text)
+        if len(row.config_texts) < len(found):
+            for name in found.keys() - row.config_texts.keys():
+                found[name].add("null")
+    return [name for name, texts in found.items() if len(texts) > 1]

@@ -13,7 +13,7 @@ import pytest
 import jaxlog
 from jaxlog._analysis.group_curves import GroupCurve, curve_of
 from jaxlog._analysis.groups import values_of
-from jaxlog._page import call_rows, call_summary, curves, followed, row_stream
+from jaxlog._page import answers, call_rows, call_summary, curves, followed, row_stream
 from jaxlog._page.asked import AbsentError, AskedError
 from jaxlog._page.chart_values import group_name
 from jaxlog._page.thinning import thinned
@@ -427,3 +427,57 @@ def test_values_are_read_only_once_for_all_metrics(
     page.body(f"{ADDRESS}&group=lr")
     monkeypatch.setattr(row_stream, "read_metrics_of", lambda *_: pytest.fail("was read again"))
     assert decoded(page.body("curves?call=eval&key=loss&group=lr")).groups
+
+
+def test_a_chart_that_is_read_in_parts_says_so_and_becomes_the_whole_one(
+    sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed, "READING", 0.0)  # one run in each look
+    monkeypatch.setattr(answers, "READING", 0.0)  # and in each answer
+    page, name, query = Page(sweep), *f"{ADDRESS}&group=lr".split("?")
+    seen, tags = [], []
+    while not seen or seen[-1][0] < seen[-1][1]:
+        page.answers._others = 0.0
+        try:
+            answer = page.answers.of(name, query, in_parts=True)
+        except AbsentError:  # no run was looked at
+            continue
+        assert answer is not None
+        header = decoded(answer.body).header
+        seen.append((header["read"], header["of"]))
+        tags.append(answer.tag)
+        said = f"{header['read']} of 6 runs read; the others are added as they are read"
+        assert (said in header["notes"]) == answer.is_part == (header["read"] < 6)
+    assert {of for _, of in seen} == {6}
+    assert sorted(seen) == seen
+    assert len(seen) > 3
+    assert len(set(tags)) == len({read for read, _ in seen})
+    whole = Page(sweep)
+    whole.look()
+    found, expected_ = decoded(answer.body), decoded(whole.body(f"{ADDRESS}&group=lr"))
+    assert list(found.groups) == list(expected_.groups)
+    for group, arrays in expected_.groups.items():
+        for part, values in arrays.items():
+            np.testing.assert_array_equal(found.groups[group][part], values, err_msg=part)
+
+
+@pytest.mark.parametrize("name", ["answer", "comparison"])
+def test_groups_are_compared_once_all_runs_are_read(
+    name: str, sweep: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "READING", 0.0)
+    page, query = Page(sweep), "call=eval&key=score&group=lr"
+    page.look()
+    for number in range(1, 7):
+        page.answers._others = 0.0
+        answer = page.answers.of(name, query, in_parts=True)
+        assert answer is not None
+        found = json.loads(answer.body)
+        if number < 6:
+            assert (found["read"], found["of"], answer.is_part) == (number, 6, True)
+            assert not found.get("rows")
+            assert not found.get("answer")
+    assert not answer.is_part
+    whole = Page(sweep)
+    whole.look()
+    assert found == whole(f"{name}?{query}")

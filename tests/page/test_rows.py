@@ -11,12 +11,18 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
 from jaxlog._page import row_stream
 from jaxlog._page.call_summary import CallSummary
 from jaxlog._page.chart_values import ChartOf, chart_curves
+from jaxlog._page.folded_runs import Slice
+from jaxlog._page.plain_lines import plain_lines
 from jaxlog._page.row_stream import RowStream
 from jaxlog._page.run_store import RunStore
+from jaxlog._reading.columns import flat
+from jaxlog._reading.layouts import LANES
+from jaxlog._reading.lines import read_metrics_of
 from tests.page.conftest import Page
 
 EVENTS = st.lists(
@@ -138,3 +144,106 @@ def test_a_hole_in_a_file_is_skipped(tmp_path: Path) -> None:
     stream = RowStream(tmp_path / "a", "eval", lambda *_: None)
     assert streamed(stream) == [1, 2]
     assert stream.notes
+
+
+PLAIN = st.lists(
+    st.tuples(
+        st.integers(0, 3),
+        st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**60), 2**60)),
+        st.one_of(st.none(), st.booleans(), st.just("text"), st.floats(0, 1), st.integers(0, 1)),
+        st.sampled_from(["a", 'b "\\', "ü"]),
+        st.sampled_from([1, 1, 1, 2.5]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(PLAIN, st.booleans(), st.booleans())
+def test_lines_that_are_alike_are_read_as_others_are(
+    rows: list[Any], with_env_step: bool, with_other: bool
+) -> None:
+    lines = []
+    for step, (lane, value, other, label, number) in enumerate(rows):
+        found: dict[str, Any] = {"timestamp": 1e9 + step, "step": step}
+        found |= {"env_step": 16 * step} if with_env_step else {}
+        found |= {"lane": lane, "labels": {"env": label, "size": number}}
+        found["metrics"] = {"score": value} | ({"other": other} if with_other else {})
+        lines.append(orjson.dumps(found) + b"\n")
+    data = b"".join(lines)
+    plain = plain_lines(data)
+    if plain is None:
+        is_alike = with_other and not all(type(row[2]) in (int, float) for row in rows)
+        assert is_alike or len({type(row[4]) for row in rows}) > 1
+        return
+    table = flat(read_metrics_of(Path("a"), data), LANES)
+    frame = plain.frame([*plain.fields, *plain.labels, *plain.metrics])
+    assert_frame_equal(frame, table.frame)
+    assert tuple(plain.labels) == table.labels
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        line(1, 0, math.nan),
+        line(1, 0, 1.0) + line(2, 0, None),
+        line(1, 0, 1.0).replace(b"1.0", b"true"),
+        line(1, 0, 1.0).replace(b"1.0", b"[1.0]"),
+        line(1, 0, 1.0).replace(b'"score"', b'"lane"'),
+        line(1, 0, 1.0).replace(b'"step":1', b'"step":1.5'),
+        line(1, 0, 1.0).replace(b'"step":1', b'"step":9007199254740993'),
+        line(1, 0, 1.0) + b'{"timestamp":1.0\n',
+        line(1, 0, 1.0) + b"\n",
+        line(1, 0, 1.0)[:-1] + b"," + line(2, 0, 1.0) + b"{}\n",
+        b"\0" + line(1, 0, 1.0),
+    ],
+)
+def test_other_lines_are_left_to_the_other_reader(data: bytes) -> None:
+    assert plain_lines(line(1, 0, 1.0)) is not None
+    assert plain_lines(data) is None
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(EVENTS, min_size=2, max_size=5),
+    st.sampled_from([(), ("env",), ("run",), ("lane",)]),
+    st.sampled_from(["std", "range", None]),
+    st.data(),
+)
+def test_runs_that_are_added_one_by_one_give_the_curves_of_all(
+    tmp_path_factory: pytest.TempPathFactory,
+    runs: list[Any],
+    by: tuple[str, ...],
+    spread: Any,
+    data: st.DataObject,
+) -> None:
+    path = tmp_path_factory.mktemp("runs")
+    for number, events in enumerate(runs):
+        write(path, f"run-{number}", events)
+    page = Page(path)
+    page.look()
+    of = ChartOf("eval", "score", by, "step", spread, (), 600)
+    found = page.followed.runs()
+    if not any(("eval", "score") in run.row.keys for run in found):
+        return
+    store, seen = RunStore(), []
+    chosen = data.draw(st.permutations(found))
+    while True:
+        part = chart_curves(store, chosen, of, Slice(seconds=0.0))
+        seen.append(part.read)
+        if part.read == part.of:
+            break
+    assert seen == list(range(1, part.of + 1))  # one more run each time
+    every = chart_curves(RunStore(), found, of)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("jaxlog._page.chart_values._from_summaries", lambda *_: None)
+        rows = chart_curves(RunStore(), found, of)
+    assert [group.name for group in part.groups] == [group.name for group in rows.groups]
+    for one, other, whole in zip(part.groups, every.groups, rows.groups, strict=True):
+        for name in ("x", "middle", "lower", "upper", "fewer", "alive_at"):
+            values = [getattr(group.curve, name) for group in (one, other, whole)]
+            np.testing.assert_array_equal(values[0], values[1], err_msg=name)  # to the last bit
+            np.testing.assert_allclose(values[0], values[2], 1e-9, 1e-9, err_msg=name)
+        for name in ("lanes", "alive", "unfinished", "nonfinite", "partial"):
+            assert getattr(one.curve, name) == getattr(whole.curve, name), name
+        assert one.runs == whole.runs

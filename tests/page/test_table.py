@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jaxlog._page.asked import Asked, AskedError
-from jaxlog._page.followed import run_id
 from jaxlog._page.numbers import json_body
+from jaxlog._watching.run_row import run_id
 from tests.conftest import MakeLogger
 from tests.page.conftest import STEPS, Page, value
 
@@ -125,10 +125,10 @@ def test_the_first_answer_comes_before_all_runs_were_looked_at(
     assert (answer["total"], answer["unlooked"]) == (5, 4)
     assert [row["status"] for row in answer["rows"]].count("") == 4
     assert answer["state"]["counts"] == [["finished", 1]]
-    notes = page("comparison?call=eval&key=loss")["notes"]
+    found = page("comparison?call=eval&key=loss")
     left = page.followed.unlooked
     assert 0 < left < 4
-    assert f"{left} runs are not read yet" in notes
+    assert (found["read"], found["of"], found["rows"]) == (5 - left, 5, [])
     page.look()
     assert page("runs")["unlooked"] == 0
     assert page("runs")["state"]["counts"] == [["finished", 5]]

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import jaxlog
-from jaxlog._page.followed import run_id
 from jaxlog._serve import changes
+from jaxlog._watching.run_row import run_id
 from tests.conftest import MakeLogger
 from tests.page.frames import decoded
 from tests.serve.conftest import Served

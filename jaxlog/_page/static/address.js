@@ -29,3 +29,12 @@ export function isBinary(place) {
 export function parsed(isNumbers, bytes) {
   return isNumbers ? curvesOf(bytes) : JSON.parse(new TextDecoder().decode(bytes));
 }
+
+// True if not all runs were read for an answer: the same address has another one soon.
+export function isPart(answer) {
+  return Boolean(answer && answer.read < answer.of);
+}
+
+export function readText({ read, of }) {
+  return `${read.toLocaleString("en")} of ${of.toLocaleString("en")} runs read`;
+}

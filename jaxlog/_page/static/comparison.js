@@ -1,5 +1,6 @@
 // The groups by their last values, best first, with differences to a baseline.
 
+import { isPart, readText } from "./address.js";
 import { swatchClass } from "./colours.js";
 import { allow, button, el, named, say, svg } from "./elements.js";
 import { copyText } from "./export.js";
@@ -18,7 +19,7 @@ export class ComparisonTable {
   constructor(element, { pointed, colourOf }) {
     Object.assign(this, { element, pointed, colourOf, most: AT_ONCE });
     this.title = el("h2", {}, "Comparison");
-    this.copy = el("span", { class: "tools" });
+    this.copy = el("span", { class: "tools", hidden: true });
     this.body = el("tbody");
     this.head = el("tr");
     this.note = el("p", { class: "note", hidden: true });
@@ -49,16 +50,29 @@ export class ComparisonTable {
       if (problem.kind === "refused") this.#say(problem.message);
       return;
     }
+    if (isPart(answer)) {
+      this.wait(answer);
+      return;
+    }
+    this.isPart = false;
     this.answer = answer;
     this.draw();
   }
 
+  // Says how many runs were read, until the answer is about all of them.
+  wait(part) {
+    this.isPart = true;
+    this.#say(`${readText(part)}: groups are compared once all are`);
+  }
+
   draw() {
     if (!this.answer) return;
+    this.copy.hidden = false;
     const { rows, title: key, by = [], notes = [] } = this.answer;
     const title = by.length ? `${key} by ${by.join(", ")}` : key;
     const { baseline, hide } = state();
     const signature = JSON.stringify([rows, baseline, hide, this.most, rows.map((row) => this.colourOf(row.name))]);
+    if (!this.isPart) this.#say(notes.join(" · "));
     if (signature === this.signature) return;
     this.signature = signature;
     say(this.title, title);
@@ -69,7 +83,6 @@ export class ComparisonTable {
     this.body.replaceChildren(...rows.slice(0, this.most).map((row) => this.#row(row, low, high, differs)));
     this.more.hidden = rows.length <= this.most;
     say(this.more, `show all ${rows.length}`);
-    this.#say(notes.join(" · "));
   }
 
   #row(row, low, high, differs) {

@@ -1,5 +1,6 @@
 // A metric's figure: its title, its buttons, its chart, and for screen readers its last values as a table.
 
+import { isPart, readText } from "./address.js";
 import { Chart } from "./chart.js";
 import { button, el, named, say } from "./elements.js";
 import { copiers } from "./export.js";
@@ -20,13 +21,14 @@ export class Figure {
     this.note = el("p", { class: "note", hidden: true });
     this.values = el("table");
     this.title = el("h3", { class: "key" }, named(metric.title || metric.key));
+    this.reading = el("span", { class: "reading", hidden: true });
     this.logButton = button("log", () => toggle("log", this.id), { title: "logarithmic y axis" });
     this.menu = menu(this);
     const enlarge = button(options.big ? "close" : "⤢", () => change({ big: options.big ? "" : this.id }), {
       "aria-label": options.big ? "close" : "enlarge", title: options.big ? "close" : "enlarge",
     });
     this.element = el("figure", { class: "chart", tabindex: 0, "aria-label": metric.title || metric.key },
-      el("figcaption", {}, this.title, el("span", { class: "tools" }, this.logButton, enlarge, this.menu)), this.body, this.note, el("div", { class: "unseen" }, this.values));
+      el("figcaption", {}, this.title, this.reading, el("span", { class: "tools" }, this.logButton, enlarge, this.menu)), this.body, this.note, el("div", { class: "unseen" }, this.values));
     this.element.figure = this;
     this.element.addEventListener("keydown", (event) => this.#key(event));
     this.element.addEventListener("blur", () => this.chart?.leave());
@@ -63,6 +65,8 @@ export class Figure {
       onReset: () => change({ from: "", to: "" }),
     });
     this.element.classList.add("drawn");
+    this.reading.hidden = !isPart(answer);
+    say(this.reading, isPart(answer) ? readText(answer) : "");
     this.chart.show(this.extra ? { ...answer, groups: [...answer.groups, this.extra] } : answer, look);
     this.logButton.setAttribute("aria-pressed", look.log);
     const left = answer.left_out ? [`${answer.left_out.toLocaleString("en")} of ${answer.total_groups.toLocaleString("en")} groups are not drawn as lines.`] : [];

@@ -1,5 +1,6 @@
 // The first lines of the page: how many runs are in which state, alarms, the answer, and the filter.
 
+import { isPart, readText } from "./address.js";
 import { allow, button, el, say } from "./elements.js";
 import { ago } from "./numbers.js";
 import { NOT_EMBEDDED } from "./problem.js";
@@ -48,7 +49,8 @@ export class FirstLines {
     const loud = given.alarms.map((alarm) => alarm.text).join(", ");
     say(this.spoken, loud ? `${counts}. Alarms: ${loud}` : counts);
     say(this.error, "");
-    say(this.count, matching === total ? `${total} ${total === 1 ? "run" : "runs"}` : `${matching} of ${total} runs`);
+    const [shown, every] = [matching, total].map((one) => one.toLocaleString("en"));
+    say(this.count, matching === total ? `${every} ${total === 1 ? "run" : "runs"}` : `${shown} of ${every} runs`);
     this.#alarms(given.alarms);
   }
 
@@ -70,9 +72,19 @@ export class FirstLines {
     say(this.error, text);
   }
 
+  // Says how many runs were read, until the answer is about all of them.
+  wait(part) {
+    say(this.answer, `${readText(part)}. The best group is named once all are.`);
+    this.answer.title = "";
+  }
+
   showAnswer(answer) {
     if (!answer) {
       if (!source.isLive) say(this.answer, ""); // what stands there is about another metric or grouping
+      return;
+    }
+    if (isPart(answer)) {
+      this.wait(answer);
       return;
     }
     const text = answer.answer?.text || (shared.main ? "No group leads yet." : "");
@@ -87,8 +99,8 @@ export class FirstLines {
       say(this.line, text);
       return;
     }
-    const parts = counts.map(([name, number]) => `${number} ${name}`);
-    if (this.unlooked) parts.push(`${this.unlooked} not read yet`);
+    const parts = counts.map(([name, number]) => `${number.toLocaleString("en")} ${name}`);
+    if (this.unlooked) parts.push(`${this.unlooked.toLocaleString("en")} not read yet`);
     const age = source.isLive ? ago(Date.now() / 1000 - this.ahead - newest) : new Date(newest * 1000).toLocaleString();
     say(this.line, [...parts, `newest ${age}`].join(" · "));
   }

@@ -1,5 +1,6 @@
 // All metrics as a grid of small charts. A chart is asked for and drawn when it comes into sight.
 
+import { isPart } from "./address.js";
 import { button, el, say } from "./elements.js";
 import { Figure } from "./figure.js";
 import { Heat } from "./heat.js";
@@ -25,6 +26,15 @@ export class Grid {
     new ResizeObserver(() => this.#spread()).observe(this.place);
     this.observer = new IntersectionObserver((entries) => this.#sight(entries), { rootMargin: "160px" });
     addEventListener("beforeprint", () => this.#unfold());
+  }
+
+  // Says why there are no charts yet.
+  wait() {
+    if (!this.metrics) say(this.count, "drawn once all runs are read for the chart above");
+  }
+
+  get isPart() {
+    return [...this.seen].some((figure) => isPart(figure.answer));
   }
 
   async refresh() {

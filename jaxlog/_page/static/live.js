@@ -8,7 +8,7 @@ const PATIENCE = [1, 2, 4, 8, 15, 30]; // seconds from one try to the next
 
 // Makes a function that runs `act`, never twice at a time: what is asked for meanwhile is put together. What the reader
 // asks for is done at once; what the server reports waits until some milliseconds have passed.
-export function paced(act, least = LEAST) {
+export function paced(act, least = () => null) {
   let [running, again, last, wake] = [null, false, 0, null];
 
   async function loop() {
@@ -16,7 +16,7 @@ export function paced(act, least = LEAST) {
       if (again === "later") {
         await new Promise((resolve) => {
           wake = resolve;
-          setTimeout(resolve, Math.max(0, last + least - Date.now()));
+          setTimeout(resolve, Math.max(0, last + (least() ?? LEAST) - Date.now()));
         });
       }
       again = false;

@@ -1,9 +1,10 @@
 // The answers of a server.
 
-import { isBinary, parsed } from "./address.js";
+import { isBinary, isPart, parsed } from "./address.js";
 import { Problem } from "./problem.js";
 
 const MOST_KNOWN = 400; // answers that are kept to be asked about with their ETag
+const NEVER = -1; // no version of the server: the answer is asked for again
 
 export class LiveSource {
   isLive = true;
@@ -41,7 +42,7 @@ export class LiveSource {
       throw new Problem("the server does not answer", "gone");
     }
     if (response.status === 304) {
-      known.version = version;
+      known.version = isPart(known.answer) ? NEVER : version;
       return known.answer;
     }
     if (response.status === 401 || response.status === 403) {
@@ -54,7 +55,7 @@ export class LiveSource {
     }
     const answer = parsed(isBinary(place), bytes);
     this.#known.delete(place);
-    this.#known.set(place, { etag: response.headers.get("ETag"), answer, version });
+    this.#known.set(place, { etag: response.headers.get("ETag"), answer, version: isPart(answer) ? NEVER : version });
     if (this.#known.size > MOST_KNOWN) this.#known.delete(this.#known.keys().next().value);
     return answer;
   }

@@ -1,5 +1,6 @@
 // The page: its parts, and when each of them is asked for again.
 
+import { isPart } from "./address.js";
 import { onTheme } from "./colours.js";
 import { ComparisonTable } from "./comparison.js";
 import { Controls } from "./controls.js";
@@ -10,7 +11,7 @@ import { choose, FirstLines, title } from "./first_lines.js";
 import { Grid } from "./grid.js";
 import { follow, paced } from "./live.js";
 import { Pictures } from "./pictures.js";
-import { Problem } from "./problem.js";
+import { NOT_EMBEDDED, Problem } from "./problem.js";
 import { saveAddress } from "./save.js";
 import { answerAddress, mainMetric, metricId, metricsAddress, runsAddress, shared } from "./shared.js";
 import { source } from "./source.js";
@@ -19,6 +20,7 @@ import { RunTable } from "./table.js";
 
 const BLOCK = 60;
 const SELDOM = 3000; // milliseconds: intervals take the server longer than curves
+const SOON = 300; // milliseconds until more runs are read, if not all are
 const place = (id) => document.getElementById(id);
 
 const lines = new FirstLines({ line: place("state"), spoken: place("spoken"), alarms: place("alarms"), answer: place("answer"), filter: place("filter") });
@@ -92,16 +94,26 @@ async function charts() {
   try {
     await large();
   } finally {
-    chartIsThere();
+    if (!isPart(main?.answer)) chartIsThere();
   }
   controls.draw();
   comparison.draw(); // the colours may be others
+  if (isPart(main?.answer)) {
+    lines.wait(main.answer);
+    comparison.wait(main.answer);
+    grid.wait();
+    setTimeout(askCharts, SOON, true);
+    return;
+  }
   await tried(grid.refresh());
+  if (grid.isPart) setTimeout(askCharts, SOON, true);
 }
 
 async function leader() {
   await firstChart;
-  await Promise.all([comparison.refresh(), tried(source.get(answerAddress())).then((answer) => lines.showAnswer(answer))]);
+  const [, answer] = await Promise.all([comparison.refresh(), tried(source.get(answerAddress()))]);
+  lines.showAnswer(answer);
+  if (comparison.isPart || isPart(answer)) setTimeout(askAnswer, SOON, true);
 }
 
 const askRuns = paced(async () => {
@@ -111,8 +123,8 @@ const askRuns = paced(async () => {
     askAnswer();
   }
 });
-const askCharts = paced(charts);
-const askAnswer = paced(leader, SELDOM);
+const askCharts = paced(charts, () => (isPart(main?.answer) || grid.isPart ? SOON : null));
+const askAnswer = paced(leader, () => (comparison.isPart ? SOON : SELDOM));
 const askRest = paced(async () => {
   await firstChart;
   await Promise.all([pictures.refresh(), facts.refresh(), drawer.refresh()]);
