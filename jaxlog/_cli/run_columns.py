@@ -14,7 +14,7 @@ from jaxlog._terminal import plain
 from jaxlog._watching.call_reader import MOST_POINTS
 from jaxlog._watching.durations import ago
 from jaxlog._watching.run_row import RunRow, json_of
-from jaxlog._watching.state import differing, newest, state_counts
+from jaxlog._watching.state import differing, newest, records_lost, state_counts
 from jaxlog.sinks.console.trend import condensed, sparkline
 from jaxlog.sinks.console.values import clock, number, per_second
 
@@ -54,11 +54,13 @@ class RunColumn(NamedTuple):
 def state_line(rows: Sequence[RunRow], now: float) -> Text:
     """Counts the runs in each state: `3 running · 1 diverged · 27 finished · newest 4 s ago`.
 
-    A run that has diverged, is stalled or lost records is counted there, too.
+    Each run is counted once, as `state_counts` says. Records that were lost are counted, too.
     """
     if not rows:
         return Text("no runs", "dim")
     counts = state_counts(rows, now)
+    lost = records_lost(rows)
+    counts += [lost] if lost.number else []
     parts = [Text(f"{one.number:,} {one.name}", COLOURS[one.tone]) for one in counts]
     last = newest(rows)
     if last is not None:

@@ -14,7 +14,7 @@ from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._terminal import plain
 from jaxlog._watching.durations import ago
 from jaxlog._watching.run_row import RunRow, json_of
-from jaxlog._watching.state import TONES, differing, newest, state_counts
+from jaxlog._watching.state import TONES, alarms, differing, newest, state_counts
 from jaxlog.sinks.console.values import clock, number, per_second
 
 MOST_ROWS = 10_000
@@ -130,14 +130,13 @@ def _state(rows: Sequence[RunRow], now: float) -> dict[str, Any]:
     last = newest(rows)
     parts = [f"{one.number:,} {one.name}" for one in counts] or ["no runs"]
     parts += [] if last is None else [f"newest {ago(now - last)} ago"]
-    alarms = [
+    found = [
         {
             "kind": one.name.removeprefix("records "),
             "text": f"{one.number:,} {one.name}",
             "where": _ALARMS[one.name],
         }
-        for one in counts
-        if one.name in _ALARMS
+        for one in alarms(rows, now)
     ]
     return {
         "text": " · ".join(parts),
@@ -145,7 +144,7 @@ def _state(rows: Sequence[RunRow], now: float) -> dict[str, Any]:
         "newest": last,
         "counts": [[one.name, one.number] for one in counts],
         "tones": {one.name: one.tone for one in counts},
-        "alarms": alarms,
+        "alarms": found,
     }
 
 

@@ -18,7 +18,7 @@ class StateCount(NamedTuple):
     """The number of runs in a state, or of records lost.
 
     Attributes:
-      name: the state: a status, or `stalled`, `diverged` or `records lost`.
+      name: the state: a status, `diverged` or `stalled`; or `records lost`.
       number: how many there are.
       tone: `bad` for what somebody has to look at.
     """
@@ -31,22 +31,46 @@ class StateCount(NamedTuple):
 def state_counts(rows: Sequence[RunRow], now: float) -> list[StateCount]:
     """Counts the runs in each state; states without a run are left out.
 
-    A run that has diverged, is stalled or lost records is counted there, too.
+    Each run that was looked at is counted once: as diverged if it has diverged, whatever its
+    status; else as stalled if it is; else by its status.
 
     Args:
       rows: the runs.
       now: the current time, in seconds since 1970.
     """
-    statuses = Counter(row.run.status for row in rows if row.run.status)
-    found = [StateCount("running", statuses.pop("running", 0), "ok")]
-    found.append(StateCount("stalled", sum(row.is_stalled(now) for row in rows), "bad"))
+    found = Counter(_state_of(row, now) for row in rows if row.run.status)
+    order = ("running", "stalled", "diverged", "failed", "killed", "finished")
+    names = [*order, *sorted(found.keys() - set(order))]
+    return [StateCount(name, found[name], _tone(name)) for name in names if found[name]]
+
+
+def alarms(rows: Sequence[RunRow], now: float) -> list[StateCount]:
+    """Counts what somebody has to look at; a run that failed and has diverged is counted twice."""
+    statuses = Counter(row.run.status for row in rows)
     diverged = sum(row.health.diverged is not None for row in rows)
-    found.append(StateCount("diverged", diverged, "bad"))
-    found += [StateCount(status, statuses.pop(status, 0), "bad") for status in ("failed", "killed")]
-    found.append(StateCount("records lost", sum(row.health.lost for row in rows), "bad"))
-    found.append(StateCount("finished", statuses.pop("finished", 0), "ok"))
-    found += [StateCount(status, count, "warn") for status, count in sorted(statuses.items())]
+    found = [
+        StateCount("stalled", sum(row.is_stalled(now) for row in rows), "bad"),
+        StateCount("diverged", diverged, "bad"),
+        StateCount("failed", statuses["failed"], "bad"),
+        StateCount("killed", statuses["killed"], "bad"),
+        records_lost(rows),
+    ]
     return [one for one in found if one.number]
+
+
+def records_lost(rows: Sequence[RunRow]) -> StateCount:
+    """Counts the records that the runs lost."""
+    return StateCount("records lost", sum(row.health.lost for row in rows), "bad")
+
+
+def _state_of(row: RunRow, now: float) -> str:
+    if row.health.diverged is not None:
+        return "diverged"
+    return "stalled" if row.is_stalled(now) else row.run.status
+
+
+def _tone(name: str) -> Tone:
+    return "bad" if name in ("diverged", "stalled") else TONES.get(name, "warn")
 
 
 def newest(rows: Iterable[RunRow]) -> float | None:
