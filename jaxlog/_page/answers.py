@@ -129,6 +129,7 @@ class Answers:
         self._of_run: Mapping[str, Callable[[Asked, FollowedRun], Any]] = {
             "pictures": self._pictures,
             "picture": self._picture,
+            "film": self._film,
         }
 
     @property
@@ -367,6 +368,9 @@ class Answers:
 
     def _picture(self, asked: Asked, run: FollowedRun) -> bytes:
         return self._store.pictures(run).of(asked.text("name"))
+
+    def _film(self, asked: Asked, run: FollowedRun) -> Any:
+        return self._store.pictures(run).film(asked.text("episode"), asked.text("array"), run.stamp)
 
     def _notes(self, asked: Asked) -> Sequence[str]:
         """Notes for the reader about the runs of an answer."""

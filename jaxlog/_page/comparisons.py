@@ -91,7 +91,8 @@ def answer(found: Comparison, call: str, key: str) -> dict[str, Any] | None:
         return None
     best, name = rows[0], plain(", ".join(found.by))
     if not found.by:
-        text = f"{plain(key)}: {best['text']} over {best['lanes']:,} lanes"
+        lanes = "1 lane" if best["lanes"] == 1 else f"{best['lanes']:,} lanes"
+        text = f"{plain(key)}: {best['text']} over {lanes}"
     elif len(rows) == 1:
         text = f"{_told(name, best)}: {best['text']}"
     elif best["value"] == rows[1]["value"]:

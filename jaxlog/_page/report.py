@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
@@ -30,6 +30,8 @@ POINTS, MAIN_POINTS = 200, 600
 """The points of a curve, and of one of the main metric."""
 MOST_PICTURES = 24
 """The most pictures of one run; of several runs, all have as many in turn."""
+MOST_FILMS = 8
+"""The most films of one run."""
 PICTURES_OF_ALL = 240
 MOST_WORK = 4_000
 """The runs, groups and lanes of all answers that only the page's controls lead to."""
@@ -232,6 +234,8 @@ def _collect_pictures(collected: _Collected, runs: Sequence[str]) -> None:
         listed = collected.json("pictures", run=run)
         if listed is None:
             return
+        for one in listed["films"][: min(most, MOST_FILMS)]:
+            collected.add("film", **dict(parse_qsl(one["source"].partition("?")[2])))
         pictures = [*listed["episodes"][:most], *listed["arrays"]]
         if any(collected.add(picture["source"]) is None for picture in pictures):
             return

@@ -13,6 +13,7 @@ from jaxlog._analysis.html_pages import brief
 from jaxlog._analysis.pictures import Pictures
 from jaxlog._page.array_pictures import ArrayPictures, array_pictures
 from jaxlog._page.asked import AbsentError
+from jaxlog._page.films import film, films
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.markup import xml_text
 from jaxlog._terminal import plain
@@ -51,6 +52,9 @@ class RunPictures:
           version: its version.
         """
         frame = self._episodes.with_row_index("jaxlog.row")
+        if "file" in frame.columns:  # the others were recorded whole
+            frame = frame.filter(pl.col("file").is_null())
+        listed, films_left_out = films(self._run.recordings, one)
         flag = next((name for name in _SUCCESS if name in frame.columns), None)
         failed = (
             pl.lit(value=False)
@@ -72,6 +76,8 @@ class RunPictures:
                 }
                 for row in shown.iter_rows(named=True)
             ],
+            "films": listed,
+            "films_left_out": films_left_out,
             "arrays": [
                 {"title": plain(drawn.title), "source": f"picture/{one}/array-{number}"}
                 for number, drawn in enumerate(arrays)
@@ -79,6 +85,22 @@ class RunPictures:
             "left_out": len(frame) - len(shown),
             "arrays_left_out": sum(of_name.left_out for of_name in self._arrays),
         }
+
+    def film(self, name: str, array: str, version: int) -> dict[str, Any]:
+        """The answer to `film`.
+
+        Args:
+          name: the number of the episode, as `pictures` lists it.
+          array: as in `films.film`.
+          version: the version of the run.
+
+        Raises:
+          AbsentError: there is no such episode or array.
+        """
+        number = _number_of(name)
+        if not 0 <= number < len(self._run.recordings):
+            raise AbsentError(f"film: got {name!r:.60}, which is no recorded episode of this run")
+        return film(self._run.recordings[number], array, version)
 
     def of(self, name: str) -> bytes:
         """A picture as SVG: of an episode that of the sink `svg`, or else a new one.
@@ -90,7 +112,7 @@ class RunPictures:
           AbsentError: there is no such picture.
         """
         kind, _, text = name.partition("-")
-        number = int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
+        number = _number_of(text)
         if kind == "episode" and 0 <= number < len(self._episodes):
             drawn = Pictures({self._run.path.name: self._run}, self._run.labels_of_episodes())
             svg = drawn.of(self._episodes.row(number, named=True))
@@ -102,6 +124,10 @@ class RunPictures:
         else:
             raise AbsentError(f"picture: got {name!r:.60}, which is no episode of this run")
         return xml_text(svg).encode("utf-8", "replace")
+
+
+def _number_of(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 12 else -1
 
 
 def _title(row: Mapping[str, Any]) -> str:

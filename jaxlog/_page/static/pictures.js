@@ -2,11 +2,13 @@
 
 import { address } from "./address.js";
 import { button, el, named, say } from "./elements.js";
+import { Clock, Player } from "./player.js";
 import { Problem } from "./problem.js";
 import { RunChoice } from "./run_choice.js";
 import { source } from "./source.js";
 
 const AT_ONCE = 24;
+const FILMS = 4;
 
 function picturesAddress(run) {
   return address("pictures", { run });
@@ -16,6 +18,7 @@ export class Pictures {
   constructor(element) {
     this.element = element;
     this.choice = new RunChoice(picturesAddress, () => this.refresh());
+    this.players = [];
     this.note = el("span", { class: "quiet" });
     this.place = el("div");
     element.append(el("div", { class: "head" }, el("h2", {}, "Episodes and arrays"), this.choice.element, this.note), this.place);
@@ -43,25 +46,50 @@ export class Pictures {
   }
 
   #draw() {
-    const { episodes, arrays, left } = shownPictures(this.answer);
-    say(this.note, episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
+    const { films, episodes, arrays, left } = shownPictures(this.answer);
+    say(this.note, films.length || episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
+    for (const player of this.players) player.destroy();
+    this.players = [];
     const groups = [["Episodes", episodes], ["Arrays", arrays]].filter(([, pictures]) => pictures.length);
-    this.place.replaceChildren(...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]));
+    this.place.replaceChildren(
+      ...(films.length ? [el("h3", { class: "category" }, "Films"), this.#films(films)] : []),
+      ...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]));
+  }
+
+  // Films of the first episodes, each with a clock of its own, or all with one.
+  #films(films) {
+    const place = el("div", { class: "pictures films" });
+    const clock = new Clock();
+    const together = el("input", { type: "checkbox", onchange: () => {
+      for (const player of this.players) player.join(together.checked ? clock : null);
+    } });
+    const add = (from, to) => {
+      const added = films.slice(from, to).map((film) => new Player(film, together.checked ? clock : null));
+      this.players.push(...added);
+      place.append(...added.map(({ element }) => element));
+    };
+    add(0, FILMS);
+    const more = button(`show ${films.length - FILMS} more`, () => {
+      more.remove();
+      add(FILMS, films.length);
+    });
+    return el("div", {}, films.length > 1 ? el("label", { class: "together" }, together, " in step") : null, place, films.length > FILMS ? more : null);
   }
 }
 
 // The pictures that can be shown here, and how many others there are.
-function shownPictures({ episodes = [], arrays = [], left_out: left = 0 }) {
+function shownPictures({ films = [], episodes = [], arrays = [], left_out: left = 0, films_left_out: other = 0 }) {
   const here = ({ source: place }) => source.has(place);
-  const shown = { episodes: episodes.filter(here), arrays: arrays.filter(here) };
-  return { ...shown, left: left + episodes.length + arrays.length - shown.episodes.length - shown.arrays.length };
+  const shown = { films: films.filter(here), episodes: episodes.filter(here), arrays: arrays.filter(here) };
+  const absent = [[films, shown.films], [episodes, shown.episodes], [arrays, shown.arrays]].map(([all, some]) => all.length - some.length);
+  return { ...shown, left: absent.reduce((a, b) => a + b, left + other) };
 }
 
 // The addresses of a run's first pictures, with that of their list.
 export async function pictureAddresses(run) {
   const list = picturesAddress(run);
-  const { episodes = [] } = await source.get(list);
-  return [list, ...episodes.slice(0, AT_ONCE).map((picture) => picture.source)];
+  const { films = [], episodes = [], arrays = [] } = await source.get(list);
+  return [list, ...[...films.slice(0, FILMS), ...episodes.slice(0, AT_ONCE), ...arrays].map((picture) => picture.source)];
 }
 
 function gallery(pictures) {

@@ -1,0 +1,99 @@
+"""Makes the frames of an episode from an array of all its steps, with one scale for all of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from jaxlog._render.image import heat_of, pixels_of
+from jaxlog._render.png import MOST_PIXELS
+from jaxlog._render.values import as_floats, kind
+
+MOST_PLANES = 16
+"""The most planes of a step that are beside each other."""
+MOST_LINES = 16
+"""The most numbers of a step that are drawn as lines."""
+_GAP = 240
+"""The grey of the lines between planes."""
+
+
+def framed(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """The names of the arrays whose steps can be frames, those that are images first.
+
+    Args:
+      arrays: the arrays `[steps, ...]` of an episode, by their names.
+    """
+    found = [name for name, array in arrays.items() if _is_framed(array)]
+    return sorted(found, key=lambda name: (not _is_image(arrays[name]), -arrays[name][0].size))
+
+
+def lined(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """The names of the arrays whose steps are a few numbers, which are drawn as lines."""
+    return [
+        name
+        for name, array in arrays.items()
+        if kind(array) != "other"
+        and array.ndim in (1, 2)
+        and len(array)
+        and 0 < array[0].size <= MOST_LINES
+    ]
+
+
+def frames(array: np.ndarray) -> np.ndarray:
+    """The frames of an array: uint8 `[steps, height, width, channels]`, with 1, 3 or 4 channels.
+
+    An image stays one: uint8 of shape `[steps, height, width]`, and uint8, or floats from 0 to 1,
+    with 1, 3 or 4 channels as a last axis. Any other array is a heat map from its smallest to its
+    largest number at any step, so that a colour means the same in all frames; more than two axes
+    of a step are planes side by side. Of more than 512 rows or columns, every k-th is drawn.
+
+    Args:
+      array: the values of all steps, with at least two axes besides the first.
+    """
+    if _is_image(array):
+        image = array if array.ndim == 4 else array[..., None]
+        every = -(-max(image.shape[1:3]) // MOST_PIXELS)
+        image = image[:, ::every, ::every]
+        steps, height, width, channels = image.shape
+        pixels = pixels_of(image.reshape(steps * height, width, channels))
+        return pixels.reshape(steps, height, width, -1)
+    if _is_channels_last(array):
+        array = np.moveaxis(array, -1, 1)
+    steps, *_, height, width = array.shape
+    planes = array.reshape(steps, -1, height, width)[:, :MOST_PLANES]
+    columns = math.ceil(math.sqrt(planes.shape[1]))
+    every = -(-max(height, width) * columns // MOST_PIXELS)
+    colours = heat_of(as_floats(planes[:, :, ::every, ::every]))
+    _, count, height, width, channels = colours.shape
+    rows = -(-count // columns)
+    shape = steps, rows * (height + 1) - 1, columns * (width + 1) - 1, channels
+    sheet = np.full(shape, _GAP, np.uint8)
+    for index in range(count):
+        top, left = index // columns * (height + 1), index % columns * (width + 1)
+        sheet[:, top : top + height, left : left + width] = colours[:, index]
+    return sheet
+
+
+def _is_framed(array: np.ndarray) -> bool:
+    return kind(array) != "other" and array.ndim >= 3 and bool(array.size)
+
+
+def _is_image(array: np.ndarray) -> bool:
+    if array.ndim == 3:
+        return array.dtype == np.uint8 and array.max(initial=0) > 1
+    if array.ndim != 4 or array.shape[3] not in (1, 3, 4):
+        return False
+    if array.dtype == np.uint8:
+        return True
+    if kind(array) != "float":
+        return False
+    values = as_floats(array)
+    with np.errstate(invalid="ignore"):
+        return bool(((values >= 0) & (values <= 1)).all())
+
+
+def _is_channels_last(array: np.ndarray) -> bool:
+    """True for a grid whose last axis is one of channels, as MinAtar's `[10, 10, 4]`."""
+    return array.ndim == 4 and array.shape[3] < min(array.shape[1:3])
