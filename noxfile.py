@@ -91,6 +91,13 @@ def ecosystem(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def rliable(session: nox.Session) -> None:
+    """The numbers of rliable in tests/analysis/rliable.json; it does not import beside pandas 3."""
+    session.install("rliable==1.2.0", "pandas<3", "setuptools<81")
+    session.run("python", "tests/analysis/rliable_numbers.py")
+
+
+@nox.session(python="3.11")
 def dist(session: nox.Session) -> None:
     """The sdist of the last commit, and the wheel that is made from it, in dist/."""
 

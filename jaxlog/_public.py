@@ -1,6 +1,7 @@
 """The public names of `jaxlog`, imported from the modules that define them."""
 
-from jaxlog._analysis.comparing import Comparison, compare
+from jaxlog._analysis.comparing import compare
+from jaxlog._analysis.comparison import Comparison
 from jaxlog._analysis.run_data import RunData, read_run
 from jaxlog._analysis.runs_data import RunsData, find_runs, read_runs
 from jaxlog._calls.infos import from_info

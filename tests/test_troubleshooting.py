@@ -50,7 +50,7 @@ MESSAGE_RESULTS = {
     "_format/run_file.py": {"newer_format"},
     "_watching/observed_run.py": {"status_text"},
     "_cli/show.py": {"_nothing"},
-    "_analysis/comparing.py": {"_notes"},
+    "_analysis/score_notes.py": {"lane_notes", "group_notes"},
     "_reading/run_filter.py": {"no_such_names"},
     "_reading/call_lines.py": {"warnings"},
     "_host/outcome.py": {"loss"},

@@ -100,7 +100,7 @@ def values_of(
     frame = concatenated({name: own.frame for name, own in lines.items()})
     labels = list(dict.fromkeys(label for run in runs.values() for label in run.labels_of(chosen)))
     _check_metric(metric, frame, labels, chosen, where)
-    configs = {name: dict(_flat(run.info.get("config"))) for name, run in runs.items()}
+    configs = {name: config_of(run) for name, run in runs.items()}
     keys = list(dict.fromkeys(key for config in configs.values() for key in config))
     if by is None:
         changing = {label for own in lines.values() for label in own.changing}
@@ -186,6 +186,26 @@ def worded(value: Any) -> str:
     if value is None:
         return "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def config_of(run: RunFrames) -> dict[str, Any]:
+    """The config of a run, by dotted names."""
+    return dict(_flat(run.info.get("config")))
+
+
+def seed_names(runs: Mapping[str, RunFrames], call: str | None) -> list[str]:
+    """The labels and the keys of the config that are seeds.
+
+    Args:
+      runs: the runs by their names.
+      call: as in `values_of`.
+    """
+    calls = sorted({name for run in runs.values() for name in run.calls})
+    chosen = chosen_call(call, calls, f"{len(runs)} runs")
+    logged = [run for run in runs.values() if chosen in run.calls]
+    labels = [label for run in logged for label in run.labels_of(chosen)]
+    keys = [key for run in logged for key in config_of(run)]
+    return [name for name in dict.fromkeys((*labels, *keys)) if is_seed(name)]
 
 
 def is_seed(name: str) -> bool:

@@ -63,8 +63,10 @@ class Directory:
                 if in_use or (isinstance(error, NotADirectoryError) and candidate.is_file()):
                     continue
                 raise
-            if self._is_there() and not any(candidate.iterdir()):
-                return
+            with contextlib.suppress(FileNotFoundError):  # removed before it was locked
+                self._check()
+                if not any(candidate.iterdir()):
+                    return
             self.release()
 
     def _open(self, path: Path, if_exists: IfExists) -> None:
@@ -213,18 +215,10 @@ class Directory:
 
     def _check(self) -> None:
         """Raises if the directory that was locked is gone, or another has its name."""
-        if not self._is_there():
-            raise FileNotFoundError(f"{self.path}: was removed while the run is open")
-
-    def _is_there(self) -> bool:
-        """False if the directory that was locked is gone, or another has its name."""
-        if self._lock is None:
-            return True
-        try:
+        if self._lock is not None:
             held, found = os.fstat(self._lock), self.path.stat()
-        except FileNotFoundError:
-            return False
-        return (held.st_dev, held.st_ino) == (found.st_dev, found.st_ino)
+            if (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino):
+                raise FileNotFoundError(f"{self.path}: was removed while the run is open")
 
 
 def _numbered(path: Path) -> Iterator[Path]:

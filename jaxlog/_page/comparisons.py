@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from jaxlog._analysis.comparing import Comparison, compare
+from jaxlog._analysis.comparing import compare
+from jaxlog._analysis.comparison import Comparison
+from jaxlog._analysis.comparison_tables import latex, markdown
 from jaxlog._analysis.intervals import difference_interval
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError
@@ -22,14 +24,6 @@ from jaxlog.sinks.console.values import number
 
 MOST_ROWS = 1000
 """The most groups of one answer."""
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    }
-)
 
 
 def comparison(
@@ -72,9 +66,9 @@ def comparison(
         "lower_is_better": lower_is_better,
         "rows": rows,
         "notes": said,
-        "latex": _latex(titles, cells),
+        "latex": latex(titles, cells),
         "csv": _csv(titles, cells),
-        "markdown": _markdown(titles, cells),
+        "markdown": markdown(titles, cells),
     }
 
 
@@ -220,17 +214,6 @@ def _cells(row: dict[str, Any], *, with_difference: bool) -> list[str]:
     return [row["name"], value, row["interval"], alive, *own]
 
 
-def _latex(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [r"\begin{tabular}{l" + "r" * (len(titles) - 1) + "}", r"\hline"]
-    lines.append(_latex_row(titles) + r" \hline")
-    lines += [_latex_row(row) for row in rows]
-    return "\n".join([*lines, r"\hline", r"\end{tabular}"])
-
-
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
-
-
 def _csv(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -250,11 +233,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _markdown(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [titles, ["---", *["---:"] * (len(titles) - 1)], *rows]
-    return "\n".join(
-        "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", "\\|") for cell in line) + " |"
-        for line in lines
-    )
