@@ -337,10 +337,11 @@ class Answers:
         found = self._compared(runs, call, key, by, part)
         notes, version = [*self._notes(asked), *found.notes], _version(runs)
         if found.comparison is None:
-            waiting = {"version": version, "title": plain(key), "rows": [], "notes": notes}
-            return self._partly(waiting, found.read, found.of)
-        baseline = asked.text("baseline")
-        return _Made(comparison(found.comparison, call, key, baseline, version, notes))
+            content = {"version": version, "title": plain(key), "rows": [], "notes": notes}
+        else:
+            baseline = asked.text("baseline")
+            content = comparison(found.comparison, call, key, baseline, version, notes)
+        return self._partly(content, found.read, found.of)
 
     def _partly(self, content: dict[str, Any], read: int, of: int) -> _Made:
         """An answer that says how many runs were read for it."""

@@ -21,7 +21,7 @@ from jaxlog._page.followed import FollowedRun
 from jaxlog._page.group_cells import GroupCells
 from jaxlog._page.lane_ends import NotInOrderError
 from jaxlog._page.run_of_page import RunOfPage
-from jaxlog._page.run_store import RowsOfRuns, RunStore
+from jaxlog._page.run_store import Grouping, RowsOfRuns, RunStore
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._reading.timings import seconds_open
 
@@ -165,21 +165,21 @@ def _from_summaries(
     examples = [found.examples[origin] for origin in origins]
     # It changes only when a group, or the state of a run that stands for one, changes.
     state = repr([(one.run.id, one.run.row.run.status, *one.types) for one in examples])
-    values = store.grouping(
+    grouping = store.grouping(
         (of.call, of.key, of.by, tuple(origins), state),
-        lambda: _values(skeletons(of.call, of.key, examples), of),
+        lambda: _grouping(_values(skeletons(of.call, of.key, examples), of)),
     )
-    if values.statistic == "nonfinite":  # its lanes without a value have a zero
+    if grouping.statistic == "nonfinite":  # its lanes without a value have a zero
         return None
     groups: list[tuple[str, GroupCells]] = []
-    for key, frame in values.groups():
-        first, *others = [found.groups[origins[place]] for place in frame["step"]]
+    for name, places in grouping.places:
+        first, *others = [found.groups[origins[place]] for place in places]
         own = first
         if others:
             own = first.copy()
             for one in others:
                 own.add(one)
-        groups.append((group_name(values.by, key), own))
+        groups.append((name, own))
     if of.x == "time" and any(len(set(own.runs)) > 1 for _, own in groups):
         return None
     ends = [own.ends for _, own in groups]
@@ -188,17 +188,22 @@ def _from_summaries(
     end = max(float(one.max(initial=-np.inf)) for one in ends)
 
     def curve(name: str, own: GroupCells) -> CurveOfGroup:
-        return CurveOfGroup(name, len(set(own.runs)), own.curve(of.spread, values.statistic, end))
+        return CurveOfGroup(name, len(set(own.runs)), own.curve(of.spread, grouping.statistic, end))
 
     return ChartCurves(
-        values.by,
+        grouping.by,
         [curve(name, own) for name, own in groups],
         [curve(name, own) for name, own in pinned if len(own.ends)],
-        values.notes,
+        grouping.notes,
         of.spread,
         found.read,
         found.of,
     )
+
+
+def _grouping(values: Values) -> Grouping:
+    places = [(group_name(values.by, key), own["step"].to_list()) for key, own in values.groups()]
+    return Grouping(values.by, places, values.statistic, values.notes)
 
 
 def _of_run(store: RunStore, run: FollowedRun, of: ChartOf, axis: str) -> GroupCells:

@@ -69,6 +69,9 @@ class FoldedRuns:
       key: the metric.
       by: the names that define the groups.
       axis: one of `summary_rows.AXES`.
+
+    Attributes:
+      has_grown: True if runs were added since it was set to False.
     """
 
     def __init__(self, call: str, key: str, by: Sequence[str], axis: str) -> None:
@@ -78,6 +81,7 @@ class FoldedRuns:
         self._groups: dict[Origin, GroupCells] = {}
         self._examples: dict[Origin, Example] = {}
         self._notes: list[str] = []
+        self.has_grown = False
 
     @property
     def num_bytes(self) -> int:
@@ -127,6 +131,7 @@ class FoldedRuns:
             else:
                 self._live.discard(run.id)
                 self._ended[run.id] = run.logged
+                self.has_grown = True
                 self._notes += self._add(self._groups, self._examples, run, summary_of)
         groups, examples, notes = dict(self._groups), dict(self._examples), [*self._notes]
         if live:

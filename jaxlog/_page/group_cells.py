@@ -12,6 +12,8 @@ from jaxlog._page.call_summary import CallSummary
 from jaxlog._page.cell_values import CellValues, no_values
 from jaxlog._page.growing_arrays import GrowingArrays
 
+_NOTHING = no_values(0)
+
 
 class GroupCells:
     """The lanes of a group, combined by their places along an axis.
@@ -26,7 +28,7 @@ class GroupCells:
     def __init__(self) -> None:
         self.runs: list[str] = []
         self._x = np.empty(0)
-        self._values = no_values(0)
+        self._values = _NOTHING
         self._lanes = GrowingArrays(ends=np.float64, gaps=np.float64, dead=bool, late=bool)
         self._odd = np.zeros(2, np.int64)
 

@@ -21,6 +21,14 @@ def json_body(value: Any) -> bytes:
 
 def plain_values(value: Any) -> Any:
     """Values that JSON has: numbers that are not finite become `nan`, `inf` and `-inf`."""
+    # The usual types first: a match with classes takes ten times as long.
+    kind = type(value)
+    if (kind is str and value.isascii()) or (kind is float and math.isfinite(value)):
+        return value
+    if kind is dict:
+        return {plain_values(str(key)): plain_values(one) for key, one in value.items()}
+    if kind is list:
+        return [plain_values(one) for one in value]
     match value:
         case float() if not math.isfinite(value):
             return str(value)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from jaxlog._analysis.groups import Values
 from jaxlog._analysis.run_data import RunData
 from jaxlog._page.asked import AbsentError
 from jaxlog._page.call_rows import CallRows, LastRows
@@ -63,6 +62,7 @@ class _Kept(Generic[T]):
         self._most = most
         self._kept: OrderedDict[Hashable, tuple[int, T]] = OrderedDict()
         self._since = 0
+        self._has_grown = False
         self.is_full = False
 
     def get(self, name: Hashable, stamp: int, new: T) -> T:
@@ -74,6 +74,7 @@ class _Kept(Generic[T]):
           new: is read if nothing is kept, or if it cannot be continued.
         """
         known, found = self._kept.pop(name, (-1, None))
+        self._has_grown = self._has_grown or known != stamp
         if found is None or (known != stamp and not found.update()):
             new.update()
             found = new
@@ -89,13 +90,31 @@ class _Kept(Generic[T]):
 
     def shrink(self) -> None:
         """Forgets what was not used for longest, if there is too much."""
-        self._since = 0
+        if not self._has_grown:
+            return
+        self._since, self._has_grown = 0, False
         sizes = {name: one.num_bytes for name, (_, one) in self._kept.items()}
         total = sum(sizes.values())
         self.is_full = total > self._most
         while total > self._most and self._kept:
             name, _ = self._kept.popitem(last=False)
             total -= sizes[name]
+
+
+class Grouping(NamedTuple):
+    """The groups of a chart, without their values.
+
+    Attributes:
+      by: the names that define them.
+      places: for each group its name, and the places of its examples.
+      statistic: the statistic of the metric.
+      notes: what a reader has to know.
+    """
+
+    by: tuple[str, ...]
+    places: Sequence[tuple[str, Sequence[int]]]
+    statistic: str
+    notes: Sequence[str]
 
 
 class RowsOfRuns(NamedTuple):
@@ -128,7 +147,7 @@ class RunStore:
         self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
         self._last = _Kept[LastRows](MOST_ROWS_KEPT)
         self._folded: OrderedDict[Hashable, FoldedRuns] = OrderedDict()
-        self._groupings: OrderedDict[Hashable, Values] = OrderedDict()
+        self._groupings: OrderedDict[Hashable, Grouping] = OrderedDict()
         self._not_in_order: set[tuple[Path, str]] = set()
         self._pictures: OrderedDict[Path, tuple[int, RunPictures]] = OrderedDict()
 
@@ -168,10 +187,12 @@ class RunStore:
 
         found = known.read(runs, summary_of, part)
         self._folded[place] = known
-        total = sum(one.num_bytes for one in self._folded.values())
-        while total > MOST_FOLDED and len(self._folded) > 1:
-            _, oldest = self._folded.popitem(last=False)
-            total -= oldest.num_bytes
+        if known.has_grown:
+            known.has_grown = False
+            total = sum(one.num_bytes for one in self._folded.values())
+            while total > MOST_FOLDED and len(self._folded) > 1:
+                _, oldest = self._folded.popitem(last=False)
+                total -= oldest.num_bytes
         self.notes += found.notes
         return found
 
@@ -290,7 +311,7 @@ class RunStore:
         ordered = RunsOfPage({name: found[name] for name in names})
         return RowsOfRuns(ordered, only_last, number, len(runs))
 
-    def grouping(self, name: Hashable, make: Callable[[], Values]) -> Values:
+    def grouping(self, name: Hashable, make: Callable[[], Grouping]) -> Grouping:
         """Returns the groups of lanes that are kept under a name, or those that `make` returns."""
         if name not in self._groupings:
             self._groupings[name] = make()
