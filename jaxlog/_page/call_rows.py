@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,7 @@ class CallRows:
             last = first.last_of_lanes()
             if last is not None:
                 return self._stream.table_of(last)
-        for rows in (first, second, *every):
+        for rows in itertools.chain((first, second), every):
             if rows is not None:
                 self._add(self._stream.table_of(rows) if isinstance(rows, PlainLines) else rows)
         if len(self._frames) > 1:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from jaxlog._page import row_stream
+from jaxlog._page import call_rows, row_stream
+from jaxlog._page.asked import AbsentError
+from jaxlog._page.call_rows import LastRows
 from jaxlog._page.call_summary import CallSummary
 from jaxlog._page.chart_values import ChartOf, chart_curves
+from jaxlog._page.comparisons import compared
 from jaxlog._page.folded_runs import Slice
 from jaxlog._page.plain_lines import plain_lines
 from jaxlog._page.row_stream import RowStream
@@ -45,7 +51,7 @@ def line(step: int, lane: int, value: float | None) -> bytes:
     if value is not None:
         found["metrics"]["score"] = value if math.isfinite(value) else None
         if not math.isfinite(value):
-            found["nonfinite"] = {"score": "NaN" if math.isnan(value) else "Infinity"}
+            found["nonfinite"] = {"score": str(value)}
     return orjson.dumps(found) + b"\n"
 
 
@@ -149,7 +155,7 @@ def test_a_hole_in_a_file_is_skipped(tmp_path: Path) -> None:
 PLAIN = st.lists(
     st.tuples(
         st.integers(0, 3),
-        st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**60), 2**60)),
+        st.one_of(st.floats(-1e18, 1e18), st.integers(-(2**60), 2**60)),
         st.one_of(st.none(), st.booleans(), st.just("text"), st.floats(0, 1), st.integers(0, 1)),
         st.sampled_from(["a", 'b "\\', "ü"]),
         st.sampled_from([1, 1, 1, 2.5]),
@@ -247,3 +253,58 @@ def test_runs_that_are_added_one_by_one_give_the_curves_of_all(
         for name in ("lanes", "alive", "unfinished", "nonfinite", "partial"):
             assert getattr(one.curve, name) == getattr(whole.curve, name), name
         assert one.runs == whole.runs
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    st.lists(EVENTS, min_size=2, max_size=4),
+    st.sampled_from([(), ("env",), ("run",)]),
+    st.sampled_from([80, 500, 2**22]),
+)
+def test_the_last_rows_are_compared_as_all_rows_are(
+    tmp_path_factory: pytest.TempPathFactory, runs: list[Any], by: tuple[str, ...], block: int
+) -> None:
+    path = tmp_path_factory.mktemp("runs")
+    for number, events in enumerate(runs):
+        write(path, "ab"[number] if number < 2 else f"run-{number}", events)  # `b` has failed
+    page = Page(path)
+    page.look()
+    found, of = page.followed.runs(), ("eval", "score")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_stream, "BLOCK", block)
+        texts = []
+        for read in (RunStore().last_rows, RunStore().rows):
+            rows = read(found, *of)
+            try:
+                compared_ = compared(rows.runs, *of, by, only_last=rows.only_last)
+            except AbsentError as error:
+                texts.append(str(error))
+            else:
+                with pl.Config(tbl_rows=-1, tbl_cols=-1, float_precision=12):
+                    texts.append(f"{compared_.frame}{compared_.scores}{compared_.notes}")
+    assert texts[0] == texts[1]
+
+
+def _weakly(pieces: Iterator[Any], read: list[Any]) -> Iterator[Any]:
+    """The pieces of a file, of which only the last few may be held."""
+    for table, place in pieces:
+        read.append(weakref.ref(table.frame))
+        yield table, place
+        del table
+        assert sum(one() is not None for one in read) < 5
+
+
+def test_of_many_rows_few_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_stream, "BLOCK", 300)
+    monkeypatch.setattr(call_rows, "MOST_ROWS", 10)
+    write(tmp_path, "a", [(1, {0: float(step), 1: math.nan}) for step in range(60)])
+    read = []
+
+    real = RowStream._lines
+    monkeypatch.setattr(RowStream, "_lines", lambda *a: _weakly(real(*a), read))
+    last = LastRows(tmp_path / "a", "eval", "score")
+    assert last.update()
+    assert len(read) > 20
+    assert last.only_last
+    assert last.lines is not None
+    assert last.lines.frame["step"].to_list() == [60, 60]

@@ -46,7 +46,10 @@ export class Figure {
       answer = await source.get(this.address());
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      if (problem.kind === "refused") this.#say(problem.message);
+      if (problem.kind === "refused") {
+        this.element.classList.add("refused");
+        this.#say(problem.message);
+      }
       return;
     }
     const look = lookOf(this.metric);
