@@ -91,7 +91,7 @@ def test_the_first_screen_has_state_answer_table_chart_and_comparison(
 ) -> None:
     opened = looked_at(open_page, address)
     page = opened.page
-    assert page.locator("#state").inner_text().startswith("1 diverged · 3 finished · newest ")
+    assert page.locator("#state").inner_text().startswith("1 diverged · 2 finished · newest ")
     assert page.locator("#alarms button").all_inner_texts() == ["1 diverged"]
     assert page.locator("#answer").inner_text().startswith("learning_rate 0.1 leads: ")
     assert sorted(names(opened)) == [f"rate-{rate}" for rate in RATES]

@@ -144,7 +144,7 @@ def test_another_metric_and_grouping_are_chosen(report: Path, open_page: Open) -
 def test_it_is_read_without_a_script(report: Path, open_page: Open) -> None:
     opened = open_page(report, java_script_enabled=False)
     words = opened.page.locator("noscript").inner_text()
-    assert "3 finished" in words
+    assert "1 diverged · 2 finished" in words
     assert "learning_rate 0.1 leads: " in words
     assert "| 0.001 |" in words
 
