@@ -10,6 +10,7 @@ import tyro
 
 from jaxlog._analysis.run_data import read_run
 from jaxlog._cli.errors import CommandError
+from jaxlog._cli.export_films import FilmSettings, export_films
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
 
@@ -21,6 +22,12 @@ _FORMULA = r"^[=+\-@\t\r]"
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+_To = Annotated[
+    Literal["parquet", "csv"] | None, tyro.conf.arg(metavar="FORMAT", help_behavior_hint="")
+]
+_Films = Annotated[
+    Literal["gif", "mp4", "webp"] | None, tyro.conf.arg(metavar="FORMAT", help_behavior_hint="")
+]
 _Output = Annotated[
     Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR", help_behavior_hint="")
 ]
@@ -29,16 +36,25 @@ _Output = Annotated[
 def export(
     run: _Run,
     *,
-    to: Literal["parquet", "csv"],
+    to: _To = None,
+    episodes: _Films = None,
+    array: str = "",
+    renderer: str = "",
+    frames_per_second: float = 10.0,
     output: _Output = None,
     force: bool = False,
     safe_text: bool = False,
 ) -> int:
-    """Write a run's metrics and episodes as tables, one file per kind of line.
+    """Write a run's metrics and episodes as tables, one file per kind of line, or as films.
 
     Args:
       run: The directory of the run.
-      to: The format. In CSV, lists and histograms are JSON text.
+      to: The format of the tables. In CSV, lists and histograms are JSON text.
+      episodes: Write a film of each episode that was recorded whole, in this format, instead.
+      array: The recorded array that the films show. By default an image, or else a grid.
+      renderer: Or your function that draws a step, as 'module:function'. It takes the tree of the
+        step and returns uint8 [height, width, 3].
+      frames_per_second: The steps that a film shows in a second.
       output: The directory to write to. By default `export` in the run's directory.
       force: Overwrite files that exist.
       safe_text: In CSV, put a ' before each text that a spreadsheet would run as a formula. Other
@@ -48,23 +64,29 @@ def export(
       0.
 
     Raises:
-      CommandError: polars is not installed, the run has no lines, a file exists or cannot be
-        written, or `safe_text` is given for Parquet.
+      CommandError: an extra is not installed, the run has no lines or no recorded episodes, a
+        file exists or cannot be written, or arguments do not fit each other.
       OSError: there is no run, it cannot be read, or the directory cannot be made.
     """
+    if (to is None) == (episodes is None):
+        raise CommandError(
+            "export: expected either --to parquet or csv, for tables, or --episodes gif, mp4 or "
+            "webp, for films"
+        )
     if safe_text and to != "csv":
         raise CommandError(f"export: --safe-text: got --to {to}, expected --to csv")
+    if episodes is not None:
+        directory = _directory(run, output)
+        settings = FilmSettings(episodes, array, renderer, frames_per_second)
+        export_films(run, directory, settings, force=force)
+        return 0
     try:
         frames = read_run(run).frames()
     except ImportError as error:
         raise CommandError(str(error)) from None
     if not frames:
         raise CommandError(f"{run}: has no lines to export")
-    directory = run / "export" if output is None else output
-    if output is None and directory.is_symlink():
-        raise CommandError(
-            f"{directory}: is a symbolic link, which may lead out of the run; pass --output"
-        )
+    directory = _directory(run, output)
     files = {directory / f"{name}.{to}": frame for name, frame in frames.items()}
     existing = [str(file) for file in files if file.exists()]
     if existing and not force:
@@ -85,6 +107,15 @@ def export(
         _write(flat, file)
         out(f"{file}: {frame.height:,} rows, {frame.width:,} columns")
     return 0
+
+
+def _directory(run: Path, output: Path | None) -> Path:
+    directory = run / "export" if output is None else output
+    if output is None and directory.is_symlink():
+        raise CommandError(
+            f"{directory}: is a symbolic link, which may lead out of the run; pass --output"
+        )
+    return directory
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
