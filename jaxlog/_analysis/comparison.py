@@ -149,22 +149,22 @@ class Comparison:
             parts.append(part.select(*own, *numbers))
         return pl.concat(parts)
 
-    def to_latex(self, *, names: Mapping[Any, str] | None = None) -> str:
+    def to_latex(self, *, rename: Mapping[Any, str] | None = None) -> str:
         """Returns the table of the groups in LaTeX, with the differences if there is a baseline.
 
         Args:
-          names: for values of `by`, the texts that the table has instead; their order is that of
+          rename: for values of `by`, the texts that the table has instead; their order is that of
             the rows, and groups that are not among them come after.
         """
-        return comparison_tables.latex(*self._table(names))
+        return comparison_tables.latex(*self._table(rename))
 
-    def to_markdown(self, *, names: Mapping[Any, str] | None = None) -> str:
+    def to_markdown(self, *, rename: Mapping[Any, str] | None = None) -> str:
         """Returns the table of the groups in Markdown.
 
         Args:
-          names: as in `to_latex`.
+          rename: as in `to_latex`.
         """
-        return comparison_tables.markdown(*self._table(names))
+        return comparison_tables.markdown(*self._table(rename))
 
     def plot(self, *, ax: Axes | None = None) -> Axes:
         """Plots a row per group: its interquartile mean and interval, and a dot for each score.
@@ -195,8 +195,8 @@ class Comparison:
             notes=self.notes,
         )
 
-    def _table(self, names: Mapping[Any, str] | None) -> tuple[list[str], list[list[str]]]:
-        return comparison_tables.cells(self, names or {})
+    def _table(self, rename: Mapping[Any, str] | None) -> tuple[list[str], list[list[str]]]:
+        return comparison_tables.cells(self, rename or {})
 
     def _strata(self) -> Iterator[tuple[tuple[Any, ...], list[np.ndarray]]]:
         """Yields each group that has finite scores, with those of each task."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from jaxlog._analysis import publishing
 from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
-from jaxlog._analysis.groups import By, Values, named, values_of
+from jaxlog._analysis.groups import By, Values, values_of
 from jaxlog._caller import warn_caller
 from jaxlog._format.across_lanes import EXTREMES
 
@@ -32,6 +34,10 @@ _ACROSS = 3
 """The most plots side by side."""
 _LETTERS = 90
 """The number of letters in a line of a caption."""
+_CAPTION_PER_INCH = 16
+"""The letters of a caption in an inch of a figure whose width was given."""
+_LEAST_WIDTH = 1.8
+"""The least width of a plot beside others, in inches, if the width of the figure was given."""
 _QUANTILES = "bands of 50 % and 90 % of the lanes, those that end highest and lowest"
 """The caption of the spread `lanes` with too many lanes; the bands are `group_curves.BANDS`."""
 _LONGEST = 34
@@ -51,8 +57,14 @@ def plot(
     x: str,
     spread: Spread,
     ax: Axes | None,
+    width: float | None = None,
+    rename: Mapping[Any, str] | None = None,
+    smooth: int = 1,
+    save: str | os.PathLike[str] | None = None,
 ) -> Axes | list[Axes]:
     """Draws `RunData.plot` for runs by their names."""
+    publishing.check(width, smooth, save)
+    own_names = rename or {}
     if x not in _AXES:
         raise ValueError(f"x: got {x!r}, expected 'step' or 'env_step'")
     if spread not in SPREADS:
@@ -70,24 +82,81 @@ def plot(
             )
     for note in dict.fromkeys(note for own in found for note in own.notes):
         warn_caller(f"{', '.join(metrics)}: {note}")
-    curves = [_curves(values, x, spread) for values in found]
+    if smooth > 1:
+        found = [publishing.smoothed(values, smooth) for values in found]
+    curves = [_in_order(_curves(values, x, spread), own_names) for values in found]
     for metric, groups in zip(metrics, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
             raise LookupError(f"{metric!r}: has no finite value to plot")
-    caption = _caption(curves, found, spread)
+    letters = _LETTERS if width is None else max(24, int(width * _CAPTION_PER_INCH))
+    caption = _caption(curves, found, spread, smooth, letters)
+    labels = [_labels(groups, own.by, own_names) for groups, own in zip(curves, found, strict=True)]
     if isinstance(names, str):
-        own = ax is None
-        if ax is None:
-            _, ax = plt.subplots(figsize=(_width(curves[0], found[0].by), 4), layout="constrained")
-        _draw(ax, curves[0], found[0].by, x, spread)
-        ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
-        pad = 20 + LINE * caption.count("\n")
-        ax.set_title(escape_dollars(names), loc="left", pad=pad)
-        _say_not_finite(ax, curves[0], pad)
+        axes = ax
+        if axes is None:
+            size = (_width(labels[0]), 4.0)
+            if width is not None:
+                words = _entries(list(labels[0].values()))
+                odd = f"\n{_not_finite(curves[0].values())}"
+                size = publishing.figure_size(width, words, caption + odd)
+            _, axes = plt.subplots(figsize=size, layout="constrained")
+        _draw(axes, curves[0], labels[0], x, spread)
+        axes.set_xlabel(publishing.axis_label(_AXES[x], own_names))
+        _head(axes, names, curves[0], caption, own_names, compact=width is not None)
         if found[0].by:
-            _legend(ax, beside=own)
-        return ax
-    return _multiples(metrics, curves, found, caption, x, spread)
+            _legend(axes, beside=ax is None, width=width)
+        drawn: Axes | list[Axes] = axes
+    else:
+        drawn = axes_list = _multiples(
+            metrics, curves, labels, caption, x, spread, width, own_names
+        )
+        axes = axes_list[0]
+    if save is not None:
+        publishing.write(axes.get_figure(root=True), save)  # type: ignore[arg-type]
+    return drawn
+
+
+def _head(
+    ax: Axes,
+    metric: str,
+    groups: Mapping[tuple[Any, ...], GroupCurve],
+    caption: str,
+    names: Mapping[Any, str],
+    *,
+    compact: bool,
+) -> None:
+    """Writes the name of the metric and the caption; in a figure for a paper, beside the axis."""
+    if compact:
+        ax.set_ylabel(publishing.axis_label(metric, names))
+        words = [caption, *filter(None, [_not_finite(groups.values())])]
+        ax.set_title("\n".join(words), loc="left", fontsize="x-small", alpha=0.75)
+        return
+    ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
+    pad = 20 + LINE * caption.count("\n")
+    ax.set_title(publishing.axis_label(metric, names), loc="left", pad=pad)
+    _say_not_finite(ax, groups, pad)
+
+
+def _in_order(
+    groups: Mapping[tuple[Any, ...], GroupCurve], names: Mapping[Any, str]
+) -> dict[tuple[Any, ...], GroupCurve]:
+    keys = list(groups)
+    return {keys[i]: groups[keys[i]] for i in publishing.ordered(keys, names)}
+
+
+def _labels(
+    groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str], names: Mapping[Any, str]
+) -> dict[tuple[Any, ...], str]:
+    """The legend's entry of each group: without the values that all groups have; empty for one."""
+    if not by:
+        return dict.fromkeys(groups, "")
+    places = publishing.varying(by, list(groups))
+    return {
+        key: _label(
+            publishing.label([by[i] for i in places], [key[i] for i in places], names), curve
+        )
+        for key, curve in groups.items()
+    }
 
 
 def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], GroupCurve]:
@@ -101,51 +170,59 @@ def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], Gro
 def _multiples(
     metrics: Sequence[str],
     curves: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
-    found: Sequence[Values],
+    labels: Sequence[Mapping[tuple[Any, ...], str]],
     caption: str,
     x: str,
     spread: Spread,
+    width: float | None,
+    names: Mapping[Any, str],
 ) -> list[Axes]:
-    across = min(len(metrics), _ACROSS)
+    across = min(len(metrics), _ACROSS if width is None else max(1, int(width / _LEAST_WIDTH)))
     down = math.ceil(len(metrics) / across)
+    size = (3.6 * across + 1, 2.7 * down + 0.4)
+    if width is not None:
+        words = _entries(max((list(own.values()) for own in labels), key=len))
+        size = publishing.figure_size(width, words, caption, across, down)
     figure, grid = plt.subplots(
         down,
         across,
-        figsize=(3.6 * across + 1, 2.7 * down + 0.4),
+        figsize=size,
         layout="constrained",
         squeeze=False,
         sharex=True,
     )
     cells = list(grid.flat)
-    for ax, metric, groups, values in zip(cells, metrics, curves, found, strict=False):
-        _draw(ax, groups, values.by, x, spread)
-        ax.set_title(escape_dollars(metric), loc="left", fontsize="medium")
+    for ax, metric, groups, words in zip(cells, metrics, curves, labels, strict=False):
+        _draw(ax, groups, words, x, spread)
+        font = "medium" if width is None else "small"
+        ax.set_title(publishing.axis_label(metric, names), loc="left", fontsize=font)
         _say_not_finite(ax, groups)
         ax.set_xlabel("")
     for ax in cells[len(metrics) :]:
         ax.remove()
     for ax in cells[max(0, len(metrics) - across) : len(metrics)]:  # the lowest of each column
         ax.tick_params(labelbottom=True)
-        ax.set_xlabel(_AXES[x])
-    figure.suptitle(caption, fontsize="small", alpha=0.75, x=0.01, ha="left")
-    if found[0].by:
+        ax.set_xlabel(publishing.axis_label(_AXES[x], names))
+    font = "small" if width is None else "x-small"
+    figure.suptitle(caption, fontsize=font, alpha=0.75, x=0.01, ha="left")
+    if any(labels[0].values()):
         fullest = max(cells[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
-        _legend(fullest, figure=figure)
+        _legend(fullest, figure=figure, width=width)
     return cells[: len(metrics)]
 
 
 def _draw(
     ax: Axes,
     groups: Mapping[tuple[Any, ...], GroupCurve],
-    by: Sequence[str],
+    labels: Mapping[tuple[Any, ...], str],
     x: str,
     spread: Spread,
 ) -> None:
     for (key, curve), colour in zip(groups.items(), colours(len(groups)), strict=True):
-        label = _label(named(by, key), curve)
+        label = labels[key] or None
         if not len(curve.x):
             if len(curve.dead):  # all lanes were dead from the start
-                ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label if by else None)
+                ax.plot([], [], color=colour, lw=1.8, ls=_DASHES, label=label)
             continue
         alone = len(curve.x) == 1  # a line needs two points
         if spread == "lanes" and curve.lanes > 1:
@@ -163,7 +240,7 @@ def _draw(
             color=colour,
             lw=1.8,
             marker="o" if alone else None,
-            label=label if by else None,
+            label=label,
             gid="middle",
         )
         if curve.fewer.any():
@@ -251,10 +328,9 @@ def _say_not_finite(
         ax.set_title(words, loc="right", pad=pad, fontsize="x-small", alpha=0.75)
 
 
-def _width(groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str]) -> float:
+def _width(labels: Mapping[tuple[Any, ...], str]) -> float:
     """Returns the width of a figure with a legend at its side, in inches."""
-    labels = [_label(named(by, key), curve) for key, curve in groups.items()] if by else []
-    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    longest = max((len(line) for text in labels.values() for line in text.splitlines()), default=0)
     return max(7.0, 5.0 + 0.075 * longest)
 
 
@@ -269,7 +345,11 @@ def _not_finite(curves: Iterable[GroupCurve]) -> str:
 
 
 def _caption(
-    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], found: Sequence[Values], spread: Spread
+    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
+    found: Sequence[Values],
+    spread: Spread,
+    smooth: int = 1,
+    letters: int = _LETTERS,
 ) -> str:
     drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
     counts = [curve.lanes for curve in drawn]
@@ -283,8 +363,10 @@ def _caption(
         first = f"{_spread_words(found, spread)}, {lanes} lanes{each}"
         if True in bounded:
             words = _QUANTILES if len(bounded) == 1 else f"each lane; of many lanes {_QUANTILES}"
-            first = textwrap.fill(first.replace("each lane", words, 1), _LETTERS)
-    return "\n".join((first, *_about_lanes(plots, drawn)))
+            first = first.replace("each lane", words, 1)
+    if smooth > 1:
+        first += f", means of {smooth} steps"
+    return "\n".join((textwrap.fill(first, letters), *_about_lanes(plots, drawn, letters)))
 
 
 def _spread_words(found: Sequence[Values], spread: Spread) -> str:
@@ -301,7 +383,9 @@ def _spread_words(found: Sequence[Values], spread: Spread) -> str:
 
 
 def _about_lanes(
-    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]], drawn: Sequence[GroupCurve]
+    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
+    drawn: Sequence[GroupCurve],
+    letters: int,
 ) -> Iterator[str]:
     """Yields a line about lanes that have diverged or not finished, and how they are drawn."""
     lanes = max(sum(curve.lanes for curve in groups.values()) for groups in plots)
@@ -317,21 +401,44 @@ def _about_lanes(
     if any(not curve.alive for curve in drawn):
         words.append("a cross where none is left")
     if words:
-        yield textwrap.fill(", ".join(words), _LETTERS)
+        yield textwrap.fill(", ".join(words), letters)
 
 
-def _legend(ax: Axes, *, beside: bool = True, figure: Figure | None = None) -> Legend:
-    """Draws a legend with an entry per group; if there are too many, evenly spaced ones."""
+def _legend(
+    ax: Axes,
+    *,
+    beside: bool = True,
+    figure: Figure | None = None,
+    width: float | None = None,
+) -> Legend:
+    """Draws a legend with an entry per group; if there are too many, evenly spaced ones.
+
+    It is beside the axes, or below them in a figure whose width was given.
+    """
     handles, words = ax.get_legend_handles_labels()
     if len(handles) > _MOST_ENTRIES:
-        kept = np.linspace(0, len(handles) - 1, _MOST_ENTRIES - 1).round().astype(int)
-        more = len(handles) - len(kept)
-        handles, words = [handles[i] for i in kept], [words[i] for i in kept]
-        handles.append(Line2D([], [], linestyle="none"))
-        words.append(f"and {more} in between")
+        handles = [*(handles[i] for i in _kept(len(handles))), Line2D([], [], linestyle="none")]
+        words = _entries(words)
     options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
+    if width is not None and (figure is not None or beside):
+        below = ax.figure if figure is None else figure
+        options |= {"ncols": publishing.columns_of_legend(words, width), "handlelength": 1.4}
+        return below.legend(handles, words, loc="outside lower center", **options)
     if figure is not None:
         return figure.legend(handles, words, loc="outside right upper", **options)
     if beside:
         options |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
     return ax.legend(handles, words, **options)
+
+
+def _entries(words: Sequence[str]) -> list[str]:
+    """The entries of a legend: those of all groups, or of evenly spaced ones."""
+    words = [text for text in words if text]
+    if len(words) <= _MOST_ENTRIES:
+        return words
+    kept = _kept(len(words))
+    return [*(words[i] for i in kept), f"and {len(words) - len(kept)} in between"]
+
+
+def _kept(groups: int) -> list[int]:
+    return np.linspace(0, groups - 1, _MOST_ENTRIES - 1).round().astype(int).tolist()

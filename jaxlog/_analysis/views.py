@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from jaxlog._reading.extra import needs_extra
 
@@ -42,6 +43,10 @@ class Views(ABC):
         x: X = "step",
         spread: Spread = "std",
         ax: Axes | None = None,
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        smooth: int = 1,
+        save: str | os.PathLike[str] | None = None,
     ) -> Axes: ...
 
     @overload
@@ -53,6 +58,10 @@ class Views(ABC):
         by: By = None,
         x: X = "step",
         spread: Spread = "std",
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        smooth: int = 1,
+        save: str | os.PathLike[str] | None = None,
     ) -> list[Axes]: ...
 
     def plot(
@@ -64,6 +73,10 @@ class Views(ABC):
         x: X = "step",
         spread: Spread = "std",
         ax: Axes | None = None,
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        smooth: int = 1,
+        save: str | os.PathLike[str] | None = None,
     ) -> Axes | list[Axes]:
         """Plots metrics over the steps: a line per group of lanes, with a band for their spread.
 
@@ -85,6 +98,16 @@ class Views(ABC):
             lane in place of a band, or for a group of more than 200 lanes, bands of 50 % and 90 %
             of them; None, no band.
           ax: the axes to draw a single metric on; None makes a new figure.
+          width: the width of a new figure in inches, such as 3.25 or 5.5 for a column of a paper:
+            the legend is below, and the metric beside its axis. None for a figure for a screen.
+          rename: texts in place of values of `by`, metrics and the names of axes, such as
+            `{"sac": "SAC", "ppo": "PPO", "episode_return_mean": "return"}`. Groups are in the order
+            of their values there; those that are not there come last. Values of `by` that all
+            groups share are left out of the legend.
+          smooth: the number of steps of a lane over which values are averaged, around each step;
+            1 for none. The caption says it.
+          save: the file, ending in .pdf, .svg or .png, that the figure is written to. Equal figures
+            are equal files: they have no date.
 
         Returns:
           The axes; for a list of names, a list of axes.
@@ -93,7 +116,7 @@ class Views(ABC):
           LookupError: there is no such metric, call or label, or no finite value.
           ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
           TypeError: a metric is not a number.
-          ValueError: `x` or `spread` is none of the above, or `ax` is given with several names.
+          ValueError: an argument is none of the above, or `ax` is given with several names.
 
         Warns:
           UserWarning: lines were replaced, lanes share a number and are distinguished by labels, or
@@ -112,7 +135,19 @@ class Views(ABC):
         """
         with needs_extra("plots"):
             from jaxlog._analysis.plotting import plot
-        return plot(self.by_name(), names, call=call, by=by, x=x, spread=spread, ax=ax)
+        return plot(
+            self.by_name(),
+            names,
+            call=call,
+            by=by,
+            x=x,
+            spread=spread,
+            ax=ax,
+            width=width,
+            rename=rename,
+            smooth=smooth,
+            save=save,
+        )
 
     def view_episodes(self, episodes: pl.DataFrame | None = None, *, most: int = 500) -> Gallery:
         """Makes a page with pictures of episodes, to filter, sort and browse by step.

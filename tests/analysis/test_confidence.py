@@ -199,13 +199,13 @@ def test_aggregates_and_profiles_are_frames(tmp_path: Path) -> None:
 
 def test_tables_have_the_names_and_the_order_that_were_given(tmp_path: Path) -> None:
     found = jaxlog.compare(sweep(tmp_path), "return", by="algorithm", baseline="ppo", resamples=50)
-    lines = found.to_markdown(names={"sac": "SAC & friends", "ppo": "PPO"}).splitlines()
+    lines = found.to_markdown(rename={"sac": "SAC & friends", "ppo": "PPO"}).splitlines()
     assert lines[0] == (
         "| algorithm | return | 95 % interval | lanes | difference | probability of improvement |"
     )
     assert [line.split(" | ")[0] for line in lines[2:]] == ["| SAC & friends", "| PPO"]
     assert " | baseline | " in lines[3]
-    latex = found.to_latex(names={"sac": "SAC & friends"}).splitlines()
+    latex = found.to_latex(rename={"sac": "SAC & friends"}).splitlines()
     assert latex[0] == r"\begin{tabular}{lrrrrr}"
     assert latex[3].startswith(r"SAC \& friends & ")
     assert latex[4].startswith("ppo & ")

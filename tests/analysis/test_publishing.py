@@ -1,0 +1,124 @@
+"""Figures for papers: nothing overlaps in a column, and equal figures are equal files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+import jaxlog
+
+NAMES = {"sac": "SAC", "ppo": "PPO", "loss": "the loss", "update": "updates"}
+VALUES = np.random.default_rng(0).normal(size=(2, 3, 40))
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> jaxlog.RunsData:
+    """Two algorithms on one task, three seeds each; one seed diverges."""
+    path = tmp_path_factory.mktemp("runs")
+    for number, name in enumerate(("ppo", "sac")):
+        logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        config = {"algorithm": name, "env": "maze"}
+        with logger.open(path / name, config=config, lanes=[{"seed": i} for i in range(3)]) as run:
+            for step in range(40):
+                values = VALUES[number, :, step].tolist()
+                values[2] = float("nan") if name == "sac" and step > 20 else values[2]
+                run.log({"loss": values, "entropy": values}, step=step)
+    return jaxlog.read_runs(path)
+
+
+def boxes(axes: Sequence[Axes]) -> list[Any]:
+    """The places of the plots with their labels, and of the legend, in pixels."""
+    figure: Any = axes[0].get_figure(root=True)
+    figure.canvas.draw()
+    found = [ax.get_tightbbox() for ax in axes]
+    found += [legend.get_window_extent() for legend in figure.legends]
+    found += [] if figure._suptitle is None else [figure._suptitle.get_window_extent()]
+    return found
+
+
+@pytest.mark.parametrize("width", [3.25, 5.5])
+@pytest.mark.parametrize("metrics", ["loss", ["loss", "entropy"]], ids=str)
+@pytest.mark.parametrize("by", ["algorithm", ["algorithm", "seed"]], ids=str)
+def test_nothing_overlaps(runs: jaxlog.RunsData, width: float, metrics: Any, by: Any) -> None:
+    drawn = runs.plot(metrics, by=by, width=width)
+    axes = [drawn] if isinstance(drawn, Axes) else drawn
+    figure: Any = axes[0].get_figure(root=True)
+    assert figure.get_figwidth() == width
+    found = boxes(axes)
+    assert len(found) >= 2  # with a legend
+    for one, other in combinations(found, 2):
+        assert not one.overlaps(other)
+    for box in found:
+        assert box.x0 >= -1
+        assert box.y0 >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
+        assert box.y1 <= figure.bbox.y1 + 1
+    for ax in axes:
+        assert ax.get_window_extent().height > 0.4 * ax.get_window_extent().width
+
+
+def test_names_rename_and_order(runs: jaxlog.RunsData) -> None:
+    ax = runs.plot("loss", by=["env", "algorithm"], width=3.25, rename=NAMES)
+    figure: Any = ax.get_figure()
+    [legend] = figure.legends
+    words = [text.get_text() for text in legend.get_texts()]
+    assert words == ["SAC (2 of 3 alive)", "PPO"]  # the task is that of both
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("the loss", "updates")
+    assert "1 of 6 lanes have diverged" in ax.get_title(loc="left").replace("\n", " ")
+    assert "19 values not finite" in ax.get_title(loc="left")
+    wide = runs.plot("loss", by=["env", "algorithm"], rename={"sac": "SAC"})
+    assert wide.get_title(loc="left") == "loss"
+    own = wide.get_legend()
+    assert own is not None
+    assert [t.get_text() for t in own.get_texts()] == ["SAC (2 of 3 alive)", "algorithm ppo"]
+
+
+def test_a_smoothed_line_is_the_mean_of_windows_of_each_lane(runs: jaxlog.RunsData) -> None:
+    ax = runs["sac"].plot("loss", by="seed", smooth=5, spread=None)
+    for lane in (0, 2):
+        values = VALUES[1, lane][: 40 if lane == 0 else 21]
+        expected = [values[max(0, i - 2) : i + 3].mean() for i in range(len(values))]
+        [line] = [one for one in ax.lines if str(one.get_label()).startswith(f"seed {lane}")]
+        y = np.asarray(line.get_ydata(), float)
+        dashed = [one for one in ax.lines if one.get_gid() == "fewer"]
+        assert not dashed or lane == 2
+        np.testing.assert_allclose(y[np.isfinite(y)], expected[: np.isfinite(y).sum()])
+    assert "means of 5 steps" in " ".join(text.get_text() for text in ax.texts)
+
+
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_equal_figures_are_equal_files(runs: jaxlog.RunsData, tmp_path: Path, kind: str) -> None:
+    for name in ("one", "two"):
+        runs.plot("loss", by="algorithm", width=3.25, save=tmp_path / f"{name}.{kind}")
+    one, two = ((tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert len(one) > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"width": 0.2}, "width: got 0.2, expected inches from 1 to 50, such as 3.25"),
+        ({"smooth": 0}, "smooth: got 0, expected the number of steps of a mean, from 1"),
+        ({"save": "a.docx"}, "save: got 'a.docx', expected a file that ends in .pdf, .png, .svg"),
+    ],
+)
+def test_bad_arguments_are_errors(
+    runs: jaxlog.RunsData, arguments: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(ValueError, match="expected") as raised:
+        runs.plot("loss", **arguments)
+    assert str(raised.value) == text
