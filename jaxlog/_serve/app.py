@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from jaxlog._page.answers import Answer, Answers
+from jaxlog._page.answers import BINARY, Answer, Answers
 from jaxlog._page.asked import AbsentError, AskedError
 from jaxlog._page.followed import FollowedRuns
 from jaxlog._page.html import live_page
@@ -136,6 +136,8 @@ class WebApp:
         if found is None:
             return Response(status_code=304, headers=headers | {"ETag": f'"{known}"'})
         headers["ETag"] = f'"{found.tag}"'
+        if found.kind == BINARY:  # compressing floats takes longer than all else, and saves little
+            headers["Content-Encoding"] = "identity"
         return Response(found.body, media_type=found.kind, headers=headers)
 
     async def _checked(self, make: Callable[[], Response]) -> Response:
