@@ -13,7 +13,8 @@ from jaxlog._cli.output import COLOURS, STYLES
 from jaxlog._terminal import plain
 from jaxlog._watching.call_reader import MOST_POINTS
 from jaxlog._watching.durations import ago
-from jaxlog._watching.run_row import RunRow, json_of
+from jaxlog._watching.run_row import RunRow
+from jaxlog._watching.shared_facts import json_of
 from jaxlog._watching.state import differing, newest, records_lost, state_counts
 from jaxlog.sinks.console.trend import condensed, sparkline
 from jaxlog.sinks.console.values import clock, number, per_second

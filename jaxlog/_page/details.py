@@ -10,7 +10,7 @@ from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
 from jaxlog._watching.history import last_events, progress, tally
 from jaxlog._watching.run_facts import facts, lanes_of
-from jaxlog._watching.run_row import json_of
+from jaxlog._watching.shared_facts import json_of
 from jaxlog.sinks import summaries
 
 MOST_TEXT = 2**20

@@ -7,7 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
 from jaxlog._analysis.run_data import RunData
 from jaxlog._page.asked import AbsentError
@@ -15,6 +15,7 @@ from jaxlog._page.call_rows import CallRows, LastRows
 from jaxlog._page.call_summary import CallSummary
 from jaxlog._page.folded_runs import EVERYTHING, FoldedGroups, FoldedRuns, Slice
 from jaxlog._page.followed import FollowedRun
+from jaxlog._page.kept_parts import KeptParts
 from jaxlog._page.lane_ends import NotInOrderError
 from jaxlog._page.run_of_page import RunOfPage, RunsOfPage
 from jaxlog._page.run_pictures import RunPictures
@@ -30,75 +31,8 @@ MANY = 1000
 """Of more runs, only the metric of the chart is combined, not all that their files have."""
 MOST_GROUPINGS = 200
 """The most groupings that are kept."""
-SHRINK = 500
-"""After so many uses, what was not used for longest is forgotten if there is too much."""
 MOST_WHOLE = 4
 """The most runs whose pictures are kept."""
-
-
-class _Growing(Protocol):
-    """A part of a run that was read, to which new rows are added."""
-
-    def update(self) -> bool: ...
-
-    @property
-    def num_bytes(self) -> int: ...
-
-
-T = TypeVar("T", bound=_Growing)
-
-
-class _Kept(Generic[T]):
-    """Keeps what was read, the last used the longest.
-
-    Args:
-      most: the bytes.
-
-    Attributes:
-      is_full: True if something was forgotten the last time.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[Hashable, tuple[int, T]] = OrderedDict()
-        self._since = 0
-        self._has_grown = False
-        self.is_full = False
-
-    def get(self, name: Hashable, stamp: int, new: T) -> T:
-        """Returns the part that is kept under a name, with all that is new; or `new`.
-
-        Args:
-          name: the name.
-          stamp: the version of the run.
-          new: is read if nothing is kept, or if it cannot be continued.
-        """
-        known, found = self._kept.pop(name, (-1, None))
-        self._has_grown = self._has_grown or known != stamp
-        if found is None or (known != stamp and not found.update()):
-            new.update()
-            found = new
-        self._kept[name] = stamp, found
-        self._since += 1
-        if self._since >= SHRINK:  # of an answer that reads very many
-            self.shrink()
-        return found
-
-    def has(self, name: Hashable) -> bool:
-        """True if something is kept under a name."""
-        return name in self._kept
-
-    def shrink(self) -> None:
-        """Forgets what was not used for longest, if there is too much."""
-        if not self._has_grown:
-            return
-        self._since, self._has_grown = 0, False
-        sizes = {name: one.num_bytes for name, (_, one) in self._kept.items()}
-        total = sum(sizes.values())
-        self.is_full = total > self._most
-        while total > self._most and self._kept:
-            name, _ = self._kept.popitem(last=False)
-            total -= sizes[name]
 
 
 class Grouping(NamedTuple):
@@ -143,9 +77,9 @@ class RunStore:
 
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self._summaries = _Kept[CallSummary](MOST_SUMMARIES)
-        self._rows = _Kept[CallRows](MOST_ROWS_KEPT)
-        self._last = _Kept[LastRows](MOST_ROWS_KEPT)
+        self._summaries = KeptParts[CallSummary](MOST_SUMMARIES)
+        self._rows = KeptParts[CallRows](MOST_ROWS_KEPT)
+        self._last = KeptParts[LastRows](MOST_ROWS_KEPT)
         self._folded: OrderedDict[Hashable, FoldedRuns] = OrderedDict()
         self._groupings: OrderedDict[Hashable, Grouping] = OrderedDict()
         self._not_in_order: set[tuple[Path, str]] = set()

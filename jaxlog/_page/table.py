@@ -13,7 +13,8 @@ from jaxlog._page.asked import Asked
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._terminal import plain
 from jaxlog._watching.durations import ago
-from jaxlog._watching.run_row import RunRow, json_of
+from jaxlog._watching.run_row import RunRow
+from jaxlog._watching.shared_facts import json_of
 from jaxlog._watching.state import TONES, alarms, differing, newest, state_counts
 from jaxlog.sinks.console.values import clock, number, per_second
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog._format.across_lanes import values_across_lanes
 from jaxlog._format.arrow_stream import Message
-from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
-from jaxlog._format.lines import call_of
+from jaxlog._format.events import Event
 from jaxlog._reading import columnar_lines
 from jaxlog._reading.columnar_lines import ROWS, is_columnar
 from jaxlog._watching import lines
+from jaxlog._watching.trend_points import EventLines, TrendPoint, WholeFile, point_of, point_of_line
 from jaxlog.sinks.console.trend import Thinned
-from jaxlog.sinks.console.values import summary_values
 
 MOST_POINTS = 48
 """The maximum number of points of a trend; there are half as many at least, in a long run."""
@@ -27,25 +25,6 @@ BEFORE = 2**12
 
 WHOLE = 2**18
 """The bytes up to which a file of lines is read as a whole, when its trend is read first."""
-
-_Lines = list[tuple[int, bytes]]
-"""The lines of an event, each with its offset."""
-
-
-class TrendPoint(NamedTuple):
-    """One event of a trend.
-
-    Attributes:
-      step: its step.
-      env_step: the environment steps taken; None if not known.
-      timestamp: the time it was logged, in seconds since 1970.
-      value: the value of the key over the lanes that are alive; None if it has none.
-    """
-
-    step: int
-    env_step: int | None
-    timestamp: float
-    value: float | None
 
 
 class _Place(NamedTuple):
@@ -155,7 +134,7 @@ class CallReader:
                 if not self._read_points(file, before, end, calls, until):
                     return None
                 before += _position(end, self._batches.get(file, ()))
-        own = [_point(self.event, key)] if self.event is not None else []
+        own = [point_of(self.event, key)] if self.event is not None else []
         return self._points.items() + own
 
     def _read_points(self, file: Path, before: int, end: int, calls: Any, until: float) -> bool:
@@ -171,22 +150,22 @@ class CallReader:
         assert self._key is not None
         self._points.make_room(before + _position(end, self._batches.get(file, ())))
         for at, found in self._first_groups(file, before, end):
-            point = _point_of_line(file, found, self._key)
+            point = point_of_line(file, found, self._key)
             if point is not None:
                 self._points.add(at, point)
             else:
                 for event in lines.events(file, (line for _, line in found), calls):
-                    self._points.add(at, _point(event, self._key))
+                    self._points.add(at, point_of(event, self._key))
             if time.monotonic() > until:
                 return False
         return True
 
-    def _first_groups(self, file: Path, before: int, end: int) -> Iterator[tuple[int, _Lines]]:
+    def _first_groups(self, file: Path, before: int, end: int) -> Iterator[tuple[int, EventLines]]:
         """Yields the first event of each range that has no point, with its position."""
         batches = self._batches.get(file, ())
         start = self._next.get(file, _Start(0, 0))
         is_whole = not start.offset and end <= WHOLE and not is_columnar(file)
-        whole = _WholeFile(file) if is_whole else None
+        whole = WholeFile(file) if is_whole else None
         while start.offset < end:
             found = _first_group(file, start) if whole is None else whole.first(start.offset)
             if not found or found[0][0] >= end:
@@ -215,74 +194,7 @@ class CallReader:
         )
 
 
-class _WholeFile:
-    """The events of a file of lines.
-
-    Args:
-      file: the file.
-    """
-
-    def __init__(self, file: Path) -> None:
-        head_of = lines.heads_of_lines(file)
-        groups = groupby(lines.forwards(file), lambda found: head_of(found[1]))
-        self._groups = [list(group) for _, group in groups]
-        self._starts = [group[0][0] for group in self._groups]
-
-    def first(self, offset: int) -> _Lines:
-        """The lines of the first event that begins at an offset or after it."""
-        number = bisect.bisect_left(self._starts, offset)
-        return self._groups[number] if number < len(self._groups) else []
-
-
-def _point_of_line(file: Path, found: _Lines, key: str) -> TrendPoint | None:
-    """The point of an event of one lane whose value is a finite number, without making the event.
-
-    None for other events.
-    """
-    if len(found) > 1 or call_of(file.name) is None:
-        return None
-    match lines.read(found[0][1]):
-        case {
-            "timestamp": float() as timestamp,
-            "step": int() as step,
-            "lane": int(),
-            "metrics": {**metrics},
-            **rest,
-        } if type(metrics.get(key)) is float:
-            env_step = rest.get("env_step")
-            if env_step is None or type(env_step) is int:
-                return TrendPoint(step, env_step, timestamp, metrics[key])
-    return None
-
-
-def value_of(event: Event, key: str) -> float | None:
-    """The value of one key of an event, over its lanes; None if it has none."""
-    match event:
-        case MetricsEvent():
-            found = (
-                values_across_lanes(event.columns, {key: event.keys[key]}).get(key)
-                if (key in event.keys)
-                else None
-            )
-            return None if found is None else found.middle
-        case EpisodeEvent() | EvaluationEvent():
-            value = summary_values(summary_of(event)).get(key)
-            return value if isinstance(value, float) else None
-        case _:
-            return None
-
-
-def summary_of(event: EpisodeEvent | EvaluationEvent) -> Mapping[str, Any]:
-    """The values of an episode or an evaluation."""
-    return event.episode if isinstance(event, EpisodeEvent) else event.values
-
-
-def _point(event: Event, key: str) -> TrendPoint:
-    env_step = event.env_step if isinstance(event, MetricsEvent | EpisodeEvent) else None
-    return TrendPoint(event.step, env_step, event.timestamp, value_of(event, key))
-
-
-def _last_group(file: Path, batches: Sequence[Message], *, ended: bool) -> tuple[_Lines, bool]:
+def _last_group(file: Path, batches: Sequence[Message], *, ended: bool) -> tuple[EventLines, bool]:
     """The lines of the last event, in their order; and False if more of them may follow.
 
     Each lane has its own line. If the last event has fewer than the one before it, others may
@@ -299,12 +211,12 @@ def _last_group(file: Path, batches: Sequence[Message], *, ended: bool) -> tuple
     return newest, True
 
 
-def _groups(file: Path, backwards: Iterator[tuple[int, bytes]]) -> Iterator[_Lines]:
+def _groups(file: Path, backwards: Iterator[tuple[int, bytes]]) -> Iterator[EventLines]:
     for _, group in groupby(backwards, lambda found: lines.head(file, found[1])):
         yield list(group)[::-1]
 
 
-def _first_group(file: Path, start: _Start) -> _Lines:
+def _first_group(file: Path, start: _Start) -> EventLines:
     """The lines of the first event that begins at an offset or after it."""
     groups = groupby(lines.forwards(file, start.begin), lambda found: lines.head(file, found[1]))
     known = start.begin in (0, start.offset)  # False while lines of the event may be before

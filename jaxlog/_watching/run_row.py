@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
-import json
-import marshal
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +12,6 @@ import orjson
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, Key, MetricsEvent
 from jaxlog._format.health import Health, Tally
-from jaxlog._format.keys import from_json
 from jaxlog._format.lines import call_of
 from jaxlog._format.names import CATEGORIES, EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._format.run_file import counts_updates_of_run
@@ -26,8 +21,10 @@ from jaxlog._host.directory import RUN_FILE
 from jaxlog._reading.columnar_lines import is_over_lanes
 from jaxlog._reading.finding import event_files
 from jaxlog._reading.run_filter import RUN, full_name
-from jaxlog._watching.call_reader import CallReader, TrendPoint, summary_of
+from jaxlog._watching.call_reader import CallReader
 from jaxlog._watching.observed_run import ObservedRun, observed
+from jaxlog._watching.shared_facts import described_keys, json_of, run_id, share
+from jaxlog._watching.trend_points import TrendPoint, summary_of
 from jaxlog.sinks import summaries
 from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY
 from jaxlog.sinks.console.pace import Pace
@@ -38,9 +35,6 @@ _SHOWN = ("mean", "rate", "")
 _COUNTS = (EPISODE_COUNT, UPDATE_COUNT)
 NO_TREND = float("-inf")
 """The time for a look that does not read the trend."""
-MOST_SHARED = 1000
-"""The most parts of run.json that are kept to be shared."""
-_shared: dict[bytes, Any] = {}
 _numbers = itertools.count(1)
 _State = tuple[int, int, int] | None
 """By which a changed file is recognized; None if it is missing."""
@@ -115,7 +109,7 @@ class RunRow:
         before = self.run
         if not same or is_annotated or before.may_log_more:
             self.run = observed(self.path)
-            _share(self.run.facts)
+            share(self.run.facts)
         self._state, self._annotated = state, annotated
         if self.run != before:
             self.started = self.run.started or 0.0
@@ -257,7 +251,7 @@ class RunRow:
         Of values that are not finite, only the counts that the last event has: run.json describes
         them, and most runs have none.
         """
-        found = dict(_described(orjson.dumps(self.run.facts.get("calls"))))
+        found = dict(described_keys(orjson.dumps(self.run.facts.get("calls"))))
         for call, reader in self._readers.items():
             if isinstance(reader.event, MetricsEvent):
                 own = reader.event.columns.values
@@ -294,26 +288,6 @@ class RunRow:
                 return self.values[found]
 
 
-def json_of(value: Any) -> str:
-    """A value of a config as JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
-def _share(facts: dict[str, Any]) -> None:
-    """Lets parts of run.json that many runs have in common be the same objects."""
-    for name in ("settings", "calls", "versions"):
-        if isinstance(facts.get(name), dict):
-            if len(_shared) >= MOST_SHARED:
-                _shared.clear()
-            facts[name] = _shared.setdefault(marshal.dumps(facts[name], 2), facts[name])
-
-
-def run_id(name: str) -> str:
-    """Names a run in addresses: by its path below the directory, which nobody can read from it."""
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=10).digest()
-    return base64.b32encode(digest).decode().lower()
-
-
 def named(name: str, run: ObservedRun) -> str | tuple[str, str]:
     """The value that a word alone is compared with: its name in a table, and its given name."""
     return (name, run.given_name) if run.given_name else name
@@ -342,21 +316,6 @@ def _files(directory: Path) -> dict[str, list[Path]]:
     for paths in found.values():
         paths.sort(key=lambda path: segment_of(path.name) or (path.name, "", -1))
     return found or others
-
-
-@lru_cache(64)
-def _described(calls: bytes) -> Mapping[tuple[str, str], Key]:
-    """The meaning of the keys in `calls` of run.json, which many runs have in common."""
-    described = orjson.loads(calls)
-    found: dict[tuple[str, str], Key] = {}
-    for call, own in described.items() if isinstance(described, Mapping) else ():
-        keys = own.get("keys") if isinstance(own, Mapping) else None
-        found |= {
-            (str(call), name): key
-            for name, key in from_json(keys).items()
-            if key.statistic != "nonfinite"
-        }
-    return found
 
 
 def _shown(event: Event) -> dict[str, Shown]:

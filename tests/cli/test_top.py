@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxlog._cli.run_columns import state_line
-from jaxlog._watching.call_reader import MOST_POINTS, TrendPoint
+from jaxlog._watching.call_reader import MOST_POINTS
 from jaxlog._watching.run_list import RunList
+from jaxlog._watching.trend_points import TrendPoint
 from tests.cli.conftest import ROOT, Command
 from tests.conftest import MakeLogger
 

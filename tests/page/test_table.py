@@ -11,7 +11,7 @@ import pytest
 
 from jaxlog._page.asked import Asked, AskedError
 from jaxlog._page.numbers import json_body
-from jaxlog._watching.run_row import run_id
+from jaxlog._watching.shared_facts import run_id
 from tests.conftest import MakeLogger
 from tests.page.conftest import STEPS, Page, value
 

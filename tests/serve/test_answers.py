@@ -13,7 +13,7 @@ import pytest
 
 import jaxlog
 from jaxlog._serve import changes
-from jaxlog._watching.run_row import run_id
+from jaxlog._watching.shared_facts import run_id
 from tests.conftest import MakeLogger
 from tests.page.frames import decoded
 from tests.serve.conftest import Served

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jaxlog._watching.run_row import run_id
+from jaxlog._watching.shared_facts import run_id
 from tests.serve.conftest import Served
 
 ADDRESSES = ("/", "/runs", "/metrics", "/curves?call=eval&key=score", "/events", "/static/main.js")
