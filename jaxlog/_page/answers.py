@@ -7,26 +7,21 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from jaxlog._analysis.comparing import Comparison
 from jaxlog._page.asked import AbsentError, Asked, AskedError
-from jaxlog._page.chart_values import chart_curves
-from jaxlog._page.comparisons import answer, compared, comparison
-from jaxlog._page.curves import ChartQuery, curves
 from jaxlog._page.details import configs, run_facts
-from jaxlog._page.figure_code import figure_code
 from jaxlog._page.folded_runs import EVERYTHING, Slice
 from jaxlog._page.followed import FollowedRun, FollowedRuns
-from jaxlog._page.heat import heat
 from jaxlog._page.html import PackedAnswer, frozen_page, packed
 from jaxlog._page.metric_list import metrics
 from jaxlog._page.numbers import json_body
 from jaxlog._page.run_store import RunStore
-from jaxlog._page.table import grouping, main_metric, table
+from jaxlog._page.table import table
+from jaxlog._page.value_answers import Made, ValueAnswers
 from jaxlog._terminal import plain
 
 JSON = "application/json"
@@ -43,8 +38,6 @@ MOST_SAVED = 2**27
 """The bytes of the answers in one file."""
 AGE = 5.0
 """The seconds for which an answer that has ages may be the same."""
-MOST_COMPARISONS = 8
-"""The most comparisons that are kept: two addresses, or more with a baseline, need each."""
 MOST_KEPT = 32 * 2**20
 """The bytes of answers that are kept, since several readers ask for the same."""
 
@@ -65,34 +58,6 @@ class Answer(NamedTuple):
     is_part: bool = False
 
 
-class _Made(NamedTuple):
-    """What an answer says.
-
-    Attributes:
-      content: bytes, or values for JSON.
-      is_whole: False if not all runs are read.
-    """
-
-    content: Any
-    is_whole: bool = True
-
-
-class _Compared(NamedTuple):
-    """A comparison.
-
-    Attributes:
-      comparison: the comparison; None if not all runs are read.
-      notes: what could not be read, in sentences.
-      read: the number of runs that are read.
-      of: the number of runs.
-    """
-
-    comparison: Comparison | None
-    notes: Sequence[str]
-    read: int
-    of: int
-
-
 class Answers:
     """Answers addresses. It may be used by several threads.
 
@@ -111,7 +76,6 @@ class Answers:
         self._store = RunStore()
         self._reading = threading.Lock()  # one answer at a time reads values, to bound the memory
         self._kept: OrderedDict[str, Answer] = OrderedDict()
-        self._comparisons: OrderedDict[Hashable, _Compared] = OrderedDict()
         self._asked: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._of_state: Mapping[str, Callable[[Asked], Any]] = {
             "runs": self._runs,
@@ -120,11 +84,12 @@ class Answers:
             "configs": self._configs,
         }
         self._others = READING  # the seconds that an answer took besides reading
-        self._of_values: Mapping[str, Callable[[Asked, list[FollowedRun], Slice], _Made]] = {
-            "answer": self._answer,
-            "curves": self._curves,
-            "comparison": self._comparison,
-            "heat": self._heat,
+        values = ValueAnswers(followed, self._store)
+        self._of_values: Mapping[str, Callable[[Asked, list[FollowedRun], Slice], Made]] = {
+            "answer": values.answer,
+            "curves": values.curves,
+            "comparison": values.comparison,
+            "heat": values.heat,
         }
         self._of_run: Mapping[str, Callable[[Asked, FollowedRun], Any]] = {
             "pictures": self._pictures,
@@ -195,7 +160,7 @@ class Answers:
             if tag not in self._kept:
                 self._store.begin()
                 if name in self._of_run:
-                    made = _Made(self._of_run[name](asked, runs[0]))
+                    made = Made(self._of_run[name](asked, runs[0]))
                 else:
                     made = self._of_part(name, asked, runs, part, in_parts=in_parts)
                 self.problems |= dict.fromkeys(map(plain, self._store.notes))
@@ -210,7 +175,7 @@ class Answers:
 
     def _of_part(
         self, name: str, asked: Asked, runs: list[FollowedRun], part: Slice, *, in_parts: bool
-    ) -> _Made:
+    ) -> Made:
         """Reads runs for an answer: for as long as the rest of the last one took, at least."""
         if not in_parts:
             return self._of_values[name](asked, runs, part)
@@ -285,85 +250,6 @@ class Answers:
         one, other = (self.followed.run(asked.text(name)) for name in ("a", "b"))
         return configs(one, other, max(one.stamp, other.stamp))
 
-    def _answer(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
-        with self.followed.lock:
-            main = main_metric(runs, asked)
-            by = grouping(runs, main, asked)
-        found, read, of = None, len(runs), len(runs) + part.unlooked
-        if main is not None:
-            with contextlib.suppress(AbsentError):
-                compared = self._compared(runs, main.call, main.key, by, part)
-                read, of = compared.read, compared.of
-                if compared.comparison is not None:
-                    found = answer(compared.comparison, main.call, main.key)
-        return self._partly(
-            {"version": _version(runs), "answer": found, "notes": self._notes(asked)}, read, of
-        )
-
-    def _compared(
-        self, runs: list[FollowedRun], call: str, key: str, by: Sequence[str], part: Slice
-    ) -> _Compared:
-        """Compares groups; the last comparisons are kept.
-
-        Raises:
-          AbsentError: there is no such metric or label, or no finite score.
-        """
-        name = self.followed.state_of(runs), part.unlooked, call, key, tuple(by)
-        if name not in self._comparisons:
-            rows = self._store.last_rows(runs, call, key, part)
-            notes, of = tuple(map(plain, self._store.notes)), rows.of + part.unlooked
-            if rows.read < of:
-                return _Compared(None, notes, rows.read, of)
-            made = compared(rows.runs, call, key, by, only_last=rows.only_last)
-            self._comparisons[name] = _Compared(made, notes, rows.read, of)
-        self._comparisons.move_to_end(name)
-        while len(self._comparisons) > MOST_COMPARISONS:
-            self._comparisons.popitem(last=False)
-        return self._comparisons[name]
-
-    def _curves(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
-        by_id = {run.id: run.row.name for run in runs}
-        pinned = [by_id[one] for one in asked.listed("pin") if one in by_id]
-        query = ChartQuery.read(asked, self._grouping(asked, runs), pinned)
-        code = figure_code(self.followed, runs, query)
-        found = chart_curves(self._store, runs, query.of, part)
-        of = found.of + part.unlooked
-        notes = [*self._notes(asked), *self._store.notes]
-        body = curves(found._replace(of=of), query, _version(runs), notes, code)
-        return _Made(body, found.read == of)
-
-    def _comparison(self, asked: Asked, runs: list[FollowedRun], part: Slice) -> _Made:
-        call, key, by = asked.text("call"), asked.text("key"), self._grouping(asked, runs)
-        found = self._compared(runs, call, key, by, part)
-        notes, version = [*self._notes(asked), *found.notes], _version(runs)
-        if found.comparison is None:
-            content = {"version": version, "title": plain(key), "rows": [], "notes": notes}
-        else:
-            baseline = asked.text("baseline")
-            content = comparison(found.comparison, call, key, baseline, version, notes)
-        return self._partly(content, found.read, found.of)
-
-    def _partly(self, content: dict[str, Any], read: int, of: int) -> _Made:
-        """An answer that says how many runs were read for it."""
-        return _Made(content | {"read": read, "of": of}, read == of)
-
-    def _grouping(self, asked: Asked, runs: list[FollowedRun]) -> list[str]:
-        """The names that define the groups of the metric that is asked for."""
-        if not (asked.text("call") and asked.text("key")):
-            raise AskedError("got no metric, expected call= and key=, as `metrics` lists them")
-        with self.followed.lock:
-            return grouping(runs, main_metric(runs, asked), asked)
-
-    def _heat(self, asked: Asked, runs: list[FollowedRun], _: Slice) -> _Made:
-        one = asked.text("run")
-        chosen = [run for run in runs if run.id == one] if one else runs
-        call, key = asked.text("call"), asked.text("key")
-        found = self._store.rows(chosen, call, key)
-        if found.only_last:
-            raise AskedError(f"{key}: has too many histograms to show them")
-        version, notes = _version(chosen), self._notes(asked)
-        return _Made(heat(found.runs.by_name(), call, key, version, notes))
-
     def _pictures(self, _: Asked, run: FollowedRun) -> Any:
         return self._store.pictures(run).listed(run.id, run.stamp)
 
@@ -373,15 +259,6 @@ class Answers:
     def _film(self, asked: Asked, run: FollowedRun) -> Any:
         return self._store.pictures(run).film(asked.text("episode"), asked.text("array"), run.stamp)
 
-    def _notes(self, asked: Asked) -> Sequence[str]:
-        """Notes for the reader about the runs of an answer."""
-        off = asked.listed("off")
-        return [f"{len(off):,} runs are switched off"] if off else []
-
 
 def _tag(name: str, query: str, state: str) -> str:
     return hashlib.blake2b(f"{name}?{query}#{state}".encode(), digest_size=12).hexdigest()
-
-
-def _version(runs: Sequence[FollowedRun]) -> int:
-    return max((run.stamp for run in runs), default=0)

@@ -97,7 +97,7 @@ def test_a_fault_is_an_answer_and_no_traceback(
     def fail(*_: Any) -> Any:
         raise ZeroDivisionError("of a test")
 
-    monkeypatch.setattr("jaxlog._page.answers.curves", fail)
+    monkeypatch.setattr("jaxlog._page.value_answers.curves", fail)
     found = served.get("/curves?call=eval&key=score")
     assert (found.status, found.json) == (
         500,

@@ -41,9 +41,11 @@ export class Figure {
 
   // Asks for the answer if it may be another, and draws it if it or the look is.
   async refresh() {
+    const address = this.address();
+    this.element.classList.toggle("stale", Boolean(this.chart) && address !== this.shownAddress);
     let answer;
     try {
-      answer = await source.get(this.address());
+      answer = await source.get(address);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       if (problem.kind === "refused") {
@@ -52,6 +54,9 @@ export class Figure {
       }
       return;
     }
+    if (address !== this.address()) return; // the reader has chosen something else meanwhile
+    this.shownAddress = address;
+    this.element.classList.remove("stale");
     const look = lookOf(this.metric);
     const same = JSON.stringify(look);
     if (answer === this.answer && same === this.same) return;
