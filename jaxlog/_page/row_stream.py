@@ -6,6 +6,7 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -14,6 +15,7 @@ import polars as pl
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.lines import call_of
 from jaxlog._format.segment import segment_of
+from jaxlog._page.parsed_lines import Parsed, ParsedLines
 from jaxlog._page.plain_lines import PlainLines, plain_lines
 from jaxlog._reading.batches import Batches, file_schema, read_batch
 from jaxlog._reading.columnar import ColumnarRows, rows_of_batches
@@ -28,6 +30,9 @@ BLOCK = 2**22
 """The bytes of lines that are parsed at a time."""
 MOST_NOTES = 4
 """The most notes of one file."""
+MOST_PARSED = 48 * 2**20
+"""The bytes of parsed lines that are kept."""
+_PARSED = ParsedLines(MOST_PARSED)
 _TAIL = 64
 """The bytes before a place by which the file is recognized."""
 
@@ -116,8 +121,11 @@ class RowStream:
             for data, end in _whole_lines(opened, begin):
                 rows: Table | PlainLines | None = plain_lines(data)
                 if rows is None:
-                    with self._heard():
-                        rows = flat(read_metrics_of(file, data), LANES)
+                    parse = partial(_parsed, file, data)
+                    # What is added to a file that grows is read once.
+                    found = parse() if begin else _PARSED.of(file, data, parse)
+                    self._note(found.notes)
+                    rows = found.table
                 yield rows, _Place(file, inode, end, data[-_TAIL:])
 
     def _batches(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
@@ -145,12 +153,30 @@ class RowStream:
     @contextlib.contextmanager
     def _heard(self) -> Iterator[None]:
         """Keeps warnings as notes."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
+        with _notes() as notes:
             yield
-        self.notes += [str(warning.message) for warning in caught]
+        self._note(notes)
+
+    def _note(self, notes: Sequence[str]) -> None:
+        self.notes += notes
         if len(self.notes) > MOST_NOTES:
             self.notes[MOST_NOTES - 1 :] = ["more of the lines cannot be read"]
+
+
+def _parsed(file: Path, data: bytes) -> Parsed:
+    with _notes() as notes:
+        table = flat(read_metrics_of(file, data), LANES)
+    return Parsed(table, notes)
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[list[str]]:
+    """Yields a list that has the texts of warnings after it."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield notes
+    notes += [str(warning.message) for warning in caught]
 
 
 def _files(path: Path, call: str) -> list[Path]:
