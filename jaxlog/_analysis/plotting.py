@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import math
 import os
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from jaxlog._analysis import publishing
-from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
+from jaxlog._analysis.axes import LINE, colours, tidy
+from jaxlog._analysis.captions import LETTERS, not_finite
+from jaxlog._analysis.captions import caption as caption_of
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import By, Values, values_of
+from jaxlog._analysis.legends import draw_legend, entries, labels_of, width_of
 from jaxlog._caller import warn_caller
-from jaxlog._format.across_lanes import EXTREMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.legend import Legend
 
     from jaxlog._reading.run_frames import RunFrames
 
-_MOST_ENTRIES = 16
-"""The most entries of a legend."""
 _ACROSS = 3
 """The most plots side by side."""
-_LETTERS = 90
-"""The number of letters in a line of a caption."""
 _CAPTION_PER_INCH = 16
 """The letters of a caption in an inch of a figure whose width was given."""
 _LEAST_WIDTH = 1.8
 """The least width of a plot beside others, in inches, if the width of the figure was given."""
-_QUANTILES = "bands of 50 % and 90 % of the lanes, those that end highest and lowest"
-"""The caption of the spread `lanes` with too many lanes; the bands are `group_curves.BANDS`."""
-_LONGEST = 34
-"""The number of letters in a line of a legend's entry."""
 _DASHES = (0, (2.2, 1.4))
 _LONG = 10_000
 """From this step on, the axis shows 10k in place of 10000."""
@@ -88,23 +78,25 @@ def plot(
     for metric, groups in zip(metrics, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
             raise LookupError(f"{metric!r}: has no finite value to plot")
-    letters = _LETTERS if width is None else max(24, int(width * _CAPTION_PER_INCH))
-    caption = _caption(curves, found, spread, smooth, letters)
-    labels = [_labels(groups, own.by, own_names) for groups, own in zip(curves, found, strict=True)]
+    letters = LETTERS if width is None else max(24, int(width * _CAPTION_PER_INCH))
+    caption = caption_of(curves, found, spread, smooth, letters)
+    labels = [
+        labels_of(groups, own.by, own_names) for groups, own in zip(curves, found, strict=True)
+    ]
     if isinstance(names, str):
         axes = ax
         if axes is None:
-            size = (_width(labels[0]), 4.0)
+            size = (width_of(labels[0]), 4.0)
             if width is not None:
-                words = _entries(list(labels[0].values()))
-                odd = f"\n{_not_finite(curves[0].values())}"
+                words = entries(list(labels[0].values()))
+                odd = f"\n{not_finite(curves[0].values())}"
                 size = publishing.figure_size(width, words, caption + odd)
             _, axes = plt.subplots(figsize=size, layout="constrained")
         _draw(axes, curves[0], labels[0], x, spread)
         axes.set_xlabel(publishing.axis_label(_AXES[x], own_names))
         _head(axes, names, curves[0], caption, own_names, compact=width is not None)
         if found[0].by:
-            _legend(axes, beside=ax is None, width=width)
+            draw_legend(axes, beside=ax is None, width=width)
         drawn: Axes | list[Axes] = axes
     else:
         drawn = axes_list = _multiples(
@@ -128,7 +120,7 @@ def _head(
     """Writes the name of the metric and the caption; in a figure for a paper, beside the axis."""
     if compact:
         ax.set_ylabel(publishing.axis_label(metric, names))
-        words = [caption, *filter(None, [_not_finite(groups.values())])]
+        words = [caption, *filter(None, [not_finite(groups.values())])]
         ax.set_title("\n".join(words), loc="left", fontsize="x-small", alpha=0.75)
         return
     ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
@@ -142,21 +134,6 @@ def _in_order(
 ) -> dict[tuple[Any, ...], GroupCurve]:
     keys = list(groups)
     return {keys[i]: groups[keys[i]] for i in publishing.ordered(keys, names)}
-
-
-def _labels(
-    groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str], names: Mapping[Any, str]
-) -> dict[tuple[Any, ...], str]:
-    """The legend's entry of each group: without the values that all groups have; empty for one."""
-    if not by:
-        return dict.fromkeys(groups, "")
-    places = publishing.varying(by, list(groups))
-    return {
-        key: _label(
-            publishing.label([by[i] for i in places], [key[i] for i in places], names), curve
-        )
-        for key, curve in groups.items()
-    }
 
 
 def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], GroupCurve]:
@@ -181,7 +158,7 @@ def _multiples(
     down = math.ceil(len(metrics) / across)
     size = (3.6 * across + 1, 2.7 * down + 0.4)
     if width is not None:
-        words = _entries(max((list(own.values()) for own in labels), key=len))
+        words = entries(max((list(own.values()) for own in labels), key=len))
         size = publishing.figure_size(width, words, caption, across, down)
     figure, grid = plt.subplots(
         down,
@@ -207,7 +184,7 @@ def _multiples(
     figure.suptitle(caption, fontsize=font, alpha=0.75, x=0.01, ha="left")
     if any(labels[0].values()):
         fullest = max(cells[: len(metrics)], key=lambda ax: len(ax.get_legend_handles_labels()[0]))
-        _legend(fullest, figure=figure, width=width)
+        draw_legend(fullest, figure=figure, width=width)
     return cells[: len(metrics)]
 
 
@@ -302,143 +279,9 @@ def _cross(ax: Axes, x: Any, y: Any, colour: Any, *, small: bool = False) -> Non
     ax.plot(x, y, "x", color=colour, ms=size, mew=width, gid="dead", zorder=3)
 
 
-def _label(words: str, curve: GroupCurve) -> str:
-    """Formats a legend entry; it has the number of lanes alive, unless all are."""
-    words = escape_dollars(words)
-    # matplotlib leaves entries that begin with `_` out of the legend.
-    words = f" {words}" if words.startswith("_") else words
-    lives = _lives(curve)
-    return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
-
-
-def _lives(curve: GroupCurve) -> str:
-    lanes = curve.lanes
-    words = [] if curve.alive == lanes else [f"{curve.alive} of {lanes} alive"]
-    if curve.unfinished:
-        of = "" if curve.unfinished == lanes else f"{curve.unfinished} "
-        words.append(f"{of}unfinished")
-    return f" ({', '.join(words)})" if words else ""
-
-
 def _say_not_finite(
     ax: Axes, groups: Mapping[tuple[Any, ...], GroupCurve], pad: float | None = None
 ) -> None:
-    words = _not_finite(groups.values())
+    words = not_finite(groups.values())
     if words:
         ax.set_title(words, loc="right", pad=pad, fontsize="x-small", alpha=0.75)
-
-
-def _width(labels: Mapping[tuple[Any, ...], str]) -> float:
-    """Returns the width of a figure with a legend at its side, in inches."""
-    longest = max((len(line) for text in labels.values() for line in text.splitlines()), default=0)
-    return max(7.0, 5.0 + 0.075 * longest)
-
-
-def _not_finite(curves: Iterable[GroupCurve]) -> str:
-    """Counts the values that are not finite, for a corner of the axes; empty if there are none."""
-    curves = list(curves)
-    values = sum(curve.nonfinite for curve in curves)
-    parts = sum(curve.partial for curve in curves)
-    words = [f"{values:,} values not finite"] if values else []
-    words += [f"{parts:,} partly"] if parts else []
-    return ", ".join(words)
-
-
-def _caption(
-    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
-    found: Sequence[Values],
-    spread: Spread,
-    smooth: int = 1,
-    letters: int = _LETTERS,
-) -> str:
-    drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
-    counts = [curve.lanes for curve in drawn]
-    fewest, most = min(counts), max(counts)
-    each = " each" if max(map(len, plots)) > 1 else ""
-    if most == 1:
-        first = f"one lane{each}"
-    else:
-        lanes = f"{most}" if fewest == most else f"{fewest} to {most}"
-        bounded = {bool(curve.bands) for curve in drawn if curve.lanes > 1}
-        first = f"{_spread_words(found, spread)}, {lanes} lanes{each}"
-        if True in bounded:
-            words = _QUANTILES if len(bounded) == 1 else f"each lane; of many lanes {_QUANTILES}"
-            first = first.replace("each lane", words, 1)
-    if smooth > 1:
-        first += f", means of {smooth} steps"
-    return "\n".join((textwrap.fill(first, letters), *_about_lanes(plots, drawn, letters)))
-
-
-def _spread_words(found: Sequence[Values], spread: Spread) -> str:
-    """Says what line and band show. The line of a minimum or maximum is the extreme over lanes."""
-    extremes = {values.statistic if values.statistic in EXTREMES else "" for values in found}
-    words = SPREADS[spread]
-    if spread in ("ci", "iqr") or extremes == {""}:
-        return words
-    names = {"min": "minimum over lanes", "max": "maximum over lanes"}
-    lines = ", or ".join(names[of] for of in EXTREMES if of in extremes)
-    if "" in extremes:
-        return f"{words} (for minima and maxima, the {lines})"
-    return f"{lines}{words.removeprefix('mean').removeprefix(' ± std')}"
-
-
-def _about_lanes(
-    plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
-    drawn: Sequence[GroupCurve],
-    letters: int,
-) -> Iterator[str]:
-    """Yields a line about lanes that have diverged or not finished, and how they are drawn."""
-    lanes = max(sum(curve.lanes for curve in groups.values()) for groups in plots)
-    dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
-    late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
-    words = []
-    if dead:
-        words.append(f"{dead} of {lanes} lanes have diverged")
-    if late:
-        words.append(f"{late} of {lanes} belong to unfinished runs")
-    if any(curve.fewer.any() for curve in drawn):
-        words.append("dashed where fewer lanes are left")
-    if any(not curve.alive for curve in drawn):
-        words.append("a cross where none is left")
-    if words:
-        yield textwrap.fill(", ".join(words), letters)
-
-
-def _legend(
-    ax: Axes,
-    *,
-    beside: bool = True,
-    figure: Figure | None = None,
-    width: float | None = None,
-) -> Legend:
-    """Draws a legend with an entry per group; if there are too many, evenly spaced ones.
-
-    It is beside the axes, or below them in a figure whose width was given.
-    """
-    handles, words = ax.get_legend_handles_labels()
-    if len(handles) > _MOST_ENTRIES:
-        handles = [*(handles[i] for i in _kept(len(handles))), Line2D([], [], linestyle="none")]
-        words = _entries(words)
-    options: dict[str, Any] = {"frameon": False, "fontsize": "small"}
-    if width is not None and (figure is not None or beside):
-        below = ax.figure if figure is None else figure
-        options |= {"ncols": publishing.columns_of_legend(words, width), "handlelength": 1.4}
-        return below.legend(handles, words, loc="outside lower center", **options)
-    if figure is not None:
-        return figure.legend(handles, words, loc="outside right upper", **options)
-    if beside:
-        options |= {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-    return ax.legend(handles, words, **options)
-
-
-def _entries(words: Sequence[str]) -> list[str]:
-    """The entries of a legend: those of all groups, or of evenly spaced ones."""
-    words = [text for text in words if text]
-    if len(words) <= _MOST_ENTRIES:
-        return words
-    kept = _kept(len(words))
-    return [*(words[i] for i in kept), f"and {len(words) - len(kept)} in between"]
-
-
-def _kept(groups: int) -> list[int]:
-    return np.linspace(0, groups - 1, _MOST_ENTRIES - 1).round().astype(int).tolist()
