@@ -3,7 +3,17 @@
 import argparse
 import sys
 
-from benchmarks import arrow, compiling, crossing, lanes, reading, receiving, sinks, statistics
+from benchmarks import (
+    arrow,
+    compiling,
+    crossing,
+    finding,
+    lanes,
+    reading,
+    receiving,
+    sinks,
+    statistics,
+)
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--quick", action="store_true", help="few turns, to see that it runs")
@@ -17,6 +27,7 @@ rows = [
     *lanes.main(1 if quick else 5),
     *reading.main(1 if quick else 7),
     *arrow.main(1 if quick else 7),
+    *finding.main(1 if quick else 3),
 ]
 missed = [
     f"{row.what}: {row.value:.3g} {row.unit}, at most {row.budget:.3g} {row.unit}"
