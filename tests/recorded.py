@@ -22,7 +22,7 @@ def lengths(env: Any, number: Any) -> Any:
 
 def begin(num_envs: int = NUM_ENVS, first_env: Any = 0, seed: Any = 0) -> dict[str, jax.Array]:
     """The state in which all environments were just reset."""
-    env = jnp.arange(num_envs) + first_env
+    env = jnp.arange(num_envs, dtype=np.int32) + first_env
     return {
         "env": env,
         "number": jnp.zeros(num_envs, np.int32) + first_env * 0,
@@ -38,7 +38,10 @@ def play(state: Mapping[str, jax.Array]) -> tuple[dict[str, jax.Array], dict[str
     key = jax.vmap(jax.random.key)(env * 1000 + count)
     row = {
         "obs": jnp.stack([x, -x, x * x], axis=-1),
-        "state": {"count": count, "flags": (count[:, None] >> jnp.arange(3)[None]) % 2 == 1},
+        "state": {
+            "count": count,
+            "flags": (count[:, None] >> np.arange(3, dtype=np.int32)[None]) % 2 == 1,
+        },
         "pair": (x.astype(jnp.bfloat16), jnp.where(count % 4 == 3, jnp.nan, x)),
         "key": key,
     }

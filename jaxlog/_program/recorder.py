@@ -193,7 +193,9 @@ def follow(
     """Records one step of every environment; as `record_step`, with the pytree's leaves by path."""
     # The gradients are those of the program without the call.
     given = lax.stop_gradient((values, reward, terminated, truncated, first))
-    values, reward, terminated, truncated, first = given
+    # Without the barrier, XLA computes the step of the environment again for each use of its flags:
+    # 22 ns for each environment of MinAtar instead of 7 (one core, 2 048 environments).
+    values, reward, terminated, truncated, first = lax.optimization_barrier(given)
     spec, slots = recorder.spec, recorder.slots
     assert spec is not None
     assert slots is not None
