@@ -7,6 +7,7 @@ from benchmarks import (
     arrow,
     compiling,
     crossing,
+    episodes,
     finding,
     lanes,
     reading,
@@ -28,6 +29,7 @@ rows = [
     *reading.main(1 if quick else 7),
     *arrow.main(1 if quick else 7),
     *finding.main(1 if quick else 3),
+    *episodes.main(1 if quick else 25),
 ]
 missed = [
     f"{row.what}: {row.value:.3g} {row.unit}, at most {row.budget:.3g} {row.unit}"

@@ -23,6 +23,9 @@ from rich.table import Table
 from benchmarks import page
 
 Program = Callable[[], None]
+Clock = Callable[[], float]
+"""Returns seconds. With `time.process_time`, the processors' time of all threads, other processes
+of a busy machine count less."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +52,34 @@ class Row:
         return self.value <= self.budget
 
 
-def fastest(programs: Mapping[str, Program], turns: int) -> dict[str, float]:
+def fastest(
+    programs: Mapping[str, Program], turns: int, clock: Clock = time.perf_counter
+) -> dict[str, float]:
     """The seconds of each program in its fastest turn.
 
     Disturbances of the machine only add time, so the fastest turns are comparable.
     """
-    return {name: min(found) for name, found in _times(programs, turns).items()}
+    return {name: min(found) for name, found in _times(programs, turns, clock).items()}
 
 
-def typical(programs: Mapping[str, Program], turns: int, reference: str) -> dict[str, float]:
+def typical(
+    programs: Mapping[str, Program],
+    turns: int,
+    reference: str,
+    clock: Clock = time.perf_counter,
+) -> dict[str, float]:
     """The median ratio of each program's time to that of the reference in the same turn.
 
     For programs that take seconds, so that every turn is disturbed.
     """
-    times = _times(programs, turns)
+    times = _times(programs, turns, clock)
     return {
         name: statistics.median(a / b for a, b in zip(found, times[reference], strict=True))
         for name, found in times.items()
     }
 
 
-def _times(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]]:
+def _times(programs: Mapping[str, Program], turns: int, clock: Clock) -> dict[str, list[float]]:
     """The seconds of each turn of each program.
 
     Programs run in turns, in the opposite order every second time, so that a disturbance affects
@@ -83,9 +93,9 @@ def _times(programs: Mapping[str, Program], turns: int) -> dict[str, list[float]
         for name in order:
             gc.collect()
             gc.freeze()
-            start = time.perf_counter()
+            start = clock()
             programs[name]()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
         order.reverse()
     gc.unfreeze()
     return times

@@ -11,6 +11,7 @@ from benchmarks import (
     arrow,
     compiling,
     crossing,
+    episodes,
     finding,
     lanes,
     reading,
@@ -20,7 +21,9 @@ from benchmarks import (
 )
 from benchmarks.timing import Row
 
-MODULES = (arrow, compiling, crossing, finding, lanes, reading, receiving, sinks, statistics)
+MODULES = (
+    arrow, compiling, crossing, episodes, finding, lanes, reading, receiving, sinks, statistics,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
