@@ -45,7 +45,9 @@ def export(
     force: bool = False,
     safe_text: bool = False,
 ) -> int:
-    """Write a run's metrics and episodes as tables, one file per kind of line, or as films.
+    """Write a run's metrics and episodes as tables, or recorded episodes as films.
+
+    There is a table for each kind of line, and a film for each episode.
 
     Args:
       run: The directory of the run.

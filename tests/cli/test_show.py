@@ -31,6 +31,7 @@ from jaxlog.sinks.console.lines import WIDTH
 from jaxlog.sinks.console.run_display import RunDisplay
 from tests.cli.conftest import STEPS, Command, Logged
 from tests.conftest import without_rates
+from tests.report.pages import Parsed
 
 
 @pytest.fixture
@@ -170,7 +171,8 @@ def test_every_display_names_an_update_by_its_step(
     assert found.metrics["step"].to_list() == [0, 1, 2, 3]
     page = tmp_path / "report.html"
     assert command("report", tmp_path / "run", "-o", page).code == 0
-    assert health in page.read_text()
+    (facts,) = Parsed(page.read_text("utf-8")).facts()
+    assert health in facts
 
 
 def log_steps(directory: Path, steps: Sequence[int]) -> Path:
