@@ -29,8 +29,8 @@ MODULES = (
 @pytest.mark.parametrize(
     ("value", "code", "said"),
     [
-        (1.25, 1, "8 of 9 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
-        (1.2, 0, "9 of 9 budgets met\n"),
+        (1.25, 1, "9 of 10 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
+        (1.2, 0, "10 of 10 budgets met\n"),
     ],
 )
 def test_a_figure_beyond_its_budget_fails_them(

@@ -305,7 +305,7 @@ class RunFrames:
         ...     with logger.open(directory):
         ...         for x in range(3):
         ...             recorder = jaxlog.record_step(
-        ...                 recorder, {"x": jnp.full(1, x)}, jnp.ones(1), jnp.full(1, x == 2)
+        ...                 recorder, {"x": jnp.full(1, 1.0 * x)}, jnp.ones(1), jnp.full(1, x == 2)
         ...             )
         ...         _, recorder = jaxlog.log_episodes(logger, recorder, 0)
         ...     episode = jaxlog.read_run(directory).episode(0)

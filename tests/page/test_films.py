@@ -157,10 +157,10 @@ def test_a_browser_plays_them_alone_and_in_step(
     listed = json.loads(parsed.answers()[parsed.addresses("pictures")[0]])["films"]
     opened = open_page(tmp_path / "page.html")
     players = opened.page.locator("figure.film")
-    opened.page.wait_for_function("document.querySelectorAll('figure.film img').length === 4")
+    opened.page.wait_for_function("() => document.querySelectorAll('figure.film img').length === 4")
     first, second = players.nth(0), players.nth(1)
     film = json.loads(parsed.answers()[listed[0]["source"]])
-    opened.page.wait_for_function("document.querySelector('figure.film .said').textContent")
+    opened.page.wait_for_function("() => document.querySelector('figure.film .said').textContent")
     assert f"step 0 of {film['total_steps']} · reward -0.25" in first.inner_text()
     first.focus()
     opened.page.keyboard.press("ArrowRight")
@@ -182,7 +182,7 @@ def test_a_browser_plays_them_alone_and_in_step(
         arg=f"step {longest - 1} of {longest}",
     )
     opened.page.wait_for_function(
-        "[...document.querySelectorAll('.film .play')].every(one => one.textContent === 'play')"
+        "() => [...document.querySelectorAll('.play')].every(one => one.textContent === 'play')"
     )
     quiet(opened)
 

@@ -23,6 +23,7 @@ from jaxlog._page.call_summary import CallSummary
 from jaxlog._page.chart_values import ChartOf, chart_curves
 from jaxlog._page.comparisons import compared
 from jaxlog._page.folded_runs import Slice
+from jaxlog._page.parsed_lines import ParsedLines
 from jaxlog._page.plain_lines import plain_lines
 from jaxlog._page.row_stream import RowStream
 from jaxlog._page.run_store import RunStore
@@ -296,6 +297,7 @@ def _weakly(pieces: Iterator[Any], read: list[Any]) -> Iterator[Any]:
 
 def test_of_many_rows_few_are_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_stream, "BLOCK", 300)
+    monkeypatch.setattr(row_stream, "_PARSED", ParsedLines(1000))  # less than two tables
     monkeypatch.setattr(call_rows, "MOST_ROWS", 10)
     write(tmp_path, "a", [(1, {0: float(step), 1: math.nan}) for step in range(60)])
     read = []
