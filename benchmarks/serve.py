@@ -326,7 +326,7 @@ def memory(browser: Browser, directory: Path, lanes: int, steps: int) -> Row:
 
 
 def beside(browser: Browser, runs: Path, turns: int) -> Row:
-    """Measures, in pairs, how much longer a training takes while its run is served."""
+    """Measures how much longer a training takes while its run is served than before and after."""
     logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
     import jax
     import jax.numpy as jnp
@@ -351,13 +351,16 @@ def beside(browser: Browser, runs: Path, turns: int) -> Row:
 
         seconds(0)
         for turn in range(turns):
-            alone = seconds(2 * turn + 1)
+            before = seconds(3 * turn + 1)
             with serving(jaxlog_of(runs)) as served, browser.new_context() as context:
                 page = context.new_page()
                 page.goto(served.address)
                 page.wait_for_function(f"() => {FIRST_CHART['jaxlog']}")
                 page.wait_for_timeout(2000)
-                found.append(seconds(2 * turn + 2) / alone)
+                _wait_until_idle(served.process)
+                beside = seconds(3 * turn + 2)
+            after = seconds(3 * turn + 3)
+            found.append(2 * beside / (before + after))
     return Row("training while it is served", "alone", statistics.median(found), "x", 1.01)
 
 

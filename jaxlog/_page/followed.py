@@ -18,7 +18,7 @@ PERIOD = 1.0
 """The seconds between two looks at the files, at least."""
 READING = 0.2
 """The seconds that one look reads at most, so that answers do not wait."""
-SHARE = 0.006
+SHARE = 0.005
 """The part of a core that looks take in the long run, once everything was read. Finding new runs
 takes as much besides."""
 

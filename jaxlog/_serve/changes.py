@@ -14,7 +14,7 @@ PERIOD = 1.0
 """The least seconds between two events of a stream."""
 LONGEST = 10.0
 """The most seconds between a change and the event that tells of it."""
-SHARE = 0.01
+SHARE = 0.008
 """The part of a core that pages may take to be brought up to date: events come less often if that
 takes long, since programs that train run beside the server."""
 SILENCE = 15.0

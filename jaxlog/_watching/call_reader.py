@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from jaxlog._format.arrow_stream import Message
 from jaxlog._format.events import Event
-from jaxlog._reading import columnar_lines
+from jaxlog._format.lines import call_of
+from jaxlog._reading import columnar_events, columnar_lines
 from jaxlog._reading.columnar_lines import ROWS, is_columnar
 from jaxlog._watching import lines
 from jaxlog._watching.trend_points import EventLines, TrendPoint, WholeFile, point_of, point_of_line
@@ -149,6 +150,12 @@ class CallReader:
         """
         assert self._key is not None
         self._points.make_room(before + _position(end, self._batches.get(file, ())))
+        if is_columnar(file) and not lines.is_of_one_line(file):
+            for at, event in self._first_events(file, before, end, calls):
+                self._points.add(at, point_of(event, self._key))
+                if time.monotonic() > until:
+                    return False
+            return True
         for at, found in self._first_groups(file, before, end):
             point = point_of_line(file, found, self._key)
             if point is not None:
@@ -160,8 +167,31 @@ class CallReader:
                 return False
         return True
 
+    def _first_events(
+        self, file: Path, before: int, end: int, calls: Any
+    ) -> Iterator[tuple[int, Event]]:
+        """Yields the first event of each range of a columnar file that has no point."""
+        batches = self._batches.get(file, ())
+        start = self._next.get(file, _Start(0, 0))
+        while start.offset < end:
+            rows = columnar_events.forwards(file, start.begin)
+            found = next((one for one in rows if one.parts[0].start >= start.offset), None)
+            if found is None or found.parts[0].start >= end:
+                break
+            at = before + _position(found.parts[0].start, batches)
+            width = self._points.width
+            following = _start_at((at // width + 1) * width - before, batches)
+            ended = found.parts[-1].start + found.parts[-1].rows.num_rows
+            start = following if following.offset > ended else _Start(ended, ended)
+            self._next[file] = start
+            event = found.event(call_of(file.name) or "", calls)
+            made = lines.events(file, found.lines(), calls) if event is None else [event]
+            yield from ((at, one) for one in made)
+        if start.offset < end:
+            self._next[file] = _Start(end, end)
+
     def _first_groups(self, file: Path, before: int, end: int) -> Iterator[tuple[int, EventLines]]:
-        """Yields the first event of each range that has no point, with its position."""
+        """Yields the lines of the first event of each range without a point, with its position."""
         batches = self._batches.get(file, ())
         start = self._next.get(file, _Start(0, 0))
         is_whole = not start.offset and end <= WHOLE and not is_columnar(file)

@@ -19,7 +19,7 @@ import { onChange } from "./state.js";
 import { RunTable } from "./table.js";
 
 const BLOCK = 60;
-const SELDOM = 3000; // milliseconds: intervals take the server longer than curves
+const SELDOM = 15000; // milliseconds: intervals take the server longer than curves
 const SOON = 300; // milliseconds until more runs are read, if not all are
 const place = (id) => document.getElementById(id);
 
