@@ -54,7 +54,8 @@ nitpick_ignore_regex = [
 nitpick_ignore_regex += [
     (
         "py:class",
-        r"[A-Z]\w*|jaxlog\._format\.schema\.Schema|jaxlog\._program\.summary\.MetricStatistics",
+        r"[A-Z]\w*|jaxlog\._format\.schema\.Schema|jaxlog\._format\.events\.Leaf|"
+        r"jaxlog\._program\.summary\.MetricStatistics",
     )
 ]
 

@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """A sentence for each group: its score, or with a baseline what speaks for a difference."""
+        """A sentence for each group, with its score or what speaks for a difference."""
         return tuple(comparison_text.sentences(self))
 
     def aggregates(self) -> pl.DataFrame:
