@@ -107,7 +107,7 @@ def difference(
 
 
 class _Higher(NamedTuple):
-    """How often scores of a group are higher than those of the baseline, on one task.
+    """The share of pairs in which a group's score is above the baseline's, on one task.
 
     Attributes:
       of_scores: for each score, the fraction of the baseline's that are lower.
@@ -160,7 +160,7 @@ def _iqm(strata: Sequence[np.ndarray]) -> float:
 
 
 def _times(drawn: np.ndarray, size: int) -> np.ndarray:
-    """How often each score was drawn, of shape (draws, scores)."""
+    """The number of times that each score was drawn, of shape (draws, scores)."""
     place = np.arange(len(drawn))[:, None] * size
     counts = np.bincount((drawn + place).ravel(), minlength=len(drawn) * size)
     return counts.reshape(len(drawn), size).astype(np.float64)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FilmSettings(NamedTuple):
-    """How films are made.
+    """The choices of a film.
 
     Attributes:
       kind: the format.

@@ -22,8 +22,8 @@ Keep = Literal["first", "last"]
 FREE, RUNNING = 0, 1
 """The status of a slot without an episode, and of one whose episode is running."""
 ENDS: dict[int, str] = {2: "ended", 3: "terminated", 4: "truncated", 5: "given_up"}
-"""How an episode ended, by the status of its slot. `ended` is an end of either kind, if the program
-passed one flag for both; `given_up` is an episode that was still running."""
+"""The end of an episode, by the status of its slot. `ended` is an end of either kind, if the
+program passed one flag for both; `given_up` is an episode that was still running."""
 ENDED, TERMINATED, TRUNCATED, GIVEN_UP = ENDS
 
 MAX_RECORDING_BYTES = 2**24

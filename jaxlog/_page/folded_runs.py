@@ -28,7 +28,7 @@ Origin = tuple[Hashable, ...]
 
 
 class Slice(NamedTuple):
-    """How much one answer reads.
+    """The part of the runs that one answer reads.
 
     Attributes:
       seconds: the time for which it reads; the next answer continues.

@@ -16,7 +16,7 @@ UNUSED = 60.0
 
 
 class Parsed(NamedTuple):
-    """What was made of some lines.
+    """The rows that were made of some lines.
 
     Attributes:
       table: the rows.

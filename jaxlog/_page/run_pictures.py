@@ -39,6 +39,7 @@ class RunPictures:
     def __init__(self, run: RunFrames) -> None:
         self._run = run
         self._episodes = run.episodes
+        self._recordings = run.recordings
 
     @functools.cached_property
     def _arrays(self) -> Sequence[ArrayPictures]:
@@ -54,7 +55,7 @@ class RunPictures:
         frame = self._episodes.with_row_index("jaxlog.row")
         if "file" in frame.columns:  # the others were recorded whole
             frame = frame.filter(pl.col("file").is_null())
-        listed, films_left_out = films(self._run.recordings, one)
+        listed, films_left_out = films(self._recordings, one)
         flag = next((name for name in _SUCCESS if name in frame.columns), None)
         failed = (
             pl.lit(value=False)
@@ -98,9 +99,9 @@ class RunPictures:
           AbsentError: there is no such episode or array.
         """
         number = _number_of(name)
-        if not 0 <= number < len(self._run.recordings):
+        if not 0 <= number < len(self._recordings):
             raise AbsentError(f"film: got {name!r:.60}, which is no recorded episode of this run")
-        return film(self._run.recordings[number], array, version)
+        return film(self._recordings[number], array, version)
 
     def of(self, name: str) -> bytes:
         """A picture as SVG: of an episode that of the sink `svg`, or else a new one.

@@ -25,7 +25,7 @@ MOST_COMPARISONS = 8
 
 
 class Made(NamedTuple):
-    """What an answer says.
+    """The content of an answer.
 
     Attributes:
       content: bytes, or values for JSON.

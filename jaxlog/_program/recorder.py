@@ -31,7 +31,7 @@ from jaxlog._program.sampling import hashed
 from jaxlog._program.shapes import Bool, Float, Int32, UInt32
 
 Choose = Literal["fair", "best", "worst"]
-"""How episodes are chosen."""
+"""The ways to choose episodes."""
 
 _NEVER = np.int32(np.iinfo(np.int32).max)
 """The key of a slot that no episode may take."""

@@ -55,7 +55,7 @@ class RecordedEpisode:
 
     @cached_property
     def recorded(self) -> EpisodeSteps:
-        """What the file has: `steps`, `rewards`, `arrays` and `tree`."""
+        """The contents of the file: `steps`, `rewards`, `arrays` and `tree`."""
         try:
             data = read_small_below(self.directory, self.file, 4 * MAX_RECORDING_BYTES)
         except FileNotFoundError:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
-import math
 from collections.abc import Iterable
 
 import numpy as np
 
 from jaxlog._render.card import draw_problem, in_rows, worded
-from jaxlog._render.image import draw_image, heat_of, pixels_of
+from jaxlog._render.image import columns_of, draw_image, heat_of, pixels_of, tiled
 from jaxlog._render.line import draw_line
 from jaxlog._render.markup import MUTED, Drawing, document, joined, placed, text
 from jaxlog._render.planes import side_by_side
@@ -21,8 +20,6 @@ from jaxlog._render.values import as_floats, described, kind
 LARGE = 256
 """The pixels along the longer side of a small array, whose entries become squares."""
 _MOST_PLANES = 36
-_GAP = 240
-"""The grey of the lines between planes."""
 _PAD, _FOOT = 8, 16
 
 
@@ -41,17 +38,8 @@ def array_pixels(array: np.ndarray) -> np.ndarray | None:
     planes = _planes(array)[:_MOST_PLANES]
     if len(planes) == 1:
         return enlarged(heat_of(as_floats(thinned(planes[0])[0])))
-    columns = math.ceil(math.sqrt(len(planes)))
-    every = -(-max(planes.shape[1:]) * columns // MOST_PIXELS)
-    colours = heat_of(as_floats(planes[:, ::every, ::every]))
-    count, heights, widths, channels = colours.shape
-    rows = -(-count // columns)
-    shape = rows * (heights + 1) - 1, columns * (widths + 1) - 1, channels
-    sheet = np.full(shape, _GAP, np.uint8)
-    for index, plane in enumerate(colours):
-        top, left = index // columns * (heights + 1), index % columns * (widths + 1)
-        sheet[top : top + heights, left : left + widths] = plane
-    return enlarged(sheet)
+    every = -(-max(planes.shape[1:]) * columns_of(len(planes)) // MOST_PIXELS)
+    return enlarged(tiled(heat_of(as_floats(planes[:, ::every, ::every]))))
 
 
 def array_svg(array: np.ndarray, title: str, size: int = 200) -> str:

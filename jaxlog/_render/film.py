@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from jaxlog._render.image import heat_of, pixels_of
+from jaxlog._render.image import columns_of, heat_of, pixels_of, tiled
 from jaxlog._render.png import MOST_PIXELS
 from jaxlog._render.values import as_floats, kind
 
@@ -15,8 +14,6 @@ MOST_PLANES = 16
 """The most planes of a step that are beside each other."""
 MOST_LINES = 16
 """The most numbers of a step that are drawn as lines."""
-_GAP = 240
-"""The grey of the lines between planes."""
 
 
 def framed(arrays: Mapping[str, np.ndarray]) -> list[str]:
@@ -63,17 +60,8 @@ def frames(array: np.ndarray) -> np.ndarray:
         array = np.moveaxis(array, -1, 1)
     steps, *_, height, width = array.shape
     planes = array.reshape(steps, -1, height, width)[:, :MOST_PLANES]
-    columns = math.ceil(math.sqrt(planes.shape[1]))
-    every = -(-max(height, width) * columns // MOST_PIXELS)
-    colours = heat_of(as_floats(planes[:, :, ::every, ::every]))
-    _, count, height, width, channels = colours.shape
-    rows = -(-count // columns)
-    shape = steps, rows * (height + 1) - 1, columns * (width + 1) - 1, channels
-    sheet = np.full(shape, _GAP, np.uint8)
-    for index in range(count):
-        top, left = index // columns * (height + 1), index % columns * (width + 1)
-        sheet[:, top : top + height, left : left + width] = colours[:, index]
-    return sheet
+    every = -(-max(height, width) * columns_of(planes.shape[1]) // MOST_PIXELS)
+    return tiled(heat_of(as_floats(planes[:, :, ::every, ::every])))
 
 
 def _is_framed(array: np.ndarray) -> bool:

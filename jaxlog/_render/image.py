@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from jaxlog._render.markup import EDGE, MUTED, Drawing, joined, placed, rect, text
@@ -11,6 +13,9 @@ from jaxlog._render.values import CannotDrawError, as_floats, described, kind, n
 
 _NOT_FINITE = (232, 62, 140)
 """The colour of values that are not finite; it is far from all colours of the heat map."""
+
+_GAP = 240
+"""The grey of the lines between pictures."""
 
 # Nine colours of Viridis, as published by its authors (CC0), from dark to bright.
 _VIRIDIS = np.array(
@@ -103,6 +108,30 @@ def in_rgb(pixels: np.ndarray) -> np.ndarray:
         return pixels.repeat(3, axis=2)
     part = pixels[:, :, 3:] / np.float32(255) if pixels.shape[2] == 4 else np.float32(1)
     return np.rint(pixels[:, :, :3] * part + 255 * (1 - part)).astype(np.uint8)
+
+
+def tiled(planes: np.ndarray) -> np.ndarray:
+    """Puts pictures beside each other, about as many in a row as there are rows.
+
+    Args:
+      planes: uint8 `[..., n, height, width, channels]`.
+
+    Returns:
+      uint8 `[..., height, width, channels]`, with grey lines between them.
+    """
+    *before, count, height, width, channels = planes.shape
+    columns = columns_of(count)
+    shape = -(-count // columns) * (height + 1) - 1, columns * (width + 1) - 1
+    sheet = np.full((*before, *shape, channels), _GAP, np.uint8)
+    for index in range(count):
+        top, left = index // columns * (height + 1), index % columns * (width + 1)
+        sheet[..., top : top + height, left : left + width, :] = planes[..., index, :, :, :]
+    return sheet
+
+
+def columns_of(count: int) -> int:
+    """The number of pictures in a row of `tiled`."""
+    return math.ceil(math.sqrt(count))
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What many runs have in common: parts of run.json, kept once, and how runs are named."""
+"""Keeps once the parts of run.json that many runs have in common, and names runs."""
 
 from __future__ import annotations
 
