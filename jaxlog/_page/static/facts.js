@@ -2,9 +2,7 @@
 
 import { address } from "./address.js";
 import { el, named, say } from "./elements.js";
-import { Problem } from "./problem.js";
-import { RunChoice } from "./run_choice.js";
-import { source } from "./source.js";
+import { PartOfOneRun } from "./part_of_one_run.js";
 
 export function factsAddress(run) {
   return address("facts", { run });
@@ -27,31 +25,18 @@ export function tableOf(head, rows) {
     el("tbody", {}, ...rows.map(([key, ...texts]) => el("tr", {}, el("th", { scope: "row" }, named(key)), ...texts.map((text) => el("td", {}, el("bdi", {}, String(text ?? "")))))))));
 }
 
-export class Facts {
+export class Facts extends PartOfOneRun {
   constructor(element) {
-    this.element = element;
-    this.choice = new RunChoice(factsAddress, () => this.refresh());
+    super(element, "Facts", factsAddress);
     this.place = el("div", { class: "facts" });
-    element.append(el("div", { class: "head" }, el("h2", {}, "Facts"), this.choice.element), this.place);
-    this.inSight = !source.isLive; // a saved view has them before it is printed
-    new IntersectionObserver(([{ isIntersecting }]) => {
-      this.inSight = isIntersecting || !source.isLive;
-      if (this.inSight) this.refresh();
-    }, { rootMargin: "400px" }).observe(element);
+    element.append(this.place);
   }
 
-  async refresh() {
-    const run = this.choice.offer();
-    this.element.hidden = !run;
-    if (!run || !this.inSight) return;
-    try {
-      const answer = await source.get(factsAddress(run));
-      if (answer === this.answer) return;
-      this.answer = answer;
-      this.place.replaceChildren(el("h3", {}, named(answer.name)), ...factsOf(answer));
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      if (problem.kind === "refused") say(this.place, problem.message);
-    }
+  draw(answer) {
+    this.place.replaceChildren(el("h3", {}, named(answer.name)), ...factsOf(answer));
+  }
+
+  refuse(text) {
+    say(this.place, text);
   }
 }

@@ -2,9 +2,8 @@
 
 import { address } from "./address.js";
 import { button, el, named, say } from "./elements.js";
+import { PartOfOneRun } from "./part_of_one_run.js";
 import { Clock, Player } from "./player.js";
-import { Problem } from "./problem.js";
-import { RunChoice } from "./run_choice.js";
 import { source } from "./source.js";
 
 const AT_ONCE = 24;
@@ -14,39 +13,22 @@ function picturesAddress(run) {
   return address("pictures", { run });
 }
 
-export class Pictures {
+export class Pictures extends PartOfOneRun {
   constructor(element) {
-    this.element = element;
-    this.choice = new RunChoice(picturesAddress, () => this.refresh());
+    const note = el("span", { class: "quiet" });
+    super(element, "Episodes and arrays", picturesAddress, note);
+    this.note = note;
     this.players = [];
-    this.note = el("span", { class: "quiet" });
     this.place = el("div");
-    element.append(el("div", { class: "head" }, el("h2", {}, "Episodes and arrays"), this.choice.element, this.note), this.place);
-    this.inSight = !source.isLive; // a saved view has them before it is printed
-    new IntersectionObserver(([{ isIntersecting }]) => {
-      this.inSight = isIntersecting || !source.isLive;
-      if (this.inSight) this.refresh();
-    }, { rootMargin: "400px" }).observe(element);
+    element.append(this.place);
   }
 
-  async refresh() {
-    const run = this.choice.offer();
-    this.element.hidden = !run;
-    if (!run || !this.inSight) return;
-    try {
-      const answer = await source.get(picturesAddress(run));
-      if (answer === this.answer) return;
-      this.answer = answer;
-    } catch (problem) {
-      if (!(problem instanceof Problem)) throw problem;
-      if (problem.kind === "refused") say(this.note, problem.message);
-      return;
-    }
-    this.#draw();
+  refuse(text) {
+    say(this.note, text);
   }
 
-  #draw() {
-    const { films, episodes, arrays, left } = shownPictures(this.answer);
+  draw(answer) {
+    const { films, episodes, arrays, left } = shownPictures(answer);
     say(this.note, films.length || episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
     for (const player of this.players) player.destroy();
     this.players = [];
