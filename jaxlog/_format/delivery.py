@@ -147,6 +147,17 @@ def header(
     return np.array([handle, call_number, head_words, num_axes, *lanes], np.uint32)
 
 
-def buffer_of(head: np.ndarray, due: np.ndarray, words: Words) -> np.ndarray:
-    """The buffer of a `Delivery`: a header, the due bits of each lane, and the words."""
-    return np.concatenate([head, due, words.head.reshape(-1), words.rest.reshape(-1)])
+def buffers_of(
+    head: np.ndarray, due: np.ndarray, words: np.ndarray, head_words: int
+) -> np.ndarray:
+    """The buffers of some deliveries, as rows; to make them one by one takes longer.
+
+    Args:
+      head: the header of each.
+      due: `uint32[deliveries, lanes]`, the due bits.
+      words: `uint32[deliveries, lanes, num_words]`.
+      head_words: the number of rows of `Words.head`.
+    """
+    of_lanes = words[:, :, :head_words].swapaxes(1, 2), words[:, :, head_words:]
+    parts = [due, *(part.reshape(len(due), -1) for part in of_lanes)]
+    return np.concatenate([np.broadcast_to(head, (len(due), len(head))), *parts], axis=1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,13 +87,18 @@ class MetricsEvent:
         made.__dict__.update(fields)
         return made
 
-    @cached_property
+    @property
     def columns(self) -> Columns:
         """The values of all lanes, with one array for each key."""
-        if "_part" in self.__dict__:
-            columns, place, together = self.__dict__["_part"]
-            return columns.part(place, together)
-        return Columns.of(self.lanes, self.keys)
+        own = self.__dict__  # a cached_property takes a lock, and most events are small
+        if "_columns" in own:
+            return own["_columns"]
+        if "_part" in own:
+            columns, place, together = own["_part"]
+            found = columns.part(place, together)
+        else:
+            found = Columns.of(self.lanes, self.keys)
+        return own.setdefault("_columns", found)  # another thread may have made them, too
 
     @property
     def has_columns(self) -> bool:
@@ -104,7 +108,17 @@ class MetricsEvent:
     @property
     def num_logged(self) -> int:
         """The number of lanes that logged."""
-        return len(self.lanes if "lanes" in self.__dict__ else self.columns)
+        if "_part" not in self.__dict__:
+            return len(self.lanes)
+        columns, place, _ = self.__dict__["_part"]
+        return len(columns.lanes[place])
+
+    @property
+    def has_arrays(self) -> bool:
+        """True if its call logs arrays whole; a lane may have logged none."""
+        if "_part" in self.__dict__:
+            return bool(self.__dict__["_part"][0].arrays)
+        return any(lane.arrays for lane in self.lanes)
 
     def lane_numbers(self, most: int) -> list[int]:
         """The numbers of the first `most` lanes that logged."""

@@ -166,7 +166,7 @@ def lines_of(event: Event) -> bytes:
 
 def array_lines_of(event: MetricsEvent) -> bytes:
     """Converts the arrays of an event to lines of `ARRAYS`: one for each lane that has some."""
-    if event.has_columns and not event.columns.arrays:
+    if not event.has_arrays:
         return b""
     return b"".join(
         _dumps(

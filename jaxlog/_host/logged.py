@@ -68,9 +68,9 @@ class Logged:
 
     def _add_arrays(self, event: MetricsEvent) -> bool:
         """Adds the dtypes and shapes of an event's arrays; returns whether any is new."""
-        columns = event.columns
-        if not columns.arrays or not len(columns):
+        if not event.has_arrays or not event.num_logged:
             return False
+        columns = event.columns
         # Those of the first lane.
         arrays = {
             name: array[0, ...] if array.dtype != object else array[0]

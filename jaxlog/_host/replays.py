@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,11 +49,11 @@ class Replays:
 
     def fresh(self, delivery: Delivery) -> Delivery | None:
         """Returns the delivery without the records that are replays; None if none is left."""
-        lanes = delivery.lanes
-        if not lanes:
-            return delivery  # no other lane could go on
+        lanes, call_number = delivery.lanes, delivery.call_number
+        if math.prod(lanes) == 1:  # no other lane could go on
+            self._last.pop(call_number, None)
+            return delivery if delivery.num_records else None
         due, words = delivery.due, delivery.words
-        call_number = delivery.call_number
         steps = words.head[0]  # the first word is the step, also in lanes that do not log
         last = self._last.get(call_number)
         if last is None or last.lanes != lanes:

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from jaxlog._format.delivery import Delivery, buffer_of, header
+from jaxlog._format.delivery import Delivery, buffers_of, header
 from jaxlog._format.schema import Schema
 
 Step = tuple[int, Delivery]
+
+AT_ONCE = 2**18
+"""The most words of records that are made deliveries at a time, unless one has more."""
 
 
 def deliveries(
@@ -86,10 +89,16 @@ def _of_lanes(
         )
     due_by_turn, words_by_turn = _by_turn(due, words, numbers, num_lanes)
     head = header(handle, schema.call_number, schema.head_words, lanes)
-    for number in np.flatnonzero(due_by_turn.any(axis=1)).tolist():
-        words_of_turn, bits = schema.words(words_by_turn[number]), due_by_turn[number]
-        step = schema.read(words_of_turn[np.flatnonzero(bits)[:1]], "step").item()
-        yield step, Delivery(buffer_of(head, bits, words_of_turn))
+    turns = np.flatnonzero(due_by_turn.any(axis=1))
+    at_once = max(1, AT_ONCE // max(1, num_lanes * schema.num_words))
+    for begin in range(0, len(turns), at_once):
+        own = turns[begin : begin + at_once]
+        bits, words_of_turns = due_by_turn[own], words_by_turn[own]
+        first = words_of_turns[np.arange(len(own)), (bits != 0).argmax(axis=1)]
+        steps = schema.read(schema.words(first), "step").tolist()
+        buffers = buffers_of(head, bits, words_of_turns, schema.head_words)
+        for step, buffer in zip(steps, buffers, strict=True):
+            yield step, Delivery(buffer)
 
 
 def _by_turn(

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from jaxlog._format.across_lanes import over_lanes, values_across_lanes
 from jaxlog._format.column_lines import lane_lines
 from jaxlog._format.columns import Columns
-from jaxlog._format.delivery import Delivery, Words, buffer_of, header
+from jaxlog._format.delivery import Delivery, Words, buffers_of, header
 from jaxlog._format.events import Event, Histogram, Lane, MetricsEvent
 from jaxlog._format.health import Tally
 from jaxlog._format.lines import array_lines_of, lines_of
@@ -109,7 +109,8 @@ def calls(draw: st.DrawFn) -> tuple[Schema, list[Arrival], list[dict[str, Any]],
             words[:, start : start + field.num_words] = padded.view(np.uint32)
         due = rng.choice([0, METRICS_DUE], num_lanes) if mixed else np.full(num_lanes, METRICS_DUE)
         head = header(0, schema.call_number, schema.head_words, lanes)
-        buffer = buffer_of(head, due.astype(np.uint32), schema.words(words))
+        bits = due.astype(np.uint32)
+        (buffer,) = buffers_of(head, bits[None], words[None], schema.head_words)
         arrivals.append(Arrival(1.7e9 + step, Delivery(buffer)))
     return schema, arrivals, given, num_lanes
 
@@ -281,7 +282,8 @@ def test_rows_are_made_once_and_only_when_asked_for(num_lanes: int) -> None:
         words = np.stack([np.full_like(seeds, step), seeds, seeds], axis=1)
         due = np.full(num_lanes, METRICS_DUE, np.uint32)
         head = header(0, schema.call_number, schema.head_words, (num_lanes,))
-        arrivals.append(Arrival(1.7e9, Delivery(buffer_of(head, due, schema.words(words)))))
+        (buffer,) = buffers_of(head, due[None], words[None], schema.head_words)
+        arrivals.append(Arrival(1.7e9, Delivery(buffer)))
     before = num_rows()
     events = metrics(Decoder(schema, None, ["mean"]).events(arrivals, (), LaneTable("run")))
     tally = Tally()

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import jaxlog
 from jaxlog import sinks
-from jaxlog._format.delivery import Delivery, buffer_of, header
+from jaxlog._format.delivery import Delivery, buffers_of, header
 from jaxlog._format.schema import METRICS_DUE, Field, Schema
 from jaxlog._host import retries, worker
 from jaxlog.sinks.memory import MemorySink
@@ -125,8 +125,8 @@ class Accounts(RuleBasedStateMachine):
                 self.logger._handle, SCHEMA.call_number, SCHEMA.head_words, (len(due) + 1,)
             )
             words[-1, 0] = self.step + turn
-            delivery = Delivery(buffer_of(head, bits, SCHEMA.words(words)))
-            self.logger._receive(delivery, time.time())
+            (buffer,) = buffers_of(head, bits[None], words[None], SCHEMA.head_words)
+            self.logger._receive(Delivery(buffer), time.time())
             self.arrived += sum(due)
             self.replayed += sum(due) if turn else 0
         self.emitted += [(self.step, lane) for lane, is_due in enumerate(due) if is_due]

@@ -13,16 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import jaxlog
-from jaxlog._format.delivery import Delivery, Words, buffer_of, header
+from jaxlog._format.delivery import Delivery, buffers_of, header
 from jaxlog._host.replays import Replays
 from tests.conftest import MakeLogger
 
 
 def delivery(rows: list[tuple[int, int, int]], call_number: int = 1) -> Delivery:
     """Lanes, each with its due bits, its step and a value."""
-    due, step, value = np.array(rows, np.uint32).T
-    words = Words(step[None], value[:, None])
-    return Delivery(buffer_of(header(0, call_number, 1, (len(rows),)), due, words))
+    records = np.array([rows], np.uint32)
+    head = header(0, call_number, 1, (len(rows),))
+    (buffer,) = buffers_of(head, records[:, :, 0], records[:, :, 1:], head_words=1)
+    return Delivery(buffer)
 
 
 ROW = st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 1))
