@@ -147,9 +147,7 @@ def header(
     return np.array([handle, call_number, head_words, num_axes, *lanes], np.uint32)
 
 
-def buffers_of(
-    head: np.ndarray, due: np.ndarray, words: np.ndarray, head_words: int
-) -> np.ndarray:
+def buffers_of(head: np.ndarray, due: np.ndarray, words: np.ndarray, head_words: int) -> np.ndarray:
     """The buffers of some deliveries, as rows; to make them one by one takes longer.
 
     Args:

@@ -11,24 +11,23 @@ import numpy as np
 import orjson
 
 _CHUNK = 2**14  # the arrays of a chunk fit into a core's cache
-_LARGE = 2.0**24
 _MOST_PLACES = 22  # 10**22 is the largest power of ten that float64 has exactly
-_POWERS = 10.0 ** np.arange(_MOST_PLACES + 1)
 
 
-def _places() -> np.ndarray:
-    """For each exponent of float32, the decimal places that identify every number that has it.
+def _powers() -> np.ndarray:
+    """For each exponent of float32 the power of ten whose inverse identifies its numbers.
 
-    One unit in the last of them is at most the distance between two such numbers. More than
-    `_MOST_PLACES` if there are none.
+    The inverse is at most the distance between two numbers with that exponent: so many decimal
+    places are enough. 0 if float64 has no such power exactly.
     """
     spacing = 2.0 ** (np.arange(256.0) - 127 - 23)
-    places = np.ceil(-np.log10(spacing)).clip(0, _MOST_PLACES + 1).astype(np.int64)
-    places[0] = _MOST_PLACES + 1  # the numbers below the normal ones
-    return places
+    places = np.ceil(-np.log10(spacing)).clip(0).astype(np.int64)
+    powers = np.where(places > _MOST_PLACES, 0.0, 10.0 ** places.clip(None, _MOST_PLACES))
+    powers[0] = 0.0  # the numbers below the normal ones
+    return powers
 
 
-_PLACES = _places()
+_POWERS = _powers()
 
 
 def shortest(values: np.ndarray) -> np.ndarray:
@@ -49,28 +48,27 @@ def shortest(values: np.ndarray) -> np.ndarray:
 
 def _convert(values: np.ndarray, found: np.ndarray) -> None:
     found[:] = values
-    at = np.flatnonzero((found != np.rint(found)) & np.isfinite(found))  # others are exact
+    at = np.flatnonzero(found != np.rint(found))  # others are exact; NaN stays NaN below
     if not len(at):
         return
     few = len(at) < len(values)
-    own = values[at] if few else values
+    own, exact = (values[at], found[at]) if few else (values, found)
     bits = own.view(np.uint32)
-    places = _PLACES[(bits >> 23) & 0xFF]
+    power = _POWERS[(bits >> 23).astype(np.uint8)]  # without the sign
     # At a power of two, the numbers that round to it reach less far down than up.
-    odd = (places > _MOST_PLACES) | ((bits & 0x7FFFFF) == 0)
+    odd = (power == 0) | ((bits & 0x7FFFFF) == 0)
     if odd.any():
         rest = np.flatnonzero(odd)
         texts = orjson.dumps(own[rest], option=orjson.OPT_SERIALIZE_NUMPY)
-        found[at[rest]] = orjson.loads(texts)
         keep = np.flatnonzero(~odd)
-        at, own, places, few = at[keep], own[keep], places[keep], True
-    exact = own.astype(np.float64)
-    power = _POWERS[places]
+        own, exact, power = own[keep], exact[keep], power[keep]
+        found[at[rest]] = orjson.loads(texts)
+        at, few = at[keep], True
     best = _rounded(exact, power)
     power /= 10
     fewer = _rounded(exact, power)
     same = fewer.astype(np.float32) == own
-    best = np.where(same, fewer, best)
+    np.copyto(best, fewer, where=same)
     left = np.flatnonzero(same)
     while len(left):  # one place less, for as long as the number is still identified
         power[left] /= 10
@@ -86,4 +84,7 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
 
 def _rounded(numbers: np.ndarray, power: np.ndarray) -> np.ndarray:
     """The numbers with fewer decimal places: correctly rounded, since `power` is exact."""
-    return np.rint(numbers * power) / power
+    found = numbers * power
+    np.rint(found, out=found)
+    found /= power
+    return found

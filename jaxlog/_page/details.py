@@ -8,7 +8,7 @@ from typing import Any
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
-from jaxlog._watching.history import last_events, progress, tally
+from jaxlog._watching.history import tally
 from jaxlog._watching.run_facts import facts, lanes_of
 from jaxlog._watching.shared_facts import json_of
 from jaxlog.sinks import summaries
@@ -29,10 +29,8 @@ def run_facts(followed: FollowedRun, version: int) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         files = event_files(run.path)
-        history = list(last_events(files, run.facts.get("calls")))
-        done, _ = progress(run)
-        health = run.health(done, tally(run, files))
-        found = facts(run, health, lanes_of(history), files)
+        health = run.health(followed.row.done, tally(run, files))
+        found = facts(run, health, lanes_of(followed.row.events), files)
     notes = [plain(str(warning.message)) for warning in caught] + not_read(run.path)
     settings = run.facts.get("settings")
     config = flat_config(run.facts.get("config"))

@@ -155,7 +155,7 @@ class FoldedRuns:
     ) -> Sequence[str]:
         """Adds a run; returns the notes of it."""
         row = run.row
-        names = [n for n in self._by if n != RUN and (n in row.labels or n not in row.config)]
+        names = [n for n in self._by if n != RUN and (n in row.label_texts or n not in row.config)]
         try:
             summary = summary_of(run, names)
         except OSError:  # it was removed

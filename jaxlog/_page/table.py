@@ -215,10 +215,10 @@ def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, An
     rows = [run.row for run in runs if run.row.run.status and (not main or main in run.row.keys)]
     labels: dict[str, set[str]] = {}
     for row in rows:
-        for name, values in row.labels.items():
+        for name, texts in row.label_texts.items():
             own = labels.setdefault(name, set())
             if len(own) < MOST_VALUES:
-                own.update(map(json_of, values))
+                own.update(texts)
     found = [
         {
             "name": name,
@@ -250,11 +250,7 @@ def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, An
 def _seeds(row: RunRow) -> tuple[str, ...]:
     """The seeds of a run: runs with the same config and seeds are told apart by their names."""
     own = [f"{name}={text}" for name, text in row.config_texts.items() if is_seed(name)]
-    labels = [
-        f"{name}={sorted(set(map(json_of, values)))}"
-        for name, values in row.labels.items()
-        if is_seed(name)
-    ]
+    labels = [f"{name}={sorted(t)}" for name, t in row.label_texts.items() if is_seed(name)]
     return *own, *labels
 
 

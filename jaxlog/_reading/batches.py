@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -60,11 +61,12 @@ def batches_of(path: Path, run_id: str | None = None) -> Batches:
       UserWarning: something in the file cannot be read, and is left out.
     """
     with open_file(path) as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise NotReadError(
-            f"{path}: got more than {LARGEST:,} bytes of columns, expected at most as many"
-        )
+        size = os.fstat(file.fileno()).st_size
+        if size > LARGEST:
+            raise NotReadError(
+                f"{path}: got {size:,} bytes of columns, expected at most {LARGEST:,}"
+            )
+        data = file.read()  # with a number of bytes it takes four times as long
     file = io.BytesIO(data)
     known = file_schema(path, file, run_id)
     if known is None:

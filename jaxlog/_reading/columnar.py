@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from jaxlog._reading.batches import Batches, Name, batches_of
 from jaxlog._reading.columns import Table
 from jaxlog._reading.concatenate import joined
 from jaxlog._reading.layouts import TYPES, LineKind, empty
+
+MANY = 2**14
+"""From so many rows on, the columns are converted on several threads."""
 
 
 class ColumnarRows:
@@ -102,12 +107,7 @@ class ColumnarRows:
             for name, column in self._names.items()
             if columns is None or column in columns
         }
-        several = joined(
-            [
-                pl.DataFrame([_converted(frame[name]) for name in chosen if name in frame.columns])
-                for frame in frames
-            ]
-        )
+        several = joined([_converted(frame, list(chosen)) for frame in frames])
         return several.select(pl.col(name).alias(column) for name, column in chosen.items())
 
     def table(self) -> Table:
@@ -184,7 +184,16 @@ def _finite(column: pl.Series) -> pl.Series:
     return column.is_not_null()
 
 
-def _converted(column: pl.Series) -> pl.Series:
+def _converted(frame: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Those of the columns that a frame has, with numbers as in frames of lines."""
+    columns = [frame[name] for name in names if name in frame.columns]
+    if len(frame) < MANY:
+        return pl.DataFrame(list(map(_in_lines, columns)))
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # NumPy lets go of the interpreter
+        return pl.DataFrame(list(threads.map(_in_lines, columns)))
+
+
+def _in_lines(column: pl.Series) -> pl.Series:
     """The numbers as frames of lines have them: int64 and float64, or uint64 if it is needed."""
     kind = column.dtype
     if kind == pl.Float32:

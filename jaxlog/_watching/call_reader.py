@@ -242,13 +242,15 @@ def _last_group(file: Path, batches: Sequence[Message], *, ended: bool) -> tuple
 
 
 def _groups(file: Path, backwards: Iterator[tuple[int, bytes]]) -> Iterator[EventLines]:
-    for _, group in groupby(backwards, lambda found: lines.head(file, found[1])):
+    head = lines.heads_of_lines(file)
+    for _, group in groupby(backwards, lambda found: head(found[1])):
         yield list(group)[::-1]
 
 
 def _first_group(file: Path, start: _Start) -> EventLines:
     """The lines of the first event that begins at an offset or after it."""
-    groups = groupby(lines.forwards(file, start.begin), lambda found: lines.head(file, found[1]))
+    head = lines.heads_of_lines(file)
+    groups = groupby(lines.forwards(file, start.begin), lambda found: head(found[1]))
     known = start.begin in (0, start.offset)  # False while lines of the event may be before
     for _, group in groups:
         found = list(group)

@@ -99,8 +99,9 @@ def events_backwards(path: Path) -> Iterator[tuple[float, int]]:
         yield from columnar_events.backwards(path)
         return
     end: int | None = None  # of the lines that are left
+    key = heads_of_lines(path)
     while end != 0:
-        for _, group in groupby(backwards(path, end), lambda found: head(path, found[1])):
+        for _, group in groupby(backwards(path, end), lambda found: key(found[1])):
             start, line = 0, b""
             for number, (start, line) in enumerate(group):  # noqa: B007
                 if number == MANY:

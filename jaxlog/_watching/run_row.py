@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, Key, MetricsEvent
@@ -138,6 +139,7 @@ class RunRow:
             self._pace = None
             self.__dict__.pop("values", None)
             self.__dict__.pop("keys", None)
+            self.__dict__.pop("label_texts", None)
 
     def _summarize(self) -> None:
         """Computes what depends on the last events."""
@@ -236,6 +238,11 @@ class RunRow:
         return short | dict(self.metrics) | dict(self.config) | own
 
     @property
+    def events(self) -> list[Event]:
+        """The last event of each call."""
+        return [r.event for r in self._readers.values() if r.event is not None]
+
+    @property
     def metrics(self) -> Mapping[str, float]:
         """The last value of each metric, over the lanes that are alive."""
         found: dict[str, float] = {}
@@ -258,15 +265,14 @@ class RunRow:
                 found |= {(call, n): key for n, key in reader.event.keys.items() if n in own}
         return found
 
-    @property
-    def labels(self) -> Mapping[str, Sequence[Any]]:
-        """The labels of the lanes in the last event of the main metric."""
+    @cached_property
+    def label_texts(self) -> Mapping[str, Set[str]]:
+        """The different values of each label in the last event of the main metric, as JSON."""
         reader = self._readers.get(self.call)
         event = None if reader is None else reader.event
         if not isinstance(event, MetricsEvent):
             return {}
-        found = event.columns.labels
-        return {name: [one for one in values if one is not None] for name, values in found.items()}
+        return {name: _texts(column) for name, column in event.columns.labels.items()}
 
     def shown(self, call: str, key: str) -> Shown | None:
         """The last value of a key over its lanes; None if it has none."""
@@ -291,6 +297,11 @@ class RunRow:
 def named(name: str, run: ObservedRun) -> str | tuple[str, str]:
     """The value that a word alone is compared with: its name in a table, and its given name."""
     return (name, run.given_name) if run.given_name else name
+
+
+def _texts(column: np.ndarray) -> Set[str]:
+    found = (column if column.dtype == object else np.unique(column)).tolist()
+    return {json_of(one) for one in found if one is not None}
 
 
 def _state(file: Path) -> _State:

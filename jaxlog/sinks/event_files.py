@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,11 +101,7 @@ class EventFile:
 
     def add(self, event: bytes, num_records: int = 0) -> None:
         """Buffers an event until the next flush; `num_records` is the number of its records."""
-        from tensorboardX.record_writer import masked_crc32c
-
-        size = struct.pack("<Q", len(event))
-        size_sum, event_sum = (struct.pack("<I", masked_crc32c(part)) for part in (size, event))
-        self._file.add(size + size_sum + event + event_sum, num_records)
+        self._file.add(_size(len(event)) + event + _checksum(event), num_records)
 
     def flush(self) -> None:
         """Writes all buffered events."""
@@ -127,6 +124,23 @@ def encoded_rows(summaries: Sequence[bytes], step: int, timestamp: float) -> lis
     # A message is the bytes of its fields; those of a message in it follow its number and length.
     head += bytes([protos.Event.SUMMARY_FIELD_NUMBER << 3 | 2]) + _varint(len(summaries[0]))
     return [head + one for one in summaries]
+
+
+@functools.lru_cache(maxsize=1024)
+def _size(num_bytes: int) -> bytes:
+    """The length of an event, which comes before it, with the checksum of the length."""
+    size = struct.pack("<Q", num_bytes)
+    return size + _checksum(size)
+
+
+def _checksum(data: bytes) -> bytes:
+    return struct.pack("<I", _masked_crc32c()(data))
+
+
+@functools.cache
+def _masked_crc32c() -> Callable[[bytes], int]:
+    """The checksum of event files. It is imported when a file is first written."""
+    return importlib.import_module("tensorboardX.record_writer").masked_crc32c
 
 
 def _varint(number: int) -> bytes:

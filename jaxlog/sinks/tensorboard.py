@@ -16,6 +16,7 @@ from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
+    Key,
     Labels,
     Lane,
     MetricsEvent,
@@ -138,6 +139,7 @@ class TensorboardSink(Sink):
         self._name = new_name(files, self._layout)
         self._files: dict[Hashable, EventFile] = {}
         self._open_files = OpenFiles()
+        self._known_tags: dict[Any, tuple[Mapping[str, Key], tuple[str, ...]]] = {}
         self._samples: dict[_SampleKey, list[EpisodeEvent]] = {}
         self._compared = False
         self._is_first_warning = Once()
@@ -182,7 +184,7 @@ class TensorboardSink(Sink):
         numbers = columns.lanes.tolist()
         written = []
         for keys, rows in by_keys(columns):
-            tags = (*shared, *(self._tags.value(event.name, key, event.keys) for key in keys))
+            tags = (*shared, *self._tags_of(event, keys))
             values = np.empty((len(rows), len(tags)))
             values[:, : len(shared)] = list(shared.values())
             for column, key in enumerate(keys, len(shared)):
@@ -194,6 +196,14 @@ class TensorboardSink(Sink):
                 written.append((file or self._file_of(event.lanes[row]), data))
         for file, data in written:
             file.add(data, 1)
+
+    def _tags_of(self, event: MetricsEvent, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The tags of some keys of an event, which are mostly those of the event before."""
+        known, tags = self._known_tags.get((event.name, keys), (None, ()))
+        if known is not event.keys:
+            tags = tuple(self._tags.value(event.name, key, event.keys) for key in keys)
+            self._known_tags[event.name, keys] = event.keys, tags
+        return tags
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if not event.sampled:
@@ -372,16 +382,19 @@ class TensorboardSink(Sink):
 def _has_scalars_alone(event: MetricsEvent) -> bool:
     """True if the lanes have labels of the same names, and no values but numbers."""
     columns = event.columns
+    whole = columns.whole  # what is the same for all its parts is not taken for each
     return not (
         event.num_lanes == 1
         or event.over_lanes
-        or columns.edges
-        or columns.arrays
+        or whole.edges
+        or whole.arrays
         or columns.alone.any()
         or columns.first_labels is not None
-        or any(None in c.tolist() for c in columns.labels.values() if c.dtype == object)
-        or any(column.dtype.kind not in "biuf" for column in columns.values.values())
-        or (event.env_step is not None and "env_step" in columns.values)
+        or any(
+            None in columns.labels[k].tolist() for k, c in whole.labels.items() if c.dtype == object
+        )
+        or any(column.dtype.kind not in "biuf" for column in whole.values.values())
+        or (event.env_step is not None and "env_step" in whole.values)
     )
 
 

@@ -110,12 +110,13 @@ def _fitting(title: str, values: Sequence[str], width: int) -> str:
 
     kept = list(values)
     while True:
-        ending = [_left_out(len(values) - len(kept))] if len(kept) < len(values) else []
-        found = "  ".join([title, *kept, *ending])
-        if cell_len(found) <= width:
-            return found
+        found = "  ".join([title, *kept])
+        ending = f"  {_left_out(len(values) - len(kept))}" if len(kept) < len(values) else ""
+        # Rich takes far longer for a text with "…"; the ending has a cell for each character.
+        if cell_len(found) + len(ending) <= width:
+            return found + ending
         if not kept:
-            return f"{set_cell_size(found, max(0, width - 1))}…"
+            return f"{set_cell_size(found + ending, max(0, width - 1))}…"
         kept.pop()
 
 
