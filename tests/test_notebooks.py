@@ -33,6 +33,7 @@ def test_there_are_some() -> None:
         "01_quickstart",
         "02_sampled_episodes",
         "03_sweep",
+        "04_paper",
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread
@@ -22,7 +22,19 @@ def caption(
     spread: Spread,
     smooth: int = 1,
     letters: int = LETTERS,
+    *,
+    disjoint: bool = False,
 ) -> str:
+    """The caption of some plots.
+
+    Args:
+      plots: the curves of each plot, by group.
+      found: the values of each plot.
+      spread: the band.
+      smooth: the number of steps of a mean.
+      letters: the number of letters in a line.
+      disjoint: whether each plot has lanes of its own; else all have the same.
+    """
     drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
     counts = [curve.lanes for curve in drawn]
     fewest, most = min(counts), max(counts)
@@ -38,7 +50,12 @@ def caption(
             first = first.replace("each lane", words, 1)
     if smooth > 1:
         first += f", means of {smooth} steps"
-    return "\n".join((textwrap.fill(first, letters), *_about_lanes(plots, drawn, letters)))
+    return "\n".join(
+        (
+            textwrap.fill(first, letters),
+            *_about_lanes(plots, drawn, letters, sum if disjoint else max),
+        )
+    )
 
 
 def _spread_words(found: Sequence[Values], spread: Spread) -> str:
@@ -58,11 +75,12 @@ def _about_lanes(
     plots: Sequence[Mapping[tuple[Any, ...], GroupCurve]],
     drawn: Sequence[GroupCurve],
     letters: int,
+    total: Callable[[Iterable[int]], int],
 ) -> Iterator[str]:
     """Yields a line about lanes that have diverged or not finished, and how they are drawn."""
-    lanes = max(sum(curve.lanes for curve in groups.values()) for groups in plots)
-    dead = max(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
-    late = max(sum(curve.unfinished for curve in groups.values()) for groups in plots)
+    lanes = total(sum(curve.lanes for curve in groups.values()) for groups in plots)
+    dead = total(sum(int(curve.dead.sum()) for curve in groups.values()) for groups in plots)
+    late = total(sum(curve.unfinished for curve in groups.values()) for groups in plots)
     words = []
     if dead:
         words.append(f"{dead} of {lanes} lanes have diverged")

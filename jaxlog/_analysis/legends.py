@@ -24,8 +24,8 @@ _LONGEST = 34
 
 
 def draw_legend(
-    ax: Axes,
-    *,
+    *axes: Axes,
+    order: Sequence[str] = (),
     beside: bool = True,
     figure: Figure | None = None,
     width: float | None = None,
@@ -33,8 +33,22 @@ def draw_legend(
     """Draws a legend with an entry per group; if there are too many, evenly spaced ones.
 
     It is beside the axes, or below them in a figure whose width was given.
+
+    Args:
+      *axes: the axes; an entry that several have is drawn once.
+      order: the order of the entries; others follow.
+      beside: whether it is outside of the axes.
+      figure: the figure that gets the legend; None for the axes.
+      width: the width of the figure in inches, if it was given.
     """
-    handles, words = ax.get_legend_handles_labels()
+    ax = axes[0]
+    found: dict[str, Any] = dict.fromkeys(order)
+    for one in axes:
+        found |= {
+            word: handle for handle, word in zip(*one.get_legend_handles_labels(), strict=True)
+        }
+    words = [word for word, handle in found.items() if handle is not None]
+    handles = [found[word] for word in words]
     if len(handles) > _MOST_ENTRIES:
         handles = [*(handles[i] for i in _kept(len(handles))), Line2D([], [], linestyle="none")]
         words = entries(words)
@@ -63,13 +77,13 @@ def _kept(groups: int) -> list[int]:
     return np.linspace(0, groups - 1, _MOST_ENTRIES - 1).round().astype(int).tolist()
 
 
-def _label(words: str, curve: GroupCurve) -> str:
-    """Formats a legend entry; it has the number of lanes alive, unless all are."""
+def _label(words: str, curve: GroupCurve, *, lives: bool) -> str:
+    """Formats a legend entry; with `lives`, it has the number of lanes alive, unless all are."""
     words = escape_dollars(words)
     # matplotlib leaves entries that begin with `_` out of the legend.
     words = f" {words}" if words.startswith("_") else words
-    lives = _lives(curve)
-    return f"{words}\n {lives}" if len(words) + len(lives) > _LONGEST else f"{words}{lives}"
+    alive = _lives(curve) if lives else ""
+    return f"{words}\n {alive}" if len(words) + len(alive) > _LONGEST else f"{words}{alive}"
 
 
 def _lives(curve: GroupCurve) -> str:
@@ -82,16 +96,28 @@ def _lives(curve: GroupCurve) -> str:
 
 
 def labels_of(
-    groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str], names: Mapping[Any, str]
+    groups: Mapping[tuple[Any, ...], GroupCurve],
+    by: Sequence[str],
+    names: Mapping[Any, str],
+    keys: Sequence[tuple[Any, ...]],
+    *,
+    lives: bool = True,
 ) -> dict[tuple[Any, ...], str]:
-    """The legend's entry of each group: without the values that all groups have; empty for one."""
+    """The legend's entry of each group: without the values that all groups have; empty for one.
+
+    Args:
+      groups: the curves of a plot, by the values that define their groups.
+      by: what these values are of.
+      names: texts in place of values.
+      keys: the groups of all plots.
+      lives: whether the entry says how many lanes are alive.
+    """
     if not by:
         return dict.fromkeys(groups, "")
-    places = publishing.varying(by, list(groups))
+    places = publishing.varying(by, keys)
+    own = [by[i] for i in places]
     return {
-        key: _label(
-            publishing.label([by[i] for i in places], [key[i] for i in places], names), curve
-        )
+        key: _label(publishing.label(own, [key[i] for i in places], names), curve, lives=lives)
         for key, curve in groups.items()
     }
 

@@ -47,7 +47,24 @@ class Views(ABC):
         rename: Mapping[Any, str] | None = None,
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
+        panels: None = None,
     ) -> Axes: ...
+
+    @overload
+    def plot(
+        self,
+        names: str,
+        *,
+        call: str | None = None,
+        by: By = None,
+        x: X = "step",
+        spread: Spread = "std",
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        smooth: int = 1,
+        save: str | os.PathLike[str] | None = None,
+        panels: str,
+    ) -> list[Axes]: ...
 
     @overload
     def plot(
@@ -77,6 +94,7 @@ class Views(ABC):
         rename: Mapping[Any, str] | None = None,
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
+        panels: str | None = None,
     ) -> Axes | list[Axes]:
         """Plots metrics over the steps: a line per group of lanes, with a band for their spread.
 
@@ -108,15 +126,17 @@ class Views(ABC):
             1 for none. The caption says it.
           save: the file, ending in .pdf, .svg or .png, that the figure is written to. Equal figures
             are equal files: they have no date.
+          panels: a label or key, such as `env`: plots of a single metric side by side, one for each
+            of its values. A group has the same colour in all of them.
 
         Returns:
-          The axes; for a list of names, a list of axes.
+          The axes; for a list of names or with `panels`, a list of axes.
 
         Raises:
           LookupError: there is no such metric, call or label, or no finite value.
           ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
           TypeError: a metric is not a number.
-          ValueError: an argument is none of the above, or `ax` is given with several names.
+          ValueError: an argument is none of the above, or `ax` is given with several plots.
 
         Warns:
           UserWarning: lines were replaced, lanes share a number and are distinguished by labels, or
@@ -147,6 +167,7 @@ class Views(ABC):
             rename=rename,
             smooth=smooth,
             save=save,
+            panels=panels,
         )
 
     def view_episodes(self, episodes: pl.DataFrame | None = None, *, most: int = 500) -> Gallery:

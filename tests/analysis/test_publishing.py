@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 import jaxlog
 
 NAMES = {"sac": "SAC", "ppo": "PPO", "loss": "the loss", "update": "updates"}
+LANES = [{"seed": i} for i in range(3)]
 VALUES = np.random.default_rng(0).normal(size=(2, 3, 40))
 
 
@@ -36,6 +37,21 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> jaxlog.RunsData:
                 values = VALUES[number, :, step].tolist()
                 values[2] = float("nan") if name == "sac" and step > 20 else values[2]
                 run.log({"loss": values, "entropy": values}, step=step)
+    return jaxlog.read_runs(path)
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> jaxlog.RunsData:
+    """Two algorithms on `maze`, of which `sac` has also learned `cliff`, where one seed died."""
+    path = tmp_path_factory.mktemp("tasks")
+    for number, (name, env) in enumerate((("ppo", "maze"), ("sac", "maze"), ("sac", "cliff"))):
+        logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        config = {"algorithm": name, "env": env}
+        with logger.open(path / f"{name}-{env}", config=config, lanes=LANES) as run:
+            for step in range(9):
+                values = [10.0 * number + seed + step for seed in range(3)]
+                values[2] = float("nan") if env == "cliff" and step > 4 else values[2]
+                run.log({"loss": values}, step=step)
     return jaxlog.read_runs(path)
 
 
@@ -68,6 +84,40 @@ def test_nothing_overlaps(runs: jaxlog.RunsData, width: float, metrics: Any, by:
         assert box.y1 <= figure.bbox.y1 + 1
     for ax in axes:
         assert ax.get_window_extent().height > 0.4 * ax.get_window_extent().width
+
+
+def test_a_plot_for_each_task(tasks: jaxlog.RunsData) -> None:
+    cliff, maze = tasks.plot("loss", by="algorithm", panels="env", width=5.5)
+    assert [ax.get_title(loc="left") for ax in (cliff, maze)] == ["env cliff", "env maze"]
+    assert [cliff.get_ylabel(), maze.get_ylabel()] == ["loss", ""]
+    lines = {
+        ax: {line.get_label(): line for line in ax.lines if line.get_gid() == "middle"}
+        for ax in (cliff, maze)
+    }
+    assert list(lines[cliff]) == ["algorithm sac"]
+    assert list(lines[maze]) == ["algorithm ppo", "algorithm sac"]
+    # The mean of three seeds; in the other plot, of those that are left where one has died.
+    assert lines[maze]["algorithm ppo"].get_ydata().tolist() == [1.0 + step for step in range(9)]
+    assert lines[maze]["algorithm sac"].get_ydata().tolist() == [11.0 + step for step in range(9)]
+    (dashed,) = [line for line in cliff.lines if line.get_gid() == "fewer"]
+    assert dashed.get_ydata()[5:].tolist() == [20.5 + step for step in range(5, 9)]
+    both = lines[cliff]["algorithm sac"].get_color(), lines[maze]["algorithm sac"].get_color()
+    assert both[0] == both[1] != lines[maze]["algorithm ppo"].get_color()
+    figure: Any = cliff.get_figure(root=True)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.texts] == ["algorithm ppo", "algorithm sac"]
+    assert "1 of 9 lanes have diverged" in figure._suptitle.get_text()
+    for one, other in combinations(boxes([cliff, maze]), 2):
+        assert not one.overlaps(other)
+
+
+def test_plots_of_tasks_are_renamed_and_ordered(tasks: jaxlog.RunsData) -> None:
+    names = {"maze": "The maze", "sac": "SAC", "ppo": "PPO", "loss": "the loss"}
+    axes = tasks.plot("loss", by="algorithm", panels="env", rename=names)
+    assert [ax.get_title(loc="left") for ax in axes] == ["The maze", "env cliff"]
+    assert axes[0].get_ylabel() == "the loss"
+    figure: Any = axes[0].get_figure(root=True)
+    assert [text.get_text() for text in figure.legends[0].texts] == ["SAC", "PPO"]
 
 
 def test_names_rename_and_order(runs: jaxlog.RunsData) -> None:
