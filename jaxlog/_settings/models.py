@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._format.names import CALL_NAME, EPISODE_COUNT, check_call
 from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
+from jaxlog._format.what_ran import PARTS
 from jaxlog._limits import MAX_ARRAY_BYTES
 from jaxlog._settings.environment import in_ci
 from jaxlog._settings.typed import GivenSettings
@@ -388,6 +389,19 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         ge=1,
         description="The environment steps of one update (environments x rollout length). With it, "
         "each line has `env_step`, the environment steps taken when its update was done.",
+    )
+    what_ran: _Distinct[Literal["command", "code", "packages", "environment"]] = Field(
+        default=PARTS,
+        description="The facts about the program that the run keeps: `command`, the command line "
+        "and the working directory; `code`, the commit in git and the differences to it; "
+        "`packages`, those installed; `environment`, JAX's flags, variables of the environment, "
+        "devices and the machine. `[]` for none. Secrets are left out.",
+    )
+    capture_output: bool = Field(
+        default=False,
+        description="Whether what the program prints, to standard output and standard error, is "
+        "also written into the run's `output.txt`. Lines of C++ code and of other processes are "
+        "not.",
     )
     sinks: _Distinct[_Sink] = Field(
         default=(),

@@ -34,6 +34,8 @@ class GivenSettings(TypedDict, total=False):
     strict: bool
     max_array_bytes: int
     env_steps_per_update: int | None
+    what_ran: Sequence[Literal["command", "code", "packages", "environment"]]
+    capture_output: bool
     sinks: Sequence[Sink | SinkSettings | Mapping[str, Any]]
 
 
