@@ -14,22 +14,20 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog._companions import companions_of
 from jaxlog._crossing import delivery as crossing
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
-from jaxlog._crossing.jax_settings import changed_flags, described_devices
 from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import RunInfo
 from jaxlog._format.schedule import Schedule
 from jaxlog._format.schema import Schema
 from jaxlog._former_names import former_argument, former_keyword, warn_former_name
-from jaxlog._host.companion import Companion
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists
 from jaxlog._host.engine import Engine
 from jaxlog._host.facts import facts, new_id
 from jaxlog._host.open_arguments import checked_lanes, checked_name, checked_state
-from jaxlog._host.output_capture import OutputCapture
 from jaxlog._host.plain import plain_dict, plain_texts
 from jaxlog._host.process_hooks import names_of_open_runs
 from jaxlog._host.progress import State
@@ -38,7 +36,6 @@ from jaxlog._host.returned import deliveries, merged
 from jaxlog._host.run import Run
 from jaxlog._host.sink_objects import Claim
 from jaxlog._host.watch import Traced, Watch
-from jaxlog._host.what_ran import WhatRan
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
@@ -48,7 +45,6 @@ from jaxlog._settings import (
     SettingsDict,
     load_config,
     native_crossing,
-    recorded_variables,
     switched_on,
 )
 from jaxlog._single_environment import SingleEnvironmentLog
@@ -303,7 +299,7 @@ class Logger(SingleEnvironmentLog):
                     watch=watch,
                     device_memory=crossing.DeviceMemory(),
                     compile_seconds=crossing.compile_seconds,
-                    companions=self._companions() if writes else (),
+                    companions=companions_of(self.settings) if writes else (),
                 )
                 run = Run(engine, state)
                 self._engine = engine
@@ -327,23 +323,6 @@ class Logger(SingleEnvironmentLog):
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json")
         return facts(info, settings, devices()) | {"crossing": crossing.kind()}
-
-    def _companions(self) -> list[Companion]:
-        """The parts of a run that work beside its sinks."""
-        found: list[Companion] = []
-        if self.settings.capture_output:
-            found.append(OutputCapture())
-        if parts := self.settings.what_ran:
-            environment = "environment" in parts
-            found.append(
-                WhatRan(
-                    parts,
-                    variables=recorded_variables() if environment else {},
-                    devices=described_devices() if environment else (),
-                    flags=changed_flags,
-                )
-            )
-        return found
 
     def _first_time(self, subject: str) -> bool:
         """True the first time that this logger is asked about a subject: for warnings."""

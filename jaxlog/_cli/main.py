@@ -1,6 +1,6 @@
 """The entry point of the command line: finds the subcommand, runs it and returns its exit code.
 
-The exit code is 0 on success; 1 if `check` found a problem, or `diff` a difference; 2 if the command
+The exit code is 0 on success; 1 if `check` found a problem or `diff` a difference; 2 if the command
 failed; 130 after Ctrl-C; and 141 if the reader of its output has gone, as with other tools of the
 shell.
 """

@@ -1,4 +1,4 @@
-"""The files of a run about the program that made it, and their names."""
+"""The names of files of a run that have no lines of calls: about its program, output, alerts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ PARTS = ("command", "code", "packages", "environment")
 """The entries of run.json about the program, which the setting `what_ran` lists."""
 OUTPUT = "output.txt"
 """The file with the standard output and errors of the program."""
+
+ALERTS = "alerts.jsonl"
+"""The file with a line for each alert."""
 
 
 def packages_file(session: int) -> str:

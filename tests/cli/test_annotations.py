@@ -98,7 +98,7 @@ def test_of_changes_at_once_none_is_lost(run: Path) -> None:
     expected = {f"{number}-{turn}" for number in range(8) for turn in range(10)}
     assert set(annotations_of(run, run_id).tags) == expected
     assert sorted(path.name for path in run.iterdir()) == [
-        ANNOTATIONS_FILE, "eval_metrics.jsonl", "run.json",
+        ANNOTATIONS_FILE, "eval_metrics.jsonl", "program", "run.json",
     ]  # fmt: skip
 
 
