@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.core import Tracer
 
+from jaxlog._companions import companions_of
 from jaxlog._crossing import delivery as crossing
 from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
 from jaxlog._crossing.jax_private import callback_around, tracing
@@ -39,7 +40,13 @@ from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
 from jaxlog._paths import local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log
-from jaxlog._settings import LoggingConfig, SettingsDict, load_config, native_crossing, switched_on
+from jaxlog._settings import (
+    LoggingConfig,
+    SettingsDict,
+    load_config,
+    native_crossing,
+    switched_on,
+)
 from jaxlog._single_environment import SingleEnvironmentLog
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import ObjectSettings
@@ -292,6 +299,7 @@ class Logger(SingleEnvironmentLog):
                     watch=watch,
                     device_memory=crossing.DeviceMemory(),
                     compile_seconds=crossing.compile_seconds,
+                    companions=companions_of(self.settings) if writes else (),
                 )
                 run = Run(engine, state)
                 self._engine = engine

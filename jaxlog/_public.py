@@ -3,6 +3,7 @@
 from jaxlog._analysis.comparing import compare
 from jaxlog._analysis.comparison import Comparison
 from jaxlog._analysis.run_data import RunData, read_run
+from jaxlog._analysis.run_difference import RunDifference, diff
 from jaxlog._analysis.runs_data import RunsData, find_runs, read_runs
 from jaxlog._calls.infos import from_info
 from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
@@ -35,11 +36,13 @@ __all__ = [
     "Record",
     "Run",
     "RunData",
+    "RunDifference",
     "RunsData",
     "SettingsDict",
     "Window",
     "batch_step",
     "compare",
+    "diff",
     "empty_recorder",
     "empty_window",
     "find_runs",

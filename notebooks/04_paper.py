@@ -71,15 +71,20 @@ def train(logger: jaxlog.Logger, task: str, algorithm: str, seed: jax.Array) -> 
     return jax.lax.scan(update, jnp.zeros((ROWS, COLUMNS, 4)), jnp.arange(UPDATES))[0]
 
 
+def run(task: str, algorithm: str) -> None:
+    """Train all seeds of one algorithm on one task, as one run."""
+    logger = jaxlog.Logger(
+        {"log_frequency": 5, "sinks": [{"kind": "jsonl"}]}, total_updates=UPDATES
+    )
+    program = jax.jit(jax.vmap(lambda seed: train(logger, task, algorithm, seed)))
+    config = {"task": task, "algorithm": algorithm}
+    with logger.open(directory / f"{task}-{algorithm}", config=config):
+        jax.block_until_ready(program(jnp.arange(SEEDS)))
+
+
 for task in ("cliff", "wind"):
     for algorithm in ("q_learning", "sarsa"):
-        logger = jaxlog.Logger(
-            {"log_frequency": 5, "sinks": [{"kind": "jsonl"}]}, total_updates=UPDATES
-        )
-        config = {"task": task, "algorithm": algorithm}
-        program = jax.jit(jax.vmap(lambda seed: train(logger, task, algorithm, seed)))
-        with logger.open(directory / f"{task}-{algorithm}", config=config):
-            jax.block_until_ready(program(jnp.arange(SEEDS)))
+        run(task, algorithm)
 
 runs = jaxlog.read_runs(directory)
 runs

@@ -55,7 +55,7 @@ MESSAGE_RESULTS = {
     "_reading/call_lines.py": {"warnings"},
     "_host/outcome.py": {"loss"},
     "_render/image.py": {"_takes"},
-    "_settings/advice.py": {"advice", "_of_samples", "_of_names"},
+    "_settings/advice.py": {"advice", "_of_alerts", "_of_samples", "_of_names"},
     "_settings/deprecated.py": {"without_deprecated"},
     "_settings/problems.py": {"_sentence", "_expected", "_unknown_key"},
 }

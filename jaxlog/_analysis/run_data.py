@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from jaxlog._analysis.run_difference import RunDifference, diff
 from jaxlog._analysis.views import Views
 from jaxlog._paths import local_path
 from jaxlog._reading.finding import Where, check_run
@@ -35,6 +38,18 @@ class RunData(RunFrames, Views):
 
     def by_name(self) -> dict[str, RunData]:
         return {self.path.resolve().name: self}
+
+    def diff(self, other: RunData, *, only: Sequence[str] = ()) -> RunDifference:
+        """Compares what made this run and another; as `jaxlog.diff` of their directories.
+
+        Args:
+          other: the other run.
+          only: as for `jaxlog.diff`.
+
+        Raises:
+          ValueError: there is no such section.
+        """
+        return diff(self.path, other.path, only=only)
 
     def _repr_html_(self) -> str:
         from jaxlog._analysis.html_tables import run_html

@@ -1,7 +1,8 @@
 """The entry point of the command line: finds the subcommand, runs it and returns its exit code.
 
-The exit code is 0 on success; 1 if `check` found a problem; 2 if the command failed; 130 after
-Ctrl-C; and 141 if the reader of its output has gone, as with other tools of the shell.
+The exit code is 0 on success; 1 if `check` found a problem or `diff` a difference; 2 if the command
+failed; 130 after Ctrl-C; and 141 if the reader of its output has gone, as with other tools of the
+shell.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from jaxlog._terminal import plain
 COMMANDS = {
     "show": "Show one run (status, last values, lost records), or list the runs in a directory.",
     "runs": "Find runs by their config, status, tags and last values, and list them.",
+    "diff": "Compare what made two runs: config, settings, command, code, packages, environment.",
     "top": "Follow all runs in one table: status, progress, main metric with its trend, config.",
     "serve": "Show the runs of a directory in a browser, live: status, curves, comparisons, "
     "episodes.",

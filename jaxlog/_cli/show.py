@@ -31,7 +31,7 @@ from jaxlog.sinks.console.values import clock
 
 PERIOD = 1.0
 """The seconds between two pictures of `--watch`."""
-UNCHANGING = ("settings", "code", "versions", "devices")
+UNCHANGING = ("settings", "command", "code", "versions", "devices")
 """The facts that are left out where there is little room."""
 LEAST_TABLE = 8
 """The number of lines that the tables have at least."""

@@ -17,6 +17,7 @@ from jax._src import (
     core,  # whether JAX is tracing
     dispatch,  # the tokens that jax.effects_barrier waits for
 )
+from jax._src import config as config  # the source of its flags
 from jax._src import effects as effects  # the sets of allowed effects
 from jax._src.interpreters import mlir as mlir  # the rules that lower loops and branches
 from jax._src.interpreters import partial_eval as partial_eval  # the rules that split a program

@@ -16,6 +16,7 @@ import orjson
 
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
+from jaxlog._format.what_ran import FOLDER
 
 try:
     import fcntl
@@ -127,6 +128,7 @@ class Directory:
         try:
             if self.previous is None:
                 (self.path / MARKS_FILE).unlink(missing_ok=True)
+                self.remove_program_files()
             elif mark is not None:
                 self.add_mark({"resumed": mark})
         except BaseException:
@@ -155,6 +157,16 @@ class Directory:
         for name in (RUN_FILE, MARKS_FILE):
             with contextlib.suppress(FileNotFoundError):
                 (self.path / name).unlink()
+        self.remove_program_files()
+
+    def remove_program_files(self) -> None:
+        """Removes the files about the program that made a run."""
+        folder = self.path / FOLDER
+        with contextlib.suppress(OSError):
+            for path in [*folder.glob("packages*.txt"), *folder.glob("code*.diff")]:
+                if _run_files.is_regular(path):
+                    path.unlink()
+            folder.rmdir()
 
     def add_mark(self, mark: Mapping[str, Any]) -> None:
         """Writes a mark, which `marks` finds even after the process was killed.
@@ -164,7 +176,7 @@ class Directory:
             run is resumed, so that later marks no longer count.
         """
         self._check()
-        with _appended(self.path / MARKS_FILE) as file:
+        with appended(self.path / MARKS_FILE) as file:
             size = file.seek(0, os.SEEK_END)
             line = orjson.dumps(mark, option=orjson.OPT_APPEND_NEWLINE)
             if size:
@@ -253,7 +265,7 @@ def is_held(path: Path) -> bool | None:
     return False
 
 
-def _appended(path: Path) -> FileIO:
+def appended(path: Path) -> FileIO:
     """Opens a file to read and append; follows no link.
 
     Raises:

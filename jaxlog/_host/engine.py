@@ -18,6 +18,7 @@ from jaxlog._format.names import check_call
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host import process_hooks, signals
 from jaxlog._host.arrival import Arrival
+from jaxlog._host.companion import END_SECONDS, Companion, Companions, RunAccess
 from jaxlog._host.decode import Decoder, env_step
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
@@ -65,6 +66,7 @@ class Engine:
       watch: warns of calls that log something that is hardly meant.
       device_memory: returns the bytes in use on the device that uses most; None if it is not known.
       compile_seconds: returns the seconds that this process has compiled; None if JAX does not say.
+      companions: work beside the sinks while the run is open.
 
     Attributes:
       info: as given, and, once it is open, with the point from which a resumed run goes on.
@@ -97,6 +99,7 @@ class Engine:
         watch: Watch | None = None,
         device_memory: Callable[[], int | None] = lambda: None,
         compile_seconds: Callable[[], float | None] = lambda: None,
+        companions: Sequence[Companion] = (),
     ) -> None:
         self.info = info
         self.sinks = tuple(sinks)
@@ -119,6 +122,7 @@ class Engine:
         self._device_memory = device_memory
         self._compile_seconds = compile_seconds
         self._compiled_before = compile_seconds() or 0.0
+        self._companions = Companions(companions, info.name)
         self._workers: list[Worker] = []
         self._progress = Progress(info.name)
         self._run_json: RunJson | None = None
@@ -198,6 +202,13 @@ class Engine:
         process_hooks.close_first_at_exit()
         if self._strict and not all(opened):
             raise self._logging_error()
+        self._companions.begin(
+            RunAccess(self.info, self._add_facts, lambda: self._arrived, self.accounts)
+        )
+
+    def _add_facts(self, facts: Mapping[str, Any]) -> None:
+        if self._run_json is not None:
+            self._run_json.add(facts)
 
     @property
     def arrived(self) -> int:
@@ -242,6 +253,7 @@ class Engine:
             self._arrived += num_records
         for worker in self._workers:
             worker.lose(num_records)
+        self._companions.note_loss(num_records)
         _log.warning(
             "jaxlog: run %s: %d records were lost between the program and the sinks: the queue "
             "between them stayed full. Look for a sink that hangs, or log less often.",
@@ -409,6 +421,7 @@ class Engine:
                 worker.close()
         finally:
             if self.writes:
+                self._companions.end(status, error, END_SECONDS)
                 self._conclude(status, error)
                 if status == "finished" and not any(w.is_off for w in self._workers):
                     self._watch.close()
@@ -416,6 +429,7 @@ class Engine:
             process_hooks.remove(self)
             self._when_closed()
             self._ended = True
+            self._companions.closed()
 
     @property
     def stopped(self) -> bool:
@@ -461,7 +475,9 @@ class Engine:
             worker.begin_close()
         for worker in self._workers:
             worker.wait(max(0.0, end - time.monotonic()))
+        self._companions.end("terminated", None, max(0.0, end - time.monotonic()))
         self._conclude("terminated", None)
+        self._companions.closed()
 
     def abandon(self) -> None:
         """Gives the run up in the child of a fork: it is the parent's."""
@@ -469,6 +485,7 @@ class Engine:
         self.writes = False
         self._workers = []
         self._lock, self._ending = threading.Lock(), threading.RLock()
+        self._companions.abandon()
         self._detach_once()
         self._when_closed()
         if self.directory is not None:
@@ -529,6 +546,7 @@ class Engine:
                     self._run_json.note(event)
             elif isinstance(event, EpisodeEvent) and event.recording is not None:
                 self._watch.recorded(event.name, event.step)
+        self._companions.note(events)
         # At the end run.json is written in any case.
         if self._run_json is not None and not self.closed and self._progress.lanes.has_changed():
             self._run_json.note_lanes()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import platform
 import secrets
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from jaxlog._format.events import RunInfo
+from jaxlog._format.what_ran import PARTS
 from jaxlog._host.redaction import without_secrets
 from jaxlog._limits import as_utf8
 
@@ -24,7 +24,7 @@ def new_id() -> str:
 def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
     """The facts that run.json has from the beginning, as plain JSON values.
 
-    It asks git for the commit, which takes some milliseconds.
+    `WhatRan` adds those that take longer to find, such as the commit.
 
     Args:
       info: the run's info, without secrets.
@@ -42,7 +42,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "total_updates": info.total_updates,
         "host": socket.gethostname(),
         "versions": versions(),
-        "git": _git(),
+        "git": None,
         "devices": devices,
     }
 
@@ -57,35 +57,12 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _git() -> str | None:
-    """The commit of the working directory, with `-dirty` if files differ; None without git."""
-    try:
-        found = subprocess.run(
-            [
-                "git",
-                "--no-optional-locks",
-                "describe",
-                "--always",
-                "--dirty",
-                "--abbrev=40",
-                "--exclude=*",
-            ],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip() or None
-
-
 def session(facts: Mapping[str, Any]) -> dict[str, Any]:
     """The facts that run.json keeps about an earlier session, from the run.json of its end."""
     keys = (
         "started", "ended", "status", "error", "pid", "host", "devices", "versions", "git",
-        "settings", "config", "arrived", "replayed", "sinks", "opened", "seconds_before", "seconds",
-        "compile_seconds",
+        *PARTS, "settings", "config", "arrived", "replayed", "sinks", "opened", "seconds_before",
+        "seconds", "compile_seconds",
     )  # fmt: skip
     return {key: facts[key] for key in keys if key in facts}
 

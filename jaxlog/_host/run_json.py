@@ -63,6 +63,17 @@ class RunJson:
         self._facts |= begins
         self._begun = True
 
+    def add(self, facts: Mapping[str, Any]) -> None:
+        """Adds facts that became known after the run began; writes run.json if the run is open.
+
+        If it cannot be written, the end tries again.
+        """
+        with self._saving:
+            self._facts |= facts
+        if self._begun and not self._concluded:
+            with contextlib.suppress(OSError):
+                self._save()
+
     def note(self, event: MetricsEvent) -> None:
         """Notes the keys and the health of an event."""
         self._changed |= self._logged.add(event)

@@ -49,6 +49,7 @@ def advice(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location
     if config.batched_logging_enabled and config.samples:
         yield from _of_samples(config)
     yield from _of_names(config, place)
+    yield from _of_alerts(config)
     for index, sink in enumerate(config.sinks):
         if getattr(sink, "x_axis", "") == "env_step" and config.env_steps_per_update is None:
             yield (
@@ -73,6 +74,25 @@ def _of_samples(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
             f"episodes are sampled, and no sink takes them (there is: {kinds}); set "
             "sampling_enabled to false, or add a sink like jsonl",
         )
+
+
+def _of_alerts(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
+    if config.alerts and not config.sinks:
+        yield (
+            ("alerts",),
+            "are given, and there are no sinks: values are decoded for sinks, so that none is "
+            "watched; add one, like `sinks: [{kind: jsonl}]`",
+        )
+    known = {target.kind for target in config.alert_to} or {"log"}
+    for index, alert in enumerate(config.alerts):
+        for kind in alert.to:
+            if kind not in known:
+                yield (
+                    ("alerts", index, "to"),
+                    f"names {kind}, which alert_to does not have; add it there",
+                )
+    if config.alert_to and not config.alerts:
+        yield ("alert_to",), "is given, and there are no alerts; add conditions to `alerts`"
 
 
 def _takes_episodes(sink: SinkSettings) -> bool:

@@ -1,4 +1,4 @@
-"""Environment variables: `JAXLOG`, `JAXLOG_CROSSING`, and `CI`, where nobody watches."""
+"""Environment variables: those of jaxlog, `CI`, and those that change what a program computes."""
 
 from __future__ import annotations
 
@@ -38,3 +38,24 @@ def native_crossing() -> bool:
 def in_ci() -> bool:
     """True in continuous integration, which sets the variable `CI`."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
+
+
+_RECORDED = ("JAX", "XLA_", "TF_CPP_", "LIBTPU_", "NCCL_", "OMP_", "SLURM_JOB_ID", "SLURM_ARRAY_")
+"""The beginnings of variables that are recorded."""
+_RECORDED_WHOLE = frozenset(
+    {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TPU_VISIBLE_CHIPS", "PYTHONHASHSEED"}
+)
+
+
+def recorded_variables() -> dict[str, str]:
+    """The variables that may change what a program computes, or say which job it is."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(_RECORDED) or name in _RECORDED_WHOLE
+    }
+
+
+def variable(name: str) -> str | None:
+    """The value of a variable that the settings name; None if it is not set, or is empty."""
+    return os.environ.get(name) or None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Unpack, get_args
 
 import numpy as np
 from pydantic import (
@@ -22,7 +22,9 @@ from pydantic_core import PydanticCustomError
 from jaxlog._format.keys import STATISTICS, quantile
 from jaxlog._format.names import CALL_NAME, EPISODE_COUNT, check_call
 from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
+from jaxlog._format.what_ran import PARTS
 from jaxlog._limits import MAX_ARRAY_BYTES
+from jaxlog._settings.alerts import AlertSettings, AlertTarget
 from jaxlog._settings.environment import in_ci
 from jaxlog._settings.typed import GivenSettings
 from jaxlog._settings.wording import key_of, shown
@@ -45,7 +47,7 @@ def _known_statistic(name: str) -> str:
 def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     for index, value in enumerate(values):
         if value in values[:index]:
-            named = value.kind if isinstance(value, SinkSettings) else str(value)
+            named = str(getattr(value, "kind", value))
             context = {"value": key_of((named,)), "index": index}
             raise PydanticCustomError("repeated", "{value} is listed twice", context)
     return values
@@ -90,6 +92,7 @@ def _of_its_kind(value: Any, _: Any) -> SinkSettings:
 
 
 _Item = TypeVar("_Item")
+_Model = TypeVar("_Model", bound=BaseModel)
 _Distinct = Annotated[
     tuple[_Item, ...],
     Strict(False),
@@ -257,6 +260,36 @@ _Sink = Annotated[
     WithJsonSchema({"type": "object", "required": ["kind"]}),
 ]
 
+
+def _alert(value: Any, _: Any) -> AlertSettings:
+    return value if isinstance(value, AlertSettings) else _of_kind(AlertSettings, value)
+
+
+def _alert_target(value: Any, _: Any) -> AlertTarget:
+    return value if isinstance(value, AlertTarget) else _of_kind(AlertTarget, value)
+
+
+def _of_kind(model: type[_Model], value: Any) -> _Model:
+    """A mapping with the key `kind`, validated; errors do not show another value."""
+    if not isinstance(value, dict):
+        raise PydanticCustomError(
+            "sink",
+            "got {name}, expected a mapping with the key kind, like {example}",
+            {
+                "name": "a text" if isinstance(value, str) else type(value).__name__,
+                "example": f"{{kind: {get_args(model.model_fields['kind'].annotation)[0]}}}",
+            },
+        )
+    return _as(model, value)
+
+
+_Alert = Annotated[
+    AlertSettings, WrapValidator(_alert), WithJsonSchema(AlertSettings.model_json_schema())
+]
+_AlertTarget = Annotated[
+    AlertTarget, WrapValidator(_alert_target), WithJsonSchema(AlertTarget.model_json_schema())
+]
+
 BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
 """The settings that have one value for all calls, or one by call."""
 _DEFAULT_LOG_FREQUENCY, _DEFAULT_SAMPLE_FREQUENCY = 10, 100
@@ -388,6 +421,28 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         ge=1,
         description="The environment steps of one update (environments x rollout length). With it, "
         "each line has `env_step`, the environment steps taken when its update was done.",
+    )
+    what_ran: _Distinct[Literal["command", "code", "packages", "environment"]] = Field(
+        default=PARTS,
+        description="The facts about the program that the run keeps: `command`, the command line "
+        "and the working directory; `code`, the commit in git and the differences to it; "
+        "`packages`, those installed; `environment`, JAX's flags, variables of the environment, "
+        "devices and the machine. `[]` for none. Secrets are left out.",
+    )
+    capture_output: bool = Field(
+        default=False,
+        description="Whether what the program prints, to standard output and standard error, is "
+        "also written into the run's `output.txt`. Lines of C++ code and of other processes are "
+        "not.",
+    )
+    alerts: _Distinct[_Alert] = Field(
+        default=(),
+        description="The conditions of which you are told while a run is open, or when it ends "
+        "badly. Each has its `kind`.",
+    )
+    alert_to: _Distinct[_AlertTarget] = Field(
+        default=(),
+        description="Where alerts go. Each has its `kind`; if empty, `log`.",
     )
     sinks: _Distinct[_Sink] = Field(
         default=(),

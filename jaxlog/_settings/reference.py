@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from jaxlog._settings.alerts import AlertSettings, AlertTarget
 from jaxlog._settings.deprecated import KEYS as DEPRECATED
 from jaxlog._settings.models import LoggingConfig
 from jaxlog.sinks import BUILT_IN, sink_class
@@ -182,6 +183,12 @@ def reference() -> str:
         own = _keys_of(kind)
         del own["properties"]["kind"]
         parts += ["", *_table(own)] if own["properties"] else ["It has no other keys."]
+    parts += [
+        "\n## Alerts\n",
+        "[Alerts](guides/alerts.md) shows how they are used. An entry of `alerts` has:\n",
+    ]
+    parts += _table(AlertSettings.model_json_schema())
+    parts += ["\nAn entry of `alert_to` has:\n", *_table(AlertTarget.model_json_schema())]
     return "\n".join([*parts, ""])
 
 
@@ -189,7 +196,8 @@ def _table(schema: Mapping[str, Any]) -> Iterator[str]:
     yield "| key | takes | default | what it does |"
     yield "|---|---|---|---|"
     for key, wanted in schema["properties"].items():
-        default = f"`{json.dumps(wanted['default'], ensure_ascii=False)}`"
+        has_default = "default" in wanted
+        default = f"`{json.dumps(wanted['default'], ensure_ascii=False)}`" if has_default else ""
         yield _row(f"`{key}`", _takes(wanted), default, wanted["description"])
 
 

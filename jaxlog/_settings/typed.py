@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from jaxlog._settings.alerts import AlertSettings, AlertTarget
     from jaxlog.sinks.sink import Sink, SinkSettings
 
 
@@ -34,6 +35,10 @@ class GivenSettings(TypedDict, total=False):
     strict: bool
     max_array_bytes: int
     env_steps_per_update: int | None
+    what_ran: Sequence[Literal["command", "code", "packages", "environment"]]
+    capture_output: bool
+    alerts: Sequence[AlertSettings | Mapping[str, Any]]
+    alert_to: Sequence[AlertTarget | Mapping[str, Any]]
     sinks: Sequence[Sink | SinkSettings | Mapping[str, Any]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +75,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     rows.append(("config", _pairs(known.get("config")), ""))
     rows.append(("settings", _settings(known.get("settings")), ""))
     rows.append(("lanes", _lanes(lanes), ""))
+    rows.append(("command", _command(known.get("command")), ""))
     rows.append(("code", str(known.get("git") or ""), ""))
     rows.append(("versions", _pairs(known.get("versions")), ""))
     rows.append(("devices", " · ".join(map(str, run.listed("devices"))), ""))
@@ -81,6 +83,16 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
     rows += [("lost", loss(account), "red") for account in run.accounts_with_loss]
     return [Fact(label, plain(text), style) for label, text, style in rows if text]
+
+
+def _command(command: Any) -> str:
+    """The command line, and the directory in which it was started."""
+    words = command.get("words") if isinstance(command, dict) else None
+    if not isinstance(words, list):
+        return ""
+    directory = command.get("directory")
+    where = f" · in {directory}" if isinstance(directory, str) else ""
+    return shlex.join(map(str, words)) + where
 
 
 def _diverged(health: Health) -> str:

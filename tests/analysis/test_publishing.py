@@ -97,10 +97,14 @@ def test_a_plot_for_each_task(tasks: jaxlog.RunsData) -> None:
     assert list(lines[cliff]) == ["algorithm sac"]
     assert list(lines[maze]) == ["algorithm ppo", "algorithm sac"]
     # The mean of three seeds; in the other plot, of those that are left where one has died.
-    assert lines[maze]["algorithm ppo"].get_ydata().tolist() == [1.0 + step for step in range(9)]
-    assert lines[maze]["algorithm sac"].get_ydata().tolist() == [11.0 + step for step in range(9)]
+    assert list(np.asarray(lines[maze]["algorithm ppo"].get_ydata())) == [
+        1.0 + step for step in range(9)
+    ]
+    assert list(np.asarray(lines[maze]["algorithm sac"].get_ydata())) == [
+        11.0 + step for step in range(9)
+    ]
     (dashed,) = [line for line in cliff.lines if line.get_gid() == "fewer"]
-    assert dashed.get_ydata()[5:].tolist() == [20.5 + step for step in range(5, 9)]
+    assert list(np.asarray(dashed.get_ydata())[5:]) == [20.5 + step for step in range(5, 9)]
     both = lines[cliff]["algorithm sac"].get_color(), lines[maze]["algorithm sac"].get_color()
     assert both[0] == both[1] != lines[maze]["algorithm ppo"].get_color()
     figure: Any = cliff.get_figure(root=True)

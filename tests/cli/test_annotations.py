@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -98,7 +99,7 @@ def test_of_changes_at_once_none_is_lost(run: Path) -> None:
     expected = {f"{number}-{turn}" for number in range(8) for turn in range(10)}
     assert set(annotations_of(run, run_id).tags) == expected
     assert sorted(path.name for path in run.iterdir()) == [
-        ANNOTATIONS_FILE, "eval_metrics.jsonl", "run.json",
+        ANNOTATIONS_FILE, "eval_metrics.jsonl", "program", "run.json",
     ]  # fmt: skip
 
 
@@ -145,7 +146,11 @@ def test_rm_asks(run: Path) -> None:
         os.close(main)
         os.close(side)
         assert process.returncode == code
-        assert out.startswith(f"{run} (2 files, 0.0 MB, finished)\nRemove 1 run? [y/N] ")
+        # With the diff, if the working directory differs from its commit.
+        asked = (
+            rf"{re.escape(str(run))} \([34] files, 0\.\d MB, finished\)\nRemove 1 run\? \[y/N\] "
+        )
+        assert re.match(asked, out)
         assert run.exists() == bool(code)
     assert list(run.parent.iterdir()) == []
 

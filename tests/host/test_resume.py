@@ -132,7 +132,7 @@ def test_what_is_refused_leaves_all_as_it_was(training: Training, tmp_path: Path
         second = run.state()
 
     def files() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        return {path.name: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
     before = files()
     other = {"run": np.uint32(1), "mark": np.int32(1)}
@@ -373,7 +373,7 @@ def test_run_json_tells_where_it_ran_and_no_secrets(
     assert facts["versions"]["jaxlog"] == jaxlog.__version__
     assert facts["devices"] == ["4 x cpu: cpu"]
     assert set(facts["git"].removesuffix("-dirty")) <= set("0123456789abcdef")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["run.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["program", "run.json"]
 
 
 def test_marks_after_the_one_a_run_goes_on_from_are_gone(tmp_path: Path) -> None:

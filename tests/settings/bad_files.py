@@ -242,6 +242,51 @@ BAD_FILES = {
         "bad.yaml:1:1: over_lanes: got null: Input should be a list; leave the key out for its "
         "default, []",
     ),
+    # Alerts
+    "an unknown kind of alert": (
+        "alerts:\n  - kind: nan",
+        "bad.yaml:2:5: alerts.0.kind: got 'nan': Input should be 'not_finite', 'below', 'above', "
+        "'stalled', 'failed' or 'lost'",
+    ),
+    "an alert that is a text": (
+        "alerts: [not_finite]",
+        "bad.yaml:1:10: alerts.0: got a text, expected a mapping with the key kind, like "
+        "{kind: not_finite}",
+    ),
+    "an alert without its limit": (
+        "alerts:\n  - kind: below\n    metric: loss",
+        "bad.yaml:2:5: alerts.0: an alert of kind below needs value, the limit",
+    ),
+    "an alert of a stall without a time": (
+        "alerts: [{kind: stalled}]",
+        "bad.yaml:1:10: alerts.0: an alert of kind stalled needs seconds, such as seconds: 600",
+    ),
+    "an alert with the key of another": (
+        "alerts: [{kind: failed, lines: 2}]",
+        "bad.yaml:1:10: alerts.0: an alert of kind failed has no key lines; leave it out",
+    ),
+    "an alert twice": (
+        "alerts: [{kind: failed}, {kind: failed}]",
+        "bad.yaml:1:26: alerts.1: failed is listed twice",
+    ),
+    "an address that may be a secret": (
+        "alert_to: [{kind: webhook, address: hooks.example.com/sesame}]",
+        "bad.yaml:1:28: alert_to.0.address: expected an address that begins with https:// or "
+        "http://, or the name of a variable after a $, like $SLACK_WEBHOOK",
+    ),
+    "an address where a target should be": (
+        "alert_to: [https://hooks.example.com/sesame]",
+        "bad.yaml:1:12: alert_to.0: got a text, expected a mapping with the key kind, like "
+        "{kind: log}",
+    ),
+    "a command without words": (
+        "alert_to: [{kind: command}]",
+        "bad.yaml:1:12: alert_to.0: a target of kind command needs command",
+    ),
+    "an address of a log": (
+        "alert_to: [{kind: log, address: $HOOK}]",
+        "bad.yaml:1:12: alert_to.0: a target of kind log has no key address; leave it out",
+    ),
     # Statistics and histograms
     "an unknown statistic": (
         "statistics:\n  - mean\n  - maen",

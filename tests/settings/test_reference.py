@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog._settings import yaml_source
+from jaxlog._settings.alerts import AlertSettings, AlertTarget
 from jaxlog._settings.deprecated import KEYS as DEPRECATED
 from jaxlog._settings.reference import json_schema, reference
 from jaxlog.sinks import BUILT_IN, sink_class
@@ -61,10 +62,14 @@ def test_every_key_is_on_the_page() -> None:
     for key in jaxlog.LoggingConfig.model_fields:
         assert f"\n| `{key}` | " in page
     for kind in BUILT_IN:
-        section = page.split(f"### `kind: {kind}`\n")[1].split("\n### ")[0]
+        section = page.split(f"### `kind: {kind}`\n")[1]
+        section = section.split("\n### ")[0].split("\n## ")[0]
         assert re.findall(r"\n\| `(\w+)` \|", section) == [
             key for key in sink_class(kind).Settings.model_fields if key != "kind"
         ]
+    alerts, targets = page.split("\n## Alerts\n")[1].split("An entry of `alert_to` has:")
+    for section, model in ((alerts, AlertSettings), (targets, AlertTarget)):
+        assert re.findall(r"\n\| `(\w+)` \|", section) == list(model.model_fields)
     for line in page.splitlines():
         if line.startswith("|"):
             columns = 4 if page.index(line) > page.index("## Keys") else 2
@@ -84,6 +89,12 @@ NO_SCHEMA_SAYS = {
     "a renderer that is not there",
     "a renderer that draws nothing",
     "a float that is whole",  # an integer, to JSON Schema
+    "an alert without its limit",
+    "an alert of a stall without a time",
+    "an alert with the key of another",
+    "an address that may be a secret",
+    "a command without words",
+    "an address of a log",
     "it is not there",
     "it is misspelt",
     "itself",

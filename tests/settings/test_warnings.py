@@ -56,6 +56,19 @@ def load(text: str, path: Path, *overrides: str) -> list[str]:
             "written; add some, like `sinks: [{kind: jsonl}]`, or write `sinks: []`",
         ),
         (
+            "alerts: [{kind: failed}]",
+            "1:1: alerts: are given, and there are no sinks: values are decoded for sinks, so that "
+            "none is watched; add one, like `sinks: [{kind: jsonl}]`",
+        ),
+        (
+            f"{BATCHES}alerts: [{{kind: failed, to: [log, webhook]}}]",
+            "3:25: alerts.0.to: names webhook, which alert_to does not have; add it there",
+        ),
+        (
+            f"{BATCHES}alert_to: [{{kind: log}}]",
+            "3:1: alert_to: is given, and there are no alerts; add conditions to `alerts`",
+        ),
+        (
             f"{BATCHES}num_samples: 1001",
             "3:1: num_samples: 1001 episodes of each lane are more than anyone looks at, and each "
             "is copied out of the program; sample a few, and use `histograms` for all episodes",

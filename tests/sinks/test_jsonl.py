@@ -51,7 +51,8 @@ def test_a_line_per_step_and_lane(make_logger: MakeLogger, tmp_path: Path) -> No
     with logger.open(tmp_path):
         jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
     lines = read(tmp_path / "batch_metrics.jsonl")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["batch_metrics.jsonl", "run.json"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["batch_metrics.jsonl", "program", "run.json"]
     for line in lines:
         assert isinstance(line.pop("timestamp"), float)
     assert lines == [
