@@ -195,6 +195,7 @@ class Alerts(Companion):
 
     def _send(self, place: int, target: Target, alert: Alert) -> None:
         """Sends an alert to one target, up to three times; says once that it fails."""
+        why = ""
         for pause in (*PAUSES, math.nan):
             try:
                 target.send(alert)
@@ -206,9 +207,8 @@ class Alerts(Companion):
                 return
             if not again:
                 break
-            with self._changed:
-                if self._changed.wait_for(lambda: self._ending, pause):
-                    pass  # the last attempts follow at once
+            with self._changed:  # at the end of the run, the last attempts follow at once
+                self._changed.wait_for(lambda: self._ending, pause)
         if place not in self._broken and self._run is not None:
             self._broken.add(place)
             _log.warning(
