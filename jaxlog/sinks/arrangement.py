@@ -71,14 +71,14 @@ def arranged_arrays(
     Arrays are not averaged: for `aggregate`, they are those of the first lane that logged, and of
     the first lane of each program that ran after another.
     """
-    return _beside(event, lanes, lambda lane: lane.arrays) if event.columns.arrays else []
+    return _beside(event, lanes, lambda lane: lane.arrays) if event.has_arrays else []
 
 
 def arranged_media(
     event: MetricsEvent, lanes: Lanes
 ) -> list[tuple[Lane | None, dict[str, Image | Table]]]:
     """Arranges the images and tables of an event, as `arranged_arrays` does with arrays."""
-    return _beside(event, lanes, lambda lane: lane.media) if event.columns.media else []
+    return _beside(event, lanes, lambda lane: lane.media) if event.has_media else []
 
 
 def _beside(

@@ -155,7 +155,7 @@ class JsonlSink(Sink):
         The files of its images are written.
         """
         found = {ARRAYS: array_lines_of(event)}
-        if not event.has_columns or event.columns.media:
+        if event.has_media:
             found[MEDIA] = media_lines_of(event, self._image_files.write(event))
         return {name: lines for name, lines in found.items() if lines}
 

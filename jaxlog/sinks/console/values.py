@@ -80,7 +80,7 @@ def described_over_lanes(event: MetricsEvent) -> dict[str, str]:
     for name, arrays in columns.arrays.items():
         logged = columns.present.get(name)
         found[name] = array_text(list(arrays if logged is None else arrays[logged]))
-    for name, values in columns.media.items():
+    for name, values in columns.media.items() if event.has_media else ():
         words = {word(value): None for value in values if value is not None}
         if words:
             kind = next(iter(words)).partition(" ")[0]
