@@ -10,6 +10,7 @@ from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
 from jaxlog._calls.step import batch_step, log
 from jaxlog._calls.windows import empty_window, log_window, window_step
 from jaxlog._errors import LoggingError
+from jaxlog._format.media import Image, Table
 from jaxlog._host.run import Run
 from jaxlog._logger import Logger
 from jaxlog._program.episodes import EpisodeTracker
@@ -28,6 +29,7 @@ __all__ = [
     "ConfigWarning",
     "EpisodeRecorder",
     "EpisodeTracker",
+    "Image",
     "LiveView",
     "Logger",
     "LoggingConfig",
@@ -39,6 +41,7 @@ __all__ = [
     "RunDifference",
     "RunsData",
     "SettingsDict",
+    "Table",
     "Window",
     "batch_step",
     "compare",

@@ -448,12 +448,14 @@ def test_a_reader_chooses_by_name_call_and_lane(make_logger: MakeLogger, tmp_pat
     with pytest.raises(LookupError) as caught:
         data.logged_arrays("c", call="train")
     assert str(caught.value) == (
-        f"{tmp_path / 'with'}: has no arrays of the name 'c', the call 'train'; the arrays are "
-        "eval/a, eval/b, train/a"
+        f"{tmp_path / 'with'}: has logged no arrays of the name 'c', the call 'train'; the arrays "
+        "are eval/a, eval/b, train/a"
     )
     empty = jaxlog.read_run(tmp_path / "without")
     assert repr(empty.logged_arrays()) == "LoggedArrays(none)"
-    with pytest.raises(LookupError, match="has no arrays of the name 'a'; no call has logged any"):
+    with pytest.raises(
+        LookupError, match="has logged no arrays of the name 'a'; no call has logged any"
+    ):
         empty.logged_arrays("a")
 
 

@@ -20,12 +20,12 @@ PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = {
     jaxlog: [
         "Comparison", "ConfigError", "ConfigWarning", "EpisodeRecorder", "EpisodeTracker",
-        "LiveView", "Logger",
+        "Image", "LiveView", "Logger",
         "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData",
         "RunDifference", "RunsData",
-        "SettingsDict", "Window", "batch_step", "compare", "diff", "empty_recorder", "empty_window",
-        "find_runs", "from_info", "live", "load_config", "log", "log_episodes", "log_window",
-        "norms", "parts", "read_run", "read_runs", "record_step", "sample_indices",
+        "SettingsDict", "Table", "Window", "batch_step", "compare", "diff", "empty_recorder",
+        "empty_window", "find_runs", "from_info", "live", "load_config", "log", "log_episodes",
+        "log_window", "norms", "parts", "read_run", "read_runs", "record_step", "sample_indices",
         "sample_indices_where", "window_step",
     ],
     jaxlog.sinks: [

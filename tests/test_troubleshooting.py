@@ -55,6 +55,8 @@ MESSAGE_RESULTS = {
     "_reading/call_lines.py": {"warnings"},
     "_host/outcome.py": {"loss"},
     "_render/image.py": {"_takes"},
+    "_format/media.py": {"outside_text"},
+    "_host/media.py": {"_too_many"},
     "_settings/advice.py": {"advice", "_of_alerts", "_of_samples", "_of_names"},
     "_settings/deprecated.py": {"without_deprecated"},
     "_settings/problems.py": {"_sentence", "_expected", "_unknown_key"},

@@ -17,7 +17,9 @@ from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
 from jaxlog._format.names import check_call
 from jaxlog._format.schedule import is_due
+from jaxlog._host.media import without_media
 from jaxlog._host.watch import Traced
+from jaxlog._limits import add_named
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.parts import Parts
@@ -51,6 +53,9 @@ def inputs_of(
             f"step: is missing; call {call}, with the index of the update, an integer, as step"
         )
     check_call(name)
+    metrics, images, captions = checks.images("metrics", metrics)
+    values, more, more_captions = checks.images("values", values)
+    add_named("values", images, more)
     function = call.partition("(")[0]
     axis_names = checks.axes(axis_name, function, live=logger.settings.delivery == "live")
     counter, condition = checks.step(step), checks.condition(when)
@@ -62,9 +67,17 @@ def inputs_of(
         details=checks.details(details),
         labels=checks.labels(labels),
         indices=checks.indices(indices, axis_names),
-        arrays=checks.arrays(arrays),
+        arrays=_with_images(checks.arrays(arrays), images),
+        images=tuple((captions | more_captions).items()),
     )
     return axis_names, inputs
+
+
+def _with_images(
+    arrays: dict[str, ArrayLike], images: Mapping[str, ArrayLike]
+) -> dict[str, ArrayLike]:
+    add_named("arrays", arrays, images)
+    return arrays
 
 
 def send(
@@ -147,17 +160,18 @@ def log_from_python(
         return False
     check_call(name)
     values = checks.leaves("values", values)
+    values, media = without_media(values)
     if any(isinstance(value, Parts | Tracer) or np.shape(value) for value in values.values()):
         return False
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((labels, arrays))):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((labels, arrays, media))):
         return False
     arrays = checks.arrays(arrays)
     if (engine := logger._writing_engine()) is None:
         return True
-    names = (*values, *arrays)
+    names = (*values, *media, *arrays)
     logged = set(logged_names(logger.settings, names, name))
     engine.log(
-        {key: value for key, value in values.items() if key in logged},
+        {key: value for key, value in {**values, **media}.items() if key in logged},
         step=step,
         labels=labels,
         name=name,

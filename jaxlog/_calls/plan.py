@@ -59,7 +59,9 @@ def plan_of(
     kept = [key for key in every if key in metrics]
     logged = _logged(settings, kept)  # an episode's summary has all that are kept
     arrays = _logged(settings, [key for key in every if key in inputs.arrays])
-    checks.array_bytes({key: inputs.arrays[key] for key in arrays}, settings.max_array_bytes)
+    images = tuple((key, caption) for key, caption in inputs.images if key in arrays)
+    whole = {key: inputs.arrays[key] for key in arrays}
+    checks.array_bytes(whole, settings.max_array_bytes, dict(images))
     if isinstance(settings.statistics, Mapping):
         named = [key for key in settings.statistics if key != "default"]
         _named_in("statistics", named, tuple(metrics), name)
@@ -84,6 +86,7 @@ def plan_of(
         axis_names=axis_names,
         returned=settings.delivery == "return",
         arrays=tuple(arrays),
+        images=images,
     )
 
 

@@ -50,6 +50,7 @@ class Columns:
       series: `int64[n]`, as `Lane.series`.
       alone: `bool[n]`, as `Lane.alone`.
       first_labels: `object[n]`, as `Lane.first_labels`; None if this is None for all lanes.
+      media: `object[n]` by name, the images and tables; None for a lane without.
     """
 
     # Each field has a factory, not a default: the class must have no attribute of its name, since
@@ -64,6 +65,7 @@ class Columns:
     series: np.ndarray = field(default_factory=_none)
     alone: np.ndarray = field(default_factory=_none)
     first_labels: np.ndarray | None = field(default_factory=_none)
+    media: Mapping[str, np.ndarray] = field(default_factory=_empty)
 
     def __post_init__(self) -> None:
         own, num_lanes = self.__dict__, len(self.lanes)
@@ -167,6 +169,7 @@ class Columns:
             np.array([lane.series for lane in lanes], np.int64),
             np.array([lane.alone for lane in lanes], np.bool_),
             _objects(first) if any(one is not None for one in first) else None,
+            ReadOnlyDict(_media([lane.media for lane in lanes])),
         )
         made.__dict__["_rows"] = lanes
         return made
@@ -231,6 +234,7 @@ def _rows(columns: Columns) -> list[Lane]:
             columns.alone.tolist(),
             repeat(None) if first is None else first,
             _array_rows(columns),
+            label_rows(columns.media, num_lanes),
         )
     )
 
@@ -247,7 +251,7 @@ _OF_LANE = tuple(one.name for one in dataclasses.fields(Lane))
 
 
 def label_rows(labels: Mapping[str, np.ndarray], num_lanes: int) -> list[ReadOnlyDict]:
-    """The labels of each lane, as in `Columns.labels`, as mappings."""
+    """The labels of each lane, as in `Columns.labels`, or its media, as mappings."""
     rows = _dicts(labels, num_lanes)
     for key, column in labels.items():
         if column.dtype == object:
@@ -338,6 +342,11 @@ def _column(found: Sequence[Any]) -> np.ndarray:
         except OverflowError:  # an integer of Python that needs more bits
             pass
     return _objects(found)
+
+
+def _media(rows: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: _objects([row.get(name) for row in rows]) for name in names}
 
 
 def _objects(found: Sequence[Any]) -> np.ndarray:

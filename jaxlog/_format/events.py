@@ -120,6 +120,13 @@ class MetricsEvent:
             return bool(self.__dict__["_part"][0].arrays)
         return any(lane.arrays for lane in self.lanes)
 
+    @property
+    def has_media(self) -> bool:
+        """True if its call logs images or tables; a lane may have logged none."""
+        if "_part" in self.__dict__:
+            return bool(self.__dict__["_part"][0].media)
+        return any(lane.media for lane in self.lanes)
+
     def lane_numbers(self, most: int) -> list[int]:
         """The numbers of the first `most` lanes that logged."""
         if "lanes" in self.__dict__:

@@ -17,7 +17,8 @@ from jaxlog._format.events import (
     TaskEvent,
 )
 from jaxlog._format.keys import Keys
-from jaxlog._format.lines import ARRAYS, EPISODE, call_of
+from jaxlog._format.lines import ARRAYS, EPISODE, MEDIA, call_of
+from jaxlog._format.media_lines import media_of
 from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._format.run_file import own_total
 from jaxlog._format.whole_arrays import restored
@@ -38,7 +39,9 @@ def events_from(file: str, lines: Sequence[Line], calls: Any = None) -> Iterator
         if call is not None:
             yield from _metrics(call, lines, calls)
         elif file == ARRAYS:
-            yield from _arrays(lines, calls)
+            yield from _beside([array_event(line, calls) for line in lines])
+        elif file == MEDIA:
+            yield from _beside([media_event(line, calls) for line in lines])
         else:
             for line in lines:
                 yield _READERS[file.removesuffix(".jsonl")](line)
@@ -74,11 +77,10 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
     )
 
 
-def _arrays(lines: Sequence[Line], calls: Any) -> Iterator[MetricsEvent]:
-    """The events of some lines of arrays, which have the same step: one for each call."""
+def _beside(of_lines: Sequence[MetricsEvent]) -> Iterator[MetricsEvent]:
+    """Joins the events of some lines of arrays or media, which have one step: one for each call."""
     of_calls: dict[str, list[MetricsEvent]] = {}
-    for line in lines:
-        event = array_event(line, calls)
+    for event in of_lines:
         of_calls.setdefault(event.name, []).append(event)
     for events in of_calls.values():
         lanes = tuple(lane for event in events for lane in event.lanes)
@@ -98,13 +100,27 @@ def array_event(line: Line, calls: Any = None) -> MetricsEvent:
     name = str(line["name"])
     described = calls.get(name) if isinstance(calls, Mapping) else None
     arrays = described.get("arrays") if isinstance(described, Mapping) else None
-    lane = Lane(
-        int(line["lane"]),
-        dict(line["labels"]),
-        {},
-        tuple(line.get("lane_position", ())),
-        arrays=restored(line["arrays"], line.get("nonfinite", {}), arrays),
-    )
+    return _of_lane(line, calls, arrays=restored(line["arrays"], line.get("nonfinite", {}), arrays))
+
+
+def media_event(line: Line, calls: Any = None) -> MetricsEvent:
+    """The event of one line of images and tables: one lane, with no other values.
+
+    Images are `StoredImage`s; their files are not read.
+
+    Args:
+      line: the parsed line.
+      calls: as for `events_from`.
+
+    Raises:
+      Exception: it is not such a line: one of those that `events_from` skips.
+    """
+    return _of_lane(line, calls, media=media_of(line))
+
+
+def _of_lane(line: Line, calls: Any, **values: Any) -> MetricsEvent:
+    name, position = str(line["name"]), tuple(line.get("lane_position", ()))
+    lane = Lane(int(line["lane"]), dict(line["labels"]), {}, position, **values)
     step, env_step, time = int(line["step"]), env_step_of(line), time_of(line)
     own = own_total({"calls": calls}, name)
     return MetricsEvent(

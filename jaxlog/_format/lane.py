@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._format.media import Media
 from jaxlog._format.names import EPISODE_COUNT, UPDATE_COUNT
 from jaxlog._former_names import former_keyword, warn_former_name
 
@@ -128,6 +129,7 @@ class Lane:
         whole run, because there may be no other lane.
       first_labels: the labels that the lane had first, if one has changed since; else None.
       arrays: the arrays that the program logged whole, by name, read-only, in their dtypes.
+      media: the images and tables by name: each a `jaxlog.Image` or a `jaxlog.Table`.
     """
 
     index: int
@@ -138,6 +140,7 @@ class Lane:
     alone: bool = False
     first_labels: Labels | None = None
     arrays: Mapping[str, np.ndarray] = field(default_factory=lambda: NOTHING)
+    media: Media = field(default_factory=lambda: NOTHING)
 
     @cached_property
     def metrics(self) -> Mapping[str, Scalar]:

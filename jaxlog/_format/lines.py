@@ -18,6 +18,7 @@ from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
+    Lane,
     MetricsEvent,
     StepEvent,
     TaskEvent,
@@ -82,6 +83,7 @@ OVER_LANES = LineKind(("timestamp", "step", "over_lanes", "lanes"), ("metrics",)
 KINDS: Mapping[str, LineKind] = {
     "episodes": LineKind(("timestamp", "step", "name", "lane"), ("labels", "episode", "details")),
     "arrays": LineKind(("timestamp", "step", "name", "lane"), ("labels", "arrays")),
+    "media": LineKind(("timestamp", "step", "name", "lane"), ("labels", "media")),
     "steps": LineKind(("timestamp", "step", "episode"), ("labels", "values", "details")),
     "tasks": LineKind(("timestamp", "step"), ("task", "details")),
     "evaluations": LineKind(("timestamp", "step"), ("evaluation", "details")),
@@ -89,6 +91,10 @@ KINDS: Mapping[str, LineKind] = {
 """The kinds of lines of the other files, by the stem of the file's name."""
 ARRAYS = "arrays.jsonl"
 """The name of the file with the arrays that calls log whole, one line for each record of a lane."""
+MEDIA = "media.jsonl"
+"""The name of the file with images and tables, one line for each record of a lane."""
+BESIDE_METRICS = (ARRAYS, MEDIA)
+"""The names of the files whose lines have the step of a line of metrics, and are long."""
 EPISODES = "episodes.jsonl"
 """The name of the file with a line for each episode."""
 NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
@@ -170,15 +176,18 @@ def array_lines_of(event: MetricsEvent) -> bytes:
         return b""
     return b"".join(
         _dumps(
-            _head(event)
-            | {"name": event.name}
-            | _lane(lane.index, lane.position)
-            | {"labels": lane.labels, "arrays": lane.arrays},
+            beside_metrics(event, lane) | {"arrays": lane.arrays},
             KINDS["arrays"],
         )
         for lane in event.lanes
         if lane.arrays
     )
+
+
+def beside_metrics(event: MetricsEvent, lane: Lane) -> dict[str, Any]:
+    """The fields of a line of one of the files `BESIDE_METRICS`, up to the labels of the lane."""
+    head = _head(event) | {"name": event.name} | _lane(lane.index, lane.position)
+    return head | {"labels": lane.labels}
 
 
 def text_of(line: dict[str, Any], kind: LineKind) -> bytes:
@@ -212,7 +221,8 @@ def _dumps(line: dict[str, Any], kind: LineKind, *, exact: bool = False) -> byte
     text = orjson.dumps(line, _plain, options)
     if b"null" not in text:  # orjson writes null for NaN and infinities
         return text
-    nonfinite = {name: text for part in kind.parts for name, text in _nonfinite(line[part])}
+    nonfinite = dict(line.get("nonfinite", {}))
+    nonfinite |= {name: text for part in kind.parts for name, text in _nonfinite(line[part])}
     return orjson.dumps(line | {"nonfinite": nonfinite}, _plain, options) if nonfinite else text
 
 

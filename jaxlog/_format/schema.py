@@ -81,10 +81,12 @@ class Schema:
     Attributes:
       name: the name of the call, such as `batch` or `eval`.
       fields: the fields of every record. The sections are `step`, `labels`, `count`, `updates`,
-        `aggregates`, `scalars`, `arrays` and `samples`.
+        `aggregates`, `scalars`, `arrays`, `outside` (of each image, how many of its numbers are no
+        colours) and `samples`.
       batch_shape: the shape of the batch, into which the indices of sampled episodes point.
       edges: the edges of each metric that has a histogram.
       head: the number of fields, from the first on, whose words are in `Words.head`.
+      images: the names of those of `arrays` that are images, with their captions.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Schema:
     batch_shape: tuple[int, ...] = ()
     edges: tuple[tuple[str, tuple[float, ...]], ...] = ()
     head: int = 1
+    images: tuple[tuple[str, str | None], ...] = ()
 
     @functools.cached_property
     def offsets(self) -> dict[Path, tuple[Field, int]]:
@@ -117,6 +120,7 @@ class Schema:
         """A number for this schema, the same in every process that traces the same call."""
         parts = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
         static = [self.name, str(self.batch_shape), str(self.edges), str(self.head)]
+        static += [str(self.images)] if self.images else []
         return zlib.crc32("|".join([*static, *parts]).encode())
 
     @functools.cached_property

@@ -25,6 +25,7 @@ from jaxlog._format.events import (
     MetricsEvent,
     ReadOnlyDict,
 )
+from jaxlog._format.media import Image, outside_text
 from jaxlog._format.names import EPISODE_COUNT, look_up
 from jaxlog._format.numbers import LARGE
 from jaxlog._format.recording import EpisodeSchema
@@ -33,6 +34,7 @@ from jaxlog._format.timing import Stopwatch
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.lane_identity import Identities, LaneTable, numbered
 from jaxlog._host.lane_labels import LaneLabels, RecordLabels
+from jaxlog._host.left_out import LeftOut
 from jaxlog._host.passes import in_order
 from jaxlog._host.recorded import recorded_episodes
 
@@ -85,6 +87,8 @@ class Decoder:
             }
         )
         self._of_lanes: LaneLabels | None = None
+        self._captions = dict(schema.images)
+        self._left_out = LeftOut()
         self._has_recordings = isinstance(schema, EpisodeSchema)
 
     def events(
@@ -141,6 +145,7 @@ class Decoder:
             self._edges,
             self._arrays(own),
             _positions(lanes)[places] if len(lanes) > 1 else None,
+            media=self._images(own) if self._captions else NOTHING,
             **known,
         )
         together = Together(columns) if num_lanes < MANY else None
@@ -276,10 +281,25 @@ class Decoder:
 
     def _arrays(self, words: Words) -> ReadOnlyDict:
         """The arrays of some records that were logged whole, by name."""
-        fields = self.schema.section("arrays")
-        return ReadOnlyDict(
-            {field.path[1]: self.schema.read(words, *field.path) for field in fields}
-        )
+        names = [field.path[1] for field in self.schema.section("arrays")]
+        whole = [name for name in names if name not in self._captions]
+        return ReadOnlyDict({name: self.schema.read(words, "arrays", name) for name in whole})
+
+    def _images(self, words: Words) -> ReadOnlyDict:
+        """The images of some records by name; None for one with numbers that are no colours."""
+        found: dict[str, np.ndarray] = {}
+        for name, caption in self._captions.items():
+            pixels = self.schema.read(words, "arrays", name)
+            pixels = pixels if pixels.ndim == 4 else pixels[..., None]
+            pixels.flags.writeable = False
+            found[name] = np.empty(len(pixels), object)
+            for row, outside in enumerate(self.schema.read(words, "outside", name).tolist()):
+                if not outside:
+                    found[name][row] = Image(pixels[row], caption)
+                else:
+                    text = outside_text(outside, pixels[row].size)
+                    self._left_out.add(f"{self.schema.name}/{name}", text)
+        return ReadOnlyDict(found)
 
     def _episodes(
         self, words: Words, step: int, timestamp: float, lane: Lane, num_lanes: int

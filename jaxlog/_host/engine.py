@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,7 @@ from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
 from jaxlog._host.facts import iso
 from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_arrays
+from jaxlog._host.media import MediaTaker, without_media
 from jaxlog._host.outcome import account_facts, logging_error, loss, status
 from jaxlog._host.progress import Positions, Progress, State
 from jaxlog._host.redaction import redacted
@@ -33,7 +35,7 @@ from jaxlog._host.signals import CallbackAround
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS, Worker
-from jaxlog._limits import MAX_ARRAY_BYTES, as_utf8
+from jaxlog._limits import MAX_ARRAY_BYTES, as_utf8, flat
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import Sink, kind_of
 
@@ -117,6 +119,7 @@ class Engine:
         self._when_closed = closed
         self._env_steps_per_update = env_steps_per_update
         self._max_array_bytes = max_array_bytes
+        self._media = MediaTaker(max_array_bytes)
         self._strict = strict
         self._watch = Watch(info.name) if watch is None else watch
         self._device_memory = device_memory
@@ -292,6 +295,9 @@ class Engine:
         check_call(name)
         step = self.last_step() if step is None else checked_step(step)
         taken = env_step(step, self._env_steps_per_update)
+        media: Mapping[str, Any] = {}
+        if isinstance(values, Mapping):
+            values, media = without_media(flat("values", values))
         event = metrics_event(
             name,
             step,
@@ -302,6 +308,7 @@ class Engine:
             self._lane_counts,
             arrays,
             self._max_array_bytes,
+            partial(self._media.taken, name, media) if media and self.writes else None,
         )
         if total_updates is not None:
             event = dataclasses.replace(event, total_updates=total_updates)

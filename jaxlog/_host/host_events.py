@@ -18,6 +18,7 @@ from jaxlog._format.events import (
     ReadOnlyDict,
     Scalar,
 )
+from jaxlog._format.media import num_bytes
 from jaxlog._format.names import look_up
 from jaxlog._host.arrival import EVENT_BYTES
 from jaxlog._host.plain import plain_label
@@ -41,6 +42,7 @@ def metrics_event(
     lane_counts: Callable[[int], Collection[int]] = lambda size: (size,),
     arrays: Any = None,
     max_array_bytes: int = MAX_ARRAY_BYTES,
+    media: Callable[[int], Sequence[Mapping[str, Any]]] | None = None,
 ) -> MetricsEvent:
     """The event of some values: of one lane, or, if there are arrays, of one lane per entry.
 
@@ -56,6 +58,8 @@ def metrics_event(
       arrays: arrays that are logged whole, by name; if `values` has arrays, these have the lanes
         along their first axis.
       max_array_bytes: the setting.
+      media: returns the images and tables of each lane by name, given the number of lanes; None
+        for none.
 
     Raises:
       TypeError: a value is neither a number nor an array of numbers.
@@ -85,8 +89,11 @@ def metrics_event(
             "one number, like .mean(); where the entries are lanes, give open a dict of labels for "
             "each, lanes=[{'seed': 0}, ...]"
         )
-    whole = _whole(arrays, num_lanes if sizes else None, numbers, max_array_bytes)
+    whole = _whole(arrays, num_lanes if sizes else None, max_array_bytes)
     own = lane_labels if len(lane_labels) == num_lanes and num_lanes > 1 else [{}] * num_lanes
+    shown = [NOTHING] * num_lanes if media is None else list(map(ReadOnlyDict, media(num_lanes)))
+    for of_arrays, of_media in zip(whole, shown, strict=True):
+        _refuse_repeated(numbers, of_arrays, of_media)
     lanes = tuple(
         Lane(
             i,
@@ -95,6 +102,7 @@ def metrics_event(
                 {k: array[i] if array.ndim else array[()] for k, array in numbers.items()}
             ),
             arrays=whole[i],
+            media=shown[i],
         )
         for i in range(num_lanes)
     )
@@ -103,30 +111,24 @@ def metrics_event(
 
 
 def num_bytes_of_arrays(event: MetricsEvent) -> int | None:
-    """The memory that the whole arrays of an event take, roughly; None if it has none."""
+    """The memory of the arrays, images and tables of an event, roughly; None if it has none."""
     size = sum(array.nbytes for lane in event.lanes for array in lane.arrays.values())
+    size += sum(num_bytes(value) for lane in event.lanes for value in lane.media.values())
     return size + EVENT_BYTES * len(event.lanes) if size else None
 
 
-def _whole(
-    given: Any, num_lanes: int | None, numbers: Mapping[str, Any], max_bytes: int
-) -> list[ReadOnlyDict]:
+def _whole(given: Any, num_lanes: int | None, max_bytes: int) -> list[ReadOnlyDict]:
     """The arrays of each lane, as copies that nobody can change.
 
     Args:
       given: the argument `arrays`.
       num_lanes: the length of the first axis of each array; None if there is only one lane.
-      numbers: the numbers of the same line, whose names no array may have.
       max_bytes: the setting `max_array_bytes`.
     """
     arrays: dict[str, np.ndarray] = {}
     sizes: dict[str, tuple[str, int]] = {}
     for key, value in flat("arrays", {} if given is None else given).items():
         array = np.array(_number(key, value, "arrays", halves=True))
-        if key in numbers:
-            raise ValueError(
-                f"two values would be written as {key!r}; give one of them another name"
-            )
         if num_lanes is not None and array.shape[:1] != (num_lanes,):
             raise ValueError(
                 f"arrays[{key!r}]: got {_described(array)}, expected a shape that begins with "
@@ -144,6 +146,18 @@ def _whole(
         ReadOnlyDict({key: array[i, ...] for key, array in arrays.items()})
         for i in range(num_lanes)
     ]
+
+
+def _refuse_repeated(*parts: Mapping[str, Any]) -> None:
+    """Raises an error for a name that two parts of one line have."""
+    seen: set[str] = set()
+    for part in parts:
+        for key in part:
+            if key in seen:
+                raise ValueError(
+                    f"two values would be written as {key!r}; give one of them another name"
+                )
+        seen |= part.keys()
 
 
 def _described(array: np.ndarray) -> str:

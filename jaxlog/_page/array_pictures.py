@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxlog._analysis.html_pages import brief
-from jaxlog._reading.logged_arrays import (
-    ArrayLine,
-    LoggedArray,
-    array_lines,
-    arrays_of_lines,
-)
+from jaxlog._reading.logged_arrays import arrays_of_line
+from jaxlog._reading.logged_values import LoggedValue, ValueLine, value_lines, values_of_lines
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.arrays import array_svg
 
@@ -57,17 +54,18 @@ def array_pictures(run: RunFrames) -> list[ArrayPictures]:
     file = run.file_of_arrays
     if file is None:
         return []
-    lines = array_lines(file)
-    chosen = [line for call in _by_call(lines) for line in _chosen(call)]
+    lines = value_lines(file)
+    chosen = chosen_lines(lines)
     by_name: dict[str, list[ArrayPicture]] = {}
     totals = Counter(line.call for line in lines)
     calls: dict[str, str] = {}
     size = 0
-    for one in arrays_of_lines(file, chosen, run.info.get("calls")):
+    parse = partial(arrays_of_line, calls=run.info.get("calls"))
+    for one in values_of_lines(file, chosen, parse):
         name = f"{one.call}/{one.name}"
         drawn = by_name.setdefault(name, [])
         calls[name] = one.call
-        title = _title(one)
+        title = title_of_line(one)
         svg = array_svg(one.value, title)
         if size + len(svg) <= MOST_BYTES:
             size += len(svg)
@@ -78,14 +76,18 @@ def array_pictures(run: RunFrames) -> list[ArrayPictures]:
     ]
 
 
-def _by_call(lines: Sequence[ArrayLine]) -> Iterator[Sequence[ArrayLine]]:
+def chosen_lines(lines: Sequence[ValueLine]) -> list[ValueLine]:
+    """Some lines of each call: steps of the first lane, and the last step of other lanes."""
+    return [line for call in _by_call(lines) for line in _chosen(call)]
+
+
+def _by_call(lines: Sequence[ValueLine]) -> Iterator[Sequence[ValueLine]]:
     for call in dict.fromkeys(line.call for line in lines):
         yield [line for line in lines if line.call == call]
 
 
-def _chosen(lines: Sequence[ArrayLine]) -> list[ArrayLine]:
-    """Some lines of one call: steps of the first lane, and the last step of other lanes."""
-    by_lane: dict[int, dict[int, ArrayLine]] = {}
+def _chosen(lines: Sequence[ValueLine]) -> list[ValueLine]:
+    by_lane: dict[int, dict[int, ValueLine]] = {}
     for line in lines:  # of a step that was logged twice, the later line
         by_lane.setdefault(line.lane, {})[line.step] = line
     lanes = sorted(by_lane)
@@ -106,6 +108,7 @@ def spread_evenly(number: int, most: int) -> Sequence[int]:
     return np.linspace(0, number - 1, most).round().astype(int).tolist()
 
 
-def _title(one: LoggedArray) -> str:
+def title_of_line(one: LoggedValue) -> str:
+    """Names the step and the lane of a value, with the labels of the lane."""
     labels = [f"{key} {value}" for key, value in one.labels.items()]
     return " · ".join([f"step {one.step:,}", f"lane {one.lane}", *labels])

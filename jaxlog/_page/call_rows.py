@@ -15,7 +15,7 @@ from jaxlog._page.plain_lines import PlainLines
 from jaxlog._page.row_stream import RowStream
 from jaxlog._reading.all_nonfinite import count_column
 from jaxlog._reading.call_lines import CallLines, lines_of_call
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 from jaxlog._reading.concatenate import joined
 from jaxlog._reading.layouts import LANES, empty
 
@@ -68,7 +68,7 @@ class CallRows:
             self._frames = [joined(self._frames)]
         return True
 
-    def read_last(self) -> Table | None:
+    def read_last(self) -> TableFrame | None:
         """The last rows of each lane, if all lines are alike and none replaces another.
 
         None if they are not; then all rows are there.
@@ -89,7 +89,7 @@ class CallRows:
             self._frames = [joined(self._frames)]
         return None
 
-    def _add(self, table: Table) -> None:
+    def _add(self, table: TableFrame) -> None:
         self._labels = tuple(dict.fromkeys((*self._labels, *table.labels)))
         own = self._wanted(table.frame.columns, table.labels)
         self._frames.append(table.frame.select(own))
@@ -98,10 +98,10 @@ class CallRows:
         if self.only_last:
             self._frames = [_last_rows(joined(self._frames), self._key)]
 
-    def table(self) -> Table:
+    def table(self) -> TableFrame:
         """The rows."""
         frame = self._frames[0] if self._frames else empty(LANES)
-        return Table(frame, tuple(name for name in self._labels if name in frame.columns))
+        return TableFrame(frame, tuple(name for name in self._labels if name in frame.columns))
 
     def _wanted(self, columns: Sequence[str], labels: Sequence[str]) -> list[str]:
         """The columns that are needed."""

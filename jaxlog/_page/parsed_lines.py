@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 
 UNUSED = 60.0
 """The seconds after which a table that nobody used gives way to another."""
@@ -23,7 +23,7 @@ class Parsed(NamedTuple):
       notes: what could not be read, in sentences.
     """
 
-    table: Table
+    table: TableFrame
     notes: Sequence[str]
 
 

@@ -236,7 +236,7 @@ def _collect_pictures(collected: _Collected, runs: Sequence[str]) -> None:
             return
         for one in listed["films"][: min(most, MOST_FILMS)]:
             collected.add("film", **dict(parse_qsl(one["source"].partition("?")[2])))
-        pictures = [*listed["episodes"][:most], *listed["arrays"]]
+        pictures = [*listed["images"], *listed["episodes"][:most], *listed["arrays"]]
         if any(collected.add(picture["source"]) is None for picture in pictures):
             return
 

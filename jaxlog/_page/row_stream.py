@@ -20,7 +20,7 @@ from jaxlog._page.plain_lines import PlainLines, plain_lines
 from jaxlog._reading.batches import Batches, file_schema, read_batch
 from jaxlog._reading.columnar import ColumnarRows, rows_of_batches
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
-from jaxlog._reading.columns import Table, flat
+from jaxlog._reading.columns import TableFrame, flat
 from jaxlog._reading.finding import event_files
 from jaxlog._reading.layouts import LANES
 from jaxlog._reading.lines import read_metrics_of
@@ -83,7 +83,7 @@ class RowStream:
             return False
         return all(map(_is_there, self._places))
 
-    def tables(self) -> Iterator[Table]:
+    def tables(self) -> Iterator[TableFrame]:
         """Yields the new rows, some thousands at a time, with the columns that are wanted.
 
         Raises:
@@ -93,14 +93,14 @@ class RowStream:
         for rows in self.rows():
             yield self.table_of(rows) if isinstance(rows, PlainLines) else rows
 
-    def table_of(self, rows: PlainLines) -> Table:
+    def table_of(self, rows: PlainLines) -> TableFrame:
         """Rows as a table, with the columns that are wanted."""
         columns = list({**rows.fields, **rows.labels, **rows.metrics})
         wanted = self._wanted(columns, tuple(rows.labels))
         frame = rows.frame(columns if wanted is None else [*wanted])
-        return Table(frame, tuple(name for name in rows.labels if name in frame.columns))
+        return TableFrame(frame, tuple(name for name in rows.labels if name in frame.columns))
 
-    def rows(self) -> Iterator[Table | PlainLines]:
+    def rows(self) -> Iterator[TableFrame | PlainLines]:
         """Yields the new rows, some thousands at a time, as they were parsed.
 
         Raises:
@@ -115,11 +115,11 @@ class RowStream:
                 if isinstance(rows, PlainLines) or len(rows.frame):
                     yield rows
 
-    def _lines(self, file: Path, begin: int) -> Iterator[tuple[Table | PlainLines, _Place]]:
+    def _lines(self, file: Path, begin: int) -> Iterator[tuple[TableFrame | PlainLines, _Place]]:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
             for data, end in _whole_lines(opened, begin):
-                rows: Table | PlainLines | None = plain_lines(data)
+                rows: TableFrame | PlainLines | None = plain_lines(data)
                 if rows is None:
                     parse = partial(_parsed, file, data)
                     # What is added to a file that grows is read once.
@@ -128,7 +128,7 @@ class RowStream:
                     rows = found.table
                 yield rows, _Place(file, inode, end, data[-_TAIL:])
 
-    def _batches(self, file: Path, begin: int) -> Iterator[tuple[Table, _Place]]:
+    def _batches(self, file: Path, begin: int) -> Iterator[tuple[TableFrame, _Place]]:
         with open_file(file) as opened:
             inode = os.fstat(opened.fileno()).st_ino
             with self._heard():
@@ -139,13 +139,13 @@ class RowStream:
                 batch = None
                 if message.kind != SCHEMA:
                     batch = read_batch(opened, message, schema)
-                table = Table(pl.DataFrame())
+                table = TableFrame(pl.DataFrame())
                 if batch is not None and batch.num_rows:
                     found = Batches(schema.names, (batch,))
                     with self._heard():
                         rows = ColumnarRows([rows_of_batches(file, found, LANES)], LANES)
                     columns = self._wanted(list(rows.schema), rows.labels)
-                    table = Table(rows.frame(columns), rows.labels)
+                    table = TableFrame(rows.frame(columns), rows.labels)
                 opened.seek(max(0, message.end - _TAIL))
                 tail = opened.read(min(_TAIL, message.end))
                 yield table, _Place(file, inode, message.end, tail)

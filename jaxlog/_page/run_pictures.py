@@ -1,4 +1,4 @@
-"""The pictures of a run: its episodes, those that failed first, and the arrays that it logged."""
+"""The pictures of a run: its episodes, those that failed first, its images, arrays and tables."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from jaxlog._analysis.pictures import Pictures
 from jaxlog._page.array_pictures import ArrayPictures, array_pictures
 from jaxlog._page.asked import AbsentError
 from jaxlog._page.films import film, films
+from jaxlog._page.shown_media import ShownMedia, media_title, shown_media, table_of_page
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._render.image import image_svg
 from jaxlog._render.markup import xml_text
 from jaxlog._terminal import plain
 
 MOST_EPISODES = 500
 """The most episodes that are listed; the page draws those that come into sight."""
+WIDE = 256
+"""An image with more pixels in a row has the room of two."""
 _SUCCESS = ("success", "solved")
 """Values of an episode that say whether it succeeded."""
 
 
 def has_pictures(path: Path) -> bool:
     """True if a run may have pictures; a run without their files has none."""
-    return any((path / f"{stem}.jsonl").exists() for stem in ("episodes", "arrays"))
+    return any((path / f"{stem}.jsonl").exists() for stem in ("episodes", "arrays", "media"))
 
 
 class RunPictures:
@@ -44,6 +48,10 @@ class RunPictures:
     @functools.cached_property
     def _arrays(self) -> Sequence[ArrayPictures]:
         return array_pictures(self._run)
+
+    @functools.cached_property
+    def _media(self) -> ShownMedia:
+        return shown_media(self._run)
 
     def listed(self, one: str, version: int) -> dict[str, Any]:
         """The answer to `pictures`.
@@ -83,6 +91,16 @@ class RunPictures:
                 {"title": plain(drawn.title), "source": f"picture/{one}/array-{number}"}
                 for number, drawn in enumerate(arrays)
             ],
+            "images": [
+                {
+                    "title": media_title(image),
+                    "wide": image.shape[1] > WIDE,
+                    "source": f"picture/{one}/image-{number}",
+                }
+                for number, image in enumerate(self._media.images)
+            ],
+            "tables": [table_of_page(table) for table in self._media.tables],
+            "media_left_out": self._media.left_out,
             "left_out": len(frame) - len(shown),
             "arrays_left_out": sum(of_name.left_out for of_name in self._arrays),
         }
@@ -117,6 +135,14 @@ class RunPictures:
         if kind == "episode" and 0 <= number < len(self._episodes):
             drawn = Pictures({self._run.path.name: self._run}, self._run.labels_of_episodes())
             svg = drawn.of(self._episodes.row(number, named=True))
+        elif kind == "image":
+            if not 0 <= number < len(self._media.images):
+                raise AbsentError(f"picture: got {name!r:.60}, which is no image of this run")
+            image = self._media.images[number]
+            try:
+                svg = image_svg(image.png, image.shape, media_title(image))
+            except (OSError, ValueError) as error:  # it was deleted meanwhile
+                raise AbsentError(str(error)) from None
         elif kind == "array":
             arrays = [drawn for of_name in self._arrays for drawn in of_name.pictures]
             if not 0 <= number < len(arrays):

@@ -10,7 +10,7 @@ import polars as pl
 
 from jaxlog._page.plain_lines import PlainLines
 from jaxlog._reading.all_nonfinite import count_column
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 from jaxlog._reading.layouts import LANES
 
 AXES = ("step", "env_step", "timestamp")
@@ -31,7 +31,7 @@ class SummaryRows:
       lane: int64 of shape (row,).
     """
 
-    def __init__(self, rows: Table | PlainLines) -> None:
+    def __init__(self, rows: TableFrame | PlainLines) -> None:
         self.labels = tuple(rows.labels)
         if isinstance(rows, PlainLines):
             self._frame, self._metrics, self._labels = pl.DataFrame(), rows.metrics, rows.labels

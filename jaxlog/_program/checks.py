@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
 from jaxlog._format.events import KeyData
+from jaxlog._format.media import Image, Table, check_image_shape
 from jaxlog._format.names import KNOWN, look_up
 from jaxlog._limits import add_named, check_array_bytes, check_depth, check_name, flat
 from jaxlog._program import devices
@@ -182,12 +183,52 @@ def arrays(values: Any) -> dict[str, ArrayLike]:
     return checked
 
 
-def array_bytes(values: Mapping[str, ArrayLike], most: int) -> None:
-    """Raises a `ValueError` if arrays are larger than the setting `max_array_bytes`, `most`."""
+def images(argument: str, values: Any) -> tuple[Any, dict[str, ArrayLike], dict[str, str | None]]:
+    """Takes the images out of `metrics` or `values`.
+
+    Args:
+      argument: the name of the argument, for errors.
+      values: what the user passed.
+
+    Returns:
+      The other values, the arrays of the images by name, and their captions.
+    """
+    if not isinstance(values, Mapping):
+        return values, {}, {}
+    flat_values = leaves(argument, values)
+    found = {key: value for key, value in flat_values.items() if isinstance(value, Image)}
+    if not found:
+        return values, {}, {}
+    arrays: dict[str, ArrayLike] = {}
+    for key, image in found.items():
+        path, array = f"{argument}[{key!r}]", image.array
+        _refuse_traced_name(argument, key)
+        if not _is_array(array) or isinstance(array, bool | int | float):
+            raise TypeError(
+                f"{path}: got an image of {_text(array)}, expected an array; a figure, or an image "
+                "of Pillow, is logged from plain Python: run.log({'name': figure})"
+            )
+        arrays[key] = array = _array(array)
+        dtype = jnp.result_type(array)
+        is_image_dtype = dtype == np.uint8 or jnp.issubdtype(dtype, np.floating)
+        check_image_shape(path, np.shape(array), is_image_dtype=is_image_dtype, got=_text(array))
+    rest = {key: value for key, value in flat_values.items() if key not in found}
+    return rest, arrays, {key: image.caption for key, image in found.items()}
+
+
+def array_bytes(values: Mapping[str, ArrayLike], most: int, images: Collection[str] = ()) -> None:
+    """Raises a `ValueError` if arrays are larger than the setting `max_array_bytes`, `most`.
+
+    Args:
+      values: the arrays by name.
+      most: the setting.
+      images: the names of those that are images, which are sent as uint8.
+    """
     sizes: dict[str, tuple[str, int]] = {}
     for key, value in values.items():
         crosses = jax.eval_shape(packing.host_array, value)
-        sizes[key] = (_text(value), crosses.size * crosses.dtype.itemsize)
+        itemsize = 1 if key in images else crosses.dtype.itemsize
+        sizes[key] = (_text(value), crosses.size * itemsize)
     check_array_bytes(sizes, most)
 
 
@@ -358,7 +399,7 @@ def leaves(argument: str, values: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in flat(argument, values, _text(values)).items():
         inner = {key: value}
-        if not (_is_array(value) or isinstance(value, Parts) or _is_numbers(value)):
+        if not (_is_leaf(value) or _is_numbers(value)):
             check_depth(f"{argument}[{key!r}]", value)
             try:
                 nodes = jax.tree_util.tree_leaves_with_path(value, is_leaf=_is_leaf)
@@ -371,7 +412,7 @@ def leaves(argument: str, values: Any) -> dict[str, Any]:
 
 
 def _is_leaf(value: Any) -> bool:
-    return value is None or _is_array(value) or isinstance(value, Parts)
+    return value is None or _is_array(value) or isinstance(value, Parts | Image)
 
 
 def _is_numbers(value: Any) -> bool:
@@ -391,6 +432,10 @@ def _remedy(value: Any) -> str:
             return "; convert it with jnp.asarray"
         case str():
             return "; a text that does not change belongs in logger.open(config=...)"
+        case Image():
+            return "; an image belongs in values= or metrics="
+        case Table():
+            return "; a table is logged from plain Python: run.log({'name': table})"
         case None:
             return "; leave the name out if there is no value"
         case _:

@@ -22,6 +22,7 @@ from jaxlog._format.names import look_up
 from jaxlog._format.schedule import is_due
 from jaxlog._format.schema import METRICS_DUE, SAMPLES_DUE, Field, Schema
 from jaxlog._program import devices
+from jaxlog._program.images import image_bytes
 from jaxlog._program.parts import Origin
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.shapes import Bool, Int32, Integer, Shaped, UInt32
@@ -91,6 +92,7 @@ class Plan:
       returned: whether the program returns the record.
       rest: whether the record is the rest of a window, without an update of its own.
       arrays: the names of the arrays that are logged whole, in order.
+      images: the names of those that are images, with their captions.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Plan:
     returned: bool
     rest: bool = False
     arrays: tuple[str, ...] = ()
+    images: tuple[tuple[str, str | None], ...] = ()
 
     def origins(self, *kinds: Kind) -> set[str]:
         """The names of the arrays that the metrics of some kinds come from."""
@@ -127,6 +130,7 @@ class Inputs(Generic[Leaf]):
     Attributes:
       values: which of `metrics` were passed as `values`.
       parts: the names of the parts, of each of `metrics` that has parts.
+      images: the names of those of `arrays` that are images, with their captions.
     """
 
     step: Leaf
@@ -139,6 +143,7 @@ class Inputs(Generic[Leaf]):
     arrays: Mapping[str, Leaf] = field(default_factory=dict)
     values: tuple[str, ...] = field(default=(), metadata={"static": True})
     parts: tuple[tuple[str, tuple[str, ...]], ...] = field(default=(), metadata={"static": True})
+    images: tuple[tuple[str, str | None], ...] = field(default=(), metadata={"static": True})
 
 
 # Outside of a program, jit compiles this function once. Inside a program it stays one call, which
@@ -186,6 +191,7 @@ def record(
         batch_shape,
         tuple((key, spec.edges) for key, spec in plan.logged if spec.edges),
         len(head_fields),
+        plan.images,
     )
     _refuse_repeated_keys(schema)
 
@@ -329,9 +335,17 @@ def _arrays(plan: Plan, inputs: Inputs[jax.Array]) -> tuple[list[Field], Words]:
 
     They are packed inside the `cond`, so that a step that is not due copies nothing.
     """
-    fields, words = packing.packed(
-        lambda: {("arrays", name): inputs.arrays[name] for name in plan.arrays}
-    )
+    images = dict(plan.images)
+
+    def values() -> Values:
+        found: dict[Paths, ArrayLike] = {}
+        for name in plan.arrays:
+            found["arrays", name] = array = inputs.arrays[name]
+            if name in images:
+                found["arrays", name], found["outside", name] = image_bytes(array)
+        return found
+
+    fields, words = packing.packed(values)
     # The first share's words, since a sum over devices changes the bits of floats.
     return fields, lambda: devices.of_first(plan.axis_names, words())
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 from jaxlog._reading.layouts import LANES
 
 _MOST_LABELS = 6
@@ -64,7 +64,7 @@ class CallLines:
             )
 
 
-def lines_of_call(table: Table) -> CallLines:
+def lines_of_call(table: TableFrame) -> CallLines:
     """Reduces the metrics of a call to one row per lane and step.
 
     Args:

@@ -14,7 +14,7 @@ from jaxlog._caller import warn_caller
 from jaxlog._format.columnar import column_names
 from jaxlog._format.shortest import shortest
 from jaxlog._reading.batches import Batches, Name, batches_of
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 from jaxlog._reading.concatenate import joined
 from jaxlog._reading.layouts import TYPES, LineKind, empty
 
@@ -110,9 +110,9 @@ class ColumnarRows:
         several = joined([_converted(frame, list(chosen)) for frame in frames])
         return several.select(pl.col(name).alias(column) for name, column in chosen.items())
 
-    def table(self) -> Table:
+    def table(self) -> TableFrame:
         """All rows."""
-        return Table(self.frame(), self.labels)
+        return TableFrame(self.frame(), self.labels)
 
 
 def rows_of_batches(path: Path, found: Batches, layout: LineKind) -> pl.DataFrame:

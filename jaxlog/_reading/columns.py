@@ -19,7 +19,7 @@ _ELEMENT = re.compile(r"(?P<key>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFrame:
     """The lines of a file as a frame.
 
     Attributes:
@@ -31,7 +31,7 @@ class Table:
     labels: tuple[str, ...] = ()
 
 
-def flat(lines: Lines, layout: LineKind) -> Table:
+def flat(lines: Lines, layout: LineKind) -> TableFrame:
     """Makes a column of each value, whatever part of the line it is in, named by `column_names`."""
     frame = lines.frame
     parts = {
@@ -52,7 +52,7 @@ def flat(lines: Lines, layout: LineKind) -> Table:
             found, {key: name for (part, key), name in names.items() if part == "metrics"}
         )
     labels = tuple(name for (part, _), name in names.items() if part == "labels")
-    return Table(found, labels)
+    return TableFrame(found, labels)
 
 
 def _narrow(column: pl.Series) -> pl.Series:

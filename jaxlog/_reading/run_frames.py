@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, Tally, health_of
-from jaxlog._format.lines import ARRAYS, METRICS
+from jaxlog._format.lines import ARRAYS, MEDIA, METRICS
 from jaxlog._format.run_file import newer_format
 from jaxlog._format.segment import segment_of
 from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
 from jaxlog._reading.finding import not_read, run_files, stem_of
+from jaxlog._reading.run_values import RunValues
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
     from jaxlog._reading.call_lines import CallLines
-    from jaxlog._reading.columns import Table
-    from jaxlog._reading.logged_arrays import LoggedArrays
+    from jaxlog._reading.columns import TableFrame
     from jaxlog._reading.recorded import RecordedEpisode, RecordedEpisodes
 
 _LARGE = 2**24
 """Files of more bytes in total are not read to show a run's health."""
-_METRICS, _ARRAYS = Path(METRICS).stem, Path(ARRAYS).stem
+_METRICS, _ARRAYS, _MEDIA = Path(METRICS).stem, Path(ARRAYS).stem, Path(MEDIA).stem
 DEFAULT_CALLS = ("batch", "train")
 """The names of the calls `batch_step` and `log` if the user gives none."""
 
 
-class RunFrames:
+class RunFrames(RunValues):
     """The part of `jaxlog.RunData` that reads the files of a run.
 
     Args:
@@ -44,21 +44,17 @@ class RunFrames:
         self.info, self.status = observe(path)
         if newer := newer_format(self.info):
             warn_caller(f"{path}: {newer}")
-        self._files: dict[str, list[Path]] = {}
+        self._files = {}
         for file in run_files(path):
             self._files.setdefault(stem_of(file), []).append(file)
+        self._media = self._files.pop(_MEDIA, [])  # its lines have no columns
         for reason in not_read(path):
             warn_caller(reason)
-        self._tables: dict[str, tuple[Table, Table | None]] = {}
+        self._tables: dict[str, tuple[TableFrame, TableFrame | None]] = {}
         self._lines_of_calls: dict[str, CallLines] = {}
         self._short: set[str] = set()
         of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
         self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
-
-    @property
-    def file_of_arrays(self) -> Path | None:
-        """The file with the arrays that calls logged whole; None if there are none."""
-        return next(iter(self._files.get(_ARRAYS, ())), None)
 
     @property
     def metrics(self) -> pl.DataFrame:
@@ -208,49 +204,6 @@ class RunFrames:
         for warning in lines.warnings():
             warn_caller(f"{self.path}: {warning}")
         return arrays(lines)
-
-    def logged_arrays(
-        self, name: str | None = None, *, call: str | None = None, lane: int | None = None
-    ) -> LoggedArrays:
-        """Returns the arrays that calls logged whole, with `arrays=`, by step and lane.
-
-        Each has the dtype and the shape in which it was logged, and its numbers are the same, bit
-        for bit, except that every NaN becomes the same NaN. A notebook shows pictures of the last
-        ones. It reads the whole file, and needs no extra.
-
-        Args:
-          name: only the arrays of this name; None for all.
-          call: only those of this call; None for all.
-          lane: only those of this lane; None for all.
-
-        Returns:
-          A sequence of objects with `value`, a NumPy array, and with `call`, `name`, `step`,
-          `env_step`, `timestamp`, `lane` and `labels`.
-
-        Raises:
-          LookupError: there is no such array. Without arguments, the result may be empty.
-
-        Warns:
-          UserWarning: some lines cannot be read.
-
-        >>> import tempfile
-        >>> import numpy as np
-        >>> import jaxlog
-        >>> logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
-        >>> with tempfile.TemporaryDirectory() as directory:
-        ...     with logger.open(directory) as run:
-        ...         for step in range(3):
-        ...             run.log(step=step, arrays={"confusion": step * np.eye(2, dtype=np.int8)})
-        ...     found = jaxlog.read_run(directory).logged_arrays("confusion")
-        >>> found[-1]
-        LoggedArray(eval/confusion, step 2, lane 0: int8[2, 2])
-        >>> found[-1].value.tolist(), np.stack([one.value for one in found]).shape
-        ([[2, 0], [0, 2]], (3, 2, 2))
-        """
-        from jaxlog._reading.logged_arrays import logged_arrays
-
-        calls = self.info.get("calls")
-        return logged_arrays(self.file_of_arrays, calls, name, call, lane, str(self.path))
 
     def _call_lines(self, call: str | None = None) -> CallLines:
         """Returns the metrics of a call by lane and step, for arrays, plots and comparisons.
@@ -422,18 +375,18 @@ class RunFrames:
         return self.status not in ("finished", "ended")
 
     def __repr__(self) -> str:
-        files = ", ".join(self._files) or "no lines"
+        files = ", ".join([*self._files, *([_MEDIA] if self._media else [])]) or "no lines"
         health = self._brief_health()
         status = f"{self.status}, {health}" if health else self.status
         return f"{type(self).__name__}({str(self.path)!r}, {status}: {files})"
 
-    def _metrics(self, call: str | None) -> tuple[Table, Table | None]:
+    def _metrics(self, call: str | None) -> tuple[TableFrame, TableFrame | None]:
         return self._read(chosen_call(call, self.calls, str(self.path)) + _METRICS)
 
-    def _table(self, stem: str) -> Table:
+    def _table(self, stem: str) -> TableFrame:
         return self._read(stem)[0]
 
-    def _read(self, stem: str) -> tuple[Table, Table | None]:
+    def _read(self, stem: str) -> tuple[TableFrame, TableFrame | None]:
         if stem not in self._tables:
             with needs_extra("the frames of a run"):
                 from jaxlog._reading.tables import read

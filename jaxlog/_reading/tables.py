@@ -7,13 +7,15 @@ from pathlib import Path
 
 from jaxlog._format.segment import Kind, segment_of
 from jaxlog._reading.columnar import ColumnarRows
-from jaxlog._reading.columns import Table, flat
+from jaxlog._reading.columns import TableFrame, flat
 from jaxlog._reading.concatenate import joined
 from jaxlog._reading.layouts import KINDS, LANES, OVER_LANES, LineKind, empty
 from jaxlog._reading.lines import Lines, read_kind, read_metrics
 
 
-def read(paths: Sequence[Path], stem: str, run_id: str | None = None) -> tuple[Table, Table | None]:
+def read(
+    paths: Sequence[Path], stem: str, run_id: str | None = None
+) -> tuple[TableFrame, TableFrame | None]:
     """Reads the rows of a table; that of metrics also has rows over all lanes.
 
     Args:
@@ -29,7 +31,7 @@ def read(paths: Sequence[Path], stem: str, run_id: str | None = None) -> tuple[T
         layout = KINDS[stem]
         found = read_kind(lines[0], layout) if lines else Lines(empty(layout))
         return flat(found, layout), None
-    lanes, over_lanes = Table(empty(LANES)), Table(empty(OVER_LANES))
+    lanes, over_lanes = TableFrame(empty(LANES)), TableFrame(empty(OVER_LANES))
     if lines:
         of_lanes, of_all = read_metrics(lines[0])
         lanes, over_lanes = flat(of_lanes, LANES), flat(of_all, OVER_LANES)
@@ -54,7 +56,7 @@ def columnar_rows(paths: Sequence[Path], kind: Kind, run_id: str | None) -> Colu
     return ColumnarRows.of_files([path for _, path in own], layout, run_id)
 
 
-def _both(lines: Table, columns: Table, layout: LineKind) -> Table:
+def _both(lines: TableFrame, columns: TableFrame, layout: LineKind) -> TableFrame:
     """The rows of both files, each row once, in the order of time.
 
     A run may have both sinks, or may have changed its sink when it was resumed.
@@ -68,4 +70,4 @@ def _both(lines: Table, columns: Table, layout: LineKind) -> Table:
     if not len(rest):
         return columns
     both = joined([columns.frame, rest]).sort("timestamp", maintain_order=True)
-    return Table(both, tuple(dict.fromkeys((*columns.labels, *lines.labels))))
+    return TableFrame(both, tuple(dict.fromkeys((*columns.labels, *lines.labels))))

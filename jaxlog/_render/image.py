@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from jaxlog._render.markup import EDGE, MUTED, Drawing, joined, placed, rect, text
+from jaxlog._render.markup import (
+    EDGE,
+    MUTED,
+    Drawing,
+    document,
+    element,
+    joined,
+    placed,
+    rect,
+    text,
+)
 from jaxlog._render.png import embedded, thinned
 from jaxlog._render.style import Style
 from jaxlog._render.values import CannotDrawError, as_floats, described, kind, not_finite, shown
@@ -14,6 +26,8 @@ from jaxlog._render.values import CannotDrawError, as_floats, described, kind, n
 _NOT_FINITE = (232, 62, 140)
 """The colour of values that are not finite; it is far from all colours of the heat map."""
 
+_LARGE = 256
+"""The pixels along the longer side of a small image of a page."""
 _GAP = 240
 """The grey of the lines between pictures."""
 
@@ -95,6 +109,27 @@ def heat_of(values: np.ndarray) -> np.ndarray:
     pixels = heat(_scaled(values, low, high))
     pixels[~np.isfinite(values)] = _NOT_FINITE
     return pixels
+
+
+def image_svg(data: bytes, shape: Sequence[int], title: str) -> str:
+    """An SVG document with a PNG file as it is. The pixels of a small image are squares.
+
+    Args:
+      data: the file.
+      shape: its height and width.
+      title: names it.
+    """
+    height, width = shape[:2]
+    scale = max(1, _LARGE // max(height, width))
+    shown = element(
+        "image",
+        width=width * scale,
+        height=height * scale,
+        preserveAspectRatio="none",
+        style="image-rendering:pixelated" if scale > 1 else "image-rendering:auto",
+        href=f"data:image/png;base64,{base64.b64encode(data).decode()}",
+    )
+    return document(Drawing(width * scale, height * scale, shown), kind="image", title=title)
 
 
 def pixels_of(image: np.ndarray) -> np.ndarray:

@@ -8,11 +8,13 @@ import zlib
 
 import numpy as np
 
+from jaxlog._format.media import Image
 from jaxlog._render.markup import element
 
 MOST_PIXELS = 512
 """The most pixels along a side; a larger array keeps every k-th row and column."""
 
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # of the PNG standard, by channels
 
 
@@ -28,7 +30,47 @@ def png(pixels: np.ndarray) -> bytes:
     rows[:, 1:] = np.ascontiguousarray(pixels).reshape(height, -1)
     data = zlib.compress(rows.tobytes(), 9)
     chunks = _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
+    return _SIGNATURE + chunks
+
+
+def image_png(image: Image) -> bytes:
+    """An image of an event as a PNG file, made once for all sinks."""
+    own = image.__dict__
+    if "_png" not in own:
+        own["_png"] = png(image.array)
+    return own["_png"]
+
+
+def own_pixels(data: bytes) -> np.ndarray:
+    """Reads a PNG file that `png` made; returns uint8 `[height, width, channels]`.
+
+    Raises:
+      ValueError: it is another file, or damaged.
+    """
+    start, _, rest = data.partition(b"IHDR")
+    header = rest[:13]
+    if start[:8] != _SIGNATURE or len(header) < 13:
+        raise ValueError("got no PNG file, or a damaged one")
+    width, height, depth, colour, *others = struct.unpack(">IIBBBBB", header)
+    channels = {value: key for key, value in _COLOUR_TYPES.items()}.get(colour)
+    begin = data.find(b"IDAT")
+    if depth != 8 or channels is None or any(others) or begin < 4:
+        raise ValueError("got a PNG file that jaxlog did not write; read it with Pillow")
+    size = int.from_bytes(data[begin - 4 : begin], "big")
+    if data[begin + 4 + size :][:4] != struct.pack(
+        ">I", zlib.crc32(data[begin : begin + 4 + size])
+    ):
+        raise ValueError("got a damaged PNG file")
+    row = 1 + width * channels
+    opened = zlib.decompressobj()
+    try:
+        rows = opened.decompress(data[begin + 4 : begin + 4 + size], height * row + 1)
+    except zlib.error as error:
+        raise ValueError(f"got a damaged PNG file: {error}") from None
+    pixels = np.frombuffer(rows, np.uint8)
+    if pixels.size != height * row or pixels[::row].any():
+        raise ValueError("got a PNG file that jaxlog did not write; read it with Pillow")
+    return pixels.reshape(height, row)[:, 1:].reshape(height, width, channels)
 
 
 def _chunk(name: bytes, data: bytes) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Tally
-from jaxlog._format.lines import ARRAYS, call_of
+from jaxlog._format.lines import BESIDE_METRICS, call_of
 from jaxlog._format.run_file import counts_updates_of_run
 from jaxlog._reading.finding import event_files
 from jaxlog._watching import lines
@@ -24,8 +24,8 @@ READ = 2 * LENGTH
 """The number of last events that are read of each file: some of the last may have arrived late and
 belong before the others."""
 
-READ_ARRAYS = 4
-"""The number of last events that are read of the file with arrays, whose lines are long."""
+READ_LONG = 4
+"""The number of last events that are read of a file with arrays or media, whose lines are long."""
 
 MOST_LINES = 1000
 """The most lines that are read of a file to find its last step, however many lanes it has."""
@@ -50,7 +50,7 @@ def _start(path: Path) -> int:
     """The offset from which the events of a file are read."""
     if is_small(path):
         return 0
-    return lines.last(path, READ_ARRAYS if path.name == ARRAYS else READ)
+    return lines.last(path, READ_LONG if path.name in BESIDE_METRICS else READ)
 
 
 def tally(run: ObservedRun, files: Sequence[Path]) -> Tally | None:
@@ -78,7 +78,7 @@ def progress(run: ObservedRun) -> tuple[int | None, float | None]:
     found: list[tuple[int, float]] = []
     try:
         for path in event_files(run.path):
-            if path.name == ARRAYS:  # its long lines have the steps of the metrics
+            if path.name in BESIDE_METRICS:  # its long lines have the steps of the metrics
                 continue
             call = call_of(path.name)
             counts = call is None or counts_updates_of_run(run.facts, call)

@@ -11,7 +11,7 @@ from typing import Any
 from jaxlog._format.events import Event
 from jaxlog._format.from_lines import events_from
 from jaxlog._format.from_many_lines import event_of_many
-from jaxlog._format.lines import ARRAYS, START, call_of
+from jaxlog._format.lines import BESIDE_METRICS, START, call_of
 from jaxlog._reading import columnar_events, columnar_lines
 from jaxlog._reading.columnar_lines import is_columnar
 from jaxlog._run_files import LONGEST, count_lines, is_whole, lines_from, loads, open_file
@@ -179,8 +179,8 @@ def timestamp(line: bytes) -> float:
 
 
 def is_of_one_line(path: Path) -> bool:
-    """True if each event of a file is one line; metrics and arrays have a line per lane."""
-    return call_of(path.name) is None and path.name != ARRAYS
+    """True if each event of a file is one line; metrics, arrays and media have a line per lane."""
+    return call_of(path.name) is None and path.name not in BESIDE_METRICS
 
 
 def head(path: Path, line: bytes) -> bytes:

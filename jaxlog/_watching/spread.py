@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, Event, MetricsEvent
-from jaxlog._format.lines import ARRAYS, call_of
+from jaxlog._format.lines import BESIDE_METRICS, call_of
 from jaxlog._reading import columnar_lines
 from jaxlog._reading.columnar_lines import ROWS, is_columnar
 from jaxlog._watching import lines
@@ -25,7 +25,7 @@ SMALL = 2**17
 
 def is_small(path: Path) -> bool:
     """True if all events of a file are read."""
-    return path.name != ARRAYS and path.stat().st_size <= SMALL
+    return path.name not in BESIDE_METRICS and path.stat().st_size <= SMALL
 
 
 def spread_events(
@@ -46,7 +46,7 @@ def spread_events(
     most = min(MOST, max(FEWEST, MOST_LINES // max(1, lanes)))
     of_call: dict[str, list[Path]] = {}
     for path in files:
-        if path.name != ARRAYS:  # it has no numbers for a trend
+        if path.name not in BESIDE_METRICS:  # it has no numbers for a trend
             of_call.setdefault(call_of(path.name) or path.name, []).append(path)
     found: dict[str, list[TableEvent]] = {}
     for own in of_call.values():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from jaxlog._format.across_lanes import EXTREMES, values_across_lanes
 from jaxlog._format.columns import Columns
 from jaxlog._format.events import Histogram, Key, Labels, Lane, MetricsEvent, Scalar
+from jaxlog._format.media import Image, Table
 from jaxlog._format.numbers import as_written
 
 Lanes = Literal["runs", "columns", "aggregate"]
@@ -70,20 +71,31 @@ def arranged_arrays(
     Arrays are not averaged: for `aggregate`, they are those of the first lane that logged, and of
     the first lane of each program that ran after another.
     """
-    if not event.columns.arrays:
-        return []
-    with_arrays = [lane for lane in event.lanes if lane.arrays]
+    return _beside(event, lanes, lambda lane: lane.arrays) if event.has_arrays else []
+
+
+def arranged_media(
+    event: MetricsEvent, lanes: Lanes
+) -> list[tuple[Lane | None, dict[str, Image | Table]]]:
+    """Arranges the images and tables of an event, as `arranged_arrays` does with arrays."""
+    return _beside(event, lanes, lambda lane: lane.media) if event.has_media else []
+
+
+def _beside(
+    event: MetricsEvent, lanes: Lanes, of_lane: Callable[[Lane], Mapping[str, _Value]]
+) -> list[tuple[Lane | None, dict[str, _Value]]]:
+    with_some = [lane for lane in event.lanes if of_lane(lane)]
     if event.num_lanes == 1:
-        return [(None, dict(lane.arrays)) for lane in with_arrays]
+        return [(None, dict(of_lane(lane))) for lane in with_some]
     if lanes == "runs":
-        return [(None if lane.alone else lane, dict(lane.arrays)) for lane in with_arrays]
-    found: dict[str, np.ndarray] = {}
+        return [(None if lane.alone else lane, dict(of_lane(lane))) for lane in with_some]
+    found: dict[str, _Value] = {}
     if lanes == "columns":
         for lane, suffix in zip(event.lanes, _suffixes(event.lanes), strict=True):
-            found |= {f"{name}{suffix}": array for name, array in lane.arrays.items()}
-    else:
-        for own in _by_series(Columns.of(with_arrays)):
-            found |= _suffixed(dict(own.rows()[0].arrays), own)
+            found |= {f"{name}{suffix}": value for name, value in of_lane(lane).items()}
+    elif with_some:
+        for own in _by_series(Columns.of(with_some)):
+            found |= _suffixed(dict(of_lane(own.rows()[0])), own)
     return [(None, found)] if found else []
 
 

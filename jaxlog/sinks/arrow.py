@@ -15,10 +15,9 @@ from pydantic import Field
 
 from jaxlog._format.arrow_stream import SCHEMA, messages
 from jaxlog._format.events import Event, MetricsEvent, RunInfo
-from jaxlog._format.lines import ARRAYS, array_lines_of
 from jaxlog._format.named_files import column_files
 from jaxlog._format.segment import Kind, Segment, segment_of
-from jaxlog.sinks.jsonl import JsonlSink, keep_episodes
+from jaxlog.sinks.jsonl import JsonlSink, keep_episodes, keep_images
 from jaxlog.sinks.sink import SinkSettings
 
 if TYPE_CHECKING:
@@ -40,6 +39,7 @@ class ArrowSettings(SinkSettings, frozen=True):
         "read; `lz4`; or `zstd`, which makes the smallest files.",
     )
     keep_episodes: int = keep_episodes()
+    keep_images: int = keep_images()
 
 
 class ArrowSink(JsonlSink):
@@ -89,15 +89,15 @@ class ArrowSink(JsonlSink):
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
         from jaxlog.sinks.arrow_columns import columns_of, over_lanes_of
 
-        arrays = array_lines_of(event) if self._has_lines else b""
+        beside = self._beside(event) if self._has_lines else {}
         rows, num_lanes = columns_of(event, event.columns), len(event.columns)
         prepared = [self._call(event.name, "metrics").prepare(rows, num_lanes)]
         if over_lanes := over_lanes_of(event, num_lanes):
             prepared.append(self._call(event.name, "over_lanes").prepare(over_lanes, 0))
         for add in prepared:  # nothing fails from here on: a retry would add the rows again
             add()
-        if arrays:
-            self._file(ARRAYS).add(arrays)
+        for name, lines in beside.items():
+            self._file(name).add(lines)
 
     def _write(self, event: Event) -> None:
         if self._has_lines:

@@ -7,18 +7,17 @@ import math
 import re
 import statistics
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from jaxlog import _run_files
 from jaxlog._format.episode_file import ENDING, FOLDER, file_name, write_steps
 from jaxlog._format.events import EpisodeEvent
-from jaxlog._say import Once
-from jaxlog._say import log as _log
+from jaxlog.sinks.kept_files import KeptFiles
 
 KEEP = 200
 """The default of the setting `keep_episodes`."""
 _NAME = re.compile(rf"step_\d{{10,}}-lane_\d{{4,}}-env_[\d-]+-episode_\d{{6,}}(_\d+)?{ENDING}")
-_DRAFT = re.compile(rf"\..*{ENDING}\.[0-9a-f]{{16}}{re.escape(_run_files.DRAFT)}")
 
 
 class EpisodeFiles:
@@ -35,26 +34,21 @@ class EpisodeFiles:
     """
 
     def __init__(self, directory: Path, keep: int) -> None:
-        self._directory = directory
+        self._files = KeptFiles(directory, FOLDER, _NAME, "the file of a recorded episode")
         self._keep = keep
         self._kept: list[tuple[str, float]] = []  # names and returns, the oldest first
         self._last: tuple[EpisodeEvent, str | None] | None = None
-        self._is_first_failure = Once()
 
     def resume(self, lines: Path) -> None:
         """Removes the files that the lines of a resumed run do not know, and drafts."""
         for name, total in _written(lines):
             self._kept.append((name, total))
             self._excess()
-        known = {name for name, _ in self._kept}
-        for path in self._own():
-            if path.relative_to(self._directory).as_posix() not in known:
-                path.unlink()
+        self._files.keep_only({name for name, _ in self._kept})
 
     def clear(self) -> None:
         """Removes the files of a run that is replaced."""
-        for path in self._own():
-            path.unlink()
+        self._files.clear()
 
     def write(self, event: EpisodeEvent) -> str | None:
         """Writes the file of an episode, whole or not at all.
@@ -65,38 +59,18 @@ class EpisodeFiles:
         """
         if self._last is not None and self._last[0] is event:
             return self._last[1]  # the line could not be written, and is tried again
-        name: str | None = self._free(event)
-        assert event.recording is not None
-        try:
-            path = self._directory / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _run_files.replacing(path) as file:
-                write_steps(file, event.recording)
-        except OSError as error:
-            if self._is_first_failure():
-                _log.warning(
-                    "jaxlog: %s: the file of a recorded episode could not be written: %s. Its line "
-                    "is written without it, and the run goes on. Said once.",
-                    self._directory / name,
-                    error,
-                )
-            name = None
-        else:
+        recording = event.recording
+        assert recording is not None
+        name = self._files.add(
+            partial(file_name, event.name, event.step, event.lane, event.episode),
+            lambda file: write_steps(file, recording),
+        )
+        if name is not None:
             self._kept.append((name, float(event.episode.get("total_reward", math.nan))))
             for old in self._excess():
-                with contextlib.suppress(OSError):
-                    (self._directory / old).unlink()
+                self._files.remove(old)
         self._last = event, name
         return name
-
-    def _free(self, event: EpisodeEvent) -> str:
-        """A name that no file has: if a loop logs a step again, its earlier files are kept."""
-        repetition = 0
-        while True:
-            name = file_name(event.name, event.step, event.lane, event.episode, repetition)
-            if not (self._directory / name).exists():
-                return name
-            repetition += 1
 
     def _excess(self) -> Iterator[str]:
         """Forgets the files that are too many, and yields their names."""
@@ -111,22 +85,6 @@ class EpisodeFiles:
             )
             found.append(self._kept.pop(place)[0])
         return iter(found)
-
-    def _own(self) -> Iterator[Path]:
-        """The files of episodes in the directory, and what is left of some that were not written.
-
-        A link is not followed, and files with other names are the user's.
-        """
-        folder = self._directory / FOLDER
-        if folder.is_symlink() or not folder.is_dir():
-            return
-        for of_call in sorted(folder.iterdir()):
-            if of_call.is_symlink() or not of_call.is_dir():
-                continue
-            for path in sorted(of_call.iterdir()):
-                is_own = _NAME.fullmatch(path.name) or _DRAFT.fullmatch(path.name)
-                if is_own and _run_files.is_regular(path):
-                    yield path
 
 
 def _written(lines: Path) -> Iterator[tuple[str, float]]:

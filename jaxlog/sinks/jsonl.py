@@ -23,10 +23,21 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
-from jaxlog._format.lines import ARRAYS, EPISODES, START, array_lines_of, file_of, lines_of
+from jaxlog._format.lines import (
+    ARRAYS,
+    EPISODES,
+    MEDIA,
+    START,
+    array_lines_of,
+    file_of,
+    lines_of,
+)
+from jaxlog._format.media_lines import media_lines_of
 from jaxlog._format.named_files import column_files, line_files
 from jaxlog.sinks.episode_files import KEEP, EpisodeFiles
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
+from jaxlog.sinks.image_files import KEEP as KEEP_IMAGES
+from jaxlog.sinks.image_files import ImageFiles
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 
@@ -40,16 +51,27 @@ def keep_episodes() -> Any:
     )
 
 
+def keep_images() -> Any:
+    """The field of the setting `keep_images`, which the sink `arrow` has, too."""
+    return Field(
+        default=KEEP_IMAGES,
+        ge=1,
+        description="How many files of images are kept: the newest, and of the others some that "
+        "are spread evenly over the steps. The lines of deleted files stay.",
+    )
+
+
 class JsonlSettings(SinkSettings, frozen=True):
     """Writes `{name}_metrics.jsonl` and `episodes.jsonl` into the run's directory.
 
-    Arrays that calls log whole are in `arrays.jsonl`, and each recorded episode is in a file of its
-    own in `episodes/`. For a single environment, it also writes `tasks.jsonl`, `steps.jsonl` and
-    `evaluations.jsonl`.
+    Arrays that calls log whole are in `arrays.jsonl`, images and tables in `media.jsonl`. Each
+    image is a file in `images/`, and each recorded episode one in `episodes/`. For a single
+    environment, it also writes `tasks.jsonl`, `steps.jsonl` and `evaluations.jsonl`.
     """
 
     kind: Literal["jsonl"] = "jsonl"
     keep_episodes: int = keep_episodes()
+    keep_images: int = keep_images()
 
 
 class JsonlSink(Sink):
@@ -99,6 +121,7 @@ class JsonlSink(Sink):
         assert run.directory is not None
         self._directory = run.directory
         self._episode_files = EpisodeFiles(run.directory, self.settings.keep_episodes)
+        self._image_files = ImageFiles(run.directory, self.settings.keep_images)
         if run.if_exists == "replace" and "arrow" not in run.sink_kinds:
             for path in column_files(run.directory):
                 path.unlink()
@@ -115,14 +138,26 @@ class JsonlSink(Sink):
                 cut(path, self._whole_size(path))
         if run.if_exists == "replace":
             self._episode_files.clear()
+            self._image_files.clear()
         elif run.if_exists == "resume" and self._has_lines:
             self._episode_files.resume(run.directory / EPISODES)
+            self._image_files.resume(run.directory / MEDIA)
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
-        lines = array_lines_of(event)
+        beside = self._beside(event)
         self._write(event)
-        if lines:
-            self._file(ARRAYS).add(lines)
+        for name, lines in beside.items():
+            self._file(name).add(lines)
+
+    def _beside(self, event: MetricsEvent) -> dict[str, bytes]:
+        """The lines of an event in other files than that of its metrics, by the name of the file.
+
+        The files of its images are written.
+        """
+        found = {ARRAYS: array_lines_of(event)}
+        if event.has_media:
+            found[MEDIA] = media_lines_of(event, self._image_files.write(event))
+        return {name: lines for name, lines in found.items() if lines}
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if event.recording is not None and self._has_lines:

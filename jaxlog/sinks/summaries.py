@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jaxlog._format.events import Histogram, Scalar
+from jaxlog._format.media import Image
 from jaxlog._format.numbers import as_written
 from jaxlog._limits import as_utf8
 
@@ -99,14 +100,28 @@ def pictures(arrays: Mapping[str, np.ndarray]) -> Message | None:
     for tag, array in arrays.items():
         pixels = array_pixels(array)
         if pixels is not None:
-            height, width, channels = pixels.shape
-            image = protos.Summary.Image(
-                height=height, width=width, colorspace=channels, encoded_image_string=png(pixels)
-            )
-            values.append(protos.Summary.Value(tag=tag, image=image))
+            values.append(protos.Summary.Value(tag=tag, image=_image(pixels.shape, png(pixels))))
         elif not array.ndim:
             values.append(protos.Summary.Value(tag=tag, simple_value=float(array)))
     return protos.Summary(value=values) if values else None
+
+
+def image(tag: str, value: Image) -> Message:
+    """Makes a summary of an image, whose caption TensorBoard shows as its description."""
+    from jaxlog._render.png import image_png
+
+    protos = _protos()
+    own = protos.Summary.Value(tag=tag, image=_image(value.shape, image_png(value)))
+    if value.caption is not None:
+        own.metadata.summary_description = value.caption
+    return protos.Summary(value=[own])
+
+
+def _image(shape: tuple[int, ...], data: bytes) -> Any:
+    height, width, channels = shape
+    return _protos().Summary.Image(
+        height=height, width=width, colorspace=channels, encoded_image_string=data
+    )
 
 
 def images(tag: str, pictures: Sequence[np.ndarray]) -> Message:
@@ -145,9 +160,14 @@ def text(tag: str, markdown: str) -> Message:
     return protos.Summary(value=[value])
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Makes a Markdown table; markup characters in its cells are escaped."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
+    """Makes a Markdown table; markup characters in its cells are escaped.
+
+    Args:
+      rows: the cells of each row by column.
+      columns: the columns; empty for those of the rows.
+    """
+    columns = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
     lines = [columns, *([row.get(column, "") for column in columns] for row in rows)]
     head, *body = (f"| {' | '.join(map(_cell, line))} |" for line in lines)
     return "\n".join((head, "|" + "---|" * len(columns), *body))

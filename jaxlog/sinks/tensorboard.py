@@ -24,10 +24,18 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.media import Table
 from jaxlog._say import Once
 from jaxlog._say import log as _log
 from jaxlog.sinks import summaries
-from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, by_keys, folder_name
+from jaxlog.sinks.arrangement import (
+    Lanes,
+    arranged,
+    arranged_arrays,
+    arranged_media,
+    by_keys,
+    folder_name,
+)
 from jaxlog.sinks.event_files import (
     EventFile,
     Layout,
@@ -47,7 +55,7 @@ if TYPE_CHECKING:
 MOST_RUNS = 256
 """The largest number of lanes that are shown as runs; TensorBoard cannot show more."""
 MOST_ROWS = 100
-"""The largest number of sampled episodes in the table of a step."""
+"""The largest number of sampled episodes in the table of a step, and of rows of a table."""
 MOST_PICTURES = 16
 """The largest number of pictures of sampled episodes of a step; each is a card in TensorBoard."""
 
@@ -173,6 +181,14 @@ class TensorboardSink(Sink):
             pictures = summaries.pictures(tagged)
             if pictures is not None:
                 written.append((self._file_of(lane), self._encoded(pictures, event), 0))
+        for lane, media in arranged_media(event, lanes):
+            for key, value in media.items():
+                if isinstance(value, Table):
+                    shown = self._tags.of(event.name, "tables", key)
+                    found = summaries.text(shown, _table(value))
+                else:
+                    found = summaries.image(self._tags.of(event.name, "images", key), value)
+                written.append((self._file_of(lane), self._encoded(found, event), 0))
         for file, data, num_records in written:
             file.add(data, num_records)
 
@@ -388,6 +404,7 @@ def _has_scalars_alone(event: MetricsEvent) -> bool:
         or event.over_lanes
         or whole.edges
         or whole.arrays
+        or whole.media
         or columns.alone.any()
         or columns.first_labels is not None
         or any(
@@ -409,6 +426,12 @@ def _sizes(root: Path) -> dict[str, int]:
 
 def _two_columns(values: Mapping[str, Any]) -> str:
     return summaries.table([{"name": key, "value": value} for key, value in values.items()])
+
+
+def _table(table: Table) -> str:
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows[:MOST_ROWS]]
+    more = len(table.rows) - len(rows)
+    return summaries.table(rows, table.columns) + (f"\n\nand {more:,} more rows" if more else "")
 
 
 def _episodes(events: list[EpisodeEvent]) -> str:

@@ -13,6 +13,7 @@ import base64
 import contextlib
 import functools
 from collections.abc import Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -29,9 +30,16 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.media import Media, Table
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
-from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, lane_name
+from jaxlog.sinks.arrangement import (
+    Lanes,
+    arranged,
+    arranged_arrays,
+    arranged_media,
+    lane_name,
+)
 from jaxlog.sinks.renderer import Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
@@ -182,6 +190,8 @@ class WandbSink(Sink):
             lane and lane.index: _pictures(event.name, arrays)
             for lane, arrays in arranged_arrays(event, self._lanes)
         }
+        for lane, media in arranged_media(event, self._lanes):
+            pictures.setdefault(lane and lane.index, {}).update(_media(event.name, media))
         if event.timing is not None:
             known = event.timing.known
             counters |= {f"{event.name}/time/{key}": value for key, value in known.items()}
@@ -416,7 +426,23 @@ def _pictures(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return row
 
 
-def _picture(pixels: np.ndarray, caption: str) -> Any:
+def _media(name: str, media: Media) -> dict[str, Any]:
+    """Converts images and tables."""
+    import wandb
+
+    row: dict[str, Any] = {}
+    for key, value in media.items():
+        if isinstance(value, Table):
+            columns: list[Any] = list(value.columns)
+            data: Any = [list(cells) for cells in value.rows]
+            found = wandb.Table(columns=columns, data=data, allow_mixed_types=True)
+        else:
+            found = _picture(value.array, value.caption)
+        row[f"{name}/{key}"] = found
+    return row
+
+
+def _picture(pixels: np.ndarray, caption: str | None) -> Any:
     """Pixels as an image of W&B, which needs Pillow; without it, as HTML with the same image."""
     import wandb
 
@@ -426,7 +452,8 @@ def _picture(pixels: np.ndarray, caption: str) -> Any:
         from PIL import Image
     except ImportError:
         source = base64.b64encode(png(pixels)).decode()
-        html = f'<img src="data:image/png;base64,{source}" title="{caption}">'
+        title = escape(caption or "", quote=True)
+        html = f'<img src="data:image/png;base64,{source}" title="{title}">'
         return wandb.Html(html, inject=False, data_is_not_path=True)
     # Not as an array, of which W&B would scale one without large numbers.
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

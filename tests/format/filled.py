@@ -24,6 +24,7 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.media import Image
 from jaxlog._format.timing import Timing
 
 NUM_LANES = 5
@@ -43,6 +44,7 @@ _OF_TYPES: Mapping[str, Callable[[int], Any]] = {
     "Mapping[str, Any]": lambda n: {"x": n + 0.5},
     "Mapping[str, Scalar | Histogram]": lambda n: {"loss": n + 0.5},
     "Mapping[str, np.ndarray]": lambda n: {"table": np.full((2, 2), n, np.int32)},
+    "Media": lambda n: {"frame": Image(np.full((1, 2, 1), n, np.uint8), str(n))},
     "Mapping[str, Key]": lambda _: {"loss": Key("training", "loss", "", "loss")},
     "Mapping[str, Mapping[str, float]]": lambda n: {"mean": {"loss": n + 0.5}},
 }
@@ -89,6 +91,8 @@ def plain(value: Any) -> Any:
     """An attribute as values that `==` compares; arrays have no truth value."""
     if isinstance(value, Mapping):
         return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, Image):
+        return [value.array.tolist(), value.caption]
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 

@@ -24,6 +24,7 @@ from jaxlog._format.lines import (
     FIELDS,
     KINDS,
     LANES,
+    MEDIA,
     OPTIONAL,
     OVER_LANES,
     LineKind,
@@ -31,6 +32,8 @@ from jaxlog._format.lines import (
     file_of,
     lines_of,
 )
+from jaxlog._format.media import Image, StoredImage
+from jaxlog._format.media_lines import media_lines_of
 from jaxlog._format.whole_arrays import described
 from tests.format import filled
 
@@ -46,6 +49,12 @@ NOT_READ_BACK = {
 }
 """The attributes that events from lines do not have."""
 
+FILES = {
+    (lane.index, "frame"): f"images/batch/frame-step_0000000000-lane_{lane.index:04d}.png"
+    for lane in filled.rows().lanes
+}
+"""The files of the images."""
+
 EVENTS = pytest.mark.parametrize("event", filled.events(), ids=lambda event: type(event).__name__)
 
 
@@ -59,7 +68,8 @@ def kinds_of(event: Event) -> list[tuple[dict[str, Any], LineKind]]:
     if not isinstance(event, MetricsEvent):
         return [(line, KINDS[file_of(event).removesuffix(".jsonl")]) for line in lines]
     own = [(line, LANES if "lane" in line else OVER_LANES) for line in lines]
-    return own + [(line, KINDS["arrays"]) for line in parsed(array_lines_of(event))]
+    own += [(line, KINDS["arrays"]) for line in parsed(array_lines_of(event))]
+    return own + [(line, KINDS["media"]) for line in parsed(media_lines_of(event, FILES))]
 
 
 def calls_of(event: MetricsEvent) -> dict[str, Any]:
@@ -80,9 +90,8 @@ def test_an_event_is_read_back_with_each_attribute(event: Event) -> None:
         assert isinstance(found, MetricsEvent)
         without = NOT_READ_BACK[Lane]
         for one, lane in zip(found.lanes, event.lanes, strict=True):
-            assert filled.attributes(one, without | {"arrays"}) == filled.attributes(
-                lane, without | {"arrays"}
-            )
+            without |= {"arrays", "media"}
+            assert filled.attributes(one, without) == filled.attributes(lane, without)
 
 
 def test_arrays_are_read_back_with_each_attribute() -> None:
@@ -91,9 +100,26 @@ def test_arrays_are_read_back_with_each_attribute() -> None:
     assert isinstance(found, MetricsEvent)
     without = NOT_READ_BACK[MetricsEvent] | {"keys"}
     assert filled.attributes(found, without) == filled.attributes(event, without)
-    without = NOT_READ_BACK[Lane] | {"values"}
+    without = NOT_READ_BACK[Lane] | {"values", "media"}
     for one, lane in zip(found.lanes, event.lanes, strict=True):
         assert filled.attributes(one, without) == filled.attributes(lane, without)
+
+
+def test_media_are_read_back_with_each_attribute() -> None:
+    event = filled.rows()
+    (found,) = events_from(MEDIA, parsed(media_lines_of(event, FILES)), calls_of(event))
+    assert isinstance(found, MetricsEvent)
+    without = NOT_READ_BACK[MetricsEvent] | {"keys"}
+    assert filled.attributes(found, without) == filled.attributes(event, without)
+    without = NOT_READ_BACK[Lane] | {"values", "arrays", "media"}
+    for one, lane in zip(found.lanes, event.lanes, strict=True):
+        assert filled.attributes(one, without) == filled.attributes(lane, without)
+        image = one.media["frame"]
+        assert isinstance(image, StoredImage)
+        own = lane.media["frame"]
+        assert isinstance(own, Image)
+        assert (image.shape, image.caption) == (own.shape, own.caption)
+        assert image.file == FILES[lane.index, "frame"]
 
 
 @EVENTS
@@ -126,3 +152,4 @@ def test_lines_of_columns_are_those_of_rows(exact: bool) -> None:
     assert of_columns.has_columns
     assert lines_of(of_columns) == lines_of(event)
     assert array_lines_of(of_columns) == array_lines_of(event)
+    assert media_lines_of(of_columns, FILES) == media_lines_of(event, FILES)

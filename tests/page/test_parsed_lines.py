@@ -9,7 +9,7 @@ import pytest
 
 from jaxlog._page import parsed_lines
 from jaxlog._page.parsed_lines import Parsed, ParsedLines
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 
 FILE = Path("batch_metrics.jsonl")
 
@@ -22,7 +22,7 @@ class Parse:
 
     def __call__(self) -> Parsed:
         self.calls += 1
-        return Parsed(Table(pl.DataFrame({"x": range(self.rows)})), ["a note"])
+        return Parsed(TableFrame(pl.DataFrame({"x": range(self.rows)})), ["a note"])
 
 
 def test_the_same_lines_are_parsed_once() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import jaxlog
 from jaxlog._format.events import Lane, MetricsEvent
 from jaxlog._reading.call_lines import lines_of_call
-from jaxlog._reading.columns import Table
+from jaxlog._reading.columns import TableFrame
 from tests.reading.files import metrics, write
 
 NAN = float("nan")
@@ -199,7 +199,7 @@ def test_the_result_is_that_of_a_loop_over_lines(lines: list[tuple[int, set[str]
         for i, (step, keys) in enumerate(lines)
     ]
     schema = {"lane": pl.Int64} | {"step": pl.Int64} | dict.fromkeys("abc", pl.Float64)
-    placed = lines_of_call(Table(pl.DataFrame(rows, schema=schema)))
+    placed = lines_of_call(TableFrame(pl.DataFrame(rows, schema=schema)))
     total = 0
     for row in placed.frame.iter_rows(named=True):
         of = [(i, keys) for i, (step, keys) in enumerate(lines) if step == row["step"]]

@@ -911,3 +911,46 @@ def test_lanes_have_images_of_their_own(
             "aggregate": {"tensorboard: arrays/train/table": of_lanes[0]},
         }[lanes]
     )
+
+
+@pytest.mark.parametrize("layout", ["category", "call"])
+def test_images_and_tables_are_shown(layout: str, make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[{"kind": "tensorboard", "layout": layout}])
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
+    rows = [["<b>|maze", 0.5], ["key", float("nan")], *[[f"t{i}", i] for i in range(120)]]
+
+    def lane(seed: jax.Array) -> None:
+        image = jaxlog.Image(pixels + seed.astype(np.uint8), "now <b>")
+        jaxlog.log(logger, jnp.int32(0), {"loss": 1.0, "a/b": image}, labels={"seed": seed})
+
+    with logger.open(tmp_path) as run:
+        jax.block_until_ready(jax.jit(jax.vmap(lane))(jnp.arange(2)))
+        for step in (0, 7):
+            run.log(
+                {"frame": jaxlog.Image(pixels), "t": jaxlog.Table(["task", "n"], rows)}, step=step
+            )
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (4, None)
+    root = tmp_path / "tensorboard"
+    of_all = EventAccumulator(str(root), size_guidance={"images": 0, "tensors": 0}).Reload()
+    by_category = layout == "category"
+    image = "images/eval/frame" if by_category else "eval/images/frame"
+    table = "tables/eval/t" if by_category else "eval/tables/t"
+    assert [event.step for event in of_all.Images(image)] == [0, 7]
+    for event in of_all.Images(image):
+        read = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+        np.testing.assert_array_equal(read, pixels)
+        assert (event.height, event.width) == (5, 4)
+    text, _ = (event.tensor_proto.string_val[0].decode() for event in of_all.Tensors(table))
+    assert text.startswith(
+        "| task | n |\n|---|---|\n| &#60;b&#62;&#124;maze | 0.5 |\n| key | nan |"
+    )
+    assert text.endswith("and 22 more rows")
+    assert of_all.SummaryMetadata(table).plugin_data.plugin_name == "text"
+    for seed in range(2):
+        name = f"seed={seed}-lane_00{seed}" if by_category else f"lane_00{seed}-seed={seed}"
+        found = EventAccumulator(str(root / name), size_guidance={"images": 0}).Reload()
+        (tag,) = found.Tags()["images"]
+        assert tag == ("images/train/a/b" if by_category else "train/images/a/b")
+        read = np.asarray(Image.open(io.BytesIO(found.Images(tag)[0].encoded_image_string)))
+        np.testing.assert_array_equal(read, pixels + np.uint8(seed))

@@ -518,3 +518,45 @@ def test_arrays_are_images(
                 '<img src="data:image/png;base64,' in (folder / row["eval/grey/path"]).read_text()
             )
             assert not any(key.startswith("eval/none") for key in row)
+
+
+def test_images_and_tables_are_shown(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = make_logger(sinks=[sink()])
+    pixels = np.random.default_rng(0).integers(0, 2, (3, 4, 3)).astype(np.uint8)  # W&B scales 0, 1
+    rows = [["maze", 0.5], ["key", None], [3, float("nan")]]
+
+    def lane(seed: jax.Array) -> None:
+        image = jaxlog.Image(pixels + seed.astype(np.uint8), "now")
+        jaxlog.log(logger, jnp.int32(0), {"loss": 1.0, "a/b": image}, labels={"seed": seed})
+
+    with logger.open(tmp_path) as run:
+        jax.block_until_ready(jax.jit(jax.vmap(lane))(jnp.arange(2)))
+        run.log({"t": jaxlog.Table(["task", "n"], rows), "x": 1.0}, step=1, labels={"seed": 0})
+        run.flush()
+        monkeypatch.setitem(sys.modules, "PIL", None)
+        grey = jaxlog.Image(pixels[:, :, 0], 'a "caption" <b>')
+        run.log({"grey": grey}, step=2, labels={"seed": 0})
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (4, None)
+    monkeypatch.undo()
+    from PIL import Image
+
+    for seed, of_lane in enumerate(wandb_files.read_all(tmp_path)):
+        first = of_lane.rows[0]
+        assert (first["train/step"], first["train/loss"]) == (0, 1.0)
+        (folder,) = (path.parent / "files" for path in tmp_path.rglob(f"*-{seed:03d}.wandb"))
+        assert first["train/a/b/_type"] == "image-file"
+        assert first["train/a/b/caption"] == "now"
+        read = np.asarray(Image.open(folder / first["train/a/b/path"]))
+        np.testing.assert_array_equal(read, pixels + np.uint8(seed))
+        if seed == 0:
+            table = of_lane.rows[1]
+            assert (table["eval/x"], table["eval/t/_type"]) == (1.0, "table-file")
+            stored = json.loads((folder / table["eval/t/path"]).read_text())
+            assert stored["columns"] == ["task", "n"]
+            assert str(stored["data"]) == str(rows)  # NaN is not equal to itself
+            assert of_lane.rows[2]["eval/grey/_type"] == "html-file"
+            html = (folder / of_lane.rows[2]["eval/grey/path"]).read_text()
+            assert 'title="a &quot;caption&quot; &lt;b&gt;"' in html

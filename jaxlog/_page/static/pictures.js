@@ -1,4 +1,4 @@
-// Episodes, failures first, and arrays of one run, as pictures that load when they come into sight.
+// Episodes, failures first, images and arrays of one run, as pictures that load when they come into sight; and its tables.
 
 import { address } from "./address.js";
 import { button, el, named, say } from "./elements.js";
@@ -16,7 +16,7 @@ function picturesAddress(run) {
 export class Pictures extends PartOfOneRun {
   constructor(element) {
     const note = el("span", { class: "quiet" });
-    super(element, "Episodes and arrays", picturesAddress, note);
+    super(element, "Episodes, images and arrays", picturesAddress, note);
     this.note = note;
     this.players = [];
     this.place = el("div");
@@ -28,14 +28,16 @@ export class Pictures extends PartOfOneRun {
   }
 
   draw(answer) {
-    const { films, episodes, arrays, left } = shownPictures(answer);
-    say(this.note, films.length || episodes.length || arrays.length ? (left ? `${left} more are not shown` : "") : "this run logged none");
+    const { films, episodes, images, arrays, tables, left } = shownPictures(answer);
+    const some = [films, episodes, images, arrays, tables].some((one) => one.length);
+    say(this.note, some ? (left ? `${left} more are not shown` : "") : "this run logged none");
     for (const player of this.players) player.destroy();
     this.players = [];
-    const groups = [["Episodes", episodes], ["Arrays", arrays]].filter(([, pictures]) => pictures.length);
+    const groups = [["Episodes", episodes], ["Images", images], ["Arrays", arrays]].filter(([, pictures]) => pictures.length);
     this.place.replaceChildren(
       ...(films.length ? [el("h3", { class: "category" }, "Films"), this.#films(films)] : []),
-      ...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]));
+      ...groups.flatMap(([title, pictures]) => [el("h3", { class: "category" }, title), gallery(pictures)]),
+      ...(tables.length ? [el("h3", { class: "category" }, "Tables"), ...tables.map(tableOf)] : []));
   }
 
   // Films of the first episodes, each with a clock of its own, or all with one.
@@ -60,18 +62,30 @@ export class Pictures extends PartOfOneRun {
 }
 
 // The pictures that can be shown here, and how many others there are.
-function shownPictures({ films = [], episodes = [], arrays = [], left_out: left = 0, films_left_out: other = 0 }) {
+function shownPictures({ films = [], episodes = [], images = [], arrays = [], tables = [], left_out: left = 0, films_left_out: other = 0, media_left_out: more = 0 }) {
   const here = ({ source: place }) => source.has(place);
-  const shown = { films: films.filter(here), episodes: episodes.filter(here), arrays: arrays.filter(here) };
-  const absent = [[films, shown.films], [episodes, shown.episodes], [arrays, shown.arrays]].map(([all, some]) => all.length - some.length);
-  return { ...shown, left: absent.reduce((a, b) => a + b, left + other) };
+  const all = { films, episodes, images, arrays };
+  const shown = Object.fromEntries(Object.entries(all).map(([name, ones]) => [name, ones.filter(here)]));
+  const absent = Object.entries(all).map(([name, ones]) => ones.length - shown[name].length);
+  return { ...shown, tables, left: absent.reduce((a, b) => a + b, left + other + more) };
+}
+
+// A table that a call logged. What is not shown is said below it.
+function tableOf({ title, columns, rows, rows_left_out: rest, columns_left_out: other }) {
+  const words = [rest ? `${rest} more rows` : "", other ? `${other} more columns` : ""].filter(Boolean);
+  const cell = (given) => el("td", { class: typeof given === "number" ? "number" : null }, given === null ? "" : `${given}`);
+  return el("figure", { class: "logged" }, el("figcaption", {}, named(title)),
+    el("div", { class: "wide" }, el("table", {},
+      el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, named(name))))),
+      el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell)))))),
+    words.length ? el("p", { class: "note" }, `${words.join(" and ")} are not shown`) : null);
 }
 
 // The addresses of a run's first pictures, with that of their list.
 export async function pictureAddresses(run) {
   const list = picturesAddress(run);
-  const { films = [], episodes = [], arrays = [] } = await source.get(list);
-  return [list, ...[...films.slice(0, FILMS), ...episodes.slice(0, AT_ONCE), ...arrays].map((picture) => picture.source)];
+  const { films = [], episodes = [], images = [], arrays = [] } = await source.get(list);
+  return [list, ...[...films.slice(0, FILMS), ...images, ...episodes.slice(0, AT_ONCE), ...arrays].map((picture) => picture.source)];
 }
 
 function gallery(pictures) {
@@ -89,9 +103,9 @@ function gallery(pictures) {
 }
 
 // A browser runs no script of a picture in an `img`, and loads nothing for it.
-function picture({ title, failed, source: place }) {
+function picture({ title, failed, wide, source: place }) {
   const image = el("img", { alt: title, loading: source.isLive ? "lazy" : "eager", decoding: "async" });
   source.url(place).then((url) => (image.src = url));
-  return el("figure", { class: failed ? "picture failed" : "picture" }, image,
+  return el("figure", { class: `picture${failed ? " failed" : ""}${wide ? " wide" : ""}` }, image,
     el("figcaption", {}, failed ? el("b", {}, "failed ") : null, named(title)));
 }

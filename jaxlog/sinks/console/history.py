@@ -246,12 +246,14 @@ def _joined(one: Event, other: Event) -> MetricsEvent | None:
     for lane in other.lanes:
         own = lanes.get(lane.index)
         if own is not None:
-            if own.values.keys() & lane.values.keys() or own.arrays.keys() & lane.arrays.keys():
+            parts = ("values", "arrays", "media")
+            if any(getattr(own, part).keys() & getattr(lane, part).keys() for part in parts):
                 return None
             lane = replace(
                 lane,
                 values={**own.values, **lane.values},
                 arrays={**own.arrays, **lane.arrays},
+                media={**own.media, **lane.media},
             )
         lanes[lane.index] = lane
     return replace(

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from jaxlog._format.events import EpisodeEvent, EvaluationEvent, MetricsEvent
 from jaxlog._format.names import CATEGORIES, KNOWN
 from jaxlog.sinks.console.folding import fold
-from jaxlog.sinks.console.values import Shown, arrays_over_lanes, over_lanes, summary_values
+from jaxlog.sinks.console.values import Shown, described_over_lanes, over_lanes, summary_values
 
 BESIDE = ("std", "min", "max")
 """The statistics that have their own column beside the value."""
@@ -77,7 +77,7 @@ def _of_metrics(event: MetricsEvent) -> dict[str, LineValue]:
         info = event.keys[key]
         if info.statistic in beside.get(info.stem, {}):
             found[key] = LineValue(info.category, value, value.middle)
-    for name, shown in arrays_over_lanes(event).items():
+    for name, shown in described_over_lanes(event).items():
         found[name] = LineValue("other", shown, None)
     return found | folded
 

@@ -17,7 +17,7 @@ from jaxlog._format.timing import Timing
 from jaxlog.sinks.console.folding import fold
 from jaxlog.sinks.console.line_values import CATEGORY_OF_SUMMARY, rank
 from jaxlog.sinks.console.values import (
-    arrays_over_lanes,
+    described_over_lanes,
     number,
     over_lanes,
     per_second,
@@ -83,7 +83,7 @@ def metrics_line(event: MetricsEvent, total_updates: int | None, width: int = WI
             shown.append((info.category, f"{plain(name)} {folded.shown}"))
     shown.sort(key=lambda one: rank(one[0]))
     texts = [text for _, text in shown]
-    texts += [f"{plain(name)} {array}" for name, array in arrays_over_lanes(event).items()]
+    texts += [f"{plain(name)} {array}" for name, array in described_over_lanes(event).items()]
     title = _title(event, total_updates)
     titles = [" · ".join([title, *_rates(event.timing)]), title, _title(event, None)]
     rest = ["", *texts[:FIRST], _left_out(len(texts)) if len(texts) > FIRST else ""]

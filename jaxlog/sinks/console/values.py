@@ -12,6 +12,7 @@ import numpy as np
 from jaxlog._format.across_lanes import numbers_of, values_across_lanes
 from jaxlog._format.columns import Columns
 from jaxlog._format.events import MetricsEvent
+from jaxlog._format.media import word
 from jaxlog._terminal import plain as plain
 
 COUNTS = ("count", "nonfinite")
@@ -69,13 +70,21 @@ def over_lanes(event: MetricsEvent) -> dict[str, Shown]:
     }
 
 
-def arrays_over_lanes(event: MetricsEvent) -> dict[str, str]:
-    """Describes each array that was logged whole: its shape and its range over all lanes."""
+def described_over_lanes(event: MetricsEvent) -> dict[str, str]:
+    """Describes each array that was logged whole, each image and each table.
+
+    Of an array these are its shape and its range over all lanes, of the others their sizes.
+    """
     columns = event.columns
     found: dict[str, str] = {}
     for name, arrays in columns.arrays.items():
         logged = columns.present.get(name)
         found[name] = array_text(list(arrays if logged is None else arrays[logged]))
+    for name, values in columns.media.items() if event.has_media else ():
+        words = {word(value): None for value in values if value is not None}
+        if words:
+            kind = next(iter(words)).partition(" ")[0]
+            found[name] = next(iter(words)) if len(words) == 1 else f"{kind}s of several sizes"
     return found
 
 
