@@ -29,7 +29,8 @@ _TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\d:\d\d:\d\d|\b\d+(\.\d+)? (s|min|h|d|ms|µs|KiB)\b|"
     r"\S+ updates/s"
 )
-_OF_THE_MACHINE = ("code ", "versions ", "devices ")
+_OF_THE_MACHINE = re.compile(r"^((?:command|code|devices|versions) +).*")
+"""The lines of `jaxlog show` that a page leaves out: they tell of the machine of the author."""
 
 
 class Transcript:
@@ -65,7 +66,8 @@ class Transcript:
             timeout=200,
             check=False,
         )
-        return "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
+        shown = (_OF_THE_MACHINE.sub(r"\1…", line).rstrip() for line in done.stdout.splitlines())
+        return "".join(f"{line}\n" for line in shown)
 
     def _pycon(self, block: str) -> str:
         found = []
@@ -89,9 +91,8 @@ class Transcript:
 
 
 def comparable(text: str) -> list[list[str]]:
-    """The words of each line of a page, without times and what depends on the machine."""
-    lines = [line for line in text.splitlines() if not line.startswith(_OF_THE_MACHINE)]
-    return [_TIMES.sub("…", line).split() for line in lines]
+    """The words of each line of a page, without times, which differ each time."""
+    return [_TIMES.sub("…", line).split() for line in text.splitlines()]
 
 
 if __name__ == "__main__":
