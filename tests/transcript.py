@@ -29,7 +29,9 @@ _TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\d:\d\d:\d\d|\b\d+(\.\d+)? (s|min|h|d|ms|µs|KiB)\b|"
     r"\S+ updates/s"
 )
-_OF_THE_MACHINE = re.compile(r"^((?:command|code|devices|versions) +).*")
+_OF_THE_MACHINE = re.compile(
+    r"^((?:command|code|devices|versions) +).*(?:\n {4,}.*)*", re.MULTILINE
+)
 """The lines of `jaxlog show` that a page leaves out: they tell of the machine of the author."""
 
 
@@ -66,8 +68,8 @@ class Transcript:
             timeout=200,
             check=False,
         )
-        shown = (_OF_THE_MACHINE.sub(r"\1…", line).rstrip() for line in done.stdout.splitlines())
-        return "".join(f"{line}\n" for line in shown)
+        shown = _OF_THE_MACHINE.sub(r"\1…", done.stdout)
+        return "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
 
     def _pycon(self, block: str) -> str:
         found = []
