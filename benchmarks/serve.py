@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -34,6 +35,8 @@ TRACKIO = "trackio==0.43.0"
 RUNNING = 8
 """The number of runs that grow while the server's cost is measured, each with a line a second."""
 CHARTS = 40
+PAIRS = 4
+"""The pairs of stretches of a training, with the server and without, in each turn."""
 PATIENCE = 120.0
 """The seconds after which a page that shows no chart is given up; then they are its figure."""
 READING = 240.0
@@ -326,7 +329,7 @@ def memory(browser: Browser, directory: Path, lanes: int, steps: int) -> Row:
 
 
 def beside(browser: Browser, runs: Path, turns: int) -> Row:
-    """Measures how much longer a training takes while its run is served than before and after."""
+    """Measures how much longer a training takes while its run is served than while it is not."""
     logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
     import jax
     import jax.numpy as jnp
@@ -350,17 +353,19 @@ def beside(browser: Browser, runs: Path, turns: int) -> Row:
             return time.perf_counter() - start
 
         seconds(0)
-        for turn in range(turns):
-            before = seconds(3 * turn + 1)
-            with serving(jaxlog_of(runs)) as served, browser.new_context() as context:
-                page = context.new_page()
-                page.goto(served.address)
-                page.wait_for_function(f"() => {FIRST_CHART['jaxlog']}")
-                page.wait_for_timeout(2000)
-                _wait_until_idle(served.process)
-                beside = seconds(3 * turn + 2)
-            after = seconds(3 * turn + 3)
-            found.append(2 * beside / (before + after))
+        with serving(jaxlog_of(runs)) as served, browser.new_context() as context:
+            page = context.new_page()
+            page.goto(served.address)
+            page.wait_for_function(f"() => {FIRST_CHART['jaxlog']}")
+            page.wait_for_timeout(2000)
+            _wait_until_idle(served.process)
+            # The server is stopped for every other stretch: what else the machine does is in both.
+            for turn in range(PAIRS * turns):
+                beside = seconds(2 * turn + 1)
+                served.process.send_signal(signal.SIGSTOP)
+                alone = seconds(2 * turn + 2)
+                served.process.send_signal(signal.SIGCONT)
+                found.append(beside / alone)
     return Row("training while it is served", "alone", statistics.median(found), "x", 1.01)
 
 
