@@ -18,7 +18,7 @@ from jaxlog._render.choose import load
 from jaxlog._render.film import framed, frames
 
 if TYPE_CHECKING:
-    from jaxlog._analysis.film_files import Kind
+    from jaxlog._render.film_files import Kind
 
 
 class FilmSettings(NamedTuple):
@@ -113,7 +113,7 @@ def _write(
     draw: Callable[[Any], Any] | None,
 ) -> None:
     try:
-        from jaxlog._analysis.film_files import write_film
+        from jaxlog._render.film_files import write_film
 
         pictures = _shown(episode, settings.array) if draw is None else _drawn(episode, draw)
         with whole_file(file) as opened:

@@ -98,7 +98,7 @@ def _of_alerts(config: LoggingConfig) -> Iterator[tuple[Location, str]]:
 def _takes_episodes(sink: SinkSettings) -> bool:
     made = type(sink.sink) if isinstance(sink, ObjectSettings) else sink_class(sink.kind)
     can = made.write_episode is not Sink.write_episode
-    return can and getattr(sink, "episodes", "") != "off"
+    return can and (getattr(sink, "episodes", "") != "off" or bool(getattr(sink, "films", 0)))
 
 
 def _of_names(config: LoggingConfig, place: _PositionOf) -> Iterator[tuple[Location, str]]:

@@ -113,7 +113,7 @@ def _sentence(problem: _Problem, root: type[BaseModel]) -> str:
             return "is missing; it has no default, and has to be given"
         case "renderer":
             return f"{error['msg']}{suggestion(got, context['known'])}"
-        case "repeated" | "ascending" | "sink" | "call_name":
+        case "repeated" | "ascending" | "sink" | "call_name" | "film_renderer":
             return error["msg"]
         case "value_error" | "assertion_error":  # from a validator of the model's own
             return " ".join(str(context["error"]).split()) or error["msg"]

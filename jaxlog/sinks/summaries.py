@@ -19,6 +19,8 @@ from jaxlog._limits import as_utf8
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from jaxlog.sinks.films import Film
+
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>|&]")
 _LONGEST_CELL = 500
 
@@ -133,9 +135,22 @@ def images(tag: str, pictures: Sequence[np.ndarray]) -> Message:
     """
     from jaxlog._render.png import png
 
+    return _samples(tag, pictures[0].shape[:2], list(map(png, pictures)))
+
+
+def films(tag: str, given: Sequence[Film]) -> Message:
+    """Makes a summary of films in GIF with one tag, as images, which TensorBoard's page plays."""
+    made = _samples(tag, given[0].shape, [film.data for film in given])
+    captions = [f"{number}: {film.caption}" for number, film in enumerate(given, 1)]
+    made.value[0].metadata.summary_description = "\n\n".join(captions)
+    return made
+
+
+def _samples(tag: str, shape: Sequence[int], data: Sequence[bytes]) -> Any:
+    """A summary of several encoded images with one tag."""
     protos = _protos()
-    height, width = pictures[0].shape[:2]
-    strings = [str(width).encode(), str(height).encode(), *map(png, pictures)]
+    height, width = shape
+    strings = [str(width).encode(), str(height).encode(), *data]
     size = protos.TensorShapeProto.Dim(size=len(strings))
     tensor = protos.TensorProto(
         dtype="DT_STRING", string_val=strings, tensor_shape=protos.TensorShapeProto(dim=[size])

@@ -44,8 +44,9 @@ from jaxlog.sinks.event_files import (
     new_name,
     own_files,
 )
+from jaxlog.sinks.films import FilmedSettings, Films
 from jaxlog.sinks.growing import OpenFiles, cut
-from jaxlog.sinks.sink import Sink, SinkSettings
+from jaxlog.sinks.sink import Sink
 from jaxlog.sinks.tags import ByCall, ByCategory
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ _SampleKey = tuple[Hashable, str, int]
 """The lane, or None, the call and the step of episodes that are shown together."""
 
 
-class TensorboardSettings(SinkSettings, frozen=True):
+class TensorboardSettings(FilmedSettings, frozen=True):
     """Writes event files into the folder `tensorboard` of the run's directory."""
 
     kind: Literal["tensorboard"] = "tensorboard"
@@ -94,11 +95,15 @@ class TensorboardSink(Sink):
     Settings = TensorboardSettings
     needs_directory = True
 
+    def __init__(self, settings: Any) -> None:
+        super().__init__(settings)
+        self._films = Films(settings, "gif")
+
     def check(self, run: RunInfo) -> None:
         """Checks that tensorboardX is installed, and that the files belong to this run.
 
         Raises:
-          ModuleNotFoundError: tensorboardX is not installed.
+          ModuleNotFoundError: tensorboardX, or what writes films, is not installed.
           FileExistsError: there are files of another run.
           ValueError: events that were there when the state was taken are missing.
         """
@@ -110,6 +115,7 @@ class TensorboardSink(Sink):
                 "pip install 'jaxlog[tensorboard]'",
                 name=error.name,
             ) from error
+        self._films.check()
         root = _root(run)
         sizes = _sizes(root)
         if run.if_exists == "error" and any(sizes.values()):
@@ -224,7 +230,9 @@ class TensorboardSink(Sink):
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
         if not event.sampled:
             self._write_numbers(event, event.name, event.episode)
-        elif self.settings.episodes != "off":  # the episodes of a step are written together
+        elif (
+            self.settings.episodes != "off" or self.settings.films
+        ):  # the episodes of a step are written together
             lanes = self._lanes(event) == "runs" and self._layout.by_category
             own = lanes and event.num_lanes > 1 and not event.lane_alone
             lane = (event.lane, *event.labels) if own else None
@@ -331,7 +339,7 @@ class TensorboardSink(Sink):
         self._file().add(self._encoded(summaries.text(tag, markdown), of))
 
     def _write_samples(self, episodes: list[EpisodeEvent], *, of_lane: bool) -> None:
-        """Writes the sampled episodes of one step as a table and as pictures of their states."""
+        """Writes the sampled episodes of one step as a table, as pictures and as films."""
         from jaxlog._render.pixels import episode_pixels
 
         first, shown = episodes[0], self.settings.episodes
@@ -344,6 +352,9 @@ class TensorboardSink(Sink):
             if drawn := [pixels for pixels in pictures if pixels is not None]:
                 tag = self._tags.of(first.name, "sampled_episodes", "pictures")
                 found.append(summaries.images(tag, drawn))
+        if films := self._films.of(episodes):
+            tag = self._tags.of(first.name, "sampled_episodes", "films")
+            found.append(summaries.films(tag, films))
         if not found:
             return
         labels = first.labels if first.lane_first_labels is None else first.lane_first_labels

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import functools
+import io
 from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -40,8 +41,9 @@ from jaxlog.sinks.arrangement import (
     arranged_media,
     lane_name,
 )
+from jaxlog.sinks.films import FilmedSettings, Films
 from jaxlog.sinks.renderer import Renderer
-from jaxlog.sinks.sink import Sink, SinkSettings
+from jaxlog.sinks.sink import Sink
 
 if TYPE_CHECKING:
     import wandb
@@ -59,7 +61,7 @@ MAX_BINS = 512
 _TableKey = tuple[int | None, str, int]  # lane, call and step of the episodes in one table
 
 
-class WandbSettings(SinkSettings, frozen=True):
+class WandbSettings(FilmedSettings, frozen=True):
     """Logs to Weights & Biases. The API key is not a setting; W&B stores it itself."""
 
     kind: Literal["wandb"] = "wandb"
@@ -127,12 +129,13 @@ class WandbSink(Sink):
         self._lanes: Lanes = settings.lanes
         self._off = False
         self._unreached: str | None = None
+        self._films = Films(settings, "mp4")
 
     def check(self, run: RunInfo) -> None:
         """Checks that W&B is installed, accepts the settings, and has an API key if it needs one.
 
         Raises:
-          ImportError: W&B is not installed.
+          ImportError: W&B, or what writes films, is not installed.
           ValueError: there is no API key in online mode, or W&B does not accept a setting.
         """
         try:
@@ -142,6 +145,7 @@ class WandbSink(Sink):
                 "the sink 'wandb' needs the package wandb; install it with: "
                 "pip install 'jaxlog[wandb]'"
             ) from None
+        self._films.check()
         settings = self.settings
         tags = (*run.tags, *settings.tags)
         if long := [tag for tag in tags if not 1 <= len(tag) <= MAX_TAG]:
@@ -216,7 +220,7 @@ class WandbSink(Sink):
             return
         if not event.sampled:
             self._log("episode", event.step, event.labels, event.episode)
-        elif self.settings.episodes != "off":
+        elif self.settings.episodes != "off" or self.settings.films:
             many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
             many = many and not self._in_sweep
             key = (event.lane if many and not event.lane_alone else None, event.name, event.step)
@@ -360,7 +364,7 @@ class WandbSink(Sink):
         run.log(_beside(self._counters(name, step, None), row))
 
     def _shown(self, name: str, events: list[EpisodeEvent]) -> dict[str, Any]:
-        """The episodes of one step as a table, as pictures, or both, by the settings."""
+        """The episodes of one step as a table, as pictures and as films, by the settings."""
         import wandb
 
         shown: dict[str, Any] = {}
@@ -378,6 +382,11 @@ class WandbSink(Sink):
             style = render.Style(render.load(self.settings.renderer))
             html = render.sheet([render.picture(event, style) for event in events])
             shown[f"{name}/pictures"] = wandb.Html(html, inject=False, data_is_not_path=True)
+        if films := self._films.of(events):
+            shown[f"{name}/films"] = [
+                wandb.Video(io.BytesIO(film.data), caption=film.caption, format="mp4")
+                for film in films
+            ]
         return shown
 
 

@@ -508,12 +508,12 @@ BAD_FILES = {
     ),
     "a key of a sink that has none": (
         "sinks: [{kind: jsonl, path: here}]",
-        "bad.yaml:1:23: sinks.0.path: unknown key (the keys are: kind, keep_episodes)",
+        "bad.yaml:1:23: sinks.0.path: unknown key (the keys are: kind, keep_episodes, keep_images)",
     ),
     "a key that stands outside of sinks": (
         "sinks:\n  - kind: jsonl\n    log_frequency: 3",
         "bad.yaml:3:5: sinks.0.log_frequency: unknown key; it is not a key of a sink, and "
-        "belongs at the top level (the keys are: kind, keep_episodes)",
+        "belongs at the top level (the keys are: kind, keep_episodes, keep_images)",
     ),
     "a sink twice": (
         "sinks:\n  - kind: jsonl\n  - kind: jsonl",
@@ -555,7 +555,8 @@ BAD_FILES = {
     ),
     "a key for W&B": (
         "sinks: [{kind: wandb, api_key: secret}]",
-        "bad.yaml:1:23: sinks.0.api_key: unknown key (the keys are: kind, project, entity, "
+        "bad.yaml:1:23: sinks.0.api_key: unknown key (the keys are: kind, films, "
+        "film_array, film_renderer, film_speed, project, entity, "
         "group, job_type, tags, notes, mode, lanes, x_axis, episodes, renderer, lean)",
     ),
     "a misspelt renderer": (

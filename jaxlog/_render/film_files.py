@@ -24,7 +24,7 @@ class FilmError(ValueError):
 
 def write_film(
     file: BinaryIO, frames: Iterable[np.ndarray], kind: Kind, frames_per_second: float
-) -> None:
+) -> tuple[int, int]:
     """Writes a film, which loops where the format has that.
 
     Args:
@@ -34,15 +34,17 @@ def write_film(
       frames_per_second: how many are shown in a second. A GIF has hundredths of seconds, so that
         it is rounded to 100 by a whole number.
 
+    Returns:
+      The height and the width of the film, in pixels.
+
     Raises:
       FilmError: there is no frame, or they differ in shape or are no images.
       ModuleNotFoundError: the library that writes the format is not installed.
     """
     pictures = _checked(frames)
     if kind == "mp4":
-        _write_video(file, pictures, frames_per_second)
-    else:
-        _write_pictures(file, pictures, kind, frames_per_second)
+        return _write_video(file, pictures, frames_per_second)
+    return _write_pictures(file, pictures, kind, frames_per_second)
 
 
 def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
@@ -73,7 +75,7 @@ def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 def _write_pictures(
     file: BinaryIO, frames: Iterator[np.ndarray], kind: Literal["gif", "webp"], speed: float
-) -> None:
+) -> tuple[int, int]:
     from PIL import Image
 
     first, *others = (Image.fromarray(pixels) for pixels in frames)
@@ -90,9 +92,10 @@ def _write_pictures(
         loop=0,
         **options,
     )
+    return first.height, first.width
 
 
-def _write_video(file: BinaryIO, frames: Iterator[np.ndarray], speed: float) -> None:
+def _write_video(file: BinaryIO, frames: Iterator[np.ndarray], speed: float) -> tuple[int, int]:
     import av
 
     first = next(frames)
@@ -104,3 +107,5 @@ def _write_video(file: BinaryIO, frames: Iterator[np.ndarray], speed: float) -> 
         for pixels in (first, *frames):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode())
+    height, width = first.shape[:2]
+    return height, width
