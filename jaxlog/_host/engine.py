@@ -25,6 +25,7 @@ from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
 from jaxlog._host.facts import iso
 from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_arrays
+from jaxlog._host.last_values import LastValues
 from jaxlog._host.media import MediaTaker, without_media
 from jaxlog._host.outcome import account_facts, logging_error, loss, status
 from jaxlog._host.progress import Positions, Progress, State
@@ -122,6 +123,7 @@ class Engine:
         self._media = MediaTaker(max_array_bytes)
         self._strict = strict
         self._watch = Watch(info.name) if watch is None else watch
+        self._last = LastValues()
         self._device_memory = device_memory
         self._compile_seconds = compile_seconds
         self._compiled_before = compile_seconds() or 0.0
@@ -335,6 +337,16 @@ class Engine:
             self.flush()  # a call that was dispatched may have that number
         return known()
 
+    def last_value(self, key: str, call: str | None) -> float:
+        """The last value of a metric; as `Run.last`."""
+        if not self.writes or not self._workers:
+            raise LookupError(
+                f"last: got {key!r} of a run that writes nothing; give the Logger a sink, such as "
+                "{'kind': 'memory'}"
+            )
+        self.flush()
+        return self._last.value(key, call)
+
     def last_step(self) -> int:
         """The last step that was logged, by a program or a single environment; waits for it."""
         self.flush()
@@ -546,6 +558,7 @@ class Engine:
 
     def _note(self, events: Sequence[Event]) -> None:
         """Notes new events, before any sink has them."""
+        self._last.note([event for event in events if isinstance(event, MetricsEvent)])
         for event in events:
             if isinstance(event, MetricsEvent):
                 self._watch.saw(event)

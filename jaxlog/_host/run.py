@@ -131,6 +131,32 @@ class Run:
         """
         self._engine.log(values, step=step, labels=labels, name=name, arrays=arrays)
 
+    def last(self, key: str, *, call: str | None = None) -> float:
+        """The last value of a metric, for a tuner or a program that decides how to go on.
+
+        It waits, as `flush` does. Over several lanes it is the mean of those that are alive at the
+        last step at which any has a value; of minima and maxima, the smallest and the largest. It
+        can be asked after the run is closed, too.
+
+        Args:
+          key: the key on a line, such as `episode_return_mean`.
+          call: the call that logged it; None if only one has.
+
+        Returns:
+          The value; NaN if all lanes have diverged.
+
+        Raises:
+          LookupError: no call, or several, have logged the key, or the run writes nothing.
+
+        >>> import jaxlog
+        >>> logger = jaxlog.Logger({"sinks": [{"kind": "memory"}]})
+        >>> with logger.open(lanes=[{"seed": 0}, {"seed": 1}]) as run:
+        ...     run.log({"return": [487.0, 500.0]}, step=299)
+        ...     run.last("return")
+        493.5
+        """
+        return self._engine.last_value(key, call)
+
     def accounts(self) -> list[Account]:
         """The records of each sink so far: how many arrived, and how many are written."""
         return self._engine.accounts()
