@@ -289,7 +289,7 @@ def test_a_companion_that_fails_is_logged_once_and_left_out(
             raise RuntimeError("broken")
 
     logger = make_logger()
-    monkeypatch.setattr("jaxlog._logger.companions_of", lambda _: [Fails()])
+    monkeypatch.setattr("jaxlog._logger.companions_of", lambda _, **__: [Fails()])
     with caplog.at_level(logging.WARNING, "jaxlog"), logger.open(name="mine") as run:
         for step in range(3):
             run.log({"x": 1.0}, step=step)
