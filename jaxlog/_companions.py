@@ -20,16 +20,21 @@ from jaxlog._host.what_ran import WhatRan
 from jaxlog._settings import LoggingConfig, address_of, recorded_variables
 
 
-def companions_of(settings: LoggingConfig) -> list[Companion]:
+def companions_of(settings: LoggingConfig, *, has_directory: bool) -> list[Companion]:
     """The parts of one run that work beside its sinks.
+
+    Args:
+      settings: of the logger.
+      has_directory: whether the run has a directory; without one, it keeps neither output nor
+        facts about the program.
 
     Raises:
       ConfigError: the environment lacks a variable that the settings name.
     """
     found: list[Companion] = []
-    if settings.capture_output:
+    if settings.capture_output and has_directory:
         found.append(OutputCapture())
-    if parts := settings.what_ran:
+    if has_directory and (parts := settings.what_ran):
         environment = "environment" in parts
         found.append(
             WhatRan(

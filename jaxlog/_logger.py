@@ -299,7 +299,9 @@ class Logger(SingleEnvironmentLog):
                     watch=watch,
                     device_memory=crossing.DeviceMemory(),
                     compile_seconds=crossing.compile_seconds,
-                    companions=companions_of(self.settings) if writes else (),
+                    companions=companions_of(self.settings, has_directory=run_directory is not None)
+                    if writes
+                    else (),
                 )
                 run = Run(engine, state)
                 self._engine = engine

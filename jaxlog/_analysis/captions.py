@@ -23,6 +23,7 @@ def caption(
     smooth: int = 1,
     letters: int = LETTERS,
     *,
+    before: str = "",
     disjoint: bool = False,
 ) -> str:
     """The caption of some plots.
@@ -33,6 +34,7 @@ def caption(
       spread: the band.
       smooth: the number of steps of a mean.
       letters: the number of letters in a line.
+      before: what was done to values before they were combined.
       disjoint: whether each plot has lanes of its own; else all have the same.
     """
     drawn = [curve for groups in plots for curve in groups.values() if len(curve.x)]
@@ -50,6 +52,8 @@ def caption(
             first = first.replace("each lane", words, 1)
     if smooth > 1:
         first += f", means of {smooth} steps"
+    if before:
+        first += f", {before}"
     return "\n".join(
         (
             textwrap.fill(first, letters),

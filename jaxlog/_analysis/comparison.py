@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -166,7 +167,14 @@ class Comparison:
         """
         return comparison_tables.markdown(*self._table(rename))
 
-    def plot(self, *, ax: Axes | None = None) -> Axes:
+    def plot(
+        self,
+        *,
+        ax: Axes | None = None,
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        save: str | os.PathLike[str] | None = None,
+    ) -> Axes:
         """Plots a row per group: its interquartile mean and interval, and a dot for each score.
 
         A cross marks a lane that has diverged. If not all lanes of a group are alive, their number
@@ -175,12 +183,20 @@ class Comparison:
 
         Args:
           ax: the axes to draw on; None makes a new figure.
+          width: the width of a new figure in inches, such as 3.25 or 5.5 for a column of a paper;
+            None for a figure for a screen.
+          rename: for values of `by` and the metric, the texts that the plot has instead; their
+            order is that of the rows, and groups that are not among them come after.
+          save: the file, ending in .pdf, .svg or .png, that the figure is written to. Equal figures
+            are equal files: they have no date.
 
         Returns:
           The axes.
 
         Raises:
           ModuleNotFoundError: matplotlib is missing; it comes with the extra `explore`.
+          ValueError: `width` is out of range, `save` has another ending, or `width` is given with
+            `ax`.
         """
         with needs_extra("plots"):
             from jaxlog._analysis.comparison_plot import plot_comparison
@@ -193,6 +209,9 @@ class Comparison:
             normalized=self.normalized,
             confidence=self.confidence,
             notes=self.notes,
+            width=width,
+            rename=rename,
+            save=save,
         )
 
     def _table(self, rename: Mapping[Any, str] | None) -> tuple[list[str], list[list[str]]]:

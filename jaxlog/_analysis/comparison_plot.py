@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import polars as pl
+from matplotlib.ticker import MaxNLocator
 
+from jaxlog._analysis import publishing
 from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.groups import Values, named
 
@@ -20,6 +24,8 @@ MOST_GROUPS = 40
 """The most groups that are shown: half of them those that score highest, half the lowest."""
 _LETTERS = 64
 """The number of letters in a line of the caption: the names of groups take some of the width."""
+_NAME_PER_INCH = 12
+"""The letters of a group's name in an inch, at least, also with wide letters."""
 
 
 def plot_comparison(
@@ -32,13 +38,27 @@ def plot_comparison(
     normalized: bool,
     confidence: float,
     notes: tuple[str, ...],
+    width: float | None = None,
+    rename: Mapping[Any, str] | None = None,
+    save: str | os.PathLike[str] | None = None,
 ) -> Axes:
     """Draws `Comparison.plot` from the attributes of a comparison."""
+    publishing.check(width, 1, save)
+    if ax is not None and width is not None:
+        raise ValueError("width: got a width and ax, expected only one of them")
+    names = rename or {}
     shown = _shown(frame)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(7, 1.2 + 0.42 * len(shown)), layout="constrained")
     every = list(Values(scores, by).groups())
-    groups = dict(every[index] for index in shown)
+    keys = [every[index][0] for index in shown]
+    shown = [shown[place] for place in publishing.ordered(keys, names)]
+    letters = _LETTERS if width is None else max(24, int(width * publishing.CAPTION_PER_INCH))
+    caption = _caption(frame, scores, shown, confidence, notes, letters)
+    groups = {every[index][0]: every[index][1] for index in shown}
+    places = publishing.varying(by, list(groups)) if names or width is not None else None
+    words = [_words(by, key, places, names, width) + _fates(found) for key, found in groups.items()]
+    if ax is None:
+        size = (7.0, 1.2 + 0.42 * len(shown)) if width is None else _size(width, words, caption)
+        _, ax = plt.subplots(figsize=size, layout="constrained")
     own = frame[shown].iter_rows(named=True)
     rows = zip(groups.items(), own, colours(len(shown)), strict=True)
     for index, ((_, found), row, colour) in enumerate(rows):
@@ -53,24 +73,71 @@ def plot_comparison(
         if row["lower"] is not None:
             ax.hlines(index, row["lower"], row["upper"], color=colour, lw=5, alpha=0.55)
         ax.plot(row["iqm"], index, "|", color=colour, markersize=15, markeredgewidth=2.5)
-    words = [
-        (escape_dollars(named(by, key)) or "all lanes") + _fates(found)
-        for key, found in groups.items()
-    ]
-    ax.set_yticks(range(len(words)), words)
+    font = None if width is None else "small"
+    ax.set_yticks(range(len(words)), words, fontsize=font)
     ax.set_ylim(len(words) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    ax.set_xlabel("normalized score" if normalized else "score")
-    caption = f"interquartile mean, {100 * confidence:.4g} % interval, a dot for each score"
-    lines = [caption, *_left_out(frame, shown), *_of_the_lanes(frame, len(scores), notes)]
-    if scores["diverged"].any():
-        lines[0] += ", a cross if it diverged"
-    caption = "\n".join(lines)
-    ax.set_title(escape_dollars(metric), loc="left", pad=20 + LINE * caption.count("\n"))
-    ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
+    if width is None:
+        ax.set_xlabel("normalized score" if normalized else "score")
+        pad = 20 + LINE * caption.count("\n")
+        ax.set_title(publishing.axis_label(metric, names), loc="left", pad=pad)
+        ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)
+    else:  # in a column, the name of the metric is beside the axis
+        score = f"{names.get(metric, metric)}{', normalized' if normalized else ''}"
+        ax.set_xlabel(escape_dollars(score), fontsize="small")
+        ax.tick_params(axis="x", labelsize="small")
+        ax.xaxis.set_major_locator(MaxNLocator(5))
+        # Across the figure: a caption beside long names of groups would leave no room for the rows.
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        figure.suptitle(caption, fontsize="x-small", alpha=0.75, x=0.01, ha="left")
     tidy(ax)
     ax.spines["left"].set_visible(False)
+    if save is not None:
+        publishing.write(ax.get_figure(root=True), save)  # type: ignore[arg-type]
     return ax
+
+
+def _words(
+    by: tuple[str, ...],
+    key: tuple[Any, ...],
+    places: Sequence[int] | None,
+    names: Mapping[Any, str],
+    width: float | None,
+) -> str:
+    """The name of a group; in a column it has at most two fifths of the width in a line."""
+    if places is None:
+        return escape_dollars(named(by, key)) or "all lanes"
+    text = publishing.label([by[i] for i in places], [key[i] for i in places], names)
+    text = text or "all lanes"
+    if width is not None:
+        text = textwrap.fill(text, max(10, int(0.4 * width * _NAME_PER_INCH)))
+    return escape_dollars(text)
+
+
+def _size(width: float, words: Sequence[str], caption: str) -> tuple[float, float]:
+    """The size of a figure of a given width, with a row for each group."""
+    line = mpl.rcParams["font.size"] / 72
+    row = max(max(0.36, 1.2 * line * (1 + text.count("\n"))) for text in words)
+    above = 1.05 * line * (1 + caption.count("\n"))
+    return width, len(words) * row + above + 3.4 * line
+
+
+def _caption(
+    frame: pl.DataFrame,
+    scores: pl.DataFrame,
+    shown: Sequence[int],
+    confidence: float,
+    notes: tuple[str, ...],
+    letters: int,
+) -> str:
+    first = f"interquartile mean, {100 * confidence:.4g} % interval, a dot for each score"
+    if scores["diverged"].any():
+        first += ", a cross if it diverged"
+    lines = [first, *_left_out(frame, shown), *_of_the_lanes(frame, len(scores), notes, letters)]
+    if letters < _LETTERS:
+        lines = [textwrap.fill(line, letters) for line in lines]
+    return "\n".join(lines)
 
 
 def _shown(frame: pl.DataFrame) -> list[int]:
@@ -95,7 +162,9 @@ def _left_out(frame: pl.DataFrame, shown: Sequence[int]) -> Iterator[str]:
         )
 
 
-def _of_the_lanes(frame: pl.DataFrame, lanes: int, notes: tuple[str, ...]) -> Iterator[str]:
+def _of_the_lanes(
+    frame: pl.DataFrame, lanes: int, notes: tuple[str, ...], letters: int
+) -> Iterator[str]:
     """Yields lines about lanes that are not alive, and about values left out of scores."""
     texts = {
         "diverged": "have diverged",
@@ -105,7 +174,7 @@ def _of_the_lanes(frame: pl.DataFrame, lanes: int, notes: tuple[str, ...]) -> It
     counts = {name: frame[name].sum() for name in texts}
     words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
     if words:
-        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), _LETTERS)
+        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), letters)
     yield from (note for note in notes if note.startswith("values that are not finite"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
+from jaxlog._analysis.along import Along, show_times
 from jaxlog._analysis.axes import tidy
 from jaxlog._analysis.captions import not_finite
 from jaxlog._analysis.group_curves import GroupCurve, Spread
@@ -16,10 +17,8 @@ from jaxlog._analysis.group_curves import GroupCurve, Spread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-AXES = {"step": "update", "env_step": "environment steps"}
-"""The names of the horizontal axes."""
 _DASHES = (0, (2.2, 1.4))
-_LONG = 10_000
+LONG = 10_000
 """From this step on, the axis shows 10k in place of 10000."""
 
 
@@ -28,7 +27,7 @@ def draw(
     groups: Mapping[tuple[Any, ...], GroupCurve],
     labels: Mapping[tuple[Any, ...], str],
     colours: Mapping[tuple[Any, ...], Any],
-    x: str,
+    along: Along,
     spread: Spread,
 ) -> None:
     """Draws the curves of groups.
@@ -38,7 +37,7 @@ def draw(
       groups: the curves, by the values that define their groups.
       labels: the entry of the legend of each group.
       colours: the colour of each group.
-      x: the horizontal axis: a key of `AXES`.
+      along: the horizontal axis.
       spread: the band around the lines.
     """
     for key, curve in groups.items():
@@ -79,10 +78,14 @@ def draw(
             )
         if not curve.alive:
             _cross(ax, curve.x[-1], curve.middle[-1], colour)
-    ax.set_xlabel(AXES[x])
-    if max((curve.x[-1] for curve in groups.values() if len(curve.x)), default=0) >= _LONG:
-        ax.xaxis.set_major_formatter(EngFormatter(sep=""))
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.set_xlabel(along.title)
+    if along.kind == "time":
+        ax.set_xlabel(show_times(ax))
+    else:
+        end = max((curve.x[-1] for curve in groups.values() if len(curve.x)), default=0)
+        if end >= LONG:
+            ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=along.kind == "number"))
     tidy(ax)
 
 

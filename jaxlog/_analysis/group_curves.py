@@ -91,6 +91,7 @@ def curve_of(
     statistic: str = "",
     late: Collection[str] = (),
     end: float = -np.inf,
+    task: str | None = None,
 ) -> GroupCurve:
     """Computes the curve of a group.
 
@@ -101,6 +102,8 @@ def curve_of(
       statistic: the statistic of the metric, as in `groups.Values`.
       late: the names of the runs that have not finished.
       end: the largest x of all groups.
+      task: the column with the task of each lane, within which lanes are drawn for the interval of
+        the spread `ci`; None for a single task.
     """
     rows = frame if not frame[x].null_count() else frame.filter(pl.col(x).is_not_null())
     lane, is_late = _lanes(rows, late)
@@ -110,6 +113,9 @@ def curve_of(
     with_values[lane[has]] = True
     ends, gaps = (part[with_values] for part in _ends_and_gaps(lane, along, len(is_late)))
     numbers = np.cumsum(with_values) - 1
+    tasks = np.zeros(len(is_late), np.int64)
+    if task is not None:
+        tasks[lane] = rows[task].rank("dense").fill_null(0).to_numpy()
     is_partial = np.isfinite(value[has]) & (rows[NONFINITE].to_numpy()[has] > 0)
     along, point = np.unique(along[has], return_inverse=True)
     counted = rows_that_count(numbers[lane[has]], point)
@@ -141,7 +147,7 @@ def curve_of(
         lines = list(zip(*parts, strict=True))
     return GroupCurve(
         along[shown],
-        *_middle_and_band(own, len(shown), len(ends), spread, statistic),
+        *_middle_and_band(own, len(shown), len(ends), spread, statistic, tasks[with_values]),
         ((num_dead > 0) | gone)[shown],
         (len(ends) - num_dead - left)[shown],
         dead,
@@ -205,13 +211,18 @@ def _ends_and_gaps(
 
 
 def _middle_and_band(
-    values: LaneValues, points: int, lanes: int, spread: Spread, statistic: str
+    values: LaneValues,
+    points: int,
+    lanes: int,
+    spread: Spread,
+    statistic: str,
+    tasks: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     nothing = np.full(points, np.nan)
     if not points:
         return nothing, nothing, nothing
     if spread == "ci":
-        return _interquartile(values[np.isfinite(values.value)], points)
+        return _interquartile(values[np.isfinite(values.value)], points, tasks)
     if spread == "iqr":
         lower, middle, upper = _quantiles(values[np.isfinite(values.value)], points, QUARTILES)
         return middle, lower, upper
@@ -228,8 +239,16 @@ def _middle_and_band(
     return found.middle, nothing, nothing
 
 
-def _interquartile(values: LaneValues, points: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Computes the interquartile mean and its interval at each x, over the lanes with a value."""
+def _interquartile(
+    values: LaneValues, points: int, tasks: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Computes the interquartile mean and its interval at each x, over the lanes with a value.
+
+    Args:
+      values: the finite values.
+      points: the number of points.
+      tasks: int64 of shape (lane,), the task of each lane.
+    """
     ends = np.full((3, points), np.nan)
     by_point = np.split(np.arange(len(values)), np.searchsorted(values.point, np.arange(1, points)))
     alike: dict[bytes, list[np.ndarray]] = {}  # the points that have values of the same lanes
@@ -239,5 +258,6 @@ def _interquartile(values: LaneValues, points: int) -> tuple[np.ndarray, np.ndar
         here = values.point[[rows[0] for rows in several]]
         own = values.value[np.stack(several)]
         ends[0, here] = interquartile_mean(own)
-        ends[1:, here] = bootstrap_interval([own.T])[:2]
+        of = tasks[values.lane[several[0]]]
+        ends[1:, here] = bootstrap_interval([own.T[of == one] for one in np.unique(of)])[:2]
     return ends[0], ends[1], ends[2]

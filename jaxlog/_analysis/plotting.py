@@ -11,13 +11,24 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 
 from jaxlog._analysis import publishing
+from jaxlog._analysis.along import (
+    ALONG,
+    HELD,
+    Along,
+    all_in_units,
+    counted,
+    title_of,
+    to_the_same_points,
+    values_along,
+)
 from jaxlog._analysis.axes import LINE, colours, escape_dollars
 from jaxlog._analysis.captions import LETTERS, not_finite
 from jaxlog._analysis.captions import caption as caption_of
-from jaxlog._analysis.drawing import AXES, draw, say_not_finite
+from jaxlog._analysis.drawing import draw, say_not_finite
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
-from jaxlog._analysis.groups import By, Values, values_of
+from jaxlog._analysis.groups import By, Values
 from jaxlog._analysis.legends import draw_legend, entries, labels_of, width_of
+from jaxlog._analysis.score_notes import Bounds
 from jaxlog._caller import warn_caller
 
 if TYPE_CHECKING:
@@ -27,8 +38,6 @@ if TYPE_CHECKING:
 
 _ACROSS = 3
 """The most plots side by side."""
-_CAPTION_PER_INCH = 16
-"""The letters of a caption in an inch of a figure whose width was given."""
 _LEAST_WIDTH = 1.8
 """The least width of a plot beside others, in inches, if the width of the figure was given."""
 
@@ -47,12 +56,14 @@ def plot(
     smooth: int = 1,
     save: str | os.PathLike[str] | None = None,
     panels: str | None = None,
+    task: str | None = None,
+    normalize: Bounds | None = None,
 ) -> Axes | list[Axes]:
     """Draws `RunData.plot` for runs by their names."""
     publishing.check(width, smooth, save)
     own_names = rename or {}
-    if x not in AXES:
-        raise ValueError(f"x: got {x!r}, expected 'step' or 'env_step'")
+    if x not in ALONG:
+        raise ValueError(f"x: got {x!r}, expected one of {', '.join(map(repr, ALONG))}")
     if spread not in SPREADS:
         raise ValueError(f"spread: got {spread!r}, expected one of {', '.join(map(repr, SPREADS))}")
     metrics = [names] if isinstance(names, str) else list(names)
@@ -63,12 +74,7 @@ def plot(
     if panels is not None and (ax is not None or not isinstance(names, str)):
         raise ValueError("panels: got ax or several names, too; expected one name and no ax")
     extra = () if panels is None else (panels,)
-    found = [values_of(runs, metric, call, by, extra) for metric in metrics]
-    for metric, values in zip(metrics, found, strict=True):
-        if x not in values.frame.columns or values.frame[x].null_count() == len(values.frame):
-            raise LookupError(
-                f"{metric!r}: has no {x}; set env_steps_per_update, or plot over x='step'"
-            )
+    found = [values_along(runs, metric, call, by, x, extra, task, normalize) for metric in metrics]
     for note in dict.fromkeys(note for own in found for note in own.notes):
         warn_caller(f"{', '.join(metrics)}: {note}")
     titles = [publishing.axis_label(metric, own_names) for metric in metrics]
@@ -77,12 +83,22 @@ def plot(
         titles, found = _panels(found[0], own_names)
     if smooth > 1:
         found = [publishing.smoothed(values, smooth) for values in found]
-    curves = [_in_order(_curves(values, x, spread), own_names) for values in found]
+    lines = found
+    brought = [to_the_same_points(values, x) for values in lines]
+    found = [values for values, _ in brought]
+    is_held = any(was_held for _, was_held in brought)
+    curves = [
+        _in_order(counted(_curves(values, x, spread), of_lines, values, x), own_names)
+        for values, of_lines in zip(found, lines, strict=True)
+    ]
     for title, groups in zip(titles, curves, strict=True):
         if not any(len(curve.x) for curve in groups.values()):
             raise LookupError(f"{title!r}: has no finite value to plot")
-    letters = LETTERS if width is None else max(24, int(width * _CAPTION_PER_INCH))
-    caption = caption_of(curves, found, spread, smooth, letters, disjoint=panels is not None)
+    letters = LETTERS if width is None else max(24, int(width * publishing.CAPTION_PER_INCH))
+    before = _of_tasks(found, normalize, is_held=is_held)
+    disjoint = panels is not None
+    caption = caption_of(curves, found, spread, smooth, letters, before=before, disjoint=disjoint)
+    along, curves = all_in_units(curves, x)
     keys = list(dict.fromkeys(key for values in every for key, _ in values.groups()))
     keys = [keys[i] for i in publishing.ordered(keys, own_names)]
     labels = [
@@ -99,15 +115,15 @@ def plot(
                 odd = f"\n{not_finite(curves[0].values())}"
                 size = publishing.figure_size(width, words, caption + odd)
             _, axes = plt.subplots(figsize=size, layout="constrained")
-        draw(axes, curves[0], labels[0], palette, x, spread)
-        axes.set_xlabel(publishing.axis_label(AXES[x], own_names))
+        draw(axes, curves[0], labels[0], palette, along, spread)
+        axes.set_xlabel(title_of(along, own_names, axes))
         _head(axes, names, curves[0], caption, own_names, compact=width is not None)
         if found[0].by:
             draw_legend(axes, beside=ax is None, width=width)
         drawn: Axes | list[Axes] = axes
     else:
         drawn = axes_list = _multiples(
-            titles, curves, labels, palette, caption, x, spread, width, own_names
+            titles, curves, labels, palette, caption, along, spread, width, own_names
         )
         axes = axes_list[0]
         if panels is not None:
@@ -148,21 +164,36 @@ def _in_order(
 
 
 def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], GroupCurve]:
-    end = values.frame[x].max()
+    column = ALONG[x].column
+    end = values.frame[column].max()
+    task = values.extra[-1] if values.extra else None
     return {
-        key: curve_of(frame, x, spread, values.statistic, values.late, end)  # type: ignore[arg-type]
+        key: curve_of(frame, column, spread, values.statistic, values.late, end, task)  # type: ignore[arg-type]
         for key, frame in values.groups()
     }
 
 
+def _of_tasks(found: Sequence[Values], normalize: Bounds | None, *, is_held: bool) -> str:
+    """Says what was done to the values before they were combined; empty for nothing."""
+    words = []
+    if normalize is not None:
+        words.append("normalized values")
+    task = next((values.extra[-1] for values in found if values.extra), None)
+    if task is not None:
+        number = max(values.frame[task].n_unique() for values in found)
+        words.append(f"over {number} {'task' if number == 1 else 'tasks'}")
+        words += ["where all of them have values"] if is_held else []
+    return ", ".join([*words, *([HELD] if is_held else [])])
+
+
 def _panels(values: Values, names: Mapping[Any, str]) -> tuple[list[str], list[Values]]:
-    """The title of each panel, and its values: those with one value of the extra column."""
-    by = values.extra
+    """The title of each panel, and its values: those with one value of the first extra column."""
+    by, others = values.extra[:1], values.extra[1:]
     found = dict(replace(values, by=by).groups())
     keys = [key for key in found if key[0] is not None]
     chosen = [keys[i] for i in publishing.ordered(keys, names)]
     titles = [escape_dollars(publishing.label(by, key, names)) for key in chosen]
-    return titles, [replace(values, frame=found[key], extra=()) for key in chosen]
+    return titles, [replace(values, frame=found[key], extra=others) for key in chosen]
 
 
 def _multiples(
@@ -171,7 +202,7 @@ def _multiples(
     labels: Sequence[Mapping[tuple[Any, ...], str]],
     palette: Mapping[tuple[Any, ...], Any],
     caption: str,
-    x: str,
+    along: Along,
     spread: Spread,
     width: float | None,
     names: Mapping[Any, str],
@@ -192,16 +223,17 @@ def _multiples(
     )
     cells = list(grid.flat)
     for ax, title, groups, words in zip(cells, titles, curves, labels, strict=False):
-        draw(ax, groups, words, palette, x, spread)
+        draw(ax, groups, words, palette, along, spread)
         font = "medium" if width is None else "small"
         ax.set_title(title, loc="left", fontsize=font)
         say_not_finite(ax, groups)
-        ax.set_xlabel("")
     for ax in cells[len(titles) :]:
         ax.remove()
     for ax in cells[max(0, len(titles) - across) : len(titles)]:  # the lowest of each column
         ax.tick_params(labelbottom=True)
-        ax.set_xlabel(publishing.axis_label(AXES[x], names))
+        ax.set_xlabel(title_of(along, names, ax))
+    for ax in cells[: max(0, len(titles) - across)]:
+        ax.set_xlabel("")
     font = "small" if width is None else "x-small"
     figure.suptitle(caption, fontsize=font, alpha=0.75, x=0.01, ha="left")
     if any(labels[0].values()):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PER_INCH = 13
 """The letters of a legend in an inch, at least, also with wide letters."""
+CAPTION_PER_INCH = 16
+"""The letters of a caption in an inch of a figure whose width was given."""
 _HANDLE = 6
 """The width of the line before a legend's entry, in letters."""
 _HEIGHT = 0.6

@@ -20,6 +20,10 @@ FEW = 5
 """With fewer scores than this, an interval is much too narrow."""
 
 
+Bounds = tuple[float, float] | Mapping[Any, tuple[float, float]]
+"""The scores that become 0 and 1: for all tasks, or for each task."""
+
+
 def lane_notes(
     groups: Values,
     found: Scores,
@@ -120,7 +124,7 @@ def _listed(groups: Values, flag: str) -> str:
 def normalized(
     scores: pl.DataFrame,
     task: str | None,
-    bounds: tuple[float, float] | Mapping[Any, tuple[float, float]],
+    bounds: Bounds,
 ) -> pl.Series:
     """Scales scores linearly, so that the first score of `bounds` is 0 and the second is 1."""
     if isinstance(bounds, Mapping):
@@ -137,7 +141,7 @@ def normalized(
         of_rows = [bounds[key] for key in scores[task]]
     else:
         of_rows = [bounds] * len(scores)
-    for pair in of_rows:
+    for pair in {id(one): one for one in of_rows}.values():
         if np.shape(pair) != (2,) or not np.isfinite(pair).all():
             raise ValueError(
                 f"normalize: got {pair!r}, expected (score that becomes 0, score that becomes 1)"

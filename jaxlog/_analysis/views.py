@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from jaxlog._analysis.gallery import Gallery
     from jaxlog._analysis.group_curves import Spread
     from jaxlog._analysis.groups import By
+    from jaxlog._analysis.score_notes import Bounds
     from jaxlog._reading.run_frames import RunFrames
 
-X = Literal["step", "env_step"]
+X = Literal["step", "env_step", "time", "relative"]
 
 
 class Views(ABC):
@@ -48,6 +49,8 @@ class Views(ABC):
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
         panels: None = None,
+        task: str | None = None,
+        normalize: Bounds | None = None,
     ) -> Axes: ...
 
     @overload
@@ -64,6 +67,8 @@ class Views(ABC):
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
         panels: str,
+        task: str | None = None,
+        normalize: Bounds | None = None,
     ) -> list[Axes]: ...
 
     @overload
@@ -79,6 +84,8 @@ class Views(ABC):
         rename: Mapping[Any, str] | None = None,
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
+        task: str | None = None,
+        normalize: Bounds | None = None,
     ) -> list[Axes]: ...
 
     def plot(
@@ -95,6 +102,8 @@ class Views(ABC):
         smooth: int = 1,
         save: str | os.PathLike[str] | None = None,
         panels: str | None = None,
+        task: str | None = None,
+        normalize: Bounds | None = None,
     ) -> Axes | list[Axes]:
         """Plots metrics over the steps: a line per group of lanes, with a band for their spread.
 
@@ -109,7 +118,10 @@ class Views(ABC):
           call: the call that logged them, as in `RunData.metrics_of`.
           by: the labels or keys that define the groups, as in `jaxlog.compare`; `()` puts all lanes
             into one group.
-          x: the horizontal axis: `step`, the updates, or `env_step`, the environment steps.
+          x: the horizontal axis: `step`, the updates; `env_step`, the environment steps; `time`,
+            the date and time; or `relative`, the time for which the run had been open, with earlier
+            sessions. Over the times of several runs, a lane counts with its last value before each
+            point, and the caption says so.
           spread: the band: `std`, one standard deviation around the mean; `iqr`, the quartiles
             around the median; `range`, from the minimum to the maximum; `ci`, the 95 % bootstrap
             interval of the interquartile mean, as in `jaxlog.compare`; `lanes`, a thin line per
@@ -128,6 +140,13 @@ class Views(ABC):
             are equal files: they have no date.
           panels: a label or key, such as `env`: plots of a single metric side by side, one for each
             of its values. A group has the same colour in all of them.
+          task: the label or key that says on which task a lane was trained. With `spread="ci"` and
+            `x="env_step"`, the plot is the sample-efficiency curve of Agarwal et al. (NeurIPS
+            2021): the interquartile mean over all lanes and tasks, with an interval for which
+            lanes are drawn within each task. Tasks that were logged at other steps are brought to
+            the same ones, where a lane counts with its last value before.
+          normalize: for each task, the value that becomes 0 and the value that becomes 1; or one
+            such pair for all tasks.
 
         Returns:
           The axes; for a list of names or with `panels`, a list of axes.
@@ -168,6 +187,60 @@ class Views(ABC):
             smooth=smooth,
             save=save,
             panels=panels,
+            task=task,
+            normalize=normalize,
+        )
+
+    def plot_histogram(
+        self,
+        name: str,
+        *,
+        call: str | None = None,
+        ax: Axes | None = None,
+        width: float | None = None,
+        rename: Mapping[Any, str] | None = None,
+        save: str | os.PathLike[str] | None = None,
+    ) -> Axes:
+        """Plots a histogram over the steps, as a heat map: its colours are densities.
+
+        The histograms of all lanes and runs are added up at each step. The share of each bin is
+        that of all values, also of those outside of the bins; the caption says how many these are.
+        Of more than 600 steps, stretches are added up. Histograms with other bins than most are
+        left out. For some of the runs only, use `runs.filter(...)`.
+
+        Args:
+          name: the key of the histogram, such as `episode_length_histogram`, or without the ending.
+          call: the call that logged it, as in `RunData.metrics_of`.
+          ax: the axes to draw on; None makes a new figure.
+          width: the width of a new figure in inches, such as 3.25 or 5.5; None for a screen.
+          rename: texts in place of the names of the axes.
+          save: the file, ending in .pdf, .svg or .png, that the figure is written to.
+
+        Returns:
+          The axes.
+
+        Raises:
+          LookupError: there is no such histogram or call.
+          ModuleNotFoundError: polars or matplotlib is missing; they come with the extra `explore`.
+          ValueError: `width` or `save` cannot be used.
+
+        >>> import tempfile
+        >>> import jax.numpy as jnp
+        >>> import jaxlog
+        >>> settings = {"histograms": {"episode_lengths": {"low": 0, "high": 10, "bins": 5}}}
+        >>> logger = jaxlog.Logger(settings | {"sinks": [{"kind": "jsonl"}]})
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     with logger.open(directory):
+        ...         for step in (0, 10):
+        ...             jaxlog.batch_step(logger, step, {"episode_lengths": jnp.arange(8) % 5})
+        ...     ax = jaxlog.read_run(directory).plot_histogram("episode_length")
+        >>> ax.get_title(loc="left"), ax.get_xlabel()
+        ('episode_length', 'update')
+        """
+        with needs_extra("plots"):
+            from jaxlog._analysis.histogram_plot import plot_histogram
+        return plot_histogram(
+            self.by_name(), name, call=call, ax=ax, width=width, rename=rename, save=save
         )
 
     def view_episodes(self, episodes: pl.DataFrame | None = None, *, most: int = 500) -> Gallery:

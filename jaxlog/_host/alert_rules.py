@@ -88,6 +88,25 @@ class _Watched:
     armed: bool = True
     told: float = -math.inf
 
+    def add(self, lanes: np.ndarray, holds: np.ndarray, lines: int) -> np.ndarray:
+        """Counts a line of some lanes.
+
+        Args:
+          lanes: `int64[n]`, the numbers of the lanes.
+          holds: `bool[n]`, whether the condition holds there.
+          lines: the number of successive lines on which it has to hold.
+
+        Returns:
+          `bool[n]`: in which of these lanes it has held on so many lines.
+        """
+        if (largest := int(lanes.max())) >= len(self.counts):
+            more = max(largest + 1, 2 * len(self.counts)) - len(self.counts)
+            self.counts = np.append(self.counts, np.zeros(more, np.int64))
+        self.counts[lanes] = np.where(holds, self.counts[lanes] + 1, 0)
+        if not (self.counts >= lines).any():
+            self.armed = True
+        return self.counts[lanes] >= lines
+
 
 class RuleWatch:
     """Watches the lines of a run for one rule.
@@ -98,52 +117,57 @@ class RuleWatch:
 
     def __init__(self, rule: AlertRule) -> None:
         self.rule = rule
-        self._keys: dict[tuple[str, str], _Watched | None] = {}  # None: it is not watched
+        self._watched: dict[str, dict[str, _Watched]] = {}  # by call and key
+        self._keys: dict[tuple[str, tuple[str, ...]], list[str]] = {}  # those that are watched
 
     def see(self, event: Event, now: float) -> list[Met]:
         """Takes an event in; returns the conditions of which the user is to be told."""
+        if isinstance(event, MetricsEvent):
+            if event.finite and self.rule.kind == "not_finite" and not self._counts(event.name):
+                return []
+            of_lanes = max(event.num_lanes, event.num_logged)
+            return self._see(event.name, event.step, event.columns, of_lanes, now)
+        if isinstance(event, EpisodeEvent) and not event.sampled:
+            return self._see(event.name, event.step, _one_row(event.episode), 1, now)
+        if isinstance(event, EvaluationEvent):
+            return self._see("evaluation", event.step, _one_row(event.values), 1, now)
+        return []
+
+    def _counts(self, call: str) -> bool:
+        """True if the condition holds, or begins to hold, for a key of a call."""
+        return any(watched.counts.any() for watched in self._watched.get(call, {}).values())
+
+    def _see(self, call: str, step: int, columns: Columns, of_lanes: int, now: float) -> list[Met]:
+        place = call, tuple(columns.values)
+        keys = self._keys.get(place)
+        if keys is None:
+            keys = [key for key in columns.values if self.rule.watches(call, key)]
+            self._keys[place] = keys
         found: list[Met] = []
-        call, columns, of_lanes, finite = _columns(event)
-        if columns is None:
-            return found
-        may_end = finite and self.rule.kind == "not_finite"
-        for key, column in columns.values.items():
-            place = call, key
-            if place not in self._keys:
-                self._keys[place] = _Watched() if self.rule.watches(call, key) else None
-            watched = self._keys[place]
-            if watched is None or key in columns.edges or column.dtype.kind not in "biufV":
-                continue
-            if may_end and not watched.counts.any():
-                watched.armed = True
+        known = self._watched.setdefault(call, {})
+        for key in keys:
+            column = columns.values[key]
+            if key in columns.edges or column.dtype.kind not in "biufV":
                 continue
             lanes, values = columns.lanes, column.astype(np.float64)
             if (present := columns.present.get(key)) is not None:
                 lanes, values = lanes[present], values[present]
             if not len(lanes):
                 continue
-            if (largest := int(lanes.max())) >= len(watched.counts):
-                more = max(largest + 1, 2 * len(watched.counts)) - len(watched.counts)
-                watched.counts = np.append(watched.counts, np.zeros(more, np.int64))
-            counts = watched.counts[lanes] + 1
-            watched.counts[lanes] = np.where(self.rule.holds(values), counts, 0)
-            where = watched.counts >= self.rule.lines
-            if not where.any():
-                watched.armed = True
+            watched = known.setdefault(key, _Watched())
+            holding = watched.add(lanes, self.rule.holds(values), self.rule.lines)
+            if not holding.any() or now < watched.told + self.rule.again_after:
                 continue
-            now_in = where[lanes]
-            if not now_in.any() or not watched.armed:
-                continue
-            if now < watched.told + self.rule.again_after:
+            if not watched.armed:
                 continue
             watched.armed, watched.told = False, now
-            first = np.flatnonzero(now_in)[:MOST_LANES].tolist()
-            own = [AlertedLane(int(lanes[i]), {}, float(values[i])) for i in first]
-            if columns.labels:
-                rows = {int(number): i for i, number in enumerate(columns.lanes.tolist())}
-                own = [lane._replace(labels=_labels(columns, rows[lane.number])) for lane in own]
-            met = Met(f"{call}/{key}", event.step, own, int(now_in.sum()), of_lanes)
-            found.append(met)
+            first = np.flatnonzero(holding)[:MOST_LANES].tolist()
+            rows = np.arange(len(columns)) if present is None else np.flatnonzero(present)
+            own = [
+                AlertedLane(int(lanes[i]), _labels(columns, int(rows[i])), float(values[i]))
+                for i in first
+            ]
+            found.append(Met(f"{call}/{key}", step, own, int(holding.sum()), of_lanes))
         return found
 
 
@@ -154,19 +178,6 @@ def _labels(columns: Columns, row: int) -> dict[str, Any]:
         for name, value in found.items()
         if value is not None
     }
-
-
-def _columns(event: Event) -> tuple[str, Columns | None, int, bool]:
-    """The call, the values, the number of lanes of an event, and whether all values are finite."""
-    match event:
-        case MetricsEvent():
-            of_lanes = max(event.num_lanes, event.num_logged)
-            return event.name, event.columns, of_lanes, event.finite
-        case EpisodeEvent(sampled=False):
-            return event.name, _one_row(event.episode), 1, False
-        case EvaluationEvent():
-            return "evaluation", _one_row(event.values), 1, False
-    return "", None, 0, True
 
 
 def _one_row(values: Mapping[str, Any]) -> Columns:

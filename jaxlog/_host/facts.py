@@ -64,7 +64,10 @@ def session(facts: Mapping[str, Any]) -> dict[str, Any]:
         *PARTS, "settings", "config", "arrived", "replayed", "sinks", "opened", "seconds_before",
         "seconds", "compile_seconds",
     )  # fmt: skip
-    return {key: facts[key] for key in keys if key in facts}
+    found = {key: facts[key] for key in keys if key in facts}
+    if isinstance(code := found.get("code"), Mapping):  # many resumptions would add up
+        found["code"] = {key: code[key] for key in code if key != "untracked_files"}
+    return found
 
 
 def iso(seconds: float) -> str:

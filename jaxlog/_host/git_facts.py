@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from jaxlog._host.redaction import redacted
+from jaxlog._host.redaction import redacted, redacted_lines
 from jaxlog._limits import as_utf8
 
 MOST_DIFF_BYTES = 2**20
@@ -129,7 +129,7 @@ def _diff(root: Path, until: float) -> tuple[str, bool]:
     cut = len(words) > MOST_DIFF_BYTES
     if cut:  # to whole lines
         words = words[: words.rfind(b"\n", 0, MOST_DIFF_BYTES) + 1]
-    return redacted(as_utf8(words.decode(errors="replace"))), cut
+    return redacted_lines(as_utf8(words.decode(errors="replace"))), cut
 
 
 def _answer(

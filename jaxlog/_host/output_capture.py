@@ -29,8 +29,8 @@ MOST_BYTES = 2**26
 """The most bytes that one session of a run writes into the file."""
 _LONGEST = 2**16
 """The most characters of a line; a longer one is written in parts."""
-_OF_JAXLOG = "jaxlog-"
-"""The beginning of the names of jaxlog's threads, whose lines are in the run's other files."""
+_OF_CONSOLE = ("jaxlog-console", "jaxlog-display", "jaxlog-marimo")
+"""The threads of the sink console, whose lines are in the run's other files."""
 _SEQUENCES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\^_78=>]"
 )
@@ -215,7 +215,7 @@ class _Streams:
             written = original(text)
             copying = cls._copying
             if cls._captures and isinstance(text, str) and not getattr(copying, "now", False):
-                if threading.current_thread().name.startswith(_OF_JAXLOG):
+                if threading.current_thread().name in _OF_CONSOLE:
                     return written
                 copying.now = True  # what is said while it is copied is not copied
                 try:

@@ -59,6 +59,12 @@ _KNOWN = re.compile(
 )
 """Keys known by their form: GitHub, GitLab, Hugging Face, OpenAI, Slack, AWS, Google, PEM."""
 
+_HINT = re.compile(
+    r"(?i)pass|pwd|secret|token|key|cred|auth|bearer|cookie|jwt|://"
+    r"|gh[pousr]_|github_pat_|glpat-|hf_|sk-|xox|akia|aiza|eyj"
+)
+"""What is in each text that has a secret of a kind that is found."""
+
 
 def without_secrets(name: str, values: Any) -> tuple[Any, list[str]]:
     """Copies values without the secrets under names like `db_password`, and in texts.
@@ -80,12 +86,25 @@ def without_secrets(name: str, values: Any) -> tuple[Any, list[str]]:
 
 def redacted(text: str) -> str:
     """The text without secrets in addresses, headers, command lines and known keys."""
+    if _HINT.search(text) is None:
+        return text
     text = _KNOWN.sub(REDACTED, text)
     text = _IN_ADDRESS.sub(rf"\1{REDACTED}@", text)
     text = _ALONE_IN_ADDRESS.sub(_if_long, text)
     text = _HEADER.sub(rf"\1{REDACTED}", text)
     text = _BEARER.sub(rf"\1{REDACTED}", text)
     return _without_named(_OPTION, _without_named(_ASSIGNED, text))
+
+
+def redacted_lines(text: str) -> str:
+    """The same for a long text, line by line.
+
+    Other threads can run in between. A name at the end of a line and its value on the next one are
+    not seen together.
+    """
+    if "PRIVATE KEY-----" in text:  # of many lines
+        text = _KNOWN.sub(REDACTED, text)
+    return "".join(map(redacted, text.splitlines(keepends=True)))
 
 
 def names_a_secret(name: str) -> bool:

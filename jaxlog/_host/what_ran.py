@@ -18,7 +18,7 @@ from typing import Any
 from jaxlog import _run_files
 from jaxlog._format.what_ran import diff_file, packages_file
 from jaxlog._host.companion import Companion, RunAccess
-from jaxlog._host.git_facts import Code, code_of
+from jaxlog._host.git_facts import code_of
 from jaxlog._host.notebook_shell import notebook_shell
 from jaxlog._host.packages import installed
 from jaxlog._host.redaction import without_secrets
@@ -91,9 +91,9 @@ class WhatRan(Companion):
         session = run.info.session
         found = dict(known)
         for part, find in (
-            ("environment", lambda: self._environment()),
-            ("packages", lambda: _packages(directory, session)),
-            ("code", lambda: _code(directory, session, places)),
+            ("environment", self._environment),
+            ("packages", lambda: self._packages(directory, session)),
+            ("code", lambda: self._code(directory, session, places)),
         ):
             if part in self._parts:
                 try:
@@ -102,6 +102,40 @@ class WhatRan(Companion):
                     found[part] = {"missing": f"{type(error).__name__}: {error}"}
         if found and not self._late:
             run.add_facts(found)
+
+    def _packages(self, directory: Path, session: int) -> dict[str, Any]:
+        lines = installed(sys.path)
+        text = "".join(f"{line}\n" for line in lines)
+        file = self._kept(directory, packages_file, session, text)
+        return {"packages": {"file": file, "number": len(lines)}}
+
+    def _code(self, directory: Path, session: int, places: list[Path]) -> dict[str, Any]:
+        code = code_of(places, SECONDS)
+        facts = dict(code.facts)
+        if code.diff is not None:
+            facts["diff"] = self._kept(directory, diff_file, session, code.diff)
+            if code.cut:
+                facts["diff_is_cut"] = True
+        return {"git": code.version, "code": facts}
+
+    def _kept(self, directory: Path, name: Callable[[int], str], session: int, text: str) -> str:
+        """Writes a text into a file of this session, unless an earlier one has the same.
+
+        Returns:
+          The file that has the text, relative to the directory of the run.
+        """
+        data = text.encode()
+        for earlier in range(session - 1, -1, -1):
+            with contextlib.suppress(OSError):
+                if _run_files.read_small_below(directory, name(earlier)) == data:
+                    return name(earlier)
+                break  # that of the last session that has one
+        if not self._late:  # else the run is closed, and the directory may be another's
+            path = directory / name(session)
+            path.parent.mkdir(exist_ok=True)  # not its parents: the run may have been removed
+            with _run_files.replacing(path) as file:
+                file.write(data)
+        return name(session)
 
     def _environment(self) -> dict[str, Any]:
         values = {name: _short(value) for name, value in sorted(self._variables.items())}
@@ -150,43 +184,6 @@ def _places() -> list[Path]:
         with contextlib.suppress(OSError, ValueError):
             found.append(Path(file).resolve().parent)
     return found
-
-
-def _packages(directory: Path, session: int) -> dict[str, Any]:
-    lines = installed(sys.path)
-    text = "".join(f"{line}\n" for line in lines)
-    return {
-        "packages": {"file": _kept(directory, packages_file, session, text), "number": len(lines)}
-    }
-
-
-def _code(directory: Path, session: int, places: list[Path]) -> dict[str, Any]:
-    code: Code = code_of(places, SECONDS)
-    facts = dict(code.facts)
-    if code.diff is not None:
-        facts["diff"] = _kept(directory, diff_file, session, code.diff)
-        if code.cut:
-            facts["diff_is_cut"] = True
-    return {"git": code.version, "code": facts}
-
-
-def _kept(directory: Path, name: Callable[[int], str], session: int, text: str) -> str:
-    """Writes a text into a file of this session, unless an earlier one has the same.
-
-    Returns:
-      The file that has the text, relative to the directory of the run.
-    """
-    data = text.encode()
-    for earlier in range(session - 1, -1, -1):
-        with contextlib.suppress(OSError):
-            if _run_files.read_small_below(directory, name(earlier)) == data:
-                return name(earlier)
-            break  # that of the last session that has one
-    path = directory / name(session)
-    path.parent.mkdir(exist_ok=True)  # not its parents: the run may have been removed
-    with _run_files.replacing(path) as file:
-        file.write(data)
-    return name(session)
 
 
 def _memory() -> int | None:

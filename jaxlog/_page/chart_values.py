@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from jaxlog._analysis.along import ALONG, HELD, OF_LINES, held, with_seconds
 from jaxlog._analysis.group_curves import GroupCurve, Spread, curve_of
-from jaxlog._analysis.groups import VALUE, Values, named, values_of, worded
+from jaxlog._analysis.groups import Values, named, values_of, worded
 from jaxlog._format.columnar import RUN
 from jaxlog._page.asked import AbsentError, AskedError
 from jaxlog._page.call_summary import TooManyCellsError
@@ -23,16 +23,7 @@ from jaxlog._page.lane_ends import NotInOrderError
 from jaxlog._page.run_of_page import RunOfPage
 from jaxlog._page.run_store import Grouping, RowsOfRuns, RunStore
 from jaxlog._reading.run_frames import RunFrames
-from jaxlog._reading.timings import seconds_open
 
-AXES = {
-    "step": ("step", "update", "number"),
-    "env_step": ("env_step", "environment steps", "number"),
-    "time": ("timestamp", "time", "time"),
-    "relative": ("jaxlog.seconds", "time since the start", "duration"),
-}
-"""The axes by the names that addresses have: the column, the title and the kind."""
-_OF_LINES = ("step", "env_step", "timestamp")
 _COMBINED: tuple[Spread, ...] = ("std", "range", None)
 """The bands that can be computed without the value of each lane."""
 
@@ -80,7 +71,7 @@ class ChartOf(NamedTuple):
       call: the call that logged the metric.
       key: its key on a line.
       by: the names that define the groups.
-      x: one of `AXES`.
+      x: one of `ALONG`.
       spread: the kind of band.
       pinned: the names of runs that have a curve of their own.
       points: the number of times at which lanes of several runs stand, for the axes of time.
@@ -145,7 +136,7 @@ def _from_summaries(
     store: RunStore, runs: Sequence[FollowedRun], of: ChartOf, part: Slice
 ) -> ChartCurves | None:
     """The curves from what was combined when the runs were read; None if that does not do."""
-    axis = AXES[of.x][0]
+    axis = ALONG[of.x][0]
     try:
         found = store.folded(of.choice, runs, of.call, of.key, of.by, axis, part)
         pinned = [
@@ -225,19 +216,19 @@ def _values(runs: Mapping[str, RunFrames], of: ChartOf) -> Values:
     if not runs:
         raise _absent(of)
     try:
-        return values_of(runs, of.key, of.call, of.by, axes=_OF_LINES)
+        return values_of(runs, of.key, of.call, of.by, axes=OF_LINES)
     except (LookupError, TypeError) as error:
         raise AbsentError(str(error.args[0])) from None
 
 
 def _from_rows(found: RowsOfRuns, of: ChartOf) -> ChartCurves:
     """The curves from all rows."""
-    column, title, _ = AXES[of.x]
+    column, title, _ = ALONG[of.x]
     by_name = {name: run for name, run in found.runs.by_name().items() if run.calls}
     values = _values(by_name, of)
     frame = values.frame
     if of.x == "relative":
-        frame = _with_seconds(frame, by_name, column)
+        frame = with_seconds(frame, by_name)
     if column not in frame.columns or frame[column].null_count() == len(frame):
         raise AbsentError(f"{of.key}: has no {title}; set env_steps_per_update, or use x=step")
     notes = list(values.notes)
@@ -245,8 +236,8 @@ def _from_rows(found: RowsOfRuns, of: ChartOf) -> ChartCurves:
     if missing:
         notes.append(f"{missing:,} lines have no {title} and are left out")
     if of.x in ("time", "relative") and frame[RUN].n_unique() > 1:
-        frame = _held(frame, column, of.points)
-        notes.append("at each time, a lane counts with its last value before it")
+        frame = held(frame, column, of.points)
+        notes.append(HELD)
     values = replace(values, frame=frame)
     end = frame[column].max()
 
@@ -266,38 +257,3 @@ def _from_rows(found: RowsOfRuns, of: ChartOf) -> ChartCurves:
         found.read,
         found.of,
     )
-
-
-def _with_seconds(frame: pl.DataFrame, runs: Mapping[str, RunFrames], column: str) -> pl.DataFrame:
-    """Adds the seconds for which each run had been open."""
-    parts = frame.partition_by(RUN, maintain_order=True, as_dict=True)
-    return pl.concat(
-        part.with_columns(
-            pl.Series(column, seconds_open(part["timestamp"].to_numpy(), runs[str(name)].info))
-        )
-        for (name,), part in parts.items()
-    )
-
-
-def _held(frame: pl.DataFrame, column: str, points: int) -> pl.DataFrame:
-    """The lanes at the same times, each with its last value before them.
-
-    A lane has no row before its first value, nor after the first of these times after its last.
-    """
-    frame = frame.filter(pl.col(VALUE).is_not_null() & pl.col(column).is_not_null())
-    if not len(frame):
-        return frame
-    first, last = float(frame[column].min()), float(frame[column].max())  # type: ignore[arg-type]
-    length = max(last - first, 1e-6)
-    width = 2.0 ** math.ceil(math.log2(length / max(1, points - 1)))
-    origin = math.floor(first / width)
-    times = (origin + np.arange(math.ceil(last / width) - origin + 1)) * width
-    parts = []
-    for lane in frame.partition_by([RUN, "lane"], maintain_order=True):
-        lane = lane.sort(column, maintain_order=True)
-        own = lane[column].to_numpy()
-        begin, end = np.searchsorted(times, [own[0], own[-1]])
-        at = times[begin : end + 1]
-        rows = np.searchsorted(own, at, "right") - 1
-        parts.append(lane[np.maximum(rows, 0)].with_columns(pl.Series(column, at)))
-    return pl.concat(parts)

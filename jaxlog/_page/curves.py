@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from jaxlog._analysis.along import ALONG
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError, Asked
-from jaxlog._page.chart_values import AXES, ChartCurves, ChartOf, CurveOfGroup
+from jaxlog._page.chart_values import ChartCurves, ChartOf, CurveOfGroup
 from jaxlog._page.numbers import binary_body
 from jaxlog._page.thinning import ThinCurve, thinned
 from jaxlog._terminal import plain
@@ -62,7 +63,7 @@ class ChartQuery(NamedTuple):
         Raises:
           AskedError: one cannot be read.
         """
-        band, x = asked.choice("band", list(BANDS)), asked.choice("x", list(AXES))
+        band, x = asked.choice("band", list(BANDS)), asked.choice("x", list(ALONG))
         points = asked.integer("points", 600, 2, MOST_POINTS)
         call, key = asked.text("call"), asked.text("key")
         choice = repr((asked.text("where"), sorted(asked.listed("off"))))
@@ -157,7 +158,7 @@ def curves(
         headers.append(group.header(at))
         arrays += [*own, np.zeros(pad // 4, np.float32)]
         at += sum(array.nbytes for array in own) + pad
-    _, title, kind = AXES[of.x]
+    _, title, kind = ALONG[of.x]
     header = {
         "version": version,
         "read": found.read,

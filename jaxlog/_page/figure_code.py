@@ -28,10 +28,8 @@ def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: Char
             comments.append(f"# {len(paths) - MOST_PATHS} more runs are shown: add their paths")
     of = query.of
     words = [repr(of.key), f"call={of.call!r}", f"by={list(of.by)!r}"]
-    if of.x == "env_step":
-        words.append("x='env_step'")
-    elif of.x != "step":
-        comments.append(f"# over updates: plots have no x={of.x!r}")
+    if of.x != "step":
+        words.append(f"x={of.x!r}")
     if of.spread != "std":
         words.append(f"spread={of.spread!r}")
     lines = ["import jaxlog", "", *comments, f"runs = jaxlog.read_runs({where})"]

@@ -44,6 +44,7 @@ _RECORDED = ("JAX", "XLA_", "TF_CPP_", "LIBTPU_", "NCCL_", "OMP_", "SLURM_JOB_ID
 """The beginnings of variables that are recorded."""
 _RECORDED_WHOLE = frozenset(
     {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "TPU_VISIBLE_CHIPS", "PYTHONHASHSEED"}
+    | {"JPY_SESSION_NAME"}  # the notebook, in Jupyter
 )
 
 

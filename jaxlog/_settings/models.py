@@ -432,8 +432,8 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
     capture_output: bool = Field(
         default=False,
         description="Whether what the program prints, to standard output and standard error, is "
-        "also written into the run's `output.txt`. Lines of C++ code and of other processes are "
-        "not.",
+        "also written into `output.txt` in the run's directory. Lines of C++ code and of other "
+        "processes are not.",
     )
     alerts: _Distinct[_Alert] = Field(
         default=(),

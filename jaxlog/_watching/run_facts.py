@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Diverged, Health
 from jaxlog._format.run_file import newer_format
+from jaxlog._format.what_ran import ALERTS
 from jaxlog._host.outcome import loss
+from jaxlog._run_files import count_lines, loads, read_end
 from jaxlog._settings import LoggingConfig
 from jaxlog._terminal import plain
 from jaxlog._watching import lines
@@ -20,6 +22,9 @@ from jaxlog._watching.observed_run import ObservedRun
 
 SHOWN = 8
 """The number of diverged lanes, and of values of one label, that are shown."""
+
+_END = 2**14
+"""The bytes that are read at the end of the file with alerts."""
 
 LONGEST = 60
 """The number of characters that are shown of one value of `config`."""
@@ -65,6 +70,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     rows.append(("format", newer_format(known), "red"))
     rows.append(("error", run.error, "red"))
     rows.append(("diverged", _diverged(health), "red"))
+    rows.append(("alerts", _alerts(run.path), "red"))
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
         times = len(run.listed("sessions"))
@@ -83,6 +89,19 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     rows.append(("lines", " · ".join(f"{lines.count(p):,} in {p.name}" for p in files), ""))
     rows += [("lost", loss(account), "red") for account in run.accounts_with_loss]
     return [Fact(label, plain(text), style) for label, text, style in rows if text]
+
+
+def _alerts(directory: Path) -> str:
+    """The number of alerts, and the text of the last one; empty if there is none."""
+    file = directory / ALERTS
+    try:
+        number = count_lines(file)
+        end, _ = read_end(file, _END)
+        found = loads(end.rstrip(b"\n").rpartition(b"\n")[2])
+    except (OSError, ValueError):  # there is none, or it was edited
+        return ""
+    text = found.get("text") if isinstance(found, dict) else None
+    return f"{number:,}, the last: {text}" if isinstance(text, str) else ""
 
 
 def _command(command: Any) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 
 FILE = Path(__file__).with_name("rliable.json")
 RUNS, TASKS, REPS = 8, 5, 20_000
+FRAMES, CURVE_REPS = 6, 5_000
 THRESHOLDS = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25]
 
 
@@ -25,6 +26,16 @@ def scores() -> dict[str, np.ndarray]:
     first = level + 0.2 * random.normal(size=(RUNS, TASKS))
     second = level + 0.1 + 0.3 * random.normal(size=(RUNS, TASKS))
     return {"first": first.round(3), "second": second.round(3)}
+
+
+def curves() -> dict[str, np.ndarray]:
+    """Scores of shape (runs, tasks, frames), which grow with the frames."""
+    random = np.random.default_rng(11)
+    grown = 1 - np.exp(-np.arange(1, FRAMES + 1) / 4)
+    return {
+        name: (own[:, :, None] * grown + 0.05 * random.normal(size=(RUNS, TASKS, FRAMES))).round(3)
+        for name, own in scores().items()
+    }
 
 
 def numbers() -> dict[str, Any]:
@@ -47,6 +58,12 @@ def numbers() -> dict[str, Any]:
             found["aggregates"][group][name] = [
                 float(points[group][0]), *map(float, ends[group][:, 0])
             ]  # fmt: skip
+
+    def iqm_by_frame(scores: np.ndarray) -> np.ndarray:
+        return np.array([metrics.aggregate_iqm(scores[..., f]) for f in range(scores.shape[-1])])
+
+    points, ends = library.get_interval_estimates(curves(), iqm_by_frame, reps=CURVE_REPS)
+    found["efficiency"] = {group: [points[group].tolist(), *ends[group].tolist()] for group in own}
     fractions, ends = library.create_performance_profile(own, np.array(THRESHOLDS), reps=REPS)
     found["profile"] = {group: [fractions[group].tolist(), *ends[group].tolist()] for group in own}
     pair = {"pair": (own["second"], own["first"])}
@@ -67,6 +84,7 @@ def main() -> None:
             "repetitions": REPS,
             "thresholds": THRESHOLDS,
             "scores": {name: own.tolist() for name, own in scores().items()},
+            "curves": {name: own.tolist() for name, own in curves().items()},
             "numbers": found,
         }
         FILE.write_text(json.dumps(known, indent=1) + "\n")
@@ -77,6 +95,11 @@ def main() -> None:
             now, *now_ends = found["aggregates"][group][name]
             np.testing.assert_allclose(now, value, rtol=1e-12)
             np.testing.assert_allclose(now_ends, ends, atol=0.1 * (ends[1] - ends[0]))
+    for group, (values, *ends) in expected["efficiency"].items():
+        now, *now_ends = found["efficiency"][group]
+        np.testing.assert_allclose(now, values, rtol=1e-12)
+        widest = max(np.subtract(ends[1], ends[0]))
+        np.testing.assert_allclose(now_ends, ends, atol=0.1 * widest)
     print("rliable computes the numbers of", FILE.name)
 
 

@@ -383,7 +383,7 @@ def test_a_legend_of_many_groups_names_some(tmp_path: Path) -> None:
         ("rate", {}, "which is a label, expected one of 'loss', 'twice'"),
         ("loss", {"by": "sed"}, "got 'sed' to group by, expected one of .* mean 'seed'"),
         ("loss", {"call": "eval"}, "no metrics of a call 'eval'; the calls are 'batch'"),
-        ("loss", {"x": "time"}, "x: got 'time', expected 'step' or 'env_step'"),
+        ("loss", {"x": "hours"}, "x: got 'hours', expected one of 'step', 'env_step', 'time', "),
         ("loss", {"spread": "sd"}, "spread: got 'sd', expected one of 'std'"),
         ([], {}, "got no name"),
         (["loss", "twice"], {"ax": object()}, "ax: got axes and several names"),

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxlog
+from jaxlog._cli.main import main
 from jaxlog._host import alerts as host_alerts
 from jaxlog._host.alert import Alert
 from jaxlog._host.alert_rules import AlertRule, RuleWatch
@@ -422,6 +423,20 @@ def test_the_child_of_a_fork_sends_no_alerts(make_logger: MakeLogger, webhook: W
     assert os.waitpid(child, 0)[1] == 0
     run.close()
     assert webhook.posted == []
+
+
+def test_show_has_the_number_of_alerts_and_the_last_one(
+    make_logger: MakeLogger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = make_logger(alerts=[{"kind": "not_finite", "again_after": 0.0}])
+    with logger.open(tmp_path / "run") as run:
+        log(run, [[NAN], [1.0], [NAN]])
+    assert main(["show", str(tmp_path / "run")]) == 0
+    last = "run run: eval/loss is not finite (nan) at step 2"
+    assert f"2, the last: {last}\n" in capsys.readouterr().out
+    (tmp_path / "run" / "alerts.jsonl").write_text("[]\nbroken")
+    assert main(["show", str(tmp_path / "run")]) == 0
+    assert "alerts" not in capsys.readouterr().out.partition("settings")[0]
 
 
 def test_alerts_of_a_run_that_is_replaced_are_gone(make_logger: MakeLogger, tmp_path: Path) -> None:

@@ -84,6 +84,28 @@ def test_a_resumed_run_appends_and_one_that_replaces_begins_again(
     assert print_of(tmp_path) == "c\n"
 
 
+def test_warnings_of_sinks_are_copied_and_lines_of_the_console_are_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Fails(jaxlog.sinks.Sink):
+        def write_metrics(self, event: jaxlog.sinks.MetricsEvent) -> None:
+            raise RuntimeError(f"no room for step {event.step}")
+
+    logger = jaxlog.Logger(
+        {"sinks": [Fails(), {"kind": "console"}], "capture_output": True, "what_ran": []}
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    logging.getLogger("jaxlog").addHandler(handler)
+    try:
+        with logger.open(tmp_path / "run") as run:
+            run.log({"loss": 1.0}, step=7)
+    finally:
+        logging.getLogger("jaxlog").removeHandler(handler)
+    assert "eval · step 7" in capsys.readouterr().out
+    assert "eval · step 7" not in print_of(tmp_path)
+    assert "jaxlog: the sink Fails could not write: RuntimeError: no room" in print_of(tmp_path)
+
+
 def test_two_runs_at_once_both_have_the_output(make_logger: MakeLogger, tmp_path: Path) -> None:
     settings = {"capture_output": True, "what_ran": []}
     one = make_logger(**settings).open(tmp_path / "one")

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from jaxlog._host.redaction import REDACTED, names_a_secret, redacted, without_secrets
+from jaxlog._host.redaction import (
+    REDACTED,
+    names_a_secret,
+    redacted,
+    redacted_lines,
+    without_secrets,
+)
 from tests.conftest import MakeLogger
 
 SECRETS = """
@@ -151,3 +157,16 @@ def test_they_reach_neither_run_json_nor_a_sink_and_that_is_said_once(
         "config['db_password_prod'], config['cmd'], tags[0], lanes[0]['apiKey']. If one is not a "
         "secret, rename it. Said once."
     )
+
+
+def test_a_long_text_is_searched_line_by_line_and_a_key_of_many_lines_is_found() -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\nabc\ndef\n-----END RSA PRIVATE KEY-----"
+    lines = ["+lr = 0.1", "+api_key = 'abcdefgh'", f"+{key}", "+https://me:sesame@host/x", "-x = 1"]
+    assert redacted_lines("\n".join(lines) + "\n").splitlines() == [
+        "+lr = 0.1",
+        f"+api_key = '{REDACTED}'",
+        f"+{REDACTED}",
+        f"+https://me:{REDACTED}@host/x",
+        "-x = 1",
+    ]
+    assert redacted_lines("a\r\nb") == "a\r\nb"

@@ -161,6 +161,7 @@ def test_each_session_keeps_what_ran_and_shares_equal_files(
     facts = facts_of(run)
     sessions = [*facts["sessions"], facts]
     assert [one["command"]["words"][1] for one in sessions] == ["lr = 2\n", "lr = 2\n", "lr = 3\n"]
+    assert ["untracked_files" in one["code"] for one in sessions] == [False, False, True]
     diffs = [one["code"]["diff"] for one in sessions]
     assert diffs == ["program/code.diff", "program/code.diff", "program/code.2.diff"]
     assert [("+lr = 3" in (run / name).read_text()) for name in diffs] == [False, False, True]
@@ -289,7 +290,7 @@ def test_a_companion_that_fails_is_logged_once_and_left_out(
             raise RuntimeError("broken")
 
     logger = make_logger()
-    monkeypatch.setattr("jaxlog._logger.companions_of", lambda _: [Fails()])
+    monkeypatch.setattr("jaxlog._logger.companions_of", lambda _, **__: [Fails()])
     with caplog.at_level(logging.WARNING, "jaxlog"), logger.open(name="mine") as run:
         for step in range(3):
             run.log({"x": 1.0}, step=step)
