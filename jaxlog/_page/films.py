@@ -11,7 +11,7 @@ import numpy as np
 from jaxlog._analysis.html_pages import brief
 from jaxlog._page.asked import AbsentError
 from jaxlog._reading.recorded import RecordedEpisode
-from jaxlog._render.film import framed, frames, lined
+from jaxlog._render.film import framed, frames, left_out, lined
 from jaxlog._render.png import png
 from jaxlog._terminal import plain
 from jaxlog.sinks.console.values import number
@@ -80,6 +80,7 @@ def film(episode: RecordedEpisode, array: str, version: int) -> dict[str, Any]:
     pictures: list[str] = []
     if chosen:
         pictures = _pictures(frames(arrays[chosen][kept]))
+        notes += left_out(arrays[chosen])
         if not pictures:
             notes.append("the frames are too large to be shown")
     lines = [
