@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,22 @@ import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog._analysis import gallery
+from jaxlog._render.film import frames
+from jaxlog._render.png import own_pixels
 from tests.analysis.test_gallery import HOSTILE, event
 from tests.browser import Open
 from tests.reading.files import write
+from tests.sinks.test_films import LENGTHS
+from tests.sinks.test_films import record as record_boards
 
 Show = Callable[..., Any]
+
+
+def record(logger: jaxlog.Logger, directory: Path) -> None:
+    """A run with two episodes of each of three environments."""
+    with logger.open(directory):
+        record_boards(logger)
 
 
 @pytest.fixture
@@ -40,6 +52,54 @@ def grids(number: int) -> list[jaxlog.sinks.EpisodeEvent]:
     state = np.arange(64, dtype=np.int32).reshape(8, 8) % 10
     details = {"initial_state": state, "final_state": state[::-1].copy()}
     return [event(i // 10, i % 2, i % 3, details=details) for i in range(number)]
+
+
+def test_a_recorded_episode_is_played(tmp_path: Path, open_page: Open) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    record(logger, tmp_path / "run")
+    run = jaxlog.read_run(tmp_path / "run")
+    assert run.episodes["total_steps"].to_list() == [*LENGTHS] * 2
+    opened = open_page(run.view_episodes().save(tmp_path / "page.html"))
+    page, first, second = opened.page, *run.recordings[:2]
+    assert page.locator(".tile.film").count() == 2 * len(LENGTHS)
+    page.locator(".tile").first.click()
+    page.locator("#player").wait_for()
+    image = page.locator("dialog img")
+    said = page.locator("#said")
+    assert said.inner_text() == f"step 0 of {LENGTHS[0]} · reward 1"
+    sources = []
+    for step in range(len(first)):
+        page.locator("#frame").fill(str(step))
+        assert said.inner_text() == f"step {step} of {LENGTHS[0]} · reward 1"
+        sources.append(image.get_attribute("src"))
+    expected = frames(first.arrays["board"])
+    for source, frame in zip(sources, expected, strict=True):
+        data = base64.b64decode(source.removeprefix("data:image/png;base64,"))
+        np.testing.assert_array_equal(own_pixels(data), frame)
+    page.locator("#frame").press("Home")
+    page.get_by_role("button", name="play").click()
+    page.wait_for_function(f"() => find('said').textContent.startsWith('step {len(first) - 1} of')")
+    page.wait_for_function("() => find('play').textContent === 'play'")
+    page.locator("dialog #next").click()
+    assert said.inner_text() == f"step 0 of {LENGTHS[1]} · reward 1"
+    assert int(page.locator("#frame").get_attribute("max")) == len(second) - 1
+    page.keyboard.press("Escape")
+    assert opened.said == []
+
+
+def test_only_some_recorded_episodes_have_a_film_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}), tmp_path)
+    monkeypatch.setattr(gallery, "MOST_FILMS", 4)
+    run = jaxlog.read_run(tmp_path)
+    (tmp_path / run.recordings[0].file).unlink()
+    (tmp_path / run.recordings[1].file).write_bytes(b"damaged")
+    page = run.view_episodes().html
+    assert "2 recorded without a film here" not in page
+    assert "1 recorded without a film here" in page
+    monkeypatch.setattr(gallery, "FILM_BYTES", 100)
+    assert "5 recorded without a film here" in jaxlog.read_run(tmp_path).view_episodes().html
 
 
 def steps(frame: Any) -> list[str]:

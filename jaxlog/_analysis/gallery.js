@@ -35,7 +35,7 @@ const near = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "400px" });
 const tiles = data.episodes.map((_, place) => {
-  const tile = make("button", { className: "tile", type: "button", title: words[place] });
+  const tile = make("button", { className: data.films[place] ? "tile film" : "tile", type: "button", title: words[place] });
   tile.dataset.place = place;
   tile.setAttribute("aria-label", words[place]);
   tile.addEventListener("click", () => enlarge(place));
@@ -139,9 +139,49 @@ async function enlarge(place) {
   large.querySelector("p").textContent = words[place];
   const image = large.querySelector("img");
   image.alt = words[place];
+  const film = data.films[place];
+  pause();
+  image.className = film ? "frame" : "";
+  find("player").hidden = !film;
   if (!large.open) large.showModal();
-  image.src = await source(place);
+  if (film) {
+    find("frame").max = film.frames.length - 1;
+    show(0);
+  } else {
+    image.src = await source(place);
+  }
 }
+
+// The film of an episode that was recorded step by step.
+let timer;
+function show(at) {
+  const film = data.films[open];
+  large.querySelector("img").src = film.frames[at];
+  find("frame").value = at;
+  const [reward, total] = [film.rewards[at], film.total_steps];
+  find("said").textContent = [`step ${film.steps[at]}${total ? ` of ${total}` : ""}`,
+    `reward ${reward === null ? "not finite" : Number(reward.toPrecision(4))}`, ...film.notes].join(" \u00b7 ");
+}
+function pause() {
+  clearInterval(timer);
+  timer = undefined;
+  find("play").textContent = "play";
+}
+find("play").addEventListener("click", () => {
+  if (timer) return pause();
+  const last = data.films[open].frames.length - 1;
+  if (Number(find("frame").value) >= last) show(0);
+  timer = setInterval(() => {
+    const at = Number(find("frame").value);
+    if (at >= last) pause();
+    else show(at + 1);
+  }, 100);
+  find("play").textContent = "pause";
+});
+find("frame").addEventListener("input", () => {
+  pause();
+  show(Number(find("frame").value));
+});
 function move(by) {
   const to = passing[passing.indexOf(open) + by];
   if (to !== undefined) enlarge(to);
@@ -149,10 +189,13 @@ function move(by) {
 find("before").addEventListener("click", () => move(-1));
 find("next").addEventListener("click", () => move(1));
 find("close").addEventListener("click", () => large.close());
-large.addEventListener("close", () => tiles[open].focus());
+large.addEventListener("close", () => {
+  pause();
+  tiles[open].focus();
+});
 document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-  if (!by) return;
+  if (!by || event.target === find("frame")) return;
   if (large.open) {
     move(by);
   } else if (document.activeElement.classList.contains("tile")) {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import math
 import zlib
@@ -14,6 +15,7 @@ import polars as pl
 
 from jaxlog._analysis.html_pages import inline, rendered
 from jaxlog._analysis.pictures import Pictures
+from jaxlog._analysis.played import played
 from jaxlog._format.columnar import RUN
 from jaxlog._paths import local_path
 from jaxlog._reading.run_frames import RunFrames
@@ -23,6 +25,12 @@ from jaxlog._run_files import replacing
 
 MOST = 500
 """The number of episodes on a page by default."""
+MOST_FILMS = 24
+"""The number of recorded episodes on a page that can be played."""
+FILM_STEPS = 100
+"""The most steps that are shown of each."""
+FILM_BYTES = 2**22
+"""The most bytes of the frames of all of them."""
 _MOST_CHOICES = 64
 """A column with more distinct values is filtered by text, not by a menu."""
 _PACKAGE = "jaxlog._analysis"
@@ -112,11 +120,15 @@ def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) ->
     columns = list(_columns(shown, labels))
     values = [_values(shown[column["key"]], column) for column in columns]
     pictures = Pictures(runs, labels)
+    films, without = _films(runs, shown)
+    notes = [f"{left_out} more were left out"] if left_out else []
+    notes += [f"{without} recorded without a film here"] if without else []
     data = {
         "columns": columns,
         "episodes": list(zip(*values, strict=True)) if columns else [],
         "pictures": [_packed(pictures.of(row)) for row in shown.iter_rows(named=True)],
-        "note": f" \u00b7 {left_out} more were left out" if left_out else "",
+        "films": films,
+        "note": "".join(f" \u00b7 {note}" for note in notes),
     }
     page = rendered(
         _PACKAGE,
@@ -126,6 +138,36 @@ def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) ->
         data=data,
     )
     return Gallery(page, len(shown), left_out)
+
+
+def _films(runs: Mapping[str, RunFrames], shown: pl.DataFrame) -> tuple[dict[int, Any], int]:
+    """The films of recorded episodes, by the places of their rows, and how many have none.
+
+    Those whose files were deleted are not counted.
+    """
+    films: dict[int, Any] = {}
+    without, size = 0, 0
+    if "file" not in shown.columns:
+        return films, without
+    recorded = {name: {one.file: one for one in run.recordings} for name, run in runs.items()}
+    only = next(iter(runs))
+    for place, row in enumerate(shown.iter_rows(named=True)):
+        episode = recorded[row[RUN] if len(runs) > 1 else only].get(row["file"])
+        if episode is None or not (episode.directory / episode.file).is_file():
+            continue
+        if len(films) == MOST_FILMS:
+            without += 1
+            continue
+        with contextlib.suppress(OSError, ValueError):  # a damaged file
+            film = played(episode, most_steps=FILM_STEPS, most_bytes=FILM_BYTES - size)
+            if film["frames"]:
+                size += sum(map(len, film["frames"]))
+                named = ("frames", "steps", "total_steps", "notes")
+                rewards = [one if math.isfinite(one) else None for one in film["rewards"]]
+                films[place] = {key: film[key] for key in named} | {"rewards": rewards}
+                continue
+        without += 1
+    return films, without
 
 
 def _as_json(series: pl.Series) -> pl.Series:

@@ -15,7 +15,7 @@ from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import check_run
 from jaxlog._reading.recorded import RecordedEpisode, recordings
 from jaxlog._render.choose import load
-from jaxlog._render.film import framed, frames
+from jaxlog._render.film import framed, frames, left_out
 
 if TYPE_CHECKING:
     from jaxlog._render.film_files import Kind
@@ -136,7 +136,10 @@ def _shown(episode: RecordedEpisode, array: str) -> np.ndarray:
             f"export: --array: got {array!r}, expected a recorded array with two axes besides that "
             f"of the steps; {episode.file} {has}"
         )
-    return frames(episode.arrays[array or names[0]])
+    shown = episode.arrays[array or names[0]]
+    for words in left_out(shown):
+        note(f"{episode.file}: {array or names[0]}: {words}")
+    return frames(shown)
 
 
 def _drawn(episode: RecordedEpisode, draw: Callable[[Any], Any]) -> Iterator[np.ndarray]:

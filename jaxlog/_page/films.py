@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from jaxlog._analysis.html_pages import brief
+from jaxlog._analysis.played import MOST_BYTES, MOST_STEPS, film_title, played
 from jaxlog._page.asked import AbsentError
 from jaxlog._reading.recorded import RecordedEpisode
-from jaxlog._render.film import framed, frames, lined
-from jaxlog._render.png import png
-from jaxlog._terminal import plain
-from jaxlog.sinks.console.values import number
 
-MOST_STEPS = 400
-"""The most steps that are shown of an episode."""
-MOST_BYTES = 2**23
-"""The most bytes of its frames."""
-MOST_LINES = 32
-"""The most lines of an episode."""
 MOST_LISTED = 500
 """The most episodes that are listed."""
 
@@ -43,7 +30,7 @@ def films(recorded: Sequence[RecordedEpisode], one: str) -> tuple[list[dict[str,
     shown = there[::-1][:MOST_LISTED]
     listed = [
         {
-            "title": _title(recorded[number]),
+            "title": film_title(recorded[number]),
             "failed": recorded[number].episode.get("success") is False,
             "source": f"film?episode={number}&run={one}",
         }
@@ -64,84 +51,7 @@ def film(episode: RecordedEpisode, array: str, version: int) -> dict[str, Any]:
       AbsentError: the file cannot be read, or there is no such array.
     """
     try:
-        arrays, steps, rewards = episode.arrays, episode.steps, episode.rewards
-    except (OSError, ValueError) as error:
+        shown = played(episode, array, most_steps=MOST_STEPS, most_bytes=MOST_BYTES)
+    except (LookupError, OSError, ValueError) as error:
         raise AbsentError(str(error)) from None
-    names = framed(arrays)
-    if array and array not in names:
-        raise AbsentError(
-            f"array: got {array!r:.60}, which is no array of this episode with frames"
-        )
-    chosen = array or (names[0] if names else "")
-    kept = np.unique(
-        np.linspace(0, len(steps) - 1, min(len(steps), MOST_STEPS)).round().astype(int)
-    )
-    notes = _notes(episode, len(kept))
-    pictures: list[str] = []
-    if chosen:
-        pictures = _pictures(frames(arrays[chosen][kept]))
-        if not pictures:
-            notes.append("the frames are too large to be shown")
-    lines = [
-        {"name": plain(name), "values": values[kept].tolist()} for name, values in _lines(arrays)
-    ]
-    return {
-        "version": version,
-        "title": _title(episode),
-        "steps": steps[kept].tolist(),
-        "rewards": rewards[kept].tolist(),
-        "returns": np.cumsum(rewards, dtype=np.float64)[kept].tolist() if episode.is_whole else [],
-        "total_steps": episode.episode.get("total_steps"),
-        "arrays": [plain(name) for name in names],
-        "array": plain(chosen),
-        "frames": pictures,
-        "lines": lines[:MOST_LINES],
-        "lines_left_out": max(0, len(lines) - MOST_LINES),
-        "notes": notes,
-    }
-
-
-def _title(episode: RecordedEpisode) -> str:
-    own = episode.episode
-    words = [episode.call, f"step {episode.step:,}", f"lane {episode.lane}"]
-    words.append(f"environment {own.get('environment_id')}")
-    words += [f"return {number(own['total_reward'])}"] if "total_reward" in own else []
-    words += [f"{own['total_steps']:,} steps"] if "total_steps" in own else []
-    words += [str(own["end"])] if "end" in own else []
-    return brief(plain(" · ".join(words)))
-
-
-def _notes(episode: RecordedEpisode, shown: int) -> list[str]:
-    total, recorded = episode.episode.get("total_steps"), len(episode.steps)
-    notes = []
-    if not episode.is_whole:
-        notes.append(
-            f"{recorded:,} of {total:,} steps were recorded" if isinstance(total, int) else ""
-        )
-    if shown < recorded:
-        notes.append(f"{shown:,} of {recorded:,} recorded steps are shown, spread evenly")
-    return [note for note in notes if note]
-
-
-def _pictures(found: np.ndarray) -> list[str]:
-    """The frames as addresses of PNG files; none if they are too large."""
-    pictures, size = [], 0
-    for pixels in found:
-        data = base64.b64encode(png(pixels)).decode()
-        size += len(data)
-        if size > MOST_BYTES:
-            return []
-        pictures.append(f"data:image/png;base64,{data}")
-    return pictures
-
-
-def _lines(arrays: Any) -> list[tuple[str, np.ndarray]]:
-    """The numbers of each step, by their names: `velocity[1]`."""
-    found: list[tuple[str, np.ndarray]] = []
-    for name in lined(arrays):
-        array = np.asarray(arrays[name], np.float64)
-        if array.ndim == 1:
-            found.append((name, array))
-        else:
-            found += [(f"{name}[{index}]", array[:, index]) for index in range(array.shape[1])]
-    return found
+    return {"version": version, **shown}

@@ -26,10 +26,11 @@ _PAD, _FOOT = 8, 16
 def array_pixels(array: np.ndarray) -> np.ndarray | None:
     """The pixels of an array, uint8 `[height, width, channels]`; None for one number, and for none.
 
-    An image stays one: uint8 of shape `[height, width]`, and uint8, or floats from 0 to 1, with 1,
-    3 or 4 channels as a third axis. Any other array is a heat map from its smallest to its largest
-    number: a vector as one row, more than two axes as planes side by side, along the last two axes.
-    Small arrays are enlarged, each entry to a square.
+    An image stays one: uint8 of shape `[height, width]`, or with 1, 3 or 4 channels as a third
+    axis. Any other array is a heat map from its smallest to its largest number: a vector as one
+    row, more than two axes as planes side by side, along the last two axes. So floats are never an
+    image, whose third axis might be one of actions, and whose first might be one of steps:
+    `jaxlog.Image` is for these. Small arrays are enlarged, each entry to a square.
     """
     if kind(array) == "other" or not array.size or not array.ndim:
         return None
@@ -40,6 +41,20 @@ def array_pixels(array: np.ndarray) -> np.ndarray | None:
         return enlarged(heat_of(as_floats(thinned(planes[0])[0])))
     every = -(-max(planes.shape[1:]) * columns_of(len(planes)) // MOST_PIXELS)
     return enlarged(tiled(heat_of(as_floats(planes[:, ::every, ::every]))))
+
+
+def pixels_left_out(array: np.ndarray) -> list[str]:
+    """What `array_pixels` does not draw of an array, in words: planes, and rows and columns."""
+    if not array.ndim or not array.size:
+        return []
+    image = _image(array)
+    planes = _planes(array) if image is None else image[None, :, :, 0]
+    number, height, width = planes.shape
+    found = [f"the first {_MOST_PLANES} of {number} planes"] if number > _MOST_PLANES else []
+    every = -(-max(height, width) * columns_of(min(number, _MOST_PLANES)) // MOST_PIXELS)
+    if every > 1:
+        found.append(f"1 of {every} rows and columns of {height} by {width}")
+    return found
 
 
 def array_svg(array: np.ndarray, title: str, size: int = 200) -> str:
@@ -93,15 +108,8 @@ def _image(array: np.ndarray) -> np.ndarray | None:
     """An array that is an image, as `[height, width, channels]`; else None."""
     if array.ndim == 2 and array.dtype == np.uint8:
         return array[:, :, None]
-    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
-        return None
-    if array.dtype == np.uint8:
-        return array
-    if kind(array) != "float":
-        return None
-    values = as_floats(array)
-    with np.errstate(invalid="ignore"):
-        return array if ((values >= 0) & (values <= 1)).all() else None
+    is_image = array.dtype == np.uint8 and array.ndim == 3 and array.shape[2] in (1, 3, 4)
+    return array if is_image else None
 
 
 def _planes(array: np.ndarray) -> np.ndarray:

@@ -41,10 +41,11 @@ def lined(arrays: Mapping[str, np.ndarray]) -> list[str]:
 def frames(array: np.ndarray) -> np.ndarray:
     """The frames of an array: uint8 `[steps, height, width, channels]`, with 1, 3 or 4 channels.
 
-    An image stays one: uint8 of shape `[steps, height, width]`, and uint8, or floats from 0 to 1,
-    with 1, 3 or 4 channels as a last axis. Any other array is a heat map from its smallest to its
-    largest number at any step, so that a colour means the same in all frames; more than two axes
-    of a step are planes side by side. Of more than 512 rows or columns, every k-th is drawn.
+    An image stays one: uint8 of shape `[steps, height, width]`, or with 1, 3 or 4 channels as a
+    last axis; and floats from 0 to 1 with 1 or 3 channels. (Four channels of floats are those of a
+    grid, not RGBA.) Any other array is a heat map from its smallest to its largest number at any
+    step, so that a colour means the same in all frames; more than two axes of a step are planes
+    side by side. What is not drawn, `left_out` says.
 
     Args:
       array: the values of all steps, with at least two axes besides the first.
@@ -56,12 +57,38 @@ def frames(array: np.ndarray) -> np.ndarray:
         steps, height, width, channels = image.shape
         pixels = pixels_of(image.reshape(steps * height, width, channels))
         return pixels.reshape(steps, height, width, -1)
+    planes = _planes(array)[:, :MOST_PLANES]
+    height, width = planes.shape[2:]
+    every = -(-max(height, width) * columns_of(planes.shape[1]) // MOST_PIXELS)
+    return tiled(heat_of(as_floats(planes[:, :, ::every, ::every])))
+
+
+def left_out(array: np.ndarray) -> list[str]:
+    """What the frames of an array do not have, in words: planes, and rows and columns.
+
+    Args:
+      array: as for `frames`.
+    """
+    if _is_image(array):
+        height, width = array.shape[1:3]
+        number = 1
+    else:
+        number, height, width = _planes(array).shape[1:]
+    found = (
+        [f"the first {MOST_PLANES} of {number} planes are shown"] if number > MOST_PLANES else []
+    )
+    every = -(-max(height, width) * columns_of(min(number, MOST_PLANES)) // MOST_PIXELS)
+    if every > 1:
+        found.append(f"1 of {every} rows and columns of {height} by {width} is shown")
+    return found
+
+
+def _planes(array: np.ndarray) -> np.ndarray:
+    """The planes of each step, `[steps, planes, height, width]`."""
     if _is_channels_last(array):
         array = np.moveaxis(array, -1, 1)
     steps, *_, height, width = array.shape
-    planes = array.reshape(steps, -1, height, width)[:, :MOST_PLANES]
-    every = -(-max(height, width) * columns_of(planes.shape[1]) // MOST_PIXELS)
-    return tiled(heat_of(as_floats(planes[:, :, ::every, ::every])))
+    return array.reshape(steps, -1, height, width)
 
 
 def _is_framed(array: np.ndarray) -> bool:
@@ -75,7 +102,7 @@ def _is_image(array: np.ndarray) -> bool:
         return False
     if array.dtype == np.uint8:
         return True
-    if kind(array) != "float":
+    if kind(array) != "float" or array.shape[3] == 4:
         return False
     values = as_floats(array)
     with np.errstate(invalid="ignore"):

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from jaxlog._format.episode_file import tree_of
 from jaxlog._format.events import EpisodeEvent, EpisodeSteps
 from jaxlog._render import load
-from jaxlog._render.film import framed, frames
+from jaxlog._render.film import framed, frames, left_out
 from jaxlog._render.film_files import FilmError, Kind, write_film
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import SinkSettings
@@ -140,8 +140,10 @@ class Films:
             draw = load(self._settings.film_renderer)
             assert not isinstance(draw, str)
             pictures: Any = _drawn(recording, kept, draw)
+            notes: list[str] = []
         else:
-            pictures = frames(self._array(recording)[kept])
+            array = self._array(recording)
+            pictures, notes = frames(array[kept]), left_out(array)
         file = io.BytesIO()
         shape = write_film(file, pictures, self._kind, self._settings.film_speed)
         data = file.getvalue()
@@ -150,7 +152,7 @@ class Films:
                 f"got a film of {len(data):,} bytes, expected at most {MOST_BYTES:,}; draw smaller "
                 "frames, or record fewer steps with every= of empty_recorder"
             )
-        return Film(data, shape, _caption(event, len(kept)))
+        return Film(data, shape, " · ".join([*_caption(event, len(kept)), *notes]))
 
     def _array(self, recording: EpisodeSteps) -> np.ndarray:
         names, wanted = framed(recording.arrays), self._settings.film_array
@@ -172,7 +174,7 @@ def _drawn(
         yield np.asarray(draw(tree_of(list(recording.leaves), arrays)))
 
 
-def _caption(event: EpisodeEvent, shown: int) -> str:
+def _caption(event: EpisodeEvent, shown: int) -> list[str]:
     own = event.episode
     words = [f"lane {event.lane}"] if event.num_lanes > 1 else []
     words.append(f"environment {own.get('environment_id')}")
@@ -180,4 +182,4 @@ def _caption(event: EpisodeEvent, shown: int) -> str:
         words.append(f"return {float(own['total_reward']):.4g}")
     total = own.get("total_steps", shown)
     words.append(f"{shown:,} of {total:,} steps" if shown != total else f"{shown:,} steps")
-    return " · ".join(words)
+    return words

@@ -94,7 +94,7 @@ def pictures(arrays: Mapping[str, np.ndarray]) -> Message | None:
     Returns:
       The summary; None if no array can be shown, because all are empty.
     """
-    from jaxlog._render.arrays import array_pixels
+    from jaxlog._render.arrays import array_pixels, pixels_left_out
     from jaxlog._render.png import png
 
     protos = _protos()
@@ -102,7 +102,10 @@ def pictures(arrays: Mapping[str, np.ndarray]) -> Message | None:
     for tag, array in arrays.items():
         pixels = array_pixels(array)
         if pixels is not None:
-            values.append(protos.Summary.Value(tag=tag, image=_image(pixels.shape, png(pixels))))
+            own = protos.Summary.Value(tag=tag, image=_image(pixels.shape, png(pixels)))
+            if words := pixels_left_out(array):
+                own.metadata.summary_description = "drawn: " + ", ".join(words)
+            values.append(own)
         elif not array.ndim:
             values.append(protos.Summary.Value(tag=tag, simple_value=float(array)))
     return protos.Summary(value=values) if values else None

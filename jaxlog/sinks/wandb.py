@@ -423,13 +423,14 @@ def _row(name: str, values: Mapping[str, Scalar | Histogram]) -> dict[str, Any]:
 
 def _pictures(name: str, arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Converts arrays that were logged whole: to images, or to numbers if they have no axes."""
-    from jaxlog._render.arrays import array_pixels
+    from jaxlog._render.arrays import array_pixels, pixels_left_out
 
     row: dict[str, Any] = {}
     for key, array in arrays.items():
         pixels = array_pixels(array)
         if pixels is not None:
-            row[f"{name}/{key}"] = _picture(pixels, f"{array.dtype.name}{list(array.shape)}")
+            words = [f"{array.dtype.name}{list(array.shape)}", *pixels_left_out(array)]
+            row[f"{name}/{key}"] = _picture(pixels, " · ".join(words))
         elif not array.ndim:
             row[f"{name}/{key}"] = _plain(array[()])
     return row

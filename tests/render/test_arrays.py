@@ -10,8 +10,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from jaxlog._render.arrays import LARGE, array_pictures, array_pixels, array_svg
-from jaxlog._render.image import heat
+from jaxlog._render.arrays import LARGE, array_pictures, array_pixels, array_svg, pixels_left_out
+from jaxlog._render.image import heat, heat_of
 from jaxlog._render.png import MOST_PIXELS, png
 
 RNG = np.random.default_rng(0)
@@ -42,7 +42,31 @@ def test_numbers_that_are_not_finite_have_a_colour_of_their_own() -> None:
 def test_an_image_keeps_its_pixels(channels: int) -> None:
     image = RNG.integers(0, 256, (6, 4, channels)).astype(np.uint8)
     np.testing.assert_array_equal(entries(image), image)
-    np.testing.assert_array_equal(entries((image / 255).astype(np.float32)), image)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_floats_are_no_image_since_their_axes_may_be_steps_and_actions(channels: int) -> None:
+    probabilities = RNG.random((2, 5, channels))  # of two steps
+    pixels = array_pixels(probabilities)
+    assert pixels is not None
+    if channels == 1:
+        np.testing.assert_array_equal(entries(probabilities), heat_of(probabilities[:, :, 0]))
+        return
+    times = LARGE // max(5, 2 * channels + 1)
+    found = pixels[times // 2 :: times, times // 2 :: times]
+    assert found.shape == (5, 2 * channels + 1, 3)
+    colours = heat_of(probabilities)
+    np.testing.assert_array_equal(found[:, :channels], colours[0])
+    np.testing.assert_array_equal(found[:, channels + 1 :], colours[1])
+
+
+def test_what_is_not_drawn_is_said() -> None:
+    assert pixels_left_out(np.ones((36, 4, 4))) == pixels_left_out(np.ones(500)) == []
+    assert pixels_left_out(np.ones((50, 4, 4))) == ["the first 36 of 50 planes"]
+    assert pixels_left_out(np.ones((1500, 2, 3), np.uint8)) == [
+        "1 of 3 rows and columns of 1500 by 2"
+    ]
+    assert pixels_left_out(np.float32(1)) == pixels_left_out(np.ones((0, 3))) == []
 
 
 def test_grey_images_have_two_axes_of_uint8() -> None:

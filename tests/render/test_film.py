@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxlog._render.arrays import array_pixels
-from jaxlog._render.film import framed, frames, lined
+from jaxlog._render.film import framed, frames, left_out, lined
 from jaxlog._render.image import heat_of
 
 
@@ -14,8 +14,9 @@ from jaxlog._render.image import heat_of
 def test_an_image_stays_one(channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (5, 7, 9, channels), np.uint8)
     np.testing.assert_array_equal(frames(images), images)
-    floats = images.astype(np.float32) / 255
-    np.testing.assert_array_equal(frames(floats), images)
+    if channels != 4:
+        floats = images.astype(np.float32) / 255
+        np.testing.assert_array_equal(frames(floats), images)
 
 
 def test_a_grey_image_needs_no_axis_of_channels() -> None:
@@ -45,9 +46,19 @@ def test_planes_of_a_step_are_side_by_side_with_one_scale() -> None:
 
 def test_channels_of_a_grid_are_planes() -> None:
     board = np.random.default_rng(0).random((3, 10, 10, 4)) < 0.3  # as MinAtar has it
-    found = frames(board)
-    assert found.shape == (3, 21, 21, 3)
-    np.testing.assert_array_equal(found[2, 11:, 11:], heat_of(board[2, :, :, 3].astype(float)))
+    for same in (board, board.astype(np.float32)):  # as gymnax has it: no RGBA
+        found = frames(same)
+        assert found.shape == (3, 21, 21, 3)
+        np.testing.assert_array_equal(found[2, 11:, 11:], heat_of(board[2, :, :, 3].astype(float)))
+
+
+def test_what_is_not_drawn_is_said() -> None:
+    assert left_out(np.zeros((3, 10, 10, 4), np.float32)) == []
+    assert left_out(np.zeros((3, 8, 9, 21), np.float32)) == []  # 8 planes of 9 by 21
+    assert left_out(np.zeros((3, 20, 9, 9))) == ["the first 16 of 20 planes are shown"]
+    large = ["1 of 3 rows and columns of 1300 by 600 is shown"]
+    assert left_out(np.zeros((2, 1300, 600, 3), np.uint8)) == large
+    assert left_out(np.zeros((2, 1300, 600))) == large
 
 
 def test_one_step_has_the_colours_of_the_array() -> None:

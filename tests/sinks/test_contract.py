@@ -61,6 +61,7 @@ def test_sinks_take_whatever_a_program_logs(
                     "[odd] name/with: signs ✓": step,
                 },
                 where=returns < step.astype(np.float32),  # none at the first steps
+                values={"[odd] image/with: signs ✓": jaxlog.Image(returns / 99, "<b>✓")},
                 arrays={
                     "[odd] array/with: signs ✓": jnp.where(returns > 9, np.inf, returns),
                     "halves of many axes": returns.reshape(1, 3, 2, 1, 2).astype(jnp.bfloat16),
@@ -83,7 +84,8 @@ def test_sinks_take_whatever_a_program_logs(
             logger.log_step({"reward": np.nan, "action": "up", "state": np.eye(2)})
             logger.log_episode_summary({"total_reward": 1.0, "final_state": np.full(3, np.inf)})
             logger.log_evaluation_summary({"rate": np.float16(0.5), "odd": 2j, "x": np.ones(2)})
-            jaxlog.log(logger, 0, {"loss": jnp.inf})
+            table = jaxlog.Table(["[odd] name ✓", "|"], [["<b>|", np.nan], [None, True]])
+            jaxlog.log(logger, 0, {"loss": jnp.inf, "a table": table})
             run.log({"score": np.arange(3)}, arrays={"seen": np.eye(3, 5, dtype=np.uint64)})
         assert len(run.accounts()) == len(settings)
         for account in run.accounts():
