@@ -313,3 +313,13 @@ def test_importing_it_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_page_loads_neither_jax_nor_matplotlib() -> None:
+    heavy = ["jax", "matplotlib", "PIL", "scipy", "rich", "wandb"]
+    code = (
+        "import sys, jaxlog._page.answers, jaxlog._page.report, jaxlog._serve.app;"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

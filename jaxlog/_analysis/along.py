@@ -12,7 +12,6 @@ import polars as pl
 
 from jaxlog._analysis.group_curves import GroupCurve
 from jaxlog._analysis.groups import NONFINITE, VALUE, By, Values, values_of
-from jaxlog._analysis.publishing import axis_label
 from jaxlog._analysis.score_notes import Bounds, normalized
 from jaxlog._format.columnar import RUN
 from jaxlog._reading.run_frames import RunFrames
@@ -246,6 +245,8 @@ def all_in_units(
 
 def title_of(along: Along, names: Mapping[Any, str], ax: Axes) -> str:
     """The title of a horizontal axis, which may be renamed, with its unit or date."""
+    from jaxlog._analysis.publishing import axis_label  # imports matplotlib; the page needs none
+
     if along.kind == "time":
         return f"{axis_label(along.title, names)} (UTC, {ax.get_xlabel()})"
     bare = along.title.partition(" (")[0]
