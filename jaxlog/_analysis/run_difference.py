@@ -14,7 +14,7 @@ from jaxlog._format.nonfinite import without_nonfinite
 from jaxlog._format.what_ran import FOLDER
 from jaxlog._host.status import facts_of
 from jaxlog._paths import local_path
-from jaxlog._reading.code_diff import compared
+from jaxlog._reading.code_diff import changed_lines, compared
 from jaxlog._reading.finding import Where, check_run
 from jaxlog.sinks.summaries import flat
 
@@ -22,7 +22,7 @@ SECTIONS = ("run", "config", "settings", "command", "code", "packages", "environ
 """The parts of a comparison, in their order."""
 _MOST_BYTES = 2**22
 """The most bytes of a file with packages or of a diff."""
-_FILE = re.compile(rf"{FOLDER}/(packages|code)(\.\d+)?\.(txt|diff)")
+_FILE = re.compile(rf"{FOLDER}/(packages|code|cells)(\.\d+)?\.(txt|diff|py)")
 _PACKAGE = re.compile(r"(?P<name>[^=\s]+)==(?P<version>.+)")
 
 
@@ -36,7 +36,7 @@ class RunDifference:
         `environment`), the names whose values differ, each with the values of both runs. A value
         that a run does not have is left out of its dict, which has the keys `a` and `b`.
       code: the lines in which the uncommitted changes of the code differ, as a unified diff of the
-        two outputs of `git diff`.
+        two outputs of `git diff`; and those in which the cells of notebooks differ.
       notes: sentences about what is not known, and so was not compared.
     """
 
@@ -163,6 +163,8 @@ def diff(a: Where, b: Where, *, only: Sequence[str] = ()) -> RunDifference:
     if "code" in wanted and all(run.section("code") is not None for run in runs):
         diffs = [run.diff() for run in runs]
         code = compared(diffs[0] or "", diffs[1] or "", names)
+        cells = [(run.cells() or "").splitlines() for run in runs]
+        code += changed_lines("the cells of the notebook", *cells, names)
         notes += [n for run, name in zip(runs, names, strict=True) for n in run.code_notes(name)]
     for run, name in zip(runs, names, strict=True):
         if run.sessions:
@@ -217,6 +219,11 @@ class _Made:
         """What `git diff` printed; None if nothing differed from the commit, or it is missing."""
         found = self._facts.get("code")
         return self._file(found.get("diff")) if isinstance(found, Mapping) else None
+
+    def cells(self) -> str | None:
+        """The cells of the notebook; None for a program."""
+        found = self._facts.get("code")
+        return self._file(found.get("cells")) if isinstance(found, Mapping) else None
 
     def code_notes(self, name: str) -> list[str]:
         """Sentences about what is not known of the code."""

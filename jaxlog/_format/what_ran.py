@@ -31,5 +31,14 @@ def diff_file(session: int) -> str:
     return f"{FOLDER}/code{_number(session)}.diff"
 
 
+def cells_file(session: int) -> str:
+    """The file with the cells of a notebook, relative to the run's directory.
+
+    >>> cells_file(1)
+    'program/cells.1.py'
+    """
+    return f"{FOLDER}/cells{_number(session)}.py"
+
+
 def _number(session: int) -> str:
     return f".{session}" if session else ""

@@ -163,7 +163,8 @@ class Directory:
         """Removes the files about the program that made a run."""
         folder = self.path / FOLDER
         with contextlib.suppress(OSError):
-            for path in [*folder.glob("packages*.txt"), *folder.glob("code*.diff")]:
+            patterns = ("packages*.txt", "code*.diff", "cells*.py")
+            for path in [path for pattern in patterns for path in folder.glob(pattern)]:
                 if _run_files.is_regular(path):
                     path.unlink()
             folder.rmdir()

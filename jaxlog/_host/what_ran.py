@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from jaxlog import _run_files
-from jaxlog._format.what_ran import diff_file, packages_file
+from jaxlog._format.what_ran import cells_file, diff_file, packages_file
 from jaxlog._host.companion import Companion, RunAccess
 from jaxlog._host.git_facts import code_of
-from jaxlog._host.notebook_shell import notebook_shell
+from jaxlog._host.notebook_shell import cells_run, notebook_shell
 from jaxlog._host.packages import installed
-from jaxlog._host.redaction import without_secrets
+from jaxlog._host.redaction import redacted_lines, without_secrets
 from jaxlog._limits import as_utf8
 
 SECONDS = 10.0
@@ -30,6 +30,8 @@ WAITS = 5.0
 """How long the end of a run waits for these facts."""
 _MOST_WORDS = 500
 """The most words of a command line that are kept."""
+_MOST_OF_CELLS = 2**20
+"""The most characters of the cells of a notebook that are kept, the last ones."""
 _LONGEST = 2000
 """The most characters of one of these, and of a variable of the environment."""
 
@@ -59,6 +61,7 @@ class WhatRan(Companion):
         self._flags = flags
         self._thread: threading.Thread | None = None
         self._late = False
+        self._cells: tuple[Path, str] | None = None  # the directory, and the file below it
 
     def begin(self, run: RunAccess) -> None:
         """Adds what is known at once, and starts the thread that finds the rest."""
@@ -75,10 +78,12 @@ class WhatRan(Companion):
         self._thread.start()
 
     def end(self, status: str, error: BaseException | None, seconds: float) -> None:  # noqa: ARG002
-        """Waits for the thread."""
+        """Waits for the thread, and writes the cells of a notebook that were run since."""
         if self._thread is not None:
             self._thread.join(min(seconds, WAITS))
             self._late = self._thread.is_alive()
+            if self._cells is not None and not self._late:
+                _write_cells(*self._cells)
 
     def abandon(self) -> None:
         """Forgets the thread, which the child of a fork does not have."""
@@ -116,6 +121,9 @@ class WhatRan(Companion):
             facts["diff"] = self._kept(directory, diff_file, session, code.diff)
             if code.cut:
                 facts["diff_is_cut"] = True
+        if not self._late and _write_cells(directory, cells_file(session)):
+            facts["cells"] = cells_file(session)
+            self._cells = directory, cells_file(session)
         return {"git": code.version, "code": facts}
 
     def _kept(self, directory: Path, name: Callable[[int], str], session: int, text: str) -> str:
@@ -131,10 +139,7 @@ class WhatRan(Companion):
                     return name(earlier)
                 break  # that of the last session that has one
         if not self._late:  # else the run is closed, and the directory may be another's
-            path = directory / name(session)
-            path.parent.mkdir(exist_ok=True)  # not its parents: the run may have been removed
-            with _run_files.replacing(path) as file:
-                file.write(data)
+            _write(directory, name(session), data)
         return name(session)
 
     def _environment(self) -> dict[str, Any]:
@@ -184,6 +189,24 @@ def _places() -> list[Path]:
         with contextlib.suppress(OSError, ValueError):
             found.append(Path(file).resolve().parent)
     return found
+
+
+def _write(directory: Path, inside: str, data: bytes) -> None:
+    path = directory / inside
+    path.parent.mkdir(exist_ok=True)  # not its parents: the run may have been removed
+    with _run_files.replacing(path) as file:
+        file.write(data)
+
+
+def _write_cells(directory: Path, inside: str) -> bool:
+    """Writes the cells of a notebook, without secrets; False if this is none."""
+    cells = cells_run()
+    if cells is None:
+        return False
+    if len(cells) > _MOST_OF_CELLS:
+        cells = f"# the first cells are left out\n{cells[-_MOST_OF_CELLS:]}"
+    _write(directory, inside, redacted_lines(as_utf8(cells)).encode())
+    return True
 
 
 def _memory() -> int | None:

@@ -31,7 +31,9 @@ def compared(a: str, b: str, names: tuple[str, str]) -> list[str]:
     return [
         line
         for file in dict.fromkeys([*of_a, *of_b])
-        for line in _of_file(file, of_a.get(file, ""), of_b.get(file, ""), names)
+        for line in changed_lines(
+            file, of_a.get(file, "").splitlines()[1:], of_b.get(file, "").splitlines()[1:], names
+        )
     ]
 
 
@@ -51,15 +53,22 @@ def _name(names: str) -> str:
     return name or names
 
 
-def _of_file(name: str, a: str, b: str, runs: tuple[str, str]) -> Iterator[str]:
+def changed_lines(name: str, a: list[str], b: list[str], runs: tuple[str, str]) -> Iterator[str]:
+    """The lines of a unified diff of two texts; none if they are equal.
+
+    Args:
+      name: the name of the text.
+      a: its lines in one run.
+      b: its lines in the other.
+      runs: the names of the runs.
+    """
     if a == b:
         return
-    lines = a.splitlines()[1:], b.splitlines()[1:]
-    if max(map(len, lines)) > MOST_LINES:
+    if max(len(a), len(b)) > MOST_LINES:
         yield f"--- {runs[0]}: {name}"
         yield f"+++ {runs[1]}: {name}"
-        yield f"@@ {len(lines[0]):,} and {len(lines[1]):,} lines of a diff, not compared by line @@"
+        yield f"@@ {len(a):,} and {len(b):,} lines, not compared one by one @@"
         return
     yield from difflib.unified_diff(
-        *lines, f"{runs[0]}: {name}", f"{runs[1]}: {name}", lineterm="", n=3
+        a, b, f"{runs[0]}: {name}", f"{runs[1]}: {name}", lineterm="", n=3
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import os
 import subprocess
@@ -229,11 +230,25 @@ def test_it_works_in_the_cells_of_a_notebook(tmp_path: Path) -> None:
         "logger = jaxlog.Logger({'sinks': [{'kind': 'jsonl'}], 'capture_output': True})\n"
         f"run = logger.open({str(tmp_path / 'run')!r})",
         "print('in a cell')\nprint('to stderr', file=sys.stderr)",
-        "run.close()\nprint('after')",
+        "run.close()\nprint('after', 'password=sesame123')",
+        f"run = logger.open({str(tmp_path / 'second')!r})\nrun.close()",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
     assert print_of(tmp_path) == "in a cell\nto stderr\n"
-    assert [o["text"] for o in notebook.cells[2].outputs] == ["after\n"]
-    facts = (tmp_path / "run" / "run.json").read_text()
-    assert '"notebook": ""' in facts
+    assert [o["text"] for o in notebook.cells[2].outputs] == ["after password=sesame123\n"]
+    facts = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert facts["command"]["notebook"] == ""
+    # The cells that were run until the run was closed are a part of its code.
+    assert facts["code"]["cells"] == "program/cells.py"
+    shown = (tmp_path / "run" / "program" / "cells.py").read_text()
+    assert shown == "\n".join(
+        f"# In [{number}]\n{cell}\n".replace("sesame123", "(redacted)")
+        for number, cell in enumerate(cells[:3], 1)
+    )
+    found = jaxlog.diff(tmp_path / "run", tmp_path / "second", only=["code"])
+    assert [line for line in found.code if line.startswith("+")][1:] == [
+        "+",
+        "+# In [4]",
+        *(f"+{line}" for line in cells[3].splitlines()),
+    ]
