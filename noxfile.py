@@ -24,6 +24,7 @@ TESTS = (
     "tests/test_arrays.py",
     "tests/test_from_info.py",
     "tests/test_log.py",
+    "tests/test_recording.py",
     "tests/test_schedule.py",
     "tests/test_single_environment.py",
     "tests/test_step.py",

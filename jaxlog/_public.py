@@ -9,6 +9,7 @@ from jaxlog._calls.infos import from_info
 from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
 from jaxlog._calls.step import batch_step, log
 from jaxlog._calls.windows import empty_window, log_window, window_step
+from jaxlog._environments.renderers import renderer
 from jaxlog._errors import LoggingError
 from jaxlog._format.media import Image, Table
 from jaxlog._host.run import Run
@@ -60,6 +61,7 @@ __all__ = [
     "read_run",
     "read_runs",
     "record_step",
+    "renderer",
     "sample_indices",
     "sample_indices_where",
     "window_step",

@@ -3,14 +3,19 @@
 #
 # After this notebook you can find the episodes in which an agent fails, and look at them. Means say
 # how often an agent fails, but not how. In the compiled program, jaxlog samples a few episodes of a
-# batch, and logs their first and last states.
+# batch, and logs their first and last states. It also records a few of them whole, step by step.
 
 # %%
+import html
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import polars as pl
+from IPython.display import HTML
 
 import jaxlog
 
@@ -47,14 +52,16 @@ def drawn(position: jax.Array) -> jax.Array:
 def train(seed: jax.Array) -> jax.Array:
     """Train one seed."""
 
-    def update(values, step):
+    def update(carry, step):
+        values, recorder = carry
         key = jax.random.fold_in(jax.random.key(seed), step)
         start_key, play_key = jax.random.split(key)
         column = jax.random.randint(start_key, (NUM_ENVS,), 1, 4)
         start = jnp.stack([jnp.full(NUM_ENVS, SIZE - 2), column], axis=-1)
 
-        def play(carry, key):
-            values, position, playing = carry
+        def play(carry, inputs):
+            values, position, playing, recorder = carry
+            number, key = inputs
             explore_key, random_key, slip_key = jax.random.split(key, 3)
             random = jax.random.randint(random_key, (NUM_ENVS,), 0, 4)
             best = values[position[:, 0], position[:, 1]].argmax(axis=-1)
@@ -74,11 +81,20 @@ def train(seed: jax.Array) -> jax.Array:
             visits = jnp.zeros_like(values).at[where].add(playing.astype(jnp.float32))
             total = jnp.zeros_like(values).at[where].add(error)
             values = values + 0.1 * total / jnp.maximum(visits, 1.0)
-            return (values, after, playing & ~ends), (reward, playing)
 
-        carry = (values, start, jnp.ones(NUM_ENVS, bool))
-        keys = jax.random.split(play_key, LENGTH)
-        (values, end, _), (reward, playing) = jax.lax.scan(play, carry, keys)
+            recorder = jaxlog.record_step(
+                recorder,
+                {"world": jax.vmap(drawn)(position), "chosen": chosen, "taken": taken},
+                reward,
+                terminated=ends & playing,
+                truncated=~ends & playing & (number == LENGTH - 1),
+                first=~playing,  # a row after the end belongs to no episode
+            )
+            return (values, after, playing & ~ends, recorder), (reward, playing)
+
+        carry = (values, start, jnp.ones(NUM_ENVS, bool), recorder)
+        inputs = jnp.arange(LENGTH), jax.random.split(play_key, LENGTH)
+        (values, end, _, recorder), (reward, playing) = jax.lax.scan(play, carry, inputs)
         ground = world[end[:, 0], end[:, 1]]
         jaxlog.batch_step(
             logger,
@@ -95,12 +111,24 @@ def train(seed: jax.Array) -> jax.Array:
             },
             labels={"seed": seed},
         )
-        return values, None
+        labels = {"seed": seed}
+        _, recorder = jaxlog.log_episodes(logger, recorder, step, labels=labels)
+        return (values, recorder), None
 
-    return jax.lax.scan(update, jnp.zeros((SIZE, SIZE, 4)), jnp.arange(UPDATES))[0]
+    action = jnp.zeros(NUM_ENVS, int)
+    worlds = jnp.broadcast_to(world, (NUM_ENVS, SIZE, SIZE))
+    recorder = jaxlog.empty_recorder(
+        logger,
+        {"world": worlds, "chosen": action, "taken": action},
+        num_episodes=2,
+        max_steps=LENGTH,
+        seed=seed,  # each seed has its own episodes
+    )
+    carry = (jnp.zeros((SIZE, SIZE, 4)), recorder)
+    return jax.lax.scan(update, carry, jnp.arange(UPDATES))[0][0]
 
 
-directory = tempfile.mkdtemp()  # in your own project: "runs/grid"
+directory = Path(tempfile.mkdtemp()) / "grid"  # in your own project: "runs/grid"
 with logger.open(directory):
     jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
 
@@ -129,3 +157,44 @@ run.view_episodes(failures.sort("total_steps", descending=True))
 
 # %% [markdown]
 # `run.view_episodes(failures).save("failures.html")` saves the page as a file that you can share.
+
+# %% [markdown]
+# ## Whole episodes
+#
+# The first and the last state do not show how an agent came to the lava. The recorded episodes have
+# every step. Two of each seed were chosen when they began, so that failures are as frequent among
+# them as among all. Here is the last step of those that ended in the lava, after the first update:
+# the move that the agent chose, and the one that the floor made of it. Where they differ, it
+# slipped; where they are the same, it was exploring.
+
+# %%
+names = ("up", "down", "left", "right")
+in_lava = [
+    one
+    for one in run.recordings
+    if one.step > 0 and one.episode["end"] == "terminated" and one.rewards[-1] < 0
+]
+pl.DataFrame(
+    [
+        {
+            "step": one.step,
+            "seed": one.labels["seed"],
+            "steps": len(one),
+            "chosen": names[one.tree["chosen"][-1]],
+            "taken": names[one.tree["taken"][-1]],
+        }
+        for one in in_lava
+    ]
+)
+
+# %% [markdown]
+# The report plays them, under *Films*: the space bar plays, the arrow keys step, and the rewards
+# and the moves are along the time line. `jaxlog.live(directory)` shows the same page while a
+# program runs, and `jaxlog export` writes films.
+
+# %%
+report = directory / "report.html"
+command = [sys.executable, "-m", "jaxlog", "report", str(directory), "-o", str(report)]
+subprocess.run(command, check=True, capture_output=True)
+page = html.escape(report.read_text())
+HTML(f'<iframe srcdoc="{page}" style="width: 100%; height: 900px; border: 1px solid #8886">')

@@ -61,4 +61,4 @@ def test_the_notebook_that_is_kept_is_its_script_with_outputs(script: Path) -> N
         (cell.cell_type, cell.source) for cell in expected.cells
     ], "run make notebooks"
     assert any(kinds for kinds in outputs(kept))
-    assert path.stat().st_size < 500_000
+    assert path.stat().st_size < 800_000  # one shows a whole report

@@ -482,6 +482,12 @@ def stepped(values: Any = None, reward: Any = None, over: Any = None, **how: Any
         (bad(longest=0), ValueError, "longest: got 0"),
         (bad(max_steps=2.5), TypeError, "max_steps: got 2.5, expected a Python int"),
         (bad(keep="all"), ValueError, "keep: got 'all', expected one of first, last"),
+        (
+            bad(renderer="pgx"),
+            ValueError,
+            "renderer: got 'pgx', expected LIBRARY/ENVIRONMENT, like",
+        ),
+        (bad(renderer="a:b"), ValueError, "of these libraries: brax, craftax, gymnax, jumanji"),
         (bad(choose="any"), ValueError, "choose: got 'any', expected one of fair, best, worst"),
         (bad(environments=jnp.array([4])), ValueError, "environments: got 4, expected 0 to 3"),
         (bad(environments=jnp.array([0.5])), TypeError, r"environments: got float32\[1\]"),

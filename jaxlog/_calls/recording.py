@@ -17,6 +17,7 @@ from jaxlog._calls.schedule import schedule_of
 from jaxlog._crossing import packing
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
+from jaxlog._environments import renderers
 from jaxlog._format.events import KeyData, Leaf
 from jaxlog._format.names import check_call
 from jaxlog._format.recording import MAX_RECORDING_BYTES, REWARDS, Keep, StepLayout
@@ -47,6 +48,7 @@ def empty_recorder(
     environments: ArrayLike | None = None,
     longest: int | None = None,
     seed: ArrayLike | None = None,
+    renderer: str | None = None,
     name: str = "recorded",
 ) -> EpisodeRecorder:
     """Creates the recorder that is passed to the first `record_step`, with environments just reset.
@@ -85,6 +87,9 @@ def empty_recorder(
         10,000.
       seed: `int[]`, the seed of the choice; None for the setting `sample_seed`. Give each lane its
         own, or the same episodes of all lanes are chosen.
+      renderer: the name of the renderer that draws a recorded step, as `jaxlog.renderer` takes it:
+        `pgx/minatar-breakout`. It is stored with each episode, and nothing is drawn while the
+        program runs.
       name: the name of the call, on the lines of the episodes.
 
     Returns:
@@ -94,7 +99,7 @@ def empty_recorder(
     Raises:
       TypeError: an argument has the wrong type, or `values` has something that is no array.
       ValueError: a number is below 1, a shape does not fit, an environment does not exist, a choice
-        is unknown, or the episodes of a record would have more than 16 MiB.
+        or a renderer is unknown, or the episodes of a record would have more than 16 MiB.
 
     >>> logger = Logger({})
     >>> recorder = empty_recorder(logger, {"position": jnp.zeros((8, 2))}, max_steps=100)
@@ -125,6 +130,8 @@ def empty_recorder(
             raise ValueError(
                 f"{argument}: got {value!r}, expected one of {', '.join(get_args(known))}"
             )
+    if renderer is not None:
+        _check_renderer(renderer)
     if longest is None:
         longest = min(max(10 * max_steps * every, _LONGEST), 2**31 - 1)
     of_step = jax.eval_shape(
@@ -137,7 +144,7 @@ def empty_recorder(
     fields += [Field(("values", k), np.dtype(one.dtype), one.shape) for k, one in of_step.items()]
     spec = RecorderSpec(
         name,
-        StepLayout(tuple(fields), _leaves(values), max_steps, every, keep),
+        StepLayout(tuple(fields), _leaves(values), max_steps, every, keep, renderer or ""),
         envs,
         num_episodes,
         choose if followed is None else None,
@@ -377,6 +384,13 @@ def _check_number(argument: str, value: Any) -> None:
         raise TypeError(f"{argument}: got {value!r:.60}, expected a Python int")
     if not 1 <= value < 2**31:
         raise ValueError(f"{argument}: got {value}, expected 1 to 2**31 - 1")
+
+
+def _check_renderer(renderer: Any) -> None:
+    try:
+        renderers.checked(renderer)
+    except ValueError as error:
+        raise ValueError(f"renderer: {error}") from None
 
 
 def _leaves(values: Any) -> tuple[Leaf, ...]:

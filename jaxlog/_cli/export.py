@@ -54,8 +54,9 @@ def export(
       to: The format of the tables. In CSV, lists and histograms are JSON text.
       episodes: Write a film of each episode that was recorded whole, in this format, instead.
       array: The recorded array that the films show. By default an image, or else a grid.
-      renderer: Or your function that draws a step, as 'module:function'. It takes the tree of the
-        step and returns uint8 [height, width, 3].
+      renderer: Or what draws a step: brax, craftax, gymnax, jumanji, navix, pgx or xminigrid, also
+        with an environment, as pgx/minatar-breakout; or your function, as 'module:function', which
+        takes the tree of the step and returns uint8 [height, width, 3] or an SVG as text.
       frames_per_second: The steps that a film shows in a second.
       output: The directory to write to. By default `export` in the run's directory.
       force: Overwrite files that exist.
@@ -63,7 +64,7 @@ def export(
         programs then read the ' too.
 
     Returns:
-      0.
+      0, or 1 if a film could not be written.
 
     Raises:
       CommandError: an extra is not installed, the run has no lines or no recorded episodes, a
@@ -80,8 +81,7 @@ def export(
     if episodes is not None:
         directory = _directory(run, output)
         settings = FilmSettings(episodes, array, renderer, frames_per_second)
-        export_films(run, directory, settings, force=force)
-        return 0
+        return 0 if export_films(run, directory, settings, force=force) else 1
     try:
         frames = read_run(run).frames()
     except ImportError as error:

@@ -68,7 +68,9 @@ def write_steps(file: BinaryIO, recorded: EpisodeSteps) -> None:
             array = array.view(f"u{array.dtype.itemsize}")
         arrays[_member(leaf, number)] = array
     with zipfile.ZipFile(file, "w") as archive:
-        _add(archive, _FACTS, orjson.dumps({"format": 1, "leaves": leaves}))
+        facts: dict[str, Any] = {"format": 1, "leaves": leaves}
+        facts |= {"renderer": recorded.renderer} if recorded.renderer else {}
+        _add(archive, _FACTS, orjson.dumps(facts))
         for name, array in arrays.items():
             with archive.open(_entry(f"{name}.npy"), "w") as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
@@ -114,7 +116,8 @@ def _read(archive: zipfile.ZipFile) -> EpisodeSteps:
             raise ValueError(f"got {leaf.name} of shape {array.shape}, expected {len(steps)} steps")
         leaves.append(leaf)
         arrays[leaf.name] = array.view(KeyData) if leaf.is_key else array
-    return EpisodeSteps(steps, rewards, arrays, tree_of(leaves, arrays), tuple(leaves))
+    renderer = str(facts.get("renderer", ""))
+    return EpisodeSteps(steps, rewards, arrays, tree_of(leaves, arrays), tuple(leaves), renderer)
 
 
 def tree_of(leaves: list[Leaf], arrays: Mapping[str, Any]) -> Any:

@@ -172,6 +172,8 @@ class EpisodeSteps:
       tree: the pytree that the program recorded, with these arrays as leaves; None if it cannot be
         built.
       leaves: the places of `arrays` in the tree, in their order.
+      renderer: the name of the renderer that draws a step, as `empty_recorder` was given it; empty
+        for none.
     """
 
     steps: np.ndarray
@@ -179,6 +181,7 @@ class EpisodeSteps:
     arrays: Mapping[str, np.ndarray]
     tree: Any = None
     leaves: tuple[Leaf, ...] = ()
+    renderer: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,10 @@ ENDED, TERMINATED, TRUNCATED, GIVEN_UP = ENDS
 MAX_RECORDING_BYTES = 2**24
 """The most bytes of the episodes of one record."""
 
+LIBRARIES = ("brax", "craftax", "gymnax", "jumanji", "navix", "pgx", "xminigrid")
+"""The libraries that draw the states of their environments, by which `LIBRARY/ENVIRONMENT` names a
+renderer."""
+
 REWARDS = "rewards"
 """The name of the rewards among the arrays of an episode, before those that the program gives."""
 
@@ -48,6 +52,7 @@ class StepLayout:
       max_steps: the most steps that are kept of an episode.
       every: of the steps, each n-th is kept, from the first one on.
       keep: which ones are kept, if there are more.
+      renderer: the name of the renderer that draws a step; empty if the program gave none.
     """
 
     fields: tuple[Field, ...]
@@ -55,6 +60,7 @@ class StepLayout:
     max_steps: int
     every: int
     keep: Keep
+    renderer: str = ""
 
     @property
     def num_words(self) -> int:
@@ -87,6 +93,7 @@ class StepLayout:
         of_fields = [f"{'/'.join(f.path)}:{f.dtype.name}{list(f.shape)}" for f in self.fields]
         return "|".join(
             [*of_fields, str(self.leaves), str(self.max_steps), str(self.every), self.keep]
+            + ([self.renderer] if self.renderer else [])
         )
 
 

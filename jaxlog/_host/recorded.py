@@ -54,6 +54,11 @@ def recorded_episodes(
         yield (
             ReadOnlyDict(episode),
             EpisodeSteps(
-                steps, rewards, ReadOnlyDict(arrays), rebuild(arrays), schema.layout.leaves
+                steps,
+                rewards,
+                ReadOnlyDict(arrays),
+                rebuild(arrays),
+                schema.layout.leaves,
+                schema.layout.renderer,
             ),
         )

@@ -93,6 +93,11 @@ class RecordedEpisode:
         return self.recorded.tree
 
     @property
+    def renderer(self) -> str:
+        """The name of the renderer that draws a step, for `jaxlog.renderer`; empty for none."""
+        return self.recorded.renderer
+
+    @property
     def is_whole(self) -> bool:
         """True if all steps were recorded; False if `max_steps` or `every` left some out."""
         return self.episode.get("recorded_steps") == self.episode.get("total_steps")

@@ -125,7 +125,11 @@ def test_a_function_of_the_user_draws(run: Path, tmp_path: Path) -> None:
         "    return np.full((300, 301, 3), int(step['grid'][0, 0]) * 20, np.uint8)\n"
         "def fail(step):\n    raise RuntimeError('no luck')\n"
         "def grow(step):\n    return np.zeros((3, 3 + int(step['grid'][0, 0]), 3), np.uint8)\n"
-        "def text(step):\n    return '<svg/>'\n"
+        "def text(step):\n    return 'no picture'\n"
+        "def svg(step):\n"
+        "    x = int(step['grid'][0, 0])\n"
+        '    return (\'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 8">\'\n'
+        '            f\'<rect x="{x}" width="1" height="8" fill="#00f"/></svg>\')\n'
     )
 
     def exported(name: str) -> Any:
@@ -139,15 +143,26 @@ def test_a_function_of_the_user_draws(run: Path, tmp_path: Path) -> None:
         assert film.size == (302, 300)
         levels = [int(np.asarray(frame)[0, 0, 0]) for frame in ImageSequence.Iterator(film)]
     assert levels == [20 * step for step in range(12)]
+    assert exported("svg").returncode == 0
+    with Image.open(only(tmp_path / "svg")) as film:
+        assert film.size == (512, 256)
+        frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+    for place, pixels in enumerate(frames):
+        blue = (pixels == (0, 0, 255)).all(axis=(0, 2))
+        assert np.flatnonzero(blue).tolist() == list(range(32 * place, 32 * place + 32))
+        assert (pixels[:, ~blue] == 255).all()
+    assert len(frames) == 12
     failed = exported("fail")
-    assert failed.returncode == 2
-    assert failed.stderr.startswith("jaxlog: export: --renderer: step 0 of episodes/recorded/")
-    assert failed.stderr.endswith(": RuntimeError: no luck\n")
+    assert failed.returncode == 1
+    first, last = failed.stderr.splitlines()
+    assert first.startswith("jaxlog: export: episodes/recorded/")
+    assert first.endswith(": step 0 cannot be drawn: RuntimeError: no luck")
+    assert last == "jaxlog: export: 1 of 1 films could not be written; see above"
     assert (
         "frame 1: got shape [3, 4, 3], expected that of frame 0, [3, 3, 3]"
         in exported("grow").stderr
     )
-    assert "frame 0: got <U6 of shape [], expected uint8" in exported("text").stderr
+    assert "got a text that is no SVG: unknown token at 1:1" in exported("text").stderr
     assert not any(path.is_file() for path in (tmp_path / "fail").rglob("*"))
 
 
@@ -166,8 +181,9 @@ def test_a_damaged_episode_does_not_hide_the_others(command: Command, tmp_path: 
     damaged = run / jaxlog.read_run(run).recordings[0].file
     damaged.write_bytes(damaged.read_bytes()[:100])
     code, out, err = command("export", run, "--episodes", "gif")
-    assert code == 0
+    assert code == 1
     assert out.count("\n") == 1
+    assert "1 of 2 films could not be written" in err
     assert damaged.name in err
 
 
@@ -185,6 +201,10 @@ def test_a_damaged_episode_does_not_hide_the_others(command: Command, tmp_path: 
             "got 0, expected more than 0 and at most 100",
         ),
         (("--episodes", "gif", "--renderer", "grid"), "got 'grid', expected module:function"),
+        (
+            ("--episodes", "gif", "--renderer", "atari/pong"),
+            "got 'atari/pong', expected module:fun",
+        ),
         (("--episodes", "gif", "--renderer", "no.such:thing"), "which cannot be imported"),
         (("--episodes", "gif", "--array", "grid", "--renderer", "a:b"), "expected one of them"),
     ],
@@ -212,3 +232,88 @@ def test_without_its_extra_it_says_what_to_install(
     package: str, kind: str, run: Path, tmp_path: Path
 ) -> None:
     refused_without(package, "export", run, "--episodes", kind, "-o", tmp_path, extra="film")
+
+
+def played(directory: Path, renderer: str | None, *names: str) -> Path:
+    """A run with an episode of a game of pgx in each call, played with random legal moves."""
+    import pgx
+
+    logger = jaxlog.Logger({"sample_frequency": 1, "sinks": [{"kind": "jsonl"}]})
+    env = pgx.make("tic_tac_toe")
+    init, step = jax.jit(jax.vmap(env.init)), jax.jit(jax.vmap(env.step))
+    with jax.numpy_dtype_promotion("standard"), logger.open(directory):
+        for call in names or ("recorded",):
+            state = init(jax.random.split(jax.random.key(0), 1))
+            recorder = jaxlog.empty_recorder(
+                logger, {"state": state}, num_episodes=1, name=call, renderer=renderer
+            )
+            for number in range(9):
+                action = jnp.argmax(state.legal_action_mask, axis=-1)
+                after = step(state, action)
+                over = after.terminated | (number == 8)
+                recorder = jaxlog.record_step(recorder, {"state": state}, after.rewards[:, 0], over)
+                state = after
+                if bool(over[0]):
+                    break
+            jaxlog.log_episodes(logger, recorder, 0)
+    return directory
+
+
+@pytest.mark.filterwarnings("default")  # those of pgx
+def test_a_library_draws_the_states_of_the_environment_that_was_recorded(
+    command: Command, tmp_path: Path
+) -> None:
+    import pgx
+
+    from jaxlog._render.svg_pixels import pixels_of_svg
+
+    run = played(tmp_path / "run", "pgx/tic_tac_toe")
+    (episode,) = jaxlog.read_run(run).recordings
+    assert episode.renderer == "pgx/tic_tac_toe"
+    for name in ("pgx", "pgx/tic_tac_toe"):
+        out = tmp_path / name
+        assert command("export", run, "--episodes", "webp", "--renderer", name, "-o", out).code == 0
+        with Image.open(only(out)) as film:
+            frames = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
+        assert len(frames) == len(episode) >= 5
+        env = pgx.make("tic_tac_toe")
+        state = env.init(jax.random.key(0))
+        for pixels in frames:  # the library's picture of the state that it plays itself
+            np.testing.assert_array_equal(pixels, pixels_of_svg(state.to_svg()))
+            state = env.step(state, jnp.argmax(state.legal_action_mask))
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_a_library_cannot_draw_is_said(command: Command, tmp_path: Path) -> None:
+    def exported(run: Path, renderer: str) -> Any:
+        where = tmp_path / "films" / renderer
+        return command("export", run, "--episodes", "gif", "--renderer", renderer, "-o", where)
+
+    run = played(tmp_path / "run", None)
+    code, _, err = exported(run, "pgx")
+    assert code == 1
+    assert "the episode does not say from which environment it is; pass --renderer pgx/ENV" in err
+    code, _, err = exported(run, "pgx/othello")
+    assert code == 1
+    assert "has shape [9], not [65]" in err
+    assert (
+        "pgx cannot draw such an environment: ValueError: Wrong env_id"
+        in exported(run, "pgx/checkers").err
+    )
+    assert "xminigrid, which is not installed: pip install" in exported(run, "xminigrid/x").err
+    named = played(tmp_path / "named", "pgx/tic_tac_toe")
+    assert "got 'gymnax', but the episode is of pgx/tic_tac_toe" in exported(named, "gymnax").err
+
+
+@pytest.mark.filterwarnings("default")
+def test_episodes_that_cannot_be_drawn_do_not_hide_the_others(
+    command: Command, tmp_path: Path
+) -> None:
+    run = played(tmp_path / "run", "pgx/tic_tac_toe", "first", "second")
+    damaged = run / jaxlog.read_run(run).recordings[0].file
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    code, out, err = command("export", run, "--episodes", "gif", "--renderer", "pgx")
+    assert code == 1
+    assert out.count("\n") == 1
+    assert damaged.name in err
+    assert len(list((run / "export" / "films").rglob("*.gif"))) == 1

@@ -1,0 +1,1 @@
+"""Draws recorded states with what libraries of environments bring for it."""
