@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import sys
+import tempfile
 
 # Before anything imports jax, so that tests run on the same platform everywhere.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+# The local stores of trackers, which are in the home and the working directory otherwise. Trackers
+# read these variables when they are imported.
+os.environ["TRACKIO_DIR"] = f"{tempfile.gettempdir()}/jaxlog-stores-{os.getpid()}/trackio"
+os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{os.environ['TRACKIO_DIR']}/mlflow.db"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +36,10 @@ from tests.month import build as build_month
 
 if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shapes.py fails
     from tests import shapes as shapes  # before anything imports jaxlog._program
+
+STORES = Path(os.environ["TRACKIO_DIR"])
+STORES.mkdir(parents=True)
+atexit.register(shutil.rmtree, STORES.parent, ignore_errors=True)
 
 collect_ignore = ["sinks/sink_of_0_1.py"]  # a test imports it, with its warnings
 

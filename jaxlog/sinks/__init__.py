@@ -57,6 +57,8 @@ _SINKS = {
     "wandb": "jaxlog.sinks.wandb:WandbSink",
     "svg": "jaxlog.sinks.svg:SvgSink",
     "tensorboard": "jaxlog.sinks.tensorboard:TensorboardSink",
+    "trackio": "jaxlog.sinks.trackio:TrackioSink",
+    "mlflow": "jaxlog.sinks.mlflow:MlflowSink",
     "memory": "jaxlog.sinks.memory:MemorySink",
 }
 BUILT_IN = tuple(_SINKS)

@@ -25,6 +25,8 @@ SINKS = [
     {"kind": "memory"},
     {"kind": "tensorboard"},
     {"kind": "svg"},
+    {"kind": "trackio"},
+    {"kind": "mlflow"},
 ]
 
 
