@@ -23,15 +23,10 @@ PUBLIC = {
         "Image", "LiveView", "Logger",
         "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData",
         "RunDifference", "RunsData",
-<<<<<<< HEAD
         "SettingsDict", "Table", "Window", "batch_step", "compare", "diff", "empty_recorder",
         "empty_window", "find_runs", "from_info", "live", "load_config", "log", "log_episodes",
-        "log_window", "norms", "parts", "read_run", "read_runs", "record_step", "sample_indices",
-=======
-        "SettingsDict", "Window", "batch_step", "compare", "diff", "empty_recorder", "empty_window",
-        "find_runs", "from_info", "live", "load_config", "log", "log_episodes", "log_window",
-        "norms", "parts", "read_run", "read_runs", "record_step", "renderer", "sample_indices",
->>>>>>> 576776b (Recorded episodes are drawn by their environments: --renderer pgx and six other libraries, jaxlog.renderer, SVG frames; an episode that cannot be drawn no longer ends the export)
+        "log_window", "norms", "parts", "read_run", "read_runs", "record_step", "renderer",
+        "sample_indices",
         "sample_indices_where", "window_step",
     ],
     jaxlog.sinks: [
