@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import math
 import sys
@@ -46,12 +47,14 @@ _MODES = {"1": "L", "L": "L", "LA": "RGBA", "RGB": "RGB", "RGBA": "RGBA", "CMYK"
 
 def is_media(value: Any) -> bool:
     """True for an image, a figure, a table or a DataFrame, and for a list of these."""
-    each = value if isinstance(value, list | tuple) else (value,)
-    return bool(each) and all(map(_is_one, each))
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(_is_of(type(one)) for one in value)
+    return _is_of(type(value))
 
 
-def _is_one(value: Any) -> bool:
-    return isinstance(value, Image | Table) or _foreign(value) is not None
+@functools.lru_cache(256)
+def _is_of(cls: type) -> bool:
+    return issubclass(cls, Image | Table) or _kind_of(cls) is not None
 
 
 def without_media(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -124,10 +127,16 @@ def _path(name: str) -> str:
 
 
 def _foreign(value: Any) -> str | None:
-    """The kind of an object of another library; None for none. A library not loaded has none."""
+    """The kind of an object of another library; None for none."""
+    return _kind_of(type(value))
+
+
+@functools.lru_cache(256)
+def _kind_of(cls: type) -> str | None:
+    """The kind of a class; a library that is not loaded has none of its objects."""
     for kind, (module, name) in _FOREIGN.items():
         found = getattr(sys.modules.get(module), name, None)
-        if isinstance(found, type) and isinstance(value, found):
+        if isinstance(found, type) and issubclass(cls, found):
             return kind
     return None
 
