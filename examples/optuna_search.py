@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optuna
+import optuna  # pyright: ignore[reportMissingImports]  # no part of jaxlog's extras
 
 import jaxlog
 

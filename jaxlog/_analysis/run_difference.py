@@ -163,8 +163,8 @@ def diff(a: Where, b: Where, *, only: Sequence[str] = ()) -> RunDifference:
     if "code" in wanted and all(run.section("code") is not None for run in runs):
         diffs = [run.diff() for run in runs]
         code = compared(diffs[0] or "", diffs[1] or "", names)
-        cells = [(run.cells() or "").splitlines() for run in runs]
-        code += changed_lines("the cells of the notebook", *cells, names)
+        before, after = ((run.cells() or "").splitlines() for run in runs)
+        code += changed_lines("the cells of the notebook", before, after, names)
         notes += [n for run, name in zip(runs, names, strict=True) for n in run.code_notes(name)]
     for run, name in zip(runs, names, strict=True):
         if run.sessions:

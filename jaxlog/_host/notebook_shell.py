@@ -20,7 +20,7 @@ def cells_run() -> str | None:
     A cell that runs is the last one. They are as they were typed, with their magics.
     """
     history = getattr(notebook_shell(), "history_manager", None)
-    cells = list(getattr(history, "input_hist_raw", ()))
+    cells: list[Any] = list(getattr(history, "input_hist_raw", ()))
     if not any(isinstance(cell, str) and cell.strip() for cell in cells):
         return None
     return "\n".join(

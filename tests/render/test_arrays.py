@@ -66,7 +66,7 @@ def test_what_is_not_drawn_is_said() -> None:
     assert pixels_left_out(np.ones((1500, 2, 3), np.uint8)) == [
         "1 of 3 rows and columns of 1500 by 2"
     ]
-    assert pixels_left_out(np.float32(1)) == pixels_left_out(np.ones((0, 3))) == []
+    assert pixels_left_out(np.array(1.0, np.float32)) == pixels_left_out(np.ones((0, 3))) == []
 
 
 def test_grey_images_have_two_axes_of_uint8() -> None:
