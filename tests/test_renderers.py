@@ -42,6 +42,7 @@ def read_back(make_logger: MakeLogger, values: Any) -> Any:
             recorder = jaxlog.record_step(recorder, tree, jnp.ones(1), jnp.full(1, last))
         jaxlog.log_episodes(logger, recorder, 0, every=1)
     (event,) = run.sink("memory").episodes
+    assert event.recording is not None
     file = io.BytesIO()
     write_steps(file, event.recording)
     return jax.tree.map(lambda leaf: leaf[1], read_steps(file).tree)
