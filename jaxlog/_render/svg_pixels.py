@@ -27,6 +27,7 @@ def pixels_of_svg(svg: str) -> np.ndarray:
 
     # Reading fonts takes longer than drawing.
     fonts: dict[str, Any] = _fonts() if "<text" in svg else {"skip_system_fonts": True}
+    # By default, sizes in points, as matplotlib writes them, are 0: findings/resvg_py_points.sh.
     try:
         data = resvg_py.svg_to_bytes(
             svg_string=svg, width=WIDTH, background="white", dpi=96, **fonts

@@ -118,7 +118,8 @@ def test_wandb_has_films_as_videos(make_logger: MakeLogger, tmp_path: Path) -> N
         captions = row["recorded/films/captions"]
         assert captions[1] == "environment 1 · return 12 · 12 steps"
         for one, length in zip(row["recorded/films/videos"], LENGTHS, strict=False):
-            with av.open(folder / one["path"], "r") as container:
+            file: Path = folder / one["path"]
+            with av.open(file) as container:
                 (stream,) = container.streams.video
                 assert stream.average_rate == 10
                 frames = [frame.to_ndarray(format="gray") for frame in container.decode(stream)]
@@ -235,7 +236,8 @@ def test_a_long_episode_is_thinned_and_says_so(
     (of_run,) = wandb_files.read_all(tmp_path)
     assert of_run.rows[0]["recorded/films/captions"][0] == "environment 0 · return 5 · 4 of 5 steps"
     (folder,) = (path.parent / "files" for path in tmp_path.rglob("*.wandb"))
-    with av.open(folder / of_run.rows[0]["recorded/films/videos"][0]["path"], "r") as container:
+    file: Path = folder / of_run.rows[0]["recorded/films/videos"][0]["path"]
+    with av.open(file) as container:
         shown = [np.argmax(f.to_ndarray(format="gray")[32::64, 32::64]) for f in container.decode()]
     assert shown == [0, 1, 3, 4]
 
