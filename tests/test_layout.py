@@ -244,7 +244,6 @@ def test_the_public_names_are_these(module: ModuleType) -> None:
             jaxlog.Run,
             [
                 "accounts", "arrived", "close", "directory", "flush", "info", "last", "log",
-                "accounts", "arrived", "close", "directory", "flush", "info", "last", "log",
                 "replayed",
             ],
         ),
