@@ -12,6 +12,7 @@ from benchmarks import (
     lanes,
     reading,
     receiving,
+    sending,
     sinks,
     statistics,
 )
@@ -29,6 +30,7 @@ rows = [
     *reading.main(1 if quick else 7),
     *arrow.main(1 if quick else 7),
     *finding.main(1 if quick else 3),
+    *sending.main(1 if quick else 5),
     *episodes.main(1 if quick else 25),
 ]
 missed = [

@@ -16,3 +16,7 @@ class ConfigError(ValueError):
 
 class ConfigWarning(UserWarning):
     """Settings that can be used but contradict each other. Its text says where they are."""
+
+
+class SendingError(RuntimeError):
+    """A run could not be sent to a tracker, or not all of it. Its text says what was sent."""

@@ -127,6 +127,7 @@ def reached(part: str) -> set[str]:
             "sinks",
             ("jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host"),
         ),
+        ("_sending", NOT_BESIDE_A_RUN),
         ("_settings", ("jaxlog._crossing", "jaxlog._host", "jaxlog._logger")),
     ],
 )

@@ -12,7 +12,6 @@ import pytest
 
 import jaxlog
 from jaxlog import _run_files
-from jaxlog._cli.follow import Follower
 from jaxlog._cli.main import main
 from jaxlog._host.directory import Directory
 from jaxlog._host.status import facts_of
@@ -29,6 +28,7 @@ from jaxlog._run_files import (
     replacement,
 )
 from jaxlog._watching import lines
+from jaxlog._watching.follow import Follower
 from tests.conftest import MakeLogger
 from tests.reading.files import episode, write
 

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from jaxlog._format.columnar import RUN
 from jaxlog._format.events import EpisodeEvent
 from jaxlog._format.lines import KINDS
+from jaxlog._format.whole_arrays import guessed
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render import picture
 from jaxlog._render.foreign import is_own
@@ -18,9 +17,6 @@ from jaxlog._run_files import read_small_below
 from jaxlog.sinks.svg import episode_paths
 
 _FIELDS = (*KINDS["episodes"].own, RUN)
-_BRIGHT = 32
-"""Integers from 0 to 255 whose maximum is at least this are taken for an image, not a grid."""
-
 
 MOST_BYTES = 2**23
 """The most bytes of a picture file that is read: twice the limit of two user-drawn states."""
@@ -81,7 +77,7 @@ class Pictures:
         values = _without_none({key: v for key, v in row.items() if key not in _FIELDS})
         labels = {key: values.pop(key) for key in self._labels if key in values}
         details = {
-            key: _array(values.pop(key))
+            key: guessed(values.pop(key))
             for key, value in list(values.items())
             if isinstance(value, list) and key != "batch_index"
         }
@@ -101,18 +97,3 @@ class Pictures:
 
 def _without_none(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if value is not None}
-
-
-def _array(value: list[Any]) -> Any:
-    """Turns nested lists into an array; integers that look like an image become uint8."""
-    try:
-        array = np.asarray(value)
-        array = (
-            array.astype(np.float64) if array.dtype == object else array
-        )  # None stands for a value that is not finite
-    except (TypeError, ValueError):  # rows of different lengths
-        return value
-    channels = array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype.kind == "i"
-    if channels and array.size and array.min() >= 0 and _BRIGHT <= array.max() < 256:
-        return array.astype(np.uint8)
-    return array

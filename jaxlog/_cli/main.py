@@ -33,6 +33,8 @@ COMMANDS = {
     "rm": "Remove runs with everything in their directories, after a question.",
     "report": "Write the page of `jaxlog serve` as one HTML file, with what it shows of some runs.",
     "export": "Write a run's metrics and episodes as tables, or recorded episodes as films.",
+    "sync": "Send runs to a tracker, as its sink would have: all of them once, then only what is "
+    "new.",
     "check": "Check settings files and print each problem with its file, line and column.",
     "schema": "Print all settings, as a JSON Schema or as a Markdown page.",
     "demo": "Train PPO on CartPole, several seeds in one compiled program, and log it live.",

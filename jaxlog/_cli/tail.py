@@ -13,13 +13,13 @@ import tyro
 
 from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
-from jaxlog._cli.follow import Follower, LineGroup
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import escaped, plain
+from jaxlog._watching.follow import Follower, LineGroup
 from jaxlog._watching.history import progress, tally
 from jaxlog._watching.lines import events, read
 from jaxlog._watching.observed_run import ObservedRun, observed

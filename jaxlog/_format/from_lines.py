@@ -1,4 +1,4 @@
-"""Converts the lines of a run's files back to events, without histograms and `details`."""
+"""Converts the lines of a run's files back to events: their numbers and texts, or all of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from jaxlog._format.events import (
     EpisodeEvent,
     EvaluationEvent,
     Event,
+    Histogram,
     Lane,
     MetricsEvent,
     StepEvent,
@@ -21,40 +22,47 @@ from jaxlog._format.lines import ARRAYS, EPISODE, MEDIA, call_of
 from jaxlog._format.media_lines import media_of
 from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._format.run_file import own_total
-from jaxlog._format.whole_arrays import restored
+from jaxlog._format.whole_arrays import guessed, restored
 
 Line = Mapping[str, Any]
 
 
-def events_from(file: str, lines: Sequence[Line], calls: Any = None) -> Iterator[Event]:
+def events_from(
+    file: str, lines: Sequence[Line], calls: Any = None, *, whole: bool = False
+) -> Iterator[Event]:
     """Yields the events of some lines; lines that jaxlog did not write are skipped.
 
     Args:
       file: the name of their file.
       lines: the parsed lines; if they are metrics, all lines of one event.
       calls: the entry `calls` of `run.json`, which describes the keys of each call.
+      whole: whether events have their histograms, their statistics over lanes, and `details`.
     """
     call = call_of(file)
     try:
         if call is not None:
-            yield from _metrics(call, lines, calls)
+            yield from _metrics(call, lines, calls, whole=whole)
         elif file == ARRAYS:
             yield from _beside([array_event(line, calls) for line in lines])
         elif file == MEDIA:
             yield from _beside([media_event(line, calls) for line in lines])
         else:
             for line in lines:
-                yield _READERS[file.removesuffix(".jsonl")](line)
+                event = _READERS[file.removesuffix(".jsonl")](line)
+                yield replace(event, details=_details(line)) if whole else event
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return
 
 
-def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEvent]:
+def _metrics(
+    call: str, lines: Sequence[Line], calls: Any, *, whole: bool
+) -> Iterator[MetricsEvent]:
+    values_of = _values_of_line if whole else numbers_of_line
     lanes = tuple(
         Lane(
             int(line["lane"]),
             dict(line["labels"]),
-            numbers_of_line(line),
+            values_of(line),
             tuple(line.get("lane_position", ())),
         )
         for line in lines
@@ -72,6 +80,9 @@ def _metrics(call: str, lines: Sequence[Line], calls: Any) -> Iterator[MetricsEv
         time_of(lines[0]),
         lanes,
         {key: meaning[key] for key in keys},
+        {str(line["over_lanes"]): numbers_of_line(line) for line in lines if "over_lanes" in line}
+        if whole
+        else {},
         num_lanes=max(lane.index for lane in lanes) + 1,
         total_updates=own_total({"calls": calls}, call),
     )
@@ -153,6 +164,23 @@ def numbers_of_line(line: Line) -> dict[str, float]:
     """Returns the metrics of a line that are numbers, finite or not."""
     values = _values(line, "metrics")
     return {key: value for key, value in values.items() if isinstance(value, int | float)}
+
+
+def _values_of_line(line: Line) -> dict[str, float | Histogram]:
+    """The metrics of a line: numbers, finite or not, and histograms."""
+    found: dict[str, float | Histogram] = {}
+    for key, value in _values(line, "metrics").items():
+        if isinstance(value, int | float):
+            found[key] = value
+        elif isinstance(value, Mapping):
+            edges, counts = map(tuple, (value["edges"], value["counts"]))
+            found[key] = Histogram(edges, counts, value["below"], value["above"])
+    return found
+
+
+def _details(line: Line) -> dict[str, Any]:
+    """The arrays of a line's `details`."""
+    return {key: guessed(value) for key, value in line.get("details", {}).items()}
 
 
 def _episode(line: Line) -> EpisodeEvent:

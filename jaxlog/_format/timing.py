@@ -6,9 +6,10 @@ lines, with the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 
 MOST_LANES = 4096
 """The largest number of pairs of a call and a lane whose last line is remembered."""
@@ -93,3 +94,20 @@ class Stopwatch:
         if env_step is not None and last.env_step is not None:
             env_steps = (env_step - last.env_step) / took
         return Timing(seconds, updates / took, env_steps, self._device_memory())
+
+
+def sessions(facts: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """When each session began, in seconds since 1970, and the seconds of the sessions before it."""
+    earlier = facts.get("sessions")
+    found: list[tuple[float, float]] = []
+    for one in [*(earlier if isinstance(earlier, list) else []), facts]:
+        if not isinstance(one, Mapping):
+            continue
+        opened, before = one.get("opened"), one.get("seconds_before", 0.0)
+        if not isinstance(opened, int | float):  # the run of an older version
+            try:
+                opened = datetime.fromisoformat(str(one.get("started"))).timestamp()
+            except ValueError:
+                continue
+        found.append((float(opened), float(before) if isinstance(before, int | float) else 0.0))
+    return sorted(found)

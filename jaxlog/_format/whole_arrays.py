@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+BRIGHT = 32
+"""Integers from 0 to 255 whose maximum is at least this are taken for an image, not a grid."""
+
 _ELEMENT = re.compile(r"(?P<name>.*)\[(?P<index>\d+(?:, \d+)*)\]", re.DOTALL)
 
 
@@ -101,3 +104,18 @@ def _shaped(array: np.ndarray, description: Any) -> np.ndarray:
     if array.size or not isinstance(shape, list) or not all(type(n) is int for n in shape):
         return array
     return array.reshape(shape) if math.prod(shape) == 0 else array
+
+
+def guessed(value: Any) -> Any:
+    """Turns nested lists into an array; integers that look like an image become uint8."""
+    try:
+        array = np.asarray(value)
+        array = (
+            array.astype(np.float64) if array.dtype == object else array
+        )  # None stands for a value that is not finite
+    except (TypeError, ValueError):  # rows of different lengths
+        return value
+    channels = array.ndim == 3 and array.shape[2] in (3, 4) and array.dtype.kind == "i"
+    if channels and array.size and array.min() >= 0 and BRIGHT <= array.max() < 256:
+        return array.astype(np.uint8)
+    return array

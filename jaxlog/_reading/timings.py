@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from jaxlog._format.timing import Stopwatch
+from jaxlog._format.timing import Stopwatch, sessions
 
 COLUMNS = ("seconds", "updates_per_second", "env_steps_per_second")
 """The columns that are added to `timestamp`, `step`, `env_step` and `lane`."""
@@ -27,9 +26,9 @@ def timings(call: str, frame: pl.DataFrame, facts: Mapping[str, Any]) -> pl.Data
     of_lines = frame.select(
         name for name in ("timestamp", "step", "env_step", "lane") if name in frame
     )
-    sessions = _sessions(facts) or [(_first(of_lines), 0.0)]
-    opened = [began for began, _ in sessions]
-    stopwatches = [Stopwatch(began, before) for began, before in sessions]
+    every = sessions(facts) or [(_first(of_lines), 0.0)]
+    opened = [began for began, _ in every]
+    stopwatches = [Stopwatch(began, before) for began, before in every]
     found: list[tuple[float | None, ...]] = []
     last: tuple[float, int] | None = None
     for row in of_lines.iter_rows(named=True):
@@ -57,27 +56,10 @@ def seconds_open(timestamps: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray
       timestamps: float64, the times, in seconds since 1970.
       facts: the contents of run.json.
     """
-    sessions = _sessions(facts) or [(float(timestamps.min(initial=np.inf)), 0.0)]
-    opened, before = np.transpose(sessions)
+    every = sessions(facts) or [(float(timestamps.min(initial=np.inf)), 0.0)]
+    opened, before = np.transpose(every)
     session = np.maximum(0, np.searchsorted(opened, timestamps, "right") - 1)
     return np.maximum(0.0, before[session] + timestamps - opened[session])
-
-
-def _sessions(facts: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """When each session began, in seconds since 1970, and the seconds of the sessions before it."""
-    earlier = facts.get("sessions")
-    found: list[tuple[float, float]] = []
-    for one in [*(earlier if isinstance(earlier, list) else []), facts]:
-        if not isinstance(one, Mapping):
-            continue
-        opened, before = one.get("opened"), one.get("seconds_before", 0.0)
-        if not isinstance(opened, int | float):  # the run of an older version
-            try:
-                opened = datetime.fromisoformat(str(one.get("started"))).timestamp()
-            except ValueError:
-                continue
-        found.append((float(opened), float(before) if isinstance(before, int | float) else 0.0))
-    return sorted(found)
 
 
 def _first(frame: pl.DataFrame) -> float:

@@ -37,12 +37,14 @@ class Sink:
       close_timeout: how many seconds `close` may take, if it needs longer than other sinks.
       linger: how many seconds records may wait for others that are written together with them;
         None for 0.05 s.
+      keeps_flushed: False if what was flushed may still be lost when the process is killed.
     """
 
     Settings: ClassVar[type[SinkSettings]]
     needs_directory: ClassVar[bool] = False
     close_timeout: ClassVar[float | None] = None
     linger: ClassVar[float | None] = None
+    keeps_flushed: ClassVar[bool] = True
 
     def __init__(self, settings: Any = None) -> None:
         self.settings = settings

@@ -168,7 +168,7 @@ class TensorboardSink(Sink):
             return
         shared = self._shared(event)
         written = []
-        alone = bool(event.columns.alone[0]) or event.num_lanes == 1
+        alone = event.num_lanes == 1 or bool(event.columns.alone[0])
         for lane, values in arranged(event, lanes):
             if lane is None and (alone or lanes != "runs"):
                 self._compare(event.lanes[0].named_by if alone else {})
@@ -408,11 +408,12 @@ class TensorboardSink(Sink):
 
 def _has_scalars_alone(event: MetricsEvent) -> bool:
     """True if the lanes have labels of the same names, and no values but numbers."""
+    if event.num_lanes == 1:
+        return False
     columns = event.columns
     whole = columns.whole  # what is the same for all its parts is not taken for each
     return not (
-        event.num_lanes == 1
-        or event.over_lanes
+        event.over_lanes
         or whole.edges
         or whole.arrays
         or whole.media

@@ -115,6 +115,7 @@ class WandbSink(Sink):
 
     Settings = WandbSettings
     close_timeout: ClassVar[float | None] = 120.0  # W&B may still be uploading
+    keeps_flushed: ClassVar[bool] = False  # W&B writes its files in blocks
 
     def __init__(self, settings: Any) -> None:
         super().__init__(settings)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxlog._cli.follow import Follower
+from jaxlog._watching.follow import Follower
 
 
 def line(step: int, lane: int = 0, time: float | None = None) -> bytes:

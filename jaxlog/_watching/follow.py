@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -54,14 +54,22 @@ class Follower:
 
     Args:
       directory: the directory of the run.
-      number: the number of last events that the first look returns.
+      number: the number of last events that the first look returns; None for all of them.
+      read: for `number=None`, the offsets up to which files have been read before, by name.
     """
 
-    def __init__(self, directory: Path, number: int) -> None:
+    def __init__(
+        self, directory: Path, number: int | None, read: Mapping[str, int] | None = None
+    ) -> None:
         self._directory = directory
         self._positions: dict[Path, _Position] = {}
         self._names: set[Path] = set()
         self._columns: list[Path] = []
+        if number is None:
+            self._positions = {
+                directory / name: _Position(read=offset) for name, offset in (read or {}).items()
+            }
+            return
         # The last events of the run are among the last events of each file.
         beginning: list[tuple[float, int, Path]] = []
         files = self._files()
@@ -101,6 +109,10 @@ class Follower:
                 return
             self._positions[group.path] = self._positions[group.path]._replace(read=group.end)
             yield group
+
+    def read(self) -> dict[str, int]:
+        """The offset up to which each file has been read, by its name."""
+        return {path.name: position.read for path, position in self._positions.items()}
 
     def _files(self) -> list[Path]:
         """The files in which each event is once; opens them only if there are new ones."""

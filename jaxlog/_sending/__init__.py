@@ -1,0 +1,1 @@
+"""Sends what a run has logged to files on to a tracker, by the sink of that tracker."""
