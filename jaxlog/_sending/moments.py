@@ -8,12 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog._format.events import EpisodeEvent, Event, Lane, MetricsEvent
 from jaxlog._format.from_lines import Line, events_from, numbers_of_line
 from jaxlog._format.from_many_lines import event_of_many
-from jaxlog._format.lines import ARRAYS, call_of
+from jaxlog._format.lines import ARRAYS, MEDIA, call_of
+from jaxlog._format.media import Image, StoredImage
+from jaxlog._format.media_lines import MOST_BYTES
 from jaxlog._format.timing import Stopwatch, sessions
 from jaxlog._reading.columnar_lines import is_over_lanes
+from jaxlog._render.png import own_pixels
+from jaxlog._run_files import read_small_below
+from jaxlog._say import Once
+from jaxlog._say import log as _log
 from jaxlog._sending.lane_facts import LaneFacts
 from jaxlog._watching.follow import Follower, LineGroup
 from jaxlog._watching.lines import MANY, read
@@ -51,6 +57,8 @@ class MomentReader:
         offsets: Mapping[str, int],
         timed: Mapping[str, Sequence[Any]],
     ) -> None:
+        self._directory = directory
+        self._is_first_image = Once()
         self._follower = Follower(directory, None, offsets)
         self._lanes = LaneFacts(facts)
         self._calls = facts.get("calls")
@@ -90,9 +98,11 @@ class MomentReader:
                 lines = [line for line in map(read, group.lines) if line is not None]
                 _add_over_lanes(found, call_of(group.path.name), lines)
                 continue
+            beside = group.path.name in (ARRAYS, MEDIA)
             for event in self._whole(group):
                 if isinstance(event, MetricsEvent):
-                    _add_metrics(found, event, of_arrays=group.path.name == ARRAYS)
+                    event = self._with_images(event) if group.path.name == MEDIA else event
+                    _add_metrics(found, event, beside=beside)
                 else:
                     found.append(event)
         return [self._completed(event) for event in found]
@@ -108,6 +118,31 @@ class MomentReader:
                 return
         lines = [line for line in map(read, group.lines) if line is not None]
         yield from events_from(group.path.name, lines, self._calls, whole=True)
+
+    def _with_images(self, event: MetricsEvent) -> MetricsEvent:
+        """The event with the pixels of its images; without those whose files are gone."""
+        lanes: list[Lane] = []
+        for lane in event.lanes:
+            media: dict[str, Any] = {}
+            for name, value in lane.media.items():
+                if not isinstance(value, StoredImage):
+                    media[name] = value
+                    continue
+                try:
+                    data = read_small_below(self._directory, value.file or "", MOST_BYTES)
+                    media[name] = Image(own_pixels(data), value.caption)
+                except (OSError, ValueError):
+                    if self._is_first_image():
+                        _log.warning(
+                            "jaxlog: %s: the image %s/%s of step %d has no file, and is not sent: "
+                            "as many are kept as keep_images of the sink says. Said once.",
+                            self._directory,
+                            event.name,
+                            name,
+                            event.step,
+                        )
+            lanes.append(replace(lane, media=media))
+        return replace(event, lanes=tuple(lanes))
 
     def _completed(self, event: Event) -> Event:
         if isinstance(event, EpisodeEvent) and event.sampled:
@@ -128,20 +163,25 @@ class MomentReader:
         return self._stopwatches[session].time(call, lane, step, env_step, timestamp)
 
 
-def _add_metrics(found: list[Event], event: MetricsEvent, *, of_arrays: bool) -> None:
-    """Adds an event; arrays are added to the metrics that were logged with them."""
+def _add_metrics(found: list[Event], event: MetricsEvent, *, beside: bool) -> None:
+    """Adds an event; arrays and media are added to the metrics that were logged with them."""
     for place, other in enumerate(found):
         if (
-            of_arrays
+            beside
             and isinstance(other, MetricsEvent)
             and not other.has_columns
             and (other.name, other.step) == (event.name, event.step)
         ):
-            arrays = {lane.index: lane.arrays for lane in event.lanes}
-            known = {lane.index for lane in other.lanes}
-            if arrays.keys() <= known:
+            more = {lane.index: lane for lane in event.lanes}
+            if more.keys() <= {lane.index for lane in other.lanes}:
                 lanes = tuple(
-                    replace(lane, arrays=arrays.get(lane.index, lane.arrays))
+                    replace(
+                        lane,
+                        arrays=more[lane.index].arrays or lane.arrays,
+                        media=more[lane.index].media or lane.media,
+                    )
+                    if lane.index in more
+                    else lane
                     for lane in other.lanes
                 )
                 found[place] = replace(other, lanes=lanes)

@@ -278,6 +278,9 @@ class MlflowSink(TrackerSink):
         if row.episodes:
             table = _jsonable({"step": row.update, "episodes": episode_rows(row.episodes)})
             self._client.log_dict(run, table, f"{row.call}/episodes/{row.update:010d}.json")
+        for key, rows in row.tables.items():
+            table = _jsonable({"step": row.update, "rows": rows})
+            self._client.log_dict(run, table, f"{_folder(key)}/{row.update:010d}.json")
         for key, array in row.arrays.items():
             pixels = array_pixels(array)
             if pixels is None:

@@ -21,9 +21,16 @@ from jaxlog._format.events import (
     StepEvent,
     TaskEvent,
 )
+from jaxlog._format.media import Table
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
-from jaxlog.sinks.arrangement import Lanes, arranged, arranged_arrays, lane_name
+from jaxlog.sinks.arrangement import (
+    Lanes,
+    arranged,
+    arranged_arrays,
+    arranged_media,
+    lane_name,
+)
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 MAX_RUNS = 256
@@ -67,7 +74,8 @@ class TrackerRow:
       step: the place on the x-axis.
       timestamp: when the values arrived, in seconds since 1970.
       values: the values by key; each key begins with the name of the call.
-      arrays: the arrays that were logged whole, by key.
+      arrays: the arrays that were logged whole, and the pixels of images, by key.
+      tables: the rows of the tables, by key.
       episodes: the sampled episodes of this step.
       num_records: the number of records that are written with this row.
       repetition: the number of rows before it that have all of this in common, but the values: a
@@ -82,14 +90,20 @@ class TrackerRow:
     timestamp: float
     values: Mapping[str, Value] = field(default_factory=dict)
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     episodes: Sequence[EpisodeEvent] = ()
     num_records: int = 0
     repetition: int = 0
 
     @property
+    def has_files(self) -> bool:
+        """True if it has arrays or tables."""
+        return bool(self.arrays or self.tables)
+
+    @property
     def identity(self) -> str:
         """A text that the same row has whenever it is sent, and no other row of its run."""
-        kind = "episodes" if self.episodes else "arrays" if self.arrays else "values"
+        kind = "episodes" if self.episodes else "arrays" if self.has_files else "values"
         return f"{self.call}/{self.update}/{self.timestamp!r}/{kind}/{self.repetition}"
 
 
@@ -160,6 +174,11 @@ class TrackerSink(Sink):
             index, named = (None, NOTHING) if lane is None else (lane.index, lane.named_by)
             own = {f"{name}/{key}": array for key, array in arrays.items()}
             rows.append(TrackerRow(index, named, **place, arrays=own))
+        for lane, media in arranged_media(event, self._lanes):
+            index, named = (None, NOTHING) if lane is None else (lane.index, lane.named_by)
+            images = {f"{name}/{k}": v.array for k, v in media.items() if not isinstance(v, Table)}
+            tables = {f"{name}/{k}": _rows(v) for k, v in media.items() if isinstance(v, Table)}
+            rows.append(TrackerRow(index, named, **place, arrays=images, tables=tables))
         self._keep(rows)
 
     def write_episode(self, event: EpisodeEvent) -> None:  # noqa: D102
@@ -237,6 +256,12 @@ class TrackerSink(Sink):
             number = self._kept[same]
             self._kept[same] += 1
             self._rows.append(replace(row, repetition=number) if number else row)
+
+
+def _rows(table: Table) -> list[dict[str, Any]]:
+    """The rows of a table, with plain values by the names of columns."""
+    columns = list(table.columns)
+    return [dict(zip(columns, map(_plain, row), strict=True)) for row in table.rows]
 
 
 def by_lane(rows: Sequence[TrackerRow]) -> dict[int | None, list[TrackerRow]]:

@@ -97,7 +97,7 @@ class TrackioSink(TrackerSink):
 
     def _has(self, row: TrackerRow) -> bool:
         """True if an earlier session logged the same values at this step."""
-        if not self.is_logged_again(row) or row.arrays or row.episodes:
+        if not self.is_logged_again(row) or row.has_files or row.episodes:
             return False
         if row.lane not in self._earlier:
             name = self.run_name(row.lane, row.labels)
@@ -117,11 +117,12 @@ class TrackioSink(TrackerSink):
                 found[key] = value
         if row.arrays:
             found |= self._pictures(row)
+        tables = dict(row.tables)
         if row.episodes:
-            trackio = _module()
-            table = trackio.Table(data=episode_rows(row.episodes))
-            place = self.settings.project, self.run_key(row.lane), row.step
-            found[f"{row.call}/episodes"] = table._to_dict(*place)
+            tables[f"{row.call}/episodes"] = episode_rows(row.episodes)
+        place = self.settings.project, self.run_key(row.lane), row.step
+        for key, rows in tables.items():
+            found[key] = _module().Table(data=[dict(one) for one in rows])._to_dict(*place)
         return found
 
     def _pictures(self, row: TrackerRow) -> dict[str, Any]:

@@ -186,7 +186,9 @@ def test_a_tracker_gets_what_its_sink_gave_it(
     path = tmp_path / "run"
     with logger.open(path, config={"lr": 1e-3}, tags=("a",)) as run:
         program(logger, run)
-        run.log({"score": 3}, step=10, arrays={"q": np.eye(3), "one": 2.5})
+        table = jaxlog.Table(["task", "steps"], [["maze", 3], ["key", 4.5]])
+        media = {"frame": jaxlog.Image(np.full((4, 5, 3), 7, np.uint8)), "tasks": table}
+        run.log({"score": 3, **media}, step=10, arrays={"q": np.eye(3), "one": 2.5})
     expected = sent(kind, path, run.info.id)
     assert expected
     words = [f"--set={key}={value}" for key, value in options.items()]
