@@ -14,6 +14,12 @@ def notebook_shell() -> Any:
     return shell if hasattr(shell, "kernel") else None
 
 
+def runs_in_marimo() -> bool:
+    """True if this thread runs a cell of a notebook of marimo."""
+    runs = getattr(sys.modules.get("marimo"), "running_in_notebook", None)
+    return runs is not None and bool(runs())
+
+
 def cells_run() -> str | None:
     """The cells that were run so far, with their numbers; None outside of a notebook.
 

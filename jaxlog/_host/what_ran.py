@@ -19,7 +19,7 @@ from jaxlog import _run_files
 from jaxlog._format.what_ran import cells_file, diff_file, packages_file
 from jaxlog._host.companion import Companion, RunAccess
 from jaxlog._host.git_facts import code_of
-from jaxlog._host.notebook_shell import cells_run, notebook_shell
+from jaxlog._host.notebook_shell import cells_run, notebook_shell, runs_in_marimo
 from jaxlog._host.packages import installed
 from jaxlog._host.redaction import redacted_lines, without_secrets
 from jaxlog._limits import as_utf8
@@ -158,7 +158,7 @@ class WhatRan(Companion):
 
 def command() -> dict[str, Any]:
     """The command line of this process, without secrets, and where it was started."""
-    words = [_short(as_utf8(word)) for word in sys.orig_argv]
+    words = [_short(as_utf8(word)) for word in _typed()]
     found: dict[str, Any] = {"words": without_secrets("command", words[:_MOST_WORDS])[0]}
     if len(words) > _MOST_WORDS:
         found["left_out"] = len(words) - _MOST_WORDS
@@ -170,8 +170,22 @@ def command() -> dict[str, Any]:
     return found
 
 
+def _typed() -> list[str]:
+    """The command line; for a process of multiprocessing that of the program that started it.
+
+    Its own command line has numbers of pipes, which are others in each process. The kernel of
+    marimo is such a process.
+    """
+    own = sys.orig_argv
+    started = any(word.startswith("from multiprocessing.") for word in own)
+    return [*own[:1], *sys.argv] if started or "--multiprocessing-fork" in own else own
+
+
 def _notebook() -> str | None:
     """The file of the notebook whose kernel this is, empty if not known; None for a program."""
+    if runs_in_marimo():
+        file = getattr(sys.modules.get("__main__"), "__file__", None)
+        return as_utf8(file) if isinstance(file, str) else ""
     shell = notebook_shell()
     if shell is None:
         return None

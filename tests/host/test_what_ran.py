@@ -340,3 +340,25 @@ def test_the_child_of_a_fork_does_not_wait_for_the_thread(
     run.close()
     assert status == 0
     assert (tmp_path / "run" / "program" / "packages.txt").read_text() == "x==1\n"
+
+
+def test_the_command_of_a_worker_is_that_of_the_program_that_started_it(tmp_path: Path) -> None:
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import multiprocessing, sys\n"
+        "import jaxlog\n"
+        "def work(path):\n"
+        "    with jaxlog.Logger({'sinks': [{'kind': 'jsonl'}]}).open(path):\n"
+        "        pass\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context(sys.argv[1])\n"
+        "    worker = context.Process(target=work, args=(sys.argv[2],))\n"
+        "    worker.start()\n"
+        "    worker.join()\n"
+        "    sys.exit(worker.exitcode)\n"
+    )
+    for method in ("spawn", "forkserver"):
+        run = tmp_path / method
+        subprocess.run([sys.executable, program, method, run], check=True, timeout=120)
+        words = facts_of(run)["command"]["words"]
+        assert words[1:] == [str(program), method, str(run)]
