@@ -245,7 +245,7 @@ def test_the_public_names_are_these(module: ModuleType) -> None:
             jaxlog.Run,
             [
                 "accounts", "arrived", "close", "directory", "flush", "info", "last", "log",
-                "replayed",
+                "replayed", "sink", "state", "writes",
             ],
         ),
     ],

@@ -39,7 +39,7 @@ def file_name(call: str, name: str, step: int, lane: int, repetition: int = 0) -
     >>> file_name("eval", "frame", 100, 3)
     'images/eval/frame-step_0000000100-lane_0003.png'
     >>> file_name("eval", "actor/saliency", 0, 0, 1)
-    'images/eval/actor_saliency.9dcb3c5f-step_0000000000-lane_0000_2.png'
+    'images/eval/actor_saliency.f5767a72-step_0000000000-lane_0000_2.png'
     """
     stem = re.sub(r"[^A-Za-z0-9_-]", "_", name)[:80]
     if stem != name:

@@ -28,6 +28,7 @@ class PageServer(uvicorn.Server):
             uvicorn.Config(
                 app.asgi,
                 lifespan="on",
+                http="h11",  # the same answers, whatever other packages brought in
                 log_config=None,
                 access_log=False,
                 server_header=False,

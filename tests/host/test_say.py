@@ -113,7 +113,7 @@ def test_all_of_jaxlog_says_it_there() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("getLogger")
     ]
-    assert others == ["_say.py"]
+    assert others == ["_say.py", "sinks/mlflow.py"]  # which has MLflow's own loggers say less
 
 
 def test_once_is_true_for_one_caller_on_all_threads() -> None:
