@@ -29,7 +29,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import jaxlog
+from jaxlog import _companions
 from jaxlog._crossing.queue import choose
+from jaxlog._host.companion import Companion
 from jaxlog._settings.environment import native_crossing
 from tests.browser import open_page as open_page
 from tests.month import build as build_month
@@ -60,6 +62,16 @@ settings.register_profile("few", max_examples=8, **PATIENT)  # for CI, and for o
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jaxlog"))
 
 MakeLogger = Callable[..., jaxlog.Logger]
+ABOUT_WHAT_RAN = {
+    "test_alerts",
+    "test_output_capture",
+    "test_resume",
+    "test_run_difference",
+    "test_show",
+    "test_terminal",
+    "test_what_ran",
+}
+"""The modules whose tests look at the program that was run."""
 
 
 def module_of(script: Path) -> Any:
@@ -90,6 +102,17 @@ def interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_what_ran(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leaves git, packages and devices out of the runs of tests about something else."""
+    if request.module.__name__.rpartition(".")[2] in ABOUT_WHAT_RAN:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_companions, "WhatRan", lambda *_, **__: Companion())
+        yield
 
 
 @pytest.fixture
