@@ -52,7 +52,7 @@ def test_a_line_per_step_and_lane(make_logger: MakeLogger, tmp_path: Path) -> No
         jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(2)))
     lines = read(tmp_path / "batch_metrics.jsonl")
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["batch_metrics.jsonl", "program", "run.json"]
+    assert names == ["batch_metrics.jsonl", "run.json"]
     for line in lines:
         assert isinstance(line.pop("timestamp"), float)
     assert lines == [

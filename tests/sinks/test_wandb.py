@@ -349,7 +349,7 @@ def test_disabled_it_leaves_no_trace(make_logger: MakeLogger, tmp_path: Path) ->
     with logger.open(tmp_path / "run") as run:
         jax.block_until_ready(train(logger, 11))
         logger.log_step({"reward": 1.0})
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["program", "run.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["run.json"]
     assert run.accounts()[0].written == run.arrived
 
 
