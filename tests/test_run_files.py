@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -99,7 +98,7 @@ def test_links_pipes_and_the_like_are_left_out_with_a_warning(
         monkeypatch.chdir(tmp_path)
         assert main(command) == 0
         out, err = capfd.readouterr()
-        assert not re.search(r"\beval\b[^(]", out)
+        assert "eval" not in out
         assert " ".join((out + err).split()).count(said) == 1, command
     assert main(["export", str(run), "--to", "csv"]) == 0
     assert said in capfd.readouterr().err
