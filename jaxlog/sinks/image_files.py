@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxlog import _run_files
 from jaxlog._format.events import MetricsEvent
 from jaxlog._format.media import Image
 from jaxlog._format.media_lines import ENDING, FOLDER, FileOfImage, file_name
@@ -18,16 +16,18 @@ from jaxlog.sinks.kept_files import KeptFiles
 
 KEEP = 1000
 """The default of the setting `keep_images`."""
+_Series = tuple[str, str, int]
+"""The call, the name and the lane of images that follow each other."""
+_Place = tuple[_Series, int]
+"""The series of an image, and its step."""
 _NAME = re.compile(rf".+-step_\d{{10,}}-lane_\d{{4,}}(_\d+)?{ENDING}")
 
 
 class ImageFiles:
     """The files of the images of a run.
 
-    If there are more than `keep`, one is deleted: the newer half stays, and of the older ones that
-    goes whose neighbours of the same name and lane are closest in steps, so that a history stays
-    that is spread evenly. The choice follows from the lines alone, so that a resumed run keeps what
-    a run keeps that nobody stopped. The lines of deleted files stay.
+    Of the older files (see `KeptFiles`), that goes whose neighbours of the same name and lane are
+    closest in steps: a history stays that is spread evenly.
 
     Args:
       directory: the directory of the run.
@@ -35,17 +35,13 @@ class ImageFiles:
     """
 
     def __init__(self, directory: Path, keep: int) -> None:
-        self._files = KeptFiles(directory, FOLDER, _NAME, "the file of an image")
-        self._keep = keep
-        self._kept: list[tuple[str, Any, int]] = []  # names, series and steps, the oldest first
+        one = "the file of an image"
+        self._files = KeptFiles(directory, FOLDER, _NAME, one, keep, _least_missed)
         self._last: tuple[MetricsEvent, dict[tuple[int, str], FileOfImage]] | None = None
 
     def resume(self, lines: Path) -> None:
         """Removes the files that the lines of a resumed run do not know, and drafts."""
-        for kept in _written(lines):
-            self._kept.append(kept)
-            self._excess()
-        self._files.keep_only({name for name, _, _ in self._kept})
+        self._files.resume(lines, _files_of_line)
 
     def clear(self) -> None:
         """Removes the files of a run that is replaced."""
@@ -66,53 +62,32 @@ class ImageFiles:
                 if not isinstance(image, Image):
                     continue
                 data = image_png(image)
-                path = self._files.add(
+                found[lane.index, name] = self._files.add(
                     partial(file_name, event.name, name, event.step, lane.index),
                     lambda file, data=data: file.write(data),
+                    ((event.name, name, lane.index), event.step),
                 )
-                found[lane.index, name] = path
-                if path is not None:
-                    self._kept.append((path, (event.name, name, lane.index), event.step))
-                    for old in self._excess():
-                        self._files.remove(old)
         self._last = event, found
         return found
 
-    def _excess(self) -> list[str]:
-        """Forgets the files that are too many, and returns their names."""
-        found: list[str] = []
-        while len(self._kept) > self._keep:
-            older = self._kept[: len(self._kept) - max(self._keep // 2, 1)]
-            found.append(self._kept.pop(_least_missed(older))[0])
-        return found
 
-
-def _least_missed(kept: list[tuple[str, Any, int]]) -> int:
-    """The place of the file whose neighbours of its series are closest to each other in steps."""
-    before: dict[Any, list[int]] = {}
+def _least_missed(images: Sequence[_Place]) -> int:
+    """The place of the image whose neighbours of its series are closest to each other in steps."""
+    before: dict[_Series, list[int]] = {}
     best, place = None, 0
-    for number, (_, series, step) in enumerate(kept):
+    for number, (series, step) in enumerate(images):
         last = before.setdefault(series, [])
         if len(last) >= 2:
-            gap = abs(step - kept[last[-2]][2])
+            gap = abs(step - images[last[-2]][1])
             if best is None or gap < best:
                 best, place = gap, last[-1]
         last.append(number)
     return place
 
 
-def _written(lines: Path) -> Iterator[tuple[str, Any, int]]:
-    """The files that the lines name, each with its series and step, in their order."""
-    try:
-        text = _run_files.read_lines(lines)
-    except OSError:
-        return
-    for line in text.split(b"\n"):
-        if b'"file":"' not in line:
-            continue
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            found = _run_files.loads(line)
-            for name, one in found["media"].items():
-                if isinstance(one.get("file"), str):
-                    series = str(found["name"]), name, int(found["lane"])
-                    yield one["file"], series, int(found["step"])
+def _files_of_line(line: Any) -> Iterator[tuple[str, _Place]]:
+    """The files that a line names, each with its series and step."""
+    for name, one in line["media"].items():
+        if isinstance(one.get("file"), str):
+            series = str(line["name"]), str(name), int(line["lane"])
+            yield one["file"], (series, int(line["step"]))

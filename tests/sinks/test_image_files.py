@@ -157,7 +157,7 @@ def test_a_full_disk_costs_the_file_only(
 ) -> None:
     replacing, tried = image_files.KeptFiles.add, []
 
-    def add(self: Any, name_of: Any, write: Any) -> Any:
+    def add(self: Any, name_of: Any, write: Any, fact: Any) -> Any:
         def writes(file: Any) -> None:
             tried.append(name_of(0))
             if len(tried) % 2:
@@ -165,7 +165,7 @@ def test_a_full_disk_costs_the_file_only(
                 raise OSError(errno.ENOSPC, "No space left on device")
             write(file)
 
-        return replacing(self, name_of, writes)
+        return replacing(self, name_of, writes, fact)
 
     monkeypatch.setattr(image_files.KeptFiles, "add", add)
     run = trained(make_logger(sinks=[{"kind": "jsonl"}]), tmp_path, np.arange(4))
