@@ -9,31 +9,17 @@ from typing import Any
 import numpy as np
 
 from jaxlog._format.from_lines import array_event
-from jaxlog._reading.logged_values import SHOWN, LoggedValues, title_of_value
+from jaxlog._reading.logged_values import SHOWN, LoggedValue, LoggedValues, place_of, title_of_value
 
 
 @dataclass(frozen=True, eq=False)
-class LoggedArray:
-    """An array that a call logged whole.
+class LoggedArray(LoggedValue):
+    """An array that a call logged whole; a `LoggedValue`.
 
     Attributes:
-      call: the name of the call.
-      name: the name of the array.
-      step: the index of the update.
-      env_step: the environment steps taken by then; None if they are not known.
-      timestamp: the time of arrival, in seconds since 1970 (UTC).
-      lane: the number of the lane.
-      labels: the labels of the lane.
       value: the array, in the dtype and shape in which it was logged.
     """
 
-    call: str
-    name: str
-    step: int
-    env_step: int | None
-    timestamp: float
-    lane: int
-    labels: Mapping[str, Any]
     value: np.ndarray
 
     def __repr__(self) -> str:
@@ -66,16 +52,7 @@ def arrays_of_line(line: Mapping[str, Any], calls: Any) -> list[LoggedArray]:
     """
     event = array_event(line, calls)
     return [
-        LoggedArray(
-            event.name,
-            name,
-            event.step,
-            event.env_step,
-            event.timestamp,
-            lane.index,
-            lane.labels,
-            value,
-        )
+        LoggedArray(**place_of(event, lane, name), value=value)
         for lane in event.lanes
         for name, value in lane.arrays.items()
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from jaxlog._format.from_lines import media_event
 from jaxlog._format.media import StoredImage, Table, word
 from jaxlog._format.media_lines import MOST_BYTES
-from jaxlog._reading.logged_values import SHOWN, LoggedValues, title_of_value
+from jaxlog._reading.logged_values import SHOWN, LoggedValue, LoggedValues, place_of, title_of_value
 from jaxlog._render.png import own_pixels
 from jaxlog._run_files import read_small_below
 
@@ -27,33 +27,19 @@ SHOWN_ROWS = 20
 
 
 @dataclass(frozen=True, eq=False)
-class LoggedImage:
-    """An image that a call logged. Its file is read when it is first needed.
+class LoggedImage(LoggedValue):
+    """An image that a call logged, a `LoggedValue`. Its file is read when it is first needed.
 
     Reading it raises a `FileNotFoundError` if the file was deleted, as the setting `keep_images`
     says, or could not be written.
 
     Attributes:
-      call: the name of the call.
-      name: the name of the image.
-      step: the index of the update.
-      env_step: the environment steps taken by then; None if they are not known.
-      timestamp: the time of arrival, in seconds since 1970 (UTC).
-      lane: the number of the lane.
-      labels: the labels of the lane.
       shape: the height, the width and the number of channels: 1, 3 or 4.
       caption: the text beside it; None for none.
       file: the path of its file, below the run's directory; None if it has none.
       directory: the run's directory.
     """
 
-    call: str
-    name: str
-    step: int
-    env_step: int | None
-    timestamp: float
-    lane: int
-    labels: Mapping[str, Any]
     shape: tuple[int, ...]
     caption: str | None
     file: str | None
@@ -108,28 +94,14 @@ class LoggedImages(LoggedValues[LoggedImage]):
 
 
 @dataclass(frozen=True, eq=False)
-class LoggedTable:
-    """A table that a call logged.
+class LoggedTable(LoggedValue):
+    """A table that a call logged; a `LoggedValue`.
 
     Attributes:
-      call: the name of the call.
-      name: the name of the table.
-      step: the index of the update.
-      env_step: the environment steps taken by then; None if they are not known.
-      timestamp: the time of arrival, in seconds since 1970 (UTC).
-      lane: the number of the lane.
-      labels: the labels of the lane.
       columns: the names of the columns.
       rows: a tuple for each row; a cell is a number, a text or None.
     """
 
-    call: str
-    name: str
-    step: int
-    env_step: int | None
-    timestamp: float
-    lane: int
-    labels: Mapping[str, Any]
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
 
@@ -220,16 +192,7 @@ def _values_of(line: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
     event = media_event(line)
     for lane in event.lanes:
         for name, value in lane.media.items():
-            head = {
-                "call": event.name,
-                "name": name,
-                "step": event.step,
-                "env_step": event.env_step,
-                "timestamp": event.timestamp,
-                "lane": lane.index,
-                "labels": lane.labels,
-            }
-            yield head, value
+            yield place_of(event, lane, name), value
 
 
 def _figure(one: LoggedImage) -> str:

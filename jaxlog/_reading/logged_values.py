@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, TypeVar, overload
+from typing import Any, NamedTuple, Self, TypeVar, overload
 
 from jaxlog._caller import warn_caller
+from jaxlog._format.events import Lane, MetricsEvent
 from jaxlog._run_files import is_whole, lines_from, loads, open_file
 
 SHOWN = 12
@@ -27,19 +29,40 @@ _HEAD = re.compile(
 """The first fields of a line, as the sink writes them."""
 
 
-class LoggedValue(Protocol):
-    """A value of one name that a call logged at one step and lane."""
+@dataclass(frozen=True, eq=False)
+class LoggedValue:
+    """A value of one name that a call logged at one step and lane.
 
-    @property
-    def call(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def step(self) -> int: ...
-    @property
-    def lane(self) -> int: ...
-    @property
-    def labels(self) -> Mapping[str, Any]: ...
+    Attributes:
+      call: the name of the call.
+      name: the name of the value.
+      step: the index of the update.
+      env_step: the environment steps taken by then; None if they are not known.
+      timestamp: the time of arrival, in seconds since 1970 (UTC).
+      lane: the number of the lane.
+      labels: the labels of the lane.
+    """
+
+    call: str
+    name: str
+    step: int
+    env_step: int | None
+    timestamp: float
+    lane: int
+    labels: Mapping[str, Any]
+
+
+def place_of(event: MetricsEvent, lane: Lane, name: str) -> dict[str, Any]:
+    """The fields of `LoggedValue` for a value of one lane of an event."""
+    return {
+        "call": event.name,
+        "name": name,
+        "step": event.step,
+        "env_step": event.env_step,
+        "timestamp": event.timestamp,
+        "lane": lane.index,
+        "labels": lane.labels,
+    }
 
 
 Value = TypeVar("Value", bound=LoggedValue)
