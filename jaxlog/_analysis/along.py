@@ -45,7 +45,7 @@ ALONG = {
 OF_LINES = ("step", "env_step", "timestamp")
 """The columns of lines that axes need."""
 HELD = "at each point, a lane counts with its last value before it"
-"""What is said of curves whose lanes were brought to the same points."""
+"""The note of curves whose lanes were brought to the same points."""
 POINTS = 200
 """The most points to which the lanes of a plot are brought."""
 _DAY = 86_400.0

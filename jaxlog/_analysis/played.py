@@ -1,4 +1,4 @@
-"""What a player shows of an episode that was recorded whole: frames, rewards and numbers."""
+"""The frames, rewards and numbers of a recorded episode, for a player."""
 
 from __future__ import annotations
 

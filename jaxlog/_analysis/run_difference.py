@@ -174,7 +174,7 @@ def diff(a: Where, b: Where, *, only: Sequence[str] = ()) -> RunDifference:
 
 
 class _Made:
-    """What made one run, from run.json and the files beside it."""
+    """The facts about what made one run, from run.json and the files beside it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -216,7 +216,7 @@ class _Made:
         return {match["name"]: match["version"] for match in lines if match is not None}
 
     def diff(self) -> str | None:
-        """What `git diff` printed; None if nothing differed from the commit, or it is missing."""
+        """The output of `git diff`; None if nothing differed from the commit, or it is missing."""
         found = self._facts.get("code")
         return self._file(found.get("diff")) if isinstance(found, Mapping) else None
 

@@ -1,4 +1,4 @@
-"""How each library of environments draws a state. Nothing is imported before it is asked for."""
+"""Draws states with the libraries of environments. Each is imported when it is first asked for."""
 # pyright: reportMissingImports=false
 # Most of these libraries are not installed where the types are checked.
 
@@ -21,7 +21,7 @@ _HEIGHT, _WIDTH = 240, 320
 
 
 class StateDrawing(NamedTuple):
-    """What draws the states of one environment.
+    """The renderer of one environment.
 
     Attributes:
       example: a state, or its shapes: the arrays that have to be recorded.

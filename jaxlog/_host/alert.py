@@ -28,7 +28,7 @@ class AlertedLane(NamedTuple):
 
 @dataclass(frozen=True)
 class Alert:
-    """What the user is told.
+    """One message to the user.
 
     Attributes:
       kind: the kind of the condition.

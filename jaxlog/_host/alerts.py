@@ -26,7 +26,7 @@ from jaxlog._say import log as _log
 PAUSES = (1.0, 4.0)
 """The seconds before the second and the third attempt to send an alert."""
 WAITS = 5.0
-"""How long the end of a run waits for alerts that are being sent."""
+"""The seconds that the end of a run waits for alerts that are being sent."""
 MOST_WAITING = 1000
 """The most alerts that wait to be sent."""
 PERIOD = 1.0

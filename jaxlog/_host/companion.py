@@ -11,7 +11,7 @@ from jaxlog._format.events import Account, Event, RunInfo
 from jaxlog._say import log as _log
 
 END_SECONDS = 10.0
-"""How long all companions of a run may take at its end."""
+"""The seconds that all companions of a run may take at its end."""
 
 
 @dataclass(frozen=True)

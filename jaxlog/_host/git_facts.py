@@ -135,7 +135,7 @@ def _diff(root: Path, until: float) -> tuple[str, bool]:
 def _answer(
     directory: Path, until: float, *arguments: str, most: int = _MOST_STATUS_BYTES
 ) -> bytes:
-    """What a command of git prints, up to `most` bytes.
+    """The output of a command of git, up to `most` bytes.
 
     Raises:
       _GitError: git is not installed, failed, or took too long.

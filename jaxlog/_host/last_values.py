@@ -10,7 +10,7 @@ from jaxlog._format.events import MetricsEvent
 
 
 class _Call(NamedTuple):
-    """What one call logged last.
+    """The last events of one call.
 
     Attributes:
       event: its last event.

@@ -25,9 +25,9 @@ from jaxlog._host.redaction import redacted_lines, without_secrets
 from jaxlog._limits import as_utf8
 
 SECONDS = 10.0
-"""How long git may take."""
+"""The seconds that git may take."""
 WAITS = 5.0
-"""How long the end of a run waits for these facts."""
+"""The seconds that the end of a run waits for these facts."""
 _MOST_WORDS = 500
 """The most words of a command line that are kept."""
 _MOST_OF_CELLS = 2**20

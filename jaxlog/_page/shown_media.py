@@ -21,7 +21,7 @@ MOST_COLUMNS = 16
 
 
 class ShownMedia(NamedTuple):
-    """What the page shows of a run's images and tables.
+    """The images and tables of a run that the page shows.
 
     Attributes:
       images: some images, by lane and step.

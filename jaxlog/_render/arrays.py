@@ -44,7 +44,7 @@ def array_pixels(array: np.ndarray) -> np.ndarray | None:
 
 
 def pixels_left_out(array: np.ndarray) -> list[str]:
-    """What `array_pixels` does not draw of an array, in words: planes, and rows and columns."""
+    """Says which planes, rows and columns of an array `array_pixels` does not draw."""
     if not array.ndim or not array.size:
         return []
     image = _image(array)

@@ -64,7 +64,7 @@ def frames(array: np.ndarray) -> np.ndarray:
 
 
 def left_out(array: np.ndarray) -> list[str]:
-    """What the frames of an array do not have, in words: planes, and rows and columns.
+    """Says which planes, rows and columns of an array its frames do not have.
 
     Args:
       array: as for `frames`.

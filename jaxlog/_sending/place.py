@@ -1,4 +1,4 @@
-"""How far a run has been sent to a tracker: a file in the run's folder `sent`.
+"""The place up to which a run has been sent to a tracker: a file in the run's folder `sent`.
 
 Readers and sinks of the run do not use the folder, so that it may be written beside a live run.
 """
@@ -33,7 +33,7 @@ _MOST_CHECKPOINTS = 64
 
 @dataclass(frozen=True)
 class SyncProgress:
-    """How far a run has been sent to one tracker.
+    """The place up to which a run has been sent to one tracker.
 
     Attributes:
       run: the id of the run.

@@ -42,7 +42,7 @@ PERIOD = 0.5
 
 @dataclass(frozen=True)
 class Sent:
-    """What was sent.
+    """The outcome of sending a run.
 
     Attributes:
       path: the directory of the run.

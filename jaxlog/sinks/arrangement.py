@@ -19,6 +19,9 @@ Lanes = Literal["runs", "columns", "aggregate"]
 """`runs`: each lane is a run in the tool. `columns`: one run, with a column for each metric and
 lane. `aggregate`: one run, with one value for all lanes."""
 
+MOST_RUNS = 256
+"""The most lanes that have a run each; more lanes are aggregated."""
+
 Values = dict[str, Scalar | Histogram]
 
 _Value = TypeVar("_Value")

@@ -1,4 +1,4 @@
-"""What the sinks for trackers with runs, steps and names have in common: the rows they send."""
+"""The rows that sinks send to trackers with runs, steps and names."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from jaxlog._format.media import Table
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
 from jaxlog.sinks.arrangement import (
+    MOST_RUNS,
     Lanes,
     arranged,
     arranged_arrays,
@@ -33,8 +34,6 @@ from jaxlog.sinks.arrangement import (
 )
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-MAX_RUNS = 256
-"""The largest number of lanes that have a run each; more lanes are aggregated."""
 _MAX_KEPT = 2**16
 """The most rows whose identity is remembered, to number those that have the same."""
 
@@ -137,14 +136,14 @@ class TrackerSink(Sink):
         raise NotImplementedError
 
     def write_metrics(self, event: MetricsEvent) -> None:  # noqa: D102  as Sink says
-        if event.num_lanes > MAX_RUNS and self._lanes == "runs":
+        if event.num_lanes > MOST_RUNS and self._lanes == "runs":
             self._lanes = "aggregate"
             _log.warning(
                 "jaxlog: the sink %s aggregates over %d lanes, since it makes at most %d runs. To "
                 "choose, set `lanes: aggregate` or `lanes: columns`.",
                 self.settings.kind,
                 event.num_lanes,
-                MAX_RUNS,
+                MOST_RUNS,
             )
         name = event.name
         known = {} if event.timing is None else event.timing.known
@@ -186,7 +185,7 @@ class TrackerSink(Sink):
             values = {**event.labels, **event.episode}
             self._add("episode", event.step, event.timestamp, values)
         elif self.settings.episodes != "off":
-            many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
+            many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MOST_RUNS
             lane = event.lane if many and not event.lane_alone else None
             self._samples.setdefault((lane, event.name, event.step), []).append(event)
 

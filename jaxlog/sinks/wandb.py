@@ -35,6 +35,7 @@ from jaxlog._format.media import Media, Table
 from jaxlog._format.numbers import as_written
 from jaxlog._say import log as _log
 from jaxlog.sinks.arrangement import (
+    MOST_RUNS,
     Lanes,
     arranged,
     arranged_arrays,
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     import wandb
 
 
-MAX_RUNS = 256
-"""The largest number of lanes that have a run each; more lanes are aggregated."""
 MAX_TAG = 64
 """The maximum length of a tag in W&B."""
 INIT_TIMEOUT = 20.0
@@ -183,7 +182,7 @@ class WandbSink(Sink):
                 "program that it starts. To choose, set `lanes: aggregate` or `lanes: columns`.",
                 event.num_lanes,
             )
-        if event.num_lanes > MAX_RUNS and self._lanes == "runs":
+        if event.num_lanes > MOST_RUNS and self._lanes == "runs":
             self._lanes = "aggregate"
             _log.warning(
                 "jaxlog: the sink wandb aggregates over %d lanes: W&B cannot show that many runs. "
@@ -222,7 +221,7 @@ class WandbSink(Sink):
         if not event.sampled:
             self._log("episode", event.step, event.labels, event.episode)
         elif self.settings.episodes != "off" or self.settings.films:
-            many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MAX_RUNS
+            many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MOST_RUNS
             many = many and not self._in_sweep
             key = (event.lane if many and not event.lane_alone else None, event.name, event.step)
             self._episodes.setdefault(key, []).append(event)
