@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,9 +16,6 @@ from jaxlog._analysis.score_notes import Bounds, normalized
 from jaxlog._format.columnar import RUN
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._reading.timings import seconds_open
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 class Along(NamedTuple):
@@ -48,17 +45,9 @@ HELD = "at each point, a lane counts with its last value before it"
 """The note of curves whose lanes were brought to the same points."""
 POINTS = 200
 """The most points to which the lanes of a plot are brought."""
-_DAY = 86_400.0
-_TICKS = 4
-"""The most times that are written below an axis, roughly: they are long texts."""
-_APART = (
-    *(1.0, 2.0, 5.0, 10.0, 15.0, 30.0),
-    *(60.0 * minutes for minutes in (1, 2, 5, 10, 15, 30)),
-    *(3600.0 * hours for hours in (1, 2, 3, 6, 12)),
-    *(_DAY * days for days in (1, 2, 7, 14, 28, 91)),
-)
-"""The seconds that they may be apart."""
-_UNITS = (("days", 2 * _DAY, _DAY), ("h", 7200.0, 3600.0), ("min", 120.0, 60.0), ("s", 0.0, 1.0))
+DAY = 86_400.0
+"""The seconds of a day."""
+_UNITS = (("days", 2 * DAY, DAY), ("h", 7200.0, 3600.0), ("min", 120.0, 60.0), ("s", 0.0, 1.0))
 """The units of durations: the name, the longest duration from which it is used, its seconds."""
 
 
@@ -192,7 +181,7 @@ def unit_of(kind: str, longest: float) -> tuple[str, float]:
     ((' (min)', 60.0), ('', 1.0))
     """
     if kind == "time":
-        return "", _DAY  # matplotlib counts days
+        return "", DAY  # matplotlib counts days
     if kind == "number":
         return "", 1.0
     name, _, seconds = next(unit for unit in _UNITS if longest >= unit[1])
@@ -241,36 +230,3 @@ def all_in_units(
     unit, seconds = unit_of(along.kind, max(ends, default=0.0))
     scaled = [{key: in_units(curve, seconds) for key, curve in groups.items()} for groups in curves]
     return along._replace(title=along.title + unit), scaled
-
-
-def title_of(along: Along, names: Mapping[Any, str], ax: Axes) -> str:
-    """The title of a horizontal axis, which may be renamed, with its unit or date."""
-    from jaxlog._analysis.publishing import axis_label  # imports matplotlib; the page needs none
-
-    if along.kind == "time":
-        return f"{axis_label(along.title, names)} (UTC, {ax.get_xlabel()})"
-    bare = along.title.partition(" (")[0]
-    return axis_label(bare, names) + along.title.removeprefix(bare)
-
-
-def show_times(ax: Axes) -> str:
-    """Writes times of day below an axis in days since 1970, or dates for more than two days.
-
-    Returns:
-      What these texts lack: the date, or the year.
-    """
-    from matplotlib.dates import DateFormatter, num2date
-    from matplotlib.ticker import MultipleLocator
-
-    first, last = ax.get_xlim()
-    begins, ends = (num2date(day) for day in (first, last))
-    if last - first > 2:
-        form, days = "%m-%d", [f"{one:%Y}" for one in (begins, ends)]
-    else:
-        form = "%H:%M:%S" if last - first < 10 / 1440 else "%H:%M"
-        days = [f"{one:%Y-%m-%d}" for one in (begins, ends)]
-    wanted = (last - first) * _DAY / _TICKS
-    apart = next((one for one in _APART if one >= wanted), _DAY * math.ceil(wanted / _DAY))
-    ax.xaxis.set_major_locator(MultipleLocator(apart / _DAY))
-    ax.xaxis.set_major_formatter(DateFormatter(form))
-    return " to ".join(dict.fromkeys(days))

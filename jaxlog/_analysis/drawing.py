@@ -9,10 +9,11 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from jaxlog._analysis.along import Along, show_times
+from jaxlog._analysis.along import Along
 from jaxlog._analysis.axes import tidy
 from jaxlog._analysis.captions import not_finite
 from jaxlog._analysis.group_curves import GroupCurve, Spread
+from jaxlog._analysis.horizontal_axis import show_times
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

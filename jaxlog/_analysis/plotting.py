@@ -17,7 +17,6 @@ from jaxlog._analysis.along import (
     Along,
     all_in_units,
     counted,
-    title_of,
     to_the_same_points,
     values_along,
 )
@@ -27,6 +26,7 @@ from jaxlog._analysis.captions import caption as caption_of
 from jaxlog._analysis.drawing import draw, say_not_finite
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import By, Values
+from jaxlog._analysis.horizontal_axis import title_of
 from jaxlog._analysis.legends import draw_legend, entries, labels_of, width_of
 from jaxlog._analysis.score_notes import Bounds
 from jaxlog._caller import warn_caller
