@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import socket
@@ -24,12 +25,15 @@ from jaxlog._say import log as _log
 
 HEARD_WITHIN = 0.1
 """Seconds in which the main thread handles Ctrl-C, unless it is in a compiled program."""
+STOPS_FOR = 10.0
+"""Seconds in which a record stops a program after a handler of Ctrl-C that raised nothing."""
 TERMINATED_WITHIN = 10.0
 """Seconds in which everything must be written on SIGTERM: schedulers often kill after 30."""
 
 # To the thread, besides the numbers of signals:
 _TERMINATE = 255  # end the process, whoever handles SIGTERM
 _HANDLED = 254  # Python's handler has run for every Ctrl-C before this
+_CANCELLED = 253  # Python's handler has run, and raised nothing
 
 CallbackAround = Callable[[FrameType | None], Literal["ours", "another"] | None]
 """Returns whose callback of a compiled program a frame is in; None if it is in none."""
@@ -223,27 +227,34 @@ class _Watch:
 
     def _listen(self) -> None:
         num_handled = 0
-        deadline = None  # for Python's handler of a Ctrl-C
+        deadline = math.inf  # for Python's handler of a Ctrl-C
+        stops_until = math.inf
         while True:
-            left = None if deadline is None else max(1e-3, deadline - time.monotonic())
-            self._reads.settimeout(left)
+            left = min(deadline, stops_until) - time.monotonic()
+            self._reads.settimeout(None if left == math.inf else max(1e-3, left))
             try:
                 messages = self._reads.recv(64)
             except TimeoutError:
-                deadline = None
-                self._interrupt_unless_handled(num_handled)
+                if deadline <= time.monotonic():
+                    deadline = math.inf
+                    self._interrupt_unless_handled(num_handled)
+                if stops_until <= time.monotonic():
+                    stops_until = math.inf
+                    self._forget_unless_stopped()
                 continue
             if not messages:
                 break
-            numbers = bytes(m for m in messages if m < _HANDLED)
+            if _CANCELLED in messages:
+                stops_until = time.monotonic() + STOPS_FOR
+            numbers = bytes(m for m in messages if m < _CANCELLED)
             if self._before != -1 and numbers:
                 with contextlib.suppress(OSError):
                     os.write(self._before, numbers)
             num_handled += messages.count(_HANDLED)
             *handled, unhandled = messages.split(bytes([_HANDLED]))
             if handled:
-                deadline = None
-            if signal.SIGINT in unhandled and deadline is None:
+                deadline = math.inf
+            if signal.SIGINT in unhandled and deadline == math.inf:
                 deadline = time.monotonic() + HEARD_WITHIN
             if {signal.SIGTERM, _TERMINATE} & set(messages):
                 own = signal.getsignal(signal.SIGTERM) is _handle_termination
@@ -257,6 +268,13 @@ class _Watch:
             if num_handled == self._num_handled:
                 for watched in list(_watched):
                     watched.run.interrupt()
+
+    def _forget_unless_stopped(self) -> None:
+        """Has no later program stop for a Ctrl-C that is over."""
+        with self._handling:
+            for watched in list(_watched):
+                if not watched.run.stopped:
+                    watched.run.forget_interrupt(leaving=False)
 
     def _handle_termination_message(self, ends: bool) -> None:
         threads = [
@@ -311,8 +329,15 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
         _waiting = 0
         before(number, frame)
         # A notebook that runs asynchronous code cancels it, and raises nothing here.
-        for run in stopped:
-            run.forget_interrupt(leaving=True)
+        if stopped:
+            for run in stopped:
+                run.forget_interrupt(leaving=True)
+        elif _watch is not None:
+            # Nothing else stops a program that was dispatched, or is next in the cell.
+            with _watch.handling():
+                for watched in every:
+                    watched.run.interrupt()
+                _watch.send(_CANCELLED)
         return
     if before is not signal.default_int_handler:
         with contextlib.suppress(KeyboardInterrupt):  # it is raised when the block is left

@@ -220,6 +220,56 @@ assert signal.getsignal(signal.SIGINT) is handler
     assert child.facts["status"] == "interrupted"
 
 
+def test_the_stop_button_stops_an_asynchronous_cell_that_is_not_yet_in_its_program(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    """Python's handler runs at once, raises nothing, and the program comes after it."""
+    code = f"""
+called = []
+{OF_MARIMO["asynchronous"]}
+signal.signal(signal.SIGINT, handler)
+try:
+    with logger.open(directory):
+        run(20)
+        signal.raise_signal(signal.SIGINT)
+        run(LONG)
+except KeyboardInterrupt as error:
+    print("stopped", called, error.__suppress_context__ or error.__context__)
+"""
+    child = start(code, tmp_path / "run")
+    output, _ = child.end_well()
+    assert output.splitlines()[-1] in ("stopped [2] True", "stopped [2] None")
+    assert child.facts["status"] == "interrupted"
+    assert child.facts["arrived"] == len(child.steps) < 1000
+
+
+def test_the_stop_of_an_asynchronous_cell_stops_no_later_program(
+    tmp_path: Path, start: Callable[..., Child]
+) -> None:
+    code = f"""
+import jaxlog._host.signals as signals
+signals.STOPS_FOR = 0.2
+called = []
+{OF_MARIMO["asynchronous"]}
+signal.signal(signal.SIGINT, handler)
+with logger.open(directory) as opened:
+    run(20)
+    opened.flush()
+    signal.raise_signal(signal.SIGINT)
+    end = time.monotonic() + 60
+    while opened._engine._stopping:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    run(20)
+print(called)
+"""
+    child = start(code, tmp_path / "run")
+    output, _ = child.end_well()
+    assert output.splitlines()[-1] == "[2]"
+    assert child.facts["status"] == "finished"
+    assert len(child.steps) == 40
+
+
 def test_another_handler_of_ctrl_c_is_left_alone(
     tmp_path: Path, start: Callable[..., Child]
 ) -> None:
