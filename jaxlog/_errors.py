@@ -1,4 +1,4 @@
-"""The errors that jaxlog raises about settings, and at the end of a run."""
+"""The errors that jaxlog raises about settings, at the end of a run, and about other trackers."""
 
 from __future__ import annotations
 
@@ -18,5 +18,9 @@ class ConfigWarning(UserWarning):
     """Settings that can be used but contradict each other. Its text says where they are."""
 
 
-class SendingError(RuntimeError):
+class SendingError(LoggingError):
     """A run could not be sent to a tracker, or not all of it. Its text says what was sent."""
+
+
+class ImportingError(ValueError):
+    """A file of another tracker cannot be brought in. Its text says which, where, and why."""

@@ -13,6 +13,8 @@ from jaxlog._environments.renderers import renderer
 from jaxlog._errors import LoggingError
 from jaxlog._format.media import Image, Table
 from jaxlog._host.run import Run
+from jaxlog._import_runs import import_runs
+from jaxlog._importing.source import ImportedRun
 from jaxlog._logger import Logger
 from jaxlog._program.episodes import EpisodeTracker
 from jaxlog._program.norms import norms
@@ -21,8 +23,10 @@ from jaxlog._program.record import Record
 from jaxlog._program.recorder import EpisodeRecorder
 from jaxlog._program.sampling import sample_indices, sample_indices_where
 from jaxlog._program.window import Window
+from jaxlog._sending.outcome import SentRun
 from jaxlog._serve.notebook import LiveView, live
 from jaxlog._settings import ConfigError, ConfigWarning, LoggingConfig, SettingsDict, load_config
+from jaxlog._sync import sync
 
 __all__ = [
     "Comparison",
@@ -31,6 +35,7 @@ __all__ = [
     "EpisodeRecorder",
     "EpisodeTracker",
     "Image",
+    "ImportedRun",
     "LiveView",
     "Logger",
     "LoggingConfig",
@@ -41,6 +46,7 @@ __all__ = [
     "RunData",
     "RunDifference",
     "RunsData",
+    "SentRun",
     "SettingsDict",
     "Table",
     "Window",
@@ -51,6 +57,7 @@ __all__ = [
     "empty_window",
     "find_runs",
     "from_info",
+    "import_runs",
     "live",
     "load_config",
     "log",
@@ -64,5 +71,6 @@ __all__ = [
     "renderer",
     "sample_indices",
     "sample_indices_where",
+    "sync",
     "window_step",
 ]

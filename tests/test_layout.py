@@ -20,14 +20,15 @@ PACKAGE = Path(jaxlog.__file__).parent
 PUBLIC = {
     jaxlog: [
         "Comparison", "ConfigError", "ConfigWarning", "EpisodeRecorder", "EpisodeTracker",
-        "Image", "LiveView", "Logger",
+        "Image", "ImportedRun", "LiveView", "Logger",
         "LoggingConfig", "LoggingError", "Parts", "Record", "Run", "RunData",
-        "RunDifference", "RunsData",
+        "RunDifference", "RunsData", "SentRun",
         "SettingsDict", "Table", "Window", "batch_step", "compare", "diff", "empty_recorder",
-        "empty_window", "find_runs", "from_info", "live", "load_config", "log", "log_episodes",
+        "empty_window", "find_runs", "from_info", "import_runs", "live", "load_config", "log",
+        "log_episodes",
         "log_window", "norms", "parts", "read_run", "read_runs", "record_step", "renderer",
         "sample_indices",
-        "sample_indices_where", "window_step",
+        "sample_indices_where", "sync", "window_step",
     ],
     jaxlog.sinks: [
         "Account", "Columns", "EpisodeEvent", "EpisodeSteps", "EvaluationEvent", "Histogram",
@@ -128,6 +129,7 @@ def reached(part: str) -> set[str]:
             ("jax", "jaxlog._program", "jaxlog._crossing", "jaxlog._settings", "jaxlog._host"),
         ),
         ("_sending", NOT_BESIDE_A_RUN),
+        ("_importing", NOT_BESIDE_A_RUN),
         ("_settings", ("jaxlog._crossing", "jaxlog._host", "jaxlog._logger")),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import keyword
 import os
 import sys
 import warnings
@@ -35,6 +36,7 @@ COMMANDS = {
     "export": "Write a run's metrics and episodes as tables, or recorded episodes as films.",
     "sync": "Send runs to a tracker, as its sink would have: all of them once, then only what is "
     "new.",
+    "import": "Bring offline files of W&B, event files of TensorBoard, and CSV files in as runs.",
     "check": "Check settings files and print each problem with its file, line and column.",
     "schema": "Print all settings, as a JSON Schema or as a Markdown page.",
     "demo": "Train PPO on CartPole, several seeds in one compiled program, and log it live.",
@@ -45,7 +47,8 @@ module of the same name; the help of all of them imports none."""
 
 def command_of(name: str) -> Callable[..., int]:
     """Imports one command, without the others and their dependencies."""
-    return getattr(importlib.import_module(f"jaxlog._cli.{name}"), name)
+    own = f"{name}_" if keyword.iskeyword(name) else name
+    return getattr(importlib.import_module(f"jaxlog._cli.{own}"), own)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +10,11 @@ import tyro
 from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import flush, note, out
-from jaxlog._errors import ConfigWarning, SendingError
-from jaxlog._sending.send import Tracker, send
-from jaxlog._settings import ConfigError, load_config
+from jaxlog._errors import ConfigError, SendingError
+from jaxlog._sending.outcome import Tracker
+from jaxlog._sending.send import sent_each
+from jaxlog._sync import tracker_settings
 from jaxlog._terminal import plain
-from jaxlog.sinks.sink import SinkSettings
 
 _Runs = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")]
@@ -56,7 +55,9 @@ def sync(
       ConfigError: the settings cannot be used.
       OSError: there is no run, or its directory cannot be written.
     """
-    of_sink = _settings(to, settings, set)
+    if wrong := [text for text in set if text.startswith("kind=") or "=" not in text]:
+        raise ConfigError(f"sync: --set: got {wrong[0]!r}, expected a key of the sink, KEY=VALUE")
+    of_sink = tracker_settings(to, settings, set)
     if not runs:
         raise CommandError("sync: got no runs, expected directories of runs")
     found = [
@@ -71,13 +72,11 @@ def sync(
     if follow and len(found) > 1:
         raise CommandError(f"sync: --follow: got {len(found):,} runs, expected one")
     failed: list[str] = []
-    for path in found:
-        try:
-            sent = send(path, of_sink, again=again, follow=follow)
-        except SendingError as error:
-            failed.append(str(error))
+    for sent in sent_each(found, of_sink, again=again, follow=follow):
+        if isinstance(sent, SendingError):
+            failed.append(str(sent))
             if len(found) > 1:
-                note(f"sync: {plain(str(error))}")
+                note(f"sync: {plain(str(sent))}")
         else:
             out(plain(str(sent)))
             flush()
@@ -85,24 +84,3 @@ def sync(
         several = f"{len(failed):,} of {len(found):,} runs were not sent, or not all of them"
         raise CommandError(f"sync: {plain(failed[0]) if len(found) == 1 else several}")
     return 0
-
-
-def _settings(to: Tracker, file: Path | None, changes: tuple[str, ...]) -> SinkSettings:
-    """The settings of the sink: those of a file, with some changed.
-
-    Raises:
-      CommandError: the file does not have one sink of this kind.
-      ConfigError: the settings cannot be used.
-    """
-    given: SinkSettings | dict[str, str] = {"kind": to}
-    if file is not None:
-        sinks = [sink for sink in load_config(file).sinks if sink.kind == to]
-        if len(sinks) != 1:
-            raise CommandError(f"{file}: got {len(sinks)} sinks {to}, expected one")
-        given = sinks[0]
-    if wrong := [text for text in changes if text.startswith("kind=") or "=" not in text]:
-        raise ConfigError(f"sync: --set: got {wrong[0]!r}, expected a key of the sink, KEY=VALUE")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)  # they are about a program that logs
-        loaded = load_config({"sinks": [given]}, *(f"sinks.0.{text}" for text in changes))
-    return loaded.sinks[0]

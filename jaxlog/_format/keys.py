@@ -41,6 +41,15 @@ def key_name(key: Key) -> str:
     return f"{key.stem}_{key.statistic}" if key.statistic else key.stem
 
 
+def scalar_key(name: str) -> Key:
+    """The meaning of a number that plain Python logs under a name.
+
+    >>> scalar_key("policy_loss")
+    Key(category='training', stem='policy_loss', statistic='', metric='policy_loss', counts=False)
+    """
+    return Key(look_up(name).category, name, "", name)
+
+
 def key_from_name(name: str, *, of_episodes: bool) -> Key:
     """Guesses the meaning of a key from its name.
 

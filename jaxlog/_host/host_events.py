@@ -11,15 +11,14 @@ import numpy as np
 
 from jaxlog._format.events import (
     NOTHING,
-    Key,
     Labels,
     Lane,
     MetricsEvent,
     ReadOnlyDict,
     Scalar,
 )
+from jaxlog._format.keys import scalar_key
 from jaxlog._format.media import num_bytes
-from jaxlog._format.names import look_up
 from jaxlog._host.arrival import EVENT_BYTES
 from jaxlog._host.plain import plain_label
 from jaxlog._limits import (
@@ -106,7 +105,7 @@ def metrics_event(
         )
         for i in range(num_lanes)
     )
-    keys = ReadOnlyDict({key: Key(look_up(key).category, key, "", key) for key in numbers})
+    keys = ReadOnlyDict({key: scalar_key(key) for key in numbers})
     return MetricsEvent(name, step, env_step, time.time(), lanes, keys, NOTHING, num_lanes)
 
 

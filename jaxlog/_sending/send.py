@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from jaxlog._errors import SendingError
 from jaxlog._format.events import (
@@ -24,14 +24,13 @@ from jaxlog._host.retries import RetryPolicy
 from jaxlog._reading.finding import check_run, event_files
 from jaxlog._say import log as _log
 from jaxlog._sending.moments import Moment, MomentReader
+from jaxlog._sending.outcome import SentRun
 from jaxlog._sending.place import SyncProgress, load, locked, save
 from jaxlog._watching.lines import events_since
 from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog.sinks import sink_class
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-Tracker = Literal["wandb", "tensorboard", "trackio", "mlflow"]
-"""The kinds of sinks that a run can be sent to."""
 CHUNK_SECONDS = 2.0
 """The seconds after which what was sent is saved, and the place noted."""
 CHUNK = 10_000
@@ -40,34 +39,20 @@ PERIOD = 0.5
 """The seconds between two looks at a run that grows."""
 
 
-@dataclass(frozen=True)
-class Sent:
-    """The outcome of sending a run.
-
-    Attributes:
-      path: the directory of the run.
-      tracker: the kind of the sink.
-      events: the number of events that were sent now: a step of a call, an episode, and so on.
-      before: the number of those that were sent before.
-      growing: True if the run may log more.
-    """
-
-    path: Path
-    tracker: str
-    events: int
-    before: int
-    growing: bool
-
-    def __str__(self) -> str:
-        """The number of events, and whether more may come."""
-        new = f"{self.events:,} new events" if self.before else f"{self.events:,} events"
-        more = "; it may log more, which the next sync sends" if self.growing else ""
-        return f"{self.path}: sent {new} to {self.tracker}{more}"
+def sent_each(
+    directories: Sequence[Path], settings: SinkSettings, *, again: bool, follow: bool
+) -> Iterator[SentRun | SendingError]:
+    """Sends what is new in some runs, one after another; yields errors instead of outcomes."""
+    for directory in directories:
+        try:
+            yield send(directory, settings, again=again, follow=follow)
+        except SendingError as error:
+            yield error
 
 
 def send(
     directory: Path, settings: SinkSettings, *, again: bool = False, follow: bool = False
-) -> Sent:
+) -> SentRun:
     """Sends what is new in a run to a tracker.
 
     Args:
@@ -213,7 +198,7 @@ class _Sender:
         self._offsets: Mapping[str, int] = offsets
         self._reader = MomentReader(run.path, run.facts, offsets, place.timed)
 
-    def send(self, *, follow: bool) -> Sent:
+    def send(self, *, follow: bool) -> SentRun:
         """Sends what is new; returns what it was."""
         self._check()
         before = self._place.num_events
@@ -230,7 +215,7 @@ class _Sender:
                     self._sink.close()
             raise
         self._close()
-        return Sent(self._run.path, self._kind, self._num_events, before, growing)
+        return SentRun(self._run.path, self._kind, self._num_events, before, growing)
 
     def _check(self) -> None:
         try:

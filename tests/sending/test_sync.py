@@ -403,3 +403,26 @@ def test_wrong_words_are_refused(
         "tensorboard.lock",
     ]
     assert os.access(path / "run.json", os.R_OK)
+
+
+def test_the_function_does_what_the_command_does(make_logger: MakeLogger, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with make_logger(sinks=[{"kind": "jsonl"}]).open(tmp_path / "runs" / name) as run:
+            run.log({"x": 1.0}, step=0)
+    runs = jaxlog.read_runs(tmp_path / "runs")
+    found = jaxlog.sync(runs, "tensorboard", settings={"layout": "call"})
+    assert [(one.path.name, one.events, one.before) for one in found] == [("a", 1, 0), ("b", 1, 0)]
+    reader = EventAccumulator(str(tmp_path / "runs" / "a" / "tensorboard"), size_guidance=ALL)
+    reader.Reload()
+    assert [event.value for event in reader.Scalars("eval/x")] == [1.0]
+    with pytest.raises(jaxlog.LoggingError, match="was sent to tensorboard with other settings"):
+        jaxlog.sync([tmp_path / "runs" / "a"], "tensorboard")
+    (again,) = jaxlog.sync(runs["a"], "tensorboard", settings={"layout": "call"})
+    assert (again.events, again.before) == (0, 1)
+    for wrong, said in (
+        ({"to": "console"}, "to: got 'console', expected one of wandb, tensorboard"),
+        ({"to": "tensorboard", "follow": True}, "follow: got 2 runs, expected one"),
+        ({"to": "wandb", "settings": {"kind": "jsonl"}}, "settings: got those of the sink 'jsonl'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            jaxlog.sync(runs, **wrong)  # pyright: ignore[reportArgumentType]

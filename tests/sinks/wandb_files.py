@@ -49,6 +49,8 @@ def records(path: Path) -> Iterator[bytes]:
         if not kind:
             return
         chunk = data[at + 7 : at + 7 + length]
+        if len(chunk) < length:  # W&B still writes it
+            return
         assert crc == zlib.crc32(bytes([kind]) + chunk)
         parts.append(chunk)
         at += 7 + length

@@ -1,0 +1,252 @@
+"""Reads W&B's offline files as runs: each id is a run, whose files belong together."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jaxlog._errors import ImportingError
+from jaxlog._format.events import MetricsEvent
+from jaxlog._importing.rows import EventMaker
+from jaxlog._importing.source import ImportOptions, SourceRun
+from jaxlog._importing.wandb_axes import Axes, Part
+from jaxlog._importing.wandb_records import WandbRecords
+from jaxlog._importing.wandb_values import converted, number_of, row_of
+
+SUMMARY = "summary"
+"""The call that has the values that only the summary of a run has."""
+_LEFT_OUT = {
+    "stats": "rows of system metrics",
+    "output": "lines of output",
+    "output_raw": "lines of output",
+    "alert": "alerts",
+    "artifact": "artifacts",
+    "use_artifact": "artifacts",
+    "noop_link_artifact": "artifacts",
+    "tbrecord": "folders of TensorBoard",
+}
+"""What is not brought in, by the kind of its record; other kinds have nothing of the user's."""
+_INTERRUPTED = 255
+"""W&B's exit code of a program that Ctrl-C ended."""
+
+
+@dataclass
+class _File:
+    """The facts in one file."""
+
+    path: Path
+    run: Any = None
+    config: dict[str, Any] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    exit_code: int | None = None
+    has_rows: bool = False
+    started: float | None = None
+    last: float = 0.0
+    host: str | None = None
+    commit: str | None = None
+    cut: str | None = None
+
+
+def wandb_runs(files: Sequence[Path], options: ImportOptions) -> list[SourceRun]:
+    """The runs in some offline files.
+
+    Args:
+      files: the files, `run-ID.wandb`.
+      options: the choices for an import.
+
+    Raises:
+      ImportingError: a file is none of W&B's, or is damaged; or the package wandb is missing.
+      OSError: a file cannot be read.
+    """
+    try:
+        messages: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
+    except ImportError:
+        raise ImportingError(
+            "W&B's files cannot be read without the package wandb; install it with: "
+            "pip install 'jaxlog[import]'"
+        ) from None
+    axes: dict[str, Axes] = {}
+    left_out: dict[str, Counter[str]] = {}
+    of_run: dict[str, list[_File]] = {}
+    for path in sorted(files):
+        own = Axes(options.call)
+        counts: Counter[str] = Counter()
+        found = _facts(path, messages, own, counts)
+        if found.run is None:
+            if found.cut is not None:
+                raise ImportingError(f"{found.cut}; there is no run in it")
+            raise ImportingError(f"{path}: has no run")
+        key = f"{found.run.project}/{found.run.run_id}"
+        of_run.setdefault(key, []).append(found)
+        axes[key] = own.joined(axes.get(key))
+        left_out.setdefault(key, Counter()).update(counts)
+    return [
+        _source(key, sorted(own, key=_began), axes[key], left_out[key], messages)
+        for key, own in of_run.items()
+    ]
+
+
+def _began(file: _File) -> tuple[float, str]:
+    return file.started or 0.0, file.path.name
+
+
+def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _File:
+    """Reads all of a file but the values of its rows."""
+    found = _File(path)
+    records = WandbRecords(path)
+    for place, raw in records:
+        try:
+            record = messages.Record.FromString(raw)
+            _note(found, record, axes, left_out)
+        except Exception as error:
+            if isinstance(error, ImportingError):
+                raise
+            raise ImportingError(
+                f"{path}: the record at byte {place:,} is not W&B's: {type(error).__name__}: "
+                f"{error}"
+            ) from None
+    found.cut = records.cut
+    return found
+
+
+def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None:
+    kind = record.WhichOneof("record_type")
+    match kind:
+        case "run":
+            found.run = run = record.run
+            _update(found.config, run.config)
+            _update(found.summary, run.summary)
+            found.started = run.start_time.seconds + run.start_time.nanos / 1e9 or None
+            found.host = run.host or found.host
+            found.commit = run.git.commit or found.commit
+        case "config":
+            _update(found.config, record.config)
+        case "summary":
+            _update(found.summary, record.summary)
+        case "environment":
+            found.host = record.environment.host or found.host
+            found.commit = record.environment.git.commit or found.commit
+        case "metric":
+            axes.define(record.metric)
+        case "history":
+            found.has_rows = True
+            row = row_of(record.history)
+            axes.note(row)
+            time = number_of(row.get("_timestamp"))
+            found.last = max(found.last, found.last if time is None else float(time))
+        case "exit":
+            found.exit_code = record.exit.exit_code
+        case _ if kind in _LEFT_OUT:
+            left_out[_LEFT_OUT[kind]] += 1
+        case _:
+            pass
+
+
+def _update(values: dict[str, Any], record: Any) -> None:
+    """Applies the changes of a config or a summary."""
+    for item in record.update:
+        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        inner = values
+        for part in path[:-1]:
+            inner = inner.setdefault(part, {}) if isinstance(inner, dict) else {}
+        if isinstance(inner, dict):
+            inner[path[-1]] = json.loads(item.value_json)
+    for item in record.remove:
+        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        inner = values
+        for part in path[:-1]:
+            inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+        if isinstance(inner, dict):
+            inner.pop(path[-1], None)
+
+
+def _source(
+    key: str, files: Sequence[_File], axes: Axes, left_out: Counter[str], messages: Any
+) -> SourceRun:
+    first, last = files[0], files[-1]
+    run = last.run
+    config: dict[str, Any] = {}
+    summary: dict[str, Any] = {}
+    for file in files:
+        config |= file.config
+        summary |= file.summary
+    config.pop("_wandb", None)
+    code = last.exit_code
+    status = {None: "running", 0: "finished", _INTERRUPTED: "interrupted"}.get(code, "failed")
+    ended = max((file.last for file in files), default=0.0)
+    details = {
+        name: value
+        for name, value in {
+            "id": run.run_id,
+            "project": run.project,
+            "entity": run.entity,
+            "group": run.run_group,
+            "job_type": run.job_type,
+            "sweep": run.sweep_id,
+        }.items()
+        if value
+    }
+    return SourceRun(
+        kind="wandb",
+        key=f"wandb:{key}",
+        files=[file.path for file in files],
+        name=run.display_name or run.run_id,
+        events=partial(_events, files, axes, summary, left_out, messages),
+        config=config,
+        tags=list(run.tags),
+        note=run.notes,
+        status=status,
+        error=f"exit code {code}" if status == "failed" else None,
+        started=first.started,
+        ended=ended or None,
+        host=last.host,
+        git=last.commit,
+        details=details,
+        cut=[file.cut for file in files if file.cut is not None],
+        left_out=left_out,
+    )
+
+
+def _events(
+    files: Sequence[_File],
+    axes: Axes,
+    summary: Mapping[str, Any],
+    left_out: Counter[str],
+    messages: Any,
+) -> Iterator[MetricsEvent]:
+    makers: dict[str, EventMaker] = {}
+    waiting: dict[str, tuple[Part, float]] = {}  # the last part of each call
+    timestamp, last_step = files[0].started or 0.0, 0
+
+    def made(part: Part, timestamp: float) -> MetricsEvent:
+        maker = makers.setdefault(part.call, EventMaker(part.call))
+        return maker.event(part.step, timestamp, [part.row], part.env_step)
+
+    for file in files:
+        for _, raw in WandbRecords(file.path):
+            record = messages.Record.FromString(raw)
+            if record.WhichOneof("record_type") != "history":
+                continue
+            row = row_of(record.history)
+            time = number_of(row.get("_timestamp"))
+            timestamp = timestamp if time is None else float(time)
+            for part in axes.parts(row, file.path.parent / "files", left_out):
+                last_step = max(last_step, part.step)
+                before = waiting.get(part.call)
+                together = None if before is None else before[0].joined(part)
+                if before is not None and together is None:
+                    yield made(*before)
+                waiting[part.call] = together or part, timestamp
+    for part, time in waiting.values():
+        yield made(part, time)
+    if only := axes.only_in_summary(summary):
+        call = SUMMARY if SUMMARY not in makers else f"{SUMMARY}_of_run"
+        row = converted(only, files[-1].path.parent / "files", left_out)
+        if row.values:
+            yield made(Part(call, last_step, None, row), timestamp)
