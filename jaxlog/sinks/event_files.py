@@ -152,5 +152,6 @@ def _varint(number: int) -> bytes:
     return bytes([*found, number])
 
 
+@functools.cache
 def _protos() -> Any:
     return importlib.import_module("tensorboardX.proto.event_pb2")

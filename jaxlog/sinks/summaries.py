@@ -25,6 +25,7 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>|&]")
 _LONGEST_CELL = 500
 
 
+@functools.cache
 def _protos() -> Any:
     """The module with the protobuf messages, whose types are only known at run time.
 
