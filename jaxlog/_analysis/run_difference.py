@@ -185,7 +185,8 @@ class _Made:
     def section(self, name: str) -> dict[str, Any] | None:
         """The values of a section by name; None if the run has no record of them."""
         if name == "run":
-            keys = ("total_updates", "lanes", "lane_counts")
+            # Not the counts of lanes, which only a run that was closed has.
+            keys = ("total_updates", "lanes")
             return {key: self._facts[key] for key in keys if key in self._facts}
         found = self._facts.get(name)
         if not isinstance(found, Mapping):

@@ -6,6 +6,7 @@ says whether it was NaN or an infinity.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -101,6 +102,7 @@ NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
 """The names of the other files."""
 
 
+@functools.lru_cache(maxsize=1024)
 def call_of(name: str) -> str | None:
     """The call whose metrics are in a file of this name; None for another kind of file.
 

@@ -12,6 +12,7 @@ import pytest
 import jaxlog
 from jaxlog._cli.main import main
 from tests.conftest import MakeLogger
+from tests.sinks.two_lanes import train
 
 DIFF = """\
 diff --git a/train.py b/train.py
@@ -183,3 +184,20 @@ def test_texts_of_a_run_cannot_act_on_a_terminal(
     assert main(["diff", *map(str, runs)]) == 1
     out = capsys.readouterr().out
     assert not {"\x1b", "\x07", "\u202e"} & set(out)
+
+
+def test_a_run_that_was_killed_does_not_differ_by_what_only_the_end_of_a_run_writes(
+    make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    paths, killed = (tmp_path / "killed", tmp_path / "finished"), b""
+    for path in paths:
+        logger = make_logger(sinks=[{"kind": "jsonl"}])
+        with logger.open(path) as run:
+            train(logger, 1)
+            run.flush()
+            if path.name == "killed":
+                killed = (path / "run.json").read_bytes()
+    facts = json.loads((paths[1] / "run.json").read_bytes())
+    assert "lane_counts" in facts.keys() - json.loads(killed).keys()
+    (paths[0] / "run.json").write_bytes(killed)
+    assert jaxlog.diff(*paths).sections["run"] == {}
