@@ -35,6 +35,7 @@ COMMANDS = {
     "export": "Write a run's metrics and episodes as tables, or recorded episodes as films.",
     "sync": "Send runs to a tracker, as its sink would have: all of them once, then only what is "
     "new.",
+    "upload": "Upload a run to a store, such as what an interrupted run could not upload itself.",
     "check": "Check settings files and print each problem with its file, line and column.",
     "schema": "Print all settings, as a JSON Schema or as a Markdown page.",
     "demo": "Train PPO on CartPole, several seeds in one compiled program, and log it live.",
