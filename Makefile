@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chromium demo test versions oldest newest ecosystem lint docs pictures schema notebooks bench soak kills dist \
+.PHONY: chromium demo test versions oldest newest ecosystem buckets lint docs pictures schema notebooks bench soak kills dist \
 	installed clean
 .DEFAULT_GOAL := test
 
@@ -25,10 +25,12 @@ versions: oldest newest  ## TESTS="..." chooses some; the tests that touch JAX, 
 
 ecosystem:  ## TESTS="..." chooses some; from_info and EpisodeTracker on the real libraries of environments
 
+buckets:  ## runs in a bucket of an S3 server on this machine, and fifty machines that are lost
+
 dist:  ## the sdist and the wheel of the last commit, in dist/
 installed:  ## the wheel in dist/, in new environments, with and without extras
 
-oldest newest ecosystem dist installed: .venv/made
+oldest newest ecosystem buckets dist installed: .venv/made
 	PYENV_VERSION="$$(pyenv versions --bare 2>/dev/null | paste -sd: -)" $(BIN)/nox -s $@ -- $(TESTS)
 
 lint: .venv/made  ## style and types

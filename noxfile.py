@@ -92,6 +92,31 @@ def ecosystem(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+def buckets(session: nox.Session) -> None:
+    """Runs in a bucket of an S3 server on this machine: its tests, then machines that are lost."""
+    pins = Path(session.create_tmp()) / "constraints.txt"
+    lines = Path("constraints.txt").read_text().splitlines(keepends=True)
+    pins.write_text("".join(line for line in lines if not line.startswith("python-dateutil")))
+    session.install(
+        "--no-compile",
+        "-c",
+        str(pins.resolve()),
+        *PROJECT["dependencies"],
+        *needed("cloud", "fsspec"),
+        *needed("demo", "flax", "optax", "gymnax"),
+        "six",
+        *needed("explore", "jinja2", "polars", "pyarrow"),
+        *needed("dev", "pytest", "pytest-timeout"),
+        "-r",
+        "tests_buckets/requirements.txt",
+    )
+    kills = session.posargs or ["--kills", "50"]
+    env = {"XLA_FLAGS": UNOPTIMIZED, "PYTHONPATH": str(Path.cwd())}
+    session.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests_buckets", env=env)
+    session.run("python", "-m", "benchmarks.bucket_kills", *kills, env=env)
+
+
+@nox.session(python="3.11")
 def rliable(session: nox.Session) -> None:
     """The numbers of rliable in tests/analysis/rliable.json; it does not import beside pandas 3."""
     session.install("rliable==1.2.0", "pandas<3", "setuptools<81")

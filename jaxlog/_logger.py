@@ -37,7 +37,7 @@ from jaxlog._host.run import Run
 from jaxlog._host.sink_objects import Claim
 from jaxlog._host.watch import Traced, Watch
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
-from jaxlog._paths import local_path
+from jaxlog._paths import is_address, local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log
 from jaxlog._settings import (
@@ -164,7 +164,10 @@ class Logger(SingleEnvironmentLog):
 
         Args:
           directory: the directory for the run's files, a local path. It is created if it does not
-            exist, and `~` is expanded. May be left out if no sink writes files.
+            exist, and `~` is expanded. May be left out if no sink writes files. Or an address in a
+            store, like `s3://bucket/runs/first`: the run is then kept in a temporary directory and
+            uploaded while it trains, every `mirror_seconds` of the settings and when it is closed,
+            by a thread of its own (docs/guides/object_stores.md). Addresses need the extra `cloud`.
           config: your hyper-parameters, stored with the run and passed to its sinks: a dict or
             another mapping, a dataclass, a named tuple, an `argparse.Namespace`, a pydantic model,
             or a node of OmegaConf. Scalars of NumPy and JAX become numbers, arrays become lists,
@@ -189,12 +192,13 @@ class Logger(SingleEnvironmentLog):
             object of the settings is in use by another open run, or it is called in a function that
             JAX traces.
           OSError: the directory already has a run, has one that is still open, or cannot be
-            written.
+            written; or the same of a store.
           TypeError: `config`, `tags` or `lanes` has the wrong type. As with every error that is
             raised before the sinks open, nothing has been changed.
           ValueError: a sink of the settings writes files and there is no directory; the directory
-            is an address like `gs://...`; `state` belongs to another run; or `config`, `tags` or
-            `lanes` has a value that no file can hold, such as an integer of more than 64 bits.
+            is an address with credentials in it, or not that of a store; `state` belongs to another
+            run; or `config`, `tags` or `lanes` has a value that no file can hold, such as an
+            integer of more than 64 bits.
           LoggingError: with `strict: true`, a sink does not open.
 
         >>> logger = Logger({"sinks": [{"kind": "memory"}]})
@@ -212,7 +216,14 @@ class Logger(SingleEnvironmentLog):
         checked_state(state, if_exists)
         lane_labels = checked_lanes(lanes)
         # Absolute, because the program may change its working directory while the run is open.
-        path = None if directory is None else local_path(directory, "directory").absolute()
+        address = path = None
+        if directory is not None and is_address(directory):
+            from jaxlog._store.address import parsed  # only addresses need it
+
+            address = parsed(os.fspath(directory), "directory")
+        elif directory is not None:
+            path = local_path(directory, "directory").absolute()
+        last = address or path
         sinks, objects = [], []
         for settings in self.settings.sinks:
             if isinstance(settings, ObjectSettings):
@@ -220,13 +231,13 @@ class Logger(SingleEnvironmentLog):
                 objects.append(sink)
             else:
                 sink = sink_class(settings.kind)(settings)
-            if sink.needs_directory and path is None:
+            if sink.needs_directory and last is None:
                 raise ValueError(
                     f"directory: is missing, and the sink {settings.kind!r} of the settings writes "
                     "files; give one, as in logger.open('runs/first')"
                 )
             sinks.append(sink)
-        label = name if name is not None else (path.name if path is not None else self.name)
+        label = name if name is not None else (last.name if last is not None else self.name)
         hyper_parameters, secrets = without_secrets("config", hyper_parameters)
         words, secret_words = without_secrets("tags", words)
         lane_labels, secret_labels = without_secrets("lanes", lane_labels)
@@ -255,10 +266,17 @@ class Logger(SingleEnvironmentLog):
                 )
             claim = Claim(objects if writes else (), label)
             claim.acquire()
-            run_directory = None
+            run_directory = stored = None
             try:
+                if writes and address is not None:
+                    from jaxlog._store.opening import StoredRunOpening
+
+                    stored = StoredRunOpening(address, if_exists, self.settings.mirror_seconds)
+                    path = stored.directory
+                    own = label if name is not None else path.name
+                    info = dataclasses.replace(info, name=own, directory=path)
                 if writes and path is not None:
-                    run_directory = Directory(path, if_exists)
+                    run_directory = Directory(path, "resume" if stored else if_exists)
                     if run_directory.path != path:  # the next one
                         own = label if name is not None else run_directory.path.name
                         info = dataclasses.replace(info, name=own, directory=run_directory.path)
@@ -270,7 +288,7 @@ class Logger(SingleEnvironmentLog):
                         "jaxlog: run %s: %s has no run to resume, so a new one begins. If the run "
                         "was moved, give the directory it is in.",
                         label,
-                        path,
+                        path if stored is None else stored.address,
                     )
                 watch = Watch(
                     info.name,
@@ -291,7 +309,10 @@ class Logger(SingleEnvironmentLog):
                     detach=self._detach,
                     closed=claim.release,
                     directory=run_directory,
-                    facts={} if run_directory is None else self._facts_of(info),
+                    facts={}
+                    if run_directory is None
+                    else self._facts_of(info)
+                    | ({} if stored is None else {"store": str(stored.address)}),
                     env_steps_per_update=self.settings.env_steps_per_update,
                     max_array_bytes=self.settings.max_array_bytes,
                     strict=self.settings.strict,
@@ -299,16 +320,21 @@ class Logger(SingleEnvironmentLog):
                     watch=watch,
                     device_memory=crossing.DeviceMemory(),
                     compile_seconds=crossing.compile_seconds,
-                    companions=companions_of(self.settings, has_directory=run_directory is not None)
+                    companions=[
+                        *([] if stored is None else [stored.mirror]),  # it ends last
+                        *companions_of(self.settings, has_directory=run_directory is not None),
+                    ]
                     if writes
                     else (),
                 )
-                run = Run(engine, state)
+                run = Run(engine, state, address=None if stored is None else str(stored.address))
                 self._engine = engine
             except BaseException:
                 claim.release()
                 if run_directory is not None:
                     run_directory.leave()
+                if stored is not None:
+                    stored.leave()
                 raise
             self._wrote = False
             self._watch = watch if writes else None

@@ -1,10 +1,22 @@
-"""Checks paths from users: they must be local; `~` is the home directory."""
+"""Checks paths from users: a path is local, and `~` is the home directory; or it is an address."""
 
 from __future__ import annotations
 
 import os
 import re
 from pathlib import Path
+
+
+def is_address(value: str | os.PathLike[str]) -> bool:
+    """True for the address of something in a store, like `gs://bucket/run`.
+
+    >>> is_address("s3://bucket/run"), is_address("runs/first"), is_address("C:/runs")
+    (True, False, False)
+    """
+    path = os.fspath(value)
+    path = os.fsdecode(path) if isinstance(path, bytes) else path
+    # A drive of Windows has one letter. A Path has lost one of the slashes.
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+:(/|:[A-Za-z])", path) is not None
 
 
 def local_path(value: str | os.PathLike[str], name: str) -> Path:
@@ -22,7 +34,7 @@ def local_path(value: str | os.PathLike[str], name: str) -> Path:
     path = os.fsdecode(path) if isinstance(path, bytes) else path
     if not path:
         raise ValueError(f"{name}: got '', expected a path; '.' is the working directory")
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", path):  # a drive of Windows has one letter
+    if is_address(path):
         raise ValueError(
             f"{name}: got the address {path!r}, expected a local path; give the path where it is "
             "mounted, or copy the files to this machine"

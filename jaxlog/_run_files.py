@@ -18,6 +18,8 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from jaxlog._store import known
+
 StrPath = str | os.PathLike[str]
 
 LONGEST = 2**26
@@ -104,6 +106,7 @@ def open_below(directory: Path, inside: str) -> BinaryIO:
     Raises:
       OSError: as `open_file`; or a folder is a link.
     """
+    known.bring_file(directory, inside)
     *folders, name = inside.split("/")
     if os.open not in os.supports_dir_fd:
         for depth in range(1, len(folders) + 1):

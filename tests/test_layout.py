@@ -130,6 +130,10 @@ def reached(part: str) -> set[str]:
         ),
         ("_sending", NOT_BESIDE_A_RUN),
         ("_importing", NOT_BESIDE_A_RUN),
+        (
+            "_store",
+            (*NOT_BESIDE_A_RUN, "polars", "jaxlog.sinks", "jaxlog._reading", "jaxlog._analysis"),
+        ),
         ("_settings", ("jaxlog._crossing", "jaxlog._host", "jaxlog._logger")),
     ],
 )
@@ -246,8 +250,8 @@ def test_the_public_names_are_these(module: ModuleType) -> None:
         (
             jaxlog.Run,
             [
-                "accounts", "arrived", "close", "directory", "flush", "info", "last", "log",
-                "replayed", "sink", "state", "writes",
+                "accounts", "address", "arrived", "close", "directory", "flush", "info", "last",
+                "log", "replayed", "sink", "state", "writes",
             ],
         ),
     ],
@@ -309,6 +313,7 @@ def test_importing_it_loads_nothing_heavy() -> None:
         "jaxtyping",
     ]
     heavy += ["tyro"]  # what the command needs
+    heavy += ["fsspec", "jaxlog._store.mirror"]  # what addresses need
     heavy += ["scipy.stats", "jinja2"]  # what intervals and pages need
     heavy += ["jaxlog._render", "xml.etree"]  # what one sink needs
     code = (

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from jaxlog._analysis.run_difference import RunDifference, diff
 from jaxlog._analysis.views import Views
-from jaxlog._paths import local_path
-from jaxlog._reading.finding import Where, check_run
+from jaxlog._reading.finding import Where, check_run, run_path
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._store.known import shown
 
 
 class RunData(RunFrames, Views):
@@ -27,7 +27,7 @@ class RunData(RunFrames, Views):
     of axes, it is a column of text, in which everything but text is JSON.
 
     Attributes:
-      path: the directory of the run.
+      path: the directory of the run; of a run in a store, that of its local copy.
       info: the content of run.json; empty if it cannot be read.
       status: `running`; or how the run ended: `finished`, `failed`, `interrupted`, `exited`,
         `terminated`, or `killed` if its process is gone and did not close the run; or `unknown`, if
@@ -55,7 +55,7 @@ class RunData(RunFrames, Views):
         from jaxlog._analysis.html_tables import run_html
 
         name = str(self.info.get("name") or self.path.resolve().name)
-        return run_html(name, self.status, self.info, self._brief_health(), str(self.path))
+        return run_html(name, self.status, self.info, self._brief_health(), shown(self.path))
 
 
 def read_run(path: Where) -> RunData:
@@ -65,12 +65,15 @@ def read_run(path: Where) -> RunData:
     lines are left out, with a warning when their file is read. Frames need the extra `explore`.
 
     Args:
-      path: the directory of the run, as passed to `Logger.open`; `~` is the home directory.
+      path: the directory of the run, as passed to `Logger.open`; `~` is the home directory. Or the
+        address of a run in a store, like `s3://bucket/runs/first`: its files are copied to this
+        machine when they are read (docs/guides/object_stores.md).
 
     Raises:
       FileNotFoundError: there is no run.
       NotADirectoryError: the path is that of a file.
-      ValueError: the path is an address like `gs://...`.
+      OSError: the store cannot be read.
+      ValueError: the path is an address that is not that of a store, or has credentials in it.
 
     >>> import tempfile
     >>> import jaxlog
@@ -84,6 +87,6 @@ def read_run(path: Where) -> RunData:
     >>> run.status, run.calls, run.metrics["return"].mean()
     ('finished', ('eval',), 493.5)
     """
-    directory = local_path(path, "path")
+    directory = run_path(path)
     check_run(directory)
     return RunData(directory)

@@ -13,9 +13,8 @@ from jaxlog import _run_files
 from jaxlog._format.nonfinite import without_nonfinite
 from jaxlog._format.what_ran import FOLDER
 from jaxlog._host.status import facts_of
-from jaxlog._paths import local_path
 from jaxlog._reading.code_diff import changed_lines, compared
-from jaxlog._reading.finding import Where, check_run
+from jaxlog._reading.finding import Where, check_run, run_path
 from jaxlog.sinks.summaries import flat
 
 SECTIONS = ("run", "config", "settings", "command", "code", "packages", "environment")
@@ -128,7 +127,7 @@ def diff(a: Where, b: Where, *, only: Sequence[str] = ()) -> RunDifference:
     Raises:
       FileNotFoundError: there is no run.
       NotADirectoryError: a path is that of a file.
-      ValueError: there is no such section, or a path is an address like `gs://...`.
+      ValueError: there is no such section, or a path is an address that is not that of a store.
 
     >>> import tempfile
     >>> import jaxlog
@@ -143,7 +142,7 @@ def diff(a: Where, b: Where, *, only: Sequence[str] = ()) -> RunDifference:
     """
     if unknown := [name for name in only if name not in SECTIONS]:
         raise ValueError(f"only: got {unknown[0]!r}, expected some of {', '.join(SECTIONS)}")
-    paths = local_path(a, "a"), local_path(b, "b")
+    paths = run_path(a, "a"), run_path(b, "b")
     for path in paths:
         check_run(path)
     wanted = [name for name in SECTIONS if name in only or not only]

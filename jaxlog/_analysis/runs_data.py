@@ -214,11 +214,13 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
     Args:
       where: the directory of a run; a directory with runs, directly or in its subdirectories; a
         pattern like `runs/ppo-*`, whose matches that are not runs are skipped; or several of these.
+        Each may be an address in a store, like `s3://bucket/runs`.
 
     Raises:
       FileNotFoundError: a path has no run, or no match of a pattern is a run.
       NotADirectoryError: a path is that of a file.
-      ValueError: a path is an address like `gs://...`.
+      OSError: the store of an address cannot be read.
+      ValueError: a path is an address that is not that of a store, or has credentials in it.
 
     >>> import tempfile
     >>> import jaxlog
@@ -252,7 +254,8 @@ def find_runs(path: Where | Iterable[Where] = "runs", where: str = "") -> RunsDa
       FileNotFoundError: there is no run.
       LookupError: no run has a value of a name; the text has the nearest names.
       NotADirectoryError: a path is that of a file.
-      ValueError: the filter cannot be read, or a path is an address like `gs://...`.
+      OSError: the store of an address cannot be read.
+      ValueError: the filter cannot be read, or a path is an address that is not that of a store.
 
     >>> import tempfile
     >>> import jaxlog

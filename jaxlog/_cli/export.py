@@ -9,10 +9,12 @@ import orjson
 import tyro
 
 from jaxlog._analysis.run_data import read_run
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.export_films import FilmSettings, export_films
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
+from jaxlog._paths import is_address
 
 if TYPE_CHECKING:
     import polars as pl
@@ -78,6 +80,10 @@ def export(
         )
     if safe_text and to != "csv":
         raise CommandError(f"export: --safe-text: got --to {to}, expected --to csv")
+    if is_address(run):
+        if output is None:
+            raise CommandError("export: got an address; pass --output, a directory on this machine")
+        run = run_paths.located(run)
     if episodes is not None:
         directory = _directory(run, output)
         settings = FilmSettings(episodes, array, renderer, frames_per_second)

@@ -37,6 +37,7 @@ COMMANDS = {
     "sync": "Send runs to a tracker, as its sink would have: all of them once, then only what is "
     "new.",
     "import": "Bring offline files of W&B, event files of TensorBoard, and CSV files in as runs.",
+    "upload": "Upload a run to a store, such as what an interrupted run could not upload itself.",
     "check": "Check settings files and print each problem with its file, line and column.",
     "schema": "Print all settings, as a JSON Schema or as a Markdown page.",
     "demo": "Train PPO on CartPole, several seeds in one compiled program, and log it live.",

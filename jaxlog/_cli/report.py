@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
@@ -55,8 +56,9 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         raise CommandError(
             f"{output}: would be overwritten; pass --force to allow it, or another --output"
         )
-    found = run_directories(run)
-    made = _made(run, found)
+    places = [run_paths.located(one) for one in run]
+    found = run_directories(places)
+    made = _made(places, found)
     for text in made.notes:
         note(text)
     with whole_file(output) as draft:

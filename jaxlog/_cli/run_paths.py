@@ -10,7 +10,8 @@ from typing import Any
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.filters import filter_of
 from jaxlog._host.status import facts_of
-from jaxlog._reading.finding import below, check_run, is_run
+from jaxlog._paths import is_address
+from jaxlog._reading.finding import below, check_run, is_run, run_path
 from jaxlog._reading.run_filter import no_such_names
 from jaxlog._watching.observed_run import time_of
 from jaxlog._watching.run_index import IndexedRun, names_of, selected, unknown_names
@@ -19,12 +20,42 @@ DIRECTORY = Path("runs")
 """The directory that commands use by default."""
 
 
+def located(path: Path) -> Path:
+    """Returns a path, or for an address the directory with the local copies of its runs.
+
+    Raises:
+      CommandError: it is the address of something else.
+      OSError: the store cannot be read, or has no run there.
+    """
+    if not is_address(path):
+        return path
+    try:
+        return run_path(path)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def local(command: str, path: Path) -> Path:
+    """Returns a path that is not an address, for commands that change a run.
+
+    Raises:
+      CommandError: it is an address.
+    """
+    if is_address(path):
+        raise CommandError(
+            f"{command}: got an address, expected a directory on this machine; the command changes "
+            "files of a run, and those in a store are written by the run alone"
+        )
+    return path
+
+
 def named(path: Path) -> list[Path]:
     """Lists the run in a directory, or else the runs below it, newest first.
 
     Raises:
       OSError: there is no run, or the directory cannot be read.
     """
+    path = located(path)
     if is_run(path):
         return [path]
     found = sorted(below(path), key=_start_time, reverse=True)
@@ -44,6 +75,7 @@ def indexed(path: Path) -> list[IndexedRun]:
     Raises:
       OSError: there is no run, or the directory cannot be read.
     """
+    path = located(path)
     if is_run(path):
         return [IndexedRun(path, path.resolve().name)]
     found = below(path)
@@ -66,9 +98,10 @@ def chosen(command: str, path: Path, where: str = "") -> list[tuple[Path, Mappin
       The path of each run, and the facts in its run.json.
 
     Raises:
-      CommandError: the filter cannot be read, or no run matches.
+      CommandError: the filter cannot be read, no run matches, or the path is an address.
       OSError: there is no run, or the directory cannot be read.
     """
+    path = local(command, path)
     if not where:
         check_run(path)
         return [(path, facts_of(path))]

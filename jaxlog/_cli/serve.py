@@ -15,6 +15,7 @@ import tyro
 from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import flush, note, out
+from jaxlog._store import known
 from jaxlog._terminal import plain
 
 PORT = 8765
@@ -62,6 +63,7 @@ def serve(
         raise CommandError(
             f"serve: needs {error.name}, which is not installed: pip install 'jaxlog[serve]'"
         ) from None
+    directory = run_paths.located(directory)
     if directory.is_file():
         raise CommandError(f"serve: {directory}: is a file, expected the directory of runs")
     for origin in allow_frames_of:
@@ -94,7 +96,7 @@ def _say_where(
     number = PORT if path is not None else opened.getsockname()[1]
     name = f"[{host}]" if ":" in host else host
     shown = "localhost" if path is not None or host in ("0.0.0.0", "::") else name
-    out(f"serves {plain(str(directory))}; Ctrl-C stops it")
+    out(f"serves {plain(known.shown(directory))}; Ctrl-C stops it")
     ssh = os.getenv("SSH_CONNECTION", "").split()
     if ssh or path is not None:
         target = f"{getpass.getuser()}@{socket_module.gethostname()}"

@@ -20,6 +20,7 @@ from jaxlog._cli.output import LONGEST_ROW, STYLES, Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
 from jaxlog._reading.finding import event_files, not_read
+from jaxlog._store.known import shown
 from jaxlog._terminal import plain
 from jaxlog._watching.durations import ago
 from jaxlog._watching.history import last_events, logged_before, progress, tally
@@ -53,6 +54,7 @@ def show(run: _Run = run_paths.DIRECTORY, *, watch: bool = False) -> int:
       CommandError: `watch` was given a directory of runs.
       OSError: there is no run, or it cannot be read.
     """
+    run = run_paths.located(run)
     named = run_paths.named(run)
     if watch and named[0] != run:
         raise CommandError(
@@ -162,7 +164,7 @@ def table(found: Sequence[ObservedRun]) -> Table:
         lost = sum(account["lost"] for account in run.accounts_with_loss)
         began = run.started
         rows.add_row(
-            Text(plain(str(run.path))),
+            Text(plain(shown(run.path))),
             Text(run.status, STYLES.get(run.status, "yellow")),
             "" if done is None else f"{done:,}{total}",
             "" if began is None else f"{ago(now - began)} ago",

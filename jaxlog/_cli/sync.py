@@ -66,7 +66,7 @@ def sync(
         for one in (
             [chosen for chosen, _ in run_paths.chosen("sync", path, where)]
             if where
-            else run_paths.named(path)
+            else run_paths.named(run_paths.local("sync", path))
         )
     ]
     if follow and len(found) > 1:

@@ -18,6 +18,7 @@ from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import event_files, not_read
+from jaxlog._store.known import shown
 from jaxlog._terminal import escaped, plain
 from jaxlog._watching.follow import Follower, LineGroup
 from jaxlog._watching.history import progress, tally
@@ -53,9 +54,10 @@ def tail(run: _Run = run_paths.DIRECTORY, *, lines: _Lines = 10, json: bool = Fa
     """
     if lines < 0:
         raise CommandError(f"tail: --lines: got {lines}, expected 0 or more")
+    run = run_paths.located(run)
     directory = run_paths.named(run)[0]
     if directory != run:
-        note(f"the newest run is {directory}")
+        note(f"the newest run is {shown(directory)}")
     if newer := newer_format(observed(directory).facts):
         note(f"{directory}: {newer}")
     for reason in not_read(directory):
@@ -92,7 +94,7 @@ def _total(event: Event, run: ObservedRun) -> int | None:
 
 def _end(run: ObservedRun) -> str:
     """Says in one line how a run ended: its status, error, health and losses."""
-    parts = [f"{plain(str(run.path))}: {run.status_text}"]
+    parts = [f"{plain(shown(run.path))}: {run.status_text}"]
     if run.started is not None and run.ended is not None:
         parts[0] += f" after {clock(run.ended - run.started)}"
     if run.error:

@@ -9,6 +9,7 @@ from jaxlog import _run_files
 from jaxlog._format.arrow_stream import begins_like_own
 from jaxlog._format.lines import METRICS, NAMES
 from jaxlog._format.segment import Segment, segment_of
+from jaxlog._store import known
 
 
 def line_files(directory: Path) -> list[Path]:
@@ -25,6 +26,7 @@ def named_like_lines(directory: Path) -> list[Path]:
 
 def names_in(directory: Path) -> list[str]:
     """The names in a directory; none if it is not there, or cannot be listed."""
+    known.bring(directory)
     try:
         return os.listdir(directory)  # noqa: PTH208  paths of all files would take longer
     except OSError:

@@ -46,6 +46,9 @@ class Companion:
     def note_loss(self, num_records: int) -> None:
         """Called when records were lost between the program and the sinks."""
 
+    def marked(self) -> None:
+        """Called after a state of the run was taken, on the thread that took it; may wait."""
+
     def end(self, status: str, error: BaseException | None, seconds: float) -> None:
         """Called once, after the sinks are closed and before the last run.json is written.
 
@@ -90,6 +93,11 @@ class Companions:
         """Passes a loss on."""
         for one in list(self._begun):
             self._try(one, lambda one=one: one.note_loss(num_records))
+
+    def marked(self) -> None:
+        """Tells each of them that a state was taken."""
+        for one in list(self._begun):
+            self._try(one, one.marked)
 
     def end(self, status: str, error: BaseException | None, seconds: float) -> None:
         """Ends each of them, within some seconds in all."""

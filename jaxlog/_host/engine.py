@@ -372,7 +372,9 @@ class Engine:
         assert self.directory is not None
         self._barrier()
         positions = self._positions()
-        return self._progress.mark(self.info, self.directory, self._reached(), positions)
+        state = self._progress.mark(self.info, self.directory, self._reached(), positions)
+        self._companions.marked()
+        return state
 
     def _positions(self) -> Positions:
         """The position of each sink once everything that is queued is written."""

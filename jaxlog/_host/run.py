@@ -23,10 +23,14 @@ class Run:
     Args:
       engine: not opened yet.
       state: from which the run goes on, as `state` returned it.
+      address: of the run in a store; None for a run that is only on this machine.
     """
 
-    def __init__(self, engine: Engine, state: State | None = None) -> None:
+    def __init__(
+        self, engine: Engine, state: State | None = None, address: str | None = None
+    ) -> None:
         self._engine = engine
+        self._address = address
         engine.open(state, self._is_left_in)
 
     if not TYPE_CHECKING:  # type checkers would take any name
@@ -36,7 +40,7 @@ class Run:
             return object.__getattribute__(self, name)  # Python's error
 
     def __repr__(self) -> str:
-        where = "no directory" if self.info.directory is None else str(self.info.directory)
+        where = self._address or str(self.info.directory or "no directory")
         status = self._engine.status if self.writes else "writes nothing"
         return f"<jaxlog.Run {self.info.name!r} in {where}: {status}, {self.arrived:,} records>"
 
@@ -66,8 +70,17 @@ class Run:
         return self._engine.replayed
 
     @property
+    def address(self) -> str | None:
+        """The run's address in a store; None for a run that is only on this machine."""
+        return self._address
+
+    @property
     def directory(self) -> Path | None:
-        """The run's directory; None for a run without files."""
+        """The run's directory; None for a run without files.
+
+        Of a run in a store, it is the temporary directory from which it is uploaded. It is removed
+        when the process ends, if all of it was uploaded.
+        """
         return self._engine.info.directory
 
     @overload
@@ -169,7 +182,8 @@ class Run:
         """The progress of the run: a small pytree to store beside the train state.
 
         It waits, as `flush` does. `Logger.open(directory, if_exists="resume", state=...)` goes on
-        from here: lines that were logged later are dropped from the files, to be logged again.
+        from here: lines that were logged later are dropped from the files, to be logged again. Of a
+        run in a store, it also waits until the state is there, unless the store is away.
 
         Returns:
           Two NumPy arrays, which Orbax and other checkpointers can store. The structure is always

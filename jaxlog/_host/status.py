@@ -11,6 +11,7 @@ from typing import Any
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite
 from jaxlog._host.directory import RUN_FILE, is_held
+from jaxlog._store import known
 
 ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
 """The statuses in run.json of a run that was closed."""
@@ -34,8 +35,11 @@ def observe(directory: Path) -> tuple[dict[str, Any], str]:
       The facts, and the status: one of `ENDS`; `running`; `killed`, if the run was not closed and
       its process is gone; `ended`, for an old file that says no more; or `unknown`.
     """
+    is_live = known.look(directory)
     facts = facts_of(directory)
     status = _status_in(facts)
+    if is_live is not None and status == "running":  # its lock is in the store
+        return facts, "running" if is_live else "killed"
     if status not in ("running", "unknown"):
         return facts, status
     held = is_held(directory)

@@ -19,9 +19,10 @@ from jaxlog._format.named_files import (
 )
 from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
-from jaxlog._paths import local_path
+from jaxlog._paths import is_address, local_path
 from jaxlog._reading.columnar_lines import forwards, is_columnar
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
+from jaxlog._store import known
 
 _NAMED = 5
 """The most runs that an error names."""
@@ -30,6 +31,26 @@ DEPTH = 2
 """The depth to which runs are searched for: `runs/cartpole` and `runs/sweep/0`."""
 
 Where = str | os.PathLike[str]
+
+
+def run_path(value: Where, name: str = "path") -> Path:
+    """Returns a path from a user; for the address of runs in a store, that of their local copies.
+
+    The copies get run.json at once, and the files with values when they are read.
+
+    Args:
+      value: the path, or an address like `s3://bucket/runs/first`, also with a pattern.
+      name: the first word of an error, such as the name of the argument.
+
+    Raises:
+      OSError: the store cannot be read, or has no run there.
+      ValueError: it is empty, or an address of something else.
+    """
+    if not is_address(value):
+        return local_path(value, name)
+    from jaxlog._store.copies import copied  # the extra `cloud` is not always there
+
+    return copied(os.fspath(value), name)
 
 
 def run_files(directory: Path) -> list[Path]:
@@ -141,7 +162,7 @@ def resolved(paths: Sequence[Path]) -> list[Path]:
 
 
 def _runs_of(where: Where) -> list[Path]:
-    path = local_path(where, "path")
+    path = run_path(where)
     if is_run(path):
         return [path]
     if not path.exists() and glob.has_magic(os.fspath(path)):
@@ -161,6 +182,7 @@ def _runs_of(where: Where) -> list[Path]:
 
 def below(path: Path) -> list[Path]:
     """Lists the runs in a directory and in its subdirectories, sorted by their numbers."""
+    known.look_below(path)
     return sorted(_below(path, DEPTH), key=_by_number)
 
 

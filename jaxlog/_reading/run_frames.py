@@ -16,6 +16,7 @@ from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
 from jaxlog._reading.finding import not_read, run_files, stem_of
 from jaxlog._reading.run_values import RunValues
+from jaxlog._store.known import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +101,7 @@ class RunFrames(RunValues):
         ...     lazy.filter(pl.col("step") > 0).select("loss").collect()["loss"].to_list()
         [0.25, 0.16666666666666666]
         """
-        name = chosen_call(call, self.calls, str(self.path)) + _METRICS
+        name = chosen_call(call, self.calls, shown(self.path)) + _METRICS
         with needs_extra("the frames of a run"):
             from jaxlog._reading.scanning import scan
         self._check_sizes(name)
@@ -144,7 +145,7 @@ class RunFrames(RunValues):
         Raises:
           LookupError: as in `metrics_of`.
         """
-        name = chosen_call(call, self.calls, str(self.path))
+        name = chosen_call(call, self.calls, shown(self.path))
         frame = self._metrics(name)[0].frame
         from jaxlog._reading.timings import timings  # polars is there
 
@@ -214,7 +215,7 @@ class RunFrames(RunValues):
         Raises:
           LookupError: as in `metrics_of`.
         """
-        name = chosen_call(call, self.calls, str(self.path))
+        name = chosen_call(call, self.calls, shown(self.path))
         if name not in self._lines_of_calls:
             table = self._metrics(name)[0] if self.calls else self._metrics(call)[0]
             # Imported here, after the check for polars.
@@ -378,10 +379,10 @@ class RunFrames(RunValues):
         files = ", ".join([*self._files, *([_MEDIA] if self._media else [])]) or "no lines"
         health = self._brief_health()
         status = f"{self.status}, {health}" if health else self.status
-        return f"{type(self).__name__}({str(self.path)!r}, {status}: {files})"
+        return f"{type(self).__name__}({shown(self.path)!r}, {status}: {files})"
 
     def _metrics(self, call: str | None) -> tuple[TableFrame, TableFrame | None]:
-        return self._read(chosen_call(call, self.calls, str(self.path)) + _METRICS)
+        return self._read(chosen_call(call, self.calls, shown(self.path)) + _METRICS)
 
     def _table(self, stem: str) -> TableFrame:
         return self._read(stem)[0]

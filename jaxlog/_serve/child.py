@@ -9,11 +9,11 @@ from __future__ import annotations
 import secrets
 import sys
 import threading
-from pathlib import Path
 
 import orjson
 
 from jaxlog._page.followed import FollowedRuns
+from jaxlog._reading.finding import run_path
 from jaxlog._serve.app import WebApp
 from jaxlog._serve.guard import FRAMES
 from jaxlog._serve.listening import listen_on_port
@@ -23,9 +23,9 @@ HOST = "127.0.0.1"
 
 
 def main(directory: str) -> None:
-    """Serves the runs of a directory until standard input ends."""
+    """Serves the runs of a directory, or at an address, until standard input ends."""
     token = secrets.token_urlsafe(24)
-    server = PageServer(WebApp(FollowedRuns(Path(directory)), token))
+    server = PageServer(WebApp(FollowedRuns(run_path(directory)), token))
 
     def wait() -> None:
         sys.stdin.buffer.read()

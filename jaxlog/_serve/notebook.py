@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from jaxlog._paths import local_path
+from jaxlog._paths import is_address, local_path
 
 HEIGHT = 720
 """The height of the page in a notebook, in pixels."""
@@ -75,7 +75,8 @@ def live(
     same server. Call it outside of programs; it computes nothing of JAX's.
 
     Args:
-      directory: the directory of the runs, or of one run. It may come into being later.
+      directory: the directory of the runs, or of one run. It may come into being later. Or an
+        address in a store, like `s3://bucket/runs`, which has a run already.
       height: the height of the page, in pixels.
       address: where the browser reaches a port of this machine, with `{port}` for its number. If
         None, `http://localhost:{port}/`, which VS Code forwards by itself; on JupyterHub that of
@@ -95,7 +96,10 @@ def live(
       True
       >>> view.close()
     """
-    path = Path(local_path(directory, "live: directory")).absolute()
+    if is_address(directory):
+        path = Path(os.fspath(directory))
+    else:
+        path = local_path(directory, "live: directory").absolute()
     before = _open.get(path)
     if before is not None and before._server.poll() is None:
         return before

@@ -435,6 +435,14 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "also written into `output.txt` in the run's directory. Lines of C++ code and of other "
         "processes are not.",
     )
+    mirror_seconds: float = Field(
+        default=10.0,
+        ge=0.1,
+        le=3600,
+        description="The seconds between two uploads of a run that was opened with an address in a "
+        "store, such as s3://bucket/runs/first. If the machine is lost, so is what was logged "
+        "since the last upload.",
+    )
     alerts: _Distinct[_Alert] = Field(
         default=(),
         description="The conditions of which you are told while a run is open, or when it ends "

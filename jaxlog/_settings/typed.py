@@ -37,6 +37,7 @@ class GivenSettings(TypedDict, total=False):
     env_steps_per_update: int | None
     what_ran: Sequence[Literal["command", "code", "packages", "environment"]]
     capture_output: bool
+    mirror_seconds: float
     alerts: Sequence[AlertSettings | Mapping[str, Any]]
     alert_to: Sequence[AlertTarget | Mapping[str, Any]]
     sinks: Sequence[Sink | SinkSettings | Mapping[str, Any]]

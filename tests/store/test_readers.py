@@ -1,0 +1,130 @@
+"""Readers and commands take addresses, and read of a store only what they need."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import fsspec
+import polars as pl
+import pytest
+
+import jaxlog
+from jaxlog._cli.main import main
+from tests.store.conftest import logger, store_of
+
+
+@pytest.fixture
+def runs(bucket: str) -> str:
+    """The address of three runs."""
+    for seed in range(3):
+        with logger().open(f"{bucket}/runs/seed-{seed}", config={"seed": seed}) as run:
+            for step in range(4):
+                run.log({"return": 100.0 * seed + step}, step=step)
+    return f"{bucket}/runs"
+
+
+def copied_runs(where: Path) -> set[str]:
+    """The runs of which a copy has values."""
+    return {path.parent.name for path in where.rglob("eval_metrics.jsonl")}
+
+
+def test_read_runs_reads_all_below_an_address_or_those_of_a_pattern(runs: str) -> None:
+    assert jaxlog.read_runs(runs).names == ("seed-0", "seed-1", "seed-2")
+    assert jaxlog.read_runs(f"{runs}/seed-[12]").names == ("seed-1", "seed-2")
+    assert jaxlog.read_runs(runs).metrics_of("eval")["return"].len() == 12
+
+
+def test_a_list_reads_the_values_of_the_runs_that_it_shows(
+    runs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert jaxlog.find_runs(runs, "seed>=5").names == ()
+    assert copied_runs(tmp_path / "copies") == set()
+    assert main(["runs", runs, "--where", "seed=1", "--columns", "seed,status"]) == 0
+    assert "3 finished · 1 match" in capsys.readouterr().out.replace("3 runs: ", "")
+    assert copied_runs(tmp_path / "copies") <= {"seed-1"}
+    assert jaxlog.find_runs(runs, "seed>=1 sort:-seed").names == ("seed-2", "seed-1")
+    assert copied_runs(tmp_path / "copies") == {"seed-1", "seed-2"}
+
+
+def test_commands_show_addresses(
+    runs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", f"{runs}/seed-2"]) == 0
+    assert "203" in capsys.readouterr().out
+    assert main(["show", runs]) == 0
+    assert f"{runs}/seed-2" in capsys.readouterr().out
+    assert main(["tail", f"{runs}/seed-1", "--lines", "1"]) == 0
+    told = capsys.readouterr()
+    assert "103" in told.out
+    assert f"{runs}/seed-1: finished" in told.err
+    assert main(["report", runs, "--output", "page.html"]) == 0
+    assert "page.html: 3 runs" in capsys.readouterr().out
+    assert len((tmp_path / "page.html").read_bytes()) > 200_000
+    assert main(["export", f"{runs}/seed-1", "--to", "parquet", "--output", "tables"]) == 0
+    assert pl.read_parquet("tables/eval_metrics.parquet")["return"].to_list()[-1] == 103.0
+    assert main(["diff", f"{runs}/seed-1", f"{runs}/seed-2", "--only", "config"]) == 1
+    capsys.readouterr()
+    for command in (
+        ["export", f"{runs}/seed-1", "--to", "csv"],
+        ["tag", f"{runs}/seed-1", "best"],
+        ["rm", f"{runs}/seed-1"],
+        ["show", "https://example.org/run"],
+    ):
+        assert main(command) == 2
+        assert "address" in capsys.readouterr().err
+
+
+def test_a_run_that_goes_on_is_followed(runs: str) -> None:
+    address = f"{runs}/seed-0"
+    before = jaxlog.read_run(address)
+    assert before.metrics_of("eval").height == 4
+    state = None
+    with logger().open(address, if_exists="resume", state=state) as run:
+        run.log({"return": 9.0}, step=4)
+    assert jaxlog.read_run(address).metrics_of("eval").height == 5
+    with logger().open(address, if_exists="replace") as run:
+        run.log({"return": 1.0}, step=0)
+    assert jaxlog.read_run(address).metrics_of("eval")["return"].to_list() == [1.0]
+
+
+def test_a_run_that_was_copied_to_a_store_is_read_and_resumed(bucket: str, tmp_path: Path) -> None:
+    with logger().open(tmp_path / "here") as run:
+        run.log({"loss": 1.0}, step=0)
+    address = f"{bucket}/runs/there"
+    fsspec.filesystem("memory").put(str(tmp_path / "here"), "/bucket/runs/there", recursive=True)
+    assert jaxlog.read_run(address).metrics_of("eval")["loss"].to_list() == [1.0]
+    with logger().open(address, if_exists="resume") as run:
+        run.log({"loss": 2.0}, step=1)
+    assert jaxlog.read_run(address).metrics_of("eval")["loss"].to_list() == [1.0, 2.0]
+
+
+def test_a_file_system_is_a_store_too(tmp_path: Path) -> None:
+    address = f"file://{tmp_path}/mounted/runs/x"
+    with logger().open(address) as run:
+        run.log({"loss": 1.0}, step=0)
+        with pytest.raises(FileExistsError, match="has a run that is open"):
+            logger().open(address, if_exists="resume")
+    assert jaxlog.read_run(address).metrics_of("eval")["loss"].to_list() == [1.0]
+    with logger().open(address, if_exists="resume") as run:
+        run.log({"loss": 2.0}, step=1)
+    assert jaxlog.read_run(address).metrics_of("eval")["loss"].to_list() == [1.0, 2.0]
+    assert not [p for p in (tmp_path / "mounted").rglob("*") if p.name.startswith(".")]
+
+
+def test_a_part_that_was_changed_is_noticed(runs: str) -> None:
+    store = store_of(f"{runs}/seed-0")
+    [part] = [name for name in store.find("data") if "eval_metrics" in name]
+    data = store.get(part)
+    store.put(part, data[:-5] + b"9999\n")
+    with pytest.raises(OSError, match="has other bytes than were uploaded"):
+        _ = jaxlog.read_run(f"{runs}/seed-0").metrics
+
+
+def test_runs_that_were_deleted_in_the_store_are_gone(runs: str) -> None:
+    assert len(jaxlog.read_runs(runs)) == 3
+    fsspec.filesystem("memory").rm("/bucket/runs/seed-1", recursive=True)
+    assert jaxlog.read_runs(runs).names == ("seed-0", "seed-2")
+    shutil.rmtree(jaxlog.read_run(f"{runs}/seed-0").path)
+    assert jaxlog.read_run(f"{runs}/seed-0").metrics_of("eval").height == 4
