@@ -61,6 +61,7 @@ def test_help_of_a_command_explains_each_option(name: str, command: Command) -> 
         named = {"run": "RUN", "directory": "DIR", "files": "FILE...", "runs": "RUN..."}
         named |= {"tags": "TAG...", "text": "TEXT", "name": "NAME", "a": "A", "b": "B"}
         named |= {"sources": "SOURCE...", "kind": "--from"}
+        named |= {"address": "ADDRESS"}
         metavar = named.get(option, f"--{option.replace('_', '-')}")
         assert metavar in out
 
