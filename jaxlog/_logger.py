@@ -220,7 +220,7 @@ class Logger(SingleEnvironmentLog):
         if directory is not None and is_address(directory):
             from jaxlog._store.address import parsed  # only addresses need it
 
-            address = parsed(os.fspath(directory), "directory")
+            address = parsed(os.fsdecode(directory), "directory")
         elif directory is not None:
             path = local_path(directory, "directory").absolute()
         last = address or path

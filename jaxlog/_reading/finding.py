@@ -50,7 +50,7 @@ def run_path(value: Where, name: str = "path") -> Path:
         return local_path(value, name)
     from jaxlog._store.copies import copied  # the extra `cloud` is not always there
 
-    return copied(os.fspath(value), name)
+    return copied(os.fsdecode(value), name)
 
 
 def run_files(directory: Path) -> list[Path]:

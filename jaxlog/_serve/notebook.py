@@ -97,7 +97,7 @@ def live(
       >>> view.close()
     """
     if is_address(directory):
-        path = Path(os.fspath(directory))
+        path = Path(os.fsdecode(directory))
     else:
         path = local_path(directory, "live: directory").absolute()
     before = _open.get(path)

@@ -12,7 +12,6 @@ import json
 import math
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -459,26 +458,20 @@ def test_a_run_that_cannot_begin_leaves_the_old_one(
 @pytest.mark.parametrize(
     "address",
     [
-        "gs://bucket/run",
-        "s3://bucket/run",
-        "file:///tmp/run",
         "hdfs://x/y",
-        "abfss://c@a/x",
-        Path("gs://bucket/run"),
+        "nosuch://c@a/x",
+        Path("nosuch://bucket/run"),
         b"https://x/y",
+        "simplecache::s3://x/y",
         "dbfs:/runs",
     ],
 )
-def test_an_address_is_no_directory(
+def test_an_address_that_cannot_be_used_is_no_directory(
     address: Any, make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shown = re.escape(repr(os.fsdecode(address)))
-    with pytest.raises(
-        ValueError,
-        match=rf"directory: got the address {shown}, expected a local path; give the path where it "
-        "is mounted, or copy the files to this machine",
-    ):
+    protocol = os.fsdecode(address).partition(":")[0]
+    with pytest.raises((ValueError, OSError), match=protocol):
         make_logger().open(address)
     assert list(tmp_path.iterdir()) == []
 

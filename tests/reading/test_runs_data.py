@@ -59,7 +59,7 @@ def test_a_path_may_begin_at_the_home_directory(
 @pytest.mark.parametrize(
     ("path", "text"),
     [
-        ("s3://bucket/run", "path: got the address 's3://bucket/run', expected a local path"),
+        ("https://bucket/run", "path: got an address of https, expected one of a store"),
         ("", "path: got '', expected a path"),
         ("~nobody-is-called-so/x", "path: got '~nobody-is-called-so/x', and there is no such home"),
     ],
