@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -253,3 +254,27 @@ def test_sources_that_are_none(
     assert capsys.readouterr().err.startswith(f"jaxlog: import: {said}")
     assert not (tmp_path / "out").exists()
     assert main(["import", "runs.txt", "--to", "out", "--from", "csv"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "module", "said"),
+    [
+        ("run-x.wandb", b":W&B", "wandb.proto.wandb_internal_pb2", "W&B's files cannot be read "
+         "without the package wandb; install it with: pip install 'jaxlog[import]'"),
+        ("events.out.tfevents.1", b"", "crc32c", "TensorBoard's files cannot be read without the "
+         "package crc32c; install it with: pip install 'jaxlog[import]'"),
+    ],
+)  # fmt: skip
+def test_a_missing_package_is_named_with_what_installs_it(
+    name: str,
+    content: bytes,
+    module: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main(["import", str(tmp_path), "--to", str(tmp_path / "runs")]) == 2
+    assert capsys.readouterr().err == f"jaxlog: import: {said}\n"
