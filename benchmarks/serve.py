@@ -7,6 +7,7 @@ page is opened by Chromium, whose own start does not count.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -35,8 +36,8 @@ TRACKIO = "trackio==0.43.0"
 RUNNING = 8
 """The number of runs that grow while the server's cost is measured, each with a line a second."""
 CHARTS = 40
-PAIRS = 4
-"""The pairs of stretches of a training, with the server and without, in each turn."""
+PAIRS, UPDATES = 4, 60
+"""The pairs of trainings, with the server and without, in each turn, and the updates of each."""
 PATIENCE = 120.0
 """The seconds after which a page that shows no chart is given up; then they are its figure."""
 READING = 240.0
@@ -329,44 +330,51 @@ def memory(browser: Browser, directory: Path, lanes: int, steps: int) -> Row:
 
 
 def beside(browser: Browser, runs: Path, turns: int) -> Row:
-    """Measures how much longer a training takes while its run is served than while it is not."""
-    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
+    """Measures how much longer a training takes while its run is served than while it is not.
+
+    It is examples/ppo_cartpole.py with four seeds, logged at every update.
+    """
     import jax
     import jax.numpy as jnp
 
-    matrix = jnp.eye(256) * 0.5 + 0.001
+    from examples import ppo_cartpole
 
-    def update(carry: Any, step: Any) -> Any:
-        carry = jnp.tanh(matrix @ carry)
-        jaxlog.log(logger, step, {"loss": carry[0, 0]}, name="batch")
-        return carry, None
+    config = ppo_cartpole.Config(num_updates=UPDATES)
+    logger = jaxlog.Logger({"log_frequency": 1, "sinks": [{"kind": "jsonl"}]})
+    train = jax.jit(jax.vmap(ppo_cartpole.make_train(config, logger)))
+    number = itertools.count()
 
-    train = jax.jit(lambda steps: jax.lax.scan(update, jnp.ones((256, 256)), steps)[0])
-    found: list[float] = []
-    with logger.open(runs / "training") as run:
-        length = 2000
-
-        def seconds(turn: int) -> float:
+    def seconds() -> float:
+        with logger.open(runs / f"training-{next(number)}"):
             start = time.perf_counter()
-            jax.block_until_ready(train(turn * length + jnp.arange(length)))
-            run.flush()
+            jax.block_until_ready(train(jnp.arange(4)))
             return time.perf_counter() - start
 
-        seconds(0)
-        with serving(jaxlog_of(runs)) as served, browser.new_context() as context:
-            page = context.new_page()
-            page.goto(served.address)
-            page.wait_for_function(f"() => {FIRST_CHART['jaxlog']}")
-            page.wait_for_timeout(2000)
-            _wait_until_idle(served.process)
-            # The server is stopped for every other stretch: what else the machine does is in both.
-            for turn in range(PAIRS * turns):
-                beside = seconds(2 * turn + 1)
-                served.process.send_signal(signal.SIGSTOP)
-                alone = seconds(2 * turn + 2)
-                served.process.send_signal(signal.SIGCONT)
-                found.append(beside / alone)
-    return Row("training while it is served", "alone", statistics.median(found), "x", 1.01)
+    seconds()
+    found: list[float] = []
+    with serving(jaxlog_of(runs)) as served, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(served.address)
+        page.wait_for_function(f"() => {FIRST_CHART['jaxlog']}")
+        page.wait_for_timeout(2000)
+        _wait_until_idle(served.process)
+
+        def alone() -> float:
+            served.process.send_signal(signal.SIGSTOP)
+            taken = seconds()
+            served.process.send_signal(signal.SIGCONT)
+            _wait_until_idle(served.process)  # it reads what it missed
+            return taken
+
+        # The server is stopped for every other training, so what else the machine does is in both.
+        for turn in range(PAIRS * turns):
+            if turn % 2:
+                without = alone()
+                found.append(seconds() / without)
+            else:
+                with_it = seconds()
+                found.append(with_it / alone())
+    return Row("PPO while it is served", "alone", statistics.median(found), "x", 1.01)
 
 
 def paints(browser: Browser, directory: Path, sizes: Mapping[str, int], turns: int) -> list[Row]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 import orjson
 
@@ -18,6 +19,7 @@ HEIGHT = 720
 """The height of the page in a notebook, in pixels."""
 PATIENCE = 10.0
 """The seconds that a server has to stop."""
+Scheme = Literal["light", "dark"]
 _open: dict[Path, LiveView] = {}
 
 
@@ -30,12 +32,19 @@ class LiveView:
       directory: the directory of the runs.
       address: the address of the page. It has the token: whoever has the address sees the page.
       height: the height of the page in the notebook, in pixels.
+      scheme: `light` or `dark`; None if the page follows the browser.
     """
 
     def __init__(
-        self, directory: Path, address: str, height: int, server: subprocess.Popen[bytes]
+        self,
+        directory: Path,
+        address: str,
+        height: int,
+        scheme: Scheme | None,
+        server: subprocess.Popen[bytes],
     ) -> None:
-        self.directory, self.address, self.height = directory, address, height
+        self.directory, self.address = directory, address
+        self.height, self.scheme = height, scheme
         self._server = server
 
     def close(self) -> None:
@@ -55,7 +64,8 @@ class LiveView:
         return f"LiveView({str(self.directory)!r}, {self.address})"
 
     def _repr_html_(self) -> str:
-        address = html.escape(self.address)
+        chosen = "" if self.scheme is None else f"#scheme={self.scheme}"
+        address = html.escape(self.address + chosen)
         return (
             f'<iframe src="{address}" title="jaxlog: {html.escape(str(self.directory))}" '
             f'style="width: 100%; height: {self.height}px; border: 1px solid #8886"></iframe>'
@@ -67,6 +77,7 @@ def live(
     *,
     height: int = HEIGHT,
     address: str | None = None,
+    scheme: Scheme | None = None,
 ) -> LiveView:
     """Shows the live page of `jaxlog serve` in a notebook: Jupyter, VS Code or marimo.
 
@@ -81,13 +92,15 @@ def live(
       address: where the browser reaches a port of this machine, with `{port}` for its number. If
         None, `http://localhost:{port}/`, which VS Code forwards by itself; on JupyterHub that of
         jupyter-server-proxy, `/user/NAME/proxy/{port}/`.
+      scheme: `light` or `dark`, as the theme of the notebook is, which a frame cannot see. If None,
+        the page follows the browser.
 
     Returns:
       The view: the value of a cell, to be shown.
 
     Raises:
       RuntimeError: the extra `serve` is not installed, or the server cannot start.
-      ValueError: `address` has no `{port}`.
+      ValueError: `address` has no `{port}`, or `scheme` is another one.
 
     Example:
       >>> import jaxlog
@@ -96,12 +109,15 @@ def live(
       True
       >>> view.close()
     """
+    if scheme not in (None, "light", "dark"):
+        raise ValueError(f"live: scheme: got {scheme!r}, expected 'light', 'dark' or None")
     if is_address(directory):
         path = Path(os.fsdecode(directory))
     else:
         path = local_path(directory, "live: directory").absolute()
     before = _open.get(path)
     if before is not None and before._server.poll() is None:
+        before.height, before.scheme = height, scheme
         return before
     prefix = os.getenv("JUPYTERHUB_SERVICE_PREFIX")
     if address is None:
@@ -112,7 +128,7 @@ def live(
         )
     server, port, below = _start(path)
     page = address.replace("{port}", str(port)).rstrip("/") + below
-    view = _open[path] = LiveView(path, page, height, server)
+    view = _open[path] = LiveView(path, page, height, scheme, server)
     return view
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
@@ -70,6 +71,26 @@ def test_a_notebook_gets_a_frame_of_the_page(
     frame.get_by_text(logged.name).first.wait_for()
     assert opened.said == []
     assert all(address.startswith(view.address) for address in opened.asked)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_frame_has_the_scheme_of_the_notebook(
+    scheme: Any, logged: Path, view: jaxlog.LiveView, tmp_path: Path, open_page: Open
+) -> None:
+    assert jaxlog.live(logged.parent, height=900, scheme=scheme) is view
+    assert view.height == 900
+    notebook = tmp_path / "notebook.html"
+    notebook.write_text(f"<!doctype html><title>notebook</title>{view._repr_html_()}")
+    opened = open_page(notebook)
+    frame = opened.page.frame_locator("iframe")
+    frame.get_by_text(logged.name).first.wait_for()
+    paper = frame.locator("body").evaluate("(body) => getComputedStyle(body).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 29)"}[scheme]
+
+
+def test_another_scheme_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="scheme: got 'blue', expected 'light', 'dark' or None"):
+        jaxlog.live(tmp_path, scheme="blue")  # pyright: ignore[reportArgumentType]
 
 
 def test_the_server_ends_with_a_notebook_that_is_killed(logged: Path) -> None:

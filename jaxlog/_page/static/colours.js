@@ -8,13 +8,27 @@ let theme = null;
 
 export function colours() {
   if (!theme) {
-    const style = getComputedStyle(document.documentElement);
-    const read = (name) => style.getPropertyValue(`--${name}`).trim();
+    const probe = document.body.appendChild(document.createElement("span"));
+    const style = getComputedStyle(probe);
+    const read = (name) => {
+      probe.style.color = `var(--${name})`;
+      return style.color; // the light or the dark one, where the variable has both
+    };
     theme = Object.fromEntries(NAMES.map((name) => [name, read(name)]));
     theme.curves = Array.from({ length: COLOURS }, (_, i) => read(`k${i}`));
     theme.font = style.fontFamily;
+    probe.remove();
   }
   return theme;
+}
+
+// Makes the page light or dark; with any other name it follows the browser.
+export function setScheme(name) {
+  const scheme = ["light", "dark"].includes(name) ? name : "";
+  const root = document.documentElement;
+  if (root.style.colorScheme === scheme) return;
+  root.style.colorScheme = scheme;
+  theme = null;
 }
 
 // The colour of a curve by its number; null is for a curve that is no group's.

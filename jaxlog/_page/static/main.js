@@ -1,7 +1,7 @@
 // The page: its parts, and when each of them is asked for again.
 
 import { isPart } from "./address.js";
-import { onTheme } from "./colours.js";
+import { onTheme, setScheme } from "./colours.js";
 import { ComparisonTable } from "./comparison.js";
 import { Controls } from "./controls.js";
 import { Drawer } from "./drawer.js";
@@ -15,7 +15,7 @@ import { NOT_EMBEDDED, Problem } from "./problem.js";
 import { saveAddress } from "./save.js";
 import { answerAddress, mainMetric, metricId, metricsAddress, runsAddress, shared } from "./shared.js";
 import { source } from "./source.js";
-import { onChange } from "./state.js";
+import { onChange, state } from "./state.js";
 import { RunTable } from "./table.js";
 
 const BLOCK = 60;
@@ -134,7 +134,9 @@ function askAll(isLive) {
   for (const ask of [askRuns, askCharts, askAnswer, askRest]) ask(isLive);
 }
 
+setScheme(state().scheme);
 onChange(() => {
+  setScheme(state().scheme);
   lines.read();
   controls.draw();
   table.redraw();

@@ -2,7 +2,7 @@
 
 const DEFAULTS = {
   where: "", sort: "", group: "", call: "", key: "", x: "step", band: "std", from: "", to: "",
-  smooth: "", baseline: "", open: "", big: "",
+  smooth: "", baseline: "", open: "", big: "", scheme: "",
   log: [], y: [], hide: [], off: [], pin: [],
 };
 const IDS = ["off", "pin"]; // joined by commas: ids of runs have none
