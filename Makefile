@@ -2,8 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: chromium demo test versions oldest newest ecosystem buckets lint docs pictures schema notebooks bench soak kills dist \
-	installed clean
+.PHONY: chromium demo test versions oldest newest ecosystem buckets distributed lint docs pictures schema notebooks bench soak kills \
+	dist installed clean
 .DEFAULT_GOAL := test
 
 SETTINGS := configs/batched.yaml
@@ -26,6 +26,9 @@ versions: oldest newest  ## TESTS="..." chooses some; the tests that touch JAX, 
 ecosystem:  ## TESTS="..." chooses some; from_info and EpisodeTracker on the real libraries of environments
 
 buckets:  ## runs in a bucket of an S3 server on this machine, and fifty machines that are lost
+
+distributed: .venv/made  ## TESTS="..." chooses some; training in several processes, some of which end early
+	$(QUICKLY) $(BIN)/python -m pytest -n 0 $(or $(TESTS),tests_distributed)
 
 dist:  ## the sdist and the wheel of the last commit, in dist/
 installed:  ## the wheel in dist/, in new environments, with and without extras

@@ -16,17 +16,22 @@ from jaxlog._host.alert_targets import (
 from jaxlog._host.alerts import Alerts
 from jaxlog._host.companion import Companion
 from jaxlog._host.output_capture import OutputCapture
+from jaxlog._host.process_watch import ProcessWatch
+from jaxlog._host.shared_run import SharedRun
 from jaxlog._host.what_ran import WhatRan
 from jaxlog._settings import LoggingConfig, address_of, recorded_variables
 
 
-def companions_of(settings: LoggingConfig, *, has_directory: bool) -> list[Companion]:
+def companions_of(
+    settings: LoggingConfig, *, has_directory: bool, shared: SharedRun | None = None
+) -> list[Companion]:
     """The parts of one run that work beside its sinks.
 
     Args:
       settings: of the logger.
       has_directory: whether the run has a directory; without one, it keeps neither output nor
         facts about the program.
+      shared: the run as one of several processes sees it; None if it is of one process.
 
     Raises:
       ConfigError: the environment lacks a variable that the settings name.
@@ -44,6 +49,8 @@ def companions_of(settings: LoggingConfig, *, has_directory: bool) -> list[Compa
                 flags=changed_flags,
             )
         )
+    if shared is not None:
+        found.append(ProcessWatch(shared))
     if settings.alerts:
         found.append(Alerts(_rules(settings), _targets(settings)))
     return found

@@ -8,16 +8,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import jax
-import numpy as np
 from jax.core import Tracer
 
 from jaxlog._companions import companions_of
 from jaxlog._crossing import delivery as crossing
-from jaxlog._crossing.delivery import attach, barrier, devices, is_first_process
+from jaxlog._crossing.delivery import attach, barrier, devices
 from jaxlog._crossing.jax_private import callback_around, tracing
+from jaxlog._crossing.processes import joined, local
 from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import RunInfo
 from jaxlog._format.schedule import Schedule
@@ -34,6 +35,7 @@ from jaxlog._host.progress import State
 from jaxlog._host.redaction import without_secrets
 from jaxlog._host.returned import deliveries, merged
 from jaxlog._host.run import Run
+from jaxlog._host.shared_run import SharedRun
 from jaxlog._host.sink_objects import Claim
 from jaxlog._host.watch import Traced, Watch
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
@@ -115,6 +117,7 @@ class Logger(SingleEnvironmentLog):
         self._lock = threading.Lock()  # held while a run is opened, which may take seconds
         self._dropping = threading.Lock()
         self._dropped = 0
+        self._opened = 0  # how many runs
         self._wrote = False
 
     @property
@@ -159,8 +162,10 @@ class Logger(SingleEnvironmentLog):
         and raises `KeyboardInterrupt`. SIGTERM ends the process as usual, after all records that
         arrived are written. A run that is still open when Python exits is closed then.
 
-        If several processes train together (`jax.distributed`), only the first writes; in the
-        others, and with `JAXLOG=off` in the environment, the run writes nothing.
+        If several processes train together (`jax.distributed`), all of them open the run, and only
+        the first one writes it. The others join it: they wait until it is open, have its name and
+        its directory, and raise the same error if it cannot be opened. With `JAXLOG=off` in the
+        environment, the run writes nothing.
 
         Args:
           directory: the directory for the run's files, a local path. It is created if it does not
@@ -253,7 +258,8 @@ class Logger(SingleEnvironmentLog):
             if_exists=if_exists if if_exists == "replace" else "error",
             env_steps_per_update=self.settings.env_steps_per_update,
         )
-        writes = is_first_process() and switched_on()
+        shared = self._shared_run()
+        writes = switched_on() and (shared is None or shared.is_first)
         crossing.start()  # it may have ended in a fork
         crossing.stop(self._handle, False)
         crossing.settle()  # records that arrived before are not this run's
@@ -268,6 +274,8 @@ class Logger(SingleEnvironmentLog):
             claim.acquire()
             run_directory = stored = None
             try:
+                if shared is not None and not shared.is_first:
+                    info = _as_opened_by_the_first(info, shared)
                 if writes and address is not None:
                     from jaxlog._store.opening import StoredRunOpening
 
@@ -322,14 +330,21 @@ class Logger(SingleEnvironmentLog):
                     compile_seconds=crossing.compile_seconds,
                     companions=[
                         *([] if stored is None else [stored.mirror]),  # it ends last
-                        *companions_of(self.settings, has_directory=run_directory is not None),
+                        *companions_of(
+                            self.settings, has_directory=run_directory is not None, shared=shared
+                        ),
                     ]
                     if writes
                     else (),
+                    shared=shared,
                 )
                 run = Run(engine, state, address=None if stored is None else str(stored.address))
                 self._engine = engine
-            except BaseException:
+                if shared is not None and shared.is_first:
+                    shared.tell("open", _opened(run.info))
+            except BaseException as error:
+                if shared is not None and shared.is_first:
+                    shared.refuse("open", error)
                 claim.release()
                 if run_directory is not None:
                     run_directory.leave()
@@ -347,6 +362,16 @@ class Logger(SingleEnvironmentLog):
                 shown,
             )
         return run
+
+    def _shared_run(self) -> SharedRun | None:
+        """The next run, if several processes train together and this one logs."""
+        processes = joined()
+        if processes is None or not switched_on():
+            return None
+        self._opened += 1
+        shared = SharedRun(processes, f"{self._handle:08x}.{self._opened}")
+        shared.join()
+        return shared
 
     def _facts_of(self, info: RunInfo) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json")
@@ -382,7 +407,8 @@ class Logger(SingleEnvironmentLog):
         Args:
           records: a `Record` that `batch_step` returned, as `scan` and `vmap` stacked it, or a
             pytree of such records. If logging is off, records have no leaves and nothing is
-            written.
+            written. If several processes train together, each of them makes the call, since parts
+            of the records may be in any of them.
 
         Raises:
           RuntimeError: no run is open, or the settings have `delivery: live`, where records leave
@@ -424,7 +450,7 @@ class Logger(SingleEnvironmentLog):
                 )
             self._learn(record.schema)
             calls.append(
-                deliveries(self._handle, record.schema, *(np.asarray(array) for array in arrays))
+                deliveries(self._handle, record.schema, *(local(array) for array in arrays))
             )
         engine = self._engine
         if engine is None:
@@ -477,8 +503,9 @@ class Logger(SingleEnvironmentLog):
         elif first:
             _log.warning(
                 "jaxlog: %r received records in a process that does not write and dropped them. "
-                "The first device of a program's mesh has to be one of process 0. Said "
-                "once; logger.dropped counts.",
+                "Process 0 writes what it receives: run the program on a mesh whose first device "
+                "is one of process 0, or gather the values and log them there. Said once; "
+                "logger.dropped counts.",
                 self,
             )
 
@@ -543,6 +570,23 @@ def _refuse_tracing(subject: str) -> None:
             f"{subject} in a function that JAX traces, which runs once, while it is compiled, and "
             "not each time the program runs; do this outside of jit, vmap, grad and scan"
         )
+
+
+def _opened(info: RunInfo) -> dict[str, Any]:
+    """The facts about an open run that the other processes need."""
+    directory = None if info.directory is None else str(info.directory)
+    return {"id": info.id, "name": info.name, "directory": directory}
+
+
+def _as_opened_by_the_first(info: RunInfo, shared: SharedRun) -> RunInfo:
+    """The info of a run that process 0 has opened."""
+    try:
+        found = shared.of_the_first("open")
+    except TimeoutError as error:
+        _log.warning("jaxlog: run %s: %s", info.name, error)
+        return info
+    directory = None if found["directory"] is None else Path(found["directory"])
+    return dataclasses.replace(info, id=found["id"], name=found["name"], directory=directory)
 
 
 def _resumed(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:

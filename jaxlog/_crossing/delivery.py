@@ -293,11 +293,6 @@ def compile_seconds() -> float | None:
     return sum(_compiled) if _compiled else None
 
 
-def is_first_process() -> bool:
-    """True in the process that writes: the first of several that train together."""
-    return not jax.distributed.is_initialized() or jax.process_index() == 0
-
-
 @atexit.register
 def _end() -> None:
     """Drops every later record, since the runs are closed, and lets no program wait for Python."""

@@ -16,6 +16,7 @@ from jax._src import (
     callback,  # its logger
     core,  # whether JAX is tracing
     dispatch,  # the tokens that jax.effects_barrier waits for
+    distributed,  # the client of jax.distributed, with its store of texts
 )
 from jax._src import config as config  # the source of its flags
 from jax._src import effects as effects  # the sets of allowed effects
@@ -40,6 +41,11 @@ for _allowed in (
     effects.partial_eval_kept_effects,
 ):
     _allowed.add_type(EmitEffect)
+
+
+def coordination_client() -> Any:
+    """The client of the service with which `jax.distributed` connects processes; None without."""
+    return distributed.global_state.client
 
 
 def tracing() -> bool:

@@ -23,12 +23,14 @@ class RunAccess:
       add_facts: adds entries to run.json; called on any thread.
       arrived: returns the number of records that have arrived.
       accounts: returns the records of each sink so far.
+      hurry: writes everything that arrived; waits no longer than some seconds.
     """
 
     info: RunInfo
     add_facts: Callable[[Mapping[str, Any]], None]
     arrived: Callable[[], int]
     accounts: Callable[[], Sequence[Account]]
+    hurry: Callable[[float], None] = lambda _: None
 
 
 class Companion:

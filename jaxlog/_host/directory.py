@@ -52,6 +52,7 @@ class Directory:
     def __init__(self, path: Path, if_exists: IfExists) -> None:
         self.previous: dict[str, Any] | None = None
         self._lock: int | None = None
+        self._is_made = False
         if if_exists != "next":
             self._open(path, if_exists)
             return
@@ -66,7 +67,10 @@ class Directory:
                 raise
             with contextlib.suppress(FileNotFoundError):  # removed before it was locked
                 self._check()
-                if not any(candidate.iterdir()):
+                # Without locks, another process may be about to write into a directory that it
+                # found empty, too; only one of them has made it.
+                mine = self._lock is not None or self._is_made
+                if mine and not any(candidate.iterdir()):
                     return
             self.release()
 
@@ -74,7 +78,7 @@ class Directory:
         self.path = path
         self._made = [above for above in (path, *path.parents) if not os.path.lexists(above)]
         try:
-            _make(path)
+            self._is_made = _make(path)
             try:
                 self._lock = _lock(path)
             except FileExistsError:
@@ -277,9 +281,15 @@ def appended(path: Path) -> FileIO:
     return FileIO(os.open(path, flags, 0o666), "r+b")
 
 
-def _make(path: Path) -> None:
+def _make(path: Path) -> bool:
+    """Makes a directory; returns False if it is there already."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            path.mkdir(exist_ok=True)  # raises if it is a file
+            return False
+        return True
     except FileExistsError:
         raise NotADirectoryError(
             f"{path}: is a file, and a run needs a directory; choose another path"

@@ -28,10 +28,11 @@ from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_a
 from jaxlog._host.last_values import LastValues
 from jaxlog._host.media import MediaTaker, without_media
 from jaxlog._host.outcome import account_facts, logging_error, loss, status
-from jaxlog._host.progress import Positions, Progress, State
+from jaxlog._host.progress import Positions, Progress, State, nowhere, state_of
 from jaxlog._host.redaction import redacted
 from jaxlog._host.replays import Replays
 from jaxlog._host.run_json import RunJson
+from jaxlog._host.shared_run import SharedRun
 from jaxlog._host.signals import CallbackAround
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
@@ -70,12 +71,14 @@ class Engine:
       device_memory: returns the bytes in use on the device that uses most; None if it is not known.
       compile_seconds: returns the seconds that this process has compiled; None if JAX does not say.
       companions: work beside the sinks while the run is open.
+      shared: the run as one of several processes sees it; None if it is of one process.
 
     Attributes:
       info: as given, and, once it is open, with the point from which a resumed run goes on.
       sinks: as given.
       directory: as given.
       writes: as given.
+      shared: as given.
       closed: whether the run takes no more records from plain Python.
       status: as in `RunInfo.status`.
     """
@@ -103,11 +106,14 @@ class Engine:
         device_memory: Callable[[], int | None] = lambda: None,
         compile_seconds: Callable[[], float | None] = lambda: None,
         companions: Sequence[Companion] = (),
+        shared: SharedRun | None = None,
     ) -> None:
         self.info = info
         self.sinks = tuple(sinks)
         self.directory = directory
         self.writes = writes
+        self.shared = shared
+        self._others = ""  # which other processes failed
         self._arrived = 0
         self.closed = False
         self._decoders = decoders
@@ -208,7 +214,7 @@ class Engine:
         if self._strict and not all(opened):
             raise self._logging_error()
         self._companions.begin(
-            RunAccess(self.info, self._add_facts, lambda: self._arrived, self.accounts)
+            RunAccess(self.info, self._add_facts, lambda: self._arrived, self.accounts, self.hurry)
         )
 
     def _add_facts(self, facts: Mapping[str, Any]) -> None:
@@ -339,6 +345,13 @@ class Engine:
 
     def last_value(self, key: str, call: str | None) -> float:
         """The last value of a metric; as `Run.last`."""
+        if self.shared is None:
+            return self._last_value(key, call)
+        self.flush()  # however long the program runs, the first process is as far
+        subject = f"last({key!r})" if call is None else f"last({key!r}, call={call!r})"
+        return float(self.shared.same(subject, lambda: repr(float(self._last_value(key, call)))))
+
+    def _last_value(self, key: str, call: str | None) -> float:
         if not self.writes or not self._workers:
             raise LookupError(
                 f"last: got {key!r} of a run that writes nothing; give the Logger a sink, such as "
@@ -366,6 +379,29 @@ class Engine:
         if not self.closed:
             self._barrier()
             self._positions()
+
+    def state(self) -> State:
+        """The progress of the run; as `Run.state`."""
+        if self.shared is None:
+            return self._state()
+        self.flush()
+
+        def numbers() -> dict[str, int]:
+            return {name: int(number) for name, number in self._state().items()}
+
+        return state_of(**self.shared.same("state", numbers))
+
+    def _state(self) -> State:
+        if not self.writes:
+            return nowhere()
+        if self.closed:
+            raise RuntimeError("state: the run is closed; take its state before")
+        if self.directory is None:
+            raise RuntimeError(
+                "state: the run has no directory, so that it cannot go on from there; give one, as "
+                "in logger.open('runs/first')"
+            )
+        return self.mark()
 
     def mark(self) -> State:
         """Flushes, and marks in the directory how far the run is."""
@@ -413,6 +449,8 @@ class Engine:
             if isinstance(error, KeyboardInterrupt):
                 self.interrupt()  # a program that still runs need not go on
             ends_with = error
+            if error is not None and self.shared is not None:
+                self.shared.ended(status(error), error)  # the others may wait for this process
             try:
                 self._barrier()
             except Exception as failed:  # the program raises it where its result is used
@@ -434,6 +472,7 @@ class Engine:
             try:
                 self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
             finally:
+                status = self._status_of_all(status, error)
                 self.closed, self.status = True, status
                 self._detach_once()
             for worker in self._workers:
@@ -451,6 +490,23 @@ class Engine:
             self._when_closed()
             self._ended = True
             self._companions.closed()
+
+    def _status_of_all(self, status: str, error: BaseException | None) -> str:
+        """The status of the run, whose other processes may have failed or be told to end."""
+        shared = self.shared
+        if shared is None:
+            return status
+        shared.ended(status, error)
+        if not self.writes:
+            return status
+        self._others = shared.last_words(error) or ""
+        if status != "finished":
+            return status
+        if self._others:
+            return "failed"
+        total = self.info.total_updates
+        done = total is not None and max(self._reached().values(), default=-1) >= total - 1
+        return "terminated" if shared.preempted and not done else status
 
     @property
     def stopped(self) -> bool:
@@ -549,8 +605,11 @@ class Engine:
         outcome |= self._progress.facts(self._reached())
         if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
             outcome["lane_counts"] = sorted(counts)
-        if error is not None:
-            outcome["error"] = redacted(as_utf8(f"{type(error).__name__}: {error}"))
+        words = [] if error is None else [as_utf8(f"{type(error).__name__}: {error}")]
+        if words := [*filter(None, [self._others]), *words]:
+            outcome["error"] = redacted("\n".join(words))
+        elif self.shared is not None:
+            outcome["error"] = None  # what was feared while the run was open
         return outcome
 
     def _logging_error(self) -> LoggingError:

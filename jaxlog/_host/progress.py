@@ -186,9 +186,14 @@ class Progress:
                 error,
             )
             return nowhere()
-        return {"run": np.array(int(info.id, 16), np.uint32), "mark": np.array(number, np.int32)}
+        return state_of(int(info.id, 16), number)
+
+
+def state_of(run: int, mark: int) -> State:
+    """The state of a run at a mark."""
+    return {"run": np.array(run, np.uint32), "mark": np.array(mark, np.int32)}
 
 
 def nowhere() -> State:
     """The state of a run that writes nothing."""
-    return {"run": np.array(0, np.uint32), "mark": np.array(0, np.int32)}
+    return state_of(0, 0)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from jaxlog._format.events import Account, RunInfo
 from jaxlog._host.engine import Engine
-from jaxlog._host.progress import State, nowhere
+from jaxlog._host.progress import State
 from jaxlog._other_loggers import OF_RUN, refuse_foreign
 from jaxlog.sinks.sink import Sink, kind_of
 
@@ -193,17 +193,7 @@ class Run:
         Raises:
           RuntimeError: the run is closed, or has no directory.
         """
-        engine = self._engine
-        if not engine.writes:
-            return nowhere()
-        if engine.closed:
-            raise RuntimeError("state: the run is closed; take its state before")
-        if engine.directory is None:
-            raise RuntimeError(
-                "state: the run has no directory, so that it cannot go on from there; give one, as "
-                "in logger.open('runs/first')"
-            )
-        return engine.mark()
+        return self._engine.state()
 
     def __enter__(self) -> Self:
         return self

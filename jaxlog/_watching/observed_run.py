@@ -84,8 +84,8 @@ class ObservedRun(NamedTuple):
 
     @property
     def error(self) -> str:
-        """The error that ended a failed run; empty for other statuses, such as after Ctrl-C."""
-        found = self.facts.get("error") if self.status == "failed" else None
+        """The error that ended a failed or killed run; empty for others, such as after Ctrl-C."""
+        found = self.facts.get("error") if self.status in ("failed", "killed") else None
         return plain(str(found)) if found else ""
 
     def listed(self, key: str) -> list[Any]:

@@ -135,7 +135,10 @@ with logger.open(directory) as run:
         lambda x: train(x, "devices"), mesh=mesh, in_specs=spec, out_specs=spec
     )
     jax.block_until_ready((whole, jax.jit(shares)(returns)))
-print(json.dumps({"arrived": run.arrived, "dropped": logger.dropped, "writes": run.writes}))
+    last = run.last("episode_return_mean", call="whole")
+    same = last, str(run.directory), int(run.state()["mark"])
+own = {"arrived": run.arrived, "dropped": logger.dropped, "writes": run.writes}
+print(json.dumps(own | {"same": same}))
 """
 
 
@@ -153,6 +156,8 @@ def test_several_processes_make_one_run(tmp_path: Path) -> None:
     finally:
         for process in processes:
             process.kill()
+    same = [6.5, str(directory), 1]
+    assert first.pop("same") == second.pop("same") == same
     assert first == {"arrived": 8, "dropped": 0, "writes": True}
     assert second == {"arrived": 0, "dropped": 0, "writes": False}
     picks = {}

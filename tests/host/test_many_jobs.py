@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from jaxlog._host.directory import Directory
 
 JOBS = 24
 PROGRAM = """
@@ -48,3 +54,15 @@ def test_each_job_has_its_directory_and_its_lines(tmp_path: Path) -> None:
         found[facts["config"]["job"]] = [json.loads(line)["metrics"]["loss"] for line in lines]
         assert facts["status"] == "finished"
     assert found == {job: [10.0 * job + step for step in range(3)] for job in range(JOBS)}
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_without_locks_two_runs_that_have_written_nothing_have_two_directories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(number, "no locks")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    opened = [Directory(tmp_path / "job", "next") for _ in range(3)]
+    assert [one.path.name for one in opened] == ["job", "job-2", "job-3"]
