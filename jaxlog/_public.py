@@ -5,6 +5,7 @@ from jaxlog._analysis.comparison import Comparison
 from jaxlog._analysis.run_data import RunData, read_run
 from jaxlog._analysis.run_difference import RunDifference, diff
 from jaxlog._analysis.runs_data import RunsData, find_runs, read_runs
+from jaxlog._analysis.scanning_runs import scan_runs
 from jaxlog._calls.infos import from_info
 from jaxlog._calls.recording import empty_recorder, log_episodes, record_step
 from jaxlog._calls.step import batch_step, log
@@ -71,6 +72,7 @@ __all__ = [
     "renderer",
     "sample_indices",
     "sample_indices_where",
+    "scan_runs",
     "sync",
     "window_step",
 ]

@@ -28,7 +28,7 @@ PUBLIC = {
         "log_episodes",
         "log_window", "norms", "parts", "read_run", "read_runs", "record_step", "renderer",
         "sample_indices",
-        "sample_indices_where", "sync", "window_step",
+        "sample_indices_where", "scan_runs", "sync", "window_step",
     ],
     jaxlog.sinks: [
         "Account", "Columns", "EpisodeEvent", "EpisodeSteps", "EvaluationEvent", "Histogram",
@@ -134,6 +134,7 @@ def reached(part: str) -> set[str]:
             "_store",
             (*NOT_BESIDE_A_RUN, "polars", "jaxlog.sinks", "jaxlog._reading", "jaxlog._analysis"),
         ),
+        ("_dataset", NOT_BESIDE_A_RUN),
         ("_settings", ("jaxlog._crossing", "jaxlog._host", "jaxlog._logger")),
     ],
 )

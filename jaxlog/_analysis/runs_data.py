@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.views import Views
 from jaxlog._format.columnar import RUN
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import Where, resolved, run_directories
+from jaxlog._reading.finding import Where, names_of_paths, run_directories
 from jaxlog._reading.run_filter import no_such_names, parsed
 from jaxlog._reading.run_frames import chosen_call
 
@@ -40,7 +39,7 @@ class RunsData(Views):
     """
 
     def __init__(self, runs: Sequence[RunData], names: Sequence[str] | None = None) -> None:
-        own = _names([run.path for run in runs]) if names is None else names
+        own = names_of_paths([run.path for run in runs]) if names is None else names
         self._runs = dict(zip(own, runs, strict=True))
         self.names = tuple(self._runs)
         self.calls = tuple(sorted({call for run in runs for call in run.calls}))
@@ -77,7 +76,14 @@ class RunsData(Views):
             could be meant.
         """
         chosen = self._chosen(call)
-        return self._together(lambda run: run.metrics_of(chosen), chosen)
+        with needs_extra("the frames of runs"):
+            from jaxlog._reading.concatenate import concatenated, joined
+            from jaxlog._reading.together import rows_of_runs
+        having = {
+            name: run for name, run in self._runs.items() if chosen in run.calls or not self.calls
+        }
+        found = list(rows_of_runs(run._to_read(name, chosen) for name, run in having.items()))
+        return joined(found) if found else concatenated({})
 
     @property
     def over_lanes(self) -> pl.DataFrame:
@@ -269,7 +275,7 @@ def find_runs(path: Where | Iterable[Where] = "runs", where: str = "") -> RunsDa
     [('rate-0.4', 0.4, 40.0), ('rate-0.2', 0.2, 20.0)]
     """
     paths = run_directories(path)
-    found = _selected(list(zip(paths, _names(paths), strict=True)), where)
+    found = _selected(list(zip(paths, names_of_paths(paths), strict=True)), where)
     return RunsData([RunData(one.path) for one in found], [one.name for one in found])
 
 
@@ -281,12 +287,3 @@ def _selected(runs: Sequence[tuple[Path, str]], where: str) -> list[IndexedRun]:
     if found and (missing := unknown_names(chosen.names, found)):
         raise LookupError(no_such_names(missing, names_of(found)))
     return selected(found, chosen, time.time())
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """Names each path by its part below the directory that all have in common."""
-    if not paths:
-        return []
-    every = resolved(paths)
-    common = os.path.commonpath({path.parent for path in every})
-    return [path.relative_to(common).as_posix() for path in every]

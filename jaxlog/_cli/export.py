@@ -1,4 +1,4 @@
-"""`jaxlog export`: writes a run's lines as tables for other programs."""
+"""`jaxlog export`: writes the lines of runs as tables for other programs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import tyro
 from jaxlog._analysis.run_data import read_run
 from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
+from jaxlog._cli.export_dataset import export_dataset
 from jaxlog._cli.export_films import FilmSettings, export_films
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
@@ -23,9 +24,12 @@ _FORMULA = r"^[=+\-@\t\r]"
 """The first characters of texts in a CSV file that a spreadsheet runs as formulas."""
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 
-_Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+_Runs = Annotated[
+    tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN...", help_behavior_hint="")
+]
 _To = Annotated[
-    Literal["parquet", "csv"] | None, tyro.conf.arg(metavar="FORMAT", help_behavior_hint="")
+    Literal["parquet", "csv", "dataset"] | None,
+    tyro.conf.arg(metavar="FORMAT", help_behavior_hint=""),
 ]
 _Films = Annotated[
     Literal["gif", "mp4", "webp"] | None, tyro.conf.arg(metavar="FORMAT", help_behavior_hint="")
@@ -36,7 +40,7 @@ _Output = Annotated[
 
 
 def export(
-    run: _Run,
+    run: _Runs,
     *,
     to: _To = None,
     episodes: _Films = None,
@@ -46,27 +50,33 @@ def export(
     output: _Output = None,
     force: bool = False,
     safe_text: bool = False,
+    processes: int = 1,
 ) -> int:
-    """Write a run's metrics and episodes as tables, or recorded episodes as films.
+    """Write runs as tables or as a Parquet data set, or recorded episodes as films.
 
-    There is a table for each kind of line, and a film for each episode.
+    There is a table for each kind of line, and a film for each episode. A data set has the tables
+    of many runs, and is extended by runs that are new or have changed.
 
     Args:
-      run: The directory of the run.
-      to: The format of the tables. In CSV, lists and histograms are JSON text.
+      run: The directory of the run. For a data set, directories of runs, directories that contain
+        runs, or patterns like 'runs/ppo-*'.
+      to: The format of the tables: csv, in which lists and histograms are JSON text; parquet; or
+        dataset, a Parquet file for each run and table, all with the same columns.
       episodes: Write a film of each episode that was recorded whole, in this format, instead.
       array: The recorded array that the films show. By default an image, or else a grid.
       renderer: Or what draws a step: brax, craftax, gymnax, jumanji, navix, pgx or xminigrid, also
         with an environment, as pgx/minatar-breakout; or your function, as 'module:function', which
         takes the tree of the step and returns uint8 [height, width, 3] or an SVG as text.
       frames_per_second: The steps that a film shows in a second.
-      output: The directory to write to. By default `export` in the run's directory.
+      output: The directory to write to. By default `export` in the run's directory, or `dataset`
+        in the working directory for a data set.
       force: Overwrite files that exist.
       safe_text: In CSV, put a ' before each text that a spreadsheet would run as a formula. Other
         programs then read the ' too.
+      processes: The number of processes that write a data set.
 
     Returns:
-      0, or 1 if a film could not be written.
+      0, or 1 if a film, or a run of a data set, could not be written.
 
     Raises:
       CommandError: an extra is not installed, the run has no lines or no recorded episodes, a
@@ -75,19 +85,44 @@ def export(
     """
     if (to is None) == (episodes is None):
         raise CommandError(
-            "export: expected either --to parquet or csv, for tables, or --episodes gif, mp4 or "
-            "webp, for films"
+            "export: expected either --to parquet, csv or dataset, for tables, or --episodes gif, "
+            "mp4 or webp, for films"
         )
+    if processes != 1 and (to != "dataset" or processes < 1):
+        raise CommandError(
+            f"export: --processes: got {processes}, expected at least 1, with --to dataset"
+        )
+    if to == "dataset":
+        if not run:
+            raise CommandError("export: got no run, expected the directories of runs")
+        return export_dataset(run, output or Path("dataset"), processes)
+    if len(run) != 1:
+        raise CommandError(
+            f"export: got {len(run)} runs, expected one; --to dataset takes many runs"
+        )
+    films = None
+    if episodes is not None:
+        films = FilmSettings(episodes, array, renderer, frames_per_second)
+    return _export_run(run[0], to, films, output, force=force, safe_text=safe_text)
+
+
+def _export_run(
+    run: Path,
+    to: str | None,
+    films: FilmSettings | None,
+    output: Path | None,
+    *,
+    force: bool,
+    safe_text: bool,
+) -> int:
     if safe_text and to != "csv":
         raise CommandError(f"export: --safe-text: got --to {to}, expected --to csv")
     if is_address(run):
         if output is None:
             raise CommandError("export: got an address; pass --output, a directory on this machine")
         run = run_paths.located(run)
-    if episodes is not None:
-        directory = _directory(run, output)
-        settings = FilmSettings(episodes, array, renderer, frames_per_second)
-        return 0 if export_films(run, directory, settings, force=force) else 1
+    if films is not None:
+        return 0 if export_films(run, _directory(run, output), films, force=force) else 1
     try:
         frames = read_run(run).frames()
     except ImportError as error:

@@ -33,7 +33,7 @@ COMMANDS = {
     "rename": "Give a run another name; its directory stays.",
     "rm": "Remove runs with everything in their directories, after a question.",
     "report": "Write the page of `jaxlog serve` as one HTML file, with what it shows of some runs.",
-    "export": "Write a run's metrics and episodes as tables, or recorded episodes as films.",
+    "export": "Write runs as tables or as a Parquet data set, or recorded episodes as films.",
     "sync": "Send runs to a tracker, as its sink would have: all of them once, then only what is "
     "new.",
     "import": "Bring offline files of W&B, event files of TensorBoard, and CSV files in as runs.",

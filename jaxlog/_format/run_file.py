@@ -58,6 +58,12 @@ def _total(facts: Mapping[str, Any], *keys: str) -> int | None:
     return total if known else None
 
 
+def id_of(facts: Mapping[str, Any]) -> str | None:
+    """The id of a run, from its run.json; None if it is not known."""
+    found = facts.get("id")
+    return found if isinstance(found, str) else None
+
+
 def newer_format(facts: Mapping[str, Any]) -> str:
     """A warning about files whose format is newer than this jaxlog; empty if it is not.
 

@@ -114,7 +114,7 @@ def annotate(
       OSError: the file cannot be written, or UTF-8 cannot hold a text.
     """
     path = directory / ANNOTATIONS_FILE
-    with _locked(path):
+    with locked(path):
         before = annotations_of(directory, run_id)
         after = changed(before)
         for text in (*after.tags, *after.removed_tags, after.note, after.name):
@@ -157,7 +157,7 @@ def _is_text(value: Any) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Generator[None]:
+def locked(path: Path) -> Generator[None]:
     """Locks a file until the block ends; makes an empty one if it is missing."""
     if fcntl is None:
         yield

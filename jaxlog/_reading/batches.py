@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
@@ -74,12 +75,51 @@ def batches_of(path: Path, run_id: str | None = None) -> Batches:
     found = list(messages(file))
     read = [_read(data, message, known) for message in found if message.kind != SCHEMA]
     whole = tuple(batch for batch in read if batch is not None)
-    broken = len(read) - len(whole)
-    if broken or _is_damaged(data, found[-1].end):
-        what = f"{broken} batches are damaged" if broken else "is damaged after its last batch"
-        rows = sum(batch.num_rows for batch in whole)
-        warn_caller(f"{path}: {what}; left out, and {rows:,} rows are read")
+    end = found[-1].end
+    rows = sum(batch.num_rows for batch in whole)
+    _warn(path, len(read) - len(whole), data[end : end + 4], rows)
     return Batches(known.names, whole)
+
+
+def some_batches_of(path: Path, most: int, run_id: str | None = None) -> Iterator[Batches]:
+    """Reads a columnar file as `batches_of` does, a few batches at a time.
+
+    Args:
+      path: the file.
+      most: the bytes after which a few are enough.
+      run_id: as for `batches_of`.
+
+    Raises:
+      ModuleNotFoundError: pyarrow is not installed.
+      OSError: the file cannot be opened.
+
+    Warns:
+      UserWarning: as `batches_of`, at the end.
+    """
+    with open_file(path) as file:
+        known = file_schema(path, file, run_id)
+        if known is None:
+            return
+        some: list[pa.RecordBatch] = []
+        size, rows, broken, end = 0, 0, 0, 0
+        for message in messages(file):
+            end = message.end
+            if message.kind == SCHEMA:
+                continue
+            batch = read_batch(file, message, known)
+            if batch is None:
+                broken += 1
+                continue
+            some.append(batch)
+            rows += batch.num_rows
+            size += message.end - message.start
+            if size >= most:
+                yield Batches(known.names, tuple(some))
+                some, size = [], 0
+        if some:
+            yield Batches(known.names, tuple(some))
+        file.seek(end)
+        _warn(path, broken, file.read(4), rows)
 
 
 def file_schema(path: Path, file: BinaryIO, run_id: str | None = None) -> FileSchema | None:
@@ -152,10 +192,19 @@ def _read(data: bytes, message: Message, schema: FileSchema) -> pa.RecordBatch |
     return batch
 
 
-def _is_damaged(data: bytes, end: int) -> bool:
-    """True if the bytes after the last whole message are not the beginning of another one."""
-    rest = data[end : end + 4]
-    return rest != b"\xff\xff\xff\xff"[: len(rest)]
+def _warn(path: Path, broken: int, rest: bytes, rows: int) -> None:
+    """Warns about batches that are left out.
+
+    Args:
+      path: the file.
+      broken: the number of those that are damaged.
+      rest: the first bytes after the last whole message: at most four, the beginning of another.
+      rows: the number of rows of the others.
+    """
+    if not broken and rest == b"\xff\xff\xff\xff"[: len(rest)]:
+        return
+    what = f"{broken} batches are damaged" if broken else "is damaged after its last batch"
+    warn_caller(f"{path}: {what}; left out, and {rows:,} rows are read")
 
 
 def _pyarrow(path: Path) -> Any:

@@ -42,6 +42,16 @@ def joined(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return pl.concat(alike, how="diagonal_relaxed")
 
 
+def fitted(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Gives a frame the columns of a schema, and those of its own after them.
+
+    The types are those that hold the values of both; see `joined`.
+    """
+    if list(frame.schema.items()) == list(schema.items()):
+        return frame
+    return joined([pl.DataFrame(schema=schema), frame])
+
+
 def frame_of_rows(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> pl.DataFrame:
     """Makes a frame of rows that have the same keys.
 
@@ -83,6 +93,11 @@ def _without_a_common_type(frames: Sequence[pl.DataFrame]) -> set[str]:
             types.setdefault(name, set()).add(kind)
     found: set[str] = set()
     for name, kinds in types.items():
+        if len(kinds) == 1:
+            continue
+        if {kind.is_nested() for kind in kinds if kind != pl.Null} == {True, False}:
+            found.add(name)  # polars has a common type for text and empty lists, and cannot cast
+            continue
         try:
             pl.concat([pl.DataFrame(schema={name: kind}) for kind in kinds], how="vertical_relaxed")
         except pl.exceptions.PolarsError:

@@ -59,6 +59,14 @@ def run_files(directory: Path) -> list[Path]:
     return sorted([*lines, *column_files(directory)], key=lambda path: (stem_of(path), path))
 
 
+def files_of_tables(directory: Path) -> dict[str, list[Path]]:
+    """Lists the files of `run_files` by their tables."""
+    found: dict[str, list[Path]] = {}
+    for path in run_files(directory):
+        found.setdefault(stem_of(path), []).append(path)
+    return found
+
+
 def event_files(directory: Path) -> list[Path]:
     """Lists the files of a run in which each of its events is once.
 
@@ -161,13 +169,22 @@ def resolved(paths: Sequence[Path]) -> list[Path]:
     ]
 
 
+def names_of_paths(paths: Sequence[Path]) -> list[str]:
+    """Names each path by its part below the directory that all have in common."""
+    if not paths:
+        return []
+    every = resolved(paths)
+    common = os.path.commonpath({path.parent for path in every})
+    return [path.relative_to(common).as_posix() for path in every]
+
+
 def _runs_of(where: Where) -> list[Path]:
     path = run_path(where)
     if is_run(path):
         return [path]
     if not path.exists() and glob.has_magic(os.fspath(path)):
         matches = glob.glob(os.fspath(path), recursive=True)  # noqa: PTH207  also absolute patterns
-        runs = sorted(filter(is_run, map(Path, matches)), key=_by_number)
+        runs = sorted(filter(is_run, map(Path, matches)), key=by_number)
         if not runs:
             raise FileNotFoundError(
                 f"{where}: got {len(matches)} matches, none of them a run; expected a pattern that "
@@ -183,7 +200,7 @@ def _runs_of(where: Where) -> list[Path]:
 def below(path: Path) -> list[Path]:
     """Lists the runs in a directory and in its subdirectories, sorted by their numbers."""
     known.look_below(path)
-    return sorted(_below(path, DEPTH), key=_by_number)
+    return sorted(_below(path, DEPTH), key=by_number)
 
 
 def _below(path: Path, depth: int) -> Iterator[Path]:
@@ -217,10 +234,10 @@ def children(path: Path) -> list[Path]:
     """Lists the runs directly in a directory, sorted by their numbers."""
     if not path.is_dir():
         return []
-    return sorted(filter(is_run, path.iterdir()), key=_by_number)
+    return sorted(filter(is_run, path.iterdir()), key=by_number)
 
 
-def _by_number(path: Path) -> list[tuple[int, str]]:
+def by_number(path: Path) -> list[tuple[int, str]]:
     """Splits a path into texts and numbers, so that `seed_2` sorts before `seed_10`."""
     parts = re.split(r"([0-9]+)", str(path))
     return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]

@@ -81,29 +81,54 @@ def read_metrics_of(path: Path, data: bytes) -> Lines:
     Warns:
       UserWarning: some lines cannot be read.
     """
-    return _read_data(path, data, (LANES, OVER_LANES))[0]
+    return read_part(path, data, (LANES, OVER_LANES))[0]
 
 
 def _read(path: Path, layouts: Sequence[LineKind]) -> list[Lines]:
-    return _read_data(path, read_lines(path), layouts)
+    return read_part(path, read_lines(path), layouts)
 
 
-def _read_data(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[Lines]:
-    end = data.rfind(b"\n") + 1
-    if is_whole(data[end:]):  # an editor has removed the last line end
-        data, end = data + b"\n", len(data) + 1
-    data = data[:end]  # the last line is still being written, or is torn
-    pieces = [data] if len(layouts) == 1 else _by_lane_and_over_lanes(data)
+def read_part(path: Path, data: bytes, layouts: Sequence[LineKind], before: int = 0) -> list[Lines]:
+    """Reads a part of a file: the lines of each kind.
+
+    Args:
+      path: the file, for warnings.
+      data: lines of it; a last one that is not whole is left out.
+      layouts: the kinds of line that the file has.
+      before: the number of its lines before these.
+
+    Warns:
+      UserWarning: some lines cannot be read.
+    """
+    data = ended(data)
+    pieces = [data] if len(layouts) == 1 else by_lane_and_over_lanes(data)
     if not has_too_deep(data):  # polars cannot build types for it
         with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
             return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
-    pieces = whole_lines(path, data, layouts)
+    pieces = whole_lines(path, data, layouts, before)
     with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
         return [_parsed(*piece) for piece in zip(pieces, layouts, strict=True)]
     return [_parsed(of_one_kind(*piece), piece[1]) for piece in zip(pieces, layouts, strict=True)]
 
 
-def _by_lane_and_over_lanes(data: bytes) -> list[bytes]:
+def ended(data: bytes) -> bytes:
+    """Leaves out a last line that is still being written, or is torn."""
+    end = data.rfind(b"\n") + 1
+    if is_whole(data[end:]):  # an editor has removed the last line end
+        return data + b"\n"
+    return data[:end]
+
+
+def unmended(data: bytes, layout: LineKind) -> Lines | None:
+    """Reads whole lines of one kind; None if they cannot be read as they are."""
+    if not has_too_deep(data):
+        with contextlib.suppress(pl.exceptions.PolarsError, _UnlikeError):
+            return _parsed(data, layout)
+    return None
+
+
+def by_lane_and_over_lanes(data: bytes) -> list[bytes]:
+    """Separates the lines of lanes from those over all lanes."""
     if b',"over_lanes":' not in data:
         return [data, b""]
     found: tuple[list[bytes], list[bytes]] = [], []

@@ -17,13 +17,16 @@ from jaxlog._run_files import loads
 _NAMED = 5  # the most broken lines that a warning names
 
 
-def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[bytes]:
+def whole_lines(
+    path: Path, data: bytes, layouts: Sequence[LineKind], before: int = 0
+) -> list[bytes]:
     """Sorts lines by their kind, and leaves out lines of no kind.
 
     Args:
       path: the file of the lines.
-      data: all lines.
+      data: the lines.
       layouts: one kind, or two, of which the second is `OVER_LANES`.
+      before: the number of lines of the file that come before them.
 
     Returns:
       The lines of each kind.
@@ -33,7 +36,7 @@ def whole_lines(path: Path, data: bytes, layouts: Sequence[LineKind]) -> list[by
     """
     found: list[list[bytes]] = [[] for _ in layouts]
     broken: list[int] = []
-    for number, line in enumerate(data.split(b"\n"), 1):
+    for number, line in enumerate(data.split(b"\n"), before + 1):
         if not line or line.isspace():
             continue
         try:

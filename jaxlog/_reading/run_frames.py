@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.lines import ARRAYS, MEDIA, METRICS
-from jaxlog._format.run_file import newer_format
+from jaxlog._format.run_file import id_of, newer_format
 from jaxlog._format.segment import segment_of
 from jaxlog._host.status import observe
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import not_read, run_files, stem_of
+from jaxlog._reading.finding import files_of_tables, not_read, stem_of
 from jaxlog._reading.run_values import RunValues
 from jaxlog._store.known import shown
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jaxlog._reading.call_lines import CallLines
     from jaxlog._reading.columns import TableFrame
     from jaxlog._reading.recorded import RecordedEpisode, RecordedEpisodes
+    from jaxlog._reading.together import RunMetrics
 
 _LARGE = 2**24
 """Files of more bytes in total are not read to show a run's health."""
@@ -45,9 +46,7 @@ class RunFrames(RunValues):
         self.info, self.status = observe(path)
         if newer := newer_format(self.info):
             warn_caller(f"{path}: {newer}")
-        self._files = {}
-        for file in run_files(path):
-            self._files.setdefault(stem_of(file), []).append(file)
+        self._files = files_of_tables(path)
         self._media = self._files.pop(_MEDIA, [])  # its lines have no columns
         for reason in not_read(path):
             warn_caller(reason)
@@ -381,6 +380,14 @@ class RunFrames(RunValues):
         status = f"{self.status}, {health}" if health else self.status
         return f"{type(self).__name__}({shown(self.path)!r}, {status}: {files})"
 
+    def _to_read(self, name: str, call: str) -> RunMetrics:
+        """The metrics of a call, as many runs are read together."""
+        from jaxlog._reading.together import RunMetrics
+
+        stem = call + _METRICS
+        files = () if stem in self._tables else self._files.get(stem, ())
+        return RunMetrics(name, files, lambda: self.metrics_of(call))
+
     def _metrics(self, call: str | None) -> tuple[TableFrame, TableFrame | None]:
         return self._read(chosen_call(call, self.calls, shown(self.path)) + _METRICS)
 
@@ -397,8 +404,7 @@ class RunFrames(RunValues):
 
     @property
     def _id(self) -> str | None:
-        found = self.info.get("id")
-        return found if isinstance(found, str) else None
+        return id_of(self.info)
 
     def _check_sizes(self, stem: str) -> None:
         """Warns about columnar files that are shorter than they were at the end of the run.

@@ -1,0 +1,44 @@
+"""Makes a lazy frame of the metrics in a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from jaxlog._dataset.manifest import manifest_of
+from jaxlog._format.columnar import RUN
+from jaxlog._reading.finding import by_number
+from jaxlog._reading.run_frames import chosen_call
+
+_METRICS = "_metrics"
+
+
+def scan_dataset(directory: Path, call: str | None, *, config: bool) -> pl.LazyFrame:
+    """A lazy frame of the metrics of all runs, in the order of their names.
+
+    Args:
+      directory: that of the data set.
+      call: the name of the call; None for the default one.
+      config: whether it has the columns of the config.
+
+    Raises:
+      DatasetError: the data set is of another format, or damaged.
+      LookupError: there is no such call.
+    """
+    manifest = manifest_of(directory)
+    calls = [name.removesuffix(_METRICS) for name in manifest.tables if name.endswith(_METRICS)]
+    name = chosen_call(call, sorted(calls), str(directory)) + _METRICS
+    names = sorted(manifest.runs, key=lambda run: by_number(Path(run)))
+    files = [
+        directory / name / one.name
+        for run in names
+        if (one := manifest.runs[run].files.get(name)) is not None
+    ]
+    if not files:
+        return pl.LazyFrame(schema={RUN: pl.String()})
+    # Of one schema, unless an export was ended before it had rewritten all files.
+    groups = [files] if manifest.is_complete else [[file] for file in files]
+    scans = [pl.scan_parquet(group, hive_partitioning=False, glob=False) for group in groups]
+    every = scans[0] if len(scans) == 1 else pl.concat(scans, how="diagonal_relaxed")
+    return every if config else every.drop(manifest.tables[name].config, strict=False)

@@ -1,0 +1,82 @@
+"""Runs functions in an executor: a few at a time, with results in the order of their arguments."""
+
+from __future__ import annotations
+
+import os
+import socket
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple, TypeVar
+
+from jaxlog._caller import warn_caller
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
+
+AHEAD = 16
+"""The most jobs that are waiting or running, or whose results are waiting."""
+
+
+class Here(NamedTuple):
+    """The process that asked for a job, by which another one knows that it is another."""
+
+    host: str
+    process: int
+
+    @classmethod
+    def now(cls) -> Here:
+        """Returns that of this process."""
+        return cls(socket.gethostname(), os.getpid())
+
+
+class _Returned(NamedTuple):
+    result: Any
+    warnings: list[str]
+
+
+def results(
+    function: Callable[[_Job], _Result], jobs: Iterable[_Job], executor: Executor | None
+) -> Iterator[_Result]:
+    """Yields `function(job)` of each job, in their order.
+
+    At most `AHEAD` jobs are sent before the result of the first is taken, so that memory is bounded
+    by their results. Warnings in other processes are given in this one.
+
+    Args:
+      function: a function of a module.
+      jobs: its arguments; made when they are needed.
+      executor: where it is called; None for this thread.
+    """
+    if executor is None:
+        yield from map(function, jobs)
+        return
+    here = Here.now()
+    waiting: deque[Future[_Returned]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(executor.submit(_called, function, job, here))
+            if len(waiting) >= AHEAD:
+                yield _taken(waiting.popleft())
+        while waiting:
+            yield _taken(waiting.popleft())
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _called(function: Callable[[Any], Any], job: Any, asked: Here) -> _Returned:
+    if asked == Here.now():  # a thread: filters of warnings are those of the process
+        return _Returned(function(job), [])
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", UserWarning)
+        result = function(job)
+    return _Returned(result, [str(one.message) for one in found])
+
+
+def _taken(future: Future[_Returned]) -> Any:
+    found = future.result()
+    for text in found.warnings:
+        warn_caller(text)
+    return found.result

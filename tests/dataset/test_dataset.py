@@ -1,0 +1,191 @@
+"""A data set has the rows of its runs, and is extended by those that are new or have changed."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pyarrow.dataset
+import pyarrow.parquet
+import pytest
+from polars.testing import assert_frame_equal
+
+import jaxlog
+from jaxlog._reading.pieces import pieces
+from tests.cli.conftest import Command, command
+from tests.reading.files import episode, metrics, write
+
+__all__ = ["command"]
+
+
+def make(path: Path, config: dict[str, object], *values: object, kind: str = "jsonl") -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    write(path, [metrics(i, ({"seed": 3}, {"loss": v})) for i, v in enumerate(values)], kind)
+    facts = {"id": path.name.encode().hex(), "status": "finished", "config": config}
+    (path / "run.json").write_text(json.dumps(facts))
+    return path
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    found = tmp_path / "runs"
+    make(found / "007", {"lr": 0.1}, 0.5, math.nan)
+    make(found / "lr=1", {"lr": 1, "net": {"width": 64}}, 1.5, kind="arrow")
+    make(found / "sweep" / "10", {"lr": 2}, 2.5, math.inf)
+    of_metrics = metrics(0, ({"seed": 3}, {"loss": 2.5}))
+    write(found / "sweep" / "10", [episode(0, {"total_reward": 1.0}), of_metrics])
+    return found
+
+
+def read(directory: Path) -> pl.DataFrame:
+    return jaxlog.scan_runs(directory).collect()
+
+
+def test_readers_have_the_rows_and_the_config(command: Command, runs: Path, tmp_path: Path) -> None:
+    code, out, err = command("export", runs, "--to", "dataset", "-o", tmp_path / "set")
+    assert (code, err) == (0, "")
+    assert "3 runs: 3 written, 0 unchanged" in out
+    expected = jaxlog.read_runs(runs).metrics
+    assert_frame_equal(read(tmp_path / "set"), expected)
+    assert_frame_equal(read(runs), expected)
+    folder = tmp_path / "set" / "batch_metrics"
+    files = [str(file) for file in folder.iterdir()]
+    assert all(file.endswith(".parquet") for file in files)
+    with_config = jaxlog.scan_runs(tmp_path / "set", config=True).collect()
+    assert dict(zip(with_config["run"], with_config["config.lr"], strict=True)) == {
+        "007": 0.1, "lr=1": 1.0, "sweep/10": 2.0,
+    }  # fmt: skip
+    assert_frame_equal(
+        jaxlog.scan_runs(runs, config=True).collect(), with_config, check_column_order=False
+    )
+    query = f"SELECT * FROM '{folder}/*.parquet'"
+    relation = duckdb.sql(query)
+    assert relation is not None
+    for found in (
+        pl.read_parquet(folder),
+        pl.from_arrow(pyarrow.dataset.dataset(folder).to_table()),
+        relation.pl(),
+    ):
+        assert isinstance(found, pl.DataFrame)
+        assert_frame_equal(found, with_config, check_row_order=False)
+    assert len(pl.read_parquet(tmp_path / "set" / "episodes")) == 1
+
+
+def test_only_runs_that_changed_are_written_again(
+    command: Command, runs: Path, tmp_path: Path
+) -> None:
+    export = ("export", runs, "--to", "dataset", "-o", tmp_path / "set")
+    command(*export)
+    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "set").rglob("*.parquet")}
+    assert "3 runs: 0 written, 3 unchanged" in command(*export).out
+    make(runs / "007", {"lr": 0.1}, 0.25)  # shrank
+    assert "3 runs: 1 written, 2 unchanged" in command(*export).out
+    after = {file: file.stat().st_mtime_ns for file in (tmp_path / "set").rglob("*.parquet")}
+    assert {file.name for file in after if after[file] != before[file]} == {"007.parquet"}
+    assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)
+    shutil.rmtree(runs / "007")  # a data set keeps what it has
+    command(*export)
+    assert "007" in read(tmp_path / "set")["run"]
+
+
+def test_new_columns_and_types_reach_all_files(command: Command, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    export = ("export", runs, "--to", "dataset", "-o", tmp_path / "set", "--processes", 2)
+    make(runs / "a", {"lr": 1}, 1, 2)
+    command(*export)
+    make(runs / "b", {"lr": 0.5, "note": "x"}, 0.5)
+    assert "1 files rewritten for new columns" in command(*export).out
+    schemas = {str(pl.read_parquet_schema(f)) for f in (tmp_path / "set").rglob("*.parquet")}
+    assert len(schemas) == 1
+    assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)
+    make(runs / "c", {"lr": 0.5}, "high")
+    code, _, err = command(*export)
+    assert code == 0
+    assert "batch_metrics: loss has texts and other values, which no type holds" in err
+    assert read(tmp_path / "set")["loss"].to_list() == ["1.0", "2.0", "0.5", "high"]
+
+
+def test_pieces_of_a_large_file_are_one_table(
+    command: Command, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "__defaults__", (None, 100))
+    make(runs / "007", {"lr": 1}, *range(20), 0.5, *range(20))
+    make(runs / "lr=1", {"lr": 1}, *range(20), kind="arrow")
+    command("export", runs, "--to", "dataset", "-o", tmp_path / "set")
+    file = pyarrow.parquet.ParquetFile(tmp_path / "set" / "batch_metrics" / "007.parquet")
+    assert file.num_row_groups > 2
+    assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)
+
+
+def test_an_export_that_was_killed_is_read_and_finished(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, found = tmp_path / "runs", tmp_path / "set"
+    make(runs / "a", {}, 1)
+    command("export", runs, "--to", "dataset", "-o", found)
+    make(runs / "b", {}, 0.5)
+    with monkeypatch.context() as patch:
+        patch.setattr("jaxlog._dataset.extend.rewrite_files", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            command("export", runs, "--to", "dataset", "-o", found)
+    (found / "drafts").mkdir(exist_ok=True)
+    (found / "drafts" / "torn").write_bytes(b"PAR1")
+    expected = jaxlog.read_runs(runs).metrics
+    assert_frame_equal(read(found), expected)
+    command("export", runs, "--to", "dataset", "-o", found)
+    assert not (found / "drafts").exists()
+    assert_frame_equal(pl.read_parquet(found / "batch_metrics"), expected)
+
+
+def test_what_cannot_be_extended_is_refused(command: Command, runs: Path, tmp_path: Path) -> None:
+    found = tmp_path / "set"
+    export = ("export", runs, "--to", "dataset", "-o", found)
+    command(*export)
+    for number, word in ((0, "export the runs to a new directory"), (2, "update jaxlog")):
+        text = (found / "dataset.json").read_text()
+        changed = json.loads(text) | {"jaxlog_dataset": number}
+        (found / "dataset.json").write_text(json.dumps(changed))
+        code, _, err = command(*export)
+        assert code == 2
+        assert f"got a data set of the format {number}, expected 1; {word}" in err
+        with pytest.raises(ValueError, match="got a data set of the format"):
+            jaxlog.scan_runs(found)
+        (found / "dataset.json").write_text(text)
+    other = make(tmp_path / "other" / "007", {}, 1.0)
+    (other / "run.json").write_text('{"id": "ff", "status": "finished"}')
+    assert "has another run named '007'" in command("export", other, *export[2:]).err
+    assert (
+        "expected a data set, or an empty or new directory"
+        in command("export", other, "--to", "dataset", "-o", runs).err
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ([1, 2], [0.5]),
+        ([True], [1]),
+        ([True], [0.5]),
+        ([1.5], ["high"]),
+        ([2**63], [1]),
+        ([math.nan], [1.0, -math.inf]),
+        ([[1, 2]], [[0.5, math.nan]]),
+        ([[1, 2]], [[[1]]]),
+        ([[]], [1.0]),
+    ],
+)  # fmt: skip
+def test_runs_read_together_are_as_each_by_itself(
+    values: tuple[list, list], tmp_path: Path
+) -> None:
+    from jaxlog._reading.concatenate import concatenated
+
+    for name, own in zip("ab", values, strict=True):
+        make(tmp_path / name, {}, *own)
+    runs = jaxlog.read_runs(tmp_path)
+    alone = concatenated({name: runs[name].metrics for name in runs.names})
+    assert_frame_equal(jaxlog.read_runs(tmp_path).metrics, alone)
+    assert_frame_equal(read(tmp_path), alone)
