@@ -16,6 +16,7 @@ from jaxlog._format.what_ran import ALERTS
 from jaxlog._host.outcome import loss
 from jaxlog._run_files import count_lines, loads, read_end
 from jaxlog._settings import LoggingConfig
+from jaxlog._store.known import shown
 from jaxlog._terminal import plain
 from jaxlog._watching import lines
 from jaxlog._watching.observed_run import ObservedRun
@@ -66,7 +67,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
       files: the files with its lines.
     """
     known = run.facts
-    rows: list[tuple[str, str, str]] = [("directory", str(run.path), "")]
+    rows: list[tuple[str, str, str]] = [("directory", shown(run.path), "")]
     rows.append(("format", newer_format(known), "red"))
     rows.append(("error", run.error, "red"))
     rows.append(("diverged", _diverged(health), "red"))

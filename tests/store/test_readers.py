@@ -11,6 +11,8 @@ import pytest
 
 import jaxlog
 from jaxlog._cli.main import main
+from jaxlog._page.followed import FollowedRuns
+from jaxlog._reading.finding import run_path
 from tests.store.conftest import logger, store_of
 
 
@@ -128,3 +130,19 @@ def test_runs_that_were_deleted_in_the_store_are_gone(runs: str) -> None:
     assert jaxlog.read_runs(runs).names == ("seed-0", "seed-2")
     shutil.rmtree(jaxlog.read_run(f"{runs}/seed-0").path)
     assert jaxlog.read_run(f"{runs}/seed-0").metrics_of("eval").height == 4
+
+
+def test_the_page_follows_runs_at_an_address(runs: str) -> None:
+    followed = FollowedRuns(run_path(runs))
+    followed.look(all_of_it=True)
+    assert sorted(run.row.name for run in followed.runs()) == ["seed-0", "seed-1", "seed-2"]
+    with logger().open(f"{runs}/seed-7") as run:
+        run.log({"return": 7.0}, step=0)
+        run.state()
+        followed.look(all_of_it=True)
+        [live] = [one.row for one in followed.runs() if one.row.name == "seed-7"]
+        assert (live.run.status, live.metrics["return"]) == ("running", 7.0)
+        run.log({"return": 8.0}, step=1)
+        run.state()
+        followed.look(all_of_it=True)
+        assert live.metrics["return"] == 8.0
