@@ -132,14 +132,17 @@ def _run(words: Sequence[str]) -> int:
         )
     import tyro
 
-    wanted = [first] if first in COMMANDS else COMMANDS
+    config = (tyro.conf.FlagCreatePairsOff,)
+    if first in COMMANDS:
+        command = command_of(first)
+        return tyro.cli(command, prog=f"jaxlog {first}", args=words[1:], config=config)
     return tyro.extras.subcommand_cli_from_dict(
-        {name: command_of(name) for name in wanted},
+        {name: command_of(name) for name in COMMANDS},
         prog="jaxlog",
         description="Inspect, follow and export jaxlog runs; validate settings files. "
         "`jaxlog --version` prints the version.",
         args=words,
-        config=(tyro.conf.FlagCreatePairsOff,),
+        config=config,
     )
 
 
