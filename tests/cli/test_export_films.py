@@ -190,8 +190,8 @@ def test_a_damaged_episode_does_not_hide_the_others(command: Command, tmp_path: 
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "expected either --to parquet or csv, for tables, or --episodes gif, mp4 or webp"),
-        (("--to", "csv", "--episodes", "gif"), "expected either --to parquet or csv"),
+        ((), "expected either --to parquet, csv or dataset, for tables, or --episodes gif, mp4"),
+        (("--to", "csv", "--episodes", "gif"), "expected either --to parquet, csv or dataset"),
         (
             ("--episodes", "gif", "--array", "speed"),
             "got 'speed', expected a recorded array with two axes besides that of the steps",
