@@ -16,7 +16,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 # The local stores of trackers, which are in the home and the working directory otherwise. Trackers
 # read these variables when they are imported.
-os.environ["TRACKIO_DIR"] = f"{tempfile.gettempdir()}/jaxlog-stores-{os.getpid()}/trackio"
+os.environ["TRACKIO_DIR"] = f"{tempfile.mkdtemp(prefix='jaxlog-stores-')}/trackio"
 os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{os.environ['TRACKIO_DIR']}/mlflow.db"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
@@ -40,7 +40,7 @@ if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shape
     from tests import shapes as shapes  # before anything imports jaxlog._program
 
 STORES = Path(os.environ["TRACKIO_DIR"])
-STORES.mkdir(parents=True)
+STORES.mkdir()
 atexit.register(shutil.rmtree, STORES.parent, ignore_errors=True)
 
 collect_ignore = ["sinks/sink_of_0_1.py"]  # a test imports it, with its warnings
