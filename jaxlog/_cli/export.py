@@ -61,7 +61,7 @@ def export(
       run: The directory of the run. For a data set, directories of runs, directories that contain
         runs, or patterns like 'runs/ppo-*'.
       to: The format of the tables: csv, in which lists and histograms are JSON text; parquet; or
-        dataset, a Parquet file for each run and table, all with the same columns.
+        dataset, Parquet files of many runs for each table, all with the same columns.
       episodes: Write a film of each episode that was recorded whole, in this format, instead.
       array: The recorded array that the films show. By default an image, or else a grid.
       renderer: Or what draws a step: brax, craftax, gymnax, jumanji, navix, pgx or xminigrid, also

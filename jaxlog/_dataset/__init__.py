@@ -1,1 +1,1 @@
-"""Data sets: the tables of many runs as Parquet files, one for each run, all with one schema."""
+"""Data sets: the tables of many runs as Parquet files of many runs each, all with one schema."""

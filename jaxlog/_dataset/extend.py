@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jaxlog._dataset.commit import Staged, commit, finish_merges, forget_lost, merge_small
 from jaxlog._dataset.manifest import (
     DRAFTS,
     MANIFEST,
@@ -18,21 +18,13 @@ from jaxlog._dataset.manifest import (
     DatasetTable,
     Manifest,
     RunFile,
-    file_name,
     is_dataset,
     manifest_of,
     schema_key,
     text_name,
 )
-from jaxlog._dataset.run_tables import (
-    FilesToRewrite,
-    RunSource,
-    RunsToWrite,
-    WrittenRun,
-    WrittenTable,
-    rewrite_files,
-    write_runs,
-)
+from jaxlog._dataset.packs import PackPart, PackToWrite, write_pack
+from jaxlog._dataset.run_tables import RunSource, RunsToWrite, WrittenRun, WrittenTable, write_runs
 from jaxlog._dataset.table_file import unified
 from jaxlog._host.annotations import locked
 from jaxlog._reading.executing import results
@@ -42,8 +34,9 @@ LOCK = "dataset.lock"
 
 _TOGETHER = 8
 """The runs of a job."""
-_SAVED = 2.0
-"""The seconds after which the manifest is written again: a killed export has to do them again."""
+_STAGED = 2**26
+"""The bytes of drafts after which they are put in their places: a killed export has to do them
+again."""
 
 
 @dataclass
@@ -91,27 +84,37 @@ def extend(directory: Path, runs: Mapping[str, Path], executor: Executor | None 
     with locked(directory / LOCK):
         manifest = manifest_of(directory) if is_dataset(directory) else Manifest()
         drafts = directory / DRAFTS
-        for draft in drafts.iterdir() if drafts.is_dir() else ():  # of an export that was killed
-            draft.unlink()
+        finish_merges(directory, manifest)  # of an export that was killed
+        forget_lost(directory, manifest)
+        _clear(drafts, manifest)
         found = Extended(manifest)
         manifest.is_complete = False
         manifest.save(directory)
         try:
             _write(directory, runs, executor, found)
             _rewrite(directory, executor, found)
+            merge_small(directory, manifest)
             manifest.is_complete = True
         finally:
             manifest.save(directory)
             with contextlib.suppress(OSError):
+                _clear(drafts, manifest)
                 drafts.rmdir()
     return found
+
+
+def _clear(drafts: Path, manifest: Manifest) -> None:
+    """Removes drafts, but those that have the only rows of a merge."""
+    needed = {merge.draft for merge in manifest.merging}
+    for draft in drafts.iterdir() if drafts.is_dir() else ():
+        if draft.name not in needed:
+            draft.unlink()
 
 
 def _write(
     directory: Path, runs: Mapping[str, Path], executor: Executor | None, found: Extended
 ) -> None:
     manifest = found.manifest
-    saved = time.monotonic()
     changed = _changed(runs, found)
 
     def jobs() -> Iterator[RunsToWrite]:
@@ -123,15 +126,17 @@ def _write(
             }
             yield RunsToWrite(directory, some, tables)
 
+    staged: list[Staged] = []
     for several in results(write_runs, jobs(), executor):
         for run in several:
             if run.error:
                 found.failed.append(run.error)
             else:
-                _add(directory, run, found)
-        if time.monotonic() - saved > _SAVED:
-            manifest.save(directory)
-            saved = time.monotonic()
+                staged.append(_staged(run, found))
+        if sum(one.size for one in staged) > _STAGED:
+            commit(directory, manifest, staged)
+            staged = []
+    commit(directory, manifest, staged)
 
 
 def _changed(runs: Mapping[str, Path], found: Extended) -> Iterator[tuple[str, Path]]:
@@ -166,17 +171,12 @@ def _changed(runs: Mapping[str, Path], found: Extended) -> Iterator[tuple[str, P
             yield name, path
 
 
-def _add(directory: Path, run: WrittenRun, found: Extended) -> None:
-    """Takes a run that was written into the manifest."""
-    before = found.manifest.runs.get(run.name)
-    for table in before.files.keys() - run.tables.keys() if before is not None else ():
-        (directory / table / file_name(run.name)).unlink(missing_ok=True)
+def _staged(run: WrittenRun, found: Extended) -> Staged:
+    """Takes the columns of a run that was written into the manifest."""
     for name, written in run.tables.items():
         _widen(name, written, found)
-        key = schema_key(written.schema)
-        run.run.files[name] = RunFile(file_name(run.name), written.rows, key)
-    found.manifest.runs[run.name] = run.run
     found.written += 1
+    return Staged(run)
 
 
 def _widen(name: str, written: WrittenTable, found: Extended) -> None:
@@ -202,18 +202,20 @@ def _rewrite(directory: Path, executor: Executor | None, found: Extended) -> Non
     """Gives all files of a table the schema that it has now."""
     waiting: deque[tuple[str, Sequence[RunFile]]] = deque()
 
-    def jobs() -> Iterator[FilesToRewrite]:
+    def jobs() -> Iterator[PackToWrite]:
         for name, table in found.manifest.tables.items():
             key = schema_key(table.schema)
-            every = (run.files[name] for run in found.manifest.runs.values() if name in run.files)
-            older = (file for file in every if file.schema != key)
-            while some := list(itertools.islice(older, _TOGETHER)):
-                waiting.append((key, some))
-                names = [file.name for file in some]
-                yield FilesToRewrite(directory, name, names, table.schema)
+            older: dict[str, list[RunFile]] = {}
+            for run in found.manifest.runs.values():
+                if name in run.files and run.files[name].schema != key:
+                    older.setdefault(run.files[name].name, []).append(run.files[name])
+            for file, of_runs in older.items():
+                waiting.append((key, of_runs))
+                part = PackPart(directory / name / file)
+                yield PackToWrite(directory, name, file, [part], table.schema)
 
-    for _ in results(rewrite_files, jobs(), executor):
-        key, files = waiting.popleft()
-        for file in files:
+    for _ in results(write_pack, jobs(), executor):
+        key, of_runs = waiting.popleft()
+        for file in of_runs:
             file.schema = key
-        found.rewritten += len(files)
+        found.rewritten += 1

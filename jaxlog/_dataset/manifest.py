@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +25,6 @@ DRAFTS = "drafts"
 
 _MARK = "jaxlog_dataset"
 _LARGEST = 2**30
-_LONGEST_NAME = 80
 
 
 class DatasetError(ValueError):
@@ -35,12 +33,12 @@ class DatasetError(ValueError):
 
 @dataclass
 class RunFile:
-    """The file of a run in a table.
+    """The file that has the rows of a run in a table, and perhaps those of other runs.
 
     Attributes:
       name: its name in the folder of the table.
-      rows: the number of its rows.
-      schema: the key of its schema; see `schema_key`.
+      rows: the number of the run's rows.
+      schema: the key of the file's schema; see `schema_key`.
     """
 
     name: str
@@ -80,6 +78,23 @@ class DatasetTable:
 
 
 @dataclass
+class Merge:
+    """Files of a table that are being merged into one.
+
+    Attributes:
+      table: the name of the table.
+      draft: the name of the new file while it is a draft.
+      name: its name in the folder of the table: it is there when the others are not.
+      members: the names of the files that it replaces.
+    """
+
+    table: str
+    draft: str
+    name: str
+    members: list[str]
+
+
+@dataclass
 class Manifest:
     """What is known about a data set.
 
@@ -93,6 +108,7 @@ class Manifest:
     tables: dict[str, DatasetTable] = field(default_factory=dict)
     runs: dict[str, ExportedRun] = field(default_factory=dict)
     is_complete: bool = True
+    merging: list[Merge] = field(default_factory=list)
 
     def save(self, directory: Path) -> None:
         """Writes it.
@@ -133,9 +149,10 @@ def manifest_of(directory: Path) -> Manifest:
     try:
         tables = {name: DatasetTable(**one) for name, one in found["tables"].items()}
         runs = {name: _run(one) for name, one in found["runs"].items()}
+        merging = [_merge(one) for one in found.get("merging", ())]
     except (AttributeError, KeyError, TypeError):
         raise DatasetError(f"{path}: is damaged; {_AGAIN}") from None
-    return Manifest(tables, runs, found.get("is_complete") is True)
+    return Manifest(tables, runs, found.get("is_complete") is True, merging)
 
 
 _AGAIN = "export the runs to a new directory"
@@ -143,9 +160,19 @@ _AGAIN = "export the runs to a new directory"
 
 def _run(one: Mapping[str, Any]) -> ExportedRun:
     files = {table: RunFile(**file) for table, file in one["files"].items()}
-    if any(Path(file.name).name != file.name for file in files.values()):
-        raise TypeError
+    _check_names([file.name for file in files.values()])
     return ExportedRun(one["path"], one["id"], one["source"], files)
+
+
+def _merge(one: Mapping[str, Any]) -> Merge:
+    found = Merge(**one)
+    _check_names([found.table, found.draft, found.name, *found.members])
+    return found
+
+
+def _check_names(names: list[str]) -> None:
+    if any(Path(name).name != name for name in names):
+        raise TypeError
 
 
 def source_of(files: list[Path], config: Any) -> list[Any]:
@@ -166,22 +193,6 @@ def source_of(files: list[Path], config: Any) -> list[Any]:
 def schema_key(schema: Mapping[str, Any]) -> str:
     """A short text that differs for different schemas, as names of types."""
     return hashlib.blake2s(orjson.dumps(schema), digest_size=8).hexdigest()
-
-
-def file_name(run: str) -> str:
-    """The name of the files of a run, which any reader, shell and file system takes as it is.
-
-    Readers skip names that begin with a dot or an underscore, take brackets for patterns, and a
-    folder `lr=0.1` for a column. A name that was changed has a hash, so that it stays unique.
-
-    >>> file_name("ppo-0.1"), file_name("sweep/lr=0.1")
-    ('ppo-0.1.parquet', 'sweep_lr_0.1-598be6bc.parquet')
-    """
-    plain = re.sub(r"[^a-z0-9._-]", "_", run.lower())[:_LONGEST_NAME]
-    plain = f"run{plain}" if plain[:1] in ("", ".", "_") else plain
-    if plain != run:
-        plain += f"-{hashlib.blake2s(run.encode(), digest_size=4).hexdigest()}"
-    return f"{plain}.parquet"
 
 
 def text_name(name: str) -> str:

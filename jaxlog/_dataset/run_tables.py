@@ -1,4 +1,4 @@
-"""Writes the tables of one run into a data set."""
+"""Writes the tables of one run as drafts of files of a data set."""
 
 from __future__ import annotations
 
@@ -12,14 +12,12 @@ from jaxlog._dataset.manifest import (
     DatasetError,
     DatasetTable,
     ExportedRun,
-    file_name,
     source_of,
 )
 from jaxlog._dataset.table_file import (
     SchemaNames,
     TableFile,
     names_of_types,
-    rewrite,
     types_of,
 )
 from jaxlog._format.columnar import RUN
@@ -50,17 +48,21 @@ class RunsToWrite(NamedTuple):
 
 
 class WrittenTable(NamedTuple):
-    """A table of a run that was written.
+    """A table of a run that was written as a draft.
 
     Attributes:
       rows: the number of its rows.
       schema: the types of its columns.
       config: the columns that are keys of the run's config.
+      draft: the file.
+      size: its bytes.
     """
 
     rows: int
     schema: SchemaNames
     config: Sequence[str]
+    draft: Path
+    size: int
 
 
 class WrittenRun(NamedTuple):
@@ -77,15 +79,6 @@ class WrittenRun(NamedTuple):
     run: ExportedRun
     tables: Mapping[str, WrittenTable]
     error: str = ""
-
-
-class FilesToRewrite(NamedTuple):
-    """Some files of a table that are to be written again, with another schema."""
-
-    directory: Path
-    table: str
-    names: Sequence[str]
-    schema: SchemaNames
 
 
 def with_config(frame: pl.DataFrame, name: str, config: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +120,7 @@ class RunSource:
 
 
 def write_runs(job: RunsToWrite) -> list[WrittenRun]:
-    """Writes some runs."""
+    """Writes some runs, each table of each as a draft."""
     schemas = {name: types_of(table.schema) for name, table in job.tables.items()}
     found: list[WrittenRun] = []
     for name, path in job.runs:
@@ -141,20 +134,16 @@ def write_runs(job: RunsToWrite) -> list[WrittenRun]:
     return found
 
 
-def rewrite_files(job: FilesToRewrite) -> None:
-    """Writes some files again, with another schema."""
-    for name in job.names:
-        rewrite(job.directory, job.table, name, job.schema)
-
-
 def _written(
     job: RunsToWrite, name: str, run: RunSource, schemas: dict[str, dict[str, pl.DataType]]
 ) -> dict[str, WrittenTable]:
     config = frame_of_rows([run.config], list(run.config))
     found: dict[str, WrittenTable] = {}
     for stem in run.files:
-        for table, rows in _write_table(job, name, run, stem, config, schemas).items():
-            found[table] = WrittenTable(rows, names_of_types(schemas[table]), config.columns)
+        for table, file in _write_table(job, name, run, stem, config, schemas).items():
+            draft, names = file.close(), names_of_types(schemas[table])
+            size = draft.stat().st_size
+            found[table] = WrittenTable(file.rows, names, config.columns, draft, size)
     return found
 
 
@@ -165,11 +154,11 @@ def _write_table(
     stem: str,
     config: pl.DataFrame,
     schemas: dict[str, dict[str, pl.DataType]],
-) -> dict[str, int]:
+) -> dict[str, TableFile]:
     """Writes the files of a table, in one pass, or in two if later rows widen the schema.
 
     Returns:
-      The number of rows by the name of the table; there may also be one over lanes.
+      The files by the names of their tables; there may also be one over lanes.
     """
     while True:
         files: dict[str, TableFile] = {}
@@ -184,17 +173,19 @@ def _write_table(
                     has_grown |= table in files and schemas[table] != before
                     if not has_grown:
                         if table not in files:
-                            files[table] = TableFile(
-                                job.directory, table, file_name(name), schemas[table]
-                            )
+                            files[table] = TableFile(job.directory, schemas[table])
                         files[table].write(rows)
-            if not has_grown:
-                for file in files.values():
-                    file.keep()
-                return {table: file.rows for table, file in files.items()}
-        finally:
-            for file in files.values():
-                file.discard()
+        except BaseException:
+            _discard(files)
+            raise
+        if not has_grown:
+            return files
+        _discard(files)
+
+
+def _discard(files: Mapping[str, TableFile]) -> None:
+    for file in files.values():
+        file.discard()
 
 
 def _named(stem: str, piece: Piece) -> Iterator[tuple[str, pl.DataFrame]]:

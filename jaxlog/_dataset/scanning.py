@@ -6,16 +6,16 @@ from pathlib import Path
 
 import polars as pl
 
+from jaxlog._dataset.commit import files_of
 from jaxlog._dataset.manifest import manifest_of
 from jaxlog._format.columnar import RUN
-from jaxlog._reading.finding import by_number
 from jaxlog._reading.run_frames import chosen_call
 
 _METRICS = "_metrics"
 
 
 def scan_dataset(directory: Path, call: str | None, *, config: bool) -> pl.LazyFrame:
-    """A lazy frame of the metrics of all runs, in the order of their names.
+    """A lazy frame of the metrics of all runs, in the order in which they were exported.
 
     Args:
       directory: that of the data set.
@@ -29,12 +29,7 @@ def scan_dataset(directory: Path, call: str | None, *, config: bool) -> pl.LazyF
     manifest = manifest_of(directory)
     calls = [name.removesuffix(_METRICS) for name in manifest.tables if name.endswith(_METRICS)]
     name = chosen_call(call, sorted(calls), str(directory)) + _METRICS
-    names = sorted(manifest.runs, key=lambda run: by_number(Path(run)))
-    files = [
-        directory / name / one.name
-        for run in names
-        if (one := manifest.runs[run].files.get(name)) is not None
-    ]
+    files = files_of(directory, manifest, name)
     if not files:
         return pl.LazyFrame(schema={RUN: pl.String()})
     # Of one schema, unless an export was ended before it had rewritten all files.

@@ -1,4 +1,4 @@
-"""Writes a Parquet file of a data set: whole, or not at all."""
+"""Writes a Parquet file of a data set as a draft."""
 
 from __future__ import annotations
 
@@ -27,24 +27,21 @@ def unified(one: SchemaNames, other: SchemaNames) -> dict[str, Any]:
 
 
 class TableFile:
-    """A Parquet file that is being written; `keep` gives it its name.
+    """A Parquet file that is being written, as a draft.
 
-    Readers, which take all files of a folder, never see a part of one: until then, it is in a
-    folder of its own.
+    Readers, which take all files of a folder, never see a part of one: it is in a folder of its
+    own until it is moved to its place.
 
     Args:
       directory: that of the data set.
-      table: the name of the table.
-      name: the name of the file.
       schema: the types of its columns.
 
     Attributes:
       rows: the number of rows written.
     """
 
-    def __init__(self, directory: Path, table: str, name: str, schema: Mapping[str, Any]) -> None:
+    def __init__(self, directory: Path, schema: Mapping[str, Any]) -> None:
         self.rows = 0
-        self._target = directory / table / name
         self._types = pl.Schema({key: in_parquet(kind) for key, kind in schema.items()})
         (directory / DRAFTS).mkdir(exist_ok=True)
         self._draft = directory / DRAFTS / secrets.token_hex(8)
@@ -60,14 +57,13 @@ class TableFile:
         self._writer.write_table(_arrow(frame.cast(self._types)))
         self.rows += len(frame)
 
-    def keep(self) -> None:
-        """Ends the file and puts it in its place."""
+    def close(self) -> Path:
+        """Ends the file, and returns its path."""
         self._writer.close()
-        self._target.parent.mkdir(exist_ok=True)
-        self._draft.replace(self._target)
+        return self._draft
 
     def discard(self) -> None:
-        """Removes what is not in its place."""
+        """Removes the file, if it is a draft still."""
         with contextlib.suppress(OSError, pyarrow.ArrowException):
             self._writer.close()
         with contextlib.suppress(OSError):
@@ -86,22 +82,3 @@ def types_of(schema: SchemaNames) -> dict[str, pl.DataType]:
 def names_of_types(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the names of types."""
     return {key: name_of(kind) for key, kind in schema.items()}
-
-
-def rewrite(directory: Path, table: str, name: str, schema: SchemaNames) -> None:
-    """Writes a file again, with another schema that holds its values.
-
-    Raises:
-      OSError: it cannot be read or written.
-    """
-    types = types_of(schema)
-    new = TableFile(directory, table, name, types)
-    try:
-        with pyarrow.parquet.ParquetFile(directory / table / name) as old:
-            for group in range(old.num_row_groups):
-                frame = pl.from_arrow(old.read_row_group(group))
-                assert isinstance(frame, pl.DataFrame)
-                new.write(fitted(frame, types))
-        new.keep()
-    finally:
-        new.discard()

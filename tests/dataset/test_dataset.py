@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -15,6 +19,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import jaxlog
+from jaxlog._dataset.extend import extend
 from jaxlog._reading.pieces import pieces
 from tests.cli.conftest import Command, command
 from tests.reading.files import episode, metrics, write
@@ -80,13 +85,21 @@ def test_only_runs_that_changed_are_written_again(
 ) -> None:
     export = ("export", runs, "--to", "dataset", "-o", tmp_path / "set")
     command(*export)
-    before = {file: file.stat().st_mtime_ns for file in (tmp_path / "set").rglob("*.parquet")}
+    made = tmp_path / "set"
+    before = {file: file.stat().st_mtime_ns for file in made.rglob("*.parquet")}
+    assert {file.parent.name for file in before} == {"batch_metrics", "episodes"}
+    assert len(before) == 2, "the runs of a table are in one file"
     assert "3 runs: 0 written, 3 unchanged" in command(*export).out
     make(runs / "007", {"lr": 0.1}, 0.25)  # shrank
     assert "3 runs: 1 written, 2 unchanged" in command(*export).out
-    after = {file: file.stat().st_mtime_ns for file in (tmp_path / "set").rglob("*.parquet")}
-    assert {file.name for file in after if after[file] != before[file]} == {"007.parquet"}
-    assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)
+    after = {file: file.stat().st_mtime_ns for file in made.rglob("*.parquet")}
+    changed = {file.parent.name for file in after if after[file] != before.get(file)}
+    assert changed == {"batch_metrics"}
+    expected = jaxlog.read_runs(runs).metrics
+    assert_frame_equal(read(made).sort("run", maintain_order=True), expected)
+    (runs / "sweep" / "10" / "episodes.jsonl").unlink()  # its only row
+    command(*export)
+    assert not list((made / "episodes").iterdir())
     shutil.rmtree(runs / "007")  # a data set keeps what it has
     command(*export)
     assert "007" in read(tmp_path / "set")["run"]
@@ -116,8 +129,11 @@ def test_pieces_of_a_large_file_are_one_table(
     make(runs / "007", {"lr": 1}, *range(20), 0.5, *range(20))
     make(runs / "lr=1", {"lr": 1}, *range(20), kind="arrow")
     command("export", runs, "--to", "dataset", "-o", tmp_path / "set")
-    file = pyarrow.parquet.ParquetFile(tmp_path / "set" / "batch_metrics" / "007.parquet")
-    assert file.num_row_groups > 2
+    monkeypatch.setattr("jaxlog._dataset.packs._GROUP", 1)
+    command("export", runs, "--to", "dataset", "-o", tmp_path / "set2")
+    (path,) = (tmp_path / "set2" / "batch_metrics").iterdir()
+    assert pyarrow.parquet.ParquetFile(path).num_row_groups > 4
+    assert_frame_equal(read(tmp_path / "set2"), jaxlog.read_runs(runs).metrics)
     assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)
 
 
@@ -129,7 +145,7 @@ def test_an_export_that_was_killed_is_read_and_finished(
     command("export", runs, "--to", "dataset", "-o", found)
     make(runs / "b", {}, 0.5)
     with monkeypatch.context() as patch:
-        patch.setattr("jaxlog._dataset.extend.rewrite_files", lambda _: 1 / 0)
+        patch.setattr("jaxlog._dataset.extend.write_pack", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             command("export", runs, "--to", "dataset", "-o", found)
     (found / "drafts").mkdir(exist_ok=True)
@@ -139,6 +155,76 @@ def test_an_export_that_was_killed_is_read_and_finished(
     command("export", runs, "--to", "dataset", "-o", found)
     assert not (found / "drafts").exists()
     assert_frame_equal(pl.read_parquet(found / "batch_metrics"), expected)
+
+
+class Killed(BaseException):
+    """The process of an export was killed: from then on, it changes no file."""
+
+
+def kill_at(step: int, patch: pytest.MonkeyPatch) -> list[int]:
+    """Kills an export at a step that changes a name of a file; returns a list with the steps."""
+    steps = [0]
+
+    def killing(function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            if steps[0] >= step:
+                raise Killed
+            steps[0] += 1
+            return function(*args, **kwargs)
+
+        return run
+
+    for name in ("replace", "unlink", "rmdir"):
+        patch.setattr(Path, name, killing(getattr(Path, name)))
+    return steps
+
+
+def test_an_export_killed_at_any_step_has_no_run_twice_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """New runs, changed ones, new columns and a merge of small packs, in one export."""
+    runs, base = tmp_path / "runs", tmp_path / "base"
+    monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 1)
+    named = {name: runs / name for name in "abcdef"}
+    for several in ("ab", "c"):
+        for name in several:
+            make(named[name], {"lr": 1}, 1, 2)
+        extend(base, {name: named[name] for name in several})
+        monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 8)
+    monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 1)
+    make(named["a"], {"lr": 1}, 1, 2, 3)
+    make(named["d"], {"lr": 1}, 4)
+    make(named["e"], {"lr": 0.5, "note": "x"}, 0.5)
+    shutil.rmtree(named["b"])  # its rows are in the data set only
+    given = {name: named[name] for name in "acde"}
+    expected = {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2], "d": [4], "e": [0.5]}
+
+    def values(frame: pl.DataFrame) -> dict[str, list[float]]:
+        found = frame.group_by("run", maintain_order=True).agg("loss")
+        return dict(found.iter_rows())
+
+    step = 0
+    for step in itertools.count():
+        made = tmp_path / f"set{step}"
+        shutil.copytree(base, made)
+        with monkeypatch.context() as patch:
+            steps = kill_at(step, patch)
+            with contextlib.suppress(Killed):
+                extend(made, given)
+        files = sorted((made / "batch_metrics").glob("*.parquet"))
+        every = [pl.read_parquet(file) for file in files]
+        seen = values(pl.concat(every, how="diagonal_relaxed")) if every else {}  # in a merge
+        for run, found in seen.items():
+            assert found in (expected[run], [1, 2]), f"{run} after {step} steps"
+        lazy = values(jaxlog.scan_runs(made).collect())
+        assert lazy.keys() >= set("abc"), f"after {step} steps"
+        extend(made, given)
+        whole = pl.read_parquet(made / "batch_metrics")
+        assert values(whole) == expected, f"after {step} steps and another export"
+        assert not (made / "drafts").exists()
+        if steps[0] < step:
+            break
+    assert step > 15
 
 
 def test_what_cannot_be_extended_is_refused(command: Command, runs: Path, tmp_path: Path) -> None:
