@@ -38,6 +38,7 @@ class PageServer(uvicorn.Server):
         )
         self._app = app
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_stopped = False
 
     def serve_until_stopped(self, sockets: list[socket.socket]) -> None:
         """Serves on some sockets, until a signal or `stop`."""
@@ -45,10 +46,13 @@ class PageServer(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        if self._is_stopped:  # before there was a loop: the parent has ended at once
+            self._stop()
         await super().serve(sockets)
 
     def stop(self) -> None:
-        """Ends the server; another thread may call it."""
+        """Ends the server, also one that has yet to begin; another thread may call it."""
+        self._is_stopped = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stop)
 

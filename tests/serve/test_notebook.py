@@ -17,6 +17,10 @@ from urllib.request import urlopen
 import pytest
 
 import jaxlog
+from jaxlog._page.followed import FollowedRuns
+from jaxlog._serve.app import WebApp
+from jaxlog._serve.listening import listen_on_port
+from jaxlog._serve.serving import PageServer
 from tests.browser import Open
 from tests.conftest import MakeLogger
 
@@ -91,6 +95,20 @@ def test_the_frame_has_the_scheme_of_the_notebook(
 def test_another_scheme_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="scheme: got 'blue', expected 'light', 'dark' or None"):
         jaxlog.live(tmp_path, scheme="blue")  # pyright: ignore[reportArgumentType]
+
+
+def test_a_server_whose_notebook_ends_before_it_serves_ends_too(logged: Path) -> None:
+    command = [sys.executable, "-m", "jaxlog._serve.child", str(logged)]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_server_that_is_stopped_before_it_serves_ends(logged: Path) -> None:
+    server = PageServer(WebApp(FollowedRuns(logged), "token"))
+    server.stop()
+    with listen_on_port("127.0.0.1", 0) as opened:
+        server.serve_until_stopped([opened])
+    assert server.should_exit
 
 
 def test_the_server_ends_with_a_notebook_that_is_killed(logged: Path) -> None:
