@@ -249,13 +249,21 @@ def _label(text: str) -> bool | int | float | str:
 
 
 def _grouped(rows: Sequence[_Cells]) -> list[list[_Cells]]:
-    """The rows of each step together, each lane once; a step that comes again is another group."""
+    """The rows of each step together, each lane once.
+
+    A step that a lane repeats starts a new pass, to which the lane's later rows belong, as when a
+    program was restarted at an earlier step. Within a pass, rows are sorted by step.
+    """
     groups: dict[tuple[int, int], list[_Cells]] = {}
-    seen: Counter[tuple[int, tuple[Any, ...]]] = Counter()
+    passes: Counter[tuple[Any, ...]] = Counter()
+    steps: dict[tuple[Any, ...], set[int]] = {}
     for row in rows:
-        lane = row.step, row.labels
-        groups.setdefault((seen[lane], row.step), []).append(row)
-        seen[lane] += 1
+        seen = steps.setdefault(row.labels, set())
+        if row.step in seen:
+            passes[row.labels] += 1
+            seen.clear()
+        seen.add(row.step)
+        groups.setdefault((passes[row.labels], row.step), []).append(row)
     return [groups[key] for key in sorted(groups)]
 
 

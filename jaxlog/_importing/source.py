@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlog._format.events import MetricsEvent
+from jaxlog._format.imported import counted
 
 SourceKind = Literal["wandb", "tensorboard", "csv"]
 """The kinds of files that are brought in."""
@@ -124,4 +125,4 @@ def in_words(left_out: Mapping[str, int]) -> str:
     >>> in_words({"texts": 3, "films": 1})
     'left out: 3 texts, 1 films'
     """
-    return "left out: " + ", ".join(f"{count:,} {what}" for what, count in left_out.items())
+    return f"left out: {counted(left_out)}"

@@ -16,6 +16,7 @@ from typing import Any
 from jaxlog import _run_files
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import Account, MetricsEvent, RunInfo
+from jaxlog._format.imported import IMPORTED
 from jaxlog._format.media_lines import FOLDER as IMAGES
 from jaxlog._format.named_files import line_files
 from jaxlog._format.run_file import FORMAT
@@ -33,12 +34,10 @@ from jaxlog._importing.source import ImportOptions, SourceRun, in_words
 from jaxlog._limits import as_utf8
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 
-IMPORTED = "imported"
-"""The key of run.json under which the source of the run is."""
 DRAFTS = ".importing"
 """The folder in which runs are written before they have their place; readers do not look into it,
 since it is no run itself."""
-VERSION = 1
+VERSION = 2
 """Increases when equal files lead to other lines, so that they are imported again."""
 CHUNK = 1000
 """The number of events after which lines are written."""

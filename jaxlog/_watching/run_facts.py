@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from jaxlog._format.events import Event, MetricsEvent
 from jaxlog._format.health import Diverged, Health
+from jaxlog._format.imported import cut_of, left_out_of, source_of
 from jaxlog._format.run_file import newer_format
 from jaxlog._format.what_ran import ALERTS
 from jaxlog._host.outcome import loss
@@ -77,6 +78,9 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
         times = len(run.listed("sessions"))
         resumed = f" · resumed {times} {'time' if times == 1 else 'times'}" if times else ""
         rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{resumed}", ""))
+    rows.append(("imported", source_of(known), ""))
+    rows.append(("cut", cut_of(known), "red"))
+    rows.append(("left out", left_out_of(known), ""))
     rows.append(("tags", " · ".join(run.tags), ""))
     rows.append(("note", run.note, ""))
     rows.append(("config", _pairs(known.get("config")), ""))

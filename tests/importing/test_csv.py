@@ -278,3 +278,51 @@ def test_a_missing_package_is_named_with_what_installs_it(
     monkeypatch.setitem(sys.modules, module, None)
     assert main(["import", str(tmp_path), "--to", str(tmp_path / "runs")]) == 2
     assert capsys.readouterr().err == f"jaxlog: import: {said}\n"
+
+
+def test_show_says_the_source_of_a_run_and_what_it_does_not_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("step,loss,who\n0,1,x\n1,2,")
+    source.write_bytes(source.read_bytes() + "é".encode()[:1])
+    [run] = jaxlog.import_runs(source, tmp_path / "runs", leave_out=["who"])
+    assert main(["show", str(run.path)]) == 0
+    known = json.loads((run.path / "run.json").read_bytes())["imported"]
+    shown = " ".join(capsys.readouterr().out.split())
+    # A long path is folded, so spaces are not compared.
+    for text in (
+        f"imported from csv · {source} · at {known['time']}",
+        f"cut {source}: ends within a character, at byte 24",
+        "left out 1 columns who",
+    ):
+        assert text.replace(" ", "") in shown.replace(" ", "")
+
+
+@pytest.mark.parametrize("edited", [3, {}, {"files": 1, "left_out": [], "cut": {}, "from": None}])
+def test_show_passes_over_an_edited_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], edited: Any
+) -> None:
+    (tmp_path / "a.csv").write_text("step,loss\n0,1\n")
+    [run] = jaxlog.import_runs(tmp_path / "a.csv", tmp_path / "runs")
+    file = run.path / "run.json"
+    file.write_text(json.dumps(json.loads(file.read_bytes()) | {"imported": edited}))
+    assert main(["show", str(run.path)]) == 0
+    assert "imported" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([0, 0, 1, 2], [0, 0, 1, 2]),
+        ([0, 1, 2, 1, 2, 3], [0, 1, 2, 1, 2, 3]),  # a program that was restarted at step 1
+        ([2, 0, 1], [0, 1, 2]),
+    ],
+)
+def test_lines_after_a_repeated_step_stay_after_it(
+    tmp_path: Path, steps: list[int], expected: list[int]
+) -> None:
+    rows = "".join(f"{step},{place}\n" for place, step in enumerate(steps))
+    (tmp_path / "a.csv").write_text(f"step,loss\n{rows}")
+    [run] = jaxlog.import_runs(tmp_path / "a.csv", tmp_path / "runs")
+    assert [line["step"] for line in lines(run.path)] == expected
