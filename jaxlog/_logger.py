@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
@@ -263,7 +264,8 @@ class Logger(SingleEnvironmentLog):
         crossing.start()  # it may have ended in a fork
         crossing.stop(self._handle, False)
         crossing.settle()  # records that arrived before are not this run's
-        with self._lock:
+        opening = contextlib.nullcontext() if shared is None else shared.opening()
+        with opening, self._lock:
             if self._engine is not None:
                 raise RuntimeError(
                     f"{self!r} has the run {self._engine.info.name!r} open; leave its `with` "
@@ -342,9 +344,7 @@ class Logger(SingleEnvironmentLog):
                 self._engine = engine
                 if shared is not None and shared.is_first:
                     shared.tell("open", _opened(run.info))
-            except BaseException as error:
-                if shared is not None and shared.is_first:
-                    shared.refuse("open", error)
+            except BaseException:
                 claim.release()
                 if run_directory is not None:
                     run_directory.leave()

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -88,6 +88,7 @@ class SharedRun:
         self._asked: dict[str, int] = {}
         self._beats: dict[int, tuple[str | None, float]] = {}  # the last ones, and when they came
         self._has_ended = threading.Event()
+        self._failed_first: bool | None = None
         self.count = store.count
 
     @property
@@ -111,10 +112,24 @@ class SharedRun:
 
     def _beat(self) -> None:
         number = 0
-        with contextlib.suppress(RuntimeError):  # the service has ended with the first process
-            while not self._has_ended.wait(BEAT):
-                number += 1
+        while not self._has_ended.wait(BEAT):
+            number += 1
+            with contextlib.suppress(RuntimeError):  # one that is lost is not the last
                 self._store.put(f"{self._key}/alive/{self._store.index}", str(number))
+
+    @contextlib.contextmanager
+    def opening(self) -> Iterator[None]:
+        """A block that opens the run: the others raise the error of the first process, too.
+
+        A process whose block fails says no longer that it is alive.
+        """
+        try:
+            yield
+        except BaseException as error:
+            self._has_ended.set()
+            if self.is_first:
+                self.refuse("open", error)
+            raise
 
     def silent(self) -> list[str]:
         """The processes that have said nothing for `SILENCE` seconds, in words."""
@@ -175,9 +190,7 @@ class SharedRun:
             ) from (None if isinstance(error, TimeoutError) else error)
         if "error" in answer:
             name, text = answer["error"]
-            kind = getattr(builtins, name, RuntimeError)
-            known = isinstance(kind, type) and issubclass(kind, Exception)
-            raise (kind if known else RuntimeError)(f"process 0: {text}")
+            raise _error(name, f"process 0: {text}")
         return answer["value"]
 
     def _answer(self, subject: str, answer: dict[str, Any]) -> None:
@@ -201,7 +214,10 @@ class SharedRun:
         if error is not None and not isinstance(error, SystemExit):
             words["error"] = redacted(as_utf8(f"{type(error).__name__}: {error}"))
             # Where one process fails, those that exchange data with it get errors of their own.
-            words["first"] = not self.failed()
+            # Decided once: of two that fail together, each would later see the other.
+            if self._failed_first is None:
+                self._failed_first = not self.failed()
+            words["first"] = self._failed_first
         with contextlib.suppress(RuntimeError):  # the service has ended with the first process
             self._say_of_this_process(words)
 
@@ -248,3 +264,12 @@ class SharedRun:
             return None
         places = ", ".join(f"{n} on {hosts[n]}" if n in hosts else str(n) for n in silent)
         return f"process {places} ended without a word: it was killed, or hangs"
+
+
+def _error(name: str, text: str) -> Exception:
+    """An exception of Python's own with that name and text; a RuntimeError if there is none."""
+    kind = getattr(builtins, name, RuntimeError)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        with contextlib.suppress(TypeError):  # a UnicodeDecodeError takes more than a text
+            return kind(text)
+    return RuntimeError(text)
