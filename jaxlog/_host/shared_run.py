@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -118,7 +118,7 @@ class SharedRun:
                 self._store.put(f"{self._key}/alive/{self._store.index}", str(number))
 
     @contextlib.contextmanager
-    def opening(self) -> Iterator[None]:
+    def opening(self) -> Generator[None]:
         """A block that opens the run: the others raise the error of the first process, too.
 
         A process whose block fails says no longer that it is alive.
