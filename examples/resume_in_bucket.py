@@ -34,7 +34,9 @@ class StatesInStore:
     """
 
     def __init__(self, address: str) -> None:
-        self._files, self._folder = fsspec.url_to_fs(address, use_listings_cache=False)
+        # Only a file system on a disk needs a folder before there are files in it.
+        options = {"auto_mkdir": True} if address.startswith(("file:", "local:")) else {}
+        self._files, self._folder = fsspec.url_to_fs(address, use_listings_cache=False, **options)
 
     def save(self, done: int, state: Any) -> None:
         """Stores the state after some updates, and then deletes older ones."""
