@@ -6,6 +6,7 @@ grew get what is new.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import os
@@ -23,11 +24,12 @@ import orjson
 from jaxlog import _run_files
 from jaxlog._host.annotations import ANNOTATIONS_FILE
 from jaxlog._host.directory import RUN_FILE
+from jaxlog._say import log as _log
 from jaxlog._store import known
 from jaxlog._store.address import StoreAddress, parsed
 from jaxlog._store.downloads import rest, whole
 from jaxlog._store.objects import ObjectStore, StoredEntry, StoreError
-from jaxlog._store.sessions import newest, read_session
+from jaxlog._store.sessions import NoSessionError, newest, read_session
 from jaxlog._store.table import StoredFile, StoredPart
 
 try:
@@ -200,6 +202,7 @@ class CopiedRuns:
         self.directory = _root() / address.protocol / address.path
         self.runs: dict[Path, RunCopy] = {}
         self._looked = -1e9
+        self._said: set[Path] = set()
         self._lock = threading.Lock()
 
     def look(self) -> None:
@@ -244,12 +247,27 @@ class CopiedRuns:
                         for entry in entries
                         if entry.is_folder and not entry.name.startswith(".")
                     ]
-                there = pool.map(lambda one: _refreshed(one[1], one[2]), runs)
+                there = pool.map(lambda one: self._refreshed(*one), runs)
                 found |= {
                     one[0]: one[1] for one, is_there in zip(runs, there, strict=True) if is_there
                 }
                 level = inner
         return found
+
+    def _refreshed(self, directory: Path, run: RunCopy, entries: list[StoredEntry]) -> bool:
+        """Looks at a run that was listed; False if it has no run.json yet, or is no run."""
+        try:
+            run.refresh(entries)
+        except FileNotFoundError:
+            return False
+        except NoSessionError as error:
+            if directory == self.directory:  # the address of this one was given
+                raise
+            if directory not in self._said:
+                self._said.add(directory)
+                _log.warning("jaxlog: a run was left out: %s", error)
+            return False
+        return True
 
 
 def copied(text: str, name: str = "path") -> Path:
@@ -283,15 +301,6 @@ def copied(text: str, name: str = "path") -> Path:
 
 
 _trees: dict[tuple[StoreAddress, int], CopiedRuns] = {}
-
-
-def _refreshed(run: RunCopy, entries: list[StoredEntry]) -> bool:
-    """Looks at a run that was listed; False if it has no run.json yet."""
-    try:
-        run.refresh(entries)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _plain_files(store: ObjectStore) -> dict[str, StoredFile]:
@@ -351,6 +360,7 @@ def _root() -> Path:
             mine, root = False, Path()
         if not mine:
             root = Path(tempfile.mkdtemp(prefix="jaxlog-copies-"))
+            atexit.register(shutil.rmtree, root, ignore_errors=True)
         _found_root.append(root.resolve())
         _remove_unused(_copies_in(root))
     return _found_root[0]

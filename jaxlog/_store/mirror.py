@@ -28,6 +28,10 @@ KEPT = 60.0
 _TRIES = 5
 
 
+class DirectoryLostError(OSError):
+    """The directory of an open run was deleted."""
+
+
 class RunMirror(Companion):
     """Mirrors one run.
 
@@ -179,6 +183,16 @@ class RunMirror(Companion):
                 asked, closing = self._asked, self._closing
             try:
                 self._sync(final=closing)
+            except DirectoryLostError:
+                _log.error(
+                    "jaxlog: run %s: is no longer mirrored: its directory %s was deleted while it "
+                    "is open. %s keeps what was uploaded before.",
+                    self._run,
+                    self._directory,
+                    self.session.store.address,
+                )
+                self._lost = True
+                self.session.leave()
             except SessionLostError as error:
                 _log.error(
                     "jaxlog: run %s: is no longer mirrored: %s. It goes on in %s only.",
@@ -219,7 +233,11 @@ class RunMirror(Companion):
         uploads, session = self._uploads, self.session
         for _ in range(_TRIES):
             local = snapshot(self._directory)
+            if RUN_FILE not in local:  # else all files would be taken for removed
+                raise DirectoryLostError(f"{self._directory}: has no {RUN_FILE} any more")
             uploads.update(local, final=final)
+            if final and uploads.forget_lost():  # deleted in the store by somebody else
+                uploads.update(local, final=True)
             if seen(self._directory / RUN_FILE) == local.get(RUN_FILE):
                 break  # else run.json may count more than what was uploaded
         if uploads.files != session.files or final or not self._published:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from jaxlog._host.redaction import redacted
 from jaxlog._store.address import StoreAddress
+from jaxlog._store.table import is_inside
 
 _WHOLE_AT_ONCE = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oci", "oss", "memory")
 """Stores where a reader sees an object either as it was before it is written, or after."""
@@ -176,6 +177,9 @@ class ObjectStore:
     def find(self, folder: str) -> dict[str, StoredEntry]:
         """The objects below a folder, by their names below the address.
 
+        Keys that are no path below the address are left out: markers of folders, which end in a
+        slash, and keys such as `../other`, which a store may have.
+
         Raises:
           StoreError: it cannot be listed.
         """
@@ -185,7 +189,8 @@ class ObjectStore:
         except FileNotFoundError:
             return {}
         start = len(self._root.lstrip("/")) + 1
-        return {name.lstrip("/")[start:]: _entry(one) for name, one in found.items()}
+        inside = {name.lstrip("/")[start:]: one for name, one in found.items()}
+        return {name: _entry(one) for name, one in inside.items() if is_inside(name)}
 
     def delete(self, names: Iterable[str]) -> None:
         """Deletes objects; those that are not there are deleted already.

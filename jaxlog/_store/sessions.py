@@ -40,6 +40,10 @@ class SessionLostError(StoreError):
     """Another machine has taken up the run."""
 
 
+class NoSessionError(StoreError):
+    """An object with the name of a session is not one."""
+
+
 @dataclass(frozen=True)
 class SessionRecord:
     """The object of a session, as it was read.
@@ -97,7 +101,7 @@ def read_session(store: ObjectStore, number: int, tag: str = "") -> SessionRecor
         try:
             found = _run_files.loads(data)
             if type(found["format"]) is not int or found["format"] > FORMAT:
-                raise StoreError(
+                raise NoSessionError(
                     f"{store.address}: has format {found['format']!r:.20}, and this jaxlog reads "
                     f"up to {FORMAT}: update jaxlog (pip install -U jaxlog)"
                 )
@@ -113,7 +117,7 @@ def read_session(store: ObjectStore, number: int, tag: str = "") -> SessionRecor
             )
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if look + 1 == _LOOKS:
-                raise StoreError(
+                raise NoSessionError(
                     f"{store.address}: is not the object of a session: {session_name(number)} "
                     f"({error}); if this is no run, choose another address"
                 ) from None

@@ -89,7 +89,7 @@ def table_of(facts: Any) -> dict[str, StoredFile]:
     for name, one in facts.items():
         stream, text = one["stream"], one.get("text")
         parts = tuple(_part(part) for part in one.get("parts", ()))
-        if not (_is_inside(name) and isinstance(stream, str) and isinstance(text, str | None)):
+        if not (is_inside(name) and isinstance(stream, str) and isinstance(text, str | None)):
             raise ValueError(f"got the file {name!r:.80}, expected a path below a directory")
         found[name] = StoredFile(stream, parts, text)
     return found
@@ -97,13 +97,13 @@ def table_of(facts: Any) -> dict[str, StoredFile]:
 
 def _part(found: Any) -> StoredPart:
     name, size, check, level = found
-    right = isinstance(name, str) and _is_inside(name) and isinstance(check, str)
+    right = isinstance(name, str) and is_inside(name) and isinstance(check, str)
     if not right or type(size) is not int or size < 0 or type(level) is not int:
         raise ValueError(f"got the part {name!r:.80}, expected the name of an object and its size")
     return StoredPart(name, size, check, level)
 
 
-def _is_inside(name: str) -> bool:
+def is_inside(name: str) -> bool:
     """True if a name is a plain path below a directory."""
     if not name or "\\" in name or "\0" in name or name.startswith("/"):
         return False

@@ -73,9 +73,13 @@ class Uploads:
         self.num_objects = 0
         self._uploaded: dict[str, _Uploaded] = {}
         self._streams = 0
+        self._gone: set[str] = set()
 
     def update(self, local: Mapping[str, LocalFile], *, final: bool = False) -> None:
         """Uploads what is new, and drops files that are gone.
+
+        A file is dropped at the second look that does not find it, so that a directory which is
+        being deleted leaves the store as it is: the second look no longer finds run.json.
 
         Args:
           local: the files, as `snapshot` lists them.
@@ -84,9 +88,11 @@ class Uploads:
         Raises:
           OSError: a file cannot be read, or the store cannot be written.
         """
-        for name in self.files.keys() - local.keys():
+        gone = self.files.keys() - local.keys()
+        for name in gone if final else gone & self._gone:
             self._drop(self.files.pop(name).parts)
             self._uploaded.pop(name, None)
+        self._gone = gone
         for name, seen in local.items():
             if (known := self._uploaded.get(name)) is not None and known.seen == seen:
                 continue
@@ -95,6 +101,23 @@ class Uploads:
             except FileNotFoundError:  # it was removed since; the next look finds it so
                 if (self._directory / name).exists():
                     raise
+
+    def forget_lost(self) -> bool:
+        """Forgets files of which the store has lost a part; True if there are any.
+
+        Raises:
+          StoreError: the store cannot be listed.
+        """
+        there = self._store.find(DATA)
+        lost = [
+            name
+            for name, one in self.files.items()
+            if any(p.name not in there or there[p.name].size != p.size for p in one.parts)
+        ]
+        for name in lost:
+            self._drop(self.files.pop(name).parts)
+            self._uploaded.pop(name, None)
+        return bool(lost)
 
     def missing(self, local: Mapping[str, LocalFile]) -> dict[str, int]:
         """The bytes of each file that are not uploaded."""

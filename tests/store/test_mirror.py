@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -254,6 +255,42 @@ def test_no_key_of_a_store_is_written(
     assert run.directory is not None
     here = b"".join(p.read_bytes() for p in run.directory.rglob("*") if p.is_file())
     assert secret.encode() not in written + here + caplog.text.encode()
+
+
+def test_a_run_whose_directory_is_deleted_keeps_what_the_store_has(
+    bucket: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with logger().open(f"{bucket}/gone") as run:
+        log(run, 0)
+        run.state()
+        assert run.directory is not None
+        shutil.rmtree(run.directory)
+        said = "was deleted while it is open. memory://bucket/gone keeps"
+        until(lambda: said in caplog.text)
+    assert losses(f"{bucket}/gone") == [0.0]
+
+
+def test_a_directory_that_is_being_deleted_drops_no_file(bucket: str, tmp_path: Path) -> None:
+    uploads = uploads_of(store_of(bucket), tmp_path)
+    for name in ("run.json", "a.jsonl"):
+        (tmp_path / name).write_text("{}\n")
+    uploads.update(snapshot(tmp_path))
+    (tmp_path / "a.jsonl").unlink()
+    uploads.update(snapshot(tmp_path))
+    assert set(uploads.files) == {"run.json", "a.jsonl"}
+    uploads.update(snapshot(tmp_path))
+    assert set(uploads.files) == {"run.json"}
+
+
+def test_objects_that_were_deleted_are_uploaded_again_at_the_end(bucket: str) -> None:
+    address = f"{bucket}/deleted"
+    with logger().open(address) as run:
+        log(run, 0)
+        run.state()
+        fsspec.filesystem("memory").rm("/bucket/deleted", recursive=True)
+        log(run, 1)
+    assert losses(address) == [0.0, 1.0]
+    logger().open(address, if_exists="resume").close()
 
 
 def uploads_of(store: ObjectStore, directory: Path) -> Uploads:

@@ -124,6 +124,33 @@ def test_a_part_that_was_changed_is_noticed(runs: str) -> None:
         _ = jaxlog.read_run(f"{runs}/seed-0").metrics
 
 
+def test_a_key_that_leads_out_of_a_run_is_not_written(bucket: str, tmp_path: Path) -> None:
+    with logger().open(tmp_path / "plain") as run:
+        run.log({"return": 1.0}, step=0)
+    memory = fsspec.filesystem("memory")
+    for name in ("run.json", "eval_metrics.jsonl"):
+        memory.pipe_file(f"/bucket/plain/{name}", (tmp_path / "plain" / name).read_bytes())
+    for name in ("../outside", "images/"):  # the second marks a folder, as consoles of stores do
+        memory.store[f"/bucket/plain/{name}"] = type(memory.store["/bucket/plain/run.json"])(
+            memory, f"/bucket/plain/{name}", b"x"
+        )
+    assert jaxlog.read_run(f"{bucket}/plain").metrics_of("eval").height == 1
+    with logger().open(f"{bucket}/plain", if_exists="resume") as run:
+        assert run.directory is not None
+        assert not (run.directory.parent / "outside").exists()
+        assert (run.directory / "eval_metrics.jsonl").exists()
+
+
+def test_a_run_that_is_none_does_not_hide_the_others(
+    runs: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    fsspec.filesystem("memory").pipe_file("/bucket/runs/seed-1/session-0009.json", b"{}")
+    assert jaxlog.read_runs(runs).names == ("seed-0", "seed-2")
+    assert "a run was left out: memory://bucket/runs/seed-1: is not the object of" in caplog.text
+    with pytest.raises(OSError, match="is not the object of a session"):
+        jaxlog.read_run(f"{runs}/seed-1")
+
+
 def test_runs_that_were_deleted_in_the_store_are_gone(runs: str) -> None:
     assert len(jaxlog.read_runs(runs)) == 3
     fsspec.filesystem("memory").rm("/bucket/runs/seed-1", recursive=True)
