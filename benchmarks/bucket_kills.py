@@ -60,7 +60,7 @@ class Machine:
 
     @property
     def trains(self) -> bool:
-        """Whether its run is open and has lines."""
+        """True if its run is open and has lines."""
         return any(path.stat().st_size for path in self.disk.rglob(LINES[0]))
 
     def finish(self) -> None:

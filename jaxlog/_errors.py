@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeVar
+
+_Outcome = TypeVar("_Outcome")
+
 
 class LoggingError(RuntimeError):
     """Logging failed. Raised at the end of a run with `strict: true`.
@@ -24,3 +29,18 @@ class SendingError(LoggingError):
 
 class ImportingError(ValueError):
     """A file of another tracker cannot be brought in. Its text says which, where, and why."""
+
+
+def without_errors(outcomes: Iterable[_Outcome | Exception]) -> list[_Outcome]:
+    """Returns outcomes, of which some may be errors instead.
+
+    Raises:
+      Exception: the first of the errors; the texts of the others are its notes.
+    """
+    found = list(outcomes)
+    errors = [one for one in found if isinstance(one, Exception)]
+    for other in errors[1:]:
+        errors[0].add_note(str(other))
+    if errors:
+        raise errors[0]
+    return [one for one in found if not isinstance(one, Exception)]

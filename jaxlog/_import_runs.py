@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from jaxlog._errors import ImportingError
+from jaxlog._errors import without_errors
 from jaxlog._importing.source import CALL, ImportedRun, ImportOptions, SourceKind
 from jaxlog._paths import local_path
 
@@ -66,10 +66,4 @@ def import_runs(
     options = ImportOptions(call, step, time, tuple(labels), tuple(leave_out))
     from jaxlog._importing.importing import imported  # it needs what sinks need
 
-    found = list(imported(given, local_path(to, "to"), kind, options))
-    failed = [one for one in found if isinstance(one, ImportingError)]
-    if failed:
-        for more in failed[1:]:
-            failed[0].add_note(str(more))
-        raise failed[0]
-    return [one for one in found if isinstance(one, ImportedRun)]
+    return without_errors(imported(given, local_path(to, "to"), kind, options))

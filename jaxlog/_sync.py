@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jaxlog._analysis.run_data import RunData
-from jaxlog._errors import ConfigError, ConfigWarning, SendingError
+from jaxlog._errors import ConfigError, ConfigWarning, without_errors
 from jaxlog._reading.finding import run_directories
 from jaxlog._sending.outcome import SentRun, Tracker
 from jaxlog._settings import load_config
@@ -73,13 +73,7 @@ def sync(
     paths = run_directories([one.path if isinstance(one, RunData) else one for one in each])
     if follow and len(paths) > 1:
         raise ValueError(f"follow: got {len(paths):,} runs, expected one")
-    found = list(sent_each(paths, own, again=again, follow=follow))
-    failed = [one for one in found if isinstance(one, SendingError)]
-    if failed:
-        for more in failed[1:]:
-            failed[0].add_note(str(more))
-        raise failed[0]
-    return [one for one in found if isinstance(one, SentRun)]
+    return without_errors(sent_each(paths, own, again=again, follow=follow))
 
 
 def tracker_settings(

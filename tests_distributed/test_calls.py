@@ -1,4 +1,4 @@
-"""What is logged by programs on the devices of four processes: one run, and each line once."""
+"""Calls in programs on the devices of four processes: one run, and each line once."""
 
 from __future__ import annotations
 

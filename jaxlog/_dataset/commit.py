@@ -21,29 +21,13 @@ _MOST_SMALL = 8
 """The most packs of a table that are small; more are merged."""
 
 
-class Staged:
-    """A run whose tables are drafts.
-
-    Args:
-      run: the run.
-
-    Attributes:
-      run: the run.
-      size: the bytes of its drafts.
-    """
-
-    def __init__(self, run: WrittenRun) -> None:
-        self.run = run
-        self.size = sum(table.size for table in run.tables.values())
-
-
-def commit(directory: Path, manifest: Manifest, staged: Sequence[Staged]) -> None:
+def commit(directory: Path, manifest: Manifest, staged: Sequence[WrittenRun]) -> None:
     """Puts runs in their places, and saves the manifest.
 
     Args:
       directory: that of the data set.
       manifest: its manifest, which has the columns of the runs.
-      staged: the runs.
+      staged: the runs, whose tables are drafts.
 
     Raises:
       OSError: the directory cannot be written.
@@ -51,7 +35,7 @@ def commit(directory: Path, manifest: Manifest, staged: Sequence[Staged]) -> Non
     if not staged:
         return
     manifest.save(directory)  # columns that no file has yet do no harm; others would be lost
-    runs = {one.run.name: one.run for one in staged}
+    runs = {run.name: run for run in staged}
     for run in runs.values():
         known = manifest.runs.get(run.name)
         run.run.files.update({} if known is None else known.files)

@@ -10,7 +10,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jaxlog._dataset.commit import Staged, commit, finish_merges, forget_lost, merge_small
+from jaxlog._dataset.commit import commit, finish_merges, forget_lost, merge_small
 from jaxlog._dataset.manifest import (
     DRAFTS,
     MANIFEST,
@@ -126,14 +126,15 @@ def _write(
             }
             yield RunsToWrite(directory, some, tables)
 
-    staged: list[Staged] = []
+    staged: list[WrittenRun] = []
     for several in results(write_runs, jobs(), executor):
         for run in several:
             if run.error:
                 found.failed.append(run.error)
             else:
-                staged.append(_staged(run, found))
-        if sum(one.size for one in staged) > _STAGED:
+                _take_columns(run, found)
+                staged.append(run)
+        if sum(run.size for run in staged) > _STAGED:
             commit(directory, manifest, staged)
             staged = []
     commit(directory, manifest, staged)
@@ -171,12 +172,11 @@ def _changed(runs: Mapping[str, Path], found: Extended) -> Iterator[tuple[str, P
             yield name, path
 
 
-def _staged(run: WrittenRun, found: Extended) -> Staged:
+def _take_columns(run: WrittenRun, found: Extended) -> None:
     """Takes the columns of a run that was written into the manifest."""
     for name, written in run.tables.items():
         _widen(name, written, found)
     found.written += 1
-    return Staged(run)
 
 
 def _widen(name: str, written: WrittenTable, found: Extended) -> None:

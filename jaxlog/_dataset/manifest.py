@@ -96,13 +96,14 @@ class Merge:
 
 @dataclass
 class Manifest:
-    """What is known about a data set.
+    """The facts about a data set.
 
     Attributes:
       tables: its tables, by their names, which are those of their folders.
       runs: its runs, by their names.
       is_complete: False while it is extended, and after such an export was killed: files may then
         have other schemas than their table.
+      merging: the merges of files that are begun.
     """
 
     tables: dict[str, DatasetTable] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from jaxlog._dataset.table_file import (
     types_of,
 )
 from jaxlog._format.columnar import RUN
+from jaxlog._format.lines import over_lanes_table
 from jaxlog._format.run_file import id_of
 from jaxlog._host.status import facts_of
 from jaxlog._reading.concatenate import fitted, frame_of_rows
@@ -28,7 +29,6 @@ from jaxlog._reading.finding import files_of_tables
 from jaxlog._reading.pieces import Piece, pieces
 from jaxlog._reading.run_config import CONFIG, config_of
 
-_METRICS, _OVER_LANES = "_metrics", "_over_lanes"
 _LEFT_OUT = ("arrays",)
 """The tables of runs that data sets do not have: arrays of any shape and size."""
 
@@ -79,6 +79,11 @@ class WrittenRun(NamedTuple):
     run: ExportedRun
     tables: Mapping[str, WrittenTable]
     error: str = ""
+
+    @property
+    def size(self) -> int:
+        """The bytes of its drafts."""
+        return sum(table.size for table in self.tables.values())
 
 
 def with_config(frame: pl.DataFrame, name: str, config: pl.DataFrame) -> pl.DataFrame:
@@ -194,7 +199,7 @@ def _named(stem: str, piece: Piece) -> Iterator[tuple[str, pl.DataFrame]]:
     if len(table.frame):
         yield stem, table.frame
     if over_lanes is not None and len(over_lanes.frame):
-        yield f"{stem.removesuffix(_METRICS)}{_OVER_LANES}", over_lanes.frame
+        yield over_lanes_table(stem), over_lanes.frame
 
 
 def _check_names(job: RunsToWrite, table: str, frame: pl.DataFrame, config: pl.DataFrame) -> None:

@@ -9,9 +9,8 @@ import polars as pl
 from jaxlog._dataset.commit import files_of
 from jaxlog._dataset.manifest import manifest_of
 from jaxlog._format.columnar import RUN
+from jaxlog._format.lines import METRICS_TABLE, calls_of
 from jaxlog._reading.run_frames import chosen_call
-
-_METRICS = "_metrics"
 
 
 def scan_dataset(directory: Path, call: str | None, *, config: bool) -> pl.LazyFrame:
@@ -27,8 +26,8 @@ def scan_dataset(directory: Path, call: str | None, *, config: bool) -> pl.LazyF
       LookupError: there is no such call.
     """
     manifest = manifest_of(directory)
-    calls = [name.removesuffix(_METRICS) for name in manifest.tables if name.endswith(_METRICS)]
-    name = chosen_call(call, sorted(calls), str(directory)) + _METRICS
+    calls = sorted(calls_of(manifest.tables))
+    name = chosen_call(call, calls, str(directory)) + METRICS_TABLE
     files = files_of(directory, manifest, name)
     if not files:
         return pl.LazyFrame(schema={RUN: pl.String()})

@@ -7,7 +7,7 @@ says whether it was NaN or an infinity.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +31,8 @@ START = b'{"timestamp":'
 """The first bytes of every line."""
 METRICS = "_metrics.jsonl"
 """The end of the name of a file with the metrics of a call; the call's name comes before it."""
+METRICS_TABLE = METRICS.removesuffix(".jsonl")
+"""The end of the name of the table with these; one over lanes is beside it."""
 EPISODE = "episode"
 """The name of the call on lines about episodes of a single environment."""
 NONFINITE = ("nan", "inf", "-inf")
@@ -100,6 +102,24 @@ EPISODES = "episodes.jsonl"
 """The name of the file with a line for each episode."""
 NAMES = tuple(f"{stem}.jsonl" for stem in KINDS)
 """The names of the other files."""
+
+
+def calls_of(tables: Iterable[str]) -> list[str]:
+    """Returns the calls whose metrics are among tables, by the names of these.
+
+    >>> calls_of(["train_metrics", "episodes"])
+    ['train']
+    """
+    return [name.removesuffix(METRICS_TABLE) for name in tables if name.endswith(METRICS_TABLE)]
+
+
+def over_lanes_table(table: str) -> str:
+    """Returns the name of the table over lanes beside one with the metrics of a call.
+
+    >>> over_lanes_table("train_metrics")
+    'train_over_lanes'
+    """
+    return f"{table.removesuffix(METRICS_TABLE)}_over_lanes"
 
 
 @functools.lru_cache(maxsize=1024)

@@ -70,8 +70,9 @@ class ProcessWatch(Companion):
         if known and known != self._known:
             self._known = known
             run.add_facts({"processes": known})
-        failed = list(map(str, self._shared.failed()))
-        silent = [f"{one} has been silent for {SILENCE:.0f} s" for one in self._shared.silent()]
+        failed = list(map(str, self._shared.failed(known)))
+        silent = self._shared.silent(known)
+        silent = [f"{one} has been silent for {SILENCE:.0f} s" for one in silent]
         for words in failed + silent:
             if words not in self._said:
                 self._said.add(words)

@@ -13,7 +13,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -58,7 +58,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Ended:
-    """How another process of a run ended.
+    """The end of another process of a run.
 
     Attributes:
       process: its number.
@@ -131,14 +131,14 @@ class SharedRun:
                 self.refuse("open", error)
             raise
 
-    def silent(self) -> list[str]:
-        """The processes that have said nothing for `SILENCE` seconds, in words."""
+    def silent(self, known: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Which of the `processes` have said nothing for `SILENCE` seconds, in words."""
         try:
             beats = self._store.below(f"{self._key}/alive")
         except RuntimeError:
             return []
         now, found = time.monotonic(), []
-        for one in self.processes():
+        for one in known:
             number = one["process"]
             beat = beats.get(str(number))
             if number == self._store.index or "status" in one:
@@ -216,7 +216,7 @@ class SharedRun:
             # Where one process fails, those that exchange data with it get errors of their own.
             # Decided once: of two that fail together, each would later see the other.
             if self._failed_first is None:
-                self._failed_first = not self.failed()
+                self._failed_first = not self.failed(self.processes())
             words["first"] = self._failed_first
         with contextlib.suppress(RuntimeError):  # the service has ended with the first process
             self._say_of_this_process(words)
@@ -226,7 +226,7 @@ class SharedRun:
         self._store.put(f"{self._key}/process/{own['process']}", orjson.dumps(own | words).decode())
 
     def processes(self) -> list[dict[str, Any]]:
-        """What is known of each process: its `process`, `host`, `pid`, `status` and `error`."""
+        """The facts about each process: its `process`, `host`, `pid`, `status` and `error`."""
         try:
             texts = self._store.below(f"{self._key}/process")
         except RuntimeError:
@@ -234,11 +234,11 @@ class SharedRun:
         found = [orjson.loads(text) for text in texts.values()]
         return sorted(found, key=lambda one: one["process"])
 
-    def failed(self) -> list[Ended]:
-        """The other processes that an exception has ended so far, unless it was a consequence."""
+    def failed(self, known: Sequence[Mapping[str, Any]]) -> list[Ended]:
+        """Which of the `processes`, but this one, an exception ended that was no consequence."""
         return [
             Ended(one["process"], one["host"], one["error"])
-            for one in self.processes()
+            for one in known
             if one.get("first") and one["process"] != self._store.index
         ]
 
@@ -251,7 +251,8 @@ class SharedRun:
         """
         until = time.monotonic() + (0.0 if error is None else LAST_WORDS)
         while True:
-            failed, known = self.failed(), self.processes()
+            known = self.processes()
+            failed = self.failed(known)
             said = {one["process"] for one in known if "status" in one} | {self._store.index}
             if failed or len(said) >= self.count or time.monotonic() >= until:
                 break

@@ -9,43 +9,21 @@ import importlib
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from jaxlog import _run_files
 from jaxlog._errors import ImportingError
+from jaxlog._importing.record_file import FileRecord, RecordFile
 
 LARGEST = 2**31 - 1
 """The most bytes of a record: those of a protobuf message."""
+HEAD, _END = 12, 4
+"""The bytes before and after the event of a record: its length with a checksum; its checksum."""
 
 
-class EventRecord(NamedTuple):
-    """A record of an event file.
+class EventRecords(RecordFile):
+    """The records of an event file; the data of each is an event, encoded."""
 
-    Attributes:
-      place: the offset of its event.
-      data: the event, encoded.
-    """
-
-    place: int
-    data: bytes
-
-
-class EventRecords:
-    """The records of one file.
-
-    Args:
-      path: the file.
-
-    Attributes:
-      cut: where the file ends within a record, in words; None if it does not, or before all records
-        were read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.cut: str | None = None
-
-    def __iter__(self) -> Iterator[EventRecord]:
+    def __iter__(self) -> Iterator[FileRecord]:
         """Yields the whole records.
 
         Raises:
@@ -54,36 +32,29 @@ class EventRecords:
         """
         with self.path.open("rb") as file:
             place = 0
-            while head := file.read(12):
-                if len(head) < 12:
+            while head := file.read(HEAD):
+                if len(head) < HEAD:
                     self._cut(place)
                     return
                 if not self._is_checked(head[:8], head[8:]):
-                    raise self._damaged(place, "the checksum of its length")
+                    raise self._wrong(place, "the checksum of its length")
                 (size,) = struct.unpack("<Q", head[:8])
                 data = file.read(min(size, LARGEST))
-                end = file.read(4)
-                if len(data) < size or len(end) < 4:
+                end = file.read(_END)
+                if len(data) < size or len(end) < _END:
                     self._cut(place)
                     return
                 if not self._is_checked(data, end):
-                    raise self._damaged(place, "its checksum")
-                yield EventRecord(place + 12, data)
-                place += 16 + size
+                    raise self._wrong(place, "its checksum")
+                yield FileRecord(place, data)
+                place += HEAD + size + _END
 
-    def _cut(self, place: int) -> None:
-        self.cut = f"{self.path}: ends within the record at byte {place:,}, which is left out"
-
-    def _damaged(self, place: int, what: str) -> ImportingError:
+    def _wrong(self, place: int, what: str) -> ImportingError:
         if not place:
             return ImportingError(
                 f"{self.path}: is no event file of TensorBoard: it does not begin with a record"
             )
-        return ImportingError(
-            f"{self.path}: the record at byte {place:,} is damaged: {what} is wrong. Copy the file "
-            "from its source again; to take the records before it, cut the file there: "
-            f"truncate -s {place} COPY"
-        )
+        return self._damaged(place, f"{what} is wrong")
 
     def _is_checked(self, data: bytes, checksum: bytes) -> bool:
         return struct.unpack("<I", checksum)[0] == _masked(_crc32c()(data))
@@ -93,8 +64,10 @@ def is_event_file(path: Path) -> bool:
     """True if a file begins as an event file does."""
     try:
         with _run_files.open_file(path) as file:
-            head = file.read(12)
-        return len(head) == 12 and struct.unpack("<I", head[8:])[0] == _masked(_crc32c()(head[:8]))
+            head = file.read(HEAD)
+        return len(head) == HEAD and struct.unpack("<I", head[8:])[0] == _masked(
+            _crc32c()(head[:8])
+        )
     except (OSError, ImportError):
         return False
 

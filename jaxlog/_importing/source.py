@@ -120,7 +120,7 @@ class ImportedRun:
 
 
 def in_words(left_out: Mapping[str, int]) -> str:
-    """What could not be brought in, as a text.
+    """Says in a text what could not be brought in.
 
     >>> in_words({"texts": 3, "films": 1})
     'left out: 3 texts, 1 films'

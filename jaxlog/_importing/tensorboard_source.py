@@ -16,7 +16,7 @@ import numpy as np
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import Histogram, MetricsEvent
 from jaxlog._format.media import Image, Table
-from jaxlog._importing.event_records import EventRecords
+from jaxlog._importing.event_records import HEAD, EventRecords
 from jaxlog._importing.pictures import decoded_image
 from jaxlog._importing.rows import EventMaker, SourceRow
 from jaxlog._importing.source import ImportOptions, SourceRun
@@ -94,13 +94,14 @@ class _EventReader:
                 event = self._event.FromString(record.data)
             except Exception as error:
                 raise ImportingError(
-                    f"{path}: the record at byte {record.place - 12:,} is not TensorBoard's: "
-                    f"{error}"
+                    f"{path}: the record at byte {record.place:,} is not TensorBoard's: {error}"
                 ) from None
             match event.WhichOneof("what"):
                 case "summary":
                     for place, value in enumerate(event.summary.value):
-                        self._add(event, value, (path, record.place, len(record.data), place))
+                        self._add(
+                            event, value, (path, record.place + HEAD, len(record.data), place)
+                        )
                 case "session_log" if event.session_log.status == 1:  # a restart
                     dropped = sum(points.cut(event.step) for points in self.tags.values())
                     if dropped:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from jaxlog import _run_files
 from jaxlog._errors import ImportingError
+from jaxlog._importing.record_file import FileRecord, RecordFile
 
 START = b":W&B"
 """The first bytes of a file; a number and a version follow."""
@@ -22,23 +23,11 @@ _BLOCK = 2**15
 _WHOLE, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
 
 
-class WandbRecords:
-    """The records of one file.
+class WandbRecords(RecordFile):
+    """The records of an offline file."""
 
-    Args:
-      path: the file.
-
-    Attributes:
-      cut: where the file ends within a record, in words; None if it does not, or before all records
-        were read.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.cut: str | None = None
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        """Yields the offset and the bytes of each whole record.
+    def __iter__(self) -> Iterator[FileRecord]:
+        """Yields the whole records.
 
         Raises:
           ImportingError: the file is none of W&B's, or a record is damaged.
@@ -81,20 +70,10 @@ class WandbRecords:
                 parts.append(data)
                 place += _HEAD + length
                 if kind in (_WHOLE, _LAST):
-                    yield begun, b"".join(parts)
+                    yield FileRecord(begun, b"".join(parts))
                     parts = []
             if place < size or parts:
-                begun = begun if parts else place
-                self.cut = (
-                    f"{self.path}: ends within the record at byte {begun:,}, which is left out"
-                )
-
-    def _damaged(self, place: int, what: str) -> ImportingError:
-        return ImportingError(
-            f"{self.path}: the record at byte {place:,} is damaged: {what}. Copy the file from its "
-            f"source again; to take the records before it, cut the file there: truncate -s {place} "
-            "COPY"
-        )
+                self._cut(begun if parts else place)
 
 
 def _is_own(head: bytes) -> bool:

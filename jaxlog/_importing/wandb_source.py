@@ -31,7 +31,7 @@ _LEFT_OUT = {
     "noop_link_artifact": "artifacts",
     "tbrecord": "folders of TensorBoard",
 }
-"""What is not brought in, by the kind of its record; other kinds have nothing of the user's."""
+"""Names of what is not brought in, by the kind of its record; others have nothing of the user's."""
 _INTERRUPTED = 255
 """W&B's exit code of a program that Ctrl-C ended."""
 

@@ -32,7 +32,7 @@ _KINDS = {
     "partitioned-table": "tables in several files",
     "joined-table": "tables in several files",
 }
-"""What is not brought in, by W&B's name of its type."""
+"""Names of what is not brought in, by W&B's name of its type."""
 
 
 def row_of(history: Any) -> dict[str, Any]:

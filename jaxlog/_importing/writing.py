@@ -182,7 +182,7 @@ def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, 
 
 
 class _Seen:
-    """What the events of a run have in common."""
+    """The facts of a run that its events give."""
 
     def __init__(self) -> None:
         self.records = 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, Tally, health_of
-from jaxlog._format.lines import ARRAYS, MEDIA, METRICS
+from jaxlog._format.lines import ARRAYS, MEDIA, METRICS_TABLE, calls_of, over_lanes_table
 from jaxlog._format.run_file import id_of, newer_format
 from jaxlog._format.segment import segment_of
 from jaxlog._host.status import observe
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LARGE = 2**24
 """Files of more bytes in total are not read to show a run's health."""
-_METRICS, _ARRAYS, _MEDIA = Path(METRICS).stem, Path(ARRAYS).stem, Path(MEDIA).stem
+_ARRAYS, _MEDIA = Path(ARRAYS).stem, Path(MEDIA).stem
 DEFAULT_CALLS = ("batch", "train")
 """The names of the calls `batch_step` and `log` if the user gives none."""
 
@@ -53,8 +53,7 @@ class RunFrames(RunValues):
         self._tables: dict[str, tuple[TableFrame, TableFrame | None]] = {}
         self._lines_of_calls: dict[str, CallLines] = {}
         self._short: set[str] = set()
-        of_metrics = [stem for stem in self._files if stem.endswith(_METRICS)]
-        self.calls = tuple(stem.removesuffix(_METRICS) for stem in of_metrics)
+        self.calls = tuple(calls_of(self._files))
 
     @property
     def metrics(self) -> pl.DataFrame:
@@ -100,7 +99,7 @@ class RunFrames(RunValues):
         ...     lazy.filter(pl.col("step") > 0).select("loss").collect()["loss"].to_list()
         [0.25, 0.16666666666666666]
         """
-        name = chosen_call(call, self.calls, shown(self.path)) + _METRICS
+        name = chosen_call(call, self.calls, shown(self.path)) + METRICS_TABLE
         with needs_extra("the frames of a run"):
             from jaxlog._reading.scanning import scan
         self._check_sizes(name)
@@ -314,7 +313,7 @@ class RunFrames(RunValues):
             table, over_lanes = self._read(stem)
             found[stem] = table.frame
             if over_lanes is not None and len(over_lanes.frame):
-                found[f"{stem.removesuffix(_METRICS)}_over_lanes"] = over_lanes.frame
+                found[over_lanes_table(stem)] = over_lanes.frame
         return found
 
     @property
@@ -384,12 +383,12 @@ class RunFrames(RunValues):
         """The metrics of a call, as many runs are read together."""
         from jaxlog._reading.together import RunMetrics
 
-        stem = call + _METRICS
+        stem = call + METRICS_TABLE
         files = () if stem in self._tables else self._files.get(stem, ())
         return RunMetrics(name, files, lambda: self.metrics_of(call))
 
     def _metrics(self, call: str | None) -> tuple[TableFrame, TableFrame | None]:
-        return self._read(chosen_call(call, self.calls, shown(self.path)) + _METRICS)
+        return self._read(chosen_call(call, self.calls, shown(self.path)) + METRICS_TABLE)
 
     def _table(self, stem: str) -> TableFrame:
         return self._read(stem)[0]

@@ -9,7 +9,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from jaxlog._format.columnar import RUN
-from jaxlog._format.lines import METRICS
+from jaxlog._format.lines import METRICS_TABLE, calls_of
 from jaxlog._format.run_file import id_of
 from jaxlog._host.status import facts_of
 from jaxlog._reading.concatenate import fitted, joined
@@ -21,8 +21,6 @@ from jaxlog._reading.together import RunMetrics, rows_of_runs
 
 KEPT = 2**28
 """The most bytes of rows that are kept from the first reading for the second."""
-
-_METRICS = Path(METRICS).stem
 
 
 class ManyRuns:
@@ -39,9 +37,8 @@ class ManyRuns:
 
     def __init__(self, runs: Mapping[str, Path], call: str | None, *, config: bool) -> None:
         files = {name: files_of_tables(path) for name, path in runs.items()}
-        stems = {stem for own in files.values() for stem in own if stem.endswith(_METRICS)}
-        calls = sorted(stem.removesuffix(_METRICS) for stem in stems)
-        self._stem = chosen_call(call, calls, f"{len(runs)} runs") + _METRICS
+        calls = sorted(calls_of({stem for own in files.values() for stem in own}))
+        self._stem = chosen_call(call, calls, f"{len(runs)} runs") + METRICS_TABLE
         self._paths = runs
         self._files = {name: own[self._stem] for name, own in files.items() if self._stem in own}
         self._config = config

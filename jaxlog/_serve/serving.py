@@ -38,7 +38,6 @@ class PageServer(uvicorn.Server):
         )
         self._app = app
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_stopped = False
 
     def serve_until_stopped(self, sockets: list[socket.socket]) -> None:
         """Serves on some sockets, until a signal or `stop`."""
@@ -46,14 +45,13 @@ class PageServer(uvicorn.Server):
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        if self._is_stopped:  # before there was a loop: the parent has ended at once
-            self._stop()
         await super().serve(sockets)
 
     def stop(self) -> None:
         """Ends the server, also one that has yet to begin; another thread may call it."""
-        self._is_stopped = True
-        if self._loop is not None:
+        if self._loop is None:
+            self.should_exit = True  # it will see this once it has started
+        else:
             self._loop.call_soon_threadsafe(self._stop)
 
     def _stop(self) -> None:

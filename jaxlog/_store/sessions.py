@@ -227,7 +227,7 @@ class HeldSession:
 
 
 def lease_seconds(mirror_seconds: float) -> float:
-    """How long a session counts as live after it was written.
+    """The seconds for which a session counts as live after it was written.
 
     >>> lease_seconds(10.0), lease_seconds(0.5)
     (30.0, 5.0)

@@ -29,7 +29,7 @@ _TAIL = 2**12
 
 @dataclass(frozen=True)
 class _Uploaded:
-    """What was uploaded of a file in this session, and its state then."""
+    """The end of what was uploaded of a file in this session, and the state of the file then."""
 
     seen: LocalFile
     tail: bytes
@@ -160,7 +160,7 @@ class Uploads:
             self._uploaded[name] = _Uploaded(seen._replace(size=stored.size), tail)
 
     def _kept(self, name: str, seen: LocalFile, descriptor: int) -> StoredFile:
-        """What is stored of a file and still its beginning."""
+        """The part of a stored file that is still the beginning of the local one."""
         stored = self.files.get(name)
         if stored is None or stored.text is not None:
             return StoredFile(self._new_stream())

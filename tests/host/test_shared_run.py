@@ -70,7 +70,7 @@ def test_a_process_that_fails_after_another_is_a_consequence() -> None:
     one.ended("failed", ValueError("a bad batch"))
     other.ended("failed", RuntimeError("connection closed"))
     one.ended("failed", ValueError("a bad batch"))
-    assert [ended.process for ended in first.failed()] == [1]
+    assert [ended.process for ended in first.failed(first.processes())] == [1]
 
 
 def test_a_beat_that_is_lost_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
