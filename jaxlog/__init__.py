@@ -21,23 +21,22 @@ if _TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Imports the public names on first use, so that reading runs does not import JAX."""
+        """Imports a public name on first use, so that reading runs does not import JAX."""
         if name == "__version__":
             return _import_module("importlib.metadata").version("jaxlog")
+        if (module := _import_module("jaxlog._public_names").module_of(name)) is not None:
+            globals()[name] = getattr(_import_module(module), name)
+            return globals()[name]
         if _find_spec(f"jaxlog.{name}") is not None:
             return _import_module(f"jaxlog.{name}")
         if name in (old := _import_module("jaxlog._moved")).MOVED:
             return old.moved(name)
         elsewhere = _import_module("jaxlog._other_loggers")
         elsewhere.refuse_foreign("jaxlog", name, elsewhere.OF_MODULE)
-        if name == "__all__" or not name.startswith("_"):
-            public = _import_module("jaxlog._public")
-            globals().update({own: getattr(public, own) for own in (*public.__all__, "__all__")})
-        try:
-            return globals()[name]
-        except KeyError:
-            module, text = _modules[__name__], f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(text, name=name, obj=module) from None
+        if name == "__all__":
+            return _import_module("jaxlog._public").__all__
+        module, text = _modules[__name__], f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(text, name=name, obj=module) from None
 
     def __dir__() -> list[str]:
         public = _import_module("jaxlog._public")

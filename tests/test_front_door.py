@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from typing import Any
 
 import jax
 import pytest
 
 import jaxlog
+from jaxlog import _public, _public_names
 from jaxlog._other_loggers import OF_LOGGER, OF_MODULE, OF_RUN
 from tests.conftest import MakeLogger
 
@@ -44,6 +46,31 @@ def test_the_error_needs_no_jax() -> None:
         "jaxlog has no attribute 'init'; in jaxlog, write `logger = jaxlog.Logger(settings)`, and "
         "`with logger.open('runs/first', config={...}) as run:`\nFalse\n"
     )
+
+
+def test_only_what_is_used_is_imported() -> None:
+    code = (
+        "import sys, jaxlog\n"
+        "jaxlog.read_runs, jaxlog.scan_runs, jaxlog.compare, jaxlog.diff, jaxlog.live\n"
+        "print([name for name in ('jax', 'polars', 'pydantic', 'rich') if name in sys.modules])\n"
+        "jaxlog.Logger\n"
+        "print('jax' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\nTrue\n"
+
+
+def test_each_public_name_is_that_of_the_list() -> None:
+    for name in _public.__all__:
+        assert getattr(jaxlog, name) is getattr(_public, name)
+    assert jaxlog.__all__ == _public.__all__
+
+
+def test_without_sources_the_names_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = _public_names._modules()
+    assert found.keys() == set(_public.__all__)
+    monkeypatch.setattr(SourceFileLoader, "get_source", lambda *_: None)
+    assert _public_names._modules.__wrapped__() == dict.fromkeys(found, "jaxlog._public")
 
 
 def test_a_logger_and_a_run_raise_such_errors_too(make_logger: MakeLogger) -> None:
