@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -59,9 +60,7 @@ def write(directory: Path, runs: int) -> None:
         line["metrics"]["episode_return_mean"] = float(number)
         text = json.dumps(line, separators=(",", ":"))
         (path / "eval_metrics.jsonl").write_text("\n".join([*lines, text, ""]))
-    for file in (directory / "model").iterdir():
-        file.unlink()
-    (directory / "model").rmdir()
+    shutil.rmtree(directory / "model")
 
 
 def cost(words: Sequence[str]) -> tuple[float, float]:

@@ -50,14 +50,14 @@ class NotReadError(OSError):
     """A file of a run is not read. The text says which file, and why."""
 
 
-def is_regular(path: Path) -> bool:
+def is_regular(path: StrPath) -> bool:
     """True if there is a regular file of this name, and not a link to one.
 
     Raises:
       OSError: the directory may not be searched.
     """
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        return stat.S_ISREG(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return False
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jaxlog._analysis.run_data import RunData
 from jaxlog._analysis.views import Views
 from jaxlog._format.columnar import RUN
+from jaxlog._reading.executing import checked
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import Where, names_of_paths, run_directories
+from jaxlog._reading.finding import Where, named_runs
+from jaxlog._reading.opening import opened_runs
 from jaxlog._reading.run_filter import no_such_names, parsed
 from jaxlog._reading.run_frames import chosen_call
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from jaxlog._reading.frames_of_runs import Table
     from jaxlog._watching.run_index import IndexedRun
 
 
@@ -38,11 +42,10 @@ class RunsData(Views):
       calls: the names of the calls that logged metrics in any of the runs.
     """
 
-    def __init__(self, runs: Sequence[RunData], names: Sequence[str] | None = None) -> None:
-        own = names_of_paths([run.path for run in runs]) if names is None else names
-        self._runs = dict(zip(own, runs, strict=True))
-        self.names = tuple(self._runs)
-        self.calls = tuple(sorted({call for run in runs for call in run.calls}))
+    def __init__(self, runs: Mapping[str, RunData], executor: Executor | None = None) -> None:
+        self._runs, self._executor = runs, executor
+        self.names = tuple(runs)
+        self.calls = tuple(sorted({call for run in runs.values() for call in run.calls}))
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -75,15 +78,7 @@ class RunsData(Views):
           LookupError: the call has logged nothing in any run, or `call` is None and several calls
             could be meant.
         """
-        chosen = self._chosen(call)
-        with needs_extra("the frames of runs"):
-            from jaxlog._reading.concatenate import concatenated, joined
-            from jaxlog._reading.together import rows_of_runs
-        having = {
-            name: run for name, run in self._runs.items() if chosen in run.calls or not self.calls
-        }
-        found = list(rows_of_runs(run._to_read(name, chosen) for name, run in having.items()))
-        return joined(found) if found else concatenated({})
+        return self._together("metrics", self._chosen(call))
 
     @property
     def over_lanes(self) -> pl.DataFrame:
@@ -99,28 +94,27 @@ class RunsData(Views):
         Raises:
           LookupError: as in `metrics_of`.
         """
-        chosen = self._chosen(call)
-        return self._together(lambda run: run.over_lanes_of(chosen), chosen)
+        return self._together("over_lanes", self._chosen(call))
 
     @property
     def episodes(self) -> pl.DataFrame:
         """The frames `RunData.episodes` of all runs."""
-        return self._together(lambda run: run.episodes)
+        return self._together("episodes")
 
     @property
     def steps(self) -> pl.DataFrame:
         """The frames `RunData.steps` of all runs."""
-        return self._together(lambda run: run.steps)
+        return self._together("steps")
 
     @property
     def tasks(self) -> pl.DataFrame:
         """The frames `RunData.tasks` of all runs."""
-        return self._together(lambda run: run.tasks)
+        return self._together("tasks")
 
     @property
     def evaluations(self) -> pl.DataFrame:
         """The frames `RunData.evaluations` of all runs."""
-        return self._together(lambda run: run.evaluations)
+        return self._together("evaluations")
 
     def filter(self, where: str) -> RunsData:
         """Returns the runs that match a filter, in its order, under the names that they have here.
@@ -135,9 +129,8 @@ class RunsData(Views):
           LookupError: no run has a value of a name; the text has the nearest names.
           ValueError: the filter cannot be read; the text says where.
         """
-        found = _selected([(run.path, name) for name, run in self._runs.items()], where)
-        names = [one.name for one in found]
-        return RunsData([self._runs[name] for name in names], names)
+        found = _selected({name: run.path for name, run in self._runs.items()}, where)
+        return RunsData({one.name: self._runs[one.name] for one in found}, self._executor)
 
     def table(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Returns a polars frame with a row for each run: its state, config and last values.
@@ -174,7 +167,7 @@ class RunsData(Views):
         return frame_of_rows(rows, [RUN, *columns])
 
     def by_name(self) -> dict[str, RunData]:
-        return self._runs
+        return dict(self._runs)
 
     def __repr__(self) -> str:
         shown = list(self._runs.items())[:_SHOWN]
@@ -199,34 +192,37 @@ class RunsData(Views):
     def _chosen(self, call: str | None) -> str:
         return chosen_call(call, self.calls, f"{len(self)} runs")
 
-    def _together(
-        self, frame_of: Callable[[RunData], pl.DataFrame], call: str | None = None
-    ) -> pl.DataFrame:
-        frames = {
-            name: frame_of(run)
+    def _together(self, table: Table, call: str = "") -> pl.DataFrame:
+        with needs_extra("the frames of runs"):
+            from jaxlog._reading.frames_of_runs import frame_of_runs
+        runs = {
+            name: run
             for name, run in self._runs.items()
-            if call is None or call in run.calls or not self.calls
+            if not call or call in run.calls or not self.calls
         }
-        from jaxlog._reading.concatenate import (
-            concatenated,  # imported here, after the check for polars
-        )
-
-        return concatenated(frames)
+        return frame_of_runs(runs, table, call, self._executor)
 
 
-def read_runs(where: Where | Iterable[Where]) -> RunsData:
+def read_runs(where: Where | Iterable[Where], *, executor: Executor | None = None) -> RunsData:
     """Reads several runs.
 
     Args:
       where: the directory of a run; a directory with runs, directly or in its subdirectories; a
         pattern like `runs/ppo-*`, whose matches that are not runs are skipped; or several of these.
         Each may be an address in a store, like `s3://bucket/runs`.
+      executor: where files are read and parsed: a `concurrent.futures.Executor`, such as a
+        `ProcessPoolExecutor` whose processes are not forked, or that of a cluster, whose machines
+        have to see the same directories or stores. It opens the runs, and reads the frames of all
+        of them, `metrics`, `episodes` and so on; plots and comparisons are made in this process.
+        None for this thread.
 
     Raises:
       FileNotFoundError: a path has no run, or no match of a pattern is a run.
       NotADirectoryError: a path is that of a file.
       OSError: the store of an address cannot be read.
-      ValueError: a path is an address that is not that of a store, or has credentials in it.
+      TypeError: the executor is not one.
+      ValueError: a path is an address that is not that of a store, or has credentials in it; or
+        the processes of the executor are forked.
 
     >>> import tempfile
     >>> import jaxlog
@@ -239,7 +235,13 @@ def read_runs(where: Where | Iterable[Where]) -> RunsData:
     ...     runs.metrics.select("run", "return").rows()
     [('seed-0', 100.0), ('seed-1', 101.0)]
     """
-    return RunsData([RunData(path) for path in run_directories(where)])
+    executor = None if executor is None else checked(executor)
+    runs = named_runs(where)
+    found = opened_runs(list(runs.values()), executor)
+    return RunsData(
+        {name: RunData(path, one) for (name, path), one in zip(runs.items(), found, strict=True)},
+        executor,
+    )
 
 
 def find_runs(path: Where | Iterable[Where] = "runs", where: str = "") -> RunsData:
@@ -274,16 +276,15 @@ def find_runs(path: Where | Iterable[Where] = "runs", where: str = "") -> RunsDa
     ...     print(runs.table(["lr", "return"]).rows())
     [('rate-0.4', 0.4, 40.0), ('rate-0.2', 0.2, 20.0)]
     """
-    paths = run_directories(path)
-    found = _selected(list(zip(paths, names_of_paths(paths), strict=True)), where)
-    return RunsData([RunData(one.path) for one in found], [one.name for one in found])
+    found = _selected(named_runs(path), where)
+    return RunsData({one.name: RunData(one.path) for one in found})
 
 
-def _selected(runs: Sequence[tuple[Path, str]], where: str) -> list[IndexedRun]:
+def _selected(runs: Mapping[str, Path], where: str) -> list[IndexedRun]:
     from jaxlog._watching.run_index import IndexedRun, names_of, selected, unknown_names
 
     chosen = parsed(where)
-    found = [IndexedRun(path, name) for path, name in runs]
+    found = [IndexedRun(path, name) for name, path in runs.items()]
     if found and (missing := unknown_names(chosen.names, found)):
         raise LookupError(no_such_names(missing, names_of(found)))
     return selected(found, chosen, time.time())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jaxlog._dataset.manifest import is_dataset
 from jaxlog._paths import is_address, local_path
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import Where, names_of_paths, run_directories
+from jaxlog._reading.finding import Where, named_runs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,5 +59,4 @@ def scan_runs(
         path = local_path(where, "path")
         if is_dataset(path):
             return scan_dataset(path, call, config=config)
-    paths = run_directories(where)
-    return scan_many(dict(zip(names_of_paths(paths), paths, strict=True)), call, config=config)
+    return scan_many(named_runs(where), call, config=config)

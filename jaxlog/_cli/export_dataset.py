@@ -12,7 +12,7 @@ from pathlib import Path
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import note, out
 from jaxlog._dataset.manifest import DatasetError
-from jaxlog._reading.finding import names_of_paths, run_directories
+from jaxlog._reading.finding import named_runs
 
 
 def export_dataset(places: Sequence[Path], directory: Path, processes: int) -> int:
@@ -36,8 +36,7 @@ def export_dataset(places: Sequence[Path], directory: Path, processes: int) -> i
         raise CommandError(
             f"export: needs {error.name}, which is not installed: pip install 'jaxlog[explore]'"
         ) from None
-    paths = run_directories(places)
-    runs = dict(zip(names_of_paths(paths), paths, strict=True))
+    runs = named_runs(places)
     try:
         with _executor(processes) as executor:
             found = extend(directory, runs, executor)

@@ -19,6 +19,7 @@ from jaxlog._cli.errors import CommandError
 from jaxlog._cli.output import LONGEST_ROW, STYLES, Output
 from jaxlog._cli.stream import note
 from jaxlog._format.events import RunInfo
+from jaxlog._format.named_files import named_files
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._store.known import shown
 from jaxlog._terminal import plain
@@ -64,7 +65,7 @@ def show(run: _Run = run_paths.DIRECTORY, *, watch: bool = False) -> int:
     if named[0] != run:
         Output(LONGEST_ROW).print(table([observed(path) for path in named]))
         return 0
-    for reason in not_read(run):
+    for reason in not_read(named_files(run)):
         note(reason)
     output = Output()
     if watch and output.is_terminal:

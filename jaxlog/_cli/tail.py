@@ -15,6 +15,7 @@ from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
+from jaxlog._format.named_files import named_files
 from jaxlog._format.run_file import newer_format, total_of_call
 from jaxlog._host.outcome import loss
 from jaxlog._reading.finding import event_files, not_read
@@ -60,7 +61,7 @@ def tail(run: _Run = run_paths.DIRECTORY, *, lines: _Lines = 10, json: bool = Fa
         note(f"the newest run is {shown(directory)}")
     if newer := newer_format(observed(directory).facts):
         note(f"{directory}: {newer}")
-    for reason in not_read(directory):
+    for reason in not_read(named_files(directory)):
         note(reason)
     follower = Follower(directory, lines)
     while True:

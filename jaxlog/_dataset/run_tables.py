@@ -22,6 +22,7 @@ from jaxlog._dataset.table_file import (
 )
 from jaxlog._format.columnar import RUN
 from jaxlog._format.lines import over_lanes_table
+from jaxlog._format.named_files import named_files
 from jaxlog._format.run_file import id_of
 from jaxlog._host.status import facts_of
 from jaxlog._reading.concatenate import fitted, frame_of_rows
@@ -120,7 +121,8 @@ class RunSource:
         facts = facts_of(path)
         self.id = id_of(facts)
         self.config = config_of(facts)
-        self.files = {k: v for k, v in files_of_tables(path).items() if k not in _LEFT_OUT}
+        files = files_of_tables(named_files(path))
+        self.files = {k: v for k, v in files.items() if k not in _LEFT_OUT}
         self.state = source_of([one for own in self.files.values() for one in own], self.config)
 
 

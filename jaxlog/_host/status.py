@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite
@@ -17,43 +17,66 @@ ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
 """The statuses in run.json of a run that was closed."""
 
 
+class Observed(NamedTuple):
+    """The state of a run as another process sees it.
+
+    Attributes:
+      data: the content of run.json; empty if it cannot be read.
+      facts: the facts in it; empty if there are none.
+      status: one of `ENDS`; `running`; `killed`, if the run was not closed and its process is gone;
+        `ended`, for an old file that says no more; or `unknown`.
+    """
+
+    data: bytes
+    facts: dict[str, Any]
+    status: str
+
+
 def facts_of(directory: Path) -> dict[str, Any]:
     """The facts in run.json; empty if the file is missing or cannot be read."""
+    return facts_in(_run_file(directory))
+
+
+def facts_in(data: bytes) -> dict[str, Any]:
+    """The facts in the content of run.json; empty if it is not valid."""
     try:
-        # A text, since making a Path takes long where there are thousands of runs.
-        path = os.path.join(directory, RUN_FILE)  # noqa: PTH118
-        found = _run_files.loads(_run_files.read_small(path))
-    except (OSError, ValueError):
+        found = _run_files.loads(data)
+    except ValueError:
         return {}
     return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}
 
 
-def observe(directory: Path) -> tuple[dict[str, Any], str]:
-    """Reads run.json and finds the run's status.
+def _run_file(directory: Path) -> bytes:
+    try:
+        # A text, since making a Path takes long where there are thousands of runs.
+        return _run_files.read_small(os.path.join(directory, RUN_FILE))  # noqa: PTH118
+    except OSError:
+        return b""
 
-    Returns:
-      The facts, and the status: one of `ENDS`; `running`; `killed`, if the run was not closed and
-      its process is gone; `ended`, for an old file that says no more; or `unknown`.
-    """
+
+def observe(directory: Path) -> Observed:
+    """Reads run.json and finds the run's status."""
     is_live = known.look(directory)
-    facts = facts_of(directory)
+    data = _run_file(directory)
+    facts = facts_in(data)
     status = _status_in(facts)
     if is_live is not None and status == "running":  # its lock is in the store
-        return facts, "running" if is_live else "killed"
+        return Observed(data, facts, "running" if is_live else "killed")
     if status not in ("running", "unknown"):
-        return facts, status
+        return Observed(data, facts, status)
     held = is_held(directory)
     if held:
-        return facts, "running"
+        return Observed(data, facts, "running")
     # A run writes its status before it unlocks the directory: by now the file has it.
-    facts = facts_of(directory)
+    data = _run_file(directory)
+    facts = facts_in(data)
     status = _status_in(facts)
     if status != "running":
-        return facts, status
+        return Observed(data, facts, status)
     if facts.get("host", socket.gethostname()) != socket.gethostname():
-        return facts, "unknown"  # locks of another machine may not be visible here
+        return Observed(data, facts, "unknown")  # locks of another machine may not be visible here
     alive = held is None and _is_alive(facts.get("pid"))
-    return facts, "running" if alive else "killed"
+    return Observed(data, facts, "running" if alive else "killed")
 
 
 def _status_in(facts: Mapping[str, Any]) -> str:

@@ -15,10 +15,10 @@ from jaxlog._analysis.comparing import compare
 from jaxlog._analysis.comparison import Comparison
 from jaxlog._analysis.comparison_tables import latex, markdown
 from jaxlog._analysis.intervals import difference_interval
+from jaxlog._analysis.runs_data import RunsData
 from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError
 from jaxlog._page.chart_values import group_name
-from jaxlog._page.run_store import RunsOfPage
 from jaxlog._terminal import plain
 from jaxlog.sinks.console.values import number
 
@@ -100,7 +100,7 @@ def answer(found: Comparison, call: str, key: str) -> dict[str, Any] | None:
 
 
 def compared(
-    runs: RunsOfPage, call: str, key: str, by: Sequence[str], *, only_last: bool
+    runs: RunsData, call: str, key: str, by: Sequence[str], *, only_last: bool
 ) -> Comparison:
     """Compares groups of lanes as `jaxlog.compare` does.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from jaxlog._format.named_files import named_files
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
@@ -31,7 +32,7 @@ def run_facts(followed: FollowedRun, version: int) -> dict[str, Any]:
         files = event_files(run.path)
         health = run.health(followed.row.done, tally(run, files))
         found = facts(run, health, lanes_of(followed.row.events), files)
-    notes = [plain(str(warning.message)) for warning in caught] + not_read(run.path)
+    notes = [plain(str(warning.message)) for warning in caught] + not_read(named_files(run.path))
     settings = run.facts.get("settings")
     config = flat_config(run.facts.get("config"))
     if len(config) > MOST_KEYS:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from jaxlog._analysis.run_data import RunData
-from jaxlog._analysis.runs_data import RunsData
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.call_lines import CallLines
 
@@ -27,17 +24,3 @@ class RunOfPage(RunData):
 
     def labels_of(self, call: str | None = None) -> tuple[str, ...]:
         return self._call_lines(call).labels
-
-
-class RunsOfPage(RunsData):
-    """Some runs, by the names that the page shows.
-
-    Args:
-      runs: the runs by their names.
-    """
-
-    def __init__(self, runs: Mapping[str, RunData]) -> None:
-        super().__init__([])
-        self._runs = dict(runs)
-        self.names = tuple(runs)
-        self.calls = tuple(sorted({call for run in runs.values() for call in run.calls}))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog._analysis.run_data import RunData
+from jaxlog._analysis.runs_data import RunsData
 from jaxlog._page.asked import AbsentError
 from jaxlog._page.call_rows import CallRows, LastRows
 from jaxlog._page.call_summary import CallSummary
@@ -17,7 +18,7 @@ from jaxlog._page.folded_runs import EVERYTHING, FoldedGroups, FoldedRuns, Slice
 from jaxlog._page.followed import FollowedRun
 from jaxlog._page.kept_parts import KeptParts
 from jaxlog._page.lane_ends import NotInOrderError
-from jaxlog._page.run_of_page import RunOfPage, RunsOfPage
+from jaxlog._page.run_of_page import RunOfPage
 from jaxlog._page.run_pictures import RunPictures
 from jaxlog._reading.call_lines import CallLines, lines_of_call
 
@@ -62,7 +63,7 @@ class RowsOfRuns(NamedTuple):
       of: the number of runs.
     """
 
-    runs: RunsOfPage
+    runs: RunsData
     only_last: bool
     read: int
     of: int
@@ -242,7 +243,7 @@ class RunStore:
             found[run.row.name] = RunOfPage(run, call, lines)
             only_last = only_last or is_short
         names = [run.row.name for run in runs if run.row.name in found]
-        ordered = RunsOfPage({name: found[name] for name in names})
+        ordered = RunsData({name: found[name] for name in names})
         return RowsOfRuns(ordered, only_last, number, len(runs))
 
     def grouping(self, name: Hashable, make: Callable[[], Grouping]) -> Grouping:

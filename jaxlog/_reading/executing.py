@@ -6,8 +6,8 @@ import os
 import socket
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, NamedTuple, TypeVar
 
 from jaxlog._caller import warn_caller
@@ -17,6 +17,42 @@ _Result = TypeVar("_Result")
 
 AHEAD = 16
 """The most jobs that are waiting or running, or whose results are waiting."""
+
+
+_MOST = 256
+"""The most arguments in a job."""
+_JOBS = 32
+"""The number of jobs up to which they are as small as they can be."""
+
+
+def groups(every: Sequence[_Job]) -> Iterator[Sequence[_Job]]:
+    """Divides arguments into jobs: enough of them for many workers, and few for thousands."""
+    size = max(1, min(_MOST, len(every) // _JOBS))
+    for start in range(0, len(every), size):
+        yield every[start : start + size]
+
+
+def checked(executor: Executor) -> Executor:
+    """Returns an executor that can read files.
+
+    Raises:
+      TypeError: it is not an executor.
+      ValueError: its processes are forked.
+    """
+    if not isinstance(executor, Executor):
+        raise TypeError(
+            f"executor: got {type(executor).__name__}, expected a concurrent.futures.Executor, "
+            "such as ProcessPoolExecutor(4, mp_context=multiprocessing.get_context('spawn')), or "
+            "client.get_executor() of Dask"
+        )
+    context = getattr(executor, "_mp_context", None)
+    if context is not None and context.get_start_method() == "fork":
+        raise ValueError(
+            "executor: got processes that are forked, expected new ones, since the threads of "
+            "polars and JAX are missing in a fork, which would wait for ever: give "
+            "ProcessPoolExecutor(..., mp_context=multiprocessing.get_context('spawn'))"
+        )
+    return executor
 
 
 class Here(NamedTuple):
@@ -76,7 +112,13 @@ def _called(function: Callable[[Any], Any], job: Any, asked: Here) -> _Returned:
 
 
 def _taken(future: Future[_Returned]) -> Any:
-    found = future.result()
+    try:
+        found = future.result()
+    except BrokenExecutor as error:
+        raise type(error)(
+            "executor: a process that read runs was killed, perhaps for its memory; try again with "
+            "a new executor of fewer processes"
+        ) from error
     for text in found.warnings:
         warn_caller(text)
     return found.result

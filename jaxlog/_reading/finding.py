@@ -7,16 +7,11 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jaxlog._format.lines import METRICS, START
-from jaxlog._format.named_files import (
-    column_files,
-    line_files,
-    named_like_columns,
-    named_like_lines,
-)
+from jaxlog._format.named_files import NamedFiles, named_files, own_columns
 from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import is_address, local_path
@@ -53,16 +48,17 @@ def run_path(value: Where, name: str = "path") -> Path:
     return copied(os.fsdecode(value), name)
 
 
-def run_files(directory: Path) -> list[Path]:
+def run_files(named: NamedFiles) -> list[Path]:
     """Lists the files of a directory that have lines of a run, or its metrics in columns."""
-    lines = [path for path in line_files(directory) if _has_lines(path)]
-    return sorted([*lines, *column_files(directory)], key=lambda path: (stem_of(path), path))
+    lines = [path for path in named.lines if is_regular(path) and _has_lines(path)]
+    found = [*lines, *own_columns(named.columns)]
+    return sorted(found, key=lambda path: (stem_of(path), path)) if len(found) > 1 else found
 
 
-def files_of_tables(directory: Path) -> dict[str, list[Path]]:
+def files_of_tables(named: NamedFiles) -> dict[str, list[Path]]:
     """Lists the files of `run_files` by their tables."""
     found: dict[str, list[Path]] = {}
-    for path in run_files(directory):
+    for path in run_files(named):
         found.setdefault(stem_of(path), []).append(path)
     return found
 
@@ -73,7 +69,7 @@ def event_files(directory: Path) -> list[Path]:
     If a run has both sinks, its metrics are in lines and in columns; the columns are then left out.
     If its sink was changed when it was resumed, both are needed.
     """
-    files = run_files(directory)
+    files = run_files(named_files(directory))
     lines = {stem_of(path): path for path in files if not is_columnar(path)}
     return [
         path
@@ -104,11 +100,10 @@ def stem_of(path: Path) -> str:
     return path.stem if segment is None else Path(f"{segment.call}{METRICS}").stem
 
 
-def not_read(directory: Path) -> list[str]:
+def not_read(named: NamedFiles) -> list[str]:
     """Returns the reason for each file of a run that is not read: a link, a pipe, or too large."""
-    reasons = [why_not(directory / RUN_FILE, LONGEST)]
-    named = (*named_like_lines(directory), *named_like_columns(directory))
-    reasons += [why_not(path) for path in named]
+    reasons = [why_not(named.directory / RUN_FILE, LONGEST)]
+    reasons += map(why_not, (*named.lines, *named.columns))
     return [reason for reason in reasons if reason is not None]
 
 
@@ -133,7 +128,7 @@ def check_run(path: Path) -> None:
             f"{path}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
             "jaxlog.read_runs reads all of them"
         )
-    if left_out := not_read(path):
+    if left_out := not_read(named_files(path)):
         raise FileNotFoundError("; ".join(left_out))
     raise FileNotFoundError(
         f"{path}: has neither {RUN_FILE} nor lines of a run, {expected}{_nearby(path)}"
@@ -141,41 +136,52 @@ def check_run(path: Path) -> None:
 
 
 def run_directories(where: Where | Iterable[Where]) -> list[Path]:
-    """Lists the directories of runs, each once; those of a pattern are sorted by their numbers.
+    """Lists the directories of runs, as `named_runs`."""
+    return list(_by_place(where).values())
+
+
+def named_runs(where: Where | Iterable[Where]) -> dict[str, Path]:
+    """Finds the directories of runs, each once; those of a pattern are sorted by their numbers.
 
     Args:
       where: the directory of a run, a directory with runs below it, a pattern, or several of these.
+
+    Returns:
+      The directories by their names: the paths below the directory that all have in common.
 
     Raises:
       FileNotFoundError: no run is found.
       NotADirectoryError: the path is that of a file.
     """
+    found = _by_place(where)
+    common = os.path.commonpath({os.path.dirname(place) for place in found}) if found else ""  # noqa: PTH120
+    names = (place[len(common) :].lstrip(os.sep).replace(os.sep, "/") for place in found)
+    return dict(zip(names, found.values(), strict=True))
+
+
+def _by_place(where: Where | Iterable[Where]) -> dict[str, Path]:
+    """The directories of runs by their paths without links."""
     each = [where] if isinstance(where, str | os.PathLike) else list(where)
-    every = [path for one in each for path in _runs_of(one)]
-    found: dict[Path, Path] = {}
-    for path, place in zip(every, resolved(every), strict=True):
-        found.setdefault(place, path)
-    return list(found.values())
+    found: dict[str, Path] = {}
+    parents: dict[str, str] = {}
+    for path in (path for one in each for path in _runs_of(one)):
+        found.setdefault(_place(str(path), parents), path)
+    return found
 
 
-def resolved(paths: Sequence[Path]) -> list[Path]:
-    """Resolves the links in paths; quickly, if thousands of them are in the same directories."""
-    parents = {path.parent: path.parent.resolve() for path in paths}
-    return [
-        path.resolve()
-        if path.name in ("", "..") or path.is_symlink()
-        else parents[path.parent] / path.name
-        for path in paths
-    ]
+def _place(path: str, parents: dict[str, str]) -> str:
+    """A path without links; quickly, if thousands of them are in the same directories.
 
-
-def names_of_paths(paths: Sequence[Path]) -> list[str]:
-    """Names each path by its part below the directory that all have in common."""
-    if not paths:
-        return []
-    every = resolved(paths)
-    common = os.path.commonpath({path.parent for path in every})
-    return [path.relative_to(common).as_posix() for path in every]
+    Args:
+      path: the path.
+      parents: the directories that were resolved before; it is added to.
+    """
+    parent, name = os.path.split(path)
+    if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114  as fast as it can be
+        return os.path.realpath(path)
+    if parent not in parents:
+        parents[parent] = os.path.realpath(parent)
+    return os.path.join(parents[parent], name)  # noqa: PTH118
 
 
 def _runs_of(where: Where) -> list[Path]:
@@ -210,7 +216,9 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
                 if not entry.is_dir():
                     continue
                 inner = path / entry.name
-                if is_regular(inner / RUN_FILE) or run_files(inner):
+                # A text, since making a Path takes long where there are thousands of runs.
+                run_file = os.path.join(entry.path, RUN_FILE)  # noqa: PTH118
+                if is_regular(run_file) or run_files(named_files(inner)):
                     yield inner
                 elif depth > 1 and not entry.name.startswith("."):
                     yield from _below(inner, depth - 1)
@@ -218,7 +226,7 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
 
 def is_run(path: Path) -> bool:
     """True if a directory has run.json or lines of a run."""
-    return path.is_dir() and (is_regular(path / RUN_FILE) or bool(run_files(path)))
+    return path.is_dir() and (is_regular(path / RUN_FILE) or bool(run_files(named_files(path))))
 
 
 def _has_lines(path: Path) -> bool:

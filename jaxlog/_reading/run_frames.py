@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.lines import ARRAYS, MEDIA, METRICS_TABLE, calls_of, over_lanes_table
-from jaxlog._format.run_file import id_of, newer_format
+from jaxlog._format.run_file import id_of
 from jaxlog._format.segment import segment_of
-from jaxlog._host.status import observe
+from jaxlog._host.status import facts_in
 from jaxlog._reading.extra import needs_extra
-from jaxlog._reading.finding import files_of_tables, not_read, stem_of
+from jaxlog._reading.finding import stem_of
+from jaxlog._reading.opening import OpenedRun, opened
 from jaxlog._reading.run_values import RunValues
+from jaxlog._store import known
 from jaxlog._store.known import shown
 
 if TYPE_CHECKING:
@@ -39,21 +42,27 @@ class RunFrames(RunValues):
 
     Args:
       path: the directory of the run.
+      found: what is known of it; None if it is opened now.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, found: OpenedRun | None = None) -> None:
+        found = opened(path) if found is None else found
         self.path = path
-        self.info, self.status = observe(path)
-        if newer := newer_format(self.info):
-            warn_caller(f"{path}: {newer}")
-        self._files = files_of_tables(path)
+        self.status = found.status
+        self._run_file = found.data
+        self._files = {stem: [path / name for name in own] for stem, own in found.tables.items()}
         self._media = self._files.pop(_MEDIA, [])  # its lines have no columns
-        for reason in not_read(path):
-            warn_caller(reason)
+        for note in found.notes:
+            warn_caller(note)
         self._tables: dict[str, tuple[TableFrame, TableFrame | None]] = {}
         self._lines_of_calls: dict[str, CallLines] = {}
         self._short: set[str] = set()
         self.calls = tuple(calls_of(self._files))
+
+    @cached_property
+    def info(self) -> dict[str, Any]:
+        """The content of run.json; empty if it cannot be read."""
+        return facts_in(self._run_file)
 
     @property
     def metrics(self) -> pl.DataFrame:
@@ -379,6 +388,11 @@ class RunFrames(RunValues):
         status = f"{self.status}, {health}" if health else self.status
         return f"{type(self).__name__}({shown(self.path)!r}, {status}: {files})"
 
+    def _to_send(self) -> tuple[str, OpenedRun]:
+        """The place of the run and what is known of it, for another process."""
+        tables = {stem: [path.name for path in own] for stem, own in self._files.items()}
+        return shown(self.path), OpenedRun(self._run_file, self.status, tables, ())
+
     def _to_read(self, name: str, call: str) -> RunMetrics:
         """The metrics of a call, as many runs are read together."""
         from jaxlog._reading.together import RunMetrics
@@ -397,6 +411,7 @@ class RunFrames(RunValues):
         if stem not in self._tables:
             with needs_extra("the frames of a run"):
                 from jaxlog._reading.tables import read
+            known.bring(self.path)  # another process may have listed the files
             self._check_sizes(stem)
             self._tables[stem] = read(self._files.get(stem, ()), stem, self._id)
         return self._tables[stem]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,12 @@ class RunValues:
       info: the content of run.json.
     """
 
+    if TYPE_CHECKING:
+
+        @cached_property
+        def info(self) -> dict[str, Any]: ...
+
     path: Path
-    info: dict[str, Any]
     _files: dict[str, list[Path]]  # by the stems of their names
     _media: list[Path]
 

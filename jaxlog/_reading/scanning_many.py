@@ -10,6 +10,7 @@ from polars.io.plugins import register_io_source
 
 from jaxlog._format.columnar import RUN
 from jaxlog._format.lines import METRICS_TABLE, calls_of
+from jaxlog._format.named_files import named_files
 from jaxlog._format.run_file import id_of
 from jaxlog._host.status import facts_of
 from jaxlog._reading.concatenate import fitted, joined
@@ -36,7 +37,7 @@ class ManyRuns:
     """
 
     def __init__(self, runs: Mapping[str, Path], call: str | None, *, config: bool) -> None:
-        files = {name: files_of_tables(path) for name, path in runs.items()}
+        files = {name: files_of_tables(named_files(path)) for name, path in runs.items()}
         calls = sorted(calls_of({stem for own in files.values() for stem in own}))
         self._stem = chosen_call(call, calls, f"{len(runs)} runs") + METRICS_TABLE
         self._paths = runs

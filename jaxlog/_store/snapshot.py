@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog import _run_files
-from jaxlog._format.named_files import named_like_columns, named_like_lines
+from jaxlog._format.named_files import named_files
 from jaxlog._host.directory import MARKS_FILE, RUN_FILE
 
 _TRIES = 5
@@ -46,9 +46,8 @@ def snapshot(directory: Path) -> dict[str, LocalFile]:
     for _ in range(_TRIES):
         before = seen(directory / RUN_FILE)
         found = {}
-        lines = [path.name for path in named_like_lines(directory)]
-        columns = [path.name for path in named_like_columns(directory)]
-        for name in (MARKS_FILE, *lines, *columns):
+        _, lines, columns = named_files(directory)
+        for name in (MARKS_FILE, *(path.name for path in (*lines, *columns))):
             if (one := seen(directory / name)) is not None:
                 found[name] = one
         for name in _names(directory):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxlog._format.lines import call_of
-from jaxlog._format.named_files import line_files, named_like_columns
+from jaxlog._format.named_files import named_files
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
 from jaxlog._reading.finding import event_files
+from jaxlog._run_files import is_regular
 from jaxlog._watching import lines
 
 
@@ -116,8 +117,9 @@ class Follower:
 
     def _files(self) -> list[Path]:
         """The files in which each event is once; opens them only if there are new ones."""
-        found = line_files(self._directory)
-        names = {*found, *named_like_columns(self._directory)}
+        named = named_files(self._directory)
+        found = list(filter(is_regular, named.lines))
+        names = {*found, *named.columns}
         if names != self._names:
             self._names = names
             self._columns = [path for path in event_files(self._directory) if is_columnar(path)]

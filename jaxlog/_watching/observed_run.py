@@ -146,5 +146,5 @@ def time_of(facts: dict[str, Any], key: str) -> float | None:
 
 def observed(path: Path) -> ObservedRun:
     """Reads the state of the run in a directory."""
-    facts, status = observe(path)
+    _, facts, status = observe(path)
     return ObservedRun(path, facts, status, annotations_of(path, facts.get("id")))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import jaxlog
+from jaxlog._format.named_files import named_files
 from jaxlog._reading.finding import run_files
 from jaxlog._terminal import clean, escaped, plain
 from jaxlog.sinks.console.lines import line
@@ -91,7 +92,7 @@ def test_escaped_lines_of_tail_have_the_same_values(run: Path, command: Command)
     said = command("tail", run, "--json", "-n", "100")
     logged = [
         json.loads(text)
-        for path in run_files(run)
+        for path in run_files(named_files(run))
         for text in path.read_text().split("\n")
         if text.startswith("{")
     ]

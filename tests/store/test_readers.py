@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -113,6 +114,9 @@ def test_a_file_system_is_a_store_too(tmp_path: Path) -> None:
         run.log({"loss": 2.0}, step=1)
     assert jaxlog.read_run(address).metrics_of("eval")["loss"].to_list() == [1.0, 2.0]
     assert not [p for p in (tmp_path / "mounted").rglob("*") if p.name.startswith(".")]
+    with ThreadPoolExecutor(1) as executor:  # reads the stored files by their address
+        runs = jaxlog.read_runs(address, executor=executor)
+        assert runs.metrics_of("eval")["loss"].to_list() == [1.0, 2.0]
 
 
 def test_a_part_that_was_changed_is_noticed(runs: str) -> None:
