@@ -7,6 +7,7 @@ from benchmarks import (
     arrow,
     compiling,
     crossing,
+    dataset,
     episodes,
     finding,
     lanes,
@@ -30,6 +31,7 @@ rows = [
     *reading.main(1 if quick else 7),
     *arrow.main(1 if quick else 7),
     *finding.main(1 if quick else 3),
+    *dataset.main(1 if quick else 5),
     *sending.main(1 if quick else 5),
     *episodes.main(1 if quick else 25),
 ]

@@ -1,8 +1,8 @@
-"""How long does it take to find a run among thousands, compared with listing them all?
+"""How long does it take to find runs among thousands, and to read them all, compared with 0.1?
 
-`jaxlog runs` reads run.json of each run, and the last lines if a name is that of a metric.
-`jaxlog show` of the directory reads the end of all files. Each command is a process of its own, and
-its processor time is measured with what it imports.
+`jaxlog runs` reads run.json of each run, and the last lines if a name is that of a metric. In 0.1,
+`jaxlog show` listed all runs of a directory. Each command is a process of its own, and its
+processor time is measured with what it imports, which both trees have as bytecode.
 """
 
 from __future__ import annotations
@@ -16,23 +16,32 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jaxlog
+from benchmarks.history import extract
+from benchmarks.page import ROOT
 from benchmarks.timing import Row, tell
 
 RUNS = 5000
 ENVS = ("CartPole", "Acrobot", "Breakout")
 RATES = (3e-4, 1e-3, 1e-2)
-ROOT = Path(__file__).parent.parent
 WHERE = "lr=3e-4 env=CartPole return>400"
+BEFORE = "4dd5e34"
+"""The commit of version 0.1."""
+COLUMNS = ["--columns", "lr,return"]
 COMMANDS = {
-    "show": ["show"],
-    "runs, the newest": ["runs"],
-    "runs --where": ["runs", "--where", WHERE],
-    "runs --where --sort": ["runs", "--where", WHERE, "--sort=-return", "--columns", "lr,return"],
-    "runs --sort": ["runs", "--sort=-return", "--columns", "lr,return"],
+    "runs, the newest": ["runs", "DIR"],
+    "runs --where": ["runs", "DIR", "--where", WHERE],
+    "runs --where --sort": ["runs", "DIR", "--where", WHERE, "--sort=-return", *COLUMNS],
+    "runs --sort": ["runs", "DIR", "--sort=-return", *COLUMNS],
+    "show": ["show", "DIR"],
+    "--help": ["--help"],
 }
-"""The words of each command, without the directory."""
+"""The words of each command; DIR is the directory of the runs."""
+READ = "import sys, jaxlog; jaxlog.read_runs(sys.argv[1]).metrics"
+BEFORE_TOO = ", 0.1"
+READING = "read_runs(...).metrics"
 LAUNCHER = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
@@ -63,15 +72,44 @@ def write(directory: Path, runs: int) -> None:
     shutil.rmtree(directory / "model")
 
 
-def cost(words: Sequence[str]) -> tuple[float, float]:
-    """The processor seconds of a command, and its peak memory in megabytes."""
+class Program(NamedTuple):
+    """A program that is measured.
+
+    Attributes:
+      name: its name in the tables.
+      words: the arguments of Python.
+      tree: the tree of jaxlog.
+    """
+
+    name: str
+    words: Sequence[str]
+    tree: Path
+
+
+def programs(directory: Path, before: Path) -> list[Program]:
+    """All programs, which read the runs in a directory."""
+    found: list[Program] = []
+    for tree, suffix in ((ROOT, ""), (before, BEFORE_TOO)):
+        for name, words in COMMANDS.items():
+            if tree == ROOT or words[0] != "runs":
+                own = [str(directory) if word == "DIR" else word for word in words]
+                found.append(Program(f"jaxlog {name}{suffix}", ["-m", "jaxlog", *own], tree))
+        found.append(Program(f"{READING}{suffix}", ["-c", READ, str(directory)], tree))
+    return found
+
+
+def cost(program: Program, bytecode: Path) -> tuple[float, float]:
+    """The processor seconds of a program, and its peak memory in megabytes."""
+    environment = {**os.environ, "PYTHONPATH": str(program.tree)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     # By way of a small process: the memory of a process counts from that of the one it comes from.
     done = subprocess.run(
-        [sys.executable, "-c", LAUNCHER, sys.executable, "-m", "jaxlog", *words],
+        [sys.executable, "-c", LAUNCHER, sys.executable, "-P", *program.words],
         capture_output=True,
         text=True,
         check=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=environment | {"PYTHONPYCACHEPREFIX": str(bytecode)},
+        cwd=bytecode,
     )
     seconds, kilobytes = map(float, done.stdout.split())
     return seconds, kilobytes / 1000
@@ -80,34 +118,36 @@ def cost(words: Sequence[str]) -> tuple[float, float]:
 def main(turns: int) -> list[Row]:
     """Measures it; writes `results/finding.json`."""
     with tempfile.TemporaryDirectory() as name:
-        write(Path(name), RUNS)
-        commands = {what: [first, name, *rest] for what, (first, *rest) in COMMANDS.items()}
-        commands |= {"--help": ["--help"], "show --help": ["show", "--help"]}
-        found = {what: [cost(words)] for what, words in commands.items()}
-        for _ in range(turns - 1):
-            for what, words in commands.items():
-                found[what].append(cost(words))
-    seconds = {what: min(one for one, _ in own) for what, own in found.items()}
-    memory = {what: max(one for _, one in own) for what, own in found.items()}
+        runs, bytecode = Path(name, "runs"), Path(name, "bytecode")
+        runs.mkdir()
+        bytecode.mkdir()
+        write(runs, RUNS)
+        measured = programs(runs, extract(BEFORE, Path(name, "before")))
+        for program in measured:
+            cost(program, bytecode)  # writes the bytecode
+        found = [[cost(program, bytecode) for program in measured] for _ in range(turns)]
+    costs = dict(zip((one.name for one in measured), zip(*found, strict=True), strict=True))
+    seconds = {name: min(one for one, _ in own) for name, own in costs.items()}
+    memory = {name: max(one for _, one in own) for name, own in costs.items()}
+
+    def row(what: str, against: str, budget: float) -> Row:
+        return Row(f"{what}, {RUNS:,} runs", against, seconds[what] / seconds[against], "x", budget)
+
+    show, help_before = (f"jaxlog {what}{BEFORE_TOO}" for what in ("show", "--help"))
     rows = [
-        Row(f"jaxlog {what}, {RUNS:,} runs", "jaxlog show", seconds[what] / seconds["show"], "x", b)
-        for what, b in (("runs, the newest", 0.1), ("runs --where", 0.1), ("runs --sort", 0.2))
-    ]
-    rows.append(
+        *(row(f"jaxlog {what}", show, 0.1) for what in ("runs, the newest", "runs --where")),
+        row("jaxlog runs --sort", show, 0.2),
+        row(READING, READING + BEFORE_TOO, 0.5),
         Row(
-            "jaxlog --help",
-            "jaxlog show --help",
-            seconds["--help"] / seconds["show --help"],
-            "x",
-            0.25,
-        )
-    )
-    rows.append(Row("memory of jaxlog runs", "", memory["runs --sort"], "MB", 200))
-    grid = [
-        {"command": what, "CPU seconds": seconds[what], "memory, MB": memory[what]}
-        for what in commands
+            "jaxlog --help", help_before, seconds["jaxlog --help"] / seconds[help_before], "x", 0.25
+        ),
+        Row("memory of jaxlog runs", "", memory["jaxlog runs --sort"], "MB", 200),
     ]
-    tell("finding", rows, grid, f"{RUNS:,} runs")
+    grid = [
+        {"program": name, "CPU seconds": seconds[name], "memory, MB": memory[name]}
+        for name in costs
+    ]
+    tell("finding", rows, grid, f"{RUNS:,} runs", before=BEFORE)
     return rows
 
 

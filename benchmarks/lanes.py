@@ -7,17 +7,16 @@ process of its own. Of several turns the least figure counts.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.history import extract
 from benchmarks.page import ROOT
 from benchmarks.timing import Row, tell
 
@@ -61,14 +60,7 @@ class Bench:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._before = directory / "before"
-        found = subprocess.run(
-            ["git", "-C", str(ROOT), "archive", BEFORE], capture_output=True, check=False
-        )
-        if found.returncode:
-            raise SystemExit(f"the commit {BEFORE} is not here: git fetch --unshallow brings it")
-        with tarfile.open(fileobj=io.BytesIO(found.stdout)) as archive:
-            archive.extractall(self._before, filter="data")
+        self._before = extract(BEFORE, directory / "before")
 
     def run(self, case: Case) -> tuple[Figures, Path]:
         """Returns the figures, and the directory of the run."""

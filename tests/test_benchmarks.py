@@ -11,6 +11,7 @@ from benchmarks import (
     arrow,
     compiling,
     crossing,
+    dataset,
     episodes,
     finding,
     lanes,
@@ -23,7 +24,7 @@ from benchmarks import (
 from benchmarks.timing import Row
 
 MODULES = (
-    arrow, compiling, crossing, episodes, finding, lanes, reading, receiving, sending, sinks,
+    arrow, compiling, crossing, dataset, episodes, finding, lanes, reading, receiving, sending, sinks,
     statistics,
 )  # fmt: skip
 
@@ -31,8 +32,8 @@ MODULES = (
 @pytest.mark.parametrize(
     ("value", "code", "said"),
     [
-        (1.25, 1, "10 of 11 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
-        (1.2, 0, "11 of 11 budgets met\n"),
+        (1.25, 1, "11 of 12 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
+        (1.2, 0, "12 of 12 budgets met\n"),
     ],
 )
 def test_a_figure_beyond_its_budget_fails_them(

@@ -389,9 +389,11 @@ class RunFrames(RunValues):
         return f"{type(self).__name__}({shown(self.path)!r}, {status}: {files})"
 
     def _to_send(self) -> tuple[str, OpenedRun]:
-        """The place of the run and what is known of it, for another process."""
+        """The place of the run, and what reading its frames needs, for another process."""
         tables = {stem: [path.name for path in own] for stem, own in self._files.items()}
-        return shown(self.path), OpenedRun(self._run_file, self.status, tables, ())
+        has_columns = any(segment_of(name) for own in tables.values() for name in own)
+        data = self._run_file if has_columns else b""  # thousands of them would be sent
+        return shown(self.path), OpenedRun(data, self.status, tables, ())
 
     def _to_read(self, name: str, call: str) -> RunMetrics:
         """The metrics of a call, as many runs are read together."""
