@@ -17,6 +17,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jaxlog
+from jaxlog._render import film_files
 from jaxlog._render.film_files import LEAST_SIDE
 from jaxlog.sinks import films
 from tests.conftest import MakeLogger
@@ -163,6 +164,12 @@ def differs(tree: Any) -> np.ndarray:
     return np.zeros((8 + int(tree["pair"][0]), 6, 3), np.uint8)
 
 
+def wide(tree: Any) -> np.ndarray:
+    """Returns frames that no format takes."""
+    del tree
+    return np.zeros((8, 20_000, 3), np.uint8)
+
+
 def floats(tree: Any) -> np.ndarray:
     """Returns no uint8."""
     return np.zeros((8, 6, 3))
@@ -185,16 +192,22 @@ def test_a_renderer_draws_on_the_thread_of_the_sink(
         assert np.abs(np.asarray(film.convert("L")).astype(int) - 40).max() <= 2
 
 
+WRONG = [
+    ({"film_renderer": f"{__name__}:raises"}, "RuntimeError: no such colour"),
+    ({"film_renderer": f"{__name__}:differs"}, "frame 1: got shape [9, 6, 3], expected that"),
+    ({"film_renderer": f"{__name__}:floats"}, "frame 0: got float64 of shape [8, 6, 3]"),
+    ({"film_renderer": f"{__name__}:wide"}, "frame 0: got 8 by 20,000 pixels, expected at"),
+    ({"film_array": "pair.0"}, "film_array: got 'pair.0', expected a recorded array with two"),
+]
+
+
 @pytest.mark.parametrize(
-    ("settings", "text"),
+    ("kind", "settings", "text"),
     [
-        ({"film_renderer": f"{__name__}:raises"}, "RuntimeError: no such colour"),
-        ({"film_renderer": f"{__name__}:differs"}, "frame 1: got shape [9, 6, 3], expected that"),
-        ({"film_renderer": f"{__name__}:floats"}, "frame 0: got float64 of shape [8, 6, 3]"),
-        ({"film_array": "pair.0"}, "film_array: got 'pair.0', expected a recorded array with two"),
+        *((kind, *wrong) for kind in ("tensorboard", "wandb") for wrong in WRONG),
+        ("trackio", *WRONG[0]),
     ],
 )
-@pytest.mark.parametrize("kind", ["tensorboard", "wandb", "trackio"])
 def test_what_is_wrong_costs_the_film_only(
     kind: str,
     settings: dict[str, Any],
@@ -272,6 +285,14 @@ def test_what_writes_films_has_to_be_there(
         logger.open(tmp_path)
     with make_logger(sinks=[made(films=0)]).open(tmp_path / "without"):
         pass
+
+
+def test_a_build_without_the_codec_is_refused(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_files, "_ENCODER", "libnone")
+    with pytest.raises(ValueError, match=r"mp4: got a build of av without H.264"):
+        make_logger(sinks=[wandb()]).open(tmp_path)
 
 
 @pytest.mark.parametrize(
