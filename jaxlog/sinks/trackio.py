@@ -54,6 +54,8 @@ class TrackioSink(TrackerSink):
         super().__init__(settings)
         self._labels: dict[int | None, Labels] = {}
         self._earlier: dict[int | None, set[tuple[int, str]]] = {}
+        # By the rows' ids: their files are there, and another try does not save them again.
+        self._unsent: dict[str, dict[str, Any]] = {}
 
     def check(self, run: RunInfo) -> None:
         """Checks that trackio is installed, and takes the name of the project.
@@ -85,17 +87,22 @@ class TrackioSink(TrackerSink):
             for start in range(0, len(own), MOST_ROWS):
                 batch = own[start : start + MOST_ROWS]
                 labels = next((row.labels for row in batch if row.labels), {})
+                ids = [f"{self.run_key(lane)}/{row.identity}" for row in batch]
+                for row, row_id in zip(batch, ids, strict=True):
+                    if row_id not in self._unsent:
+                        self._unsent[row_id] = self._values(row)
                 changed = lane not in self._labels or (labels and not self._labels[lane])
                 storage.bulk_log(
                     project=self.settings.project,
                     run=self.run_name(lane, self._labels.get(lane) or labels),
                     run_id=self.run_key(lane),
-                    metrics_list=[self._values(row) for row in batch],
+                    metrics_list=[self._unsent[row_id] for row_id in ids],
                     steps=[row.step for row in batch],
                     timestamps=[_iso(row.timestamp) for row in batch],
-                    log_ids=[f"{self.run_key(lane)}/{row.identity}" for row in batch],
+                    log_ids=ids,
                     config=self._config(labels) if changed else None,
                 )
+                self._unsent.clear()
                 if changed:
                     self._labels[lane] = labels
 
