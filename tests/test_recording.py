@@ -473,6 +473,11 @@ def stepped(values: Any = None, reward: Any = None, over: Any = None, **how: Any
     return call
 
 
+def missing_flag(logger: jaxlog.Logger) -> Any:
+    recorder = jaxlog.empty_recorder(logger, jnp.zeros(4), max_steps=9)
+    return jaxlog.record_step(recorder, jnp.zeros(4), jnp.ones(4))  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
@@ -501,6 +506,12 @@ def stepped(values: Any = None, reward: Any = None, over: Any = None, **how: Any
             r"16,777,216 in one record; give max_steps=466033 or less",
         ),
         (
+            # Said while the program is traced.
+            lambda logger: jax.jit(lambda: bad(max_steps=1_000_000, choose="best")(logger))(),
+            ValueError,
+            r"got 6 episodes of 1,000,000 steps of 12 bytes, 72,000,000 bytes, .* max_steps=233016",
+        ),
+        (
             lambda logger: jaxlog.empty_recorder(logger, {"x": "state"}),
             TypeError,
             r"values\['x'\]: got str",
@@ -516,8 +527,20 @@ def stepped(values: Any = None, reward: Any = None, over: Any = None, **how: Any
             ValueError,
             r"x is int32\[4, 3\], expected float32\[4, 2\]",
         ),
+        (
+            lambda logger: jaxlog.record_step(
+                jaxlog.empty_recorder(logger, (jnp.zeros(4),), max_steps=9),
+                [jnp.zeros(4)],
+                jnp.ones(4),
+                jnp.zeros(4, bool),
+            ),
+            ValueError,
+            r"differ from those of the recorder: its structure is PyTreeDef\(\[\*\]\), not",
+        ),
         (stepped(reward=jnp.ones(3)), ValueError, r"reward: got shape \(3,\), expected \(4,\)"),
         (stepped(over=jnp.zeros(4)), TypeError, "terminated: got float32, expected bool"),
+        (missing_flag, TypeError, "missing 1 required positional argument: 'terminated'"),
+        (stepped(over=()), TypeError, "terminated: got tuple, expected an array of the shape"),
         (stepped(over=[True] * 4), TypeError, "terminated: got list, expected an array"),
         (
             stepped(first=jnp.zeros(3, bool)),

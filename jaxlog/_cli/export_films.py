@@ -89,6 +89,7 @@ def export_films(run: Path, directory: Path, settings: FilmSettings, *, force: b
             f"{existing[0]}: would be overwritten, as {len(existing):,} in all; pass --force to "
             "allow it, or another --output"
         )
+    _check_writer(settings.kind)
     failed = 0
     for file, episode in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -171,19 +172,34 @@ def _function(name: str) -> Callable[[Any], Any]:
     return found
 
 
+def _check_writer(kind: Kind) -> None:
+    from jaxlog._render.film_files import CodecError, check_writer
+
+    try:
+        check_writer(kind)
+    except ModuleNotFoundError as error:
+        raise _missing(error) from None
+    except CodecError as error:
+        raise CommandError(f"export: {error}") from None
+
+
+def _missing(error: ModuleNotFoundError) -> CommandError:
+    return CommandError(
+        f"export: needs {error.name}, which is not installed: pip install 'jaxlog[film]'"
+    )
+
+
 def _write(
     file: Path, episode: RecordedEpisode, settings: FilmSettings, drawing: _Drawing | None
 ) -> None:
-    try:
-        from jaxlog._render.film_files import write_film
+    from jaxlog._render.film_files import write_film
 
+    try:
         pictures = _shown(episode, settings.array) if drawing is None else drawing.frames(episode)
         with whole_file(file) as opened:
             write_film(opened, pictures, settings.kind, settings.speed)
-    except ModuleNotFoundError as error:
-        raise CommandError(
-            f"export: needs {error.name}, which is not installed: pip install 'jaxlog[film]'"
-        ) from None
+    except ModuleNotFoundError as error:  # what makes pixels of an SVG
+        raise _missing(error) from None
     total = episode.episode.get("total_steps")
     of_all = "" if episode.is_whole else f" of {total:,}"
     seconds = math.ceil(10 * len(episode) / settings.speed) / 10

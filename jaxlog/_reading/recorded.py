@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 
@@ -56,17 +56,7 @@ class RecordedEpisode:
     @cached_property
     def recorded(self) -> EpisodeSteps:
         """The contents of the file: `steps`, `rewards`, `arrays` and `tree`."""
-        try:
-            data = read_small_below(self.directory, self.file, 4 * MAX_RECORDING_BYTES)
-        except FileNotFoundError:
-            raise FileNotFoundError(
-                f"{self.directory / self.file}: is not there; as many files of episodes are kept "
-                "as keep_episodes of the sink says, so that older ones are deleted"
-            ) from None
-        try:
-            return read_steps(io.BytesIO(data))
-        except ValueError as error:
-            raise ValueError(f"{self.directory / self.file}: {error}") from None
+        return read_recording(self.directory, self.file)
 
     @property
     def steps(self) -> np.ndarray:
@@ -189,7 +179,31 @@ def _of_line(line: Mapping[str, Any], directory: Path) -> RecordedEpisode:
     )
 
 
-def is_file_of_episode(file: Any) -> bool:
+def read_recording(directory: Path, file: str) -> EpisodeSteps:
+    """Reads the steps of an episode from its file.
+
+    Args:
+      directory: the run's directory.
+      file: the path below it.
+
+    Raises:
+      OSError: it cannot be read; a `FileNotFoundError` if it was deleted, as `keep_episodes` says.
+      ValueError: it is damaged.
+    """
+    try:
+        data = read_small_below(directory, file, 4 * MAX_RECORDING_BYTES)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{directory / file}: is not there; as many files of episodes are kept as "
+            "keep_episodes of the sink says, so that older ones are deleted"
+        ) from None
+    try:
+        return read_steps(io.BytesIO(data))
+    except ValueError as error:
+        raise ValueError(f"{directory / file}: {error}") from None
+
+
+def is_file_of_episode(file: Any) -> TypeGuard[str]:
     """True for the path of a file of an episode, which is below the run's directory."""
     if not isinstance(file, str):
         return False

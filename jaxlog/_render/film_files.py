@@ -14,12 +14,49 @@ Kind = Literal["gif", "mp4", "webp"]
 
 LEAST_SIDE = 256
 """The pixels of the longer side of a frame, at least: each pixel of a smaller one is a square."""
+MOST_SIDE = 16_383
+"""The most pixels of a side: what WebP takes; H.264 takes one more."""
+_ENCODER = "libx264"
 _QUALITY = "18"
 """The factor of H.264: of 0, which loses nothing, to 51. Few see what 18 loses."""
 
 
 class FilmError(ValueError):
     """Frames cannot be written as a film. The text has what is expected."""
+
+
+class CodecError(FilmError):
+    """The library that writes a format is installed, but not with the codec."""
+
+
+def check_writer(kind: Kind) -> None:
+    """Checks that the library that writes a format is installed, with its codec.
+
+    Raises:
+      ModuleNotFoundError: the library is not installed.
+      CodecError: it was built without the codec.
+    """
+    if kind == "mp4":
+        package, codec, there = "av", f"H.264 ({_ENCODER})", _has_encoder()
+    else:
+        from PIL import features
+
+        package, codec, there = "pillow", "WebP", kind == "gif" or features.check("webp")
+    if not there:
+        raise CodecError(
+            f"{kind}: got a build of {package} without {codec}, expected that of PyPI, which has "
+            f"it: pip install --force-reinstall --only-binary :all: {package}"
+        )
+
+
+def _has_encoder() -> bool:
+    import av
+
+    try:
+        av.Codec(_ENCODER, "w")
+    except ValueError:  # av.codec.codec.UnknownCodecError
+        return False
+    return True
 
 
 def write_film(
@@ -38,9 +75,11 @@ def write_film(
       The height and the width of the film, in pixels.
 
     Raises:
-      FilmError: there is no frame, or they differ in shape or are no images.
+      FilmError: there is no frame, or they differ in shape, are no images or are too large; or
+        the codec is missing.
       ModuleNotFoundError: the library that writes the format is not installed.
     """
+    check_writer(kind)
     pictures = _checked(frames)
     if kind == "mp4":
         return _write_video(file, pictures, frames_per_second)
@@ -64,6 +103,11 @@ def _checked(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
             raise FilmError(
                 f"frame {number}: got shape {list(pixels.shape)}, expected that of frame 0, "
                 f"{list(shape)}"
+            )
+        if max(pixels.shape) > MOST_SIDE:
+            raise FilmError(
+                f"frame {number}: got {pixels.shape[0]:,} by {pixels.shape[1]:,} pixels, expected "
+                f"at most {MOST_SIDE:,} a side; draw smaller frames"
             )
         times = max(1, -(-LEAST_SIDE // max(pixels.shape[:2])))
         pixels = in_rgb(pixels).repeat(times, axis=0).repeat(times, axis=1)
@@ -100,7 +144,7 @@ def _write_video(file: BinaryIO, frames: Iterator[np.ndarray], speed: float) -> 
 
     first = next(frames)
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(speed).limit_denominator(1000))
+        stream = container.add_stream(_ENCODER, rate=Fraction(speed).limit_denominator(1000))
         stream.height, stream.width = first.shape[:2]
         stream.pix_fmt = "yuv420p"  # which every player takes
         stream.options = {"crf": _QUALITY}

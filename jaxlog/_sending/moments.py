@@ -16,6 +16,7 @@ from jaxlog._format.media import Image, StoredImage
 from jaxlog._format.media_lines import MOST_BYTES
 from jaxlog._format.timing import Stopwatch, sessions
 from jaxlog._reading.columnar_lines import is_over_lanes
+from jaxlog._reading.recorded import FILE, is_file_of_episode, read_recording
 from jaxlog._render.png import own_pixels
 from jaxlog._run_files import read_small_below
 from jaxlog._say import Once
@@ -48,6 +49,7 @@ class MomentReader:
       facts: the contents of run.json.
       offsets: the offsets up to which files have been read before, by name.
       timed: the last timed line of each call before: its lane, step, environment steps and time.
+      recordings: whether recorded episodes have their steps, which are read from their files.
     """
 
     def __init__(
@@ -56,9 +58,13 @@ class MomentReader:
         facts: Mapping[str, Any],
         offsets: Mapping[str, int],
         timed: Mapping[str, Sequence[Any]],
+        *,
+        recordings: bool = False,
     ) -> None:
         self._directory = directory
+        self._recordings = recordings
         self._is_first_image = Once()
+        self._is_first_recording = Once()
         self._follower = Follower(directory, None, offsets)
         self._lanes = LaneFacts(facts)
         self._calls = facts.get("calls")
@@ -146,7 +152,7 @@ class MomentReader:
 
     def _completed(self, event: Event) -> Event:
         if isinstance(event, EpisodeEvent) and event.sampled:
-            return self._lanes.completed_episode(event)
+            return self._lanes.completed_episode(self._with_recording(event))
         if not isinstance(event, MetricsEvent):
             return event
         event = self._lanes.completed(event)
@@ -154,6 +160,23 @@ class MomentReader:
         timing = self._timing(event.name, first, event.step, event.env_step, event.timestamp)
         event.__dict__["timing"] = timing  # nobody else has the event yet
         return event
+
+    def _with_recording(self, event: EpisodeEvent) -> EpisodeEvent:
+        """The episode with its steps, if they are wanted; its line names the file that has them."""
+        file = event.episode.get(FILE)
+        if not is_file_of_episode(file):
+            return event
+        episode = {key: value for key, value in event.episode.items() if key != FILE}
+        recording = None
+        if self._recordings:
+            try:
+                recording = read_recording(self._directory, file)
+            except (OSError, ValueError) as error:
+                if self._is_first_recording():
+                    _log.warning(
+                        "jaxlog: an episode is sent without its film: %s. Said once.", error
+                    )
+        return replace(event, episode=episode, recording=recording)
 
     def _timing(
         self, call: str, lane: int, step: int, env_step: int | None, timestamp: float

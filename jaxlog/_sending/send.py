@@ -29,6 +29,7 @@ from jaxlog._sending.place import SyncProgress, load, locked, save
 from jaxlog._watching.lines import events_since
 from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog.sinks import sink_class
+from jaxlog.sinks.films import FilmedSettings
 from jaxlog.sinks.sink import Sink, SinkSettings
 
 CHUNK_SECONDS = 2.0
@@ -196,7 +197,8 @@ class _Sender:
         self._is_open = False
         offsets, _ = place.offsets(run.path)
         self._offsets: Mapping[str, int] = offsets
-        self._reader = MomentReader(run.path, run.facts, offsets, place.timed)
+        filmed = isinstance(sink.settings, FilmedSettings) and sink.settings.films > 0
+        self._reader = MomentReader(run.path, run.facts, offsets, place.timed, recordings=filmed)
 
     def send(self, *, follow: bool) -> SentRun:
         """Sends what is new; returns what it was."""
@@ -244,7 +246,11 @@ class _Sender:
         for moment in self._reader.look(ended=ended):
             self._send(moment)
             number += len(moment.events)
-            if number >= CHUNK or time.monotonic() - began > CHUNK_SECONDS:
+            large = any(
+                isinstance(event, EpisodeEvent) and event.recording is not None
+                for event in moment.events
+            )
+            if large or number >= CHUNK or time.monotonic() - began > CHUNK_SECONDS:
                 self._flush()
                 began, number = time.monotonic(), 0
         if number:

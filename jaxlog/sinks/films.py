@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
@@ -15,7 +14,7 @@ from jaxlog._format.episode_file import tree_of
 from jaxlog._format.events import EpisodeEvent, EpisodeSteps
 from jaxlog._render import load
 from jaxlog._render.film import framed, frames, left_out
-from jaxlog._render.film_files import FilmError, Kind, write_film
+from jaxlog._render.film_files import FilmError, Kind, check_writer, write_film
 from jaxlog._say import log as _log
 from jaxlog.sinks.sink import SinkSettings
 
@@ -23,7 +22,6 @@ MOST_FRAMES = 400
 """The most frames of a film: of more steps, as many that are spread evenly."""
 MOST_BYTES = 2**23
 """The most bytes of a film."""
-_MODULES = {"gif": "PIL", "mp4": "av"}
 
 
 def _drawing(name: str) -> str:
@@ -94,14 +92,15 @@ class Films:
         self._said: set[str] = set()
 
     def check(self) -> None:
-        """Checks that the library that writes the format is installed.
+        """Checks that the library that writes the format is installed, with its codec.
 
         Raises:
           ModuleNotFoundError: it is not.
+          CodecError: it was built without the codec.
         """
         if self._settings.films:
             try:
-                importlib.import_module(_MODULES[self._kind])
+                check_writer(self._kind)
             except ModuleNotFoundError as error:
                 raise ModuleNotFoundError(
                     f"films: need {error.name}, which is not installed; pip install 'jaxlog[film]'",

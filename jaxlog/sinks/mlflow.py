@@ -85,11 +85,11 @@ class MlflowSink(TrackerSink):
         self._is_first_text = Once()
         self._is_first_rounded = Once()
 
-    def check(self, run: RunInfo) -> None:  # noqa: ARG002
+    def check(self, run: RunInfo) -> None:
         """Checks that MLflow is installed, and that it takes the store.
 
         Raises:
-          ImportError: MLflow, or what it needs for the store, is not installed.
+          ImportError: MLflow, what it needs for the store, or what writes films is not installed.
           ValueError: MLflow does not take the store.
         """
         try:
@@ -99,6 +99,7 @@ class MlflowSink(TrackerSink):
                 "the sink 'mlflow' needs the package mlflow; install it with: "
                 "pip install 'jaxlog[mlflow]'"
             ) from None
+        super().check(run)
         uri = self.settings.tracking_uri or mlflow.get_tracking_uri()
         if "://" not in uri or uri.startswith("file:"):
             raise ValueError(
@@ -271,7 +272,7 @@ class MlflowSink(TrackerSink):
         return any(one == stored or (one != one and value != value) for one in values)
 
     def _send_files(self, run: str, row: TrackerRow) -> None:
-        """Sends arrays as pictures, and sampled episodes as a table."""
+        """Sends arrays as pictures, and sampled episodes as a table and as films."""
         from jaxlog._render.arrays import array_pixels
         from jaxlog._render.png import png
 
@@ -283,12 +284,17 @@ class MlflowSink(TrackerSink):
             self._client.log_dict(run, table, f"{_folder(key)}/{row.update:010d}.json")
         for key, array in row.arrays.items():
             pixels = array_pixels(array)
-            if pixels is None:
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / f"{row.update:010d}.png"
-                path.write_bytes(png(pixels))
-                self._client.log_artifact(run, str(path), _folder(key))
+            if pixels is not None:
+                self._send_file(run, _folder(key), f"{row.update:010d}.png", png(pixels))
+        for number, film in enumerate(row.films):
+            name = f"{row.update:010d}_{number}.mp4"
+            self._send_file(run, f"{row.call}/films", name, film.data)
+
+    def _send_file(self, run: str, folder: str, name: str, data: bytes) -> None:
+        with tempfile.TemporaryDirectory() as place:
+            path = Path(place) / name
+            path.write_bytes(data)
+            self._client.log_artifact(run, str(path), folder)
 
 
 _LARGEST = float(np.finfo(np.float64).max)

@@ -32,7 +32,8 @@ from jaxlog.sinks.arrangement import (
     arranged_media,
     lane_name,
 )
-from jaxlog.sinks.sink import Sink, SinkSettings
+from jaxlog.sinks.films import Film, FilmedSettings, Films
+from jaxlog.sinks.sink import Sink
 
 _MAX_KEPT = 2**16
 """The most rows whose identity is remembered, to number those that have the same."""
@@ -41,7 +42,7 @@ Value = bool | int | float | str | Histogram | None
 """A value of a row: of Python, with float32 numbers as jaxlog writes them."""
 
 
-class TrackerSettings(SinkSettings, frozen=True):
+class TrackerSettings(FilmedSettings, frozen=True):
     """The settings that sinks for trackers share."""
 
     tags: tuple[str, ...] = Field(
@@ -75,7 +76,8 @@ class TrackerRow:
       values: the values by key; each key begins with the name of the call.
       arrays: the arrays that were logged whole, and the pixels of images, by key.
       tables: the rows of the tables, by key.
-      episodes: the sampled episodes of this step.
+      episodes: the sampled episodes of this step, which are shown as a table.
+      films: the films of recorded episodes of this step.
       num_records: the number of records that are written with this row.
       repetition: the number of rows before it that have all of this in common, but the values: a
         program may log a step twice at once.
@@ -91,18 +93,24 @@ class TrackerRow:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
     tables: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     episodes: Sequence[EpisodeEvent] = ()
+    films: Sequence[Film] = ()
     num_records: int = 0
     repetition: int = 0
 
     @property
     def has_files(self) -> bool:
-        """True if it has arrays or tables."""
-        return bool(self.arrays or self.tables)
+        """True if it has arrays, tables or episodes."""
+        return bool(self.arrays or self.tables or self.of_episodes)
+
+    @property
+    def of_episodes(self) -> bool:
+        """True if it shows sampled episodes."""
+        return bool(self.episodes or self.films)
 
     @property
     def identity(self) -> str:
         """A text that the same row has whenever it is sent, and no other row of its run."""
-        kind = "episodes" if self.episodes else "arrays" if self.has_files else "values"
+        kind = "episodes" if self.of_episodes else "arrays" if self.has_files else "values"
         return f"{self.call}/{self.update}/{self.timestamp!r}/{kind}/{self.repetition}"
 
 
@@ -123,6 +131,15 @@ class TrackerSink(Sink):
         self._samples: dict[tuple[int | None, str, int], list[EpisodeEvent]] = {}
         self._kept: Counter[tuple[int | None, str]] = Counter()
         self._lanes: Lanes = settings.lanes
+        self._films = Films(settings, "mp4")
+
+    def check(self, run: RunInfo) -> None:  # noqa: ARG002
+        """Checks that what writes films is installed; a subclass also checks the tracker.
+
+        Raises:
+          ImportError: it is not.
+        """
+        self._films.check()
 
     def open(self, run: RunInfo) -> None:
         """Notes the run; a subclass also opens the tracker."""
@@ -184,7 +201,7 @@ class TrackerSink(Sink):
         if not event.sampled:
             values = {**event.labels, **event.episode}
             self._add("episode", event.step, event.timestamp, values)
-        elif self.settings.episodes != "off":
+        elif self.settings.episodes != "off" or self.settings.films:
             many = event.num_lanes > 1 and self._lanes == "runs" and event.num_lanes <= MOST_RUNS
             lane = event.lane if many and not event.lane_alone else None
             self._samples.setdefault((lane, event.name, event.step), []).append(event)
@@ -205,9 +222,18 @@ class TrackerSink(Sink):
             labels = first.labels if first.lane_first_labels is None else first.lane_first_labels
             own = labels if lane is not None or first.lane_alone else NOTHING
             x = self._x(step, first.env_step)
-            self._keep(
-                [TrackerRow(lane, own, name, step, x, first.timestamp, episodes=tuple(events))]
+            row = TrackerRow(
+                lane,
+                own,
+                name,
+                step,
+                x,
+                first.timestamp,
+                episodes=() if self.settings.episodes == "off" else tuple(events),
+                films=self._films.of(events),
             )
+            if row.of_episodes:
+                self._keep([row])
         self._samples.clear()
         if self._rows:
             self.send(self._rows)

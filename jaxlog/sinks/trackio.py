@@ -8,9 +8,11 @@ the time at which they are saved. Each row has an id, by which trackio drops one
 from __future__ import annotations
 
 import importlib
+import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -52,15 +54,19 @@ class TrackioSink(TrackerSink):
         super().__init__(settings)
         self._labels: dict[int | None, Labels] = {}
         self._earlier: dict[int | None, set[tuple[int, str]]] = {}
+        # By the rows' ids: their files are there, and another try does not save them again.
+        self._unsent: dict[str, dict[str, Any]] = {}
 
-    def check(self, run: RunInfo) -> None:  # noqa: ARG002
+    def check(self, run: RunInfo) -> None:
         """Checks that trackio is installed, and takes the name of the project.
 
         Raises:
-          ImportError: trackio is not installed, or too old to take rows with their times.
+          ImportError: trackio is not installed, or too old to take rows with their times; or what
+            writes films is not installed.
           ValueError: trackio does not take the name of the project.
         """
         storage = _storage()
+        super().check(run)
         project = self.settings.project
         try:
             storage.validate_project_name(project)
@@ -81,23 +87,28 @@ class TrackioSink(TrackerSink):
             for start in range(0, len(own), MOST_ROWS):
                 batch = own[start : start + MOST_ROWS]
                 labels = next((row.labels for row in batch if row.labels), {})
+                ids = [f"{self.run_key(lane)}/{row.identity}" for row in batch]
+                for row, row_id in zip(batch, ids, strict=True):
+                    if row_id not in self._unsent:
+                        self._unsent[row_id] = self._values(row)
                 changed = lane not in self._labels or (labels and not self._labels[lane])
                 storage.bulk_log(
                     project=self.settings.project,
                     run=self.run_name(lane, self._labels.get(lane) or labels),
                     run_id=self.run_key(lane),
-                    metrics_list=[self._values(row) for row in batch],
+                    metrics_list=[self._unsent[row_id] for row_id in ids],
                     steps=[row.step for row in batch],
                     timestamps=[_iso(row.timestamp) for row in batch],
-                    log_ids=[f"{self.run_key(lane)}/{row.identity}" for row in batch],
+                    log_ids=ids,
                     config=self._config(labels) if changed else None,
                 )
+                self._unsent.clear()
                 if changed:
                     self._labels[lane] = labels
 
     def _has(self, row: TrackerRow) -> bool:
         """True if an earlier session logged the same values at this step."""
-        if not self.is_logged_again(row) or row.has_files or row.episodes:
+        if not self.is_logged_again(row) or row.has_files:
             return False
         if row.lane not in self._earlier:
             name = self.run_name(row.lane, row.labels)
@@ -117,6 +128,7 @@ class TrackioSink(TrackerSink):
                 found[key] = value
         if row.arrays:
             found |= self._pictures(row)
+        found |= self._videos(row)
         tables = dict(row.tables)
         if row.episodes:
             tables[f"{row.call}/episodes"] = episode_rows(row.episodes)
@@ -136,11 +148,27 @@ class TrackioSink(TrackerSink):
             if pixels is not None:
                 shown = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
                 picture = trackio.Image(shown, f"{array.dtype.name}{list(array.shape)}")
-                picture._save(self.settings.project, self.run_key(row.lane), row.step)
-                found[key] = picture._to_dict()
+                found[key] = self._saved(picture, row)
             elif not array.ndim:
                 found[key] = as_written(array) if array.dtype.kind in "fV" else array.item()
         return found
+
+    def _videos(self, row: TrackerRow) -> dict[str, Any]:
+        """The films of a row, by keys of their own, since trackio shows no list of videos."""
+        found: dict[str, Any] = {}
+        for number, film in enumerate(row.films):
+            # From a file, which trackio copies: to write one itself it needs the program ffmpeg.
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "film.mp4"
+                path.write_bytes(film.data)
+                video = _module().Video(path, film.caption)
+                found[f"{row.call}/films/{number}"] = self._saved(video, row)
+        return found
+
+    def _saved(self, media: Any, row: TrackerRow) -> dict[str, Any]:
+        """Saves an image or a video beside the project; returns what the row has of it."""
+        media._save(self.settings.project, self.run_key(row.lane), row.step)
+        return media._to_dict()
 
     def _config(self, labels: Labels) -> dict[str, Any]:
         """The config of a run: that of the user, and the labels of its lane."""

@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image, ImageSequence, features
 
 import jaxlog
+from jaxlog._render import film_files
 from tests.cli.conftest import ROOT, Command, refused_without
 
 SIDE = 5
@@ -232,6 +233,25 @@ def test_without_its_extra_it_says_what_to_install(
     package: str, kind: str, run: Path, tmp_path: Path
 ) -> None:
     refused_without(package, "export", run, "--episodes", kind, "-o", tmp_path, extra="film")
+
+
+@pytest.mark.parametrize(
+    ("kind", "named"), [("mp4", "av without H.264 (libnone)"), ("webp", "pillow without WebP")]
+)
+def test_a_build_without_the_codec_is_named_once(
+    kind: str,
+    named: str,
+    run: Path,
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(film_files, "_ENCODER", "libnone")
+    monkeypatch.setattr(features, "check", lambda name: name != "webp")
+    code, _, err = command("export", run, "--episodes", kind, "-o", tmp_path / "out")
+    assert code == 2
+    assert f"export: {kind}: got a build of {named}, expected that of PyPI, which has it" in err
+    assert not [*tmp_path.rglob("*.*")]
 
 
 def played(directory: Path, renderer: str | None, *names: str) -> Path:

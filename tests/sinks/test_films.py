@@ -1,70 +1,28 @@
-"""Films of recorded episodes in W&B and TensorBoard, read by the tools that own the formats."""
+"""Films of recorded episodes in trackers, read by the tools that own the formats."""
 
 from __future__ import annotations
 
+import importlib
 import io
+import os
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import av
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import jaxlog
+from jaxlog._render import film_files
 from jaxlog._render.film_files import LEAST_SIDE
 from jaxlog.sinks import films
 from tests.conftest import MakeLogger
 from tests.sinks import wandb_files
-
-NUM_ENVS = 3
-LENGTHS = (5, 12, 9)
-"""The number of steps of each episode of an environment."""
-
-
-def boards(count: Any) -> Any:
-    """An image of each environment, in which the pixel of its step is white."""
-    place = jnp.arange(16, dtype=np.int32).reshape(4, 4)
-    return (place[None] == count[:, None, None] % 16).astype(np.uint8) * 255
-
-
-def record(logger: jaxlog.Logger, updates: int = 2, **how: Any) -> None:
-    """Logs two updates, each with an episode of every environment."""
-    lengths = jnp.array(LENGTHS)
-
-    def values(count: Any) -> Any:
-        return {"board": boards(count), "pair": (count, count.astype(np.float32))}
-
-    def play(carry: Any, _: None) -> Any:
-        count, recorder = carry
-        done = count + 1 >= lengths
-        recorder = jaxlog.record_step(recorder, values(count), jnp.ones(NUM_ENVS), done)
-        return (jnp.where(done, 0, count + 1), recorder), None
-
-    def update(carry: Any, step: Any) -> Any:
-        carry, _ = jax.lax.scan(play, carry, length=24)
-        _, recorder = jaxlog.log_episodes(logger, carry[1], step, every=1)
-        return (carry[0], recorder), None
-
-    count = jnp.zeros(NUM_ENVS, np.int32)
-    of_all = {"environments": jnp.arange(NUM_ENVS), "max_steps": 600} | how
-    carry = count, jaxlog.empty_recorder(logger, values(count), **of_all)
-    jax.block_until_ready(
-        jax.jit(jax.lax.scan, static_argnums=0)(update, carry, jnp.arange(updates))
-    )
-
-
-def tensorboard(**settings: Any) -> dict[str, Any]:
-    return {"kind": "tensorboard", "films": 2, **settings}
-
-
-def wandb(**settings: Any) -> dict[str, Any]:
-    return {"kind": "wandb", "mode": "offline", "films": 2, **settings}
+from tests.sinks.filmed import LENGTHS, SINKS, record, rows_in_trackio, tensorboard, trackio, wandb
 
 
 def gifs(directory: Path) -> dict[int, list[bytes]]:
@@ -118,15 +76,57 @@ def test_wandb_has_films_as_videos(make_logger: MakeLogger, tmp_path: Path) -> N
         captions = row["recorded/films/captions"]
         assert captions[1] == "environment 1 · return 12 · 12 steps"
         for one, length in zip(row["recorded/films/videos"], LENGTHS, strict=False):
-            file: Path = folder / one["path"]
-            with av.open(file) as container:
-                (stream,) = container.streams.video
-                assert stream.average_rate == 10
-                frames = [frame.to_ndarray(format="gray") for frame in container.decode(stream)]
-            assert len(frames) == length
-            for step, frame in enumerate(frames):
-                assert frame.shape == (LEAST_SIDE, LEAST_SIDE)
-                assert np.argmax(frame[32::64, 32::64]) == step % 16
+            check_video(folder / one["path"], length)
+
+
+def check_video(file: Path, length: int) -> None:
+    """The MP4 has the boards of an episode."""
+    with av.open(file) as container:
+        (stream,) = container.streams.video
+        assert stream.average_rate == 10
+        frames = [frame.to_ndarray(format="gray") for frame in container.decode(stream)]
+    assert len(frames) == length
+    for step, frame in enumerate(frames):
+        assert frame.shape == (LEAST_SIDE, LEAST_SIDE)
+        assert np.argmax(frame[32::64, 32::64]) == step % 16
+
+
+@pytest.mark.parametrize("episodes", ["table", "off"])
+def test_trackio_has_films_as_videos(
+    episodes: str, make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    logger = make_logger(sinks=[trackio(episodes=episodes)])
+    with logger.open(tmp_path) as run:
+        record(logger)
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (2, None)
+    rows = rows_in_trackio(run.info.id)
+    assert [row["step"] for row in rows] == [0, 1]
+    for row in rows:
+        assert ("recorded/episodes" in row) == (episodes == "table")
+        videos = [row[f"recorded/films/{number}"] for number in range(2)]
+        assert "recorded/films/2" not in row
+        assert {video["_type"] for video in videos} == {"trackio.video"}
+        assert videos[1]["caption"] == "environment 1 · return 12 · 12 steps"
+        for video, length in zip(videos, LENGTHS, strict=False):
+            check_video(Path(os.environ["TRACKIO_DIR"]) / "media" / video["file_path"], length)
+
+
+def test_mlflow_has_films_as_files(make_logger: MakeLogger, tmp_path: Path) -> None:
+    logger = make_logger(sinks=[SINKS["mlflow"]()])
+    with logger.open(tmp_path) as run:
+        record(logger)
+    (account,) = run.accounts()
+    assert (account.written, account.failure) == (2, None)
+    client = importlib.import_module("mlflow").MlflowClient()
+    experiment = client.get_experiment_by_name("films").experiment_id
+    wanted = f"tags.`jaxlog.run` = '{run.info.id}'"
+    (found,) = client.search_runs([experiment], wanted)
+    folder = Path(client.download_artifacts(found.info.run_id, "recorded/films", str(tmp_path)))
+    names = [f"{step:010d}_{number}.mp4" for step in range(2) for number in range(2)]
+    assert sorted(path.name for path in folder.iterdir()) == names
+    for name in names:
+        check_video(folder / name, LENGTHS[int(name[-5])])
 
 
 @pytest.mark.parametrize("episodes", ["table", "off"])
@@ -164,6 +164,12 @@ def differs(tree: Any) -> np.ndarray:
     return np.zeros((8 + int(tree["pair"][0]), 6, 3), np.uint8)
 
 
+def wide(tree: Any) -> np.ndarray:
+    """Returns frames that no format takes."""
+    del tree
+    return np.zeros((8, 20_000, 3), np.uint8)
+
+
 def floats(tree: Any) -> np.ndarray:
     """Returns no uint8."""
     return np.zeros((8, 6, 3))
@@ -186,16 +192,22 @@ def test_a_renderer_draws_on_the_thread_of_the_sink(
         assert np.abs(np.asarray(film.convert("L")).astype(int) - 40).max() <= 2
 
 
+WRONG = [
+    ({"film_renderer": f"{__name__}:raises"}, "RuntimeError: no such colour"),
+    ({"film_renderer": f"{__name__}:differs"}, "frame 1: got shape [9, 6, 3], expected that"),
+    ({"film_renderer": f"{__name__}:floats"}, "frame 0: got float64 of shape [8, 6, 3]"),
+    ({"film_renderer": f"{__name__}:wide"}, "frame 0: got 8 by 20,000 pixels, expected at"),
+    ({"film_array": "pair.0"}, "film_array: got 'pair.0', expected a recorded array with two"),
+]
+
+
 @pytest.mark.parametrize(
-    ("settings", "text"),
+    ("kind", "settings", "text"),
     [
-        ({"film_renderer": f"{__name__}:raises"}, "RuntimeError: no such colour"),
-        ({"film_renderer": f"{__name__}:differs"}, "frame 1: got shape [9, 6, 3], expected that"),
-        ({"film_renderer": f"{__name__}:floats"}, "frame 0: got float64 of shape [8, 6, 3]"),
-        ({"film_array": "pair.0"}, "film_array: got 'pair.0', expected a recorded array with two"),
+        *((kind, *wrong) for kind in ("tensorboard", "wandb") for wrong in WRONG),
+        ("trackio", *WRONG[0]),
     ],
 )
-@pytest.mark.parametrize("kind", ["tensorboard", "wandb"])
 def test_what_is_wrong_costs_the_film_only(
     kind: str,
     settings: dict[str, Any],
@@ -204,8 +216,7 @@ def test_what_is_wrong_costs_the_film_only(
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = tensorboard if kind == "tensorboard" else wandb
-    logger = make_logger(sinks=[made(**settings), {"kind": "memory"}])
+    logger = make_logger(sinks=[SINKS[kind](**settings), {"kind": "memory"}])
     with logger.open(tmp_path) as run:
         record(logger)
     assert [account.failure for account in run.accounts()] == [None, None]
@@ -220,6 +231,10 @@ def test_what_is_wrong_costs_the_film_only(
     )
     if kind == "tensorboard":
         assert gifs(tmp_path) == {}
+    elif kind == "trackio":
+        rows = rows_in_trackio(run.info.id)
+        assert [row["recorded/episodes"]["_type"] for row in rows] == ["trackio.table"] * 2
+        assert not any("films" in key for row in rows for key in row)
     else:
         (of_run,) = wandb_files.read_all(tmp_path)
         assert [row["recorded/episodes/_type"] for row in of_run.rows] == ["table-file"] * 2
@@ -256,17 +271,28 @@ def test_a_film_has_a_limit(
     assert gifs(tmp_path) == {}
 
 
-@pytest.mark.parametrize(("kind", "module"), [("tensorboard", "PIL"), ("wandb", "av")])
+@pytest.mark.parametrize(
+    ("kind", "module"),
+    [("tensorboard", "PIL"), ("wandb", "av"), ("trackio", "av"), ("mlflow", "av")],
+)
 def test_what_writes_films_has_to_be_there(
     kind: str, module: str, make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    made = tensorboard if kind == "tensorboard" else wandb
+    made = SINKS[kind]
     logger = make_logger(sinks=[made()])
     with pytest.raises(ModuleNotFoundError, match=r"films: need .*; pip install 'jaxlog\[film\]'"):
         logger.open(tmp_path)
     with make_logger(sinks=[made(films=0)]).open(tmp_path / "without"):
         pass
+
+
+def test_a_build_without_the_codec_is_refused(
+    make_logger: MakeLogger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(film_files, "_ENCODER", "libnone")
+    with pytest.raises(ValueError, match=r"mp4: got a build of av without H.264"):
+        make_logger(sinks=[wandb()]).open(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def test_a_locked_database_is_waited_for(
         moved = path.with_suffix(".away")
         path.rename(moved)
         path.mkdir()  # nothing can be written there
-        run.log({"x": 2}, step=1)
+        run.log({"x": 2}, step=1, arrays={"q": np.eye(3)})
         timer = threading.Timer(1.5, lambda: (path.rmdir(), moved.rename(path)))
         timer.start()
         run.flush()
@@ -198,6 +198,8 @@ def test_a_locked_database_is_waited_for(
     (account,) = run.accounts()
     assert (account.written, account.failure) == (3, None)
     assert "cannot flush, and tries again" in caplog.text
+    media = Path(os.environ["TRACKIO_DIR"]) / "media" / "locked"
+    assert len([*media.rglob("*.png")]) == 1  # not one for each try
 
 
 KILLED = """
