@@ -24,8 +24,8 @@ from benchmarks import (
 from benchmarks.timing import Row
 
 MODULES = (
-    arrow, compiling, crossing, dataset, episodes, finding, lanes, reading, receiving, sending, sinks,
-    statistics,
+    arrow, compiling, crossing, dataset, episodes, finding, lanes, reading, receiving, sending,
+    sinks, statistics,
 )  # fmt: skip
 
 
