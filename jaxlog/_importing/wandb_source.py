@@ -14,10 +14,10 @@ from typing import Any
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import MetricsEvent
 from jaxlog._importing.rows import EventMaker
-from jaxlog._importing.source import ImportOptions, SourceRun
+from jaxlog._importing.source import ImportOptions, SourceRun, digest_of, time_of
 from jaxlog._importing.wandb_axes import Axes, Part
 from jaxlog._importing.wandb_records import WandbRecords
-from jaxlog._importing.wandb_values import converted, number_of, row_of
+from jaxlog._importing.wandb_values import converted, flat, path_of, row_of
 
 SUMMARY = "summary"
 """The call that has the values that only the summary of a run has."""
@@ -41,6 +41,7 @@ class _File:
     """The facts in one file."""
 
     path: Path
+    digest: str
     run: Any = None
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -98,7 +99,7 @@ def _began(file: _File) -> tuple[float, str]:
 
 def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _File:
     """Reads all of a file but the values of its rows."""
-    found = _File(path)
+    found = _File(path, digest_of([path]))
     records = WandbRecords(path)
     for place, raw in records:
         try:
@@ -122,7 +123,7 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
             found.run = run = record.run
             _update(found.config, run.config)
             _update(found.summary, run.summary)
-            found.started = run.start_time.seconds + run.start_time.nanos / 1e9 or None
+            found.started = time_of(run.start_time.seconds + run.start_time.nanos / 1e9) or None
             found.host = run.host or found.host
             found.commit = run.git.commit or found.commit
         case "config":
@@ -136,10 +137,9 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
             axes.define(record.metric)
         case "history":
             found.has_rows = True
-            row = row_of(record.history)
+            row = row_of(record.history, Counter())
             axes.note(row)
-            time = number_of(row.get("_timestamp"))
-            found.last = max(found.last, found.last if time is None else float(time))
+            found.last = max(found.last, time_of(row.get("_timestamp")) or 0.0)
         case "exit":
             found.exit_code = record.exit.exit_code
         case _ if kind in _LEFT_OUT:
@@ -151,14 +151,14 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
 def _update(values: dict[str, Any], record: Any) -> None:
     """Applies the changes of a config or a summary."""
     for item in record.update:
-        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        path = path_of(item)
         inner = values
         for part in path[:-1]:
             inner = inner.setdefault(part, {}) if isinstance(inner, dict) else {}
         if isinstance(inner, dict):
             inner[path[-1]] = json.loads(item.value_json)
     for item in record.remove:
-        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        path = path_of(item)
         inner = values
         for part in path[:-1]:
             inner = inner.get(part, {}) if isinstance(inner, dict) else {}
@@ -196,6 +196,7 @@ def _source(
         kind="wandb",
         key=f"wandb:{key}",
         files=[file.path for file in files],
+        digest=" ".join(file.digest for file in files),
         name=run.display_name or run.run_id,
         events=partial(_events, files, axes, summary, left_out, messages),
         config=config,
@@ -233,9 +234,8 @@ def _events(
             record = messages.Record.FromString(raw)
             if record.WhichOneof("record_type") != "history":
                 continue
-            row = row_of(record.history)
-            time = number_of(row.get("_timestamp"))
-            timestamp = timestamp if time is None else float(time)
+            row = row_of(record.history, left_out)
+            timestamp = time_of(row.get("_timestamp")) or timestamp
             for part in axes.parts(row, file.path.parent / "files", left_out):
                 last_step = max(last_step, part.step)
                 before = waiting.get(part.call)
@@ -245,8 +245,8 @@ def _events(
                 waiting[part.call] = together or part, timestamp
     for part, time in waiting.values():
         yield made(part, time)
-    if only := axes.only_in_summary(summary):
+    if only := axes.only_in_summary(flat(summary, Counter())):
         call = SUMMARY if SUMMARY not in makers else f"{SUMMARY}_of_run"
         row = converted(only, files[-1].path.parent / "files", left_out)
-        if row.values:
+        if row.values or row.arrays or row.media:
             yield made(Part(call, last_step, None, row), timestamp)

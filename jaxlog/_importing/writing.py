@@ -37,7 +37,7 @@ from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 DRAFTS = ".importing"
 """The folder in which runs are written before they have their place; readers do not look into it,
 since it is no run itself."""
-VERSION = 2
+VERSION = 3
 """Increases when equal files lead to other lines, so that they are imported again."""
 CHUNK = 1000
 """The number of events after which lines are written."""
@@ -101,13 +101,8 @@ def write(source: SourceRun, to: Path, options: ImportOptions) -> Written:
 
 def _digest(source: SourceRun, options: ImportOptions) -> str:
     """A digest of the files and of the choices: equal digests lead to equal lines."""
-    found = hashlib.sha256(repr((VERSION, source.kind, options)).encode())
-    for path in source.files:
-        found.update(f"\0{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                found.update(block)
-    return found.hexdigest()[:16]
+    own = VERSION, source.kind, options, source.digest
+    return hashlib.sha256(repr(own).encode()).hexdigest()[:16]
 
 
 def _earlier(to: Path, key: str) -> Path | None:
@@ -139,7 +134,7 @@ def _empty(folder: Path) -> None:
 
 def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, digest: str) -> int:
     """Writes all files of a run; returns the number of its lines with metrics."""
-    config, _ = without_secrets("config", plain_dict("config", source.config))
+    config, _ = without_secrets("config", _config(source))
     tags, _ = without_secrets("tags", [as_utf8(tag) for tag in source.tags])
     info = RunInfo(
         as_utf8(source.name),
@@ -179,6 +174,17 @@ def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, 
         | {IMPORTED: _imported(source, digest)}
     )
     return seen.records
+
+
+def _config(source: SourceRun) -> dict[str, Any]:
+    """The config without the values that no file can hold, which are counted."""
+    found: dict[str, Any] = {}
+    for name, value in source.config.items():
+        try:
+            found |= plain_dict("config", {name: value})
+        except ValueError:
+            source.left_out["values of the config that no file can hold"] += 1
+    return found
 
 
 class _Seen:
@@ -242,7 +248,8 @@ def _replace(draft: Path, place: Path) -> None:
     run = Directory(place, "replace")
     try:
         files = [path.relative_to(draft) for path in draft.rglob("*") if path.is_file()]
-        for name in sorted(files, key=lambda name: name.name == RUN_FILE):
+        files.remove(Path(RUN_FILE))
+        for name in files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).replace(place / name)
         images = place / IMAGES
@@ -250,5 +257,7 @@ def _replace(draft: Path, place: Path) -> None:
         for path in (*line_files(place), *old):
             if path.relative_to(place) not in files:
                 path.unlink()
+        # Last: as long as the old one is there, its digest has the next import do all of this.
+        (draft / RUN_FILE).replace(place / RUN_FILE)
     finally:
         run.release()
