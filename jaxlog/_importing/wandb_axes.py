@@ -66,13 +66,12 @@ class Axes:
         self._last: dict[str, int] = {}
         self._of: dict[str, str] = {}
 
-    def joined(self, earlier: Axes | None) -> Axes:
-        """The axes of all files of a run."""
-        if earlier is not None:
-            self._defined = earlier._defined | self._defined
-            self._globs = earlier._globs | self._globs
-            self._no_steps |= earlier._no_steps
-            self._final = earlier._final | self._final
+    def joined(self, earlier: Axes) -> Axes:
+        """The axes of all files of a run: these, and those of an earlier file."""
+        self._defined = earlier._defined | self._defined
+        self._globs = earlier._globs | self._globs
+        self._no_steps |= earlier._no_steps
+        self._final = earlier._final | self._final
         return self
 
     def define(self, metric: Any) -> None:

@@ -32,6 +32,7 @@ _LEFT_OUT = {
     "tbrecord": "folders of TensorBoard",
 }
 """Names of what is not brought in, by the kind of its record; others have nothing of the user's."""
+_COPIES = "copies of a file"
 _INTERRUPTED = 255
 """W&B's exit code of a program that Ctrl-C ended."""
 
@@ -42,6 +43,8 @@ class _File:
 
     path: Path
     digest: str
+    axes: Axes
+    left_out: Counter[str] = field(default_factory=Counter)
     run: Any = None
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -72,39 +75,42 @@ def wandb_runs(files: Sequence[Path], options: ImportOptions) -> list[SourceRun]
             "W&B's files cannot be read without the package wandb; install it with: "
             "pip install 'jaxlog[import]'"
         ) from None
-    axes: dict[str, Axes] = {}
-    left_out: dict[str, Counter[str]] = {}
-    of_run: dict[str, list[_File]] = {}
+    of_run: dict[str, dict[float | Path, _File]] = {}  # of each run by the time of its beginning
     for path in sorted(files):
-        own = Axes(options.call)
-        counts: Counter[str] = Counter()
-        found = _facts(path, messages, own, counts)
+        found = _facts(path, messages, options.call)
         if found.run is None:
             if found.cut is not None:
                 raise ImportingError(f"{found.cut}; there is no run in it")
             raise ImportingError(f"{path}: has no run")
-        key = f"{found.run.project}/{found.run.run_id}"
-        of_run.setdefault(key, []).append(found)
-        axes[key] = own.joined(axes.get(key))
-        left_out.setdefault(key, Counter()).update(counts)
+        parts = of_run.setdefault(f"{found.run.project}/{found.run.run_id}", {})
+        copy = parts.get(key := found.started or path)
+        parts[key] = found if copy is None else _longer(copy, found)
     return [
-        _source(key, sorted(own, key=_began), axes[key], left_out[key], messages)
-        for key, own in of_run.items()
+        _source(key, sorted(parts.values(), key=_began), messages) for key, parts in of_run.items()
     ]
+
+
+def _longer(one: _File, other: _File) -> _File:
+    """The longer of two copies of a file; the other one is counted."""
+    sizes = [file.path.stat().st_size for file in (one, other)]
+    longer = other if sizes[1] > sizes[0] else one
+    copies = one.left_out[_COPIES] + other.left_out[_COPIES] + 1
+    longer.left_out[_COPIES] = copies
+    return longer
 
 
 def _began(file: _File) -> tuple[float, str]:
     return file.started or 0.0, file.path.name
 
 
-def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _File:
+def _facts(path: Path, messages: Any, call: str) -> _File:
     """Reads all of a file but the values of its rows."""
-    found = _File(path, digest_of([path]))
+    found = _File(path, digest_of([path]), Axes(call))
     records = WandbRecords(path)
     for place, raw in records:
         try:
             record = messages.Record.FromString(raw)
-            _note(found, record, axes, left_out)
+            _note(found, record)
         except Exception as error:
             if isinstance(error, ImportingError):
                 raise
@@ -116,7 +122,7 @@ def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _Fi
     return found
 
 
-def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None:
+def _note(found: _File, record: Any) -> None:
     kind = record.WhichOneof("record_type")
     match kind:
         case "run":
@@ -134,16 +140,16 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
             found.host = record.environment.host or found.host
             found.commit = record.environment.git.commit or found.commit
         case "metric":
-            axes.define(record.metric)
+            found.axes.define(record.metric)
         case "history":
             found.has_rows = True
             row = row_of(record.history, Counter())
-            axes.note(row)
+            found.axes.note(row)
             found.last = max(found.last, time_of(row.get("_timestamp")) or 0.0)
         case "exit":
             found.exit_code = record.exit.exit_code
         case _ if kind in _LEFT_OUT:
-            left_out[_LEFT_OUT[kind]] += 1
+            found.left_out[_LEFT_OUT[kind]] += 1
         case _:
             pass
 
@@ -166,10 +172,12 @@ def _update(values: dict[str, Any], record: Any) -> None:
             inner.pop(path[-1], None)
 
 
-def _source(
-    key: str, files: Sequence[_File], axes: Axes, left_out: Counter[str], messages: Any
-) -> SourceRun:
+def _source(key: str, files: Sequence[_File], messages: Any) -> SourceRun:
     first, last = files[0], files[-1]
+    axes = first.axes
+    for file in files[1:]:
+        axes = file.axes.joined(axes)
+    left_out = sum((file.left_out for file in files), Counter[str]())
     run = last.run
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}

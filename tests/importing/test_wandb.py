@@ -266,6 +266,11 @@ def test_a_run_that_was_continued_is_one(tmp_path: Path) -> None:
     ]
     read = jaxlog.read_run(done.path)
     assert read.status == "failed"
+    copy = tmp_path / "backup" / "run-abc.wandb"
+    copy.parent.mkdir()
+    copy.write_bytes(done.files[0].read_bytes()[:-20])
+    [again] = jaxlog.import_runs(tmp_path, tmp_path / "runs")
+    assert (again.state, again.left_out["copies of a file"]) == ("same", 1)
 
 
 def _file(offline: Path) -> Path:
