@@ -13,6 +13,8 @@ from jaxlog._importing.rows import SourceRow
 from jaxlog._importing.wandb_values import converted, number_of
 
 _STEP, _ENV_STEP = "/step", "/env_step"
+_STATISTICS = ("min", "max", "mean", "best", "first", "last")
+"""The values of `summary=` in `define_metric`."""
 
 
 class Part(NamedTuple):
@@ -96,6 +98,7 @@ class Axes:
         """The values that the user has put into the summary, and no row has.
 
         A value that rows have is among them if it is another number than that of the last row.
+        `loss.min` is not, which W&B computes of the rows if `define_metric` asks for it.
         """
         return {
             name: value
@@ -105,7 +108,8 @@ class Axes:
 
     def _is_own(self, name: str, number: Any) -> bool:
         if name not in self._final:
-            return True
+            stem, _, statistic = name.rpartition(".")
+            return stem not in self._final or statistic not in _STATISTICS
         return number is not None and repr(number) != repr(self._final[name])
 
     def parts(self, row: Mapping[str, Any], files: Path, left_out: Counter[str]) -> Iterator[Part]:
