@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import MetricsEvent, ReadOnlyDict
 from jaxlog._importing.rows import EventMaker, SourceRow
-from jaxlog._importing.source import ImportOptions, SourceRun
+from jaxlog._importing.source import LATEST, ImportOptions, SourceRun, digest_of
 from jaxlog._limits import LARGEST, SMALLEST
 
 STEPS = ("step", "_step", "global_step", "update", "updates", "iteration", "iterations", "epoch")
@@ -72,7 +72,7 @@ def csv_run(path: Path, options: ImportOptions) -> SourceRun:
         has more or fewer cells than the header.
       OSError: it cannot be read.
     """
-    text, cut = _text(path)
+    digest, (text, cut) = digest_of([path]), _text(path)
     left_out: Counter[str] = Counter()
     numbered, broken = _rows(path, text)
     if broken:
@@ -91,6 +91,7 @@ def csv_run(path: Path, options: ImportOptions) -> SourceRun:
         kind="csv",
         key=f"csv:{path.resolve()}",
         files=[path],
+        digest=digest,
         name=path.stem,
         events=partial(_events, options.call, grouped, lanes, names, written),
         details={
@@ -210,7 +211,7 @@ def _cells(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> _Cel
     if layout.time is not None:
         name, text = header[layout.time], cells[layout.time]
         time = _number(text)
-        if time is None or not 0 <= float(time) < 1e11:
+        if time is None or not 0 <= float(time) < LATEST:
             raise ImportingError(
                 f"{path}: line {line}: {name!r}: got {text!r:.60}, expected the time in seconds "
                 "since 1970; name another column with --time (time=), or leave this one out with "

@@ -11,6 +11,7 @@ from jaxlog._errors import ImportingError
 from jaxlog._format.names import check_call
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._importing.csv_source import csv_run
+from jaxlog._importing.earlier import EarlierRuns
 from jaxlog._importing.event_records import is_event_file
 from jaxlog._importing.source import ImportedRun, ImportOptions, SourceKind, SourceRun
 from jaxlog._importing.tensorboard_source import folders_with_events, run_name, tensorboard_run
@@ -28,6 +29,7 @@ def imported(
     if kind is not None and kind not in get_args(SourceKind):
         raise ValueError(f"kind: got {kind!r}, expected one of {', '.join(get_args(SourceKind))}")
     check_call(options.call)
+    earlier = EarlierRuns(to)
     for path in sources:
         try:
             readers = _readers(path, kind, options)
@@ -37,13 +39,15 @@ def imported(
         for read in readers:
             try:
                 for source in read():
-                    yield _written(source, to, options)
+                    yield _written(source, to, options, earlier)
             except ImportingError as error:
                 yield error
 
 
-def _written(source: SourceRun, to: Path, options: ImportOptions) -> ImportedRun:
-    done = write(source, to, options)
+def _written(
+    source: SourceRun, to: Path, options: ImportOptions, earlier: EarlierRuns
+) -> ImportedRun:
+    done = write(source, to, options, earlier)
     outcome = done.path, source.kind, tuple(source.files), done.state, done.lines
     return ImportedRun(*outcome, dict(source.left_out), tuple(source.cut))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from jaxlog._format.imported import counted
 SourceKind = Literal["wandb", "tensorboard", "csv"]
 """The kinds of files that are brought in."""
 
+LATEST = 1e11
+"""The latest time that is taken for one, in seconds since 1970; some are in milliseconds."""
 CALL = "history"
 """The call whose lines have the metrics of a source that knows no calls."""
 
@@ -45,6 +48,7 @@ class SourceRun:
       kind: the kind of the files.
       key: what identifies the run when it is imported again.
       files: the files that it was read from.
+      digest: the `digest_of` the files, from before they were read.
       name: its name.
       events: yields its events in the order of their lines. It may add to `left_out`.
       config: its hyper-parameters.
@@ -64,6 +68,7 @@ class SourceRun:
     kind: SourceKind
     key: str
     files: Sequence[Path]
+    digest: str
     name: str
     events: Callable[[], Iterator[MetricsEvent]]
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -78,6 +83,27 @@ class SourceRun:
     details: Mapping[str, Any] = field(default_factory=dict)
     cut: Sequence[str] = ()
     left_out: Counter[str] = field(default_factory=Counter)
+
+
+def time_of(value: Any) -> float | None:
+    """A time in seconds since 1970; None for a value that is none, or one that no calendar has."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LATEST:
+        return None
+    return float(value)
+
+
+def digest_of(files: Sequence[Path]) -> str:
+    """A digest of some files.
+
+    It is computed before they are read, as they may grow meanwhile: the next import then finds
+    another one.
+    """
+    found = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256")
+        found.update(f"{path.name}\0{own.hexdigest()}\0".encode())
+    return found.hexdigest()
 
 
 _STATES = {

@@ -19,7 +19,7 @@ from jaxlog._format.media import Image, Table
 from jaxlog._importing.event_records import HEAD, EventRecords
 from jaxlog._importing.pictures import decoded_image
 from jaxlog._importing.rows import EventMaker, SourceRow
-from jaxlog._importing.source import ImportOptions, SourceRun
+from jaxlog._importing.source import ImportOptions, SourceRun, digest_of, time_of
 from jaxlog._importing.tensorboard_values import histogram_of, table_of
 
 _STATUS = {1: "finished", 2: "failed"}
@@ -78,6 +78,7 @@ class _EventReader:
         self.left_out: Counter[str] = Counter()
         self.cut: list[str] = []
         self._plugins: dict[str, str] = {}
+        self._time = 0.0  # of the last point
         self._event: Any = importlib.import_module("tensorboard.compat.proto.event_pb2").Event
         util: Any = importlib.import_module("tensorboard.util.tensor_util")
         self._array = util.make_ndarray
@@ -181,21 +182,26 @@ class _EventReader:
             return
         if isinstance(points.values, array) and value.dtype != np.float32:
             points.values = list(map(np.float32, points.values))  # a number of another type follows
-        points.add(event.step, event.wall_time, value)
+        self._time = time_of(event.wall_time) or self._time
+        points.add(event.step, self._time, value)
 
     def _add_hyper_parameters(self, content: bytes) -> None:
         plugin: Any = importlib.import_module("tensorboard.plugins.hparams.plugin_data_pb2")
-        data = plugin.HParamsPluginData.FromString(content)
+        try:
+            data = plugin.HParamsPluginData.FromString(content)
+        except Exception:  # whatever protobuf raises
+            self.left_out["hyper-parameters that cannot be read"] += 1
+            return
         match data.WhichOneof("data"):
             case "session_start_info":
                 start = data.session_start_info
                 for name, value in start.hparams.items():
                     self.config[name] = _plain(getattr(value, value.WhichOneof("kind") or "", None))
-                if start.start_time_secs:
+                if time_of(start.start_time_secs):
                     self.outcome["started"] = start.start_time_secs
             case "session_end_info":
                 self.outcome["status"] = _STATUS.get(data.session_end_info.status)
-                if data.session_end_info.end_time_secs:
+                if time_of(data.session_end_info.end_time_secs):
                     self.outcome["ended"] = data.session_end_info.end_time_secs
             case _:
                 pass
@@ -227,12 +233,14 @@ def tensorboard_run(
       OSError: a file cannot be read.
     """
     reader = _reader()
+    digest = digest_of(files)
     for path in files:
         reader.read(path)
     return SourceRun(
         kind="tensorboard",
         key=f"tensorboard:{key.resolve()}",
         files=files,
+        digest=digest,
         name=name,
         events=partial(_events, options.call, reader),
         config=reader.config,

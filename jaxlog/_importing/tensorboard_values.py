@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxlog._format.events import Histogram
 from jaxlog._format.media import Table
+from jaxlog._limits import LARGEST
 
 _SPLIT = "histograms whose bins have gaps or no order"
 _UNCOUNTED = "histograms whose counts are no integers"
@@ -28,7 +30,7 @@ def histogram_of(given: Any) -> Histogram | str:
       TensorBoard leaves them out, too, and puts the least and the greatest value in their place.
     """
     if isinstance(given, np.ndarray):
-        if given.ndim != 2 or given.shape[1] != 3:
+        if given.ndim != 2 or given.shape[1] != 3 or given.dtype.kind not in "biuf":
             return _SPLIT
         bins = np.asarray(given, np.float64)
         if not bins[:, 2].any():
@@ -50,7 +52,7 @@ def _joined(lefts: Sequence[float], rights: Sequence[float], counts: Sequence[fl
     has_gaps = any(right != left for right, left in zip(rights, lefts[1:], strict=False))
     if has_gaps:
         return _SPLIT
-    if any(count < 0 or count % 1 for count in counts):
+    if any(not 0 <= count <= LARGEST or count % 1 for count in counts):
         return _UNCOUNTED
     edges, sums, waiting = [lefts[0]], [], 0
     for left, right, count in zip(lefts, rights, counts, strict=True):
@@ -62,7 +64,9 @@ def _joined(lefts: Sequence[float], rights: Sequence[float], counts: Sequence[fl
             sums.append(waiting)
             waiting = 0
     if not sums:  # all values are one number
-        edges.append(float(np.nextafter(edges[0], np.inf)))
+        edges.append(math.nextafter(edges[0], math.inf))
+        if edges[1] == math.inf:
+            edges = [math.nextafter(edges[0], 0), edges[0]]
         sums.append(0)
     sums[-1] += waiting
     return Histogram(tuple(edges), tuple(sums), 0, 0)

@@ -14,10 +14,10 @@ from typing import Any
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import MetricsEvent
 from jaxlog._importing.rows import EventMaker
-from jaxlog._importing.source import ImportOptions, SourceRun
+from jaxlog._importing.source import ImportOptions, SourceRun, digest_of, time_of
 from jaxlog._importing.wandb_axes import Axes, Part
 from jaxlog._importing.wandb_records import WandbRecords
-from jaxlog._importing.wandb_values import converted, number_of, row_of
+from jaxlog._importing.wandb_values import converted, flat, path_of, row_of
 
 SUMMARY = "summary"
 """The call that has the values that only the summary of a run has."""
@@ -32,6 +32,7 @@ _LEFT_OUT = {
     "tbrecord": "folders of TensorBoard",
 }
 """Names of what is not brought in, by the kind of its record; others have nothing of the user's."""
+_COPIES = "copies of a file"
 _INTERRUPTED = 255
 """W&B's exit code of a program that Ctrl-C ended."""
 
@@ -41,6 +42,9 @@ class _File:
     """The facts in one file."""
 
     path: Path
+    digest: str
+    axes: Axes
+    left_out: Counter[str] = field(default_factory=Counter)
     run: Any = None
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -71,39 +75,42 @@ def wandb_runs(files: Sequence[Path], options: ImportOptions) -> list[SourceRun]
             "W&B's files cannot be read without the package wandb; install it with: "
             "pip install 'jaxlog[import]'"
         ) from None
-    axes: dict[str, Axes] = {}
-    left_out: dict[str, Counter[str]] = {}
-    of_run: dict[str, list[_File]] = {}
+    of_run: dict[str, dict[float | Path, _File]] = {}  # of each run by the time of its beginning
     for path in sorted(files):
-        own = Axes(options.call)
-        counts: Counter[str] = Counter()
-        found = _facts(path, messages, own, counts)
+        found = _facts(path, messages, options.call)
         if found.run is None:
             if found.cut is not None:
                 raise ImportingError(f"{found.cut}; there is no run in it")
             raise ImportingError(f"{path}: has no run")
-        key = f"{found.run.project}/{found.run.run_id}"
-        of_run.setdefault(key, []).append(found)
-        axes[key] = own.joined(axes.get(key))
-        left_out.setdefault(key, Counter()).update(counts)
+        parts = of_run.setdefault(f"{found.run.project}/{found.run.run_id}", {})
+        copy = parts.get(key := found.started or path)
+        parts[key] = found if copy is None else _longer(copy, found)
     return [
-        _source(key, sorted(own, key=_began), axes[key], left_out[key], messages)
-        for key, own in of_run.items()
+        _source(key, sorted(parts.values(), key=_began), messages) for key, parts in of_run.items()
     ]
+
+
+def _longer(one: _File, other: _File) -> _File:
+    """The longer of two copies of a file; the other one is counted."""
+    sizes = [file.path.stat().st_size for file in (one, other)]
+    longer = other if sizes[1] > sizes[0] else one
+    copies = one.left_out[_COPIES] + other.left_out[_COPIES] + 1
+    longer.left_out[_COPIES] = copies
+    return longer
 
 
 def _began(file: _File) -> tuple[float, str]:
     return file.started or 0.0, file.path.name
 
 
-def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _File:
+def _facts(path: Path, messages: Any, call: str) -> _File:
     """Reads all of a file but the values of its rows."""
-    found = _File(path)
+    found = _File(path, digest_of([path]), Axes(call))
     records = WandbRecords(path)
     for place, raw in records:
         try:
             record = messages.Record.FromString(raw)
-            _note(found, record, axes, left_out)
+            _note(found, record)
         except Exception as error:
             if isinstance(error, ImportingError):
                 raise
@@ -115,14 +122,14 @@ def _facts(path: Path, messages: Any, axes: Axes, left_out: Counter[str]) -> _Fi
     return found
 
 
-def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None:
+def _note(found: _File, record: Any) -> None:
     kind = record.WhichOneof("record_type")
     match kind:
         case "run":
             found.run = run = record.run
             _update(found.config, run.config)
             _update(found.summary, run.summary)
-            found.started = run.start_time.seconds + run.start_time.nanos / 1e9 or None
+            found.started = time_of(run.start_time.seconds + run.start_time.nanos / 1e9) or None
             found.host = run.host or found.host
             found.commit = run.git.commit or found.commit
         case "config":
@@ -133,17 +140,16 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
             found.host = record.environment.host or found.host
             found.commit = record.environment.git.commit or found.commit
         case "metric":
-            axes.define(record.metric)
+            found.axes.define(record.metric)
         case "history":
             found.has_rows = True
-            row = row_of(record.history)
-            axes.note(row)
-            time = number_of(row.get("_timestamp"))
-            found.last = max(found.last, found.last if time is None else float(time))
+            row = row_of(record.history, Counter())
+            found.axes.note(row)
+            found.last = max(found.last, time_of(row.get("_timestamp")) or 0.0)
         case "exit":
             found.exit_code = record.exit.exit_code
         case _ if kind in _LEFT_OUT:
-            left_out[_LEFT_OUT[kind]] += 1
+            found.left_out[_LEFT_OUT[kind]] += 1
         case _:
             pass
 
@@ -151,14 +157,14 @@ def _note(found: _File, record: Any, axes: Axes, left_out: Counter[str]) -> None
 def _update(values: dict[str, Any], record: Any) -> None:
     """Applies the changes of a config or a summary."""
     for item in record.update:
-        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        path = path_of(item)
         inner = values
         for part in path[:-1]:
             inner = inner.setdefault(part, {}) if isinstance(inner, dict) else {}
         if isinstance(inner, dict):
             inner[path[-1]] = json.loads(item.value_json)
     for item in record.remove:
-        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        path = path_of(item)
         inner = values
         for part in path[:-1]:
             inner = inner.get(part, {}) if isinstance(inner, dict) else {}
@@ -166,10 +172,12 @@ def _update(values: dict[str, Any], record: Any) -> None:
             inner.pop(path[-1], None)
 
 
-def _source(
-    key: str, files: Sequence[_File], axes: Axes, left_out: Counter[str], messages: Any
-) -> SourceRun:
+def _source(key: str, files: Sequence[_File], messages: Any) -> SourceRun:
     first, last = files[0], files[-1]
+    axes = first.axes
+    for file in files[1:]:
+        axes = file.axes.joined(axes)
+    left_out = sum((file.left_out for file in files), Counter[str]())
     run = last.run
     config: dict[str, Any] = {}
     summary: dict[str, Any] = {}
@@ -196,6 +204,7 @@ def _source(
         kind="wandb",
         key=f"wandb:{key}",
         files=[file.path for file in files],
+        digest=" ".join(file.digest for file in files),
         name=run.display_name or run.run_id,
         events=partial(_events, files, axes, summary, left_out, messages),
         config=config,
@@ -233,9 +242,8 @@ def _events(
             record = messages.Record.FromString(raw)
             if record.WhichOneof("record_type") != "history":
                 continue
-            row = row_of(record.history)
-            time = number_of(row.get("_timestamp"))
-            timestamp = timestamp if time is None else float(time)
+            row = row_of(record.history, left_out)
+            timestamp = time_of(row.get("_timestamp")) or timestamp
             for part in axes.parts(row, file.path.parent / "files", left_out):
                 last_step = max(last_step, part.step)
                 before = waiting.get(part.call)
@@ -245,8 +253,8 @@ def _events(
                 waiting[part.call] = together or part, timestamp
     for part, time in waiting.values():
         yield made(part, time)
-    if only := axes.only_in_summary(summary):
+    if only := axes.only_in_summary(flat(summary, Counter())):
         call = SUMMARY if SUMMARY not in makers else f"{SUMMARY}_of_run"
         row = converted(only, files[-1].path.parent / "files", left_out)
-        if row.values:
+        if row.values or row.arrays or row.media:
             yield made(Part(call, last_step, None, row), timestamp)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +37,51 @@ _KINDS = {
 """Names of what is not brought in, by W&B's name of its type."""
 
 
-def row_of(history: Any) -> dict[str, Any]:
-    """The values of a row by name; what is no single number is a dict."""
+def path_of(item: Any) -> list[str]:
+    """The names that lead to a value, from the outermost one."""
+    return [item.key, *item.nested_key] if item.key or not item.nested_key else [*item.nested_key]
+
+
+def row_of(history: Any, left_out: Counter[str]) -> dict[str, Any]:
+    """The values of a row by name; media, which are no single number, are dicts.
+
+    Args:
+      history: the record.
+      left_out: counts the values whose name another one has: `{"a": {"b": 1}, "a.b": 2}`.
+    """
     row: dict[str, Any] = {}
     for item in history.item:
-        path = [item.key, *item.nested_key] if item.key else list(item.nested_key)
+        path = path_of(item)
         inner = row
         for part in path[:-1]:
             inner = inner.setdefault(part, {})
         inner[path[-1]] = json.loads(item.value_json)
+    row = flat(row, left_out)
     if "_step" not in row and history.HasField("step"):
         row["_step"] = history.step.num
     return row
+
+
+def flat(values: Mapping[str, Any], left_out: Counter[str]) -> dict[str, Any]:
+    """Flattens nested values, as W&B shows them: `{"a": {"b": 1}}` to `{"a.b": 1}`.
+
+    Of several values with one name, the least nested one has it, since it was given this name.
+    """
+    found: dict[str, Any] = {}
+    inner: list[tuple[str, Mapping[str, Any]]] = [("", values)]
+    while inner:
+        nested: list[tuple[str, Mapping[str, Any]]] = []
+        for prefix, part in inner:
+            for key, value in part.items():
+                name = f"{prefix}{key}"
+                if isinstance(value, Mapping) and not isinstance(value.get("_type"), str):
+                    nested.append((f"{name}.", value))
+                elif name in found:
+                    left_out["values whose name another value has"] += 1
+                else:
+                    found[name] = value
+        inner = nested
+    return found
 
 
 def number_of(value: Any) -> bool | int | float | None:
@@ -65,7 +100,7 @@ def converted(values: Mapping[str, Any], files: Path, left_out: Counter[str]) ->
     """Converts the values of a row.
 
     Args:
-      values: by name, without those of W&B itself.
+      values: by name, flat, without those of W&B itself.
       files: the folder with the files of the run.
       left_out: counts what cannot be converted.
     """
@@ -91,19 +126,18 @@ def _add(row: Any, name: str, value: Any, files: Path, left_out: Counter[str]) -
             left_out["lists"] += 1
         else:
             row.arrays[name] = array
-    elif "_type" in value:
-        _add_media(row, name, value, files, left_out)
     else:
-        for key, inner in value.items():
-            _add(row, f"{name}.{key}", inner, files, left_out)
+        _add_media(row, name, value, files, left_out)
 
 
 def _add_media(row: Any, name: str, value: Any, files: Path, left_out: Counter[str]) -> None:
+    if any(value.get(over) for over in ("masks", "boxes", "all_masks", "all_boxes")):
+        left_out["masks and boxes over images"] += 1
     match value["_type"]:
         case "histogram":
             histogram = _histogram(value)
             if histogram is None:
-                left_out["histograms whose bins have no order"] += 1
+                left_out["histograms that cannot be read"] += 1
             else:
                 row.values[name] = histogram
         case "image-file":
@@ -111,7 +145,8 @@ def _add_media(row: Any, name: str, value: Any, files: Path, left_out: Counter[s
             _take(row, name, found, left_out)
         case "images/separated":
             captions = value.get("captions")
-            for number, path in enumerate(value.get("filenames") or []):
+            paths = value.get("filenames")
+            for number, path in enumerate(paths if isinstance(paths, list) else [None]):
                 listed = isinstance(captions, list) and number < len(captions)
                 found = _image(files, path, captions[number] if listed else None)
                 _take(row, f"{name}/{number}", found, left_out)
@@ -124,7 +159,9 @@ def _add_media(row: Any, name: str, value: Any, files: Path, left_out: Counter[s
 def _take(row: Any, name: str, found: Image | Table | str, left_out: Counter[str]) -> None:
     if isinstance(found, str):
         left_out[found] += 1
-    elif name not in row.values and name not in row.arrays:
+    elif name in row.values or name in row.arrays:
+        left_out["images whose name another value has"] += 1
+    else:
         row.media[name] = found
 
 
@@ -138,18 +175,28 @@ def _array(value: list[Any]) -> np.ndarray | None:
 
 
 def _histogram(value: Mapping[str, Any]) -> Histogram | None:
-    counts, edges = value.get("values"), value.get("bins")
+    counts, edges = _numbers(value.get("values")), _numbers(value.get("bins"))
     packed = value.get("packedBins")
     if isinstance(packed, Mapping):
-        size, count = float(packed["size"]), int(packed["count"])
-        edges = [packed["min"] + size * number for number in range(count + 1)]
-    if not isinstance(counts, list) or not isinstance(edges, list):
+        least = _numbers([packed.get("min"), packed.get("size")])
+        edges = [least[0] + least[1] * number for number in range(len(counts) + 1)] if least else []
+    if not counts or len(edges) != len(counts) + 1:
         return None
-    if len(edges) != len(counts) + 1 or not np.all(np.diff(np.asarray(edges, np.float64)) > 0):
+    has_order = all(low < high for low, high in pairwise(edges))
+    if not has_order or any(not 0 <= count <= LARGEST or count % 1 for count in counts):
         return None
-    if any(type(count) not in (int, float) or count < 0 or count % 1 for count in counts):
-        return None
-    return Histogram(tuple(map(float, edges)), tuple(map(int, counts)), 0, 0)
+    return Histogram(tuple(edges), tuple(map(int, counts)), 0, 0)
+
+
+def _numbers(values: Any) -> list[float]:
+    """A list of finite numbers as such; empty for anything else."""
+    if not isinstance(values, list) or any(type(one) not in (int, float) for one in values):
+        return []
+    try:
+        found = list(map(float, values))
+    except OverflowError:  # an integer of hundreds of digits
+        return []
+    return found if all(map(math.isfinite, found)) else []
 
 
 def _read(files: Path, path: Any) -> bytes | str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jaxlog import _run_files
 from jaxlog._errors import ImportingError
 from jaxlog._format.events import Account, MetricsEvent, RunInfo
 from jaxlog._format.imported import IMPORTED
@@ -30,6 +29,7 @@ from jaxlog._host.plain import plain_dict
 from jaxlog._host.progress import LANE_LABELS
 from jaxlog._host.redaction import redacted, without_secrets
 from jaxlog._host.status import facts_of
+from jaxlog._importing.earlier import EarlierRuns, key_of
 from jaxlog._importing.source import ImportOptions, SourceRun, in_words
 from jaxlog._limits import as_utf8
 from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
@@ -37,7 +37,7 @@ from jaxlog.sinks.jsonl import JsonlSettings, JsonlSink
 DRAFTS = ".importing"
 """The folder in which runs are written before they have their place; readers do not look into it,
 since it is no run itself."""
-VERSION = 2
+VERSION = 3
 """Increases when equal files lead to other lines, so that they are imported again."""
 CHUNK = 1000
 """The number of events after which lines are written."""
@@ -60,25 +60,32 @@ class Written:
     lines: int
 
 
-def write(source: SourceRun, to: Path, options: ImportOptions) -> Written:
+def write(source: SourceRun, to: Path, options: ImportOptions, earlier: EarlierRuns) -> Written:
     """Writes a run below a directory, unless it is there already as it is now.
 
     The run is written into a folder beside its place first. If it was brought in before, its files
     are replaced one by one, run.json last; what is beside them stays: notes, tags, and how far the
     run was sent to trackers.
 
+    Args:
+      source: the run.
+      to: the directory.
+      options: the choices for an import.
+      earlier: the runs in the directory that were imported before, to which the run is added.
+
     Raises:
       ImportingError: the source has nothing to bring in.
       OSError: the directory cannot be written, or another process imports the same run.
     """
     digest = _digest(source, options)
-    place = _earlier(to, source.key)
-    known = {} if place is None else facts_of(place)
-    if place is not None and known[IMPORTED].get("digest") == digest:
+    place, is_there = earlier.find(source.key), True
+    if place is None:
+        place, is_there = _place(to, source)
+    known = facts_of(place) if is_there else {}
+    if is_there and known[IMPORTED].get("digest") == digest:
         return Written(place, "same", int(known.get("arrived") or 0))
     run_id = str(known.get("id") or hashlib.sha256(source.key.encode()).hexdigest()[:8])
-    state = "new" if place is None else "replaced"
-    place = _free(to, source) if place is None else place
+    state = "replaced" if is_there else "new"
     draft = Directory(to / DRAFTS / place.name, "replace")
     try:
         _empty(draft.path)
@@ -89,6 +96,7 @@ def write(source: SourceRun, to: Path, options: ImportOptions) -> Written:
             _replace(draft.path, place)
         if source.note and not annotations_of(place, run_id).note:
             annotate(place, run_id, lambda old: old.with_note(as_utf8(source.note)))
+        earlier.add(source.key, place)
         return Written(place, state, lines)
     finally:
         with contextlib.suppress(OSError):  # it has its place
@@ -101,34 +109,23 @@ def write(source: SourceRun, to: Path, options: ImportOptions) -> Written:
 
 def _digest(source: SourceRun, options: ImportOptions) -> str:
     """A digest of the files and of the choices: equal digests lead to equal lines."""
-    found = hashlib.sha256(repr((VERSION, source.kind, options)).encode())
-    for path in source.files:
-        found.update(f"\0{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(2**20):
-                found.update(block)
-    return found.hexdigest()[:16]
+    own = VERSION, source.kind, options, source.digest
+    return hashlib.sha256(repr(own).encode()).hexdigest()[:16]
 
 
-def _earlier(to: Path, key: str) -> Path | None:
-    """The run in a directory that was brought in from the same source."""
-    with contextlib.suppress(FileNotFoundError):
-        for path in sorted(to.iterdir()):
-            with contextlib.suppress(OSError):
-                # Most runs have no such key, and to parse all takes long.
-                if f'"{IMPORTED}"'.encode() not in _run_files.read_small(path / RUN_FILE):
-                    continue
-                imported = facts_of(path).get(IMPORTED)
-                if isinstance(imported, dict) and imported.get("key") == key:
-                    return path
-    return None
+def _place(to: Path, source: SourceRun) -> tuple[Path, bool]:
+    """The directory of a new run, named as the run is; and True if the run is there already.
 
-
-def _free(to: Path, source: SourceRun) -> Path:
-    """A directory that does not exist, named as the run is."""
+    That is so if another process has imported it meanwhile.
+    """
     name = re.sub(r"[^\w.+=,@ -]+", "-", source.name).strip(" .-")[:100] or source.kind
-    numbered = (name if number == 1 else f"{name}-{number}" for number in itertools.count(1))
-    return next(to / one for one in numbered if not os.path.lexists(to / one))
+    for number in itertools.count(1):
+        place = to / (name if number == 1 else f"{name}-{number}")
+        if not os.path.lexists(place):
+            return place, False
+        if key_of(place) == source.key:
+            return place, True
+    raise AssertionError
 
 
 def _empty(folder: Path) -> None:
@@ -139,7 +136,7 @@ def _empty(folder: Path) -> None:
 
 def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, digest: str) -> int:
     """Writes all files of a run; returns the number of its lines with metrics."""
-    config, _ = without_secrets("config", plain_dict("config", source.config))
+    config, _ = without_secrets("config", _config(source))
     tags, _ = without_secrets("tags", [as_utf8(tag) for tag in source.tags])
     info = RunInfo(
         as_utf8(source.name),
@@ -179,6 +176,17 @@ def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, 
         | {IMPORTED: _imported(source, digest)}
     )
     return seen.records
+
+
+def _config(source: SourceRun) -> dict[str, Any]:
+    """The config without the values that no file can hold, which are counted."""
+    found: dict[str, Any] = {}
+    for name, value in source.config.items():
+        try:
+            found |= plain_dict("config", {name: value})
+        except ValueError:
+            source.left_out["values of the config that no file can hold"] += 1
+    return found
 
 
 class _Seen:
@@ -242,7 +250,8 @@ def _replace(draft: Path, place: Path) -> None:
     run = Directory(place, "replace")
     try:
         files = [path.relative_to(draft) for path in draft.rglob("*") if path.is_file()]
-        for name in sorted(files, key=lambda name: name.name == RUN_FILE):
+        files.remove(Path(RUN_FILE))
+        for name in files:
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (draft / name).replace(place / name)
         images = place / IMAGES
@@ -250,5 +259,7 @@ def _replace(draft: Path, place: Path) -> None:
         for path in (*line_files(place), *old):
             if path.relative_to(place) not in files:
                 path.unlink()
+        # Last: as long as the old one is there, its digest has the next import do all of this.
+        (draft / RUN_FILE).replace(place / RUN_FILE)
     finally:
         run.release()

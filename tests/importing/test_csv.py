@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import math
@@ -326,3 +327,22 @@ def test_lines_after_a_repeated_step_stay_after_it(
     (tmp_path / "a.csv").write_text(f"step,loss\n{rows}")
     [run] = jaxlog.import_runs(tmp_path / "a.csv", tmp_path / "runs")
     assert [line["step"] for line in lines(run.path)] == expected
+
+
+def test_the_runs_that_are_there_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.csv").write_text("step,x\n0,1\n")
+    jaxlog.import_runs(tmp_path, tmp_path / "runs")
+    earlier: Any = importlib.import_module("jaxlog._importing.earlier")
+    asked: list[Path] = []
+    key_of = earlier.key_of
+
+    def counted(run: Path) -> str | None:
+        asked.append(run)
+        return key_of(run)
+
+    monkeypatch.setattr(earlier, "key_of", counted)
+    assert {one.state for one in jaxlog.import_runs(tmp_path, tmp_path / "runs")} == {"same"}
+    assert len(asked) <= 2 * 9

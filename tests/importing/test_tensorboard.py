@@ -175,6 +175,37 @@ def test_several_files_and_a_restart(tmp_path: Path) -> None:
     assert imported(done.path) == {"x": expected} == accumulated(tmp_path / "logs")
 
 
+def test_values_that_are_none_and_the_largest(tmp_path: Path) -> None:
+    make = importlib.import_module("tensorboard.util.tensor_util").make_tensor_proto
+    event_pb2: Any = importlib.import_module("tensorboard.compat.proto.event_pb2")
+    writer = importlib.import_module("tensorboard.summary.writer.event_file_writer")
+    largest = float(np.finfo(np.float64).max)
+
+    def of_plugin(name: str, value: Any, content: bytes = b"") -> dict[str, Any]:
+        plugin = {"plugin_name": name, "content": content}
+        return {"tensor": make(value), "metadata": {"plugin_data": plugin}}
+
+    values = {
+        "parameters": of_plugin("hparams", 0.0, b"\xff\xff"),
+        "texts": of_plugin("histograms", np.array([["a", "b", "c"]])),
+        "same": of_plugin("histograms", np.array([[largest, largest, 3]])),
+        "big": of_plugin("histograms", np.array([[0, 1, 1e300]])),
+        "x": {"simple_value": 1.0},
+    }
+    summary = {"value": [{"tag": tag, **value} for tag, value in values.items()]}
+    made = writer.EventFileWriter(str(tmp_path / "logs"))
+    made.add_event(event_pb2.Event(wall_time=1e300, step=0, summary=summary))
+    made.close()
+    [done] = jaxlog.import_runs(tmp_path / "logs", tmp_path / "runs")
+    [line] = map(json.loads, (done.path / "history_metrics.jsonl").read_text().splitlines())
+    assert (line["timestamp"], line["metrics"]["x"]) == (0, 1)
+    edges = [math.nextafter(largest, 0), largest]
+    assert line["metrics"]["same_histogram"] == {
+        "edges": edges, "counts": [3], "below": 0, "above": 0,
+    }  # fmt: skip
+    assert sorted(done.left_out.values()) == [1, 1, 1]
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("written")
@@ -219,3 +250,23 @@ def test_a_damaged_record_is_an_error_and_leaves_nothing(
         at = int(err.rpartition("truncate -s ")[2].partition(" ")[0])
         path.write_bytes(damaged[:at])
         assert main(["import", str(path), "--to", str(tmp_path / "runs")]) == 0
+
+
+def test_what_is_written_while_it_is_read_comes_with_the_next_import(
+    written: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "events.out.tfevents.1.x"
+    file.write_bytes(written[:-200])
+    cls: Any = importlib.import_module("jaxlog._importing.tensorboard_source")._EventReader
+    read = cls.read
+
+    def read_and_grow(self: Any, path: Path) -> None:
+        read(self, path)
+        path.write_bytes(written)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cls, "read", read_and_grow)
+        [done] = jaxlog.import_runs(file, tmp_path / "runs")
+    assert (done.state, done.lines < 20) == ("new", True)
+    [done] = jaxlog.import_runs(file, tmp_path / "runs")
+    assert (done.state, done.lines) == ("replaced", 20)

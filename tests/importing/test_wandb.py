@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import re
+import struct
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +143,80 @@ def test_readers_and_commands_take_it(
     assert frame["val/loss"].drop_nulls().to_list() == [0, 1 / 7, 2 / 7]
 
 
+def test_names_axes_and_the_summary(tmp_path: Path) -> None:
+    run = wandb.init(
+        dir=tmp_path,
+        mode="offline",
+        config={"": 1, "deep": json.loads("[" * 40 + "]" * 40), "layers": [64, None]},
+        settings=wandb.Settings(silent=True),
+    )
+    run.define_metric("val.loss", step_metric="epoch")  # of a nested dict
+    run.define_metric("train/*", step_metric="train/global_step")
+    run.define_metric("fit/loss", step_metric="fit/step")
+    run.define_metric("loss", step_metric="fit/step", summary="min")
+    for n in range(2):
+        run.log({"epoch": n, "val": {"loss": n / 2, "other": n}, "plain": n})
+        run.log({"train/global_step": 10 * n, "train/acc": n})
+        run.log({"fit/step": 5 * n, "fit/loss": n, "loss": 9 - n})
+    run.log({"epoch": 7, "plain": 2})  # an axis beside values of W&B's own step
+    run.log({"a": {"b": 1}, "a.b": 2, "odd": {"_type": [3, 4], "n": 5}})
+    run.summary["plain"] = -1
+    run.summary["curve"] = [1, 2]
+    run.finish()
+    wandb_files.read_all(tmp_path)
+    [done] = jaxlog.import_runs(tmp_path, tmp_path / "runs")
+
+    def found(call: str) -> list[tuple[int, dict[str, Any]]]:
+        return [(line["step"], line["metrics"]) for line in lines(done.path, call)]
+
+    assert found("epoch") == [(0, {"val.loss": 0}), (1, {"val.loss": 0.5})]
+    assert found("train_global_step") == [(0, {"train/acc": 0}), (10, {"train/acc": 1})]
+    assert found("fit") == [(0, {"fit/loss": 0, "loss": 9}), (5, {"fit/loss": 1, "loss": 8})]
+    assert found("history") == [
+        (0, {"plain": 0, "val.other": 0}),
+        (3, {"plain": 1, "val.other": 1}),
+        (6, {"plain": 2, "epoch": 7}),
+        (7, {"a.b": 2, "odd.n": 5}),
+    ]
+    assert found("summary") == [(10, {"plain": -1})]
+    read = jaxlog.read_run(done.path)
+    assert {array.name for array in read.logged_arrays()} == {"odd._type", "curve"}
+    assert read.info["config"] == {"": 1, "layers": [64, None]}
+    assert done.left_out["values whose name another value has"] == 1
+    assert done.left_out["values of the config that no file can hold"] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("x", '{"_type": "histogram", "values": [1], "packedBins": {"count": 1e12}}', "histograms"),
+        ("x", '{"_type": "histogram", "values": [1], "bins": [0, Infinity]}', "histograms"),
+        ("x", '{"_type": "histogram", "values": [], "bins": [0]}', "histograms"),
+        ("x", '{"_type": "images/separated", "filenames": 5}', "files"),
+        ("x", '{"_type": "image-file", "path": "/etc/passwd"}', "files"),
+        ("_timestamp", "1e300", ""),
+        ("_timestamp", "NaN", ""),
+    ],
+)
+def test_values_that_are_none(name: str, value: str, said: str, tmp_path: Path) -> None:
+    proto: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")
+    records = [proto.Record(run={"run_id": "a", "start_time": {"seconds": 2**62}})]
+    items = [{"key": name, "value_json": value}, {"key": "y", "value_json": "1"}]
+    records += [proto.Record(history={"item": items}), proto.Record(exit={})]
+    path = tmp_path / "run-a.wandb"
+    path.write_bytes(b":W&B\0\0\0" + b"".join(map(_chunk, records)))
+    [done] = jaxlog.import_runs(path, tmp_path / "runs")
+    assert said in " ".join(done.left_out)
+    [line] = lines(done.path, "history")
+    assert line["metrics"] == {"y": 1}
+    assert line["timestamp"] == 0
+
+
+def _chunk(record: Any) -> bytes:
+    data = record.SerializeToString()
+    return struct.pack("<IHB", zlib.crc32(data, zlib.crc32(b"\1")), len(data), 1) + data
+
+
 def test_the_sink_and_back(make_logger: MakeLogger, tmp_path: Path) -> None:
     logger = make_logger(
         sinks=[{"kind": "jsonl"}, {"kind": "wandb", "mode": "offline"}],
@@ -189,6 +266,11 @@ def test_a_run_that_was_continued_is_one(tmp_path: Path) -> None:
     ]
     read = jaxlog.read_run(done.path)
     assert read.status == "failed"
+    copy = tmp_path / "backup" / "run-abc.wandb"
+    copy.parent.mkdir()
+    copy.write_bytes(done.files[0].read_bytes()[:-20])
+    [again] = jaxlog.import_runs(tmp_path, tmp_path / "runs")
+    assert (again.state, again.left_out["copies of a file"]) == ("same", 1)
 
 
 def _file(offline: Path) -> Path:
