@@ -6,7 +6,6 @@ and joined. `jaxlog._format.schema.Schema.read` unpacks them, in NumPy.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
@@ -54,7 +53,7 @@ def packed(values: Callable[[], Values]) -> tuple[list[Field], Words]:
     """
     found: list[Field] = []
 
-    @functools.partial(jax.jit, inline=True)
+    @jax.jit
     def words() -> jax.Array:
         arrays = values()
         found[:] = fields(arrays)

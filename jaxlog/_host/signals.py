@@ -313,6 +313,7 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
         with handling:
             for watched in every:
                 watched.run.interrupt()
+        _call_before(number, frame)
         return
     waits = bool(_busy and not _waiting)
     left = _closing if waits else None
@@ -324,10 +325,9 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
         for watched in every:
             # JAX turns an exception of a callback into one of its own.
             watched.run.forget_interrupt(leaving=watched.run is left or callback is not None)
-    before = signal.default_int_handler if _watch is None else _watch.interrupts_before
     if not waits:
         _waiting = 0
-        before(number, frame)
+        _handler_before()(number, frame)
         # A notebook that runs asynchronous code cancels it, and raises nothing here.
         if stopped:
             for run in stopped:
@@ -339,11 +339,21 @@ def _handle_interrupt(number: int, frame: FrameType | None) -> None:
                     watched.run.interrupt()
                 _watch.send(_CANCELLED)
         return
-    if before is not signal.default_int_handler:
-        with contextlib.suppress(KeyboardInterrupt):  # it is raised when the block is left
-            before(number, frame)
+    _call_before(number, frame)
     if _busy:
         _waiting += 1
+
+
+def _handler_before() -> Callable[[int, FrameType | None], Any]:
+    return signal.default_int_handler if _watch is None else _watch.interrupts_before
+
+
+def _call_before(number: int, frame: FrameType | None) -> None:
+    """Calls marimo's handler, if it was there before; KeyboardInterrupt is raised later."""
+    before = _handler_before()
+    if before is not signal.default_int_handler:
+        with contextlib.suppress(KeyboardInterrupt):
+            before(number, frame)
 
 
 def _raises_interrupt(handler: Any) -> bool:

@@ -139,7 +139,9 @@ def _draw(
     row, column = (lax.broadcasted_iota(np.uint32, mask.shape, axis) for axis in (0, 1))
     scores = jnp.where(mask, _scores(step, seed, in_whole(row, column)), np.uint32(0))
     found, scores = _highest(scores, min(size, mask.size))
-    indices = in_whole(lax.div(found, np.uint32(width)), lax.rem(found, np.uint32(width)))
+    indices = found
+    if axes:
+        indices = in_whole(lax.div(found, np.uint32(width)), lax.rem(found, np.uint32(width)))
     # One axis at a time: JAX gathers along several axes only if none is that of a `vmap`.
     for axis in axes:
         indices, scores = (lax.all_gather(x, axis, tiled=True) for x in (indices, scores))

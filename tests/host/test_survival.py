@@ -148,11 +148,21 @@ with logger.open(directory):
 """
 
 
-@pytest.mark.parametrize("code", [ONE_DEVICE, CHEAP, ANOTHER, IN_PYTHON, READ, DISPATCHED])
+# The signal's handler may then run inside of the callback.
+BY_CALLBACK = {"JAXLOG_CROSSING": "callback"}
+
+
+@pytest.mark.parametrize(
+    ("code", "environment"),
+    [
+        *((code, {}) for code in (ONE_DEVICE, CHEAP, ANOTHER, IN_PYTHON, READ, DISPATCHED)),
+        (CHEAP, BY_CALLBACK),
+    ],
+)
 def test_ctrl_c_stops_a_compiled_program_at_once(
-    code: str, tmp_path: Path, start: Callable[..., Child]
+    code: str, environment: dict[str, str], tmp_path: Path, start: Callable[..., Child]
 ) -> None:
-    child = start(code, tmp_path / "run")
+    child = start(code, tmp_path / "run", **environment)
     child.wait_for_lines(20)
     began = time.monotonic()
     child.process.send_signal(signal.SIGINT)
@@ -197,9 +207,11 @@ handler.__module__ = "marimo._runtime.handlers"
 }
 
 
-@pytest.mark.parametrize("kind", OF_MARIMO)
+@pytest.mark.parametrize(
+    ("kind", "environment"), [*((kind, {}) for kind in OF_MARIMO), ("function", BY_CALLBACK)]
+)
 def test_the_stop_button_of_marimo_stops_a_compiled_program(
-    kind: str, tmp_path: Path, start: Callable[..., Child]
+    kind: str, environment: dict[str, str], tmp_path: Path, start: Callable[..., Child]
 ) -> None:
     code = f"""
 called = []
@@ -212,7 +224,7 @@ except KeyboardInterrupt as error:
     print("stopped", called, error.__suppress_context__ or error.__context__)
 assert signal.getsignal(signal.SIGINT) is handler
 """
-    child = start(code, tmp_path / "run")
+    child = start(code, tmp_path / "run", **environment)
     child.wait_for_lines(20)
     child.process.send_signal(signal.SIGINT)
     output, _ = child.end_well()
