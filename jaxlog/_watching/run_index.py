@@ -48,10 +48,12 @@ class IndexedRun:
     def run(self) -> ObservedRun:
         """The state of the run."""
         found = observed(self.path)
-        facts = {key: _shared(v) if key in _SHARED else v for key, v in found.facts.items()}
         for key in _NOT_NEEDED:
-            facts.pop(key, None)
-        return found._replace(facts=facts)
+            found.facts.pop(key, None)
+        for key in _SHARED:
+            if key in found.facts:
+                found.facts[key] = _shared(found.facts[key])
+        return found
 
     @cached_property
     def config(self) -> Mapping[str, Any]:
