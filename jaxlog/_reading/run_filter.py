@@ -36,8 +36,6 @@ _ORDERS: Mapping[str, Callable[[float, float], bool]] = {
     ">": float.__gt__,
     ">=": float.__ge__,
 }
-_LARGEST = 10**300
-"""An integer of more digits has no float."""
 _UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _TIME = re.compile(f"(.*[0-9.])({'|'.join(_UNITS)})")
 _NEEDS_QUOTES = re.compile(r'[\s:=!<>,"\\]')
@@ -369,7 +367,10 @@ def _number_of(value: Any) -> float | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int | float):
-        return float(value) if not abs(value) > _LARGEST else math.copysign(math.inf, value)
+        try:
+            return float(value)
+        except OverflowError:  # an integer beyond all floats
+            return math.inf if value > 0 else -math.inf
     # YAML reads 3e-4 as a text, since it has no point.
     return number_in(value) if isinstance(value, str) else None
 

@@ -32,16 +32,16 @@ with logger.open(sys.argv[1]) as run:
 def test_a_run_is_running_until_it_is_closed(make_logger: MakeLogger, tmp_path: Path) -> None:
     path = tmp_path / "run"
     with make_logger().open(path):
-        facts, said = observe(path)
+        _, facts, said = observe(path)
         assert said == "running"
         assert facts["pid"] == os.getpid()
         assert is_held(path)
-    assert observe(path)[1] == "finished"
+    assert observe(path).status == "finished"
     assert is_held(path) is False
     run = make_logger().open(path, if_exists="replace")
     run.log({"a": 1.0}, step=0)
     run.close(ZeroDivisionError())
-    assert observe(path)[1] == "failed"
+    assert observe(path).status == "failed"
 
 
 def test_a_run_of_which_the_process_is_gone_was_killed(tmp_path: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_run_of_which_the_process_is_gone_was_killed(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        assert observe(path)[1] == "running"
+        assert observe(path).status == "running"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    assert observe(path)[1] == "killed"
+    assert observe(path).status == "killed"
 
 
 def test_asking_does_not_keep_a_run_from_being_opened(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_what_run_json_says_and_what_it_leaves_open(tmp_path: Path, facts: Any, 
     if facts is not None:
         text = facts if isinstance(facts, str) else json.dumps(facts)
         (tmp_path / "run.json").write_text(text)
-    assert observe(tmp_path)[1] == said
+    assert observe(tmp_path).status == said
     assert facts_of(tmp_path) == (facts if isinstance(facts, dict) else {})
 
 
@@ -96,7 +96,7 @@ def test_without_locks_the_process_tells(tmp_path: Path, monkeypatch: pytest.Mon
     gone.wait()
     for pid, said in ((os.getpid(), "running"), (gone.pid, "killed"), (0, "killed")):
         (tmp_path / "run.json").write_text(json.dumps({"status": "running", "pid": pid}))
-        assert observe(tmp_path)[1] == said
+        assert observe(tmp_path).status == said
 
 
 def test_one_that_ends_between_two_looks_was_not_killed(
@@ -109,4 +109,4 @@ def test_one_that_ends_between_two_looks_was_not_killed(
         return False
 
     monkeypatch.setattr(status, "is_held", ends_meanwhile)
-    assert observe(tmp_path) == ({"status": "finished"}, "finished")
+    assert observe(tmp_path)[1:] == ({"status": "finished"}, "finished")
