@@ -48,7 +48,7 @@ napoleon_use_ivar = True
 # Names that other packages document: the site is built without a network.
 nitpick_ignore_regex = [
     ("py:.*", rf"({name})(\..*)?")
-    for name in ("jax", "numpy", "np", "pl", "pathlib", "os", "collections")
+    for name in ("jax", "numpy", "np", "pl", "pathlib", "os", "collections", "concurrent")
 ]
 # Private types, and the types inside a Record: the text describes them.
 nitpick_ignore_regex += [
