@@ -40,7 +40,8 @@ COMMANDS = {
 }
 """The words of each command; DIR is the directory of the runs."""
 READ = "import sys, jaxlog; jaxlog.read_runs(sys.argv[1]).metrics"
-BEFORE_TOO = ", 0.1"
+OF_BEFORE = ", 0.1"
+"""The ending of the names of programs of version 0.1."""
 READING = "read_runs(...).metrics"
 LAUNCHER = """
 import resource, subprocess, sys
@@ -89,7 +90,7 @@ class Program(NamedTuple):
 def programs(directory: Path, before: Path) -> list[Program]:
     """All programs, which read the runs in a directory."""
     found: list[Program] = []
-    for tree, suffix in ((ROOT, ""), (before, BEFORE_TOO)):
+    for tree, suffix in ((ROOT, ""), (before, OF_BEFORE)):
         for name, words in COMMANDS.items():
             if tree == ROOT or words[0] != "runs":
                 own = [str(directory) if word == "DIR" else word for word in words]
@@ -133,11 +134,11 @@ def main(turns: int) -> list[Row]:
     def row(what: str, against: str, budget: float) -> Row:
         return Row(f"{what}, {RUNS:,} runs", against, seconds[what] / seconds[against], "x", budget)
 
-    show, help_before = (f"jaxlog {what}{BEFORE_TOO}" for what in ("show", "--help"))
+    show, help_before = (f"jaxlog {what}{OF_BEFORE}" for what in ("show", "--help"))
     rows = [
         *(row(f"jaxlog {what}", show, 0.1) for what in ("runs, the newest", "runs --where")),
         row("jaxlog runs --sort", show, 0.2),
-        row(READING, READING + BEFORE_TOO, 0.5),
+        row(READING, READING + OF_BEFORE, 0.5),
         Row(
             "jaxlog --help", help_before, seconds["jaxlog --help"] / seconds[help_before], "x", 0.25
         ),

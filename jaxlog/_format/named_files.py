@@ -27,6 +27,10 @@ class NamedFiles(NamedTuple):
     lines: list[Path]
     columns: list[Path]
 
+    def regular_lines(self) -> list[Path]:
+        """The regular files among those named like files with lines."""
+        return list(filter(_run_files.is_regular, self.lines))
+
 
 def named_files(directory: Path) -> NamedFiles:
     """Lists a directory, once."""
@@ -42,7 +46,7 @@ def named_files(directory: Path) -> NamedFiles:
 
 def line_files(directory: Path) -> list[Path]:
     """The regular files of a directory that are named like files with lines."""
-    return list(filter(_run_files.is_regular, named_files(directory).lines))
+    return named_files(directory).regular_lines()
 
 
 def names_in(directory: Path) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from jaxlog import _run_files
 from jaxlog._format.imported import IMPORTED
 from jaxlog._host.directory import RUN_FILE
-from jaxlog._host.status import facts_of
+from jaxlog._host.status import facts_in
 
 
 class EarlierRuns:
@@ -47,9 +47,9 @@ class EarlierRuns:
 def key_of(run: Path) -> str | None:
     """The key of an imported run; None for a directory that is none."""
     with contextlib.suppress(OSError):
-        # Most runs have no such key, and to parse all takes long.
-        if f'"{IMPORTED}"'.encode() in _run_files.read_small(run / RUN_FILE):
-            imported = facts_of(run).get(IMPORTED)
+        data = _run_files.read_small(run / RUN_FILE)
+        if f'"{IMPORTED}"'.encode() in data:  # most have none, and to parse all takes long
+            imported = facts_in(data).get(IMPORTED)
             key = imported.get("key") if isinstance(imported, dict) else None
             return key if isinstance(key, str) else None
     return None

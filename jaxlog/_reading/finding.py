@@ -50,8 +50,7 @@ def run_path(value: Where, name: str = "path") -> Path:
 
 def run_files(named: NamedFiles) -> list[Path]:
     """Lists the files of a directory that have lines of a run, or its metrics in columns."""
-    lines = [path for path in named.lines if is_regular(path) and _has_lines(path)]
-    found = [*lines, *own_columns(named.columns)]
+    found = [*filter(_has_lines, named.regular_lines()), *own_columns(named.columns)]
     return sorted(found, key=lambda path: (stem_of(path), path)) if len(found) > 1 else found
 
 

@@ -12,7 +12,6 @@ from jaxlog._format.lines import call_of
 from jaxlog._format.named_files import named_files
 from jaxlog._reading.columnar_lines import is_columnar, is_over_lanes
 from jaxlog._reading.finding import event_files
-from jaxlog._run_files import is_regular
 from jaxlog._watching import lines
 
 
@@ -118,7 +117,7 @@ class Follower:
     def _files(self) -> list[Path]:
         """The files in which each event is once; opens them only if there are new ones."""
         named = named_files(self._directory)
-        found = list(filter(is_regular, named.lines))
+        found = named.regular_lines()
         names = {*found, *named.columns}
         if names != self._names:
             self._names = names
