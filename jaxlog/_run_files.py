@@ -10,7 +10,6 @@ import contextlib
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -399,7 +398,7 @@ def replacement(path: Path) -> tuple[Path, BinaryIO]:
     Raises:
       OSError: it cannot be made.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}{DRAFT}")
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}{DRAFT}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     return draft, os.fdopen(os.open(draft, flags, 0o666), "wb")

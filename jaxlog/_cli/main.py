@@ -85,9 +85,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _exit_code(arguments: Sequence[str] | None) -> int:
-    words = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments is None:
+        arguments = sys.argv[1:]
+        # NumPy's library for products starts a thread for each core when it is imported, which
+        # takes as long as the rest of NumPy. No command multiplies matrices.
+        os.putenv("OPENBLAS_NUM_THREADS", "1")
     try:
-        code = _run(words)
+        code = _run(arguments)
         flush()
     except BrokenPipeError:
         code = 141

@@ -25,6 +25,8 @@ _NAMED = 5
 DEPTH = 2
 """The depth to which runs are searched for: `runs/cartpole` and `runs/sweep/0`."""
 
+_NUMBERS = re.compile(r"([0-9]+)")
+
 Where = str | os.PathLike[str]
 
 
@@ -214,7 +216,7 @@ def _below(path: Path, depth: int) -> Iterator[Path]:
             with contextlib.suppress(OSError):
                 if not entry.is_dir():
                     continue
-                inner = path / entry.name
+                inner = Path(entry.path)
                 # A text, since making a Path takes long where there are thousands of runs.
                 if is_regular(f"{entry.path}/{RUN_FILE}") or run_files(named_files(inner)):
                     yield inner
@@ -245,7 +247,7 @@ def children(path: Path) -> list[Path]:
 
 def by_number(path: Path) -> list[tuple[int, str]]:
     """Splits a path into texts and numbers, so that `seed_2` sorts before `seed_10`."""
-    parts = re.split(r"([0-9]+)", str(path))
+    parts = _NUMBERS.split(str(path))
     return [(int(part), "") if i % 2 else (0, part) for i, part in enumerate(parts)]
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from jaxlog._format.events import (
         Account,
         Columns,
@@ -105,6 +106,8 @@ def sink_class(kind: object) -> type[Sink]:
 @functools.cache
 def _plug_ins() -> dict[str, EntryPoint]:
     """The sinks of other packages by kind; they cannot replace jaxlog's own kinds."""
+    from importlib.metadata import entry_points  # takes long, and few need it
+
     found = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
     return {point.name: point for point in found if point.name not in _SINKS}
 

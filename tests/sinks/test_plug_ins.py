@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.metadata
 import os
 import shutil
 import subprocess
@@ -115,7 +116,7 @@ def test_a_sink_that_was_written_for_0_1_works_unchanged(
         module = module_of(Path(__file__).with_name("sink_of_0_1.py"))
     sinks._plug_ins.cache_clear()
     own = EntryPoint("csv", f"{module.__name__}:CsvSink", "jaxlog.sinks")
-    monkeypatch.setattr(sinks, "entry_points", lambda group: [own])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: [own])
     try:
         settings = {
             "log_frequency": 1,
@@ -152,7 +153,7 @@ def test_what_is_no_sink_is_refused(value: str, text: str, monkeypatch: pytest.M
         return [EntryPoint("odd", value, group), EntryPoint("jsonl", "os:getcwd", group)]
 
     sinks._plug_ins.cache_clear()
-    monkeypatch.setattr(sinks, "entry_points", found)
+    monkeypatch.setattr(importlib.metadata, "entry_points", found)
     try:
         with pytest.raises(ConfigError, match=text):
             jaxlog.load_config({"sinks": [{"kind": "odd"}]})
