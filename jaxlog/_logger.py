@@ -25,6 +25,7 @@ from jaxlog._format.events import RunInfo
 from jaxlog._format.schedule import Schedule
 from jaxlog._format.schema import Schema
 from jaxlog._former_names import former_argument, former_keyword, warn_former_name
+from jaxlog._host.crossing_access import CrossingAccess
 from jaxlog._host.decode import Decoder
 from jaxlog._host.directory import Directory, IfExists
 from jaxlog._host.engine import Engine
@@ -311,11 +312,15 @@ class Logger(SingleEnvironmentLog):
                     info,
                     sinks,
                     self._decoders,
-                    barrier=barrier,
-                    settle=crossing.settle,
-                    stop=partial(crossing.stop, self._handle),
-                    callback_around=callback_around,
-                    is_of_interrupt=crossing.is_of_interrupt,
+                    CrossingAccess(
+                        barrier=barrier,
+                        settle=crossing.settle,
+                        stop=partial(crossing.stop, self._handle),
+                        callback_around=callback_around,
+                        is_of_interrupt=crossing.is_of_interrupt,
+                        device_memory=crossing.DeviceMemory(),
+                        compile_seconds=crossing.compile_seconds,
+                    ),
                     detach=self._detach,
                     closed=claim.release,
                     directory=run_directory,
@@ -328,8 +333,6 @@ class Logger(SingleEnvironmentLog):
                     strict=self.settings.strict,
                     writes=writes,
                     watch=watch,
-                    device_memory=crossing.DeviceMemory(),
-                    compile_seconds=crossing.compile_seconds,
                     companions=[
                         *([] if stored is None else [stored.mirror]),  # it ends last
                         *companions_of(

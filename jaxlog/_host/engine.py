@@ -11,7 +11,6 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from jaxlog._errors import LoggingError
 from jaxlog._format.delivery import Delivery
 from jaxlog._format.events import Account, EpisodeEvent, Event, Labels, MetricsEvent, RunInfo
 from jaxlog._format.lines import EPISODE
@@ -20,6 +19,7 @@ from jaxlog._format.timing import Stopwatch
 from jaxlog._host import process_hooks, signals
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.companion import END_SECONDS, Companion, Companions, RunAccess
+from jaxlog._host.crossing_access import CrossingAccess
 from jaxlog._host.decode import Decoder, env_step
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
@@ -27,19 +27,19 @@ from jaxlog._host.facts import iso
 from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_arrays
 from jaxlog._host.last_values import LastValues
 from jaxlog._host.media import MediaTaker, without_media
-from jaxlog._host.outcome import account_facts, logging_error, loss, status
-from jaxlog._host.progress import Positions, Progress, State, nowhere, state_of
+from jaxlog._host.outcome import account_facts, loss, status
+from jaxlog._host.progress import Progress, State, nowhere, state_of
 from jaxlog._host.redaction import redacted
 from jaxlog._host.replays import Replays
 from jaxlog._host.run_json import RunJson
 from jaxlog._host.shared_run import SharedRun
-from jaxlog._host.signals import CallbackAround
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
-from jaxlog._host.worker import STEPS, Worker
-from jaxlog._limits import MAX_ARRAY_BYTES, as_utf8, flat
+from jaxlog._host.worker import STEPS
+from jaxlog._host.workers import Workers
+from jaxlog._limits import as_utf8, flat
 from jaxlog._say import log as _log
-from jaxlog.sinks.sink import Sink, kind_of
+from jaxlog.sinks.sink import Sink
 
 SETTLE_TIMEOUT = 60.0
 """Seconds that the end of a run waits for records between the program and the run."""
@@ -53,12 +53,7 @@ class Engine:
       sinks: not opened yet.
       decoders: the decoder of each call that the logger was traced with, by the call's number; it
         may grow while the run is open.
-      barrier: waits for everything that this thread has dispatched, and until its records were
-        received.
-      settle: waits some seconds until all that arrived was received; returns whether it was.
-      stop: has the programs that log to the run stop at their next record, or no longer.
-      callback_around: as for `signals.watch`.
-      is_of_interrupt: returns True for an error that JAX made of Ctrl-C.
+      crossing: the programs that log to the run.
       detach: called when the run takes no records any more.
       closed: called when all sinks are closed.
       directory: of the run; None for a run without files.
@@ -68,14 +63,11 @@ class Engine:
       strict: whether `close` raises if a sink failed or lost records.
       writes: False for a run that leaves no trace: its sinks are not opened.
       watch: warns of calls that log something that is hardly meant.
-      device_memory: returns the bytes in use on the device that uses most; None if it is not known.
-      compile_seconds: returns the seconds that this process has compiled; None if JAX does not say.
       companions: work beside the sinks while the run is open.
       shared: the run as one of several processes sees it; None if it is of one process.
 
     Attributes:
       info: as given, and, once it is open, with the point from which a resumed run goes on.
-      sinks: as given.
       directory: as given.
       writes: as given.
       shared: as given.
@@ -88,28 +80,21 @@ class Engine:
         info: RunInfo,
         sinks: Sequence[Sink],
         decoders: Mapping[int, Decoder],
+        crossing: CrossingAccess,
         *,
-        barrier: Callable[[], None] = lambda: None,
-        settle: Callable[[float], bool] = lambda _: True,
-        stop: Callable[[bool], None] = lambda _: None,
-        callback_around: CallbackAround = lambda _: None,
-        is_of_interrupt: Callable[[BaseException], bool] = lambda _: False,
-        detach: Callable[[], None] = lambda: None,
-        closed: Callable[[], None] = lambda: None,
-        directory: Directory | None = None,
-        facts: Mapping[str, Any] | None = None,
-        env_steps_per_update: int | None = None,
-        max_array_bytes: int = MAX_ARRAY_BYTES,
-        strict: bool = False,
-        writes: bool = True,
-        watch: Watch | None = None,
-        device_memory: Callable[[], int | None] = lambda: None,
-        compile_seconds: Callable[[], float | None] = lambda: None,
-        companions: Sequence[Companion] = (),
-        shared: SharedRun | None = None,
+        detach: Callable[[], None],
+        closed: Callable[[], None],
+        directory: Directory | None,
+        facts: Mapping[str, Any],
+        env_steps_per_update: int | None,
+        max_array_bytes: int,
+        strict: bool,
+        writes: bool,
+        watch: Watch,
+        companions: Sequence[Companion],
+        shared: SharedRun | None,
     ) -> None:
         self.info = info
-        self.sinks = tuple(sinks)
         self.directory = directory
         self.writes = writes
         self.shared = shared
@@ -117,28 +102,22 @@ class Engine:
         self._arrived = 0
         self.closed = False
         self._decoders = decoders
-        self._barrier = barrier
-        self._settle = settle
-        self._stop = stop
-        self._callback_around = callback_around
-        self._is_of_interrupt = is_of_interrupt
+        self._crossing = crossing
         self._detach = detach
         self._when_closed = closed
         self._env_steps_per_update = env_steps_per_update
         self._max_array_bytes = max_array_bytes
         self._media = MediaTaker(max_array_bytes)
         self._strict = strict
-        self._watch = Watch(info.name) if watch is None else watch
+        self._watch = watch
         self._last = LastValues()
-        self._device_memory = device_memory
-        self._compile_seconds = compile_seconds
-        self._compiled_before = compile_seconds() or 0.0
+        self._compiled_before = crossing.compile_seconds() or 0.0
         self._companions = Companions(companions, info.name)
-        self._workers: list[Worker] = []
+        self._workers = Workers(sinks)
         self._progress = Progress(info.name)
         self._run_json: RunJson | None = None
         if directory is not None:
-            self._run_json = RunJson(directory, facts or {}, self._progress)
+            self._run_json = RunJson(directory, facts, self._progress)
         self._replays = Replays()
         self._lanes: set[tuple[int, ...]] = set()  # the lane axes of the deliveries that arrived
         self._lock = threading.Lock()
@@ -159,7 +138,7 @@ class Engine:
         """
         if not self.writes:
             return
-        signals.watch(self, is_left_in, self._callback_around)
+        signals.watch(self, is_left_in, self._crossing.callback_around)
         try:
             with signals.uninterrupted():
                 self._open(state)
@@ -176,18 +155,11 @@ class Engine:
             if self.info.session:
                 self.info = dataclasses.replace(self.info, earlier=self._run_json.logged)
         progress.begin(time.time())
-        infos = [
-            dataclasses.replace(
-                self.info,
-                position=progress.positions.get(_key(self.sinks, sink)),
-                sink_number=_number(self.sinks, sink),
-                sink_kinds=tuple(map(kind_of, self.sinks)),
-                accounts=self.accounts,
-                status=lambda: self.status,
-            )
-            for sink in self.sinks
-        ]
-        for sink, own in zip(self.sinks, infos, strict=True):
+        info = dataclasses.replace(
+            self.info, accounts=self._workers.accounts, status=lambda: self.status
+        )
+        infos = self._workers.infos(info, progress.positions)
+        for sink, own in zip(self._workers.sinks, infos, strict=True):
             sink.check(own)
         # Nothing was changed so far: the user finds everything as it was.
         if self._run_json is not None:
@@ -204,17 +176,20 @@ class Engine:
             self._watch,
             self._note,
             self._save,
-            Stopwatch(progress.opened, progress.seconds_before, self._device_memory),
+            Stopwatch(progress.opened, progress.seconds_before, self._crossing.device_memory),
         )
-        self._workers = [
-            Worker(sink, own, decoding) for sink, own in zip(self.sinks, infos, strict=True)
-        ]
-        opened = [worker.wait_until_open() for worker in self._workers]
+        all_opened = self._workers.open(infos, decoding)
         process_hooks.close_first_at_exit()
-        if self._strict and not all(opened):
-            raise self._logging_error()
+        if self._strict and not all_opened:
+            raise self._workers.error(self.info.name)
         self._companions.begin(
-            RunAccess(self.info, self._add_facts, lambda: self._arrived, self.accounts, self.hurry)
+            RunAccess(
+                self.info,
+                self._add_facts,
+                lambda: self._arrived,
+                self._workers.accounts,
+                self.hurry,
+            )
         )
 
     def _add_facts(self, facts: Mapping[str, Any]) -> None:
@@ -222,15 +197,20 @@ class Engine:
             self._run_json.add(facts)
 
     @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """The run's sinks, as given."""
+        return self._workers.sinks
+
+    @property
     def arrived(self) -> int:
         """The number of records that arrived, one for each lane."""
-        self._settle(math.inf)
+        self._crossing.settle(math.inf)
         return self._arrived
 
     @property
     def replayed(self) -> int:
         """The number of records that were dropped because JAX repeated them."""
-        self._settle(math.inf)
+        self._crossing.settle(math.inf)
         return self._replays.count
 
     @property
@@ -254,7 +234,7 @@ class Engine:
             fresh = self._replays.fresh(delivery)
         if fresh is not None and self._workers:
             waiting = len(self._workers)
-            self._hand_on(Arrival(timestamp, fresh, waiting=waiting, is_live=is_live))
+            self._workers.put(Arrival(timestamp, fresh, waiting=waiting, is_live=is_live))
         if self._stopping:
             self._stopped = True
 
@@ -262,8 +242,7 @@ class Engine:
         """Counts records that were lost between the program and the run."""
         with self._lock:
             self._arrived += num_records
-        for worker in self._workers:
-            worker.lose(num_records)
+        self._workers.lose(num_records)
         self._companions.note_loss(num_records)
         _log.warning(
             "jaxlog: run %s: %d records were lost between the program and the sinks: the queue "
@@ -279,13 +258,13 @@ class Engine:
           event: to be written.
           num_bytes: the memory it takes, roughly; None for an event without arrays.
         """
-        self._settle(5.0)  # records of a program that has finished come before
+        self._crossing.settle(5.0)  # records of a program that has finished come before
         arrival = Arrival(event.timestamp, None, event, num_bytes, len(self._workers))
         with self._lock:
             if self._terminated or not self.writes:
                 return
             self._arrived += arrival.num_records
-        self._hand_on(arrival)
+        self._workers.put(arrival)
 
     def log(
         self,
@@ -321,10 +300,6 @@ class Engine:
         if total_updates is not None:
             event = dataclasses.replace(event, total_updates=total_updates)
         self.take(event, num_bytes_of_arrays(event))
-
-    def _hand_on(self, arrival: Arrival) -> None:
-        for worker in self._workers:
-            worker.put(arrival)
 
     def _lane_counts(self, wanted: int) -> set[int]:
         """The numbers of lanes that `open(lanes=)` and the calls have; waits for more of these.
@@ -368,17 +343,17 @@ class Engine:
 
     def _reached(self) -> dict[str, int]:
         """The last step of each call."""
-        return self._progress.reached(worker.steps for worker in self._workers)
+        return self._progress.reached(self._workers.steps())
 
     def accounts(self) -> list[Account]:
         """The records of each sink so far."""
-        return [worker.account for worker in self._workers]
+        return self._workers.accounts()
 
     def flush(self) -> None:
         """Waits until everything that this thread has dispatched is written."""
         if not self.closed:
-            self._barrier()
-            self._positions()
+            self._crossing.barrier()
+            self._workers.flush()
 
     def state(self) -> State:
         """The progress of the run; as `Run.state`."""
@@ -406,19 +381,11 @@ class Engine:
     def mark(self) -> State:
         """Flushes, and marks in the directory how far the run is."""
         assert self.directory is not None
-        self._barrier()
-        positions = self._positions()
+        self._crossing.barrier()
+        positions = self._workers.flush()
         state = self._progress.mark(self.info, self.directory, self._reached(), positions)
         self._companions.marked()
         return state
-
-    def _positions(self) -> Positions:
-        """The position of each sink once everything that is queued is written."""
-        requests = [(worker, worker.request_flush()) for worker in self._workers]
-        return {
-            _key(self.sinks, worker.sink): worker.wait_for_flush(request)
-            for worker, request in requests
-        }
 
     def leave(self, error: BaseException | None) -> None:
         """Closes the run at the end of its block.
@@ -427,14 +394,15 @@ class Engine:
           KeyboardInterrupt: Ctrl-C has stopped the program, and JAX has made another error of it.
         """
         __tracebackhide__ = True  # IPython and pytest leave this frame out
+        of_interrupt = self._crossing.is_of_interrupt
         try:
             self.close(error)
         finally:
             if isinstance(error, KeyboardInterrupt):
-                if error.__context__ is not None and self._is_of_interrupt(error.__context__):
+                if error.__context__ is not None and of_interrupt(error.__context__):
                     error.__suppress_context__ = True
             elif self._stopped:
-                if error is None or self._is_of_interrupt(error):
+                if error is None or of_interrupt(error):
                     # The place where the program stopped, without JAX's error as a second one.
                     traceback = None if error is None else error.__traceback__
                     raise KeyboardInterrupt().with_traceback(traceback) from None
@@ -452,7 +420,7 @@ class Engine:
             if error is not None and self.shared is not None:
                 self.shared.ended(status(error), error)  # the others may wait for this process
             try:
-                self._barrier()
+                self._crossing.barrier()
             except Exception as failed:  # the program raises it where its result is used
                 ends_with = error or failed
             except KeyboardInterrupt as pressed:  # a second one, which does not wait
@@ -460,8 +428,8 @@ class Engine:
                 raise
             finally:
                 self._end("interrupted" if self._stopped else status(ends_with), ends_with)
-        if self._strict and any(worker.lost or worker.failure for worker in self._workers):
-            wrong = self._logging_error()
+        if self._strict and self._workers.have_failed:
+            wrong = self._workers.error(self.info.name)
             if error is None:
                 raise wrong
             error.add_note(str(wrong))
@@ -470,20 +438,17 @@ class Engine:
         """Writes everything that arrived, closes the sinks, and writes the outcome."""
         try:
             try:
-                self._settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
+                self._crossing.settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
             finally:
                 status = self._status_of_all(status, error)
                 self.closed, self.status = True, status
                 self._detach_once()
-            for worker in self._workers:
-                worker.begin_close()
-            for worker in self._workers:
-                worker.close()
+            self._workers.close()
         finally:
             if self.writes:
                 self._companions.end(status, error, END_SECONDS)
                 self._conclude(status, error)
-                if status == "finished" and not any(w.is_off for w in self._workers):
+                if status == "finished" and not self._workers.any_is_off:
                     self._watch.close()
                 signals.unwatch(self)
             process_hooks.remove(self)
@@ -517,7 +482,7 @@ class Engine:
         """Has the next record stop the program. Called on the thread that hears of signals."""
         self._stopping = True
         if not self._detached:
-            self._stop(True)
+            self._crossing.stop(True)
 
     def forget_interrupt(self, *, leaving: bool) -> None:
         """Notes that Python raises the interrupt itself.
@@ -526,32 +491,25 @@ class Engine:
           leaving: whether it has to be raised when the block is left.
         """
         self._stopping = False
-        self._stop(False)
+        self._crossing.stop(False)
         self._stopped = leaving
 
     def hurry(self, seconds: float) -> None:
         """Writes everything that arrived; waits no longer than some seconds."""
         end = time.monotonic() + seconds
-        self._settle(seconds / 2)
-        for request in [worker.request_flush() for worker in self._workers]:
-            request.done.wait(max(0.0, end - time.monotonic()))
+        self._crossing.settle(seconds / 2)
+        self._workers.flush_until(end)
 
     def terminate(self, seconds: float) -> None:
         """Ends the run because the process ends; waits no longer than some seconds."""
         end = time.monotonic() + seconds
-        self._settle(seconds / 2)
+        self._crossing.settle(seconds / 2)
         with self._lock:
             self._terminated = True
         # The last arrivals are on their way into the queues.
-        while time.monotonic() < end and any(
-            worker.arrived < self._arrived - self._replays.count for worker in self._workers
-        ):
-            time.sleep(0.001)
+        self._workers.wait_for_arrivals(self._arrived - self._replays.count, end)
         self.status = "terminated"
-        for worker in self._workers:
-            worker.begin_close()
-        for worker in self._workers:
-            worker.wait(max(0.0, end - time.monotonic()))
+        self._workers.close_until(end)
         self._companions.end("terminated", None, max(0.0, end - time.monotonic()))
         self._conclude("terminated", None)
         self._companions.closed()
@@ -560,7 +518,7 @@ class Engine:
         """Gives the run up in the child of a fork: it is the parent's."""
         self.closed = self._ended = True
         self.writes = False
-        self._workers = []
+        self._workers.abandon()
         self._lock, self._ending = threading.Lock(), threading.RLock()
         self._companions.abandon()
         self._detach_once()
@@ -573,7 +531,7 @@ class Engine:
         self._detached = True
         self._detach()
         self._detach = lambda: None
-        self._stop(False)
+        self._crossing.stop(False)
 
     def _conclude(self, status: str, error: BaseException | None) -> None:
         """Writes the outcome of the run."""
@@ -585,10 +543,9 @@ class Engine:
             else:
                 self._run_json.conclude(self._outcome(status, error))
             self.directory.release()
-        for worker in self._workers:
-            if worker.lost:
-                lost = loss(account_facts(worker.account))
-                _log.warning("jaxlog: run %s: %s", self.info.name, lost)
+        for account in self._workers.accounts():
+            if account.arrived > account.written:
+                _log.warning("jaxlog: run %s: %s", self.info.name, loss(account_facts(account)))
 
     def _outcome(self, status: str, error: BaseException | None) -> dict[str, Any]:
         """The facts that run.json gets at the end."""
@@ -598,9 +555,9 @@ class Engine:
             "arrived": self._arrived,
             "replayed": self._replays.count,
             "seconds": self._progress.seconds(time.time()),
-            "sinks": [account_facts(account) for account in self.accounts()],
+            "sinks": [account_facts(account) for account in self._workers.accounts()],
         }
-        if (compiled := self._compile_seconds()) is not None:
+        if (compiled := self._crossing.compile_seconds()) is not None:
             outcome["compile_seconds"] = round(max(0.0, compiled - self._compiled_before), 3)
         outcome |= self._progress.facts(self._reached())
         if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
@@ -611,11 +568,6 @@ class Engine:
         elif self.shared is not None:
             outcome["error"] = None  # what was feared while the run was open
         return outcome
-
-    def _logging_error(self) -> LoggingError:
-        wrong = [worker for worker in self._workers if worker.lost or worker.failure]
-        causes = [cause for worker in wrong for cause in worker.errors.values()]
-        return logging_error(self.info.name, [worker.account for worker in wrong], causes)
 
     def _note(self, events: Sequence[Event]) -> None:
         """Notes new events, before any sink has them."""
@@ -636,15 +588,3 @@ class Engine:
         # Before a sink writes new lanes: the process may be killed, and the run resumed.
         if self._run_json is not None:
             self._run_json.save_if_changed()
-
-
-def _key(sinks: Sequence[Sink], sink: Sink) -> str:
-    """A sink's name within a run, the same when the run is resumed: `jsonl`, `jsonl.1`, ..."""
-    number = _number(sinks, sink)
-    return f"{kind_of(sink)}.{number}" if number else kind_of(sink)
-
-
-def _number(sinks: Sequence[Sink], sink: Sink) -> int:
-    """The number of sinks of the same kind before a sink."""
-    alike = [other for other in sinks if kind_of(other) == kind_of(sink)]
-    return next(number for number, other in enumerate(alike) if other is sink)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -310,7 +311,8 @@ def test_a_run_that_is_closed_by_a_second_ctrl_c_was_interrupted(tmp_path: Path)
 
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run") as run:
         run.log({"loss": 1.0}, step=0)
-        run._engine._barrier = press
+        engine = run._engine
+        engine._crossing = dataclasses.replace(engine._crossing, barrier=press)
         with pytest.raises(KeyboardInterrupt):
             run.close()
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"

@@ -80,7 +80,8 @@ def test_seeds_under_vmap_have_their_own_states_and_one_sheet(
 
     with logger.open(tmp_path) as run:
         jax.block_until_ready(jax.jit(jax.vmap(train))(jnp.arange(3)))
-    assert run._engine._workers[0].failure is None
+    (worker,) = run._engine._workers
+    assert worker.failure is None
     for step in (0, 3):
         folder = tmp_path / f"svg/batch/step_{step:010d}"
         pictures = sorted(folder.glob("lane_*.svg"))
