@@ -15,6 +15,7 @@ A filter is a list of terms with spaces between them, and a run has to match all
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import math
 import re
@@ -219,6 +220,7 @@ def no_such_names(missing: Sequence[str], known: Iterable[str]) -> str:
     return f"no run has {found}, expected one of {shown}"
 
 
+@functools.lru_cache(4096)
 def number_in(text: str) -> float | None:
     """Reads a number, or a time in seconds; None if the text is neither.
 

@@ -59,7 +59,10 @@ class IndexedRun:
     def config(self) -> Mapping[str, Any]:
         """Its config, by dotted names."""
         found = self.run.facts.get("config")
-        return summaries.flat(found) if isinstance(found, Mapping) else {}
+        if not isinstance(found, dict):
+            return {}
+        is_nested = any(isinstance(value, dict) for value in found.values())
+        return summaries.flat(found) if is_nested else found
 
     @cached_property
     def row(self) -> RunRow:
