@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jax.core import Tracer
@@ -21,27 +19,23 @@ from jaxlog._crossing.delivery import attach, barrier, devices
 from jaxlog._crossing.jax_private import callback_around, tracing
 from jaxlog._crossing.processes import joined, local
 from jaxlog._format.delivery import Delivery
-from jaxlog._format.events import RunInfo
 from jaxlog._format.schedule import Schedule
 from jaxlog._format.schema import Schema
 from jaxlog._former_names import former_argument, former_keyword, warn_former_name
+from jaxlog._host.companion import Companion
 from jaxlog._host.crossing_access import CrossingAccess
 from jaxlog._host.decode import Decoder
-from jaxlog._host.directory import Directory, IfExists
+from jaxlog._host.directory import IfExists
 from jaxlog._host.engine import Engine
-from jaxlog._host.facts import facts, new_id
-from jaxlog._host.open_arguments import checked_lanes, checked_name, checked_state
-from jaxlog._host.plain import plain_dict, plain_texts
+from jaxlog._host.facts import facts
 from jaxlog._host.process_hooks import names_of_open_runs
 from jaxlog._host.progress import State
-from jaxlog._host.redaction import without_secrets
 from jaxlog._host.returned import deliveries, merged
 from jaxlog._host.run import Run
 from jaxlog._host.shared_run import SharedRun
-from jaxlog._host.sink_objects import Claim
 from jaxlog._host.watch import Traced, Watch
+from jaxlog._opening import RunPlace, RunRequest, opened
 from jaxlog._other_loggers import OF_LOGGER, refuse_foreign
-from jaxlog._paths import is_address, local_path
 from jaxlog._program.record import Record
 from jaxlog._say import log as _log
 from jaxlog._settings import (
@@ -52,8 +46,6 @@ from jaxlog._settings import (
     switched_on,
 )
 from jaxlog._single_environment import SingleEnvironmentLog
-from jaxlog.sinks import sink_class
-from jaxlog.sinks.sink import ObjectSettings
 
 
 @former_keyword("config", "settings")
@@ -215,50 +207,17 @@ class Logger(SingleEnvironmentLog):
         ('first', 0.0003)
         """
         _refuse_tracing("open: is called")
-        checked_name(name)
-        words = plain_texts("tags", tags)
-        hyper_parameters = {} if config is None else plain_dict("config", config)
-        if if_exists not in get_args(IfExists):
-            raise ValueError(f"if_exists: got {if_exists!r}, takes one of {get_args(IfExists)}")
-        checked_state(state, if_exists)
-        lane_labels = checked_lanes(lanes)
-        # Absolute, because the program may change its working directory while the run is open.
-        address = path = None
-        if directory is not None and is_address(directory):
-            from jaxlog._store.address import parsed  # only addresses need it
-
-            address = parsed(os.fsdecode(directory), "directory")
-        elif directory is not None:
-            path = local_path(directory, "directory").absolute()
-        last = address or path
-        sinks, objects = [], []
-        for settings in self.settings.sinks:
-            if isinstance(settings, ObjectSettings):
-                sink = settings.sink
-                objects.append(sink)
-            else:
-                sink = sink_class(settings.kind)(settings)
-            if sink.needs_directory and last is None:
-                raise ValueError(
-                    f"directory: is missing, and the sink {settings.kind!r} of the settings writes "
-                    "files; give one, as in logger.open('runs/first')"
-                )
-            sinks.append(sink)
-        label = name if name is not None else (last.name if last is not None else self.name)
-        hyper_parameters, secrets = without_secrets("config", hyper_parameters)
-        words, secret_words = without_secrets("tags", words)
-        lane_labels, secret_labels = without_secrets("lanes", lane_labels)
-        secrets += secret_words + secret_labels
-        info = RunInfo(
-            label,
-            path,
+        request = RunRequest.of(
+            self.settings,
+            self.name,
             self.total_updates,
-            hyper_parameters,
-            tuple(words),
-            tuple(lane_labels),
-            id=new_id(),
-            if_exists=if_exists if if_exists == "replace" else "error",
-            env_steps_per_update=self.settings.env_steps_per_update,
+            directory,
+            config=config,
+            name=name,
+            tags=tags,
+            lanes=lanes,
+            if_exists=if_exists,
+            state=state,
         )
         shared = self._shared_run()
         writes = switched_on() and (shared is None or shared.is_first)
@@ -273,98 +232,70 @@ class Logger(SingleEnvironmentLog):
                     "block, or call its close(), first, or make a second Logger for a run at the "
                     "same time"
                 )
-            claim = Claim(objects if writes else (), label)
-            claim.acquire()
-            run_directory = stored = None
+            place = RunPlace(request, self.settings.mirror_seconds, writes=writes, shared=shared)
             try:
-                if shared is not None and not shared.is_first:
-                    info = _as_opened_by_the_first(info, shared)
-                if writes and address is not None:
-                    from jaxlog._store.opening import StoredRunOpening
-
-                    stored = StoredRunOpening(address, if_exists, self.settings.mirror_seconds)
-                    path = stored.directory
-                    own = label if name is not None else path.name
-                    info = dataclasses.replace(info, name=own, directory=path)
-                if writes and path is not None:
-                    run_directory = Directory(path, "resume" if stored else if_exists)
-                    if run_directory.path != path:  # the next one
-                        own = label if name is not None else run_directory.path.name
-                        info = dataclasses.replace(info, name=own, directory=run_directory.path)
-                previous = None if run_directory is None else run_directory.previous
-                if previous is not None:
-                    info = _resumed(info, previous, named=name is not None)
-                elif state is not None and int(state["run"]) and writes:
-                    _log.warning(
-                        "jaxlog: run %s: %s has no run to resume, so a new one begins. If the run "
-                        "was moved, give the directory it is in.",
-                        label,
-                        path if stored is None else stored.address,
-                    )
                 watch = Watch(
-                    info.name,
+                    place.info.name,
                     self._traced,
                     env_steps_per_update=self.settings.env_steps_per_update,
-                    resumed=previous is not None,
+                    resumed=place.resumes,
                     with_schedules=self.settings.calls_with_schedules,
                 )
-                engine = Engine(
-                    info,
-                    sinks,
-                    self._decoders,
-                    CrossingAccess(
-                        barrier=barrier,
-                        settle=crossing.settle,
-                        stop=partial(crossing.stop, self._handle),
-                        callback_around=callback_around,
-                        is_of_interrupt=crossing.is_of_interrupt,
-                        device_memory=crossing.DeviceMemory(),
-                        compile_seconds=crossing.compile_seconds,
-                    ),
-                    detach=self._detach,
-                    closed=claim.release,
-                    directory=run_directory,
-                    facts={}
-                    if run_directory is None
-                    else self._facts_of(info)
-                    | ({} if stored is None else {"store": str(stored.address)}),
-                    env_steps_per_update=self.settings.env_steps_per_update,
-                    max_array_bytes=self.settings.max_array_bytes,
-                    strict=self.settings.strict,
-                    writes=writes,
-                    watch=watch,
-                    companions=[
-                        *([] if stored is None else [stored.mirror]),  # it ends last
-                        *companions_of(
-                            self.settings, has_directory=run_directory is not None, shared=shared
-                        ),
-                    ]
-                    if writes
-                    else (),
-                    shared=shared,
-                )
-                run = Run(engine, state, address=None if stored is None else str(stored.address))
+                engine = self._engine_of(request, place, watch, writes=writes, shared=shared)
+                run = Run(engine, state, address=place.address)
                 self._engine = engine
                 if shared is not None and shared.is_first:
-                    shared.tell("open", _opened(run.info))
+                    shared.tell("open", opened(run.info))
             except BaseException:
-                claim.release()
-                if run_directory is not None:
-                    run_directory.leave()
-                if stored is not None:
-                    stored.leave()
+                place.leave()
                 raise
             self._wrote = False
             self._watch = watch if writes else None
-        if secrets and writes:
-            shown = ", ".join(secrets[:20]) + (", …" if len(secrets) > 20 else "")
-            _log.warning(
-                "jaxlog: run %s: left out as secrets, of run.json and of what sinks write: %s. "
-                "If one is not a secret, rename it. Said once.",
-                info.name,
-                shown,
-            )
+        if writes:
+            request.warn_of_secrets()
         return run
+
+    def _engine_of(
+        self,
+        request: RunRequest,
+        place: RunPlace,
+        watch: Watch,
+        *,
+        writes: bool,
+        shared: SharedRun | None,
+    ) -> Engine:
+        """The engine of a run, which is not open yet."""
+        companions: list[Companion] = []
+        if writes:
+            has_directory = place.directory is not None
+            companions = companions_of(self.settings, has_directory=has_directory, shared=shared)
+            if place.stored is not None:
+                companions.insert(0, place.stored.mirror)  # it ends last
+        return Engine(
+            place.info,
+            request.sinks,
+            self._decoders,
+            CrossingAccess(
+                barrier=barrier,
+                settle=crossing.settle,
+                stop=partial(crossing.stop, self._handle),
+                callback_around=callback_around,
+                is_of_interrupt=crossing.is_of_interrupt,
+                device_memory=crossing.DeviceMemory(),
+                compile_seconds=crossing.compile_seconds,
+            ),
+            detach=self._detach,
+            closed=place.release_objects,
+            directory=place.directory,
+            facts={} if place.directory is None else self._facts_of(place),
+            env_steps_per_update=self.settings.env_steps_per_update,
+            max_array_bytes=self.settings.max_array_bytes,
+            strict=self.settings.strict,
+            writes=writes,
+            watch=watch,
+            companions=companions,
+            shared=shared,
+        )
 
     def _shared_run(self) -> SharedRun | None:
         """The next run, if several processes train together and this one logs."""
@@ -376,9 +307,10 @@ class Logger(SingleEnvironmentLog):
         shared.join()
         return shared
 
-    def _facts_of(self, info: RunInfo) -> dict[str, Any]:
+    def _facts_of(self, place: RunPlace) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json")
-        return facts(info, settings, devices()) | {"crossing": crossing.kind()}
+        found = facts(place.info, settings, devices()) | {"crossing": crossing.kind()}
+        return found if place.address is None else found | {"store": place.address}
 
     def _first_time(self, subject: str) -> bool:
         """True the first time that this logger is asked about a subject: for warnings."""
@@ -573,39 +505,3 @@ def _refuse_tracing(subject: str) -> None:
             f"{subject} in a function that JAX traces, which runs once, while it is compiled, and "
             "not each time the program runs; do this outside of jit, vmap, grad and scan"
         )
-
-
-def _opened(info: RunInfo) -> dict[str, Any]:
-    """The facts about an open run that the other processes need."""
-    directory = None if info.directory is None else str(info.directory)
-    return {"id": info.id, "name": info.name, "directory": directory}
-
-
-def _as_opened_by_the_first(info: RunInfo, shared: SharedRun) -> RunInfo:
-    """The info of a run that process 0 has opened."""
-    try:
-        found = shared.of_the_first("open")
-    except TimeoutError as error:
-        _log.warning("jaxlog: run %s: %s", info.name, error)
-        return info
-    directory = None if found["directory"] is None else Path(found["directory"])
-    return dataclasses.replace(info, id=found["id"], name=found["name"], directory=directory)
-
-
-def _resumed(info: RunInfo, previous: Mapping[str, Any], *, named: bool) -> RunInfo:
-    """The info of a resumed run: what `open` was not given is taken from `run.json`."""
-
-    def kept(key: str, kind: type, default: Any) -> Any:
-        found = previous.get(key)  # checked, because the file may have been edited
-        return found if isinstance(found, kind) else default
-
-    lanes = [labels for labels in kept("lanes", list, []) if isinstance(labels, dict)]
-    return dataclasses.replace(
-        info,
-        id=previous["id"],
-        if_exists="resume",
-        name=info.name if named else kept("name", str, info.name),
-        tags=info.tags or tuple(tag for tag in kept("tags", list, []) if isinstance(tag, str)),
-        config=info.config or kept("config", dict, {}),
-        lanes=info.lanes or tuple(lanes),
-    )
