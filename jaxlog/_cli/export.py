@@ -92,6 +92,8 @@ def export(
         raise CommandError(
             f"export: --processes: got {processes}, expected at least 1, with --to dataset"
         )
+    if output is not None:
+        run_paths.written("export", output)
     if to == "dataset":
         if not run:
             raise CommandError("export: got no run, expected the directories of runs")
