@@ -50,8 +50,13 @@ def followed(command: str, path: Path) -> Path:
     return located(path)
 
 
-def written(command: str, path: Path) -> Path:
+def written(command: str, path: Path, program: str = "the store's own program") -> Path:
     """Returns a path that is not an address, for what a command writes.
+
+    Args:
+      command: the name of the command, for errors.
+      path: the path.
+      program: what copies the result to a store.
 
     Raises:
       CommandError: it is an address.
@@ -59,7 +64,7 @@ def written(command: str, path: Path) -> Path:
     if is_address(path):
         raise CommandError(
             f"{command}: --output: got an address, expected a path on this machine; copy what is "
-            "written there to the store with the store's own program"
+            f"written there to the store with {program}"
         )
     return path
 
