@@ -15,6 +15,7 @@ from jaxlog._format.what_ran import FOLDER
 from jaxlog._host.status import facts_of
 from jaxlog._reading.code_diff import changed_lines, compared
 from jaxlog._reading.finding import Where, check_run, run_path
+from jaxlog._store.known import shown
 from jaxlog.sinks.summaries import flat
 
 SECTIONS = ("run", "config", "settings", "command", "code", "packages", "environment")
@@ -269,8 +270,8 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _names(paths: tuple[Path, Path]) -> tuple[str, str]:
-    """Names two runs: by their paths, as they were given."""
-    return str(paths[0]), str(paths[1])
+    """Names two runs: by their paths or addresses."""
+    return shown(paths[0]), shown(paths[1])
 
 
 def _text(value: Any) -> str:

@@ -26,7 +26,7 @@ def scan_runs(
     first time also for the names and types of the columns.
 
     Args:
-      where: the directory of a data set; or runs, as for `read_runs`.
+      where: the directory of a data set, or its address in a store; or runs, as for `read_runs`.
       call: the name of the call; None selects `batch`, else `train`, else the only call.
       config: True for a column of each key of the runs' config, too, named like
         `config.learning_rate`; nested keys have dots.
@@ -36,6 +36,7 @@ def scan_runs(
       LookupError: no run has logged metrics of the call, or several calls could be meant.
       ModuleNotFoundError: polars is missing; it comes with the extra `explore`.
       NotADirectoryError: a path is that of a file.
+      OSError: a store cannot be read.
       ValueError: a data set is of another format.
 
     >>> import tempfile
@@ -55,7 +56,15 @@ def scan_runs(
     with needs_extra("lazy frames of runs"):
         from jaxlog._dataset.scanning import scan_dataset
         from jaxlog._reading.scanning_many import scan_many
-    if isinstance(where, str | os.PathLike) and not is_address(where):
+    if isinstance(where, str | os.PathLike) and is_address(where):
+        from jaxlog._dataset.scanning_stored import scan_stored
+        from jaxlog._store.address import parsed  # the extra `cloud` is not always there
+        from jaxlog._store.objects import ObjectStore
+
+        store = ObjectStore(parsed(os.fsdecode(where), "path"))
+        if (found := scan_stored(store, call, config=config)) is not None:
+            return found
+    elif isinstance(where, str | os.PathLike):
         path = local_path(where, "path")
         if is_dataset(path):
             return scan_dataset(path, call, config=config)

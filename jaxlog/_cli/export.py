@@ -92,6 +92,10 @@ def export(
         raise CommandError(
             f"export: --processes: got {processes}, expected at least 1, with --to dataset"
         )
+    if output is not None:
+        # A data set is copied again when it was extended, and then has fewer files of some.
+        program = ["a program that deletes, too, such as aws s3 sync --delete"]
+        run_paths.written("export", output, *(program if to == "dataset" else ()))
     if to == "dataset":
         if not run:
             raise CommandError("export: got no run, expected the directories of runs")

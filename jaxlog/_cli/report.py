@@ -48,7 +48,7 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         raise CommandError(
             "report: got no run; give the directories of one or more runs, like 'runs/*'"
         )
-    if output.is_dir():
+    if run_paths.written("report", output).is_dir():
         raise CommandError(f"{output}: is a directory, expected a file, like {output}/report.html")
     if not output.parent.is_dir():
         raise CommandError(f"{output}: there is no directory {output.parent}; create it first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from jaxlog._cli.errors import CommandError
 from jaxlog._cli.filters import filter_of
 from jaxlog._host.status import facts_of
 from jaxlog._paths import is_address
-from jaxlog._reading.finding import below, check_run, is_run, run_path
+from jaxlog._reading.finding import check_run, run_path, runs_of
 from jaxlog._reading.run_filter import no_such_names
 from jaxlog._watching.observed_run import time_of
 from jaxlog._watching.run_index import IndexedRun, names_of, selected, unknown_names
@@ -35,6 +36,39 @@ def located(path: Path) -> Path:
         raise CommandError(str(error)) from None
 
 
+def followed(command: str, path: Path) -> Path:
+    """Returns a path like `located`, for commands that find new runs.
+
+    Raises:
+      CommandError: it is an address with a pattern, or that of something else.
+      OSError: the store cannot be read, or has no run there.
+    """
+    if is_address(path) and glob.has_magic(str(path)):
+        raise CommandError(
+            f"{command}: got a pattern, expected the address of a run or of a directory of runs"
+        )
+    return located(path)
+
+
+def written(command: str, path: Path, program: str = "the store's own program") -> Path:
+    """Returns a path that is not an address, for what a command writes.
+
+    Args:
+      command: the name of the command, for errors.
+      path: the path.
+      program: what copies the result to a store.
+
+    Raises:
+      CommandError: it is an address.
+    """
+    if is_address(path):
+        raise CommandError(
+            f"{command}: --output: got an address, expected a path on this machine; copy what is "
+            f"written there to the store with {program}"
+        )
+    return path
+
+
 def local(command: str, path: Path) -> Path:
     """Returns a path that is not an address, for commands that change a run.
 
@@ -50,18 +84,12 @@ def local(command: str, path: Path) -> Path:
 
 
 def named(path: Path) -> list[Path]:
-    """Lists the run in a directory, or else the runs below it, newest first.
+    """Lists the run in a directory, or else the runs below it or of a pattern, newest first.
 
     Raises:
       OSError: there is no run, or the directory cannot be read.
     """
-    path = located(path)
-    if is_run(path):
-        return [path]
-    found = sorted(below(path), key=_start_time, reverse=True)
-    if not found:
-        check_run(path)
-    return found
+    return sorted(runs_of(located(path)), key=_start_time, reverse=True)
 
 
 def _start_time(path: Path) -> float:
@@ -70,17 +98,17 @@ def _start_time(path: Path) -> float:
 
 
 def indexed(path: Path) -> list[IndexedRun]:
-    """Lists the run in a directory, or else the runs below it, with their names below it.
+    """Lists the run in a directory, or else the runs below it or of a pattern, with their names.
 
     Raises:
       OSError: there is no run, or the directory cannot be read.
     """
     path = located(path)
-    if is_run(path):
+    found = runs_of(path)
+    if found == [path]:
         return [IndexedRun(path, path.resolve().name)]
-    found = below(path)
-    if not found:
-        check_run(path)
+    while not path.is_dir():  # of a pattern, the directory that it is in
+        path = path.parent
     start = len(str(path)) + 1
     inside = path != Path()  # paths below the working directory do not begin with a dot
     return [IndexedRun(one, str(one)[start:] if inside else str(one)) for one in found]

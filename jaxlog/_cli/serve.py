@@ -63,7 +63,7 @@ def serve(
         raise CommandError(
             f"serve: needs {error.name}, which is not installed: pip install 'jaxlog[serve]'"
         ) from None
-    directory = run_paths.located(directory)
+    directory = run_paths.followed("serve", directory)
     if directory.is_file():
         raise CommandError(f"serve: {directory}: is a file, expected the directory of runs")
     for origin in allow_frames_of:

@@ -60,7 +60,7 @@ def top(directory: _Directory = run_paths.DIRECTORY, *, filter: _Filter = "") ->
         chosen = parsed(filter)
     except RunFilterError as error:
         raise CommandError(f"top: --filter: {error}") from None
-    directory = run_paths.located(directory)
+    directory = run_paths.followed("top", directory)
     if not directory.is_dir():
         check_run(directory)
     if can_read_keys():

@@ -9,7 +9,7 @@ columns and with what will be merged, and after, with the runs.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jaxlog._dataset.manifest import DRAFTS, Manifest, Merge, RunFile, schema_key
@@ -182,15 +182,23 @@ def _names(manifest: Manifest, table: str) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def files_of(directory: Path, manifest: Manifest, table: str) -> list[Path]:
-    """Returns the files that have the rows of a table, of which some may be in a merge."""
-    merged: dict[str, Path] = {}
+def files_of(manifest: Manifest, table: str, exists: Callable[[str], bool]) -> list[str]:
+    """Returns the files that have the rows of a table, of which some may be in a merge.
+
+    Args:
+      manifest: the manifest of the data set.
+      table: the name of the table.
+      exists: whether there is a file of a name.
+
+    Returns:
+      The names of the files below the directory of the data set, with `/` between folders.
+    """
+    merged: dict[str, str] = {}
     for merge in manifest.merging:
         if merge.table == table:
-            draft = directory / DRAFTS / merge.draft
-            for new in (draft, directory / table / merge.name):
-                if new.exists():
+            for new in (f"{DRAFTS}/{merge.draft}", f"{table}/{merge.name}"):
+                if exists(new):
                     merged |= dict.fromkeys(merge.members, new)
                     break
     names = _names(manifest, table)
-    return list(dict.fromkeys(merged.get(name, directory / table / name) for name in names))
+    return list(dict.fromkeys(merged.get(name, f"{table}/{name}") for name in names))

@@ -133,13 +133,22 @@ def manifest_of(directory: Path) -> Manifest:
       DatasetError: it is of another format, or damaged.
       OSError: it cannot be read.
     """
-    path = directory / MANIFEST
+    return manifest_in(read_small(directory / MANIFEST, _LARGEST), str(directory))
+
+
+def manifest_in(data: bytes, directory: str) -> Manifest:
+    """Reads the manifest of a data set from its bytes.
+
+    Raises:
+      DatasetError: as `manifest_of`.
+    """
     try:
-        found = loads(read_small(path, _LARGEST))
+        found = loads(data)
         number = found[_MARK]
     except (ValueError, KeyError, TypeError):
         raise DatasetError(
-            f"{path}: is not the manifest of a data set; export the runs to a new directory"
+            f"{directory}: {MANIFEST} is not the manifest of a data set; export the runs to a new "
+            "directory"
         ) from None
     if number != FORMAT:
         newer = isinstance(number, int) and number > FORMAT
@@ -152,7 +161,7 @@ def manifest_of(directory: Path) -> Manifest:
         runs = {name: _run(one) for name, one in found["runs"].items()}
         merging = [_merge(one) for one in found.get("merging", ())]
     except (AttributeError, KeyError, TypeError):
-        raise DatasetError(f"{path}: is damaged; {_AGAIN}") from None
+        raise DatasetError(f"{directory}: {MANIFEST} is damaged; {_AGAIN}") from None
     return Manifest(tables, runs, found.get("is_complete") is True, merging)
 
 

@@ -117,22 +117,23 @@ def check_run(path: Path) -> None:
     """
     if is_run(path):
         return
+    shown = known.shown(path)
     expected = "expected the directory of a run"
     if path.is_file():
-        found = f"; give {path.parent}" if is_run(path.parent) else ""
-        raise NotADirectoryError(f"{path}: got a file, {expected}{found}")
+        found = f"; give {known.shown(path.parent)}" if is_run(path.parent) else ""
+        raise NotADirectoryError(f"{shown}: got a file, {expected}{found}")
     if not path.exists():
-        raise FileNotFoundError(f"{path}: does not exist, {expected}{_nearby(path)}")
+        raise FileNotFoundError(f"{shown}: does not exist, {expected}{_nearby(path)}")
     inside = children(path)
     if inside:
         raise FileNotFoundError(
-            f"{path}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
+            f"{shown}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
             "jaxlog.read_runs reads all of them"
         )
     if left_out := not_read(named_files(path)):
         raise FileNotFoundError("; ".join(left_out))
     raise FileNotFoundError(
-        f"{path}: has neither {RUN_FILE} nor lines of a run, {expected}{_nearby(path)}"
+        f"{shown}: has neither {RUN_FILE} nor lines of a run, {expected}{_nearby(path)}"
     )
 
 
@@ -165,7 +166,7 @@ def _by_place(where: Where | Iterable[Where]) -> dict[str, Path]:
     each = [where] if isinstance(where, str | os.PathLike) else list(where)
     found: dict[str, Path] = {}
     parents: dict[str, str] = {}
-    for path in (path for one in each for path in _runs_of(one)):
+    for path in (path for one in each for path in runs_of(one)):
         found.setdefault(_place(str(path), parents), path)
     return found
 
@@ -185,7 +186,12 @@ def _place(path: str, parents: dict[str, str]) -> str:
     return os.path.join(parents[parent], name)  # noqa: PTH118
 
 
-def _runs_of(where: Where) -> list[Path]:
+def runs_of(where: Where) -> list[Path]:
+    """Lists the run in a directory, those that a pattern matches, or those below a directory.
+
+    Raises:
+      OSError: as `named_runs`.
+    """
     path = run_path(where)
     if is_run(path):
         return [path]
@@ -194,8 +200,8 @@ def _runs_of(where: Where) -> list[Path]:
         runs = sorted(filter(is_run, map(Path, matches)), key=by_number)
         if not runs:
             raise FileNotFoundError(
-                f"{where}: got {len(matches)} matches, none of them a run; expected a pattern that "
-                f"matches directories with {RUN_FILE}, like 'runs/*'{_nearby(path)}"
+                f"{known.shown(path)}: got {len(matches)} matches, none of them a run; expected a "
+                f"pattern that matches directories with {RUN_FILE}, like 'runs/*'{_nearby(path)}"
             )
         return runs
     found = below(path)
@@ -262,4 +268,5 @@ def _nearby(path: Path) -> str:
 
 
 def _names(runs: list[Path]) -> str:
-    return ", ".join(str(run) for run in runs[:_NAMED]) + (", …" if len(runs) > _NAMED else "")
+    names = ", ".join(known.shown(run) for run in runs[:_NAMED])
+    return f"{names}, …" if len(runs) > _NAMED else names

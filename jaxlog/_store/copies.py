@@ -31,6 +31,7 @@ from jaxlog._store.downloads import rest, whole
 from jaxlog._store.objects import ObjectStore, StoredEntry, StoreError
 from jaxlog._store.sessions import NoSessionError, newest, read_session
 from jaxlog._store.table import StoredFile, StoredPart
+from jaxlog._store.table_objects import NONE
 
 try:
     import fcntl
@@ -70,6 +71,7 @@ class RunCopy:
         self._store = store
         self._directory = directory
         self._files: dict[str, StoredFile] = {}
+        self._objects = NONE
         self._looked = -1e9
         self._tag: tuple[int, str] | None = None
         self._live_until = 0.0
@@ -122,8 +124,8 @@ class RunCopy:
     def _read_table(self, entries: list[StoredEntry]) -> None:
         number, tag = newest(entries)
         if number and (number, tag) != self._tag:
-            found = read_session(self._store, number, tag)
-            self._files = dict(found.files)
+            found = read_session(self._store, number, tag, self._objects)
+            self._files, self._objects = dict(found.files), found.objects
             self._live_until = 0.0 if found.ended else found.written + found.seconds + SLACK
         elif not number and any(entry.name == RUN_FILE for entry in entries):
             self._files = _plain_files(self._store)

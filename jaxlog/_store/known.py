@@ -85,9 +85,12 @@ def look_below(directory: str | os.PathLike[str]) -> None:
 
 
 def shown(directory: str | os.PathLike[str]) -> str:
-    """The address of a copy; the path itself of another directory."""
+    """The address of a copy, or of what is below one; the path itself of another directory."""
     text = str(directory)
-    for known in (_runs, _trees) if _runs or _trees else ():
-        if text in known:
-            return known[text].address
+    if not _runs and not _trees:
+        return text
+    for above in (text, *map(str, Path(text).parents)):
+        found = _runs.get(above) or _trees.get(above)
+        if found is not None:
+            return found.address + text[len(above) :]
     return text

@@ -241,8 +241,7 @@ class RunMirror(Companion):
             if seen(self._directory / RUN_FILE) == local.get(RUN_FILE):
                 break  # else run.json may count more than what was uploaded
         if uploads.files != session.files or final or not self._published:
-            session.publish(uploads.files, ended=final)
-            self._published = True
+            self._publish(final=final)
         else:
             session.beat()
         if not self._is_clean:
@@ -254,10 +253,23 @@ class RunMirror(Companion):
         for name in old:
             del uploads.obsolete[name]
 
+    def _publish(self, *, final: bool) -> None:
+        uploads, session = self._uploads, self.session
+        before = session.objects.parts
+        try:
+            session.publish(uploads.files, ended=final)
+        except BaseException:
+            self._is_clean = False  # an object of the table may be there that none names
+            raise
+        now = time.monotonic()
+        uploads.obsolete |= {p.name: now for p in before if p not in session.objects.parts}
+        self._published = True
+
     def _find_orphans(self) -> None:
         """Finds parts that no table has, since a process was killed before it wrote one."""
         uploads = self._uploads
         named = {part.name for one in uploads.files.values() for part in one.parts}
+        named |= {part.name for part in self.session.objects.parts}
         now = time.monotonic()
         for name in self.session.store.find(DATA):
             if name not in named:

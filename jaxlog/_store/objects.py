@@ -6,7 +6,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 from jaxlog._host.redaction import redacted
 from jaxlog._store.address import StoreAddress
@@ -80,6 +80,16 @@ class ObjectStore:
         """
         path = f"{self._root}/{name}"
         return self._try("read", lambda: self._fs.cat_file(path, start=start, end=end))
+
+    def opened(self, name: str) -> BinaryIO:
+        """Opens an object, to read parts of it.
+
+        Raises:
+          FileNotFoundError: there is none of this name.
+          StoreError: it cannot be opened.
+        """
+        path = f"{self._root}/{name}"
+        return self._try("read", lambda: self._fs.open(path, "rb"))
 
     def put(self, name: str, data: bytes) -> None:
         """Writes an object as a whole.

@@ -21,8 +21,8 @@ from jaxlog._store.sessions import (
     lease_seconds,
     newest,
     read_session,
-    refuse_if_live,
 )
+from jaxlog._store.waiting import refuse_if_live
 
 _TRIES = 3
 
@@ -147,8 +147,10 @@ def _taken(store: ObjectStore, if_exists: IfExists, seconds: float) -> HeldSessi
         )
     if before is not None:
         refuse_if_live(store, before)
-        before = read_session(store, number, tag)  # it may have been written since
-    session = HeldSession(store, number + 1, seconds, {} if before is None else before.files)
+        before = read_session(store, number, tag, before.objects)  # it may have been written since
+    session = HeldSession(store, number + 1, seconds, {})
+    if before is not None:
+        session = HeldSession(store, number + 1, seconds, before.files, before.objects)
     if not session.take():
         raise FileExistsError(
             f"{store.address}: was opened by another machine just now; choose another address, or "

@@ -16,7 +16,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,20 @@ import orjson
 
 from jaxlog import _run_files
 from jaxlog._host.facts import iso
-from jaxlog._say import log as _log
 from jaxlog._store.objects import ObjectStore, StoredEntry, StoreError
-from jaxlog._store.table import StoredFile, StoredFiles, table_facts, table_of
+from jaxlog._store.table import (
+    StoredFile,
+    StoredFiles,
+    applied,
+    changes_of,
+    parts_facts,
+    parts_of,
+    table_facts,
+)
+from jaxlog._store.table_objects import NONE, TableObjects, extended, read_objects
 
-FORMAT = 1
-"""The field `format` of the objects of sessions."""
+FORMAT = 2
+"""The field `format` of the objects of sessions: 1 without objects of the table."""
 _NAME = re.compile(r"session-(\d{4,9})\.json")
 _LEAST_SECONDS = 5.0
 _LOOKS = 3
@@ -57,6 +65,7 @@ class SessionRecord:
       ended: whether its holder has left it.
       files: the table of files.
       beat: how often it was written.
+      objects: the objects that have the table, but what changed since.
     """
 
     number: int
@@ -67,6 +76,7 @@ class SessionRecord:
     ended: bool
     files: StoredFiles
     beat: int
+    objects: TableObjects = NONE
 
     @property
     def described(self) -> str:
@@ -89,8 +99,10 @@ def newest(entries: list[StoredEntry]) -> tuple[int, str]:
     return max(found, default=(0, ""))
 
 
-def read_session(store: ObjectStore, number: int, tag: str = "") -> SessionRecord:
-    """Reads the object of a session.
+def read_session(
+    store: ObjectStore, number: int, tag: str = "", read: TableObjects = NONE
+) -> SessionRecord:
+    """Reads the object of a session, and those of its table that were not read before.
 
     Raises:
       FileNotFoundError: it is not there.
@@ -105,6 +117,7 @@ def read_session(store: ObjectStore, number: int, tag: str = "") -> SessionRecor
                     f"{store.address}: has format {found['format']!r:.20}, and this jaxlog reads "
                     f"up to {FORMAT}: update jaxlog (pip install -U jaxlog)"
                 )
+            objects = read_objects(store, parts_of(found.get("objects", ())), read)
             return SessionRecord(
                 number,
                 tag,
@@ -112,9 +125,15 @@ def read_session(store: ObjectStore, number: int, tag: str = "") -> SessionRecor
                 float(found["seconds"]),
                 float(found["written"]),
                 bool(found["ended"]),
-                table_of(found["files"]),
+                applied(objects.files, changes_of(found["files"])),
                 int(found["beat"]),
+                objects,
             )
+        except FileNotFoundError as error:  # the session was written again since, with others
+            if look + 1 == _LOOKS:
+                raise StoreError(
+                    f"{store.address}: an object of the list of files is missing: {error}"
+                ) from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             if look + 1 == _LOOKS:
                 raise NoSessionError(
@@ -133,6 +152,7 @@ class HeldSession:
       number: its number.
       seconds: how long it counts as live after it was written.
       files: the table of the session before, which is valid until the first `publish`.
+      objects: the objects that have most of that table.
 
     Attributes:
       store: as given.
@@ -140,14 +160,23 @@ class HeldSession:
       seconds: as given.
       token: names this session among all.
       files: the table that was published last.
+      objects: the objects that have most of it; others of before may be deleted.
     """
 
-    def __init__(self, store: ObjectStore, number: int, seconds: float, files: StoredFiles) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        number: int,
+        seconds: float,
+        files: StoredFiles,
+        objects: TableObjects = NONE,
+    ) -> None:
         self.store = store
         self.number = number
         self.seconds = seconds
         self.token = secrets.token_hex(6)
         self.files: StoredFiles = dict(files)
+        self.objects = objects
         self._beat = 0
         self._written = 0.0
         self._lock = threading.Lock()
@@ -165,11 +194,14 @@ class HeldSession:
           StoreError: it cannot be written.
         """
         self._check()
-        before, self.files = self.files, dict(files)
+        # A run that has ended is in one object.
+        objects = NONE if ended else self._extended(files)
+        before = self.files, self.objects
+        self.files, self.objects = dict(files), objects
         try:
             self._write(ended=ended)
         except BaseException:
-            self.files = before
+            self.files, self.objects = before
             raise
 
     def beat(self, *, at_once: bool = False) -> None:
@@ -203,6 +235,10 @@ class HeldSession:
             f"heard of for {self.seconds:g} s"
         )
 
+    def _extended(self, files: StoredFiles) -> TableObjects:
+        unique = f"{self.number:04d}/table-{self.token}-{self._beat:x}"
+        return extended(self.store, self.objects, files, unique)
+
     def _write(self, *, ended: bool) -> None:
         with self._lock:
             self._beat += 1
@@ -213,7 +249,7 @@ class HeldSession:
     def _data(self, *, ended: bool) -> bytes:
         now = time.time()
         facts = {
-            "format": FORMAT,
+            "format": FORMAT if self.objects.parts else 1,
             "session": self.number,
             "holder": {"token": self.token, "host": socket.gethostname(), "pid": os.getpid()},
             "seconds": self.seconds,
@@ -221,8 +257,10 @@ class HeldSession:
             "time": iso(now),
             "beat": self._beat,
             "ended": ended,
-            "files": table_facts(self.files),
+            "files": table_facts(self.objects.changes(self.files)),
         }
+        if self.objects.parts:
+            facts["objects"] = parts_facts(self.objects.parts)
         return orjson.dumps(facts, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -233,57 +271,3 @@ def lease_seconds(mirror_seconds: float) -> float:
     (30.0, 5.0)
     """
     return max(_LEAST_SECONDS, 3.0 * mirror_seconds)
-
-
-def refuse_if_live(
-    store: ObjectStore,
-    record: SessionRecord,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """Returns once it is certain that the holder of a session has left it, or is gone.
-
-    The times compared are those of the store, not those of two machines. Where the session was
-    written a short time ago, it is watched until it is written again, or is too old.
-
-    Raises:
-      FileExistsError: the holder lives.
-      StoreError: the store cannot be read.
-    """
-    if record.ended:
-        return
-    age = _age(store, session_name(record.number))
-    left = record.seconds - (0.0 if age is None else age)
-    if left <= 0:
-        return
-    _log.warning(
-        "jaxlog: %s: was not closed by %s; waiting for up to %.0f s to see whether that lives",
-        store.address,
-        record.described,
-        left,
-    )
-    until = time.monotonic() + left
-    while time.monotonic() < until:
-        sleep(min(1.0, max(0.0, until - time.monotonic())))
-        now = read_session(store, record.number)
-        if now.ended:
-            return
-        if now.beat != record.beat or now.holder != record.holder:
-            raise FileExistsError(
-                f"{store.address}: has a run that is open, of {record.described}; choose another "
-                "address, or end that run first"
-            )
-
-
-def _age(store: ObjectStore, name: str) -> float | None:
-    """Seconds since an object was written, by the store's own clock; None if it has none."""
-    written = store.written(name)
-    if written is None:
-        return None
-    probe = f"clock-{secrets.token_hex(6)}"
-    store.put(probe, b"")
-    try:
-        now = store.written(probe)
-    finally:
-        with contextlib.suppress(OSError):
-            store.delete([probe])
-    return None if now is None else max(0.0, now - written)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -56,6 +56,8 @@ class StoredFile:
 
 StoredFiles = Mapping[str, StoredFile]
 """The files of a stored run, by their paths below its directory, with `/` between folders."""
+StoredChanges = Mapping[str, StoredFile | None]
+"""Changes to such a table: None for a file that is no longer there."""
 
 
 def checksum(data: bytes) -> str:
@@ -67,32 +69,59 @@ def checksum(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
-def table_facts(files: StoredFiles) -> dict[str, Any]:
-    """The table as plain JSON values."""
-    return {
-        name: {"stream": one.stream, "text": one.text}
-        if one.text is not None
-        else {"stream": one.stream, "parts": [list(part) for part in one.parts]}
-        for name, one in files.items()
-    }
+def changes_to(before: StoredFiles, after: StoredFiles) -> dict[str, StoredFile | None]:
+    """The changes that make of one table another."""
+    found: dict[str, StoredFile | None] = dict.fromkeys(before.keys() - after.keys())
+    return found | {name: one for name, one in after.items() if before.get(name) != one}
 
 
-def table_of(facts: Any) -> dict[str, StoredFile]:
-    """Reads a table; what comes from a store is not trusted.
+def applied(before: StoredFiles, changes: StoredChanges) -> dict[str, StoredFile]:
+    """A table with changes made to it."""
+    return {name: one for name, one in {**before, **changes}.items() if one is not None}
+
+
+def table_facts(changes: StoredChanges) -> dict[str, Any]:
+    """A table, or changes to one, as plain JSON values."""
+    return {name: None if one is None else _facts(one) for name, one in changes.items()}
+
+
+def _facts(file: StoredFile) -> dict[str, Any]:
+    if file.text is not None:
+        return {"stream": file.stream, "text": file.text}
+    return {"stream": file.stream, "parts": parts_facts(file.parts)}
+
+
+def parts_facts(parts: Sequence[StoredPart]) -> list[list[Any]]:
+    """Objects as plain JSON values."""
+    return [list(part) for part in parts]
+
+
+def changes_of(facts: Any) -> dict[str, StoredFile | None]:
+    """Reads a table, or changes to one; what comes from a store is not trusted.
 
     Raises:
       ValueError: it is not a table, or a name would lead out of a directory.
     """
     if not isinstance(facts, Mapping):
         raise ValueError("got no table of files, expected a mapping")
-    found: dict[str, StoredFile] = {}
-    for name, one in facts.items():
-        stream, text = one["stream"], one.get("text")
-        parts = tuple(_part(part) for part in one.get("parts", ()))
-        if not (is_inside(name) and isinstance(stream, str) and isinstance(text, str | None)):
-            raise ValueError(f"got the file {name!r:.80}, expected a path below a directory")
-        found[name] = StoredFile(stream, parts, text)
-    return found
+    return {name: None if one is None else _file(name, one) for name, one in facts.items()}
+
+
+def _file(name: Any, facts: Any) -> StoredFile:
+    stream, text = facts["stream"], facts.get("text")
+    parts = parts_of(facts.get("parts", ()))
+    if not (is_inside(name) and isinstance(stream, str) and isinstance(text, str | None)):
+        raise ValueError(f"got the file {name!r:.80}, expected a path below a directory")
+    return StoredFile(stream, parts, text)
+
+
+def parts_of(facts: Any) -> tuple[StoredPart, ...]:
+    """Reads the objects of a file or of a table.
+
+    Raises:
+      ValueError: as `changes_of`.
+    """
+    return tuple(_part(part) for part in facts)
 
 
 def _part(found: Any) -> StoredPart:

@@ -68,15 +68,45 @@ def test_commands_show_addresses(
     assert main(["export", f"{runs}/seed-1", "--to", "parquet", "--output", "tables"]) == 0
     assert pl.read_parquet("tables/eval_metrics.parquet")["return"].to_list()[-1] == 103.0
     assert main(["diff", f"{runs}/seed-1", f"{runs}/seed-2", "--only", "config"]) == 1
-    capsys.readouterr()
+    told = capsys.readouterr().out
+    assert f"--- {runs}/seed-1" in told
+    assert "copies" not in told
     for command in (
         ["export", f"{runs}/seed-1", "--to", "csv"],
+        ["export", f"{runs}/seed-1", "--to", "csv", "--output", "memory://bucket/tables"],
+        ["report", runs, "--output", "memory://bucket/page.html"],
         ["tag", f"{runs}/seed-1", "best"],
         ["rm", f"{runs}/seed-1"],
         ["show", "https://example.org/run"],
     ):
         assert main(command) == 2
         assert "address" in capsys.readouterr().err
+
+
+def test_commands_take_patterns_of_addresses(
+    runs: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["runs", f"{runs}/seed-[12]", "--columns", "seed"]) == 0
+    told = capsys.readouterr().out
+    assert "2 finished" in told.replace("2 runs: ", "")
+    assert "\nseed-2" in told
+    assert main(["show", f"{runs}/seed-[12]"]) == 0
+    assert f"{runs}/seed-1" in capsys.readouterr().out
+    assert main(["tail", f"{runs}/*-0", "--lines", "1"]) == 0
+    assert f"{runs}/seed-0: finished" in capsys.readouterr().err
+    for command in ("top", "serve"):
+        assert main([command, f"{runs}/seed-*"]) == 2
+        assert f"{command}: got a pattern" in capsys.readouterr().err
+    for pattern, error in (("seed-9*", "none of them a run"), ("*/none/*", "none of them a run")):
+        assert main(["show", f"{runs}/{pattern}"]) == 2
+        told = capsys.readouterr().err
+        assert error in told
+        assert "copies" not in told
+
+
+def test_an_error_about_an_address_has_the_address(runs: str) -> None:
+    with pytest.raises(FileNotFoundError, match=f"{runs}: got a directory.*{runs}/seed-0"):
+        jaxlog.read_run(runs)
 
 
 def test_a_run_that_goes_on_is_followed(runs: str) -> None:
