@@ -14,7 +14,8 @@ set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "datafusion==55.0.0" "duckdb==2.0.1" "pyarrow==26.0.1"
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+    "datafusion==55.0.0" "duckdb==2.0.1" "pyarrow==26.0.1"
 cat > "$folder/program.py" <<'PROGRAM'
 import datafusion
 import duckdb

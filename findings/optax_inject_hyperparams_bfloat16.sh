@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# With bfloat16 parameters, `optax.inject_hyperparams` turns Adam's b2 of 0.999 into 1: Adam gives NaN, Yogi never moves.
+# With bfloat16 parameters, `optax.inject_hyperparams` makes Adam's b2 of 0.999 a 1: Adam gives NaN, Yogi stands still.
 #
 # `inject_hyperparams` is how a learning rate is put where it can be read for a log, and changed. Without
 # `hyperparam_dtype` it rounds each number of the optimizer to the dtype of the parameters, and bfloat16 has no number
@@ -7,7 +7,7 @@
 # zero in their first update, AdaBelief and Yogi leave the parameters as they are, without any NaN. The same optimizers
 # learn without the wrapper.
 #
-# By the documentation floats are cast if `hyperparam_dtype` is given. They are also cast if it is not; float32 avoids it.
+# By the documentation, floats are cast if `hyperparam_dtype` is given. They are cast without it, too; float32 avoids it.
 #
 # Seen with Optax 0.2.8 and JAX 0.10.2; JAX 0.12.0.1 gives the same.
 set -euo pipefail
@@ -54,5 +54,9 @@ for name in ("adam", "adamw", "nadam", "lamb", "adabelief", "yogi"):
 PROGRAM
 "$folder/venv/bin/python" "$folder/program.py" | tee "$folder/out"
 grep -qx "b2 is 1.0" "$folder/out"
-for optimizer in adam adamw nadam lamb; do grep -q "^$optimizer: 4.0 to [0-9.]*; .*; injected: 4.0 to nan$" "$folder/out"; done
-for optimizer in adabelief yogi; do grep -q "^$optimizer: 4.0 to [01].*; .* 4.0 to [01].*; injected: 4.0 to 4.0$" "$folder/out"; done
+for optimizer in adam adamw nadam lamb; do
+    grep -q "^$optimizer: 4.0 to [0-9.]*; .*; injected: 4.0 to nan$" "$folder/out"
+done
+for optimizer in adabelief yogi; do
+    grep -q "^$optimizer: 4.0 to [01].*; .* 4.0 to [01].*; injected: 4.0 to 4.0$" "$folder/out"
+done

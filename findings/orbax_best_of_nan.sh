@@ -8,7 +8,7 @@
 #
 # A `best_fn` that turns a NaN into -inf (inf with "min") avoids it.
 #
-# Seen with Orbax 0.12.8 and JAX 0.10.2.
+# Seen with Orbax 0.12.8 and JAX 0.10.2; JAX 0.12.0.1 gives the same.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
