@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from jaxlog._dataset.manifest import DRAFTS, Manifest, Merge, RunFile, schema_key
-from jaxlog._dataset.packs import LARGEST, PackPart, PackToWrite, is_name, new_name, write_pack
+from jaxlog._dataset.packs import PackPart, PackToWrite, is_name, new_name, write_pack
 from jaxlog._dataset.run_tables import WrittenRun, WrittenTable
 
-_SMALL = LARGEST // 2
-_MOST_SMALL = 8
+LARGEST = 2**24
+"""The most bytes of a pack of several runs, as drafts. Packs of less than half of it are small."""
+MOST_SMALL = 8
 """The most packs of a table that are small; more are merged."""
 
 
@@ -116,8 +117,8 @@ def merge_small(directory: Path, manifest: Manifest) -> None:
     for table, of_table in manifest.tables.items():
         names = _names(manifest, table)
         sizes = {name: (directory / table / name).stat().st_size for name in names}
-        small = {name: size for name, size in sizes.items() if size < _SMALL}
-        if len(small) <= _MOST_SMALL:
+        small = {name: size for name, size in sizes.items() if size < LARGEST // 2}
+        if len(small) <= MOST_SMALL:
             continue
         for members in _chunks(small.items()):
             if len(members) > 1:

@@ -16,8 +16,6 @@ from jaxlog._dataset.table_file import SchemaNames, TableFile, types_of
 from jaxlog._format.columnar import RUN
 from jaxlog._reading.concatenate import fitted
 
-LARGEST = 2**24
-"""The bytes after which a pack ends with the next run."""
 _GROUP = 2**17
 """The rows after which a row group ends with the next part."""
 _GROUP_BYTES = 2**25

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import polars as pl
 import pyarrow.dataset
 import pyarrow.parquet
@@ -19,6 +20,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import jaxlog
+from jaxlog._dataset import commit
 from jaxlog._dataset.extend import extend
 from jaxlog._reading.pieces import pieces
 from tests.cli.conftest import Command, command
@@ -185,14 +187,14 @@ def test_an_export_killed_at_any_step_has_no_run_twice_and_loses_none(
 ) -> None:
     """New runs, changed ones, new columns and a merge of small packs, in one export."""
     runs, base = tmp_path / "runs", tmp_path / "base"
-    monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 1)
+    monkeypatch.setattr("jaxlog._dataset.commit.MOST_SMALL", 1)
     named = {name: runs / name for name in "abcdef"}
     for several in ("ab", "c"):
         for name in several:
             make(named[name], {"lr": 1}, 1, 2)
         extend(base, {name: named[name] for name in several})
-        monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 8)
-    monkeypatch.setattr("jaxlog._dataset.commit._MOST_SMALL", 1)
+        monkeypatch.setattr("jaxlog._dataset.commit.MOST_SMALL", 8)
+    monkeypatch.setattr("jaxlog._dataset.commit.MOST_SMALL", 1)
     make(named["a"], {"lr": 1}, 1, 2, 3)
     make(named["d"], {"lr": 1}, 4)
     make(named["e"], {"lr": 0.5, "note": "x"}, 0.5)
@@ -226,6 +228,52 @@ def test_an_export_killed_at_any_step_has_no_run_twice_and_loses_none(
         if steps[0] < step:
             break
     assert step > 15
+
+
+def test_runs_are_spread_over_packs_of_a_bounded_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, data = tmp_path / "runs", tmp_path / "set"
+    monkeypatch.setattr(commit, "MOST_SMALL", 2)
+
+    def add(*numbers: int, rows: int = 1000) -> dict[str, list[str]]:
+        for number in numbers:
+            values = np.random.default_rng(number).random(rows)  # which cannot be compressed
+            make(runs / f"{number:02d}", {"lr": number}, *values.tolist())
+        paths = {path.name: path for path in sorted(runs.iterdir())}
+        assert extend(data, paths).written == len(numbers)
+        rows_of_runs = read(data).sort("run", maintain_order=True)
+        assert_frame_equal(rows_of_runs, jaxlog.read_runs(runs).metrics)
+        packs = {
+            path.name: pl.read_parquet(path)["run"].unique(maintain_order=True).to_list()
+            for path in (data / "batch_metrics").iterdir()
+        }
+        assert sorted(itertools.chain(*packs.values())) == sorted(paths)  # each in one pack
+        return packs
+
+    (name,) = add(0)
+    size = (data / "batch_metrics" / name).stat().st_size  # of each of these runs
+    monkeypatch.setattr(commit, "LARGEST", int(3.2 * size))
+    first = add(*range(1, 10))
+    assert sorted(first.values()) == [
+        ["00"],
+        ["01", "02", "03"],
+        ["04", "05", "06"],
+        ["07", "08", "09"],
+    ]
+    second = add(10, 11, 12)  # in a new pack
+    assert sorted(second.values())[-1] == ["10", "11", "12"]
+    assert first.items() < second.items()
+    third = add(13, rows=10_000)  # larger than a pack
+    (large,) = third.keys() - second.keys()
+    assert third[large] == ["13"]
+    assert (data / "batch_metrics" / large).stat().st_size > commit.LARGEST
+    fourth = add(14)
+    assert third.items() < fourth.items()
+    fifth = add(15)  # a third small pack: they become one
+    (merged,) = fifth.keys() - fourth.keys()
+    assert fifth[merged] == ["00", "14", "15"]
+    assert (data / "batch_metrics" / merged).stat().st_size <= commit.LARGEST
 
 
 def test_what_cannot_be_extended_is_refused(command: Command, runs: Path, tmp_path: Path) -> None:

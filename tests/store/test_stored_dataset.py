@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import jaxlog
-from jaxlog._dataset import packs
+from jaxlog._dataset import commit
 from jaxlog._dataset.extend import extend
 from jaxlog._store.objects import ObjectStore
 from tests.cli.conftest import Command, command
@@ -30,7 +30,7 @@ def uploaded(directory: Path, address: str) -> ObjectStore:
 @pytest.fixture
 def dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data set of three runs, each in a file of its own."""
-    monkeypatch.setattr(packs, "LARGEST", 1)
+    monkeypatch.setattr(commit, "LARGEST", 1)
     for number in range(3):
         with logger().open(tmp_path / "runs" / str(number), config={"lr": number / 10}) as run:
             for step in range(3):
