@@ -154,8 +154,8 @@ class Comparison:
         """Returns the table of the groups in LaTeX, with the differences if there is a baseline.
 
         Args:
-          rename: for values of `by`, the texts that the table has instead; their order is that of
-            the rows, and groups that are not among them come after.
+          rename: for values of `by` and the metric, the texts that the table has instead; their
+            order is that of the rows, and groups that are not among them come after.
         """
         return comparison_tables.latex(*self._table(rename))
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from matplotlib.ticker import MaxNLocator
 
-from jaxlog._analysis import publishing
+from jaxlog._analysis import publishing, renaming
 from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.groups import Values, named
 
@@ -50,7 +50,8 @@ def plot_comparison(
     shown = _shown(frame)
     every = list(Values(scores, by).groups())
     keys = [every[index][0] for index in shown]
-    shown = [shown[place] for place in publishing.ordered(keys, names)]
+    shown = [shown[place] for place in renaming.ordered(by, keys, names)]
+    renaming.warn_if_unused(names, renaming.values_of(by, keys), [metric])
     letters = _LETTERS if width is None else max(24, int(width * publishing.CAPTION_PER_INCH))
     caption = _caption(frame, scores, shown, confidence, notes, letters)
     groups = {every[index][0]: every[index][1] for index in shown}
@@ -108,7 +109,7 @@ def _words(
     """The name of a group; in a column it has at most two fifths of the width in a line."""
     if places is None:
         return escape_dollars(named(by, key)) or "all lanes"
-    text = publishing.label([by[i] for i in places], [key[i] for i in places], names)
+    text = renaming.label([by[i] for i in places], [key[i] for i in places], names)
     text = text or "all lanes"
     if width is not None:
         text = textwrap.fill(text, max(10, int(0.4 * width * _NAME_PER_INCH)))

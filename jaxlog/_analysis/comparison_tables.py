@@ -59,32 +59,36 @@ def cells(found: ComparedGroups, names: Mapping[Any, str]) -> tuple[list[str], l
 
     Args:
       found: the comparison.
-      names: for values of `by`, the texts that are shown instead; their order is that of the rows.
+      names: for values of `by` and the metric, the texts that are shown instead; their order is
+        that of the rows.
     """
+    from jaxlog._analysis import renaming
     from jaxlog._analysis.groups import worded
 
     level = f"{100 * found.confidence:.4g} % interval"
-    titles = [", ".join(found.by) or "lanes", found.metric, level, "lanes"]
+    titles = [", ".join(found.by) or "lanes", names.get(found.metric, found.metric), level, "lanes"]
     of_others = {}
     if found.differences is not None:
         titles += ["difference", "probability of improvement"]
         keys = found.differences.select(found.by).rows()
         of_others = dict(zip(map(str, keys), found.differences.iter_rows(named=True), strict=True))
-    order = list(names)
-    rows: list[tuple[list[int], list[str]]] = []
-    for row in found.frame.iter_rows(named=True):
-        key = tuple(row[name] for name in found.by)
-        name = ", ".join(names.get(value, worded(value)) for value in key) or "all"
+    rows: list[list[str]] = []
+    groups = [tuple(row[name] for name in found.by) for row in found.frame.iter_rows(named=True)]
+    renaming.warn_if_unused(names, renaming.values_of(found.by, groups), [found.metric])
+    for key, row in zip(groups, found.frame.iter_rows(named=True), strict=True):
+        own_texts = [renaming.text_of(*pair, names) for pair in zip(found.by, key, strict=True)]
+        texts = [
+            worded(v) if text is None else text for v, text in zip(key, own_texts, strict=True)
+        ]
+        name = ", ".join(texts) or "all"
         value = "" if row["iqm"] is None else number(row["iqm"])
         lanes = row["alive"] + row["diverged"]
         alive = f"{lanes}" if row["alive"] == lanes else f"{row['alive']} of {lanes}"
         own = [name, value, _interval(row["lower"], row["upper"]), alive]
         if found.differences is not None:
             own += _of_other(of_others.get(str(key)), is_baseline=key == found.baseline)
-        places = [order.index(v) if v in names else len(order) for v in key]
-        rows.append((places, own))
-    rows.sort(key=lambda one: one[0])
-    return titles, [own for _, own in rows]
+        rows.append(own)
+    return titles, [rows[number] for number in renaming.ordered(found.by, groups, names)]
 
 
 def _of_other(row: Mapping[str, Any] | None, *, is_baseline: bool) -> list[str]:

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from jaxlog._analysis import publishing
+from jaxlog._analysis import publishing, renaming
 from jaxlog._analysis.along import ALONG
 from jaxlog._analysis.axes import LINE
 from jaxlog._analysis.density import density_over_steps
@@ -71,6 +71,7 @@ def plot_histogram(
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
     ax.spines[["top", "right"]].set_visible(False)
     label = publishing.axis_label(name if name in names else metric, names)
+    renaming.warn_if_unused(names, (), [name, metric, ALONG["step"].title])
     ax.set_ylabel(label)
     if width is None:
         ax.text(0, 1.015, caption, transform=ax.transAxes, fontsize="small", alpha=0.75)

@@ -30,8 +30,13 @@ def title_of(along: Along, names: Mapping[Any, str], ax: Axes) -> str:
     """The title of a horizontal axis, which may be renamed, with its unit or date."""
     if along.kind == "time":
         return f"{axis_label(along.title, names)} (UTC, {ax.get_xlabel()})"
-    bare = along.title.partition(" (")[0]
+    bare = bare_title(along)
     return axis_label(bare, names) + along.title.removeprefix(bare)
+
+
+def bare_title(along: Along) -> str:
+    """The title by which a horizontal axis is renamed: without its unit."""
+    return along.title.partition(" (")[0]
 
 
 def show_times(ax: Axes) -> str:

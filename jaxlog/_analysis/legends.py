@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.lines import Line2D
 
-from jaxlog._analysis import publishing
+from jaxlog._analysis import publishing, renaming
 from jaxlog._analysis.axes import escape_dollars
 from jaxlog._analysis.group_curves import GroupCurve
 
@@ -117,7 +117,7 @@ def labels_of(
     places = publishing.varying(by, keys)
     own = [by[i] for i in places]
     return {
-        key: _label(publishing.label(own, [key[i] for i in places], names), curve, lives=lives)
+        key: _label(renaming.label(own, [key[i] for i in places], names), curve, lives=lives)
         for key, curve in groups.items()
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 
-from jaxlog._analysis import publishing
+from jaxlog._analysis import publishing, renaming
 from jaxlog._analysis.along import (
     ALONG,
     HELD,
@@ -26,7 +26,7 @@ from jaxlog._analysis.captions import caption as caption_of
 from jaxlog._analysis.drawing import draw, say_not_finite
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread, curve_of
 from jaxlog._analysis.groups import By, Values
-from jaxlog._analysis.horizontal_axis import title_of
+from jaxlog._analysis.horizontal_axis import bare_title, title_of
 from jaxlog._analysis.legends import draw_legend, entries, labels_of, width_of
 from jaxlog._analysis.score_notes import Bounds
 from jaxlog._caller import warn_caller
@@ -88,7 +88,7 @@ def plot(
     found = [values for values, _ in brought]
     is_held = any(was_held for _, was_held in brought)
     curves = [
-        _in_order(counted(_curves(values, x, spread), of_lines, values, x), own_names)
+        _in_order(counted(_curves(values, x, spread), of_lines, values, x), values.by, own_names)
         for values, of_lines in zip(found, lines, strict=True)
     ]
     for title, groups in zip(titles, curves, strict=True):
@@ -100,7 +100,11 @@ def plot(
     caption = caption_of(curves, found, spread, smooth, letters, before=before, disjoint=disjoint)
     along, curves = all_in_units(curves, x)
     keys = list(dict.fromkeys(key for values in every for key, _ in values.groups()))
-    keys = [keys[i] for i in publishing.ordered(keys, own_names)]
+    keys = [keys[i] for i in renaming.ordered(every[0].by, keys, own_names)]
+    shown = renaming.values_of(every[0].by, keys)
+    if panels is not None:
+        shown += [(panels, value) for value in every[0].frame[panels].unique().to_list()]
+    renaming.warn_if_unused(own_names, shown, [*metrics, bare_title(along)])
     labels = [
         labels_of(groups, own.by, own_names, keys, lives=panels is None)
         for groups, own in zip(curves, found, strict=True)
@@ -157,10 +161,10 @@ def _head(
 
 
 def _in_order(
-    groups: Mapping[tuple[Any, ...], GroupCurve], names: Mapping[Any, str]
+    groups: Mapping[tuple[Any, ...], GroupCurve], by: Sequence[str], names: Mapping[Any, str]
 ) -> dict[tuple[Any, ...], GroupCurve]:
     keys = list(groups)
-    return {keys[i]: groups[keys[i]] for i in publishing.ordered(keys, names)}
+    return {keys[i]: groups[keys[i]] for i in renaming.ordered(by, keys, names)}
 
 
 def _curves(values: Values, x: str, spread: Spread) -> dict[tuple[Any, ...], GroupCurve]:
@@ -191,8 +195,8 @@ def _panels(values: Values, names: Mapping[Any, str]) -> tuple[list[str], list[V
     by, others = values.extra[:1], values.extra[1:]
     found = dict(replace(values, by=by).groups())
     keys = [key for key in found if key[0] is not None]
-    chosen = [keys[i] for i in publishing.ordered(keys, names)]
-    titles = [escape_dollars(publishing.label(by, key, names)) for key in chosen]
+    chosen = [keys[i] for i in renaming.ordered(by, keys, names)]
+    titles = [escape_dollars(renaming.label(by, key, names)) for key in chosen]
     return titles, [replace(values, frame=found[key], extra=others) for key in chosen]
 
 

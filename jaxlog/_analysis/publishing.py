@@ -13,7 +13,7 @@ import matplotlib as mpl
 import polars as pl
 
 from jaxlog._analysis.axes import escape_dollars
-from jaxlog._analysis.groups import VALUE, Values, named
+from jaxlog._analysis.groups import VALUE, Values
 from jaxlog._format.columnar import RUN
 from jaxlog._paths import local_path
 
@@ -31,18 +31,6 @@ _HEIGHT = 0.6
 _KINDS = (".pdf", ".png", ".svg")
 
 
-def label(by: Sequence[str], key: Sequence[Any], names: Mapping[Any, str]) -> str:
-    """The name of a group: the text that it was given, or else the values that define it.
-
-    >>> label(("algorithm",), ("ppo",), {}), label(("algorithm",), ("ppo",), {"ppo": "PPO"})
-    ('algorithm ppo', 'PPO')
-    """
-    return ", ".join(
-        names[value] if _is_in(value, names) else named((name,), (value,))
-        for name, value in zip(by, key, strict=True)
-    )
-
-
 def varying(by: Sequence[str], keys: Sequence[Sequence[Any]]) -> list[int]:
     """The places in `by` whose values differ between the groups; all, if none does.
 
@@ -51,17 +39,6 @@ def varying(by: Sequence[str], keys: Sequence[Sequence[Any]]) -> list[int]:
     """
     found = [i for i in range(len(by)) if len({repr(key[i]) for key in keys}) > 1]
     return found or list(range(len(by)))
-
-
-def ordered(keys: Sequence[Sequence[Any]], names: Mapping[Any, str]) -> list[int]:
-    """The order of groups: that of their values in `names`; groups that are not there come last.
-
-    >>> ordered([("ppo",), ("sac",), ("a2c",)], {"sac": "SAC", "ppo": "PPO"})
-    [1, 0, 2]
-    """
-    place = {repr(value): number for number, value in enumerate(names)}
-    ranks = [[place.get(repr(value), len(place)) for value in key] for key in keys]
-    return sorted(range(len(keys)), key=lambda i: ranks[i])
 
 
 def smoothed(values: Values, window: int) -> Values:
@@ -138,10 +115,3 @@ def write(figure: Figure, path: str | os.PathLike[str]) -> None:
     dates = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
     with mpl.rc_context({"svg.hashsalt": "jaxlog", "pdf.fonttype": 42}):
         figure.savefig(file, metadata=dates.get(file.suffix.lower(), {}), dpi=300)
-
-
-def _is_in(value: Any, names: Mapping[Any, str]) -> bool:
-    try:
-        return value in names
-    except TypeError:  # a list of the config
-        return False

@@ -131,9 +131,10 @@ class Views(ABC):
           width: the width of a new figure in inches, such as 3.25 or 5.5 for a column of a paper:
             the legend is below, and the metric beside its axis. None for a figure for a screen.
           rename: texts in place of values of `by`, metrics and the names of axes, such as
-            `{"sac": "SAC", "ppo": "PPO", "episode_return_mean": "return"}`. Groups are in the order
+            `{"sac": "SAC", "ppo": "PPO", "episode_return_mean": "return"}`. A number is found by
+            itself or by its text: `0.1`, `"0.1"` or `"learning_rate 0.1"`. Groups are in the order
             of their values there; those that are not there come last. Values of `by` that all
-            groups share are left out of the legend.
+            groups share are left out of the legend. There is a warning if none of it is found.
           smooth: the number of steps of a lane over which values are averaged, around each step;
             1 for none. The caption says it.
           save: the file, ending in .pdf, .svg or .png, that the figure is written to. Equal figures

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -176,3 +178,29 @@ def test_bad_arguments_are_errors(
     with pytest.raises(ValueError, match="expected") as raised:
         runs.plot("loss", **arguments)
     assert str(raised.value) == text
+
+
+@pytest.mark.parametrize("key", [0.25, "0.25", "rate 0.25"])
+def test_a_number_is_renamed_by_itself_and_by_its_texts(key: Any, tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    for rate in (0.125, 0.25):
+        with logger.open(tmp_path / str(rate), config={"rate": rate}) as run:
+            run.log({"loss": rate}, step=0)
+            run.log({"loss": 2 * rate}, step=1)
+    runs = jaxlog.read_runs(tmp_path)
+    legend = runs.plot("loss", by="rate", rename={key: "ours"}).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["ours", "rate 0.125"]
+    found = jaxlog.compare(tmp_path, "loss", by="rate", resamples=50)
+    rows = found.to_markdown(rename={key: "ours"}).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| ours", "| 0.125"]
+    assert found.to_markdown(rename={"loss": "error"}).startswith("| rate | error |")
+    labels = found.plot(rename={key: "ours"}).get_yticklabels()
+    assert [label.get_text() for label in labels] == ["ours", "rate 0.125"]
+    for show in (partial(runs.plot, "loss", by="rate"), found.plot, found.to_latex):
+        with pytest.warns(
+            UserWarning, match=r"rename: got '0.5', which .* some of '0.125', '0.25'"
+        ):
+            show(rename={"0.5": "ours"})
+    with warnings.catch_warnings(action="error"):  # one of the texts is enough
+        runs.plot("loss", by="rate", rename={"0.5": "ours", "loss": "error"})
