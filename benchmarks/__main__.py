@@ -11,6 +11,7 @@ from benchmarks import (
     episodes,
     finding,
     lanes,
+    mirroring,
     reading,
     receiving,
     sending,
@@ -34,6 +35,7 @@ rows = [
     *dataset.main(1 if quick else 5),
     *sending.main(1 if quick else 5),
     *episodes.main(1 if quick else 25),
+    *mirroring.main(1 if quick else 15),
 ]
 missed = [
     f"{row.what}: {row.value:.3g} {row.unit}, at most {row.budget:.3g} {row.unit}"

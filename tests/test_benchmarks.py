@@ -15,6 +15,7 @@ from benchmarks import (
     episodes,
     finding,
     lanes,
+    mirroring,
     reading,
     receiving,
     sending,
@@ -24,16 +25,16 @@ from benchmarks import (
 from benchmarks.timing import Row
 
 MODULES = (
-    arrow, compiling, crossing, dataset, episodes, finding, lanes, reading, receiving, sending,
-    sinks, statistics,
+    arrow, compiling, crossing, dataset, episodes, finding, lanes, mirroring, reading, receiving,
+    sending, sinks, statistics,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("value", "code", "said"),
     [
-        (1.25, 1, "11 of 12 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
-        (1.2, 0, "12 of 12 budgets met\n"),
+        (1.25, 1, "12 of 13 budgets met\n  missed: a record: 1.25 x, at most 1.2 x\n"),
+        (1.2, 0, "13 of 13 budgets met\n"),
     ],
 )
 def test_a_figure_beyond_its_budget_fails_them(

@@ -20,6 +20,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from jaxlog.sinks.console.trend import BLOCKS
 from tests import month
 
 PAGE = Path(__file__).parent.parent / "docs" / "guides" / "a_month_of_runs.md"
@@ -30,6 +31,9 @@ _TIMES = re.compile(
     r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?|\d:\d\d:\d\d|\b\d+(\.\d+)? (s|min|h|d|ms|µs|KiB)\b|"
     r"\S+ updates/s"
 )
+_TREND = re.compile(f"[{BLOCKS}]{{8,}}")
+"""A trend. It is of events at evenly spaced places of a file, whose lines have times of the machine
+in them, so that another time may show a neighbour of an event."""
 _OF_THE_MACHINE = re.compile(
     r"^((?:command|code|devices|versions) +).*(?:\n {4,}.*)*", re.MULTILINE
 )
@@ -94,8 +98,8 @@ class Transcript:
 
 
 def comparable(text: str) -> list[list[str]]:
-    """The words of each line of a page, without times, which differ each time."""
-    return [_TIMES.sub("…", line).split() for line in text.splitlines()]
+    """The words of each line of a page, without times and trends, which differ each time."""
+    return [_TREND.sub("▁", _TIMES.sub("…", line)).split() for line in text.splitlines()]
 
 
 if __name__ == "__main__":
