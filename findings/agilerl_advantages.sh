@@ -4,8 +4,9 @@
 # `collect_rollouts` writes down with each step whether the episode ended with it. The rollout buffer then computes the
 # advantages (GAE, the default) as if the flag meant that an episode begins with the step. So each episode is cut one
 # step too early: the steps before the last one do not get its reward, and the last one is joined with the next episode.
-# With gamma and lambda of 1, the return of a step is the sum of the rewards up to the end of its episode. The other way
-# of the same buffer (`use_gae: False`) has it. Where rewards come at the end only, PPO learns from zeros; nothing warns.
+# With gamma and lambda of 1, the return of a step is the sum of the rewards up to the end of its episode. The other
+# way of the same buffer (`use_gae: False`) has it. Where rewards come at the end only, the steps before it are worth
+# nothing to PPO. Nothing warns.
 #
 # Seen with AgileRL 2.58.0, PyTorch 2.13.0 and Gymnasium 1.4.0. (AgileRL also imports peft, which it does not ask for.)
 set -euo pipefail

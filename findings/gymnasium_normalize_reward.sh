@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NormalizeReward of Gymnasium scales the same rewards by other numbers in each autoreset mode, up to 14 times apart.
+# NormalizeReward of Gymnasium scales the same rewards by numbers up to 14 times apart, depending on the autoreset mode.
 #
 # It divides rewards by the deviation of the discounted sums of the rewards of an episode. When an episode is truncated,
 # the wrapper of one environment, and that of vector environments under NEXT_STEP (the default), carry the sum into
@@ -13,7 +13,8 @@ set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "gymnasium==1.4.0" "numpy==2.4.6"
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+    "gymnasium==1.4.0" "numpy==2.4.6"
 cat > "$folder/program.py" <<'PROGRAM'
 import gymnasium
 import numpy as np

@@ -27,7 +27,8 @@ def changes(model, size, weights):
 for kind in (PlackettLuce, BradleyTerryFull, BradleyTerryPart, ThurstoneMostellerFull, ThurstoneMostellerPart):
     for size in (1, 2):
         ones = [[1.0] * size] * 2
-        print(f"{kind.__name__}, teams of {size}:", changes(kind(), size, None), "weights of 1:", changes(kind(), size, ones))
+        without, equal = (changes(kind(), size, weights) for weights in (None, ones))
+        print(f"{kind.__name__}, teams of {size}: {without} weights of 1: {equal}")
 model = PlackettLuce()
 players = [model.rating(), model.rating()]
 for _ in range(100):

@@ -3,17 +3,18 @@
 #
 # `vtrace_td_error_and_advantage` has the values before the steps (`v_tm1`) and after the steps (`v_t`) as two arrays.
 # They differ where an episode is cut by a limit of time and another begins in the same trajectory: `v_t` has the
-# value of the last state, and the next `v_tm1` that of the next first state. `lambda_` of 0 at this step ends the trace.
+# value of the last state, and the next `v_tm1` that of the next first state. A `lambda_` of 0 there ends the trace.
 # The errors for the value are then right. But the advantages and the estimates of q bootstrap from the next
-# `v_tm1`, even where lambda is 0, and never from `v_t` before the last step. With weights of 1, an advantage of one
-# step should be its error. Nothing warns, and the policy learns to be cut where the next episode has a good start.
+# `v_tm1`, even where lambda is 0, and never from `v_t` before the last step. Where lambda is 0 and the weight is 1,
+# the advantage should be the error. Nothing warns.
 #
 # Seen with RLax 0.1.9 and JAX 0.10.2.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile "rlax==0.1.9" "jax[cpu]==0.10.2"
+"$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile \
+    "rlax==0.1.9" "jax[cpu]==0.10.2"
 cat > "$folder/program.py" <<'PROGRAM'
 import jax.numpy as jnp
 import rlax
@@ -22,7 +23,7 @@ import rlax
 def estimates(before, after, lambda_):
     ones = jnp.ones(len(before))
     out = rlax.vtrace_td_error_and_advantage(
-        v_tm1=jnp.array(before), v_t=jnp.array(after), r_t=ones, discount_t=ones, rho_tm1=ones, lambda_=jnp.array(lambda_)
+        jnp.array(before), jnp.array(after), r_t=ones, discount_t=ones, rho_tm1=ones, lambda_=jnp.array(lambda_)
     )
     return out.errors.tolist(), out.pg_advantage.tolist(), out.q_estimate.tolist()
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Tianshou's moving average keeps the NaN that it is documented to leave out.
 #
-# `tianshou.utils.MovAvg` says that it excludes infinity and NaN automatically. It looks whether a number is in a list of
-# infinity and `np.nan`, and NaN is in a list only as the very object, since it equals nothing. So `np.nan` itself
+# `tianshou.utils.MovAvg` says that it excludes infinity and NaN automatically. It looks whether a number is in a list
+# of infinity and `np.nan`, and NaN is in a list only as the very object, since it equals nothing. So `np.nan` itself
 # is left out, and a test with it passes; a NaN that was computed, in a float, an array or a tensor, is kept, and mean
 # and deviation are NaN until it leaves the window, of 100 numbers by default. Infinity is always left out.
 #
