@@ -34,7 +34,7 @@ _MOST_SECRETS = 20
 
 @dataclass(frozen=True)
 class RunRequest:
-    """What `Logger.open` was asked for, checked; nothing was changed yet.
+    """The checked arguments of `Logger.open`. Nothing was changed for them yet.
 
     Attributes:
       info: of the run, without secrets.
@@ -160,7 +160,7 @@ def _sinks(settings: LoggingConfig, *, has_place: bool) -> tuple[list[Sink], lis
 
 
 class RunPlace:
-    """What a run takes for itself before it is opened: sink objects, and a directory or an address.
+    """The sink objects, and the directory or the address, that a run takes before it is opened.
 
     Args:
       request: what was asked for.

@@ -15,6 +15,7 @@ from jaxlog._dataset.scanning import table_of
 from jaxlog._dataset.table_file import types_of
 from jaxlog._format.columnar import RUN
 from jaxlog._reading.concatenate import fitted
+from jaxlog._reading.io_source import rows_asked_for
 from jaxlog._store.objects import ObjectStore
 
 
@@ -66,15 +67,9 @@ class StoredTable:
         n_rows: int | None,
         batch_size: int | None,  # noqa: ARG002  a row group is a batch
     ) -> Iterator[pl.DataFrame]:
-        """Yields the rows of a row group at a time; what polars calls."""
-        for frame in self._read(self.schema.names() if with_columns is None else with_columns):
-            rows = frame if predicate is None else frame.filter(predicate)
-            rows = rows if n_rows is None else rows.head(n_rows)
-            yield rows
-            if n_rows is not None:
-                n_rows -= len(rows)
-                if n_rows <= 0:
-                    return
+        """Yields the rows of a row group at a time; polars calls it."""
+        columns = self.schema.names() if with_columns is None else with_columns
+        return rows_asked_for(self._read(columns), predicate, n_rows)
 
     def _read(self, columns: list[str]) -> Iterator[pl.DataFrame]:
         wanted = columns or [RUN]  # to count rows, one is needed

@@ -15,6 +15,7 @@ from jaxlog._format.run_file import id_of
 from jaxlog._host.status import facts_of
 from jaxlog._reading.concatenate import fitted, joined
 from jaxlog._reading.finding import files_of_tables
+from jaxlog._reading.io_source import rows_asked_for
 from jaxlog._reading.run_config import config_frame
 from jaxlog._reading.run_frames import chosen_call
 from jaxlog._reading.tables import read
@@ -69,17 +70,13 @@ class ManyRuns:
         batch_size: int | None,  # noqa: ARG002  some runs are a batch
     ) -> Iterator[pl.DataFrame]:
         """Yields the rows of some runs at a time; what polars calls."""
+        return rows_asked_for(self._columns(with_columns), predicate, n_rows)
+
+    def _columns(self, wanted: list[str] | None) -> Iterator[pl.DataFrame]:
         schema = self.schema
         for frame in self._read() if self._kept is None else self._kept:
             rows = fitted(frame, schema).select(schema.names()).cast(schema)  # a live run
-            rows = rows if with_columns is None else rows.select(with_columns)
-            rows = rows if predicate is None else rows.filter(predicate)
-            rows = rows if n_rows is None else rows.head(n_rows)
-            yield rows
-            if n_rows is not None:
-                n_rows -= len(rows)
-                if n_rows <= 0:
-                    return
+            yield rows if wanted is None else rows.select(wanted)
 
     def _read(self) -> Iterator[pl.DataFrame]:
         for frame in rows_of_runs(self._to_read(name) for name in self._files):
