@@ -44,7 +44,7 @@ def lines(draw: st.DrawFn) -> list[str]:
 
 def frame_of(data: bytes, sample: int) -> pl.DataFrame | None:
     """Returns the frame; None if polars cannot read the lines."""
-    with patch.object(parsing, "SAMPLE", sample):
+    with patch.object(parsing, "SAMPLE", (sample, sample)):
         try:
             return read_frame(data, ())
         except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
@@ -126,9 +126,9 @@ def test_a_run_with_all_kinds_of_lines_is_read_the_same_way(tmp_path: Path) -> N
         ]
 
     run = write(tmp_path, events())
-    with patch.object(parsing, "SAMPLE", 2**40):
+    with patch.object(parsing, "SAMPLE", (2**40, 2**40)):
         expected = jaxlog.read_run(run).frames()
-    with patch.object(parsing, "SAMPLE", 1):
+    with patch.object(parsing, "SAMPLE", (1, 1)):
         found = jaxlog.read_run(run).frames()
     assert found.keys() == expected.keys()
     for name, frame in expected.items():
