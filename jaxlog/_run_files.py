@@ -35,6 +35,7 @@ _BLOCK = 2**20
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_NESTING = bytes(set(range(256)) - set(b"[]{}\n"))
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
+_MANY_BRACKETS = re.compile(rb"[^\n]{%d}" % (DEEPEST + 1))
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFDIR: "a directory",
@@ -370,11 +371,12 @@ def is_whole(line: bytes) -> bool:
 
 def has_too_deep(data: bytes) -> bool:
     """True if any line of JSON is nested more than `DEEPEST` deep."""
-    brackets = data.translate(_BRACKETS, _NOT_NESTING).split(b"\n")
-    suspects = [place for place, line in enumerate(brackets) if line.count(b"[") > DEEPEST]
-    if not suspects:
-        return False
-    lines = data.split(b"\n")
+    brackets = data.translate(_BRACKETS, _NOT_NESTING)
+    if not _MANY_BRACKETS.search(brackets):
+        return False  # the most frequent case, without a look at each line
+    each = enumerate(brackets.split(b"\n"))
+    suspects = [place for place, line in each if line.count(b"[") > DEEPEST]
+    lines = data.split(b"\n") if suspects else []
     return any(_is_too_deep(lines[place]) for place in suspects)
 
 
