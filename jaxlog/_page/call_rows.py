@@ -65,7 +65,7 @@ class CallRows:
         for table in self._stream.tables():
             self._add(table)
         if len(self._frames) > 1:
-            self._frames = [joined(self._frames)]
+            self._frames = [joined(self._frames).rechunk()]
         return True
 
     def read_last(self) -> TableFrame | None:
@@ -86,7 +86,7 @@ class CallRows:
             if rows is not None:
                 self._add(self._stream.table_of(rows) if isinstance(rows, PlainLines) else rows)
         if len(self._frames) > 1:
-            self._frames = [joined(self._frames)]
+            self._frames = [joined(self._frames).rechunk()]
         return None
 
     def _add(self, table: TableFrame) -> None:
