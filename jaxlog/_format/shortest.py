@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import orjson
 
-_CHUNK = 2**14  # the arrays of a chunk fit into a core's cache
+_CHUNK = 2**15  # the arrays of a chunk fit into a core's cache
 _MOST_PLACES = 22  # 10**22 is the largest power of ten that float64 has exactly
 
 
@@ -65,17 +65,18 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
         found[at[rest]] = orjson.loads(texts)
         at, few = at[keep], True
     best = _rounded(exact, power)
-    power /= 10
+    power = power / 10
     fewer = _rounded(exact, power)
-    same = fewer.astype(np.float32) == own
-    np.copyto(best, fewer, where=same)
-    left = np.flatnonzero(same)
-    while len(left):  # one place less, for as long as the number is still identified
-        power[left] /= 10
-        fewer = _rounded(exact[left], power[left])
-        same = fewer.astype(np.float32) == own[left]
-        left = left[same]
-        best[left] = fewer[same]
+    identified = fewer.astype(np.float32) == own
+    best = np.where(identified, fewer, best)
+    left = same = np.flatnonzero(identified)
+    # One place less, for as long as the number is still identified. Indices are faster than masks.
+    while len(left):
+        own, exact, power = own.take(same), exact.take(same), power.take(same) / 10
+        fewer = _rounded(exact, power)
+        same = np.flatnonzero(fewer.astype(np.float32) == own)
+        left = left.take(same)
+        best[left] = fewer.take(same)
     if few:
         found[at] = best
     else:
