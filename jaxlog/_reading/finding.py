@@ -7,7 +7,7 @@ import difflib
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from jaxlog._format.lines import METRICS, START
@@ -16,7 +16,14 @@ from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import is_address, local_path
 from jaxlog._reading.columnar_lines import forwards, is_columnar
-from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
+from jaxlog._run_files import (
+    LONGEST,
+    NotReadError,
+    is_regular,
+    lines_from,
+    open_file,
+    why_not,
+)
 from jaxlog._store import known
 
 _NAMED = 5
@@ -52,7 +59,7 @@ def run_path(value: Where, name: str = "path") -> Path:
 
 def run_files(named: NamedFiles) -> list[Path]:
     """Lists the files of a directory that have lines of a run, or its metrics in columns."""
-    found = [*filter(_has_lines, named.regular_lines()), *own_columns(named.columns)]
+    found = [*filter(_has_lines, named.lines), *own_columns(named.columns)]
     return sorted(found, key=lambda path: (stem_of(path), path)) if len(found) > 1 else found
 
 
@@ -101,10 +108,15 @@ def stem_of(path: Path) -> str:
     return path.stem if segment is None else Path(f"{segment.call}{METRICS}").stem
 
 
-def not_read(named: NamedFiles) -> list[str]:
-    """Returns the reason for each file of a run that is not read: a link, a pipe, or too large."""
-    reasons = [why_not(named.directory / RUN_FILE, LONGEST)]
-    reasons += map(why_not, (*named.lines, *named.columns))
+def not_read(named: NamedFiles, read: Collection[str] = ()) -> list[str]:
+    """Returns the reason for each file of a run that is not read: a link, a pipe, or too large.
+
+    Args:
+      named: the files.
+      read: the names of those that are known to be read.
+    """
+    limits = {named.directory / RUN_FILE: LONGEST} | dict.fromkeys((*named.lines, *named.columns))
+    reasons = (why_not(path, most) for path, most in limits.items() if path.name not in read)
     return [reason for reason in reasons if reason is not None]
 
 
@@ -237,7 +249,11 @@ def is_run(path: Path) -> bool:
 
 def _has_lines(path: Path) -> bool:
     """True if a file has a line that jaxlog wrote; other programs may use the same file names."""
-    with open_file(path) as file:
+    try:
+        file = open_file(path)
+    except (FileNotFoundError, NotReadError):
+        return False
+    with file:
         start = file.read(len(START))
         if start == START[: len(start)]:
             return True

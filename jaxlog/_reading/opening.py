@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from jaxlog._format.named_files import named_files
 from jaxlog._format.run_file import newer_format
+from jaxlog._host.directory import RUN_FILE
 from jaxlog._host.status import observe
 from jaxlog._reading.executing import groups, results
 from jaxlog._reading.finding import files_of_tables, is_run, not_read, run_path
@@ -39,7 +40,8 @@ def opened(path: Path) -> OpenedRun:
     named = named_files(path)
     tables = {stem: [one.name for one in own] for stem, own in files_of_tables(named).items()}
     notes = [f"{path}: {newer}"] if newer else []
-    return OpenedRun(data, status, tables, notes + not_read(named))
+    read = {name for own in tables.values() for name in own} | ({RUN_FILE} if data else set())
+    return OpenedRun(data, status, tables, notes + not_read(named, read))
 
 
 def opened_runs(paths: Sequence[Path], executor: Executor | None) -> Iterator[OpenedRun]:

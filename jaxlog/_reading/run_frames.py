@@ -50,14 +50,23 @@ class RunFrames(RunValues):
         self.path = path
         self.status = found.status
         self._run_file = found.data
-        self._files = {stem: [path / name for name in own] for stem, own in found.tables.items()}
-        self._media = self._files.pop(_MEDIA, [])  # its lines have no columns
+        self._names = found.tables
         for note in found.notes:
             warn_caller(note)
         self._tables: dict[str, tuple[TableFrame, TableFrame | None]] = {}
         self._lines_of_calls: dict[str, CallLines] = {}
         self._short: set[str] = set()
-        self.calls = tuple(calls_of(self._files))
+        self.calls = tuple(calls_of(self._names))
+
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        """The files of each table whose lines have columns."""
+        tables = ((stem, own) for stem, own in self._names.items() if stem != _MEDIA)
+        return {stem: [self.path / name for name in own] for stem, own in tables}
+
+    @cached_property
+    def _media(self) -> list[Path]:
+        return [self.path / name for name in self._names.get(_MEDIA, ())]
 
     @cached_property
     def info(self) -> dict[str, Any]:
@@ -390,10 +399,9 @@ class RunFrames(RunValues):
 
     def _to_send(self) -> tuple[str, OpenedRun]:
         """The place of the run, and what reading its frames needs, for another process."""
-        tables = {stem: [path.name for path in own] for stem, own in self._files.items()}
-        has_columns = any(segment_of(name) for own in tables.values() for name in own)
+        has_columns = any(segment_of(name) for own in self._names.values() for name in own)
         data = self._run_file if has_columns else b""  # thousands of them would be sent
-        return shown(self.path), OpenedRun(data, self.status, tables, ())
+        return shown(self.path), OpenedRun(data, self.status, self._names, ())
 
     def _to_read(self, name: str, call: str) -> RunMetrics:
         """The metrics of a call, as many runs are read together."""
