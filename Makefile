@@ -1,6 +1,8 @@
 # Everything runs in .venv. Each command makes it if needed, and again when the files it is made from change.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests start Python hundreds of times, and each would compile the sources of JAX anew if no bytecode were written.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: chromium demo test versions oldest newest ecosystem buckets distributed lint docs pictures schema notebooks bench soak kills \
 	dist installed clean
