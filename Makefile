@@ -18,7 +18,7 @@ QUICKLY := XLA_FLAGS="--xla_cpu_use_fusion_emitters=false --xla_backend_optimiza
 	--xla_cpu_parallel_codegen_split_count=1"
 
 test: .venv/made chromium  ## all tests
-	$(QUICKLY) $(BIN)/python -m pytest -n 2
+	$(QUICKLY) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 chromium:  ## the browser in which some tests open pages; without it they are skipped
 	@tests/install_chromium.sh

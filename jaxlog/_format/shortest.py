@@ -15,7 +15,7 @@ _MOST_PLACES = 22  # 10**22 is the largest power of ten that float64 has exactly
 
 
 def _powers() -> np.ndarray:
-    """For each exponent of float32 the power of ten whose inverse identifies its numbers.
+    """For each sign and exponent of float32 the power of ten whose inverse identifies its numbers.
 
     The inverse is at most the distance between two numbers with that exponent: so many decimal
     places are enough. 0 if float64 has no such power exactly.
@@ -24,7 +24,7 @@ def _powers() -> np.ndarray:
     places = np.ceil(-np.log10(spacing)).clip(0).astype(np.int64)
     powers = np.where(places > _MOST_PLACES, 0.0, 10.0 ** places.clip(None, _MOST_PLACES))
     powers[0] = 0.0  # the numbers below the normal ones
-    return powers
+    return np.tile(powers, 2)
 
 
 _POWERS = _powers()
@@ -54,7 +54,7 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
     few = len(at) < len(values)
     own, exact = (values[at], found[at]) if few else (values, found)
     bits = own.view(np.uint32)
-    power = _POWERS[(bits >> 23).astype(np.uint8)]  # without the sign
+    power = _POWERS.take(bits >> 23)
     # At a power of two, the numbers that round to it reach less far down than up.
     odd = (power == 0) | ((bits & 0x7FFFFF) == 0)
     if odd.any():
