@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # MLflow shows a NaN metric of a logged model as 0.0, and finds the diverged model when asked for the smallest loss.
 #
-# The SQL store, the default of MLflow 3, keeps a NaN as the number 0 with a mark. The history of a run reads the mark, and
-# `search_runs` puts runs whose metric is NaN last and leaves them out of comparisons. The table of the metrics of logged
+# The SQL store, the default of MLflow 3, keeps a NaN as the number 0 with a mark. The history of a run reads the mark,
+# and `search_runs` puts runs whose metric is NaN last, and leaves them out of comparisons. The table of the metrics of logged
 # models (`log_metric` with `model_id`) has no mark. So the same number is NaN in the run and 0.0 in the model, and
 # `search_logged_models` treats it as 0.0 in filters and in the order. Nothing warns.
 #

@@ -3,8 +3,8 @@
 #
 # `test_osrt`, Hayter's one-sided studentised range test, asks whether means increase from group to group, such as returns
 # with the size of a network. Its statistic is the largest difference of a later mean to an earlier one. The library takes
-# the absolute difference, and the distribution of the two-sided test: this is Tukey's range test. So means that decrease are
-# "significant" for an increase, and the p-value of those that do increase is about twice that of the test.
+# the absolute difference, and the distribution of the two-sided test: this is Tukey's range test. So means that
+# decrease are "significant" for an increase, and the p-value of those that do increase is about twice too large.
 # The documentation says that the p-values are computed from Tukey's distribution, but calls the test one-sided.
 #
 # Seen with scikit-posthocs 0.17.1, NumPy 2.4.6 and SciPy 1.17.1.
