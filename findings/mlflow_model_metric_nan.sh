@@ -2,8 +2,8 @@
 # MLflow shows a NaN metric of a logged model as 0.0, and finds the diverged model when asked for the smallest loss.
 #
 # The SQL store, the default of MLflow 3, keeps a NaN as the number 0 with a mark. The history of a run reads the mark,
-# and `search_runs` puts runs whose metric is NaN last, and leaves them out of comparisons. The table of the metrics of logged
-# models (`log_metric` with `model_id`) has no mark. So the same number is NaN in the run and 0.0 in the model, and
+# and `search_runs` puts runs whose metric is NaN last, and leaves them out of comparisons. The table of the metrics of
+# logged models (`log_metric` with `model_id`) has no mark. So the same number is NaN in the run and 0.0 in the model, and
 # `search_logged_models` treats it as 0.0 in filters and in the order. Nothing warns.
 #
 # Seen with MLflow 3.17.2 (mlflow-skinny), 2.1.9lchemy 2.1.9 and SQLite.

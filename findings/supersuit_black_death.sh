@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Under SuperSuit's black_death, every episode has one step too many, and each end is a termination and a truncation.
 #
-# `black_death_v3` keeps agents that have ended, with observations of zero, until all have ended. It asks whether all agents
+# `black_death_v3` keeps agents that have ended, with observations of zero, until all have ended. It asks whether all
 # have both terminated and been truncated, where either ends an agent. So the last step is reported as not done. In the
 # next one no agent is left, which counts as "all": each gets an observation of zeros and a reward of 0, and both flags
 # are set. Lengths of episodes are one too large, and an agent learns from a step that the environment never took; and

@@ -4,8 +4,8 @@
 # `MultiStep(gamma, n_steps)` replaces the next observation of a step by the one n steps later, or by the last of the
 # episode, and the reward by the sum of those between. It moves all entries of "next" but the flags: the steps before the
 # last one then have the final observation, and a "terminated" of false. `nonterminal`, which it adds, is true for them
-# too. The estimators read `steps_to_next_obs`, which MultiStep writes for them, and the flag. So n - 1 of the n steps that
-# reach the final observation add its value. `MultiStepTransform`, for replay buffers, writes the same flags.
+# too. The estimators read `steps_to_next_obs`, which MultiStep writes for them, and the flag. So n - 1 of the n steps
+# that reach the final observation add its value. `MultiStepTransform`, for replay buffers, writes the same flags.
 #
 # Seen with TorchRL 0.14.1, TensorDict 0.14.3 and PyTorch 2.14.1. Here each step of an episode of five gives a reward
 # of 1, after the episode nothing follows, and the value network says 100 for all observations.
