@@ -30,6 +30,7 @@ from jaxlog._program.examples import zeros
 from jaxlog._program.record import Packed, Record
 from jaxlog._program.recorder import Choose, EpisodeRecorder, RecorderSpec, empty, follow
 from jaxlog._program.sampling import hashed
+from jaxlog._text import counted
 
 _LONGEST = 10_000
 """The least number of steps after which an episode is given up, by default."""
@@ -114,7 +115,8 @@ def empty_recorder(
     followed = None if environments is None else _environments(environments, envs)
     if followed is not None and num_episodes not in (None, followed.size):
         raise ValueError(
-            f"num_episodes: got {num_episodes} with {followed.size} environments; leave it out"
+            f"num_episodes: got {num_episodes} with "
+            f"{counted(followed.size, 'environment', commas=False)}; leave it out"
         )
     if num_episodes is None:
         num_episodes = logger.settings.num_samples if followed is None else followed.size
@@ -457,10 +459,11 @@ def _check_bytes(spec: RecorderSpec) -> None:
         largest = max(layout.fields, key=lambda field: field.num_words)
         fits = MAX_RECORDING_BYTES // (slots * of_step)
         raise ValueError(
-            f"empty_recorder: got {slots} episodes of {layout.max_steps:,} steps of {of_step:,} "
-            f"bytes, {total:,} bytes, expected at most {MAX_RECORDING_BYTES:,} in one record; give "
-            f"max_steps={fits} or less, fewer num_episodes, or leave out large arrays (the largest "
-            f"is {largest.path[-1]!r}, {4 * largest.num_words:,} bytes a step)"
+            f"empty_recorder: got {counted(slots, 'episode', commas=False)} of "
+            f"{counted(layout.max_steps, 'step')} of {of_step:,} bytes, {total:,} bytes, expected "
+            f"at most {MAX_RECORDING_BYTES:,} in one record; give max_steps={fits} or less, fewer "
+            f"num_episodes, or leave out large arrays (the largest is {largest.path[-1]!r}, "
+            f"{4 * largest.num_words:,} bytes a step)"
         )
 
 

@@ -39,6 +39,7 @@ from jaxlog._host.worker import STEPS
 from jaxlog._host.workers import Workers
 from jaxlog._limits import as_utf8, flat
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 from jaxlog.sinks.sink import Sink
 
 SETTLE_TIMEOUT = 60.0
@@ -245,10 +246,10 @@ class Engine:
         self._workers.lose(num_records)
         self._companions.note_loss(num_records)
         _log.warning(
-            "jaxlog: run %s: %d records were lost between the program and the sinks: the queue "
-            "between them stayed full. Look for a sink that hangs, or log less often.",
+            "jaxlog: run %s: %s lost between the program and the sinks: the queue between them "
+            "stayed full. Look for a sink that hangs, or log less often.",
             self.info.name,
-            num_records,
+            counted(num_records, "record was", "records were", commas=False),
         )
 
     def take(self, event: Event, num_bytes: int | None = None) -> None:

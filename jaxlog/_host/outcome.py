@@ -9,6 +9,7 @@ from jaxlog._errors import LoggingError
 from jaxlog._format.events import Account
 from jaxlog._host.redaction import redacted
 from jaxlog._limits import as_utf8
+from jaxlog._text import counted
 
 
 def status(error: BaseException | None) -> str:
@@ -37,8 +38,8 @@ def account_facts(account: Account) -> dict[str, Any]:
 
 def loss(facts: Mapping[str, Any]) -> str:
     """The records that one sink lost, in words, from its `account_facts`."""
-    arrived = facts["written"] + facts["lost"]
-    return f"the sink {facts['kind']} lost {facts['lost']} of {arrived} records: {facts['failure']}"
+    arrived = counted(facts["written"] + facts["lost"], "record", commas=False)
+    return f"the sink {facts['kind']} lost {facts['lost']} of {arrived}: {facts['failure']}"
 
 
 def logging_error(

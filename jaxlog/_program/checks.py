@@ -23,6 +23,7 @@ from jaxlog._format.names import KNOWN, look_up
 from jaxlog._limits import add_named, check_array_bytes, check_depth, check_name, flat
 from jaxlog._program import devices
 from jaxlog._program.parts import Parts
+from jaxlog._text import counted
 
 Shape = tuple[int, ...]
 
@@ -330,7 +331,8 @@ def batch_shape(
         raise ValueError(f"{source}: got shape {shape}, expected a batch with at least one entry")
     for key, own in shapes.items():
         if own not in ((), shape):
-            of_parts = f" and {len(parts[key])} parts" if key in parts else ""
+            number = counted(len(parts.get(key, ())), "part", commas=False)
+            of_parts = f" and {number}" if key in parts else ""
             raise ValueError(
                 f"metrics[{key!r}]: got {_text(metrics[key])}, expected a scalar or the shape "
                 f"{shape} of {source}, the batch{of_parts}; give all arrays with a value per "

@@ -18,6 +18,7 @@ from jaxlog._paths import is_address, local_path
 from jaxlog._reading.columnar_lines import forwards, is_columnar
 from jaxlog._run_files import LONGEST, is_regular, lines_from, open_file, why_not
 from jaxlog._store import known
+from jaxlog._text import counted
 
 _NAMED = 5
 """The most runs that an error names."""
@@ -127,8 +128,8 @@ def check_run(path: Path) -> None:
     inside = children(path)
     if inside:
         raise FileNotFoundError(
-            f"{shown}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
-            "jaxlog.read_runs reads all of them"
+            f"{shown}: got a directory of {counted(len(inside), 'run', commas=False)}, {expected}: "
+            f"{_names(inside)}; jaxlog.read_runs reads all of them"
         )
     if left_out := not_read(named_files(path)):
         raise FileNotFoundError("; ".join(left_out))
