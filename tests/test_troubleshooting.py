@@ -53,7 +53,7 @@ MESSAGE_RESULTS = {
     "_analysis/score_notes.py": {"lane_notes", "group_notes"},
     "_reading/run_filter.py": {"no_such_names"},
     "_reading/call_lines.py": {"warnings"},
-    "_host/outcome.py": {"loss"},
+    "_host/losses.py": {"loss"},
     "_render/image.py": {"_takes"},
     "_format/media.py": {"outside_text"},
     "_host/media.py": {"_too_many"},

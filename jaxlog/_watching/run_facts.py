@@ -14,7 +14,7 @@ from jaxlog._format.health import Diverged, Health
 from jaxlog._format.imported import cut_of, left_out_of, source_of
 from jaxlog._format.run_file import newer_format
 from jaxlog._format.what_ran import ALERTS
-from jaxlog._host.outcome import loss
+from jaxlog._host.losses import loss
 from jaxlog._run_files import count_lines, loads, read_end
 from jaxlog._settings import LoggingConfig
 from jaxlog._store.known import shown
