@@ -18,6 +18,7 @@ from jaxlog._crossing import packing
 from jaxlog._environments import renderers
 from jaxlog._format.recording import MAX_RECORDING_BYTES
 from jaxlog._program import checks
+from jaxlog._program.array_like import ARRAYS
 from jaxlog._program.recorder import EpisodeRecorder, RecorderSpec
 from jaxlog._text import counted
 
@@ -147,7 +148,7 @@ def flags(
     given = {"reward": reward} | {key: flag for key, flag in several.items() if flag is not None}
     found: dict[str, jax.Array] = {}
     for key, value in given.items():
-        if not isinstance(value, checks.ARRAYS) and not hasattr(value, "__jax_array__"):
+        if not isinstance(value, ARRAYS) and not hasattr(value, "__jax_array__"):
             raise TypeError(
                 f"{key}: got {type(value).__name__}, expected an array of the shape {spec.shape}"
             )

@@ -26,6 +26,7 @@ from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.episode_record import EpisodePlan, episode_record
 from jaxlog._program.examples import zeros
+from jaxlog._program.leaves import leaf_name, leaf_path
 from jaxlog._program.record import Packed, Record
 from jaxlog._program.recorder import Choose, EpisodeRecorder, RecorderSpec, empty, follow
 from jaxlog._program.sampling import hashed
@@ -357,7 +358,7 @@ def _rebuilt(spec: RecorderSpec, arrays: Mapping[str, Any]) -> Any:
 def _leaves(values: Any) -> tuple[Leaf, ...]:
     """The places of the arrays of a pytree, in their order."""
     return tuple(
-        Leaf(checks.leaf_name(path, "values"), checks.leaf_path(path), _is_key(leaf))
+        Leaf(leaf_name(path, "values"), leaf_path(path), _is_key(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(values)
     )
 
