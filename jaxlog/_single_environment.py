@@ -14,7 +14,8 @@ from jaxlog._host.engine import Engine
 from jaxlog._host.host_events import checked_step
 from jaxlog._host.single import NamedValues
 from jaxlog._limits import as_utf8, check_depth, check_integer, check_name, check_named
-from jaxlog._program.checks import is_prng_key, leaf_name
+from jaxlog._program.array_like import is_prng_key
+from jaxlog._program.leaves import leaf_name
 
 
 class SingleEnvironmentLog:

@@ -53,7 +53,7 @@ MESSAGE_RESULTS = {
     "_analysis/score_notes.py": {"lane_notes", "group_notes"},
     "_reading/run_filter.py": {"no_such_names"},
     "_reading/call_lines.py": {"warnings"},
-    "_host/outcome.py": {"loss"},
+    "_host/losses.py": {"loss"},
     "_render/image.py": {"_takes"},
     "_format/media.py": {"outside_text"},
     "_host/media.py": {"_too_many"},
@@ -90,7 +90,9 @@ class Messages(ast.NodeVisitor):
             for argument in node.args[1:2] if pydantic else node.args:
                 self._add(argument, "[{][a-z]+[}]" if pydantic else None)
         elif logged:
-            self._add(node.args[0], "%[a-z]")
+            words = iter(node.args[1:])
+            text = re.sub("%[a-z]", lambda _: self._argument(next(words)), self._text(node.args[0]))
+            self.found[_words(text)] = node.lineno
         self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -115,19 +117,27 @@ class Messages(ast.NodeVisitor):
         text = re.sub(holes, HOLE, text) if holes else text
         self.found[_words(text)] = node.lineno
 
+    def _argument(self, node: ast.expr) -> str:
+        return self._text(node) if isinstance(node, ast.Call) else HOLE
+
     def _text(self, node: ast.expr) -> str:
         match node:
             case ast.Constant(value=str(text)):
                 return text
             case ast.JoinedStr(values=parts):
                 return "".join(map(self._text, parts))
+            case ast.FormattedValue(value=ast.Call() as call):
+                return self._text(call)
+            case ast.Call(func=ast.Name(id="counted"), args=[_, one, *many]):
+                return f"{HOLE} " + (self._text(many[0]) if many else f"{self._text(one)}s")
             case ast.FormattedValue(value=ast.Name() as name) | (ast.Name() as name):
                 values = [
                     other.value
                     for other in ast.walk(self._functions[-1] if self._functions else node)
                     if isinstance(other, ast.Assign) and ast.unparse(other.targets[0]) == name.id
                 ]
-                is_text = len(values) == 1 and isinstance(values[0], ast.Constant | ast.JoinedStr)
+                texts = ast.Constant | ast.JoinedStr | ast.Call
+                is_text = len(values) == 1 and isinstance(values[0], texts)
                 return self._text(values[0]) if is_text else HOLE
             case ast.BinOp(left=left, right=right):
                 return self._text(left) + self._text(right)

@@ -9,6 +9,7 @@ from typing import Any
 from jaxlog._analysis.group_curves import SPREADS, GroupCurve, Spread
 from jaxlog._analysis.groups import Values
 from jaxlog._format.across_lanes import EXTREMES
+from jaxlog._text import counted
 
 LETTERS = 90
 """The number of letters in a line of a caption."""
@@ -87,7 +88,8 @@ def _about_lanes(
     late = total(sum(curve.unfinished for curve in groups.values()) for groups in plots)
     words = []
     if dead:
-        words.append(f"{dead} of {lanes} lanes have diverged")
+        of = counted(lanes, "lane has", "lanes have", commas=False)
+        words.append(f"{dead} of {of} diverged")
     if late:
         words.append(f"{late} of {lanes} belong to unfinished runs")
     if any(curve.fewer.any() for curve in drawn):
@@ -103,6 +105,6 @@ def not_finite(curves: Iterable[GroupCurve]) -> str:
     curves = list(curves)
     values = sum(curve.nonfinite for curve in curves)
     parts = sum(curve.partial for curve in curves)
-    words = [f"{values:,} values not finite"] if values else []
+    words = [f"{counted(values, 'value')} not finite"] if values else []
     words += [f"{parts:,} partly"] if parts else []
     return ", ".join(words)

@@ -16,6 +16,7 @@ from jaxlog._caller import warn_caller
 from jaxlog._format.across_lanes import interquartile_mean
 from jaxlog._reading.extra import needs_extra
 from jaxlog._reading.finding import Where
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     from jaxlog._analysis.groups import By
@@ -166,8 +167,8 @@ def compare(
                 ends = (float(lower), float(upper))
                 method = "percentile" if percentile else "BCa"
         of_lanes = (every[name].sum() for name in ("alive", "diverged", "unfinished"))
-        counted = (scored, len(strata), *of_lanes, len(every) - scored)
-        rows.append((*key, middle, *ends, method, *counted))
+        numbers = (scored, len(strata), *of_lanes, len(every) - scored)
+        rows.append((*key, middle, *ends, method, *numbers))
     types = {name: scores.schema[name] for name in values.by}
     numbers = dict.fromkeys(_NUMBERS, pl.Float64())
     counts = dict.fromkeys(_COUNTS, pl.Int64())
@@ -175,11 +176,12 @@ def compare(
     frame = pl.DataFrame(rows, schema=schema, orient="row")
     if frame["iqm"].null_count() == len(frame):
         raise LookupError(f"{metric!r}: got no finite score of any lane, expected at least one")
-    partial = scores["partial"].sum()
+    partial = int(scores["partial"].sum())
     if partial:
         notes = (
             *notes,
-            f"values that are not finite are left out of the scores of {partial} lanes",
+            "values that are not finite are left out of the scores of "
+            f"{counted(partial, 'lane', commas=False)}",
         )
     base = None if baseline is None else group_of(baseline, groups)
     own_seeds = values.extra[len(tasks) :]

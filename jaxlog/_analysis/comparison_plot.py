@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from jaxlog._analysis import publishing, renaming
 from jaxlog._analysis.axes import LINE, colours, escape_dollars, tidy
 from jaxlog._analysis.groups import Values, named
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,7 +176,8 @@ def _of_the_lanes(
     counts = {name: frame[name].sum() for name in texts}
     words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
     if words:
-        yield textwrap.fill(f"of {lanes} lanes " + ", ".join(words), letters)
+        of = counted(lanes, "lane", commas=False)
+        yield textwrap.fill(f"of {of} " + ", ".join(words), letters)
     yield from (note for note in notes if note.startswith("values that are not finite"))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._text import counted
 
 MOST_STEPS = 600
 """The most steps of one picture; of more, stretches of them are added up."""
@@ -65,7 +66,8 @@ def density_over_steps(
     x /= np.diff(np.arange(0, len(steps), width), append=len(steps))
     said: list[str] = []
     if len(alike) < len(frame):
-        said.append(f"{len(frame) - len(alike):,} histograms with other bins are left out")
+        one, many = "histogram with other bins is", "histograms with other bins are"
+        said.append(f"{counted(len(frame) - len(alike), one, many)} left out")
     if beyond.any():
         share = beyond.sum() / max(1.0, totals.sum() + beyond.sum())
         said.append(f"{share:.2%} of the values are outside of the bins")

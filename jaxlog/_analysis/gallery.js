@@ -116,8 +116,8 @@ function update() {
     passing.reverse();
   }
   find("tiles").replaceChildren(...passing.map((place) => tiles[place]));
-  find("count").textContent = (passing.length ? `${passing.length} of ${tiles.length} episodes` :
-    `none of ${tiles.length} episodes`) + data.note;
+  const episodes = tiles.length === 1 ? "episode" : "episodes";
+  find("count").textContent = `${passing.length || "none"} of ${tiles.length} ${episodes}${data.note}`;
 }
 document.querySelector("header").addEventListener("input", update);
 find("order").addEventListener("click", () => {

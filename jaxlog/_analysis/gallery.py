@@ -22,6 +22,7 @@ from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render.picture import title_of
 from jaxlog._render.states import is_of_a_state
 from jaxlog._run_files import replacing
+from jaxlog._text import counted
 
 MOST = 500
 """The number of episodes on a page by default."""
@@ -77,7 +78,7 @@ class Gallery:
 
     def __repr__(self) -> str:
         more = f", {self._left_out} more left out" if self._left_out else ""
-        return f"Gallery({self._shown} episodes{more})"
+        return f"Gallery({counted(self._shown, 'episode', commas=False)}{more})"
 
 
 def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) -> Gallery:

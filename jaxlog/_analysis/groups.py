@@ -19,6 +19,7 @@ from jaxlog._reading.call_lines import CallLines
 from jaxlog._reading.concatenate import concatenated
 from jaxlog._reading.layouts import LANES
 from jaxlog._reading.run_frames import RunFrames, chosen_call
+from jaxlog._text import counted
 
 VALUE = "jaxlog.value"
 """The column of the metric."""
@@ -162,7 +163,8 @@ def _brief(notes: Sequence[str]) -> tuple[str, ...]:
     """Shortens a list of notes, and adds the number of those left out."""
     if len(notes) <= _MOST_NOTES:
         return tuple(notes)
-    return (*notes[:_MOST_NOTES], f"and {len(notes) - _MOST_NOTES} notes like these")
+    left = counted(len(notes) - _MOST_NOTES, "note like these", "notes like these", commas=False)
+    return (*notes[:_MOST_NOTES], f"and {left}")
 
 
 def named(by: Sequence[str], key: Sequence[Any]) -> str:
@@ -201,7 +203,7 @@ def seed_names(runs: Mapping[str, RunFrames], call: str | None) -> list[str]:
       call: as in `values_of`.
     """
     calls = sorted({name for run in runs.values() for name in run.calls})
-    chosen = chosen_call(call, calls, f"{len(runs)} runs")
+    chosen = chosen_call(call, calls, counted(len(runs), "run", commas=False))
     logged = [run for run in runs.values() if chosen in run.calls]
     labels = [label for run in logged for label in run.labels_of(chosen)]
     keys = [key for run in logged for key in config_of(run)]

@@ -17,6 +17,7 @@ from jaxlog._analysis.axes import LINE
 from jaxlog._analysis.density import density_over_steps
 from jaxlog._analysis.drawing import LONG
 from jaxlog._reading.run_frames import chosen_call
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def plot_histogram(
         raise ValueError("width: got a width and ax, expected only one of them")
     names = rename or {}
     calls = sorted({one for run in runs.values() for one in run.calls})
-    chosen = chosen_call(call, calls, f"{len(runs)} runs")
+    chosen = chosen_call(call, calls, counted(len(runs), "run", commas=False))
     metric = name.removesuffix(_ENDING)
     found = density_over_steps(runs, chosen, f"{metric}{_ENDING}")
     of = "" if len(runs) == 1 else f" of {len(runs):,} runs"

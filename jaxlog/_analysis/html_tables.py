@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxlog._render.markup import escape
+from jaxlog._text import counted
 from jaxlog.sinks.summaries import flat
 
 MOST_ROWS = 40
@@ -69,7 +70,8 @@ def run_html(name: str, status: str, info: Mapping[str, Any], health: str, path:
     shown = list(settings.items())[:room]
     rows += [(f"config {key}", _value(value)) for key, value in shown]
     left = len(settings) - len(shown)
-    notes = [f"{left} more config keys are left out: see .info['config']"] if left else []
+    more = counted(left, "more config key is", "more config keys are", commas=False)
+    notes = [f"{more} left out: see .info['config']"] if left else []
     notes.append("Values are in .metrics, .episodes and .frames().")
     return html_table((name, status, health), (), rows, notes)
 
@@ -89,11 +91,12 @@ def runs_html(runs: Sequence[tuple[str, str, str]], infos: Sequence[Mapping[str,
     differing = [name for name in names if len(set(texts[name])) > 1]
     shown, left = differing[:MOST_KEYS], differing[MOST_KEYS:]
     rows = [(*run, *(texts[key][i] for key in shown)) for i, run in enumerate(runs)]
-    notes = [f"{len(infos) - len(runs):,} more runs are left out"] if len(infos) > len(runs) else []
+    more = counted(len(infos) - len(runs), "more run is", "more runs are")
+    notes = [f"{more} left out"] if len(infos) > len(runs) else []
     if left:
         notes.append(f"config keys that differ and are left out: {', '.join(left)}")
     header = ("run", "status", "health", *shown)
-    return html_table((f"{len(infos):,} runs",), header, rows, notes)
+    return html_table((counted(len(infos), "run"),), header, rows, notes)
 
 
 def frame_html(title: str, columns: Mapping[str, Sequence[Any]], notes: Sequence[str]) -> str:
@@ -106,7 +109,8 @@ def frame_html(title: str, columns: Mapping[str, Sequence[Any]], notes: Sequence
     """
     rows = list(zip(*columns.values(), strict=True))
     left = len(rows) - MOST_ROWS
-    more = [f"{left:,} more rows are left out: see .frame"] if left > 0 else []
+    words = counted(left, "more row is", "more rows are")
+    more = [f"{words} left out: see .frame"] if left > 0 else []
     shown = [tuple(map(_value, row)) for row in rows[:MOST_ROWS]]
     return html_table((title,), tuple(columns), shown, (*notes, *more))
 

@@ -12,6 +12,7 @@ from jaxlog._reading.recorded import RecordedEpisode
 from jaxlog._render.film import framed, frames, left_out, lined
 from jaxlog._render.png import png
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog.sinks.console.values import number
 
 MOST_STEPS = 400
@@ -77,7 +78,7 @@ def film_title(episode: RecordedEpisode) -> str:
     words = [episode.call, f"step {episode.step:,}", f"lane {episode.lane}"]
     words.append(f"environment {own.get('environment_id')}")
     words += [f"return {number(own['total_reward'])}"] if "total_reward" in own else []
-    words += [f"{own['total_steps']:,} steps"] if "total_steps" in own else []
+    words += [counted(own["total_steps"], "step")] if "total_steps" in own else []
     words += [str(own["end"])] if "end" in own else []
     return brief(plain(" · ".join(words)))
 

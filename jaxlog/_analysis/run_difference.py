@@ -16,6 +16,7 @@ from jaxlog._host.status import facts_of
 from jaxlog._reading.code_diff import changed_lines, compared
 from jaxlog._reading.finding import Where, check_run, run_path
 from jaxlog._store.known import shown
+from jaxlog._text import counted
 from jaxlog.sinks.summaries import flat
 
 SECTIONS = ("run", "config", "settings", "command", "code", "packages", "environment")
@@ -101,7 +102,8 @@ class RunDifference:
         ]
         notes = list(self.notes)
         if len(rows) > MOST_ROWS:
-            notes.append(f"{len(rows) - MOST_ROWS:,} more rows are left out: see .sections")
+            more = counted(len(rows) - MOST_ROWS, "more row is", "more rows are")
+            notes.append(f"{more} left out: see .sections")
         if not self:
             notes.insert(0, "no difference in what was compared")
         table = html_table(

@@ -17,6 +17,7 @@ from jaxlog._reading.finding import Where, named_runs
 from jaxlog._reading.opening import opened_runs
 from jaxlog._reading.run_filter import no_such_names, parsed
 from jaxlog._reading.run_frames import chosen_call
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -174,7 +175,7 @@ class RunsData(Views):
         rows = [("run", "status", "health")]
         rows += [(name, run.status, run._brief_health()) for name, run in shown]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"RunsData({len(self)} runs)"]
+        lines = [f"RunsData({counted(len(self), 'run', commas=False)})"]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
@@ -190,7 +191,7 @@ class RunsData(Views):
         return runs_html(rows, [run.info for run in self._runs.values()])
 
     def _chosen(self, call: str | None) -> str:
-        return chosen_call(call, self.calls, f"{len(self)} runs")
+        return chosen_call(call, self.calls, counted(len(self), "run", commas=False))
 
     def _together(self, table: Table, call: str = "") -> pl.DataFrame:
         with needs_extra("the frames of runs"):

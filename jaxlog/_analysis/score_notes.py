@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxlog._analysis.choices import At, Diverged, Unfinished
 from jaxlog._analysis.groups import Values, is_seed, named
 from jaxlog._analysis.scores import Scores
 from jaxlog._format.columnar import RUN
+from jaxlog._text import counted
 
 NAMED = 6
 """The most groups or runs that a note names."""
@@ -44,9 +45,8 @@ def lane_notes(
             "leave_out": "they are left out; only lanes that are alive count",
             "keep_last": "each is compared by its last finite values",
         }[diverged]
-        yield (
-            f"{dead} of {len(scores)} lanes have diverged ({_listed(groups, 'diverged')}); {policy}"
-        )
+        of = counted(len(scores), "lane has", "lanes have", commas=False)
+        yield f"{dead} of {of} diverged ({_listed(groups, 'diverged')}); {policy}"
     if found.unfinished:
         runs = [
             f"{name} ({status}, last step {end})"
@@ -65,7 +65,9 @@ def lane_notes(
         yield f"runs that have not finished: {shown}{more}; {policy}"
     has_none = scores["score"].is_null() & ~scores["left_out"] & ~scores["diverged"]
     if has_none.any():
-        yield f"{has_none.sum()} of {len(scores)} lanes have no value to compare and are left out"
+        one = "lane has no value to compare and is"
+        many = "lanes have no value to compare and are"
+        yield f"{has_none.sum()} of {counted(len(scores), one, many, commas=False)} left out"
 
 
 def group_notes(
@@ -102,9 +104,8 @@ def group_notes(
         finite = [(key, int(rows["score"].is_finite().sum())) for key, rows in every]
         words = [f"{named(groups.by, key)}: {n}" for key, n in finite if 0 < n < FEW]
         if words:
-            more = f"; {len(words) - NAMED} more groups" if len(words) > NAMED else ""
             yield (
-                f"some groups have fewer than {FEW} scores ({'; '.join(words[:NAMED])}{more}), so "
+                f"some groups have fewer than {FEW} scores ({_the_first(words)}), so "
                 "that intervals are much too narrow: add seeds"
             )
 
@@ -116,9 +117,13 @@ def _listed(groups: Values, flag: str) -> str:
         for key, rows in groups.groups()
         if rows[flag].any()
     ]
-    words = [text.removeprefix(": ") for text in words]
-    more = f"; {len(words) - NAMED} more groups" if len(words) > NAMED else ""
-    return "; ".join(words[:NAMED]) + more
+    return _the_first([text.removeprefix(": ") for text in words])
+
+
+def _the_first(words: Sequence[str]) -> str:
+    """The first of some texts, one for each group, and the number of the others."""
+    left = counted(len(words) - NAMED, "more group", commas=False)
+    return "; ".join([*words[:NAMED], *([left] if len(words) > NAMED else [])])
 
 
 def normalized(

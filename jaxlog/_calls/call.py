@@ -22,6 +22,7 @@ from jaxlog._host.watch import Traced
 from jaxlog._limits import add_named
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
+from jaxlog._program.leaves import leaves, rebuild
 from jaxlog._program.parts import Parts
 from jaxlog._program.record import Inputs, Packed, Plan, Record, record
 from jaxlog._program.window import Window
@@ -112,7 +113,7 @@ def send(
         None if plan.last_step is None else plan.last_step + 1,
     )
     assert made.schema is not None
-    logger._learn(made.schema, checks.rebuild(details), traced)
+    logger._learn(made.schema, rebuild(details), traced)
     if isinstance(made, Record):
         return made, window
     due = devices.only_first(made.due)
@@ -159,7 +160,7 @@ def log_from_python(
     if tracing() or not isinstance(values, Mapping):
         return False
     check_call(name)
-    values = checks.leaves("values", values)
+    values = leaves("values", values)
     values, media = without_media(values)
     if any(isinstance(value, Parts | Tracer) or np.shape(value) for value in values.values()):
         return False

@@ -9,27 +9,28 @@ from typing import Any, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from jaxlog._calls import recorder_checks
 from jaxlog._calls.call import empty_record, inputs_of
 from jaxlog._calls.schedule import schedule_of
 from jaxlog._crossing import packing
 from jaxlog._crossing.jax_private import in_branch, tracing
 from jaxlog._crossing.primitive import emit
-from jaxlog._environments import renderers
 from jaxlog._format.events import KeyData, Leaf
 from jaxlog._format.names import check_call
-from jaxlog._format.recording import MAX_RECORDING_BYTES, REWARDS, Keep, StepLayout
+from jaxlog._format.recording import REWARDS, Keep, StepLayout
 from jaxlog._format.schema import Field
 from jaxlog._host.watch import Traced
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.episode_record import EpisodePlan, episode_record
 from jaxlog._program.examples import zeros
+from jaxlog._program.leaves import leaf_name, leaf_path
 from jaxlog._program.record import Packed, Record
 from jaxlog._program.recorder import Choose, EpisodeRecorder, RecorderSpec, empty, follow
 from jaxlog._program.sampling import hashed
+from jaxlog._text import counted
 
 _LONGEST = 10_000
 """The least number of steps after which an episode is given up, by default."""
@@ -110,11 +111,12 @@ def empty_recorder(
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
     check_call(name)
     leaves = checks.details(jax.tree.map(zeros, values), "values")
-    envs = _shape(shape, leaves)
-    followed = None if environments is None else _environments(environments, envs)
+    envs = recorder_checks.shape(shape, leaves)
+    followed = None if environments is None else recorder_checks.environments(environments, envs)
     if followed is not None and num_episodes not in (None, followed.size):
         raise ValueError(
-            f"num_episodes: got {num_episodes} with {followed.size} environments; leave it out"
+            f"num_episodes: got {num_episodes} with "
+            f"{counted(followed.size, 'environment', commas=False)}; leave it out"
         )
     if num_episodes is None:
         num_episodes = logger.settings.num_samples if followed is None else followed.size
@@ -124,14 +126,14 @@ def empty_recorder(
         ("every", every),
         ("longest", 1 if longest is None else longest),
     ):
-        _check_number(argument, value)
+        recorder_checks.number(argument, value)
     for argument, value, known in (("keep", keep, Keep), ("choose", choose, Choose)):
         if value not in get_args(known):
             raise ValueError(
                 f"{argument}: got {value!r}, expected one of {', '.join(get_args(known))}"
             )
     if renderer is not None:
-        _check_renderer(renderer)
+        recorder_checks.renderer(renderer)
     if longest is None:
         longest = min(max(10 * max_steps * every, _LONGEST), 2**31 - 1)
     of_step = jax.eval_shape(
@@ -151,7 +153,7 @@ def empty_recorder(
         longest,
         jax.tree.structure(values),
     )
-    _check_bytes(spec)
+    recorder_checks.size(spec)
     if not logger.enabled or schedule_of(logger, name).sample_frequency is None:
         return EpisodeRecorder()
     chosen_by = jnp.asarray(logger.settings.sample_seed if seed is None else seed)
@@ -215,30 +217,12 @@ def record_step(
     >>> recorder.slots.lengths.tolist()
     [1, 1]
     """
-    _check(recorder)
+    recorder_checks.recorder(recorder)
     if recorder.spec is None:
         return recorder
     spec = recorder.spec
-    leaves = _values_of(spec, values)
-    flags = {"terminated": terminated, "truncated": truncated, "first": first}
-    given = {"reward": reward} | {key: flag for key, flag in flags.items() if flag is not None}
-    found: dict[str, Any] = {}
-    for key, value in given.items():
-        if not isinstance(value, checks.ARRAYS) and not hasattr(value, "__jax_array__"):
-            raise TypeError(
-                f"{key}: got {type(value).__name__}, expected an array of the shape {spec.shape}"
-            )
-        found[key] = jnp.asarray(value)
-        if found[key].shape != spec.shape:
-            raise ValueError(
-                f"{key}: got shape {found[key].shape}, expected {spec.shape}, that of the "
-                "recorder; give empty_recorder the shape of the environments"
-            )
-        if key != "reward" and found[key].dtype != np.bool_:
-            raise TypeError(f"{key}: got {found[key].dtype}, expected bool, like `done > 0`")
-    real = jnp.issubdtype(found["reward"].dtype, np.number) or found["reward"].dtype == np.bool_
-    if not real or jnp.issubdtype(found["reward"].dtype, np.complexfloating):
-        raise TypeError(f"reward: got {found['reward'].dtype}, expected real numbers")
+    leaves = recorder_checks.values(spec, values)
+    found = recorder_checks.flags(spec, reward, terminated, truncated, first)
     arguments = (
         recorder,
         leaves,
@@ -308,7 +292,7 @@ def log_episodes(
     """
     if not isinstance(logger, Logger):
         raise TypeError(f"logger: got {type(logger).__name__}, expected a jaxlog.Logger")
-    _check(recorder)
+    recorder_checks.recorder(recorder)
     spec = recorder.spec
     axis_names, inputs = inputs_of(
         logger,
@@ -371,120 +355,13 @@ def _rebuilt(spec: RecorderSpec, arrays: Mapping[str, Any]) -> Any:
     )
 
 
-def _check(recorder: Any) -> None:
-    if not isinstance(recorder, EpisodeRecorder):
-        raise TypeError(
-            f"recorder: got {type(recorder).__name__}, expected what empty_recorder, record_step "
-            "or log_episodes returned"
-        )
-
-
-def _check_number(argument: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{argument}: got {value!r:.60}, expected a Python int")
-    if not 1 <= value < 2**31:
-        raise ValueError(f"{argument}: got {value}, expected 1 to 2**31 - 1")
-
-
-def _check_renderer(renderer: Any) -> None:
-    try:
-        renderers.checked(renderer)
-    except ValueError as error:
-        raise ValueError(f"renderer: {error}") from None
-
-
 def _leaves(values: Any) -> tuple[Leaf, ...]:
     """The places of the arrays of a pytree, in their order."""
     return tuple(
-        Leaf(checks.leaf_name(path, "values"), checks.leaf_path(path), _is_key(leaf))
+        Leaf(leaf_name(path, "values"), leaf_path(path), _is_key(leaf))
         for path, leaf in jax.tree_util.tree_leaves_with_path(values)
     )
 
 
 def _is_key(leaf: Any) -> bool:
     return hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _shape(shape: Any, leaves: Mapping[str, ArrayLike]) -> tuple[int, ...]:
-    """The shape of the environments; all arrays begin with it."""
-    if shape is None:
-        if not leaves:
-            raise ValueError("values: has no arrays; give shape=, the number of environments")
-        first = np.shape(next(iter(leaves.values())))
-        if not first:
-            key = next(iter(leaves))
-            raise ValueError(
-                f"values[{key!r}]: got a scalar, expected an array [*envs, ...]; give shape=() for "
-                "one environment without an axis"
-            )
-        shape = first[:1]
-    sizes = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
-    for size in sizes:
-        _check_number("shape", size)
-    envs = tuple(map(int, sizes))
-    for key, value in leaves.items():
-        if np.shape(value)[: len(envs)] != envs:
-            raise ValueError(
-                f"values[{key!r}]: got shape {np.shape(value)}, expected one that begins with "
-                f"{envs}, the environments; leave out what they share, or give shape="
-            )
-    return envs
-
-
-def _environments(environments: Any, envs: tuple[int, ...]) -> jax.Array:
-    given = jnp.asarray(environments)
-    if given.ndim != 1 or not given.size or not jnp.issubdtype(given.dtype, np.integer):
-        raise TypeError(
-            f"environments: got {jax.typeof(given).str_short()}, expected int[k], as "
-            "sample_indices returns"
-        )
-    number = int(np.prod(envs))
-    if not isinstance(given, Tracer):
-        low, high = int(given.min()), int(given.max())
-        if low < 0 or high >= number:
-            raise ValueError(
-                f"environments: got {low if low < 0 else high}, expected 0 to {number - 1}, the "
-                "index of an environment"
-            )
-    return jnp.clip(given, 0, number - 1).astype(np.int32)
-
-
-def _check_bytes(spec: RecorderSpec) -> None:
-    layout, slots = spec.layout, spec.num_slots
-    of_step = 4 * layout.num_words
-    total = slots * layout.max_steps * of_step
-    if total > MAX_RECORDING_BYTES:
-        largest = max(layout.fields, key=lambda field: field.num_words)
-        fits = MAX_RECORDING_BYTES // (slots * of_step)
-        raise ValueError(
-            f"empty_recorder: got {slots} episodes of {layout.max_steps:,} steps of {of_step:,} "
-            f"bytes, {total:,} bytes, expected at most {MAX_RECORDING_BYTES:,} in one record; give "
-            f"max_steps={fits} or less, fewer num_episodes, or leave out large arrays (the largest "
-            f"is {largest.path[-1]!r}, {4 * largest.num_words:,} bytes a step)"
-        )
-
-
-def _values_of(spec: RecorderSpec, values: Any) -> dict[str, Any]:
-    """The leaves of what is recorded, by path, checked against the recorder."""
-    leaves = {key: jnp.asarray(leaf) for key, leaf in checks.details(values, "values").items()}
-    expected = {field.path[1]: field for field in spec.layout.fields if len(field.path) == 2}
-    problems = [f"{key} is missing" for key in expected if key not in leaves]
-    problems += [f"{key} is new" for key in leaves if key not in expected]
-    for key, leaf in leaves.items():
-        if key not in expected:
-            continue
-        shape = (*spec.shape, *expected[key].shape)
-        own = jax.eval_shape(packing.host_array, leaf)
-        if own.shape != shape or own.dtype != expected[key].dtype:
-            problems.append(
-                f"{key} is {own.dtype.name}{list(own.shape)}, expected "
-                f"{expected[key].dtype.name}{list(shape)}"
-            )
-    if not problems and jax.tree.structure(values) != spec.structure:
-        problems.append(f"its structure is {jax.tree.structure(values)}, not {spec.structure}")
-    if problems:
-        raise ValueError(
-            f"values: differ from those of the recorder: {'; '.join(problems)}; give "
-            "empty_recorder what record_step is given"
-        )
-    return leaves

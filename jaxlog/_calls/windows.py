@@ -18,6 +18,7 @@ from jaxlog._format.names import check_call
 from jaxlog._logger import Logger
 from jaxlog._program import checks, devices
 from jaxlog._program.examples import Examples, zeros
+from jaxlog._program.leaves import leaves
 from jaxlog._program.record import Inputs, Record, update_window
 from jaxlog._program.window import Window
 
@@ -102,7 +103,7 @@ def _empty(
     logger: Logger, metrics: Any, where: Any, values: Any, reduce: Mapping[str, str], name: str
 ) -> Window:
     def examples(argument: str, tree: Any) -> Any:
-        found = {} if tree is None else checks.leaves(argument, tree)
+        found = {} if tree is None else leaves(argument, tree)
         return {key: jax.tree.map(zeros, value) for key, value in found.items()}
 
     checked = checks.metrics_and_values(examples("metrics", metrics), examples("values", values))

@@ -16,6 +16,7 @@ from jaxlog._cli.export_films import FilmSettings, export_films
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
 from jaxlog._paths import is_address
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -148,11 +149,11 @@ def _export_run(
             flat = _with_safe_texts(flat)
         elif to == "csv" and (formulas := _formulas(flat)):
             note(
-                f"{file}: {formulas:,} texts begin like spreadsheet formulas; pass --safe-text to "
-                "open the file in a spreadsheet"
+                f"{file}: {counted(formulas, 'text begins', 'texts begin')} like spreadsheet "
+                "formulas; pass --safe-text to open the file in a spreadsheet"
             )
         _write(flat, file)
-        out(f"{file}: {frame.height:,} rows, {frame.width:,} columns")
+        out(f"{file}: {counted(frame.height, 'row')}, {counted(frame.width, 'column')}")
     return 0
 
 

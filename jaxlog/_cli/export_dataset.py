@@ -13,6 +13,7 @@ from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import note, out
 from jaxlog._dataset.manifest import DatasetError
 from jaxlog._reading.finding import named_runs
+from jaxlog._text import counted
 
 
 def export_dataset(places: Sequence[Path], directory: Path, processes: int) -> int:
@@ -54,20 +55,17 @@ def export_dataset(places: Sequence[Path], directory: Path, processes: int) -> i
         if files:
             rows = sum(file.rows for file in files)
             out(
-                f"{directory / name}: {len(files):,} {_runs(len(files))}, {rows:,} rows, "
-                f"{len(table.schema):,} columns"
+                f"{directory / name}: {counted(len(files), 'run')}, {counted(rows, 'row')}, "
+                f"{counted(len(table.schema), 'column')}"
             )
-    again = f", {found.rewritten:,} files rewritten for new columns" if found.rewritten else ""
+    rewritten = counted(found.rewritten, "file")
+    again = f", {rewritten} rewritten for new columns" if found.rewritten else ""
     failed = f", {len(found.failed):,} not written" if found.failed else ""
     out(
-        f"{len(runs):,} {_runs(len(runs))}: {found.written:,} written, "
+        f"{counted(len(runs), 'run')}: {found.written:,} written, "
         f"{found.unchanged:,} unchanged{failed}{again}"
     )
     return 1 if found.failed else 0
-
-
-def _runs(number: int) -> str:
-    return "run" if number == 1 else "runs"
 
 
 @contextlib.contextmanager

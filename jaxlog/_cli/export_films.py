@@ -17,6 +17,7 @@ from jaxlog._reading.finding import check_run
 from jaxlog._reading.recorded import RecordedEpisode, recordings
 from jaxlog._render.choose import load
 from jaxlog._render.film import framed, frames, left_out
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     from jaxlog._render.film_files import Kind
@@ -99,7 +100,7 @@ def export_films(run: Path, directory: Path, settings: FilmSettings, *, force: b
             note(f"export: {episode.file}: {error}")
             failed += 1
     if failed:
-        note(f"export: {failed:,} of {len(files):,} films could not be written; see above")
+        note(f"export: {failed:,} of {counted(len(files), 'film')} could not be written; see above")
     return not failed
 
 
@@ -200,10 +201,10 @@ def _write(
             write_film(opened, pictures, settings.kind, settings.speed)
     except ModuleNotFoundError as error:  # what makes pixels of an SVG
         raise _missing(error) from None
-    total = episode.episode.get("total_steps")
-    of_all = "" if episode.is_whole else f" of {total:,}"
+    steps = counted(episode.episode.get("total_steps", len(episode)), "step")
+    steps = steps if episode.is_whole else f"{len(episode):,} of {steps}"
     seconds = math.ceil(10 * len(episode) / settings.speed) / 10
-    out(f"{file}: {len(episode):,}{of_all} steps, {seconds:g} s")
+    out(f"{file}: {steps}, {seconds:g} s")
 
 
 def _shown(episode: RecordedEpisode, array: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from jaxlog._errors import ImportingError
 from jaxlog._importing.importing import imported
 from jaxlog._importing.source import CALL, ImportOptions, SourceKind
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 
 _Sources = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE...")]
 _Kind = Annotated[SourceKind | None, tyro.conf.arg(name="from", help_behavior_hint="")]
@@ -71,7 +72,7 @@ def import_(
         for text in failed:
             note(f"import: {plain(text)}")
     if failed:
-        several = f"{len(failed):,} of {number:,} runs were not brought in"
+        several = f"{len(failed):,} of {counted(number, 'run was', 'runs were')} not brought in"
         raise CommandError(f"import: {plain(failed[0]) if number == 1 else several}")
     return 0
 

@@ -15,6 +15,7 @@ from jaxlog._cli.errors import CommandError
 from jaxlog._cli.files import whole_file
 from jaxlog._cli.stream import note, out
 from jaxlog._reading.finding import run_directories
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     from jaxlog._page.report import Report
@@ -63,7 +64,7 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         note(text)
     with whole_file(output) as draft:
         draft.write(made.page.encode("utf-8", "replace"))
-    out(f"{output}: {len(found)} {'run' if len(found) == 1 else 'runs'}, {_size(output)}")
+    out(f"{output}: {counted(len(found), 'run', commas=False)}, {_size(output)}")
     return 0
 
 

@@ -18,6 +18,7 @@ from jaxlog._cli.stream import ask, out
 from jaxlog._host.directory import Directory
 from jaxlog._reading.finding import below
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog._watching.observed_run import observed
 
 LISTED = 10
@@ -51,11 +52,11 @@ def rm(runs: _Runs, *, where: _Where = "", yes: _Yes = False) -> int:
     if not yes:
         if not sys.stdin.isatty():
             raise CommandError(
-                f"rm: got no terminal to ask for {_count(len(found))}, expected one; --yes "
+                f"rm: got no terminal to ask for {counted(len(found), 'run')}, expected one; --yes "
                 "removes without a question"
             )
         out("\n".join(_listed(found)))
-        if not ask(f"Remove {_count(len(found))}?"):
+        if not ask(f"Remove {counted(len(found), 'run')}?"):
             return 1
     for path in found:
         _remove(path)
@@ -70,7 +71,8 @@ def _check(path: Path) -> None:
         )
     if inside := below(path):
         raise CommandError(
-            f"rm: {path}: has {_count(len(inside))} below it, expected none; remove those first"
+            f"rm: {path}: has {counted(len(inside), 'run')} below it, expected none; remove those "
+            "first"
         )
     run = observed(path)
     if run.may_log_more:
@@ -95,11 +97,7 @@ def _listed(paths: list[Path]) -> Iterable[str]:
         for file in files:
             with contextlib.suppress(OSError):
                 size += file.stat().st_size
-        text = f"{len(files):,} files, {size / 1e6:,.1f} MB, {observed(path).status}"
+        text = f"{counted(len(files), 'file')}, {size / 1e6:,.1f} MB, {observed(path).status}"
         yield f"{plain(str(path))} ({text})"
     if len(paths) > LISTED:
         yield f"and {len(paths) - LISTED:,} more"
-
-
-def _count(number: int) -> str:
-    return f"{number:,} run{'' if number == 1 else 's'}"

@@ -22,6 +22,7 @@ from jaxlog._cli.stream import out
 from jaxlog._format.nonfinite import without_nonfinite
 from jaxlog._reading.run_filter import no_such_names
 from jaxlog._terminal import escaped, plain
+from jaxlog._text import counted
 from jaxlog._watching.run_index import IndexedRun, names_of, selected, statuses, unknown_names
 from jaxlog._watching.run_record import flattened, record
 
@@ -90,7 +91,7 @@ def runs(
     matched = f" · {len(matching):,} match" if chosen.terms else ""
     cut = len(shown) < len(matching)
     more = f" · the first {len(shown):,} are listed, -n 0 lists all" if cut else ""
-    output.say(f"{len(found):,} runs: {counts}{matched}{more}")
+    output.say(f"{counted(len(found), 'run')}: {counts}{matched}{more}")
     if not shown:
         return 0
     if names:

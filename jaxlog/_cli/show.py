@@ -23,6 +23,7 @@ from jaxlog._format.named_files import named_files
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._store.known import shown
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog._watching.durations import ago
 from jaxlog._watching.history import last_events, logged_before, progress, tally
 from jaxlog._watching.observed_run import ObservedRun, observed
@@ -59,7 +60,8 @@ def show(run: _Run = run_paths.DIRECTORY, *, watch: bool = False) -> int:
     named = run_paths.named(run)
     if watch and named[0] != run:
         raise CommandError(
-            f"show: --watch: got a directory of {len(named)} runs, expected one run: give "
+            "show: --watch: got a directory of "
+            f"{counted(len(named), 'run', commas=False)}, expected one run: give "
             f"{named[0]}, or use jaxlog top {run}"
         )
     if named[0] != run:

@@ -17,7 +17,7 @@ from jaxlog._cli.stream import flush, note, out
 from jaxlog._format.events import EpisodeEvent, Event, MetricsEvent
 from jaxlog._format.named_files import named_files
 from jaxlog._format.run_file import newer_format, total_of_call
-from jaxlog._host.outcome import loss
+from jaxlog._host.losses import loss
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._store.known import shown
 from jaxlog._terminal import escaped, plain

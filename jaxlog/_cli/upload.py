@@ -14,6 +14,7 @@ from jaxlog._host.directory import is_held
 from jaxlog._reading.finding import check_run
 from jaxlog._store.address import parsed
 from jaxlog._store.opening import upload as uploaded
+from jaxlog._text import counted
 
 _Run = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 _Address = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ADDRESS")]
@@ -44,5 +45,6 @@ def upload(run: _Run, address: _Address) -> int:
     except ValueError as error:
         raise CommandError(str(error)) from None
     done = uploaded(path, place)
-    out(f"{place}: {done.num_files:,} files, {done.num_bytes:,} bytes were uploaded")
+    size = counted(done.num_bytes, "byte was", "bytes were")
+    out(f"{place}: {counted(done.num_files, 'file')}, {size} uploaded")
     return 0

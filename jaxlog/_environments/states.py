@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlog._program.checks import leaf_name, leaf_path
+from jaxlog._program.leaves import leaf_name, leaf_path
 
 
 class NoSuchStateError(ValueError):

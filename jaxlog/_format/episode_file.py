@@ -17,6 +17,7 @@ import orjson
 from jaxlog._format.events import EpisodeSteps, KeyData, Leaf
 from jaxlog._format.recording import MAX_RECORDING_BYTES
 from jaxlog._format.whole_arrays import dtype_of
+from jaxlog._text import counted
 
 FOLDER = "episodes"
 """The folder in a run's directory that has the files of episodes."""
@@ -113,7 +114,8 @@ def _read(archive: zipfile.ZipFile) -> EpisodeSteps:
         if dtype is not None and dtype.kind == "V" and dtype.itemsize == array.dtype.itemsize:
             array = array.view(dtype)
         if array.shape[:1] != steps.shape:
-            raise ValueError(f"got {leaf.name} of shape {array.shape}, expected {len(steps)} steps")
+            expected = counted(len(steps), "step", commas=False)
+            raise ValueError(f"got {leaf.name} of shape {array.shape}, expected {expected}")
         leaves.append(leaf)
         arrays[leaf.name] = array.view(KeyData) if leaf.is_key else array
     renderer = str(facts.get("renderer", ""))
@@ -171,7 +173,7 @@ def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
             raise ValueError(f"got {name} of {dtype} with {size:,} bytes, expected plain numbers")
         data = member.read(size + 1)
     if len(data) != size:
-        raise ValueError(f"got {len(data):,} bytes of {name}, expected {size:,}")
+        raise ValueError(f"got {counted(len(data), 'byte')} of {name}, expected {size:,}")
     return np.frombuffer(data, dtype).reshape(shape)
 
 

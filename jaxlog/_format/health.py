@@ -17,6 +17,7 @@ import numpy as np
 from jaxlog._format.events import MetricsEvent
 from jaxlog._format.keys import Keys
 from jaxlog._format.run_file import counts_updates_of_run, total_of_call, total_updates
+from jaxlog._text import counted
 
 MOST_METRICS = 3
 """The number of metrics that a health names."""
@@ -295,17 +296,17 @@ def _unfinished(facts: Mapping[str, Any], status: str, done: int | None) -> str:
     # A killed or failed run that logged its last update has finished its updates.
     known, missing = done is not None and total is not None, list[str]()
     if done is not None and total is not None and done < total:
-        missing.append(f"{done:,} of {total:,} updates")
+        missing.append(f"{done:,} of {counted(total, 'update')}")
     for call, n in reached.items():
         own = total_of_call(facts, call)
         if own is not None and not counts_updates_of_run(facts, call):
             known = True
-            missing += [f"{call}: {n:,} of {own:,} updates"] if n < own else []
+            missing += [f"{call}: {n:,} of {counted(own, 'update')}"] if n < own else []
     if known:
         return ", ".join(missing)
     if status in ("finished", "ended"):
         return ""
-    return status if done is None else f"{status} after {done:,} updates"
+    return status if done is None else f"{status} after {counted(done, 'update')}"
 
 
 def _lost(sinks: Any) -> int:

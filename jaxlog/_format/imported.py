@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+from jaxlog._text import counted
 
 IMPORTED = "imported"
 """The key of run.json under which the source of the run is."""
@@ -31,7 +34,7 @@ def left_out_of(facts: Mapping[str, Any]) -> str:
     '3 texts'
     """
     found = _imported(facts).get("left_out")
-    return counted(found) if isinstance(found, Mapping) else ""
+    return numbers_of(found) if isinstance(found, Mapping) else ""
 
 
 def cut_of(facts: Mapping[str, Any]) -> str:
@@ -40,14 +43,20 @@ def cut_of(facts: Mapping[str, Any]) -> str:
     return " · ".join(map(str, found)) if isinstance(found, list) else ""
 
 
-def counted(numbers: Mapping[str, Any]) -> str:
-    """Lists numbers of things.
+def numbers_of(things: Mapping[str, Any]) -> str:
+    """Lists numbers of things, whose names are in the plural.
 
-    >>> counted({"texts": 3000, "films": 1})
-    '3,000 texts, 1 films'
+    >>> numbers_of({"texts": 3000, "copies of a file": 1, "3D objects": 1})
+    '3,000 texts, 1 copy of a file, 1 3D object'
     """
-    shown = {what: f"{n:,}" if isinstance(n, int) else n for what, n in numbers.items()}
-    return ", ".join(f"{n} {what}" for what, n in shown.items())
+    return ", ".join(
+        counted(n, _singular(what), what) if isinstance(n, int) else f"{n} {what}"
+        for what, n in things.items()
+    )
+
+
+def _singular(things: str) -> str:
+    return re.sub(r"ies\b|s\b", lambda end: "y" if end[0] == "ies" else "", things, count=1)
 
 
 def _imported(facts: Mapping[str, Any]) -> Mapping[str, Any]:

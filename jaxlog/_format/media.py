@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxlog._text import counted
+
 CHANNELS = (1, 3, 4)
 """The numbers of channels that an image can have: grey, RGB, RGBA."""
 MOST_PIXELS = 2**22
@@ -184,8 +186,8 @@ def bytes_of_floats(floats: np.ndarray) -> tuple[np.ndarray, int]:
 def outside_text(count: int, size: int) -> str:
     """The reason for which an image is left out of which some numbers are no colours."""
     return (
-        f"{count:,} of {size:,} numbers are outside of 0 to 1 or not finite; clip or scale them, "
-        "as in jnp.clip(x, 0, 1)"
+        f"{count:,} of {counted(size, 'number is', 'numbers are')} outside of 0 to 1 or not "
+        "finite; clip or scale them, as in jnp.clip(x, 0, 1)"
     )
 
 

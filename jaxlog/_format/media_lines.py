@@ -14,6 +14,7 @@ from typing import Any
 from jaxlog._format.events import Lane, MetricsEvent
 from jaxlog._format.lines import KINDS, beside_metrics, text_of
 from jaxlog._format.media import CHANNELS, MOST_PIXELS, Image, StoredImage, Table
+from jaxlog._text import counted
 
 FOLDER = "images"
 """The folder in a run's directory that has the files of images."""
@@ -130,7 +131,8 @@ def _table_of(name: str, one: Mapping[str, Any], nonfinite: Mapping[str, Any]) -
     rows: list[tuple[Any, ...]] = []
     for i, row in enumerate(one["rows"]):
         if len(row) != len(columns) or any(isinstance(cell, list | dict) for cell in row):
-            raise ValueError(f"{name}: row {i}: got {len(row)} cells, expected {len(columns)}")
+            got = counted(len(row), "cell", commas=False)
+            raise ValueError(f"{name}: row {i}: got {got}, expected {len(columns)}")
         cells = list(row)
         for j, cell in enumerate(cells):
             if cell is None and (text := nonfinite.get(f"{name}[{i}, {j}]")) is not None:

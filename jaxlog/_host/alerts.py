@@ -22,6 +22,7 @@ from jaxlog._host.directory import appended
 from jaxlog._host.redaction import redacted
 from jaxlog._limits import as_utf8
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 
 PAUSES = (1.0, 4.0)
 """The seconds before the second and the third attempt to send an alert."""
@@ -90,7 +91,8 @@ class Alerts(Companion):
     def note_loss(self, num_records: int) -> None:
         """Tells of records that were lost before the sinks."""
         for rule in self._lost:
-            self._tell(rule, f"{num_records:,} records were lost between the program and the sinks")
+            lost = counted(num_records, "record was", "records were")
+            self._tell(rule, f"{lost} lost between the program and the sinks")
 
     def end(self, status: str, error: BaseException | None, seconds: float) -> None:
         """Tells how the run ended, and waits for what is being sent."""
@@ -111,9 +113,9 @@ class Alerts(Companion):
             self._queue.clear()
         if left and self._run is not None:
             _log.warning(
-                "jaxlog: run %s: %d alerts were not sent before the run was closed",
+                "jaxlog: run %s: %s not sent before the run was closed",
                 self._run.info.name,
-                left,
+                counted(left, "alert was", "alerts were", commas=False),
             )
 
     def abandon(self) -> None:
@@ -178,7 +180,7 @@ class Alerts(Companion):
             if place in self._off or not (account.off or (closed and lost)):
                 continue
             self._off.add(place)
-            why = f"the sink {account.kind} lost {lost:,} of {account.arrived:,} records"
+            why = f"the sink {account.kind} lost {lost:,} of {counted(account.arrived, 'record')}"
             if account.off and not closed:
                 why = f"the sink {account.kind} is switched off"
             cause = "" if account.failure is None else f": {account.failure}"

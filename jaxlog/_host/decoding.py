@@ -16,6 +16,7 @@ from jaxlog._host.passes import Passes
 from jaxlog._host.watch import Watch
 from jaxlog._say import Once
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 
 DECODED_BYTES = 2**20
 """The packed size of the arrivals whose events are kept for sinks that have not taken them yet.
@@ -167,11 +168,11 @@ class SharedDecoding:
         if labels and math.prod(lanes) != len(labels):
             if lanes and self._first_of_lanes():  # a call outside of the vmap has no lanes
                 _log.warning(
-                    "jaxlog: run %s: the call %r logs %d lanes, but open(lanes=...) got labels for "
+                    "jaxlog: run %s: the call %r logs %s, but open(lanes=...) got labels for "
                     "%d; its lines go without these. Said once.",
                     self._run,
                     decoder.schema.name,
-                    math.prod(lanes),
+                    counted(math.prod(lanes), "lane", commas=False),
                     len(labels),
                 )
             labels = ()

@@ -18,27 +18,28 @@ from jaxlog._format.names import check_call
 from jaxlog._format.timing import Stopwatch
 from jaxlog._host import process_hooks, signals
 from jaxlog._host.arrival import Arrival
+from jaxlog._host.arrived import ArrivedRecords
 from jaxlog._host.companion import END_SECONDS, Companion, Companions, RunAccess
 from jaxlog._host.crossing_access import CrossingAccess
 from jaxlog._host.decode import Decoder, env_step
 from jaxlog._host.decoding import SharedDecoding
 from jaxlog._host.directory import Directory
-from jaxlog._host.facts import iso
 from jaxlog._host.host_events import checked_step, metrics_event, num_bytes_of_arrays
+from jaxlog._host.interrupt import Interrupt
 from jaxlog._host.last_values import LastValues
+from jaxlog._host.losses import account_facts, loss
 from jaxlog._host.media import MediaTaker, without_media
-from jaxlog._host.outcome import account_facts, loss, status
+from jaxlog._host.outcome import Outcome, status_of
 from jaxlog._host.progress import Progress, State, nowhere, state_of
-from jaxlog._host.redaction import redacted
-from jaxlog._host.replays import Replays
 from jaxlog._host.run_json import RunJson
 from jaxlog._host.shared_run import SharedRun
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._host.watch import Watch
 from jaxlog._host.worker import STEPS
 from jaxlog._host.workers import Workers
-from jaxlog._limits import as_utf8, flat
+from jaxlog._limits import flat
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 from jaxlog.sinks.sink import Sink
 
 SETTLE_TIMEOUT = 60.0
@@ -98,8 +99,8 @@ class Engine:
         self.directory = directory
         self.writes = writes
         self.shared = shared
-        self._others = ""  # which other processes failed
-        self._arrived = 0
+        self._arrived = ArrivedRecords()
+        self._interrupt = Interrupt(crossing)
         self.closed = False
         self._decoders = decoders
         self._crossing = crossing
@@ -111,23 +112,23 @@ class Engine:
         self._strict = strict
         self._watch = watch
         self._last = LastValues()
-        self._compiled_before = crossing.compile_seconds() or 0.0
         self._companions = Companions(companions, info.name)
         self._workers = Workers(sinks)
         self._progress = Progress(info.name)
         self._run_json: RunJson | None = None
         if directory is not None:
             self._run_json = RunJson(directory, facts, self._progress)
-        self._replays = Replays()
-        self._lanes: set[tuple[int, ...]] = set()  # the lane axes of the deliveries that arrived
-        self._lock = threading.Lock()
+        self._outcome = Outcome(
+            self._progress,
+            self._workers,
+            self._arrived,
+            shared,
+            info.total_updates,
+            crossing.compile_seconds,
+        )
         self._ending = threading.RLock()  # held by the thread that closes the run
         self.status = "running"
         self._ended = False
-        self._detached = False
-        self._terminated = False
-        self._stopping = False  # the next record stops the program
-        self._stopped = False  # a record has, or Ctrl-C was pressed while the block was left
 
     def open(self, state: State | None, is_left_in: Callable[[FrameType], bool]) -> None:
         """Opens the sinks.
@@ -143,7 +144,7 @@ class Engine:
             with signals.uninterrupted():
                 self._open(state)
         except BaseException as error:
-            self._end(status(error), error)
+            self._end(status_of(error), error)
             raise
 
     def _open(self, state: State | None) -> None:
@@ -186,7 +187,7 @@ class Engine:
             RunAccess(
                 self.info,
                 self._add_facts,
-                lambda: self._arrived,
+                lambda: self._arrived.number,
                 self._workers.accounts,
                 self.hurry,
             )
@@ -205,13 +206,13 @@ class Engine:
     def arrived(self) -> int:
         """The number of records that arrived, one for each lane."""
         self._crossing.settle(math.inf)
-        return self._arrived
+        return self._arrived.number
 
     @property
     def replayed(self) -> int:
         """The number of records that were dropped because JAX repeated them."""
         self._crossing.settle(math.inf)
-        return self._replays.count
+        return self._arrived.replayed
 
     @property
     def single(self) -> SingleEnvironment:
@@ -226,29 +227,24 @@ class Engine:
           timestamp: when it arrived, in seconds since 1970 (UTC).
           is_live: False if the program returned it.
         """
-        with self._lock:
-            if self._terminated:
-                return
-            self._arrived += delivery.num_records
-            self._lanes.add(delivery.lanes)
-            fresh = self._replays.fresh(delivery)
+        is_taken, fresh = self._arrived.receive(delivery)
+        if not is_taken:
+            return
         if fresh is not None and self._workers:
             waiting = len(self._workers)
             self._workers.put(Arrival(timestamp, fresh, waiting=waiting, is_live=is_live))
-        if self._stopping:
-            self._stopped = True
+        self._interrupt.note_record()
 
     def lose(self, num_records: int) -> None:
         """Counts records that were lost between the program and the run."""
-        with self._lock:
-            self._arrived += num_records
+        self._arrived.add_lost(num_records)
         self._workers.lose(num_records)
         self._companions.note_loss(num_records)
         _log.warning(
-            "jaxlog: run %s: %d records were lost between the program and the sinks: the queue "
-            "between them stayed full. Look for a sink that hangs, or log less often.",
+            "jaxlog: run %s: %s lost between the program and the sinks: the queue between them "
+            "stayed full. Look for a sink that hangs, or log less often.",
             self.info.name,
-            num_records,
+            counted(num_records, "record was", "records were", commas=False),
         )
 
     def take(self, event: Event, num_bytes: int | None = None) -> None:
@@ -260,11 +256,8 @@ class Engine:
         """
         self._crossing.settle(5.0)  # records of a program that has finished come before
         arrival = Arrival(event.timestamp, None, event, num_bytes, len(self._workers))
-        with self._lock:
-            if self._terminated or not self.writes:
-                return
-            self._arrived += arrival.num_records
-        self._workers.put(arrival)
+        if self.writes and self._arrived.add(arrival.num_records):
+            self._workers.put(arrival)
 
     def log(
         self,
@@ -311,7 +304,7 @@ class Engine:
             return {wanted}
 
         def known() -> set[int]:
-            found = {math.prod(lanes) for lanes in list(self._lanes) if lanes}
+            found = self._arrived.vmapped_lane_counts
             return found | self._progress.lane_counts | {len(self.info.lanes)} - {0}
 
         if wanted not in known():
@@ -394,19 +387,10 @@ class Engine:
           KeyboardInterrupt: Ctrl-C has stopped the program, and JAX has made another error of it.
         """
         __tracebackhide__ = True  # IPython and pytest leave this frame out
-        of_interrupt = self._crossing.is_of_interrupt
         try:
             self.close(error)
         finally:
-            if isinstance(error, KeyboardInterrupt):
-                if error.__context__ is not None and of_interrupt(error.__context__):
-                    error.__suppress_context__ = True
-            elif self._stopped:
-                if error is None or of_interrupt(error):
-                    # The place where the program stopped, without JAX's error as a second one.
-                    traceback = None if error is None else error.__traceback__
-                    raise KeyboardInterrupt().with_traceback(traceback) from None
-                raise KeyboardInterrupt from error
+            self._interrupt.raise_at_end(error)
 
     def close(self, error: BaseException | None = None) -> None:
         """Closes the run; as `Run.close`."""
@@ -415,10 +399,10 @@ class Engine:
                 return
             self.closed = True
             if isinstance(error, KeyboardInterrupt):
-                self.interrupt()  # a program that still runs need not go on
+                self._interrupt.begin()  # a program that still runs need not go on
             ends_with = error
             if error is not None and self.shared is not None:
-                self.shared.ended(status(error), error)  # the others may wait for this process
+                self.shared.ended(status_of(error), error)  # the others may wait for this process
             try:
                 self._crossing.barrier()
             except Exception as failed:  # the program raises it where its result is used
@@ -427,7 +411,8 @@ class Engine:
                 ends_with = pressed
                 raise
             finally:
-                self._end("interrupted" if self._stopped else status(ends_with), ends_with)
+                stopped = self._interrupt.has_stopped
+                self._end("interrupted" if stopped else status_of(ends_with), ends_with)
         if self._strict and self._workers.have_failed:
             wrong = self._workers.error(self.info.name)
             if error is None:
@@ -440,7 +425,7 @@ class Engine:
             try:
                 self._crossing.settle(SETTLE_TIMEOUT)  # Ctrl-C may have ended the barrier
             finally:
-                status = self._status_of_all(status, error)
+                status = self._outcome.status(status, error, writes=self.writes)
                 self.closed, self.status = True, status
                 self._detach_once()
             self._workers.close()
@@ -456,43 +441,18 @@ class Engine:
             self._ended = True
             self._companions.closed()
 
-    def _status_of_all(self, status: str, error: BaseException | None) -> str:
-        """The status of the run, whose other processes may have failed or be told to end."""
-        shared = self.shared
-        if shared is None:
-            return status
-        shared.ended(status, error)
-        if not self.writes:
-            return status
-        self._others = shared.last_words(error) or ""
-        if status != "finished":
-            return status
-        if self._others:
-            return "failed"
-        total = self.info.total_updates
-        done = total is not None and max(self._reached().values(), default=-1) >= total - 1
-        return "terminated" if shared.preempted and not done else status
-
     @property
     def stopped(self) -> bool:
         """True if a record has stopped the program because of Ctrl-C."""
-        return self._stopped
+        return self._interrupt.has_stopped
 
     def interrupt(self) -> None:
         """Has the next record stop the program. Called on the thread that hears of signals."""
-        self._stopping = True
-        if not self._detached:
-            self._crossing.stop(True)
+        self._interrupt.begin()
 
     def forget_interrupt(self, *, leaving: bool) -> None:
-        """Notes that Python raises the interrupt itself.
-
-        Args:
-          leaving: whether it has to be raised when the block is left.
-        """
-        self._stopping = False
-        self._crossing.stop(False)
-        self._stopped = leaving
+        """As `Interrupt.forget`."""
+        self._interrupt.forget(leaving=leaving)
 
     def hurry(self, seconds: float) -> None:
         """Writes everything that arrived; waits no longer than some seconds."""
@@ -504,10 +464,9 @@ class Engine:
         """Ends the run because the process ends; waits no longer than some seconds."""
         end = time.monotonic() + seconds
         self._crossing.settle(seconds / 2)
-        with self._lock:
-            self._terminated = True
+        self._arrived.end()
         # The last arrivals are on their way into the queues.
-        self._workers.wait_for_arrivals(self._arrived - self._replays.count, end)
+        self._workers.wait_for_arrivals(self._arrived.number - self._arrived.replayed, end)
         self.status = "terminated"
         self._workers.close_until(end)
         self._companions.end("terminated", None, max(0.0, end - time.monotonic()))
@@ -519,7 +478,8 @@ class Engine:
         self.closed = self._ended = True
         self.writes = False
         self._workers.abandon()
-        self._lock, self._ending = threading.Lock(), threading.RLock()
+        self._arrived.abandon()
+        self._ending = threading.RLock()
         self._companions.abandon()
         self._detach_once()
         self._when_closed()
@@ -528,46 +488,23 @@ class Engine:
 
     def _detach_once(self) -> None:
         """Detaches the run from its logger, and keeps no reference to it."""
-        self._detached = True
         self._detach()
         self._detach = lambda: None
-        self._crossing.stop(False)
+        self._interrupt.detach()
 
     def _conclude(self, status: str, error: BaseException | None) -> None:
         """Writes the outcome of the run."""
         if self.directory is not None and self._run_json is not None:
             failed = error is not None and not isinstance(error, SystemExit)
             resumed = self.directory.previous is not None
-            if failed and not (self._arrived or self._progress.marked or resumed):
+            if failed and not (self._arrived.number or self._progress.marked or resumed):
                 self._run_json.forget()
             else:
-                self._run_json.conclude(self._outcome(status, error))
+                self._run_json.conclude(self._outcome.facts(status, error))
             self.directory.release()
         for account in self._workers.accounts():
             if account.arrived > account.written:
                 _log.warning("jaxlog: run %s: %s", self.info.name, loss(account_facts(account)))
-
-    def _outcome(self, status: str, error: BaseException | None) -> dict[str, Any]:
-        """The facts that run.json gets at the end."""
-        outcome: dict[str, Any] = {
-            "status": status,
-            "ended": iso(time.time()),
-            "arrived": self._arrived,
-            "replayed": self._replays.count,
-            "seconds": self._progress.seconds(time.time()),
-            "sinks": [account_facts(account) for account in self._workers.accounts()],
-        }
-        if (compiled := self._crossing.compile_seconds()) is not None:
-            outcome["compile_seconds"] = round(max(0.0, compiled - self._compiled_before), 3)
-        outcome |= self._progress.facts(self._reached())
-        if counts := self._progress.lane_counts | {math.prod(lanes) for lanes in self._lanes}:
-            outcome["lane_counts"] = sorted(counts)
-        words = [] if error is None else [as_utf8(f"{type(error).__name__}: {error}")]
-        if words := [*filter(None, [self._others]), *words]:
-            outcome["error"] = redacted("\n".join(words))
-        elif self.shared is not None:
-            outcome["error"] = None  # what was feared while the run was open
-        return outcome
 
     def _note(self, events: Sequence[Event]) -> None:
         """Notes new events, before any sink has them."""

@@ -82,9 +82,10 @@ def metrics_event(
     if num_lanes > 1 and num_lanes not in (counts := lane_counts(num_lanes)):
         key, array = next((key, array) for key, array in numbers.items() if array.ndim)
         known = ", ".join(map(str, sorted(counts))) or "no"
+        known += " lane" if known == "1" else " lanes"
         raise ValueError(
             f"values[{key!r}]: got {array.dtype.name}{list(array.shape)}, expected a number, since "
-            f"this run has {known} lanes; name each entry, as in {{{key + '/0'!r}: ...}}, or log "
+            f"this run has {known}; name each entry, as in {{{key + '/0'!r}: ...}}, or log "
             "one number, like .mean(); where the entries are lanes, give open a dict of labels for "
             "each, lanes=[{'seed': 0}, ...]"
         )

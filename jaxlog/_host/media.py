@@ -24,6 +24,7 @@ from jaxlog._format.media import (
 )
 from jaxlog._host.left_out import LeftOut
 from jaxlog._limits import LARGEST, SMALLEST, as_utf8
+from jaxlog._text import counted
 
 MOST_CELLS = 200_000
 """The most cells of a table."""
@@ -115,9 +116,9 @@ class MediaTaker:
         size = len(orjson.dumps([table.columns, table.rows]))
         if size > self._most_bytes:
             raise ValueError(
-                f"{path}: got a table of {table.shape[0]:,} rows, {size:,} bytes as JSON, expected "
-                f"at most {self._most_bytes:,} (the setting max_array_bytes); log the first rows, "
-                "or a summary"
+                f"{path}: got a table of {counted(table.shape[0], 'row')}, {size:,} bytes as JSON, "
+                f"expected at most {self._most_bytes:,} (the setting max_array_bytes); log the "
+                "first rows, or a summary"
             )
         return table
 
@@ -264,12 +265,13 @@ def _checked_table(path: str, table: Table) -> Table:
     for number, row in enumerate(rows):
         if isinstance(row, str | Mapping) or not isinstance(row, Sequence | np.ndarray):
             raise TypeError(
-                f"{path}: row {number}: got {row!r:.60}, expected a list of {len(columns)} cells"
+                f"{path}: row {number}: got {row!r:.60}, expected a list of "
+                f"{counted(len(columns), 'cell', commas=False)}"
             )
         if len(row) != len(columns):
             raise ValueError(
-                f"{path}: row {number}: got {len(row)} cells, expected {len(columns)}, one for "
-                f"each of the columns {', '.join(columns):.200}"
+                f"{path}: row {number}: got {counted(len(row), 'cell', commas=False)}, expected "
+                f"{len(columns)}, one for each of the columns {', '.join(columns):.200}"
             )
         found.append(tuple(_cell(f"{path}: row {number}", cell) for cell in row))
     return Table(columns, tuple(found))
@@ -277,8 +279,8 @@ def _checked_table(path: str, table: Table) -> Table:
 
 def _too_many(path: str, rows: int, columns: int) -> str:
     return (
-        f"{path}: got a table of {rows:,} rows and {columns:,} columns, expected at most "
-        f"{MOST_CELLS:,} cells; log the first rows, or a summary"
+        f"{path}: got a table of {counted(rows, 'row')} and {counted(columns, 'column')}, expected "
+        f"at most {MOST_CELLS:,} cells; log the first rows, or a summary"
     )
 
 

@@ -17,6 +17,7 @@ from jaxlog._host.lane_identity import LaneTable
 from jaxlog._host.outage import waited_out
 from jaxlog._host.single import SingleEnvironment
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 
 LANE_LABELS = "lane_labels"
 """The key of run.json and of marks under which the lanes with labels are."""
@@ -112,8 +113,8 @@ class Progress:
         if info.id != f"{run:08x}" or number not in marks:
             raise ValueError(
                 f"state: got the state of run {run:08x} at mark {number}, but {directory.path} has "
-                f"run {info.id} with {len(marks)} marks; give the state that belongs to these "
-                "files, or leave it out to go on at their end"
+                f"run {info.id} with {counted(len(marks), 'mark', commas=False)}; give the state "
+                "that belongs to these files, or leave it out to go on at their end"
             )
         mark = marks[number]
         self._take_up(mark)

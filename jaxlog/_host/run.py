@@ -11,6 +11,7 @@ from jaxlog._format.events import Account, RunInfo
 from jaxlog._host.engine import Engine
 from jaxlog._host.progress import State
 from jaxlog._other_loggers import OF_RUN, refuse_foreign
+from jaxlog._text import counted
 from jaxlog.sinks.sink import Sink, kind_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Run:
     def __repr__(self) -> str:
         where = self._address or str(self.info.directory or "no directory")
         status = self._engine.status if self.writes else "writes nothing"
-        return f"<jaxlog.Run {self.info.name!r} in {where}: {status}, {self.arrived:,} records>"
+        records = counted(self.arrived, "record")
+        return f"<jaxlog.Run {self.info.name!r} in {where}: {status}, {records}>"
 
     @property
     def info(self) -> RunInfo:

@@ -11,7 +11,7 @@ from jaxlog._errors import LoggingError
 from jaxlog._format.events import Account, RunInfo
 from jaxlog._host.arrival import Arrival
 from jaxlog._host.decoding import SharedDecoding
-from jaxlog._host.outcome import logging_error
+from jaxlog._host.losses import logging_error
 from jaxlog._host.progress import Positions
 from jaxlog._host.worker import Worker
 from jaxlog.sinks.sink import Sink, kind_of

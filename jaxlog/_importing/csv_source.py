@@ -16,6 +16,7 @@ from jaxlog._format.events import MetricsEvent, ReadOnlyDict
 from jaxlog._importing.rows import EventMaker, SourceRow
 from jaxlog._importing.source import LATEST, ImportOptions, SourceRun, digest_of
 from jaxlog._limits import LARGEST, SMALLEST
+from jaxlog._text import counted
 
 STEPS = ("step", "_step", "global_step", "update", "updates", "iteration", "iterations", "epoch")
 """The names of the column of the step, in the order in which they are looked for."""
@@ -194,8 +195,8 @@ def _cells(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> _Cel
     header = layout.header
     if len(cells) != len(header):
         raise ImportingError(
-            f"{path}: line {line}: got {len(cells)} cells, expected {len(header)}, as many as the "
-            "header has"
+            f"{path}: line {line}: got {counted(len(cells), 'cell', commas=False)}, expected "
+            f"{len(header)}, as many as the header has"
         )
     cells = [cell.strip() for cell in cells]
     name, text = header[layout.step], cells[layout.step]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jaxlog._format.events import MetricsEvent
-from jaxlog._format.imported import counted
+from jaxlog._format.imported import numbers_of
+from jaxlog._text import counted
 
 SourceKind = Literal["wandb", "tensorboard", "csv"]
 """The kinds of files that are brought in."""
@@ -107,8 +108,8 @@ def digest_of(files: Sequence[Path]) -> str:
 
 
 _STATES = {
-    "new": "{lines:,} lines from {kind}",
-    "replaced": "{lines:,} lines from {kind}, in place of the earlier ones",
+    "new": "{lines} from {kind}",
+    "replaced": "{lines} from {kind}, in place of the earlier ones",
     "same": "{kind}, unchanged since it was imported",
 }
 
@@ -138,7 +139,7 @@ class ImportedRun:
 
     def __str__(self) -> str:
         """The run, its lines, and what was left out."""
-        done = _STATES[self.state].format(lines=self.lines, kind=self.kind)
+        done = _STATES[self.state].format(lines=counted(self.lines, "line"), kind=self.kind)
         parts = [f"{self.path}: {done}", *self.cut]
         if self.left_out:
             parts.append(in_words(self.left_out))
@@ -149,6 +150,6 @@ def in_words(left_out: Mapping[str, int]) -> str:
     """Says in a text what could not be brought in.
 
     >>> in_words({"texts": 3, "films": 1})
-    'left out: 3 texts, 1 films'
+    'left out: 3 texts, 1 film'
     """
-    return f"left out: {counted(left_out)}"
+    return f"left out: {numbers_of(left_out)}"

@@ -178,7 +178,7 @@ class _EventReader:
         if points is None:
             points = self.tags[tag] = _Points(kind, values=array("f") if kind == "scalar" else [])
         if points.kind != kind:
-            self.left_out[f"values of {tag} that are no {points.kind}"] += 1
+            self.left_out[f"values of {tag} of another kind than {points.kind}"] += 1
             return
         if isinstance(points.values, array) and value.dtype != np.float32:
             points.values = list(map(np.float32, points.values))  # a number of another type follows

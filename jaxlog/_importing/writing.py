@@ -24,7 +24,7 @@ from jaxlog._host.directory import RUN_FILE, Directory
 from jaxlog._host.facts import facts, iso
 from jaxlog._host.lane_identity import LaneTable
 from jaxlog._host.logged import Logged
-from jaxlog._host.outcome import account_facts
+from jaxlog._host.losses import account_facts
 from jaxlog._host.plain import plain_dict
 from jaxlog._host.progress import LANE_LABELS
 from jaxlog._host.redaction import redacted, without_secrets

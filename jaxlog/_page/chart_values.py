@@ -23,6 +23,7 @@ from jaxlog._page.lane_ends import NotInOrderError
 from jaxlog._page.run_of_page import RunOfPage
 from jaxlog._page.run_store import Grouping, RowsOfRuns, RunStore
 from jaxlog._reading.run_frames import RunFrames
+from jaxlog._text import counted
 
 _COMBINED: tuple[Spread, ...] = ("std", "range", None)
 """The bands that can be computed without the value of each lane."""
@@ -234,7 +235,8 @@ def _from_rows(found: RowsOfRuns, of: ChartOf) -> ChartCurves:
     notes = list(values.notes)
     missing = frame[column].null_count()
     if missing:
-        notes.append(f"{missing:,} lines have no {title} and are left out")
+        one, many = f"line has no {title} and is", f"lines have no {title} and are"
+        notes.append(f"{counted(missing, one, many)} left out")
     if of.x in ("time", "relative") and frame[RUN].n_unique() > 1:
         frame = held(frame, column, of.points)
         notes.append(HELD)

@@ -20,6 +20,7 @@ from jaxlog._analysis.scores import less_is_better
 from jaxlog._page.asked import AbsentError
 from jaxlog._page.chart_values import group_name
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog.sinks.console.values import number
 
 MOST_ROWS = 1000
@@ -49,7 +50,8 @@ def comparison(
         _add_differences(rows, baseline)
         said.append("the interval of a difference is a percentile bootstrap of both groups' lanes")
     if len(rows) > MOST_ROWS:
-        said.append(f"{len(rows) - MOST_ROWS:,} groups are not listed")
+        more = counted(len(rows) - MOST_ROWS, "group is", "groups are")
+        said.append(f"{more} not listed")
         rows = rows[:MOST_ROWS]
     titles = [", ".join(found.by) or "lanes", plain(key), "95 % interval", "lanes"]
     titles += ["difference"] if baseline else []
@@ -85,8 +87,7 @@ def answer(found: Comparison, call: str, key: str) -> dict[str, Any] | None:
         return None
     best, name = rows[0], plain(", ".join(found.by))
     if not found.by:
-        lanes = "1 lane" if best["lanes"] == 1 else f"{best['lanes']:,} lanes"
-        text = f"{plain(key)}: {best['text']} over {lanes}"
+        text = f"{plain(key)}: {best['text']} over {counted(best['lanes'], 'lane')}"
     elif len(rows) == 1:
         text = f"{_told(name, best)}: {best['text']}"
     elif best["value"] == rows[1]["value"]:

@@ -17,6 +17,7 @@ from jaxlog._page.chart_values import ChartCurves, ChartOf, CurveOfGroup
 from jaxlog._page.numbers import binary_body
 from jaxlog._page.thinning import ThinCurve, thinned
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 
 MOST_GROUPS = 200
 """The most groups that have a curve each; of more, quantiles over the groups are shown."""
@@ -244,7 +245,9 @@ def _summarized(
 def _reading(found: ChartCurves) -> list[str]:
     if found.read == found.of:
         return []
-    return [f"{found.read:,} of {found.of:,} runs read; the others are added as they are read"]
+    return [
+        f"{found.read:,} of {counted(found.of, 'run')} read; the others are added as they are read"
+    ]
 
 
 def _notes(groups: Sequence[_Group], query: ChartQuery) -> list[str]:
@@ -255,13 +258,17 @@ def _notes(groups: Sequence[_Group], query: ChartQuery) -> list[str]:
     partial = sum(c.partial for c in curves)
     notes = []
     if dead:
-        notes.append(f"{dead:,} of {lanes:,} lanes have diverged; a line is over those alive")
+        of = counted(lanes, "lane has", "lanes have")
+        notes.append(f"{dead:,} of {of} diverged; a line is over those alive")
     if late:
-        notes.append(f"{late:,} of {lanes:,} lanes belong to runs that have not finished")
+        of = counted(lanes, "lane belongs", "lanes belong")
+        notes.append(f"{late:,} of {of} to runs that have not finished")
     if odd:
-        notes.append(f"{odd:,} values are not finite and are left out")
+        one, many = "value is not finite and is", "values are not finite and are"
+        notes.append(f"{counted(odd, one, many)} left out")
     if partial:
-        notes.append(f"{partial:,} values were computed without some that are not finite")
+        computed = counted(partial, "value was", "values were")
+        notes.append(f"{computed} computed without some that are not finite")
     if len(groups) > MOST_GROUPS:
         notes.append(
             f"{len(groups):,} groups: the median over groups, bands of 50 % and 90 % of them, the "

@@ -9,6 +9,7 @@ from jaxlog._format.named_files import named_files
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.finding import event_files, not_read
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog._watching.history import tally
 from jaxlog._watching.run_facts import facts, lanes_of
 from jaxlog._watching.shared_facts import json_of
@@ -36,7 +37,8 @@ def run_facts(followed: FollowedRun, version: int) -> dict[str, Any]:
     settings = run.facts.get("settings")
     config = flat_config(run.facts.get("config"))
     if len(config) > MOST_KEYS:
-        notes.append(f"{len(config) - MOST_KEYS:,} keys of the config are not listed")
+        one, many = "key of the config is", "keys of the config are"
+        notes.append(f"{counted(len(config) - MOST_KEYS, one, many)} not listed")
     return {
         "version": version,
         "name": plain(followed.row.name),
@@ -70,7 +72,8 @@ def configs(one: FollowedRun, other: FollowedRun, version: int) -> dict[str, Any
         ]
         for name in names[:MOST_KEYS]
     ]
-    notes = [f"{len(names) - MOST_KEYS:,} keys are not listed"] if len(names) > MOST_KEYS else []
+    left = counted(len(names) - MOST_KEYS, "key is", "keys are")
+    notes = [f"{left} not listed"] if len(names) > MOST_KEYS else []
     return {
         "version": version,
         "names": [plain(one.row.name), plain(other.row.name)],

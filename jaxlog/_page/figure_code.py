@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from jaxlog._page.curves import ChartQuery
 from jaxlog._page.followed import FollowedRun, FollowedRuns
+from jaxlog._text import counted
 
 MOST_PATHS = 40
 """The most runs that are named one by one."""
@@ -25,7 +26,9 @@ def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: Char
     if not followed.has_all or len(paths) < len(followed.runs()):
         where = repr(paths[0]) if len(paths) == 1 else repr(paths[:MOST_PATHS])
         if len(paths) > MOST_PATHS:
-            comments.append(f"# {len(paths) - MOST_PATHS} more runs are shown: add their paths")
+            left = len(paths) - MOST_PATHS
+            more = counted(left, "more run is", "more runs are", commas=False)
+            comments.append(f"# {more} shown: add {'its path' if left == 1 else 'their paths'}")
     of = query.of
     words = [repr(of.key), f"call={of.call!r}", f"by={list(of.by)!r}"]
     if of.x != "step":

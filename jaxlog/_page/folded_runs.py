@@ -19,6 +19,7 @@ from jaxlog._page.followed import FollowedRun
 from jaxlog._page.group_cells import GroupCells
 from jaxlog._page.run_of_page import RunOfPage
 from jaxlog._reading.call_lines import CallLines
+from jaxlog._text import counted
 
 MOST_NOTES = 4
 """The most notes about lines that cannot be read."""
@@ -142,8 +143,9 @@ class FoldedRuns:
                 before = groups.get(origin)
                 groups[origin] = own if before is None else _joined(before, own)
         if len(notes) > MOST_NOTES:
-            left = len(notes) - MOST_NOTES
-            notes[MOST_NOTES:] = [f"{left:,} more notes like these about lines that were not read"]
+            like = "like these about lines that were not read"
+            left = counted(len(notes) - MOST_NOTES, f"more note {like}", f"more notes {like}")
+            notes[MOST_NOTES:] = [left]
         return FoldedGroups(groups, examples, read, len(runs), notes)
 
     def _add(

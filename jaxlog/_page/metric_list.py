@@ -11,6 +11,7 @@ from jaxlog._format.names import CATEGORIES
 from jaxlog._page.followed import FollowedRun
 from jaxlog._reading.run_frames import DEFAULT_CALLS
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 
 MOST_METRICS = 20_000
 """The most metrics of one answer."""
@@ -49,7 +50,7 @@ def metrics(runs: Sequence[FollowedRun], version: int) -> dict[str, Any]:
         for call, key in ranked[:MOST_METRICS]
     ]
     left_out = len(ranked) - len(listed)
-    notes = [f"{left_out:,} metrics are not listed"] if left_out else []
+    notes = [f"{counted(left_out, 'metric is', 'metrics are')} not listed"] if left_out else []
     return {"version": version, "metrics": listed, "notes": notes}
 
 

@@ -12,6 +12,7 @@ from jaxlog._format.columnar import RUN
 from jaxlog._page.asked import Asked
 from jaxlog._page.followed import FollowedRun, FollowedRuns
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog._watching.durations import ago
 from jaxlog._watching.run_row import RunRow
 from jaxlog._watching.shared_facts import json_of
@@ -86,7 +87,9 @@ def table(followed: FollowedRuns, asked: Asked) -> dict[str, Any]:
         columns = _columns(found, main, keys[:MOST_KEYS], asked.several("columns"), now)
         notes = []
         if len(keys) > MOST_KEYS:
-            notes.append(f"{len(keys) - MOST_KEYS} more config keys differ and have no column")
+            one, many = "more config key differs and has", "more config keys differ and have"
+            more = counted(len(keys) - MOST_KEYS, one, many, commas=False)
+            notes.append(f"{more} no column")
         return {
             "version": followed.version,
             "now": now,
@@ -207,7 +210,7 @@ def _alarms(row: RunRow, now: float) -> Iterable[str]:
     if row.is_stalled(now) and row.last is not None:
         yield f"stalled: no record for {ago(now - row.last)}"
     if row.health.lost:
-        yield f"{row.health.lost:,} records lost"
+        yield f"{counted(row.health.lost, 'record')} lost"
 
 
 def _groups(runs: Sequence[FollowedRun], main: Main | None) -> list[dict[str, Any]]:

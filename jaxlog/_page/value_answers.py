@@ -19,6 +19,7 @@ from jaxlog._page.heat import heat
 from jaxlog._page.run_store import RunStore
 from jaxlog._page.table import grouping, main_metric
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 
 MOST_COMPARISONS = 8
 """The most comparisons that are kept: two addresses, or more with a baseline, need each."""
@@ -150,7 +151,7 @@ class ValueAnswers:
     def _notes(self, asked: Asked) -> Sequence[str]:
         """Notes for the reader about the runs of an answer."""
         off = asked.listed("off")
-        return [f"{len(off):,} runs are switched off"] if off else []
+        return [f"{counted(len(off), 'run is', 'runs are')} switched off"] if off else []
 
 
 def _version(runs: Sequence[FollowedRun]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -17,12 +17,14 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxlog._crossing import packing
-from jaxlog._format.events import KeyData
-from jaxlog._format.media import Image, Table, check_image_shape
+from jaxlog._format.media import Image, check_image_shape
 from jaxlog._format.names import KNOWN, look_up
-from jaxlog._limits import add_named, check_array_bytes, check_depth, check_name, flat
+from jaxlog._limits import check_array_bytes, check_depth, check_name
 from jaxlog._program import devices
+from jaxlog._program.array_like import array_of, described, fitting, is_array, is_real, remedy_for
+from jaxlog._program.leaves import leaf_name, leaves
 from jaxlog._program.parts import Parts
+from jaxlog._text import counted
 
 Shape = tuple[int, ...]
 
@@ -70,51 +72,51 @@ def axes(axis_name: Any, call: str, *, live: bool) -> tuple[str, ...]:
 def step(value: Any) -> ArrayLike:
     """Checks `step`: an integer scalar."""
     expected = "expected an integer scalar, the index of the update"
-    if isinstance(value, bool) or not _is_array(value):
-        raise TypeError(f"step: got {_text(value)}, {expected}")
-    value = _array(value)
+    if isinstance(value, bool) or not is_array(value):
+        raise TypeError(f"step: got {described(value)}, {expected}")
+    value = array_of(value)
     if np.shape(value):
         raise TypeError(
-            f"step: got {_text(value)}, {expected}; under vmap each lane passes its own, and a "
+            f"step: got {described(value)}, {expected}; under vmap each lane passes its own, and a "
             "scan passes its counter"
         )
     if not jnp.issubdtype(jnp.result_type(value), np.integer):
         raise TypeError(
-            f"step: got {_text(value)}, {expected}; count updates with jnp.arange(num_updates), "
-            "or cast it with .astype(jnp.int32)"
+            f"step: got {described(value)}, {expected}; count updates with "
+            "jnp.arange(num_updates), or cast it with .astype(jnp.int32)"
         )
     known = isinstance(value, int | np.ndarray | np.generic)
     if known and not 0 <= int(value) < 2**63:
         raise ValueError(
             f"step: got {int(value)}, expected 0 to 2**63 - 1, the index of the update"
         )
-    return _fitting("step", value, "switch on jax_enable_x64")
+    return fitting("step", value, "switch on jax_enable_x64")
 
 
 def condition(value: Any) -> ArrayLike | None:
     """Checks `when`: one bool. Returns None for a Python True, which needs no condition."""
     if value is True:
         return None
-    one = _is_array(value) and not np.shape(_array(value))
-    if not one or jnp.result_type(_array(value)) != np.bool_:
-        raise TypeError(f"when: got {_text(value)}, expected one bool, like `loss < 1`")
-    return _array(value)
+    one = is_array(value) and not np.shape(array_of(value))
+    if not one or jnp.result_type(array_of(value)) != np.bool_:
+        raise TypeError(f"when: got {described(value)}, expected one bool, like `loss < 1`")
+    return array_of(value)
 
 
 def mask(value: Any) -> ArrayLike | None:
     """Checks `where`: bool of the batch's shape, or None for all entries."""
     if value is None:
         return None
-    if not _is_array(value) or jnp.result_type(_array(value)) != np.bool_:
+    if not is_array(value) or jnp.result_type(array_of(value)) != np.bool_:
         raise TypeError(
-            f"where: got {_text(value)}, expected bool of the batch's shape, like `done > 0`"
+            f"where: got {described(value)}, expected bool of the batch's shape, like `done > 0`"
         )
-    if not np.shape(_array(value)):
+    if not np.shape(array_of(value)):
         raise ValueError(
-            f"where: got {_text(value)}, expected the batch's shape, with at least one axis; "
+            f"where: got {described(value)}, expected the batch's shape, with at least one axis; "
             "to skip a whole step, use when="
         )
-    return _array(value)
+    return array_of(value)
 
 
 Named = tuple[dict[str, ArrayLike], dict[str, tuple[str, ...]]]
@@ -129,19 +131,19 @@ def metrics(values: Any, argument: str = "metrics") -> Named:
         path = f"{argument}[{key!r}]"
         if known.rate and jnp.result_type(value) != np.bool_:
             raise TypeError(
-                f"{path}: got {_text(value)}, expected bool; compare with something, "
+                f"{path}: got {described(value)}, expected bool; compare with something, "
                 "like `returns > 200`"
             )
         one_number = argument == "metrics" and key.rpartition("/")[2] in KNOWN
         one_number = one_number and known.category == "training"
         if one_number and np.ndim(value) > (key in parts):
             raise ValueError(
-                f"{path}: got {_text(value)}, expected a scalar; values over epochs and "
+                f"{path}: got {described(value)}, expected a scalar; values over epochs and "
                 "minibatches go into values=, or log one number, like .mean()"
             )
         if argument == "values" and 0 in np.shape(value):
             raise ValueError(
-                f"{path}: got {_text(value)}, expected an array with at least one entry"
+                f"{path}: got {described(value)}, expected an array with at least one entry"
             )
     return checked, parts
 
@@ -166,8 +168,8 @@ def labels(values: Any) -> dict[str, ArrayLike]:
     for key, value in checked.items():
         if np.shape(value):
             raise ValueError(
-                f"labels[{key!r}]: got {_text(value)}, expected a scalar; a lane has one value for "
-                "each label, and vmap makes the lanes"
+                f"labels[{key!r}]: got {described(value)}, expected a scalar; a lane has one value "
+                "for each label, and vmap makes the lanes"
             )
     return checked
 
@@ -203,15 +205,17 @@ def images(argument: str, values: Any) -> tuple[Any, dict[str, ArrayLike], dict[
     for key, image in found.items():
         path, array = f"{argument}[{key!r}]", image.array
         _refuse_traced_name(argument, key)
-        if not _is_array(array) or isinstance(array, bool | int | float):
+        if not is_array(array) or isinstance(array, bool | int | float):
             raise TypeError(
-                f"{path}: got an image of {_text(array)}, expected an array; a figure, or an image "
-                "of Pillow, is logged from plain Python: run.log({'name': figure})"
+                f"{path}: got an image of {described(array)}, expected an array; a figure, or an "
+                "image of Pillow, is logged from plain Python: run.log({'name': figure})"
             )
-        arrays[key] = array = _array(array)
+        arrays[key] = array = array_of(array)
         dtype = jnp.result_type(array)
         is_image_dtype = dtype == np.uint8 or jnp.issubdtype(dtype, np.floating)
-        check_image_shape(path, np.shape(array), is_image_dtype=is_image_dtype, got=_text(array))
+        check_image_shape(
+            path, np.shape(array), is_image_dtype=is_image_dtype, got=described(array)
+        )
     rest = {key: value for key, value in flat_values.items() if key not in found}
     return rest, arrays, {key: image.caption for key, image in found.items()}
 
@@ -228,7 +232,7 @@ def array_bytes(values: Mapping[str, ArrayLike], most: int, images: Collection[s
     for key, value in values.items():
         crosses = jax.eval_shape(packing.host_array, value)
         itemsize = 1 if key in images else crosses.dtype.itemsize
-        sizes[key] = (_text(value), crosses.size * itemsize)
+        sizes[key] = (described(value), crosses.size * itemsize)
     check_array_bytes(sizes, most)
 
 
@@ -237,53 +241,21 @@ def details(tree: Any, argument: str = "details") -> dict[str, ArrayLike]:
     flat: dict[str, ArrayLike] = {}
     check_depth(argument, tree)
     try:
-        leaves = jax.tree_util.tree_leaves_with_path(tree)
+        nodes = jax.tree_util.tree_leaves_with_path(tree)
     except ValueError as error:
         raise TypeError(f"{argument}: is not a pytree: {error}; use texts as keys") from None
-    for path, leaf in leaves:
+    for path, leaf in nodes:
         key = leaf_name(path, argument)
         check_name(argument, key)
         _refuse_traced_name(argument, key)
-        if not _is_array(leaf):
+        if not is_array(leaf):
             raise TypeError(
-                f"{argument}[{key!r}]: got {_text(leaf)}, expected an array{_remedy(leaf)}"
+                f"{argument}[{key!r}]: got {described(leaf)}, expected an array{remedy_for(leaf)}"
             )
         if key in flat:
             raise ValueError(f"{argument}: two leaves are called {key!r}; rename one")
-        flat[key] = _fitting(f"{argument}[{key!r}]", _array(leaf), "switch on jax_enable_x64")
+        flat[key] = fitting(f"{argument}[{key!r}]", array_of(leaf), "switch on jax_enable_x64")
     return flat
-
-
-def rebuild(tree: Any) -> Callable[[Mapping[str, Any]], Any] | None:
-    """Returns a function that rebuilds `tree` from leaves by path; None if it has no leaves."""
-    paths, structure = jax.tree_util.tree_flatten_with_path(tree)
-    names = {leaf_name(path): is_prng_key(leaf) for path, leaf in paths}
-
-    def rebuilt(leaves: Mapping[str, Any]) -> Any:
-        return structure.unflatten(
-            leaves[name].view(KeyData) if is_key else leaves[name] for name, is_key in names.items()
-        )
-
-    return rebuilt if names else None
-
-
-def is_prng_key(value: Any) -> bool:
-    """True for typed PRNG keys, as `jax.random.key` returns them."""
-    return isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
-
-
-def leaf_path(path: Any) -> tuple[str | int, ...]:
-    """The keys, indices and attributes that lead to a leaf of a pytree."""
-    kinds = (("idx", int), ("key", str), ("name", str))
-    return tuple(
-        next((kind(getattr(key, name)) for name, kind in kinds if hasattr(key, name)), str(key))
-        for key in path
-    )
-
-
-def leaf_name(path: Any, whole: str = "details") -> str:
-    """The name of a leaf: its path, joined by dots; `whole` for the leaf that is the whole tree."""
-    return jax.tree_util.keystr(path, simple=True, separator=".") or whole
 
 
 def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:
@@ -291,16 +263,16 @@ def indices(value: Any, axis_names: tuple[str, ...]) -> ArrayLike | None:
     if value is None:
         return None
     expected = "expected int[k], as sample_indices returns"
-    if not _is_array(value) or np.ndim(_array(value)) != 1 or not np.size(_array(value)):
-        raise ValueError(f"indices: got {_text(value)}, {expected}")
-    if not jnp.issubdtype(jnp.result_type(_array(value)), np.integer):
-        raise TypeError(f"indices: got {_text(value)}, {expected}")
+    if not is_array(value) or np.ndim(array_of(value)) != 1 or not np.size(array_of(value)):
+        raise ValueError(f"indices: got {described(value)}, {expected}")
+    if not jnp.issubdtype(jnp.result_type(array_of(value)), np.integer):
+        raise TypeError(f"indices: got {described(value)}, {expected}")
     if axis_names:
         raise ValueError(
             f"indices: cannot be given with axis_name={axis_names}, where each device has "
             "its own environments; leave them out, and give details of the whole batch"
         )
-    return _array(value)
+    return array_of(value)
 
 
 def batch_shape(
@@ -320,7 +292,7 @@ def batch_shape(
         if arrays:
             path, value = next(iter(arrays.items()))
             raise ValueError(
-                f"{path}: got {_text(value)}, but the batch's shape cannot be inferred; give "
+                f"{path}: got {described(value)}, but the batch's shape cannot be inferred; give "
                 "where=, bool of that shape (jnp.ones(shape, bool) for all of it), or one of "
                 f"{', '.join(n for n in KNOWN if KNOWN[n].per_episode)}; pass an array of which "
                 "all entries count in values=; or log one number, like .mean()"
@@ -330,9 +302,10 @@ def batch_shape(
         raise ValueError(f"{source}: got shape {shape}, expected a batch with at least one entry")
     for key, own in shapes.items():
         if own not in ((), shape):
-            of_parts = f" and {len(parts[key])} parts" if key in parts else ""
+            number = counted(len(parts.get(key, ())), "part", commas=False)
+            of_parts = f" and {number}" if key in parts else ""
             raise ValueError(
-                f"metrics[{key!r}]: got {_text(metrics[key])}, expected a scalar or the shape "
+                f"metrics[{key!r}]: got {described(metrics[key])}, expected a scalar or the shape "
                 f"{shape} of {source}, the batch{of_parts}; give all arrays with a value per "
                 "episode the same shape, and pass the others in values=, of which all entries count"
             )
@@ -340,13 +313,13 @@ def batch_shape(
         if indices is not None:
             if np.shape(value)[:1] != np.shape(indices):
                 raise ValueError(
-                    f"details[{key!r}]: got {_text(value)}, expected a shape that begins with "
+                    f"details[{key!r}]: got {described(value)}, expected a shape that begins with "
                     f"{np.shape(indices)}, that of indices: one row for each"
                 )
         elif np.shape(value)[: len(shape)] != shape:
             raise ValueError(
-                f"details[{key!r}]: got {_text(value)}, expected a shape that begins with {shape}, "
-                f"that of {source}, the batch"
+                f"details[{key!r}]: got {described(value)}, expected a shape that begins with "
+                f"{shape}, that of {source}, the batch"
             )
     return shape
 
@@ -383,114 +356,14 @@ def _named(argument: str, values: Any) -> Named:
         _refuse_traced_name(argument, key)
         if isinstance(value, Parts):
             parts[key], value = value.names, value.array
-        if not _is_array(value):
+        if not is_array(value):
             raise TypeError(
-                f"{path}: got {_text(value)}, expected an array or a number{_remedy(value)}"
+                f"{path}: got {described(value)}, expected an array or a number{remedy_for(value)}"
             )
-        value = _array(value)
-        if not _is_numeric(value):
-            raise TypeError(f"{path}: got {_text(value)}, expected bool, integers or real numbers")
-        checked[key] = _fitting(path, value)
+        value = array_of(value)
+        if not is_real(value):
+            raise TypeError(
+                f"{path}: got {described(value)}, expected bool, integers or real numbers"
+            )
+        checked[key] = fitting(path, value)
     return checked, parts
-
-
-def leaves(argument: str, values: Any) -> dict[str, Any]:
-    """The leaves of a mapping by path, joined by slashes; mappings keep their order."""
-    found: dict[str, Any] = {}
-    for key, value in flat(argument, values, _text(values)).items():
-        inner = {key: value}
-        if not (_is_leaf(value) or _is_numbers(value)):
-            check_depth(f"{argument}[{key!r}]", value)
-            try:
-                nodes = jax.tree_util.tree_leaves_with_path(value, is_leaf=_is_leaf)
-            except ValueError as error:
-                path = f"{argument}[{key!r}]"
-                raise TypeError(f"{path}: is not a pytree: {error}; use texts as keys") from None
-            inner = {f"{key}/{_joined(path)}" if path else key: leaf for path, leaf in nodes}
-        add_named(argument, found, inner)
-    return found
-
-
-def _is_leaf(value: Any) -> bool:
-    return value is None or _is_array(value) or isinstance(value, Parts | Image)
-
-
-def _is_numbers(value: Any) -> bool:
-    """True for a list or tuple of Python numbers, which might be meant as one array."""
-    plain = isinstance(value, list | tuple)
-    return plain and all(isinstance(entry, bool | int | float) for entry in value)
-
-
-def _joined(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def _remedy(value: Any) -> str:
-    """The end of an error about a value that is not an array: what to do instead."""
-    match value:
-        case list() | tuple():
-            return "; convert it with jnp.asarray"
-        case str():
-            return "; a text that does not change belongs in logger.open(config=...)"
-        case Image():
-            return "; an image belongs in values= or metrics="
-        case Table():
-            return "; a table is logged from plain Python: run.log({'name': table})"
-        case None:
-            return "; leave the name out if there is no value"
-        case _:
-            return ""
-
-
-def _is_numeric(value: Any) -> bool:
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "OUSM":
-        return False
-    dtype = jnp.result_type(value)
-    real = jnp.issubdtype(dtype, np.number) and not jnp.issubdtype(dtype, np.complexfloating)
-    return real or dtype == np.bool_
-
-
-def _fitting(
-    path: str, value: Any, remedy: str = "give a float, or switch on jax_enable_x64"
-) -> Any:
-    """Checks that JAX keeps an integer: without x64, it silently cuts NumPy's 64 bits to 32."""
-    if isinstance(value, jax.Array | bool):
-        return value
-    array = np.asarray(value)
-    dtype = jnp.result_type(value)
-    if array.dtype.kind in "iu" and array.size:
-        limits = np.iinfo(dtype)
-        low, high = int(array.min()), int(array.max())
-        if low < limits.min or high > limits.max:
-            raise ValueError(
-                f"{path}: got {low if low < limits.min else high}, expected what fits into "
-                f"{dtype.name}; {remedy}"
-            )
-    return value
-
-
-ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)
-"""The types of what is taken as an array without being unwrapped."""
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, ARRAYS) or hasattr(value, "__jax_array__")
-
-
-def _array(value: Any) -> Any:
-    """Unwraps the array in a box, such as a variable of flax NNX; an array stays as it is."""
-    return value if isinstance(value, ARRAYS) else value.__jax_array__()
-
-
-def _text(value: Any) -> str:
-    """Describes a value for an error: its dtype and shape, or its type."""
-    if value is None:
-        return "None"
-    if not _is_array(value):
-        return type(value).__name__
-    value = _array(value)
-    if isinstance(value, bool | int | float):
-        return repr(value)
-    if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "OUSM":
-        return f"{value.dtype.name}{list(value.shape)}"
-    return jax.typeof(value).str_short()

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxlog._program import checks
+from jaxlog._program.array_like import ARRAYS
 
 
 class Examples:
@@ -49,10 +49,10 @@ def zeros(example: Any) -> Any:
     """Zeros of the shape and dtype of an example; what is not an array is returned as it is."""
     if isinstance(example, jax.ShapeDtypeStruct):
         return jnp.zeros(example.shape, example.dtype)
-    return jnp.zeros_like(example) if isinstance(example, checks.ARRAYS) else example
+    return jnp.zeros_like(example) if isinstance(example, ARRAYS) else example
 
 
 def _abstract(value: Any) -> Any:
-    if not isinstance(value, checks.ARRAYS):
+    if not isinstance(value, ARRAYS):
         return value
     return jax.ShapeDtypeStruct(np.shape(value), jnp.result_type(value))

@@ -13,6 +13,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from jaxlog._limits import check_name
+from jaxlog._text import counted
 
 
 @jax.tree_util.register_dataclass
@@ -85,8 +86,9 @@ def parts(array: ArrayLike, names: Sequence[str] | str, axis: int = -1) -> Parts
         check_name("parts", name)
     if len(own) != size:
         raise ValueError(
-            f"parts: got {len(own)} names for {size} parts, the size of axis {axis} of an array of "
-            f"shape {shape}; give one name for each, or another axis="
+            f"parts: got {counted(len(own), 'name', commas=False)} for "
+            f"{counted(size, 'part', commas=False)}, the size of axis {axis} of an array of shape "
+            f"{shape}; give one name for each, or another axis="
         )
     for name in own:
         if own.count(name) > 1:

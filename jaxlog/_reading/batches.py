@@ -12,6 +12,7 @@ from jaxlog._caller import warn_caller
 from jaxlog._format.arrow_stream import SCHEMA, Message, messages
 from jaxlog._format.columnar import FORMAT, KEY, MARK, PART, RUN_ID
 from jaxlog._run_files import LARGEST, NotReadError, open_file
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,8 +204,9 @@ def _warn(path: Path, broken: int, rest: bytes, rows: int) -> None:
     """
     if not broken and rest == b"\xff\xff\xff\xff"[: len(rest)]:
         return
-    what = f"{broken} batches are damaged" if broken else "is damaged after its last batch"
-    warn_caller(f"{path}: {what}; left out, and {rows:,} rows are read")
+    batches = counted(broken, "batch is", "batches are", commas=False)
+    what = f"{batches} damaged" if broken else "is damaged after its last batch"
+    warn_caller(f"{path}: {what}; left out, and {counted(rows, 'row is', 'rows are')} read")
 
 
 def _pyarrow(path: Path) -> Any:

@@ -17,6 +17,7 @@ import polars as pl
 
 from jaxlog._reading.columns import TableFrame
 from jaxlog._reading.layouts import LANES
+from jaxlog._text import counted
 
 _MOST_LABELS = 6
 """If more labels differ within a step, all of them identify a lane: subsets would be too many."""
@@ -51,10 +52,10 @@ class CallLines:
                 "is read as a separate lane"
             )
         if self.replaced:
+            lines = counted(self.replaced, "line was", "lines were", commas=False)
             yield (
-                f"{self.replaced} lines were replaced by a later line of the same step and lane; "
-                "if a loop runs again, continue its steps or give each pass a label; run.metrics "
-                "has all lines"
+                f"{lines} replaced by a later line of the same step and lane; if a loop runs "
+                "again, continue its steps or give each pass a label; run.metrics has all lines"
             )
         if self.changing:
             names = " and ".join(map(repr, self.changing))

@@ -6,6 +6,8 @@ import difflib
 import re
 from collections.abc import Iterator
 
+from jaxlog._text import counted
+
 MOST_LINES = 5000
 """The most lines of one file's diff that are compared line by line."""
 _FILE = re.compile(r"^diff --git (?P<names>.+)$", re.MULTILINE)
@@ -67,7 +69,7 @@ def changed_lines(name: str, a: list[str], b: list[str], runs: tuple[str, str]) 
     if max(len(a), len(b)) > MOST_LINES:
         yield f"--- {runs[0]}: {name}"
         yield f"+++ {runs[1]}: {name}"
-        yield f"@@ {len(a):,} and {len(b):,} lines, not compared one by one @@"
+        yield f"@@ {len(a):,} and {counted(len(b), 'line')}, not compared one by one @@"
         return
     yield from difflib.unified_diff(
         a, b, f"{runs[0]}: {name}", f"{runs[1]}: {name}", lineterm="", n=3

@@ -25,6 +25,7 @@ from jaxlog._run_files import (
     why_not,
 )
 from jaxlog._store import known
+from jaxlog._text import counted
 
 _NAMED = 5
 """The most runs that an error names."""
@@ -139,8 +140,8 @@ def check_run(path: Path) -> None:
     inside = children(path)
     if inside:
         raise FileNotFoundError(
-            f"{shown}: got a directory of {len(inside)} runs, {expected}: {_names(inside)}; "
-            "jaxlog.read_runs reads all of them"
+            f"{shown}: got a directory of {counted(len(inside), 'run', commas=False)}, {expected}: "
+            f"{_names(inside)}; jaxlog.read_runs reads all of them"
         )
     if left_out := not_read(named_files(path)):
         raise FileNotFoundError("; ".join(left_out))

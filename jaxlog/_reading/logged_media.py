@@ -18,6 +18,7 @@ from jaxlog._format.media_lines import MOST_BYTES
 from jaxlog._reading.logged_values import SHOWN, LoggedValue, LoggedValues, place_of, title_of_value
 from jaxlog._render.png import own_pixels
 from jaxlog._run_files import read_small_below
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -89,7 +90,8 @@ class LoggedImages(LoggedValues[LoggedImage]):
         shown = self[-SHOWN:]
         parts = [_figure(one) for one in shown]
         more = len(self) - len(shown)
-        parts += [f"<p>{more:,} earlier images are not shown.</p>"] if more else []
+        left = counted(more, "earlier image is", "earlier images are")
+        parts += [f"<p>{left} not shown.</p>"] if more else []
         return f"<div>{''.join(parts)}</div>" if parts else "<p>no images</p>"
 
 
@@ -129,7 +131,8 @@ class LoggedTable(LoggedValue):
             for row in self.rows[:SHOWN_ROWS]
         )
         more = len(self.rows) - SHOWN_ROWS
-        note = f"<p>{more:,} more rows are not shown.</p>" if more > 0 else ""
+        left = counted(more, "more row is", "more rows are")
+        note = f"<p>{left} not shown.</p>" if more > 0 else ""
         title = html.escape(title_of_value(self))
         return f"<table><caption>{title}</caption><tr>{head}</tr>{rows}</table>{note}"
 
@@ -144,7 +147,8 @@ class LoggedTables(LoggedValues[LoggedTable]):
         if not self:
             return "<p>no tables</p>"
         more = len(self) - 1
-        note = f"<p>{more:,} earlier tables are not shown.</p>" if more else ""
+        left = counted(more, "earlier table is", "earlier tables are")
+        note = f"<p>{left} not shown.</p>" if more else ""
         return self[-1]._repr_html_() + note
 
 

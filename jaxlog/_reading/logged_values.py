@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar, overload
 from jaxlog._caller import warn_caller
 from jaxlog._format.events import Lane, MetricsEvent
 from jaxlog._run_files import is_whole, lines_from, loads, open_file
+from jaxlog._text import counted
 
 SHOWN = 12
 """The number of values that a notebook shows."""
@@ -199,4 +200,5 @@ def _read(path: Path, parse: Callable[[Any], Iterable[Value]], what: str) -> Ite
                 continue
             yield from found
     if broken:
-        warn_caller(f"{path}: {broken} lines are not those of {what}; left out")
+        lines = counted(broken, "line is not one", "lines are not those", commas=False)
+        warn_caller(f"{path}: {lines} of {what}; left out")

@@ -20,6 +20,7 @@ from jaxlog._reading.opening import OpenedRun, opened
 from jaxlog._reading.run_values import RunValues
 from jaxlog._store import known
 from jaxlog._store.known import shown
+from jaxlog._text import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -297,8 +298,8 @@ class RunFrames(RunValues):
         frame = self.episodes
         if not -len(frame) <= number < len(frame):
             raise IndexError(
-                f"{self.path}: got the episode {number}, expected one of the {len(frame)} rows of "
-                "episodes"
+                f"{self.path}: got the episode {number}, expected one of the "
+                f"{counted(len(frame), 'row', commas=False)} of episodes"
             )
         return frame.row(number, named=True)
 
@@ -443,9 +444,10 @@ class RunFrames(RunValues):
             if found < counts.get("bytes", 0) and name not in self._short:
                 self._short.add(name)
                 warn_caller(
-                    f"{path}: got {found:,} bytes, expected the {counts['bytes']:,} of "
-                    f"{counts.get('batches', 0):,} batches and {counts.get('rows', 0):,} rows that "
-                    "run.json counts; the whole batches that are left are read"
+                    f"{path}: got {counted(found, 'byte')}, expected the {counts['bytes']:,} of "
+                    f"{counted(counts.get('batches', 0), 'batch', 'batches')} and "
+                    f"{counted(counts.get('rows', 0), 'row')} that run.json counts; the "
+                    "whole batches that are left are read"
                 )
 
 

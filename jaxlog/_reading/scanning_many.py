@@ -20,6 +20,7 @@ from jaxlog._reading.run_config import config_frame
 from jaxlog._reading.run_frames import chosen_call
 from jaxlog._reading.tables import read
 from jaxlog._reading.together import RunMetrics, rows_of_runs
+from jaxlog._text import counted
 
 KEPT = 2**28
 """The most bytes of rows that are kept from the first reading for the second."""
@@ -40,7 +41,8 @@ class ManyRuns:
     def __init__(self, runs: Mapping[str, Path], call: str | None, *, config: bool) -> None:
         files = {name: files_of_tables(named_files(path)) for name, path in runs.items()}
         calls = sorted(calls_of({stem for own in files.values() for stem in own}))
-        self._stem = chosen_call(call, calls, f"{len(runs)} runs") + METRICS_TABLE
+        where = counted(len(runs), "run", commas=False)
+        self._stem = chosen_call(call, calls, where) + METRICS_TABLE
         self._paths = runs
         self._files = {name: own[self._stem] for name, own in files.items() if self._stem in own}
         self._config = config

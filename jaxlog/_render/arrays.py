@@ -16,6 +16,7 @@ from jaxlog._render.planes import side_by_side
 from jaxlog._render.png import MOST_PIXELS, thinned
 from jaxlog._render.style import Style
 from jaxlog._render.values import as_floats, described, kind
+from jaxlog._text import counted
 
 LARGE = 256
 """The pixels along the longer side of a small array, whose entries become squares."""
@@ -95,7 +96,8 @@ def array_pictures(arrays: Iterable[tuple[str, np.ndarray]], *, left_out: int = 
         for title, array in arrays
         for svg in [array_svg(array, title)]
     ]
-    more = f"<p>{left_out:,} earlier arrays are not shown.</p>" if left_out else ""
+    left = counted(left_out, "earlier array is", "earlier arrays are")
+    more = f"<p>{left} not shown.</p>" if left_out else ""
     return f"<div>{''.join(pictures)}{more}</div>" if pictures else "<p>no arrays</p>"
 
 

@@ -20,6 +20,7 @@ from jaxlog._render.markup import Drawing, joined, placed
 from jaxlog._render.planes import in_columns, side_by_side
 from jaxlog._render.style import Draws, Style
 from jaxlog._render.values import CannotDrawError, as_integers, is_array, kind
+from jaxlog._text import counted
 
 _OF_ARRAYS: dict[str, Callable[[np.ndarray, Style], Drawing]] = {
     "grid": draw_grid,
@@ -146,6 +147,7 @@ def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
         return pictures
     rows = in_rows(listed[:_MOST_NUMBERS], max(pictures.width, style.size * 0.8))
     more = len(listed) - _MOST_NUMBERS
+    left = counted(more, "more part", commas=False)
     body = joined(
         (
             placed(pictures, 0, 0, pictures.width, pictures.height),
@@ -156,7 +158,7 @@ def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
         max(pictures.width, rows.width),
         pictures.height + 10 + rows.height,
         body,
-        (*pictures.notes, *((f"and {more} more parts",) if more > 0 else ())),
+        (*pictures.notes, *((f"and {left}",) if more > 0 else ())),
     )
 
 

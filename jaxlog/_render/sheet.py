@@ -24,6 +24,7 @@ from jaxlog._render.markup import (
     text_width,
 )
 from jaxlog._render.picture import arrow, title_of, verdict
+from jaxlog._text import counted
 
 _DOT = " \u00b7 "
 _THUMB = 116
@@ -128,7 +129,7 @@ def _page(tiles: Sequence[_Tile], left_out: int) -> Drawing:
             x = _MARGIN + column * (width + _GAP)
             body.append(placed(_drawn(tile, width, height, by_lane), x, top, width, height))
         top += height + _GAP
-    shown = f"{len(tiles)} episodes" if len(tiles) != 1 else "1 episode"
+    shown = counted(len(tiles), "episode", commas=False)
     words = f"step {facts['step']} \u00b7 {shown}"
     if left_out:
         words += f", {left_out} more left out"

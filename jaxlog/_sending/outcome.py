@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jaxlog._text import counted
+
 Tracker = Literal["wandb", "tensorboard", "trackio", "mlflow"]
 """The kinds of sinks that a run can be sent to."""
 
@@ -30,6 +32,6 @@ class SentRun:
 
     def __str__(self) -> str:
         """The number of events, and whether more may come."""
-        new = f"{self.events:,} new events" if self.before else f"{self.events:,} events"
+        new = counted(self.events, "new event" if self.before else "event")
         more = "; it may log more, which the next sync sends" if self.growing else ""
         return f"{self.path}: sent {new} to {self.tracker}{more}"

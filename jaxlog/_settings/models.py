@@ -3,292 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Unpack, get_args
+from typing import TYPE_CHECKING, Literal, TypeVar, Unpack
 
-import numpy as np
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Field,
-    RootModel,
-    SerializeAsAny,
-    Strict,
-    ValidationError,
-    WithJsonSchema,
-    WrapValidator,
 )
-from pydantic_core import PydanticCustomError
 
-from jaxlog._format.keys import STATISTICS, quantile
-from jaxlog._format.names import CALL_NAME, EPISODE_COUNT, check_call
+from jaxlog._format.keys import STATISTICS
+from jaxlog._format.names import EPISODE_COUNT
 from jaxlog._format.schedule import DEFAULT, Schedule, has_own, is_evaluation, of_call
 from jaxlog._format.what_ran import PARTS
 from jaxlog._limits import MAX_ARRAY_BYTES
-from jaxlog._settings.alerts import AlertSettings, AlertTarget
-from jaxlog._settings.environment import in_ci
+from jaxlog._settings.forms import (
+    AnyAlert,
+    AnyAlertTarget,
+    AnySink,
+    CountKeyOrByCall,
+    Distinct,
+    Edges,
+    FrequencyOrByCall,
+    StatisticsOrByName,
+    SwitchOrByCall,
+)
 from jaxlog._settings.typed import GivenSettings
-from jaxlog._settings.wording import key_of, shown
-from jaxlog.sinks import kinds, sink_class
-from jaxlog.sinks.sink import ObjectSettings, Sink, SinkSettings, kind_of
 
-_KNOWN_STATISTICS = (*STATISTICS, "median")
-
-
-def _known_statistic(name: str) -> str:
-    if name not in STATISTICS and quantile(name) is None:
-        raise PydanticCustomError(
-            "choice",
-            "Input should be one of {names}, or a percentile, p0 to p100",
-            {"names": ", ".join(_KNOWN_STATISTICS), "known": _KNOWN_STATISTICS},
-        )
-    return name
-
-
-def _no_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            named = str(getattr(value, "kind", value))
-            context = {"value": key_of((named,)), "index": index}
-            raise PydanticCustomError("repeated", "{value} is listed twice", context)
-    return values
-
-
-def _of_its_kind(value: Any, _: Any) -> SinkSettings:
-    """A sink's settings, validated by the model of its `kind`."""
-    if isinstance(value, ObjectSettings):
-        return value
-    if isinstance(value, Sink):
-        return ObjectSettings(kind=kind_of(value), sink=value)
-    if isinstance(value, type) and issubclass(value, Sink):
-        raise PydanticCustomError(
-            "sink",
-            "got the class {name}, expected an object of it, like {name}()",
-            {"name": value.__name__},
-        )
-    if any(callable(getattr(value, name, None)) for name in ("open", "write_metrics", "close")):
-        raise PydanticCustomError(
-            "sink",
-            "got {name}, which is not a jaxlog.sinks.Sink; derive the class from it",
-            {
-                "name": "the class " + value.__name__
-                if isinstance(value, type)
-                else "an object of " + type(value).__name__
-            },
-        )
-    if not isinstance(value, dict | SinkSettings):
-        raise PydanticCustomError("form", "Input should be a mapping with the key kind")
-    kind = value.kind if isinstance(value, SinkSettings) else value.get("kind")
-    try:
-        model = sink_class(kind).Settings
-    except LookupError as error:
-        context = {"why": str(error), "kind": kind, "kinds": kinds()}
-        raise PydanticCustomError("kind", "{why}", context) from None
-    try:
-        # Sinks do not read the environment themselves.
-        return model.model_validate(value, context={"ci": in_ci()})
-    except ValidationError as error:
-        inner = {"model": model, "errors": error.errors(include_url=False)}
-        raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None
-
-
-_Item = TypeVar("_Item")
-_Model = TypeVar("_Model", bound=BaseModel)
-_Distinct = Annotated[
-    tuple[_Item, ...],
-    Strict(False),
-    AfterValidator(_no_repeats),
-    Field(json_schema_extra={"uniqueItems": True}),
-]
-_PERCENTILE = {
-    "pattern": r"^p(0?[0-9]{1,2}(\.[0-9]+)?|100(\.0+)?)$",
-    "type": "string",
-    "description": "a percentile, p0 to p100",
-}
-_Statistic = Annotated[
-    str,
-    AfterValidator(_known_statistic),
-    WithJsonSchema({"anyOf": [{"enum": list(_KNOWN_STATISTICS)}, _PERCENTILE]}),
-]
-
-
-class _ForAll(RootModel[_Distinct[_Statistic]], strict=True):
-    """The same statistics for all metrics."""
-
-
-class _ByName(RootModel[dict[str, _Distinct[_Statistic]]], strict=True):
-    """Statistics by metric."""
-
-
-class _Bins(BaseModel, extra="forbid", strict=True):
-    """Bins of equal width."""
-
-    low: float = Field(description="The first edge.")
-    high: float = Field(description="The last edge.")
-    bins: int = Field(ge=1, le=10_000, description="The number of bins between them.")
-
-
-class _GivenEdges(
-    RootModel[Annotated[tuple[float, ...], Strict(False), Field(min_length=2)]], strict=True
-):
-    """The edges of the bins."""
-
-
-def _as(model: type[BaseModel], value: Any) -> Any:
-    """A part of the settings with several forms, validated as one of them."""
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        inner = {"model": model, "errors": error.errors(include_url=False)}
-        raise PydanticCustomError("inner", "{why}", {"why": str(error), **inner}) from None
-
-
-def _statistics(value: Any, _: Any) -> Any:
-    if not isinstance(value, dict | list | tuple):
-        raise PydanticCustomError(
-            "form", "Input should be a list of statistics, or a mapping of metrics to such lists"
-        )
-    return _as(_ByName if isinstance(value, dict) else _ForAll, value).root
-
-
-def _edges(value: Any, _: Any) -> tuple[float, ...]:
-    if not isinstance(value, dict | list | tuple):
-        raise PydanticCustomError(
-            "form", "Input should be a list of edges, or a mapping with low, high and bins"
-        )
-    with np.errstate(all="ignore"):  # the check below finds edges that are infinite or too large
-        if isinstance(value, dict):
-            bins = _as(_Bins, value)
-            edges = tuple(np.linspace(bins.low, bins.high, bins.bins + 1).tolist())
-        else:
-            edges = _as(_GivenEdges, value).root
-        increase = (np.diff(np.asarray(edges, np.float32)) > 0).all()
-    if not increase:
-        raise PydanticCustomError(
-            "ascending",
-            "got {value}, expected edges that increase, as float32",
-            {"value": shown(value)},
-        )
-    return edges
-
-
-def _either(*models: type[BaseModel]) -> WithJsonSchema:
-    return WithJsonSchema({"anyOf": [model.model_json_schema() for model in models]})
-
-
-_BY_CALLS: dict[str, Any] = {"propertyNames": {"pattern": CALL_NAME + r"(?![\s\S])"}}
-"""The JSON Schema of the keys of a mapping by call."""
-
-
-class _Frequency(RootModel[Annotated[int, Field(ge=1, lt=2**31)]], strict=True):
-    """The same number of updates for all calls."""
-
-
-class _FrequencyByCall(
-    RootModel[dict[str, Annotated[int, Field(ge=1, lt=2**31)]]],
-    strict=True,
-    json_schema_extra=_BY_CALLS,
-):
-    """A number of updates by call."""
-
-
-class _Switch(RootModel[bool], strict=True):
-    """The same for all calls."""
-
-
-class _SwitchByCall(
-    RootModel[dict[str, bool]],
-    strict=True,
-    json_schema_extra=_BY_CALLS,
-):
-    """On or off by call."""
-
-
-class _CountKey(RootModel[Annotated[str, Field(min_length=1)] | None], strict=True):
-    """The same key for all calls."""
-
-
-class _CountKeyByCall(
-    RootModel[dict[str, Annotated[str, Field(min_length=1)] | None]],
-    strict=True,
-    json_schema_extra=_BY_CALLS,
-):
-    """A key by call."""
-
-
-def _count_key(value: Any, _: Any) -> Any:
-    return _by_call(value, _CountKey, _CountKeyByCall)
-
-
-def _frequency(value: Any, _: Any) -> Any:
-    return _by_call(value, _Frequency, _FrequencyByCall)
-
-
-def _switch(value: Any, _: Any) -> Any:
-    return _by_call(value, _Switch, _SwitchByCall)
-
-
-def _by_call(value: Any, for_all: type[BaseModel], by_call: type[BaseModel]) -> Any:
-    if not isinstance(value, dict):
-        return _as(for_all, value).root
-    for name in value:
-        try:
-            check_call(name)
-        except ValueError:
-            raise PydanticCustomError(
-                "call_name",
-                "got {name}, expected the name of a call: letters, digits, '_', '-' and '.'",
-                {"name": shown(name)},
-            ) from None
-    return _as(by_call, value).root
-
-
-_FrequencyOrByCall = Annotated[
-    int | Mapping[str, int], WrapValidator(_frequency), _either(_Frequency, _FrequencyByCall)
-]
-_CountKeyOrByCall = Annotated[
-    str | Mapping[str, str | None] | None,
-    WrapValidator(_count_key),
-    _either(_CountKey, _CountKeyByCall),
-]
-_SwitchOrByCall = Annotated[
-    bool | Mapping[str, bool], WrapValidator(_switch), _either(_Switch, _SwitchByCall)
-]
-
-_Sink = Annotated[
-    SerializeAsAny[SinkSettings],
-    WrapValidator(_of_its_kind),
-    WithJsonSchema({"type": "object", "required": ["kind"]}),
-]
-
-
-def _alert(value: Any, _: Any) -> AlertSettings:
-    return value if isinstance(value, AlertSettings) else _of_kind(AlertSettings, value)
-
-
-def _alert_target(value: Any, _: Any) -> AlertTarget:
-    return value if isinstance(value, AlertTarget) else _of_kind(AlertTarget, value)
-
-
-def _of_kind(model: type[_Model], value: Any) -> _Model:
-    """A mapping with the key `kind`, validated; errors do not show another value."""
-    if not isinstance(value, dict):
-        raise PydanticCustomError(
-            "sink",
-            "got {name}, expected a mapping with the key kind, like {example}",
-            {
-                "name": "a text" if isinstance(value, str) else type(value).__name__,
-                "example": f"{{kind: {get_args(model.model_fields['kind'].annotation)[0]}}}",
-            },
-        )
-    return _as(model, value)
-
-
-_Alert = Annotated[
-    AlertSettings, WrapValidator(_alert), WithJsonSchema(AlertSettings.model_json_schema())
-]
-_AlertTarget = Annotated[
-    AlertTarget, WrapValidator(_alert_target), WithJsonSchema(AlertTarget.model_json_schema())
-]
+_Value = TypeVar("_Value")
 
 BY_CALL = ("log_frequency", "sample_frequency", "sampling_enabled", "count_key")
 """The settings that have one value for all calls, or one by call."""
@@ -306,7 +46,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "add nothing to the program. `jaxlog.log` and the methods for a single environment still "
         "log.",
     )
-    log_frequency: _FrequencyOrByCall = Field(
+    log_frequency: FrequencyOrByCall = Field(
         default=_DEFAULT_LOG_FREQUENCY,
         description="The number of updates from one aggregate line to the next: a number for all "
         "calls, or a mapping of the names of calls to numbers, in which `default` is for all "
@@ -314,38 +54,31 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "`val` or `validation`) are logged every time unless the mapping has their name. `every=` "
         "in a call wins.",
     )
-    statistics: Annotated[
-        tuple[str, ...] | Mapping[str, tuple[str, ...]],
-        WrapValidator(_statistics),
-        _either(_ForAll, _ByName),
-    ] = Field(
+    statistics: StatisticsOrByName = Field(
         default=_DEFAULT_STATISTICS,
         description="The statistics computed for each metric that has a value per episode: a list "
         "for all metrics, or a mapping of metrics to lists, in which `default` is for all others. "
         f"{_NAMES}, and quantiles: `median`, or `p0` to `p100`.",
     )
-    histograms: dict[
-        str,
-        Annotated[tuple[float, ...], WrapValidator(_edges), _either(_GivenEdges, _Bins)],
-    ] = Field(
+    histograms: dict[str, Edges] = Field(
         default={},
         description="The metrics with a histogram, each with the edges of its bins, or with `low`, "
         "`high` and `bins`.",
     )
 
-    count_key: _CountKeyOrByCall = Field(
+    count_key: CountKeyOrByCall = Field(
         default=EPISODE_COUNT,
         description="The key of the number of entries that the statistics of a line are over: "
         "`episode_count`, or another name, like `draws`, or `null` to leave it out; for all calls, "
         "or by call, like `{chains: draws}`.",
     )
 
-    sampling_enabled: _SwitchOrByCall = Field(
+    sampling_enabled: SwitchOrByCall = Field(
         default=True,
         description="Whether complete episodes are sampled and logged: for all calls, or by call, "
         "like `{eval: false}`, in which `default` is for all others.",
     )
-    sample_frequency: _FrequencyOrByCall = Field(
+    sample_frequency: FrequencyOrByCall = Field(
         default=_DEFAULT_SAMPLE_FREQUENCY,
         description="The number of updates from one sample of episodes to the next, for all calls, "
         "or by call, like `log_frequency`. It is also that of evaluations and of calls with "
@@ -382,19 +115,19 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="Whether `gradient_norm`, `grad_norm`, and metrics whose names end with one of "
         "these, are logged.",
     )
-    include: _Distinct[str] = Field(
+    include: Distinct[str] = Field(
         default=(),
         description=(
             "The metrics to log, by the names that `batch_step` is given; all, if empty. "
             "`eval/NAME` is a metric of the call `eval` only."
         ),
     )
-    exclude: _Distinct[str] = Field(
+    exclude: Distinct[str] = Field(
         default=(),
         description="The metrics not to log, in the form of `include`, which it overrides.",
     )
 
-    over_lanes: _Distinct[Literal["mean", "std", "iqm"]] = Field(
+    over_lanes: Distinct[Literal["mean", "std", "iqm"]] = Field(
         default=(),
         description="If several lanes log, for example seeds: an additional line for each of these "
         "with every metric's mean, standard deviation or interquartile mean over the lanes.",
@@ -422,7 +155,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         description="The environment steps of one update (environments x rollout length). With it, "
         "each line has `env_step`, the environment steps taken when its update was done.",
     )
-    what_ran: _Distinct[Literal["command", "code", "packages", "environment"]] = Field(
+    what_ran: Distinct[Literal["command", "code", "packages", "environment"]] = Field(
         default=PARTS,
         description="The facts about the program that the run keeps: `command`, the command line "
         "and the working directory; `code`, the commit in git and the differences to it; "
@@ -443,16 +176,16 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         "store, such as s3://bucket/runs/first. If the machine is lost, so is what was logged "
         "since the last upload.",
     )
-    alerts: _Distinct[_Alert] = Field(
+    alerts: Distinct[AnyAlert] = Field(
         default=(),
         description="The conditions of which you are told while a run is open, or when it ends "
         "badly. Each has its `kind`.",
     )
-    alert_to: _Distinct[_AlertTarget] = Field(
+    alert_to: Distinct[AnyAlertTarget] = Field(
         default=(),
         description="Where alerts go. Each has its `kind`; if empty, `log`.",
     )
-    sinks: _Distinct[_Sink] = Field(
+    sinks: Distinct[AnySink] = Field(
         default=(),
         description="The sinks that records are written to. Each has its `kind`, and the keys of "
         "that kind. In Python, an object of a subclass of `jaxlog.sinks.Sink` is also allowed.",
@@ -509,7 +242,7 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         return _of_metric(self.histograms, call, metric, ())
 
 
-def _of_metric(by_name: Mapping[str, _Item], call: str, metric: str, default: _Item) -> _Item:
+def _of_metric(by_name: Mapping[str, _Value], call: str, metric: str, default: _Value) -> _Value:
     """The entry for a metric: by its whole name first, then by shorter beginnings of it."""
     name = metric
     while name:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from jaxlog._settings.wording import Location, candidates, shown, suggestion
+from jaxlog._text import counted
 from jaxlog.sinks import BUILT_IN, kinds, sink_class
 
 _MOST_TRIED = 20
@@ -128,7 +129,8 @@ def _expected(error: Mapping[str, Any]) -> str:
         case "dict_type":
             return "Input should be a mapping"
         case "too_short":
-            return f"List should have at least {error['ctx']['min_length']} items"
+            items = counted(error["ctx"]["min_length"], "item", commas=False)
+            return f"List should have at least {items}"
     return error["msg"]
 
 

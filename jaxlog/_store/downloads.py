@@ -9,6 +9,7 @@ from pathlib import Path
 from jaxlog import _run_files
 from jaxlog._store.objects import ObjectStore, StoreError
 from jaxlog._store.table import StoredFile, StoredFiles, StoredPart, checksum
+from jaxlog._text import counted
 
 AT_ONCE = 8
 """The objects that are read at once."""
@@ -67,8 +68,8 @@ def rest(store: ObjectStore, parts: Iterable[StoredPart], offset: int) -> Iterat
             data = store.get(part.name, inside or None, part.size if inside else None)
             if len(data) != part.size - inside:
                 raise StoreError(
-                    f"{store.address}: an object is too short: {part.name}: got {len(data):,} "
-                    f"bytes, expected {part.size - inside:,}"
+                    f"{store.address}: an object is too short: {part.name}: got "
+                    f"{counted(len(data), 'byte')}, expected {part.size - inside:,}"
                 )
             yield data
         start = end

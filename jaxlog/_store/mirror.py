@@ -15,6 +15,7 @@ from jaxlog._store.sessions import HeldSession, SessionLostError
 from jaxlog._store.snapshot import seen, snapshot
 from jaxlog._store.table import DATA
 from jaxlog._store.uploads import Uploads
+from jaxlog._text import counted
 
 LONGEST_WAIT = 60.0
 """The most seconds between two attempts while the store is away."""
@@ -281,12 +282,12 @@ class RunMirror(Companion):
         except OSError:
             missing = {}
         size = sum(missing.values())
+        words = f"({counted(size, 'byte')})"
         _log.error(
-            "jaxlog: run %s: %d files (%s bytes) are not in %s: %s. They are in %s. To upload them "
-            "when the store is back: jaxlog upload %s %s",
+            "jaxlog: run %s: %s not in %s: %s. They are in %s. To upload them when the store is "
+            "back: jaxlog upload %s %s",
             self._run,
-            len(missing),
-            f"{size:,}",
+            counted(len(missing), f"file {words} is", f"files {words} are", commas=False),
             self.session.store.address,
             self._failure or "there was no time left",
             self._directory,

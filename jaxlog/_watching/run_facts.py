@@ -14,11 +14,12 @@ from jaxlog._format.health import Diverged, Health
 from jaxlog._format.imported import cut_of, left_out_of, source_of
 from jaxlog._format.run_file import newer_format
 from jaxlog._format.what_ran import ALERTS
-from jaxlog._host.outcome import loss
+from jaxlog._host.losses import loss
 from jaxlog._run_files import count_lines, loads, read_end
 from jaxlog._settings import LoggingConfig
 from jaxlog._store.known import shown
 from jaxlog._terminal import plain
+from jaxlog._text import counted
 from jaxlog._watching import lines
 from jaxlog._watching.observed_run import ObservedRun
 
@@ -76,7 +77,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
         times = len(run.listed("sessions"))
-        resumed = f" · resumed {times} {'time' if times == 1 else 'times'}" if times else ""
+        resumed = f" · resumed {counted(times, 'time', commas=False)}" if times else ""
         rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{resumed}", ""))
     rows.append(("imported", source_of(known), ""))
     rows.append(("cut", cut_of(known), "red"))

@@ -16,6 +16,7 @@ from jaxlog._render import load
 from jaxlog._render.film import framed, frames, left_out
 from jaxlog._render.film_files import FilmError, Kind, check_writer, write_film
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 from jaxlog.sinks.sink import SinkSettings
 
 MOST_FRAMES = 400
@@ -180,5 +181,6 @@ def _caption(event: EpisodeEvent, shown: int) -> list[str]:
     if "total_reward" in own:
         words.append(f"return {float(own['total_reward']):.4g}")
     total = own.get("total_steps", shown)
-    words.append(f"{shown:,} of {total:,} steps" if shown != total else f"{shown:,} steps")
+    steps = counted(total, "step")
+    words.append(f"{shown:,} of {steps}" if shown != total else steps)
     return words

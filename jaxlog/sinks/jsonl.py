@@ -34,6 +34,7 @@ from jaxlog._format.lines import (
 )
 from jaxlog._format.media_lines import media_lines_of
 from jaxlog._format.named_files import column_files, line_files
+from jaxlog._text import counted
 from jaxlog.sinks.episode_files import KEEP, EpisodeFiles
 from jaxlog.sinks.growing import GrowingFile, OpenFiles, cut
 from jaxlog.sinks.image_files import KEEP as KEEP_IMAGES
@@ -107,9 +108,9 @@ class JsonlSink(Sink):
             found += name in files and self._lacks_its_end(files[name])
             if found < size:
                 raise ValueError(
-                    f"{run.directory / name}: got {found} bytes, expected the {size} it had when "
-                    "the state was taken; put the file back, or start over with "
-                    "if_exists='replace'"
+                    f"{run.directory / name}: got {counted(found, 'byte', commas=False)}, expected "
+                    f"the {size} it had when the state was taken; put the file back, or start over "
+                    "with if_exists='replace'"
                 )
 
     def open(self, run: RunInfo) -> None:

@@ -27,6 +27,7 @@ from jaxlog._format.events import (
 from jaxlog._format.media import Table
 from jaxlog._say import Once
 from jaxlog._say import log as _log
+from jaxlog._text import counted
 from jaxlog.sinks import summaries
 from jaxlog.sinks.arrangement import (
     Lanes,
@@ -126,9 +127,9 @@ class TensorboardSink(Sink):
         for name, size in (run.position or {}).items():
             if sizes.get(name, 0) < size:
                 raise ValueError(
-                    f"{root / name}: got {sizes.get(name, 0)} bytes, expected the {size} it had "
-                    "when the state was taken; put the file back, or start over with "
-                    "if_exists='replace'"
+                    f"{root / name}: got {counted(sizes.get(name, 0), 'byte', commas=False)}, "
+                    f"expected the {size} it had when the state was taken; put the file back, or "
+                    "start over with if_exists='replace'"
                 )
 
     def open(self, run: RunInfo) -> None:
@@ -443,7 +444,8 @@ def _two_columns(values: Mapping[str, Any]) -> str:
 def _table(table: Table) -> str:
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows[:MOST_ROWS]]
     more = len(table.rows) - len(rows)
-    return summaries.table(rows, table.columns) + (f"\n\nand {more:,} more rows" if more else "")
+    left = f"\n\nand {counted(more, 'more row')}" if more else ""
+    return summaries.table(rows, table.columns) + left
 
 
 def _episodes(events: list[EpisodeEvent]) -> str:

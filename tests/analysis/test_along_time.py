@@ -103,7 +103,7 @@ def test_values_that_are_not_finite_are_counted_once(timed: Path) -> None:
     file.write_text("\n".join(lines) + "\n")
     assert np.isnan(jaxlog.read_run(timed / "a").metrics["loss"][1])
     ax = jaxlog.read_runs(timed).plot("loss", by=(), x="time", width=5.5)
-    assert "1 values not finite" in captions(ax)
+    assert "1 value not finite" in captions(ax)
 
 
 @pytest.fixture(scope="module")

@@ -315,7 +315,7 @@ def test_a_note_counts_values_left_out_of_means(tmp_path: Path) -> None:
     make(tmp_path, [({"seed": 0}, lane), ({"seed": 1}, {"score_mean": 2.0})])
     for at in ("last", 0, (0, 0)):
         found = jaxlog.compare(tmp_path, "score_mean", at=at)
-        assert found.notes == ("values that are not finite are left out of the scores of 1 lanes",)
+        assert found.notes == ("values that are not finite are left out of the scores of 1 lane",)
 
 
 def test_scores_are_normalized_and_resampled_by_task(tmp_path: Path) -> None:

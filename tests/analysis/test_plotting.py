@@ -245,9 +245,9 @@ def test_each_of_several_plots_counts_nonfinite_values(tmp_path: Path) -> None:
     lane = {"x": float("nan"), "y_mean": 1.0, "y_nonfinite": 3}
     events = [metrics(0, ({}, {"x": 1.0, "y_mean": 1.0})), metrics(1, ({}, lane))]
     axes = jaxlog.read_run(write(tmp_path, events)).plot(["x", "y_mean"])
-    assert [ax.get_title(loc="right") for ax in axes] == ["1 values not finite", "1 partly"]
+    assert [ax.get_title(loc="right") for ax in axes] == ["1 value not finite", "1 partly"]
     assert axes[0].figure.get_suptitle() == (
-        "one lane\n1 of 1 lanes have diverged, a cross where none is left"
+        "one lane\n1 of 1 lane has diverged, a cross where none is left"
     )
 
 

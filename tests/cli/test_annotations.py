@@ -172,7 +172,7 @@ def test_rm_refuses_what_it_should_not_remove(command: Command, run: Path, tmp_p
     )
     (tmp_path / "link").symlink_to(run)
     assert "got a link, expected the directory itself" in command("rm", tmp_path / "link", "-y").err
-    assert "got a directory of 1 runs" in command("rm", run.parent, "-y").err
+    assert "got a directory of 1 run," in command("rm", run.parent, "-y").err
     assert "no run of 1 matches" in command("rm", run.parent, "-w", "status=failed", "-y").err
     inside = run / "inside"
     inside.mkdir()

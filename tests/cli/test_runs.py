@@ -16,6 +16,7 @@ import pytest
 
 import jaxlog
 from jaxlog._reading.finding import below
+from jaxlog._text import counted
 from jaxlog._watching.run_index import IndexedRun
 from jaxlog._watching.run_row import RunRow
 from tests.cli.conftest import Command, Logged
@@ -50,6 +51,19 @@ def names(command: Command, directory: Path, *arguments: str) -> list[str]:
     code, out, err = command("runs", directory, "--csv", "--columns", "status", *arguments)
     assert (code, err) == (0, "")
     return [row["run"] for row in csv.DictReader(io.StringIO(out))]
+
+
+def test_one_of_a_kind_is_counted_in_the_singular(
+    command: Command, directory: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(directory / "best", tmp_path / "runs" / "best")
+    assert command("runs", tmp_path / "runs").out.startswith("1 run: ")
+    found = jaxlog.read_runs(tmp_path / "runs")
+    assert repr(found).startswith("RunsData(1 run)\n")
+    assert "<strong>1 run</strong>" in found._repr_html_()
+    with pytest.raises(LookupError, match=r"^1 run: "):
+        found.metrics_of("unknown")
+    assert counted(1_000, "run") == "1,000 runs"
 
 
 def test_a_filter_selects_and_sorts(command: Command, directory: Path) -> None:

@@ -113,7 +113,7 @@ def test_new_columns_and_types_reach_all_files(command: Command, tmp_path: Path)
     make(runs / "a", {"lr": 1}, 1, 2)
     command(*export)
     make(runs / "b", {"lr": 0.5, "note": "x"}, 0.5)
-    assert "1 files rewritten for new columns" in command(*export).out
+    assert "1 file rewritten for new columns" in command(*export).out
     schemas = {str(pl.read_parquet_schema(f)) for f in (tmp_path / "set").rglob("*.parquet")}
     assert len(schemas) == 1
     assert_frame_equal(read(tmp_path / "set"), jaxlog.read_runs(runs).metrics)

@@ -329,4 +329,4 @@ def test_a_sink_that_hangs_when_it_opens_does_not_keep_the_training(
     assert (
         "the sink moody is switched off for this run: it did not open within 0.2 s" in caplog.text
     )
-    assert "the sink moody lost 1 of 1 records" in caplog.text
+    assert "the sink moody lost 1 of 1 record" in caplog.text

@@ -275,7 +275,7 @@ def test_a_sink_without_a_thread_is_left_out(
     why = "its thread could not be started: can't start new thread"
     first, last = [record.getMessage() for record in caplog.records]
     assert first == f"jaxlog: the sink jsonl is switched off for this run: {why}"
-    assert last.endswith(f"the sink jsonl lost 1 of 1 records: {why}")
+    assert last.endswith(f"the sink jsonl lost 1 of 1 record: {why}")
     facts = json.loads((tmp_path / "run.json").read_text())
     assert (facts["status"], facts["sinks"][0]["failure"]) == ("finished", why)
 

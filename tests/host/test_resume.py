@@ -111,7 +111,7 @@ def test_a_state_of_what_was_dropped_is_of_no_use_any_more(
     with training.logger.open(tmp_path, if_exists="resume", state=first):
         pass
     with pytest.raises(
-        ValueError, match=r"got the state of run .* at mark 3, but .* with 1 marks; give"
+        ValueError, match=r"got the state of run .* at mark 3, but .* with 1 mark; give"
     ):
         training.logger.open(tmp_path, if_exists="resume", state=last)
     with training.logger.open(tmp_path, if_exists="resume", state=first) as run:

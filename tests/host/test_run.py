@@ -614,6 +614,6 @@ def test_a_run_says_what_it_is(make_logger: MakeLogger, tmp_path: Path) -> None:
         assert repr(run) == f"{where}: running, 0 records>"
         run.log({"loss": 0.5}, step=0)
         run.flush()
-    assert repr(run) == f"{where}: finished, 1 records>"
+    assert repr(run) == f"{where}: finished, 1 record>"
     with make_logger(batched_logging_enabled=False, sinks=[]).open() as run:
         assert ": " in repr(run)

@@ -270,7 +270,7 @@ with logger.open(directory) as opened:
     opened.flush()
     signal.raise_signal(signal.SIGINT)
     end = time.monotonic() + 60
-    while opened._engine._stopping:
+    while opened._engine._interrupt.is_stopping:
         assert time.monotonic() < end
         time.sleep(0.01)
     run(20)

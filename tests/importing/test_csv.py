@@ -88,7 +88,7 @@ def test_lanes_times_and_environment_steps(tmp_path: Path) -> None:
     [done] = jaxlog.import_runs(
         tmp_path / "ppo.tsv", tmp_path / "runs", labels=["env", "seed"], call="train"
     )
-    assert str(done) == f"{done.path}: 4 lines from csv; left out: 1 columns without a name"
+    assert str(done) == f"{done.path}: 4 lines from csv; left out: 1 column without a name"
     run = jaxlog.read_run(done.path)
     assert run.status == "ended"
     assert (run.calls, run.path.name) == (("train",), "ppo")
@@ -132,12 +132,12 @@ def test_an_import_again_replaces_what_has_grown_and_leaves_the_rest_alone(
     out, err = capsys.readouterr()
     assert err == ""
     assert [text.partition(": ")[2] for text in out.splitlines()] == [
-        "1 lines from csv",
+        "1 line from csv",
         "good",
-        "sent 1 events to tensorboard",
+        "sent 1 event to tensorboard",
         "csv, unchanged since it was imported",
         "2 lines from csv, in place of the earlier ones",
-        "sent 1 new events to tensorboard",
+        "sent 1 new event to tensorboard",
     ]
     [listed] = jaxlog.find_runs(runs, where="tag=good").table()["tags"].to_list()
     assert "good" in listed
@@ -168,7 +168,7 @@ def test_the_name_of_another_run_is_not_taken(tmp_path: Path) -> None:
         ("step,loss\n0,1\n1.5,2\n", "line 3: 'step': got '1.5', expected the step, an integer"),
         ("step,loss\n-1,2\n", "line 2: 'step': got -1, expected 0 to 2**63 - 1"),
         ("step,loss\n0,1,2\n", "line 2: got 3 cells, expected 2, as many as the header has"),
-        ("step,loss\n0\n1,2\n", "line 2: got 1 cells, expected 2, as many as the header has"),
+        ("step,loss\n0\n1,2\n", "line 2: got 1 cell, expected 2, as many as the header has"),
         ("step,a,a\n0,1,2\n", "got two columns 'a'; rename one of them"),
         ("step,n\n0,99999999999999999999\n", "line 2: 'n': got '99999999999999999999', expected a "
          "number; if"),
@@ -295,7 +295,7 @@ def test_show_says_the_source_of_a_run_and_what_it_does_not_have(
     for text in (
         f"imported from csv · {source} · at {known['time']}",
         f"cut {source}: ends within a character, at byte 24",
-        "left out 1 columns who",
+        "left out 1 column who",
     ):
         assert text.replace(" ", "") in shown.replace(" ", "")
 

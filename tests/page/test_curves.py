@@ -102,7 +102,7 @@ def test_a_reader_is_told_what_is_left_out(sweep: Path) -> None:
     off = page.ids()["run-1"]
     found = decoded(page.body(f"{ADDRESS}&group=none&off={off}"))
     assert found.header["groups"][0]["lanes"] == 20
-    assert "1 runs are switched off" in found.header["notes"]
+    assert "1 run is switched off" in found.header["notes"]
 
 
 def test_a_thin_curve_keeps_means_and_extremes_by_position() -> None:

@@ -120,7 +120,7 @@ def test_arrays_take_the_last_of_a_step_and_leave_gaps(tmp_path: Path) -> None:
     ]
     run = jaxlog.read_run(write(tmp_path, events))
     assert len(run.metrics) == 4
-    with pytest.warns(UserWarning, match="1 lines were replaced by a later line of the same step"):
+    with pytest.warns(UserWarning, match="1 line was replaced by a later line of the same step"):
         arrays = run.arrays()
     assert arrays["step"].tolist() == [3, 5]
     np.testing.assert_array_equal(arrays["loss"], [[3.0, 4.0], [np.nan, 2.0]])

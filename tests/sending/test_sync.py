@@ -376,7 +376,7 @@ def test_several_runs_are_sent_and_a_failure_is_named(
     said = capsys.readouterr()
     assert "1/sent: is a symbolic link, which may lead out of the run" in said.err
     assert "sync: 1 of 3 runs were not sent, or not all of them" in said.err
-    assert said.out.count("sent 1 events to tensorboard") == 2
+    assert said.out.count("sent 1 event to tensorboard") == 2
     words = ["sync", str(tmp_path), "--to", "tensorboard", "--where", "number=2"]
     assert main(words) == 0
     assert capsys.readouterr().out == f"{tmp_path / '2'}: sent 0 new events to tensorboard\n"

@@ -297,11 +297,11 @@ def test_a_damaged_line_is_left_out(tmp_path: Path, media: Any) -> None:
     data = b"".join(orjson.dumps(line | {"media": one}) + b"\n" for one in (media, good))
     (tmp_path / "media.jsonl").write_bytes(data)
     run = jaxlog.read_run(tmp_path)
-    with pytest.warns(UserWarning, match="1 lines are not those of tables; left out"):
+    with pytest.warns(UserWarning, match="1 line is not one of tables; left out"):
         (table,) = run.logged_tables()
     assert table.rows == ((1,),)
     with (
-        pytest.warns(UserWarning, match="lines are not those of images"),
+        pytest.warns(UserWarning, match="1 line is not one of images"),
         pytest.raises(LookupError, match="has logged no images of the name 'x'"),
     ):
         run.logged_images("x")

@@ -386,8 +386,8 @@ except ImportError as error:
 
 UNREACHABLE = """
 import jaxlog
-from jaxlog.sinks import wandb
-wandb.INIT_TIMEOUT = 1.0
+from jaxlog.sinks import wandb_runs
+wandb_runs.INIT_TIMEOUT = 1.0
 logger = jaxlog.Logger({"sinks": [{"kind": "wandb", "mode": "online"}]})
 with logger.open(directory) as run:
     run.log({"x": 1.0}, step=3)

@@ -1,6 +1,7 @@
 // Addresses of answers, and what is made of an answer.
 
 import { curvesOf } from "./curves.js";
+import { counted } from "./numbers.js";
 
 const BINARY = /^(curves|heat)\b/;
 
@@ -36,5 +37,5 @@ export function isPart(answer) {
 }
 
 export function readText({ read, of }) {
-  return `${read.toLocaleString("en")} of ${of.toLocaleString("en")} runs read`;
+  return `${read.toLocaleString("en")} of ${counted(of, "run")} read`;
 }

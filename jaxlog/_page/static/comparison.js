@@ -98,7 +98,7 @@ export class ComparisonTable {
     const cells = [
       el("td", { class: "number strong" }, row.text),
       differs ? el("td", { class: "number" }, row.difference_text || "") : el("td", { class: "bar" }, bar(row, low, high, this.colourOf(row.name))),
-      el("td", { class: fewer ? "number warn" : "number", title: `${row.alive} of ${row.lanes} lanes are alive` }, `${row.alive}/${row.lanes}`),
+      el("td", { class: fewer ? "number warn" : "number", title: `${row.alive} of ${row.lanes} ${row.lanes === 1 ? "lane is" : "lanes are"} alive` }, `${row.alive}/${row.lanes}`),
       el("td", { class: "act" }, pin),
     ];
     const element = el("tr", { class: hidden ? "hidden" : null }, el("th", { scope: "row" }, name), ...cells);

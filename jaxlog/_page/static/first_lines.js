@@ -2,7 +2,7 @@
 
 import { isPart, readText } from "./address.js";
 import { allow, button, el, say } from "./elements.js";
-import { ago } from "./numbers.js";
+import { ago, counted } from "./numbers.js";
 import { NOT_EMBEDDED } from "./problem.js";
 import { runsAddress, shared } from "./shared.js";
 import { source } from "./source.js";
@@ -49,8 +49,8 @@ export class FirstLines {
     const loud = given.alarms.map((alarm) => alarm.text).join(", ");
     say(this.spoken, loud ? `${counts}. Alarms: ${loud}` : counts);
     say(this.error, "");
-    const [shown, every] = [matching, total].map((one) => one.toLocaleString("en"));
-    say(this.count, matching === total ? `${every} ${total === 1 ? "run" : "runs"}` : `${shown} of ${every} runs`);
+    const every = counted(total, "run");
+    say(this.count, matching === total ? every : `${matching.toLocaleString("en")} of ${every}`);
     this.#alarms(given.alarms);
   }
 

@@ -12,6 +12,10 @@ export function whole(value) {
   return Math.abs(value) < 1e9 ? (+value.toPrecision(9)).toLocaleString("en") : number(value);
 }
 
+export function counted(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+}
+
 export function clock(seconds) {
   if (seconds < 100) return +seconds.toFixed(2) + " s";
   const minutes = Math.floor(seconds / 60);

@@ -24,6 +24,7 @@ from jaxlog._format.events import (
 )
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.run_file import counts_updates_of_run, total_updates
+from jaxlog._text import counted
 from jaxlog.sinks.console.history import History
 from jaxlog.sinks.console.line_values import Event
 from jaxlog.sinks.console.lines import lane_name
@@ -231,9 +232,9 @@ class RunDisplay:
         status = "status unknown" if status == "unknown" else status
         if not pace.done:
             return f"{status} before the first {self._unit} was logged"
-        of = "" if pace.total is None else f" of {pace.total}"
-        units = self._unit if pace.done == 1 and pace.total is None else f"{self._unit}s"
-        return f"{status} after {pace.done}{of} {units}"
+        every = pace.done if pace.total is None else pace.total
+        of = "" if pace.total is None else f"{pace.done} of "
+        return f"{status} after {of}{counted(every, self._unit, commas=False)}"
 
     def _speed(self, now: float, width: int, *, ended: bool) -> Text:
         pace = self._pace
@@ -259,7 +260,7 @@ def _title(name: str, last: Event) -> list[str]:
         return [f"{plain(name)} · step {last.step}", *_pairs(last.labels)]
     title = [f"{plain(name)} · step {last.step}"]
     if last.env_step is not None:
-        title.append(f"{last.env_step:,} environment steps")
+        title.append(counted(last.env_step, "environment step"))
     lanes = last.num_logged
     if lanes == 1:
         return title + _pairs(last.lanes[0].labels)
@@ -299,7 +300,7 @@ def _trouble(account: Account) -> str:
 
 def _count(account: Account, *, ended: bool) -> str:
     if ended:  # other sinks may still write; the run itself warns about lost records
-        return f"{account.kind} {account.arrived:,} records"
+        return f"{account.kind} {counted(account.arrived, 'record')}"
     behind = account.arrived - account.written
     lag = f", {behind:,} behind" if behind > 0 else ""
     return f"{account.kind} {account.written:,} written{lag}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from jaxlog._text import counted
 from jaxlog.sinks.console.history import Row
 from jaxlog.sinks.console.line_values import BESIDE
 from jaxlog.sinks.console.trend import NOT_FINITE, condensed, sparkline
@@ -74,7 +75,8 @@ def tables(calls: Sequence[CallTable], width: int, height: int | None) -> list[T
         found += [_line(name, row, widths) for name, row in cut]
         if len(rows) > len(cut):
             left = sum(1 for _, row in rows[len(cut) :] if row is not None)
-            found.append(one_line([f"  … {left} more metrics"], width, style="dim"))
+            metrics = counted(left, "more metric", commas=False)
+            found.append(one_line([f"  … {metrics}"], width, style="dim"))
     if len(shown) < len(calls):
         names = ", ".join(call.title[0].split(" · ")[0] for call in calls[len(shown) :])
         found.append(one_line([f"… {len(calls) - len(shown)} more: {names}"], width, style="dim"))
