@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SAMPLE = 2**14, 2**18
 """The least and the most bytes at each end of the file from which types are inferred first."""
 _PART = 64
-"""Each of the two has this part of the file: inferring takes about four times as long as parsing."""
+"""Each of them has this part of the file, since inferring takes four times as long as parsing."""
 
 Nonfinite = Sequence[tuple[Mapping[str, str], Sequence[int]]]
 """Each distinct field `nonfinite`, by key, or by key and index, and the rows that have it."""
