@@ -6,7 +6,7 @@
 # logged models (`log_metric` with `model_id`) has no mark. So the same number is NaN in the run and 0.0 in the model, and
 # `search_logged_models` treats it as 0.0 in filters and in the order. Nothing warns.
 #
-# Seen with MLflow 3.17.2 (mlflow-skinny), 2.1.9lchemy 2.1.9 and SQLite.
+# Seen with MLflow 3.17.2 (mlflow-skinny), SQLAlchemy 2.1.9 and SQLite.
 set -euo pipefail
 folder="$(mktemp -d)"
 trap 'rm -rf "$folder"' EXIT
