@@ -21,7 +21,7 @@ AHEAD = 16
 
 _MOST = 256
 """The most arguments in a job."""
-_JOBS = 32
+_JOBS = 16
 """The number of jobs up to which they are as small as they can be."""
 
 

@@ -8,6 +8,7 @@ import glob
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from jaxlog._format.lines import METRICS, START
@@ -105,8 +106,13 @@ def stem_of(path: Path) -> str:
     >>> stem_of(Path("batch_metrics.jsonl")), stem_of(Path("batch_over_lanes.1.arrows"))
     ('batch_metrics', 'batch_metrics')
     """
-    segment = segment_of(path.name)
-    return path.stem if segment is None else Path(f"{segment.call}{METRICS}").stem
+    return _stem_of(path.name)
+
+
+@lru_cache(1000)  # thousands of runs have the same names
+def _stem_of(name: str) -> str:
+    segment = segment_of(name)
+    return Path(name if segment is None else f"{segment.call}{METRICS}").stem
 
 
 def not_read(named: NamedFiles, read: Collection[str] = ()) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -64,9 +65,12 @@ def _opened(places: Sequence[str]) -> list[OpenedRun]:
 
 def _opened_there(place: str) -> OpenedRun:
     path = run_path(place)
-    if not is_run(path):
+    found = None
+    with contextlib.suppress(FileNotFoundError):
+        found = opened(path)
+    if found is None or not (found.data or found.tables or is_run(path)):
         raise FileNotFoundError(
             f"{place}: is no run for the executor's process on {socket.gethostname()}, and is one "
             "here: give a directory that its machines share, or the address of a store"
         )
-    return opened(path)
+    return found

@@ -158,7 +158,7 @@ def test_a_function_of_the_user_draws(run: Path, tmp_path: Path) -> None:
     first, last = failed.stderr.splitlines()
     assert first.startswith("jaxlog: export: episodes/recorded/")
     assert first.endswith(": step 0 cannot be drawn: RuntimeError: no luck")
-    assert last == "jaxlog: export: 1 of 1 films could not be written; see above"
+    assert last == "jaxlog: export: 1 of 1 film could not be written; see above"
     assert (
         "frame 1: got shape [3, 4, 3], expected that of frame 0, [3, 3, 3]"
         in exported("grow").stderr
