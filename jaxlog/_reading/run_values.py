@@ -27,9 +27,13 @@ class RunValues:
         @cached_property
         def info(self) -> dict[str, Any]: ...
 
+        @cached_property
+        def _files(self) -> dict[str, list[Path]]: ...  # by the stems of their names
+
+        @cached_property
+        def _media(self) -> list[Path]: ...
+
     path: Path
-    _files: dict[str, list[Path]]  # by the stems of their names
-    _media: list[Path]
 
     @property
     def file_of_arrays(self) -> Path | None:
