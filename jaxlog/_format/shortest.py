@@ -65,7 +65,7 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
         found[at[rest]] = orjson.loads(texts)
         at, few = at[keep], True
     best = _rounded(exact, power)
-    power = power / 10
+    power /= 10
     fewer = _rounded(exact, power)
     identified = fewer.astype(np.float32) == own
     best = np.where(identified, fewer, best)

@@ -30,7 +30,7 @@ def status_of(error: BaseException | None) -> str:
 
 
 class Outcome:
-    """How a run ends, of which several processes may decide.
+    """The status and the last facts of a run, on which several processes may decide.
 
     Args:
       progress: how far the run is.

@@ -64,8 +64,7 @@ class CallRows:
             return False
         for table in self._stream.tables():
             self._add(table)
-        if len(self._frames) > 1:
-            self._frames = [joined(self._frames).rechunk()]
+        self._join()
         return True
 
     def read_last(self) -> TableFrame | None:
@@ -85,9 +84,13 @@ class CallRows:
         for rows in itertools.chain((first, second), every):
             if rows is not None:
                 self._add(self._stream.table_of(rows) if isinstance(rows, PlainLines) else rows)
+        self._join()
+        return None
+
+    def _join(self) -> None:
+        """Makes one frame of all rows, which does not keep the bytes of their file."""
         if len(self._frames) > 1:
             self._frames = [joined(self._frames).rechunk()]
-        return None
 
     def _add(self, table: TableFrame) -> None:
         self._labels = tuple(dict.fromkeys((*self._labels, *table.labels)))

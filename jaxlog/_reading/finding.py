@@ -17,14 +17,7 @@ from jaxlog._format.segment import segment_of
 from jaxlog._host.directory import RUN_FILE
 from jaxlog._paths import is_address, local_path
 from jaxlog._reading.columnar_lines import forwards, is_columnar
-from jaxlog._run_files import (
-    LONGEST,
-    NotReadError,
-    is_regular,
-    lines_from,
-    open_file,
-    why_not,
-)
+from jaxlog._run_files import LONGEST, NotReadError, is_regular, lines_from, open_file, why_not
 from jaxlog._store import known
 from jaxlog._text import counted
 
@@ -122,8 +115,9 @@ def not_read(named: NamedFiles, read: Collection[str] = ()) -> list[str]:
       named: the files.
       read: the names of those that are known to be read.
     """
-    limits = {named.directory / RUN_FILE: LONGEST} | dict.fromkeys((*named.lines, *named.columns))
-    reasons = (why_not(path, most) for path, most in limits.items() if path.name not in read)
+    others = [path for path in (*named.lines, *named.columns) if path.name not in read]
+    reasons = [] if RUN_FILE in read else [why_not(named.directory / RUN_FILE, LONGEST)]
+    reasons += map(why_not, others)
     return [reason for reason in reasons if reason is not None]
 
 
