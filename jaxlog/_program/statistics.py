@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.experimental.layout import Layout, with_layout_constraint
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
@@ -230,15 +232,21 @@ def _of_parts(
     array: Shaped[Array, "*batch parts"], where: Bool[Array, "*batch"] | None, dtype: np.dtype
 ) -> Moments:
     """The moments along all axes but the last."""
-    parts = jnp.moveaxis(array, -1, 0)
-    if array.size <= _BLOCK or not devices.one_cpu():
+    if not devices.one_cpu():  # a batch on several devices keeps its sharding
+        parts = jnp.moveaxis(array, -1, 0)
         return _of_floats(parts.astype(dtype), where, tuple(range(1, parts.ndim)))
+    num_parts = array.shape[-1]
+    num_rows = array.size // max(num_parts, 1)
+    # XLA would transpose again for each sum; the constraint makes it copy the array once.
+    parts = with_layout_constraint(array.reshape(num_rows, num_parts).T, Layout((0, 1)))
 
-    # XLA on a CPU would read the array part by part, and each value from another cache line.
-    def of_part(part: jax.Array) -> Moments:
-        return jax.tree.map(lambda leaf: leaf[0], _of_all([part], where, dtype))
+    def of_parts(parts: jax.Array, where: jax.Array | None) -> Moments:
+        return _of_floats(parts.astype(dtype), where, (1,))
 
-    return lax.map(of_part, parts)
+    where = None if where is None else where.reshape(-1)
+    if array.size <= 16 * _BLOCK:
+        return of_parts(parts, where)
+    return _in_blocks(of_parts, parts, where, max(1, _BLOCK // num_parts))
 
 
 def _of_all(
@@ -247,28 +255,47 @@ def _of_all(
     dtype: np.dtype,
 ) -> Moments:
     """The moments of several arrays, in one `Moments` whose fields have an axis for the arrays."""
+
+    def of_entries(arrays: Sequence[jax.Array], where: jax.Array | None) -> Moments:
+        return _of_several(arrays, where, dtype)
+
     # XLA on a CPU reads the whole array from memory once for each sum. In blocks that fit into the
     # cache, only the first sum reads from memory. A batch on several devices keeps its sharding.
-    size = arrays[0].size
-    if size <= 2 * _BLOCK or not devices.one_cpu():
-        return _of_several(arrays, where, dtype)
+    if arrays[0].size <= 2 * _BLOCK or not devices.one_cpu():
+        return of_entries(arrays, where)
     arrays = [array.reshape(-1) for array in arrays]
-    where = None if where is None else where.reshape(-1)
+    return _in_blocks(of_entries, arrays, None if where is None else where.reshape(-1), _BLOCK)
+
+
+def _in_blocks(
+    of: Callable[[Any, Bool[Array, "batch"] | None], Moments],
+    arrays: Any,
+    where: Bool[Array, "batch"] | None,
+    size: int,
+) -> Moments:
+    """The moments of long arrays, from those of blocks along their last axis.
+
+    Args:
+      of: computes the moments of a block of `arrays` and of `where`.
+      arrays: arrays whose last axes are equal and longer than `size`, as a pytree.
+      where: `bool`, which entries count; None for all.
+      size: the entries of a block.
+    """
+    length = jax.tree.leaves(arrays)[0].shape[-1]
 
     def of_block(start: ArrayLike, size: int) -> Moments:
-        def block(array: jax.Array) -> jax.Array:
-            return lax.dynamic_slice(array, (start,), (size,))
-
-        return _of_several(
-            [block(array) for array in arrays], None if where is None else block(where), dtype
+        return of(
+            *jax.tree.map(
+                lambda array: lax.dynamic_slice_in_dim(array, start, size, axis=-1), (arrays, where)
+            )
         )
 
-    num_blocks = (size - 1) // _BLOCK
-    blocks = lax.map(lambda i: of_block(i * _BLOCK, _BLOCK), jnp.arange(num_blocks))
+    num_blocks = (length - 1) // size
+    blocks = lax.map(lambda i: of_block(i * size, size), jnp.arange(num_blocks))
     # All blocks are merged at once: merging them one by one would add up rounding errors.
     name = "jaxlog_blocks"
     most = jax.vmap(lambda block: block.across(name), out_axes=None, axis_name=name)(blocks)
-    return most.merge(of_block(num_blocks * _BLOCK, size - num_blocks * _BLOCK))
+    return most.merge(of_block(num_blocks * size, length - num_blocks * size))
 
 
 def _of_several(

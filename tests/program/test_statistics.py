@@ -142,6 +142,54 @@ def test_block_by_block_gives_the_same(
             assert_moments(own, kept[np.isfinite(kept)])
 
 
+@pytest.mark.parametrize("rows", [(40,), (3, 70_000)])  # below and above the size of the blocks
+@pytest.mark.parametrize("masked", [False, True])
+def test_parts_are_reduced_each_by_itself(
+    rows: tuple[int, ...], masked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone and as lanes, on one CPU and on a device that may be one of several."""
+    rng = np.random.default_rng(0)
+    names = ("a", "b", "c")
+    values = rng.normal(1e3, 1.0, (2, *rows, 3)).astype(np.float32)
+    values[0, ..., 1].flat[[0, -1]] = np.nan
+    mask = rng.random((2, *rows)) < 0.5
+    mask[0].flat[[0, -1]] = True
+
+    def one(values: jax.Array, mask: jax.Array) -> Moments:
+        return stacked_moments({names: values}, mask if masked else None)["float32"]
+
+    for one_cpu in (False, True):
+        monkeypatch.setattr(devices, "one_cpu", lambda one_cpu=one_cpu: one_cpu)
+        lanes = jax.jit(lambda v, m: jax.vmap(one)(v, m))(values, mask)
+        alone = jax.jit(lambda v, m: one(v, m))(values[0], mask[0])
+        for lane in range(2):
+            for part in range(3):
+                kept = values[lane, ..., part]
+                kept = kept[mask[lane]] if masked else kept.ravel()
+                own = jax.tree.map(lambda leaf, at=(lane, part): leaf[at], lanes)
+                assert_moments(own, kept[np.isfinite(kept)])
+                assert int(own.nonfinite) == (2 if (lane, part) == (0, 1) else 0)
+                if lane == 0:
+                    assert_moments(
+                        jax.tree.map(lambda leaf, part=part: leaf[part], alone),
+                        kept[np.isfinite(kept)],
+                    )
+
+
+def test_parts_have_the_gradient_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "one_cpu", lambda: True)
+    values = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    mask = np.arange(50) % 3 > 0
+
+    def together(values: jax.Array) -> jax.Array:
+        return stacked_moments({("a", "b", "c"): values}, jnp.asarray(mask))["float32"].std.sum()
+
+    def alone(values: jax.Array) -> jax.Array:
+        return sum(Moments.of(values[:, i], jnp.asarray(mask)).std for i in range(3))  # type: ignore[return-value]
+
+    np.testing.assert_allclose(jax.grad(together)(values), jax.grad(alone)(values), rtol=1e-5)
+
+
 def test_the_empty_moments_can_be_donated() -> None:
     update = jax.jit(lambda m: m.merge(Moments.of(jnp.ones(3))), donate_argnums=0)
     assert int(update(Moments.empty()).count) == 3
