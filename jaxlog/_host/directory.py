@@ -17,6 +17,8 @@ import orjson
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
 from jaxlog._format.what_ran import FOLDER
+from jaxlog._host.processes import runs_since
+from jaxlog._say import log as _log
 
 try:
     import fcntl
@@ -33,6 +35,9 @@ MARKS_FILE = "marks.jsonl"
 
 class Directory:
     """The directory of one run, locked against other runs until `release`.
+
+    On a file system without locks, run.json stands for the lock as far as it can: it names the
+    process that writes the run.
 
     Args:
       path: made if it does not exist; `leave` removes it again if it is empty.
@@ -51,6 +56,7 @@ class Directory:
 
     def __init__(self, path: Path, if_exists: IfExists) -> None:
         self.previous: dict[str, Any] | None = None
+        self._found: bytes | None = None
         self._lock: int | None = None
         self._is_made = False
         if if_exists != "next":
@@ -101,10 +107,15 @@ class Directory:
                 "this one, or give open if_exists='resume' to go on with that run, 'replace' to "
                 "write over it, or 'next' for a directory with the next number"
             )
+        self._found = self._run_file()
+        if self._lock is None:
+            self._check_its_process()
         if if_exists == "replace":
             return
         try:
-            found = _run_files.loads(_run_files.read_small(file))
+            if self._found is None:
+                raise ValueError
+            found = _run_files.loads(self._found)
             int(found["id"], 16)
             with_nonfinite(found, found.get("nonfinite"))
         except (ValueError, TypeError, KeyError, AttributeError):
@@ -114,17 +125,49 @@ class Directory:
             ) from None
         self.previous = found
 
+    def _run_file(self) -> bytes | None:
+        """The content of run.json; None if there is none, or none that a run has."""
+        try:
+            return _run_files.read_small(self.path / RUN_FILE)
+        except (FileNotFoundError, _run_files.NotReadError):
+            return None
+
+    def _check_its_process(self) -> None:
+        """In place of a lock: raises if the run's process runs, and warns if it may.
+
+        Raises:
+          FileExistsError: it runs.
+        """
+        facts = _facts(self._found or b"")
+        if facts.get("status") != "running":
+            return
+        runs = None
+        if facts.get("host") == socket.gethostname():
+            runs = runs_since(facts.get("pid"), facts.get("opened"))
+        if runs:
+            raise _open_error(self.path)
+        if runs is None:
+            _log.warning(
+                "jaxlog: %s: this file system has no locks, and the run there was not closed. If "
+                "%s still writes it, end that first: two programs would mix their lines.",
+                self.path,
+                _holder(self.path),
+            )
+
     def begin(self, facts: Mapping[str, Any], mark: int | None) -> None:
         """Makes it the directory of a run that begins or is resumed; all of it, or nothing.
 
         Args:
           facts: the facts for run.json.
           mark: the mark from which the run is resumed; None if it begins or goes on at its end.
+
+        Raises:
+          FileExistsError: another run has begun in it, on a file system without locks.
+          OSError: it cannot be written.
         """
-        try:
-            before = _run_files.read_small(self.path / RUN_FILE)
-        except (FileNotFoundError, _run_files.NotReadError):
-            before = None
+        before = self._run_file()
+        if self._lock is None and before != self._found:
+            raise _open_error(self.path)  # another process was faster
         for draft in _run_files.drafts_of(self.path / RUN_FILE):  # of a process that was killed
             with contextlib.suppress(OSError):
                 draft.unlink()
@@ -312,10 +355,7 @@ def _lock(path: Path) -> int | None:
     try:
         return _locked(path, fcntl.LOCK_EX)
     except BlockingIOError:
-        raise FileExistsError(
-            f"{path}: has a run that is open, of {_holder(path)}; choose another directory, or end "
-            "that run first"
-        ) from None
+        raise _open_error(path) from None
 
 
 def _locked(path: Path, kind: int) -> int | None:
@@ -333,12 +373,28 @@ def _locked(path: Path, kind: int) -> int | None:
     return opened
 
 
+def _open_error(path: Path) -> FileExistsError:
+    return FileExistsError(
+        f"{path}: has a run that is open, of {_holder(path)}; choose another directory, or end "
+        "that run first"
+    )
+
+
 def _holder(path: Path) -> str:
     try:
-        facts = _run_files.loads(_run_files.read_small(path / RUN_FILE))
+        facts = _facts(_run_files.read_small(path / RUN_FILE))
         pid, host = facts["pid"], facts["host"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, KeyError):
         return "another process"
     if host != socket.gethostname():
         return f"process {pid} on {host}"
     return "this process" if pid == os.getpid() else f"process {pid}"
+
+
+def _facts(data: bytes) -> dict[str, Any]:
+    """The facts in the content of run.json; empty if there are none."""
+    try:
+        found = _run_files.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite
 from jaxlog._host.directory import RUN_FILE, is_held
+from jaxlog._host.processes import runs_since
 from jaxlog._store import known
 
 ENDS = ("finished", "failed", "interrupted", "exited", "terminated")
@@ -75,7 +75,8 @@ def observe(directory: Path) -> Observed:
         return Observed(data, facts, status)
     if facts.get("host", socket.gethostname()) != socket.gethostname():
         return Observed(data, facts, "unknown")  # locks of another machine may not be visible here
-    alive = held is None and _is_alive(facts.get("pid"))
+    # Where nothing tells when the process began, it may be the run's.
+    alive = held is None and runs_since(facts.get("pid"), facts.get("opened")) is not False
     return Observed(data, facts, "running" if alive else "killed")
 
 
@@ -86,17 +87,3 @@ def _status_in(facts: Mapping[str, Any]) -> str:
     if "ended" in facts:
         return "ended"
     return "running" if "pid" in facts else "unknown"
-
-
-def _is_alive(pid: Any) -> bool:
-    if not isinstance(pid, int) or not 0 < pid < 2**31:
-        return False
-    if os.name != "posix":  # there `os.kill` does not only ask
-        return True
-    try:
-        os.kill(pid, 0)
-    except PermissionError:  # another user's process
-        return True
-    except OSError:
-        return False
-    return True

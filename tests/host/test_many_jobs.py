@@ -7,11 +7,16 @@ import fcntl
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+import jaxlog
 from jaxlog._host.directory import Directory
+from jaxlog._host.status import observe
 
 JOBS = 24
 PROGRAM = """
@@ -56,13 +61,105 @@ def test_each_job_has_its_directory_and_its_lines(tmp_path: Path) -> None:
     assert found == {job: [10.0 * job + step for step in range(3)] for job in range(JOBS)}
 
 
-@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
-def test_without_locks_two_runs_that_have_written_nothing_have_two_directories(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+@pytest.fixture(params=[errno.ENOLCK, errno.ENOTSUP])
+def no_locks(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """A file system without locks, such as Lustre may be mounted."""
+
     def flock(*_: object) -> None:
-        raise OSError(number, "no locks")
+        raise OSError(request.param, "no locks")
 
     monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.fixture
+def sleeper() -> Iterator[int]:
+    """The number of another process, which runs."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield process.pid
+    process.communicate(b"\n")
+
+
+def left_open(path: Path, **facts: object) -> None:
+    """A run that was never closed."""
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(path) as run:
+        run.log({"loss": 1.0}, step=0)
+    file = path / "run.json"
+    found = json.loads(file.read_text()) | {"status": "running"} | facts
+    file.write_text(json.dumps(found))
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_two_runs_that_have_written_nothing_have_two_directories(
+    tmp_path: Path,
+) -> None:
     opened = [Directory(tmp_path / "job", "next") for _ in range(3)]
     assert [one.path.name for one in opened] == ["job", "job-2", "job-3"]
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("if_exists", ["resume", "replace"])
+def test_without_locks_a_run_whose_process_runs_is_refused(
+    tmp_path: Path, sleeper: int, if_exists: Literal["resume", "replace"]
+) -> None:
+    left_open(tmp_path / "run", pid=sleeper, opened=time.time() + 60)
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with pytest.raises(FileExistsError, match=f"run that is open, of process {sleeper}; choose"):
+        logger.open(tmp_path / "run", if_exists=if_exists)
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("gone", [True, False])
+def test_without_locks_a_run_whose_process_is_gone_goes_on(
+    tmp_path: Path, sleeper: int, gone: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where another process got its number."""
+    if gone:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+    left_open(tmp_path / "run", pid=ended.pid if gone else sleeper, opened=1e9)
+    assert observe(tmp_path / "run").status == "killed"
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(
+        tmp_path / "run", if_exists="resume"
+    ) as run:
+        run.log({"loss": 2.0}, step=1)
+    assert len((tmp_path / "run" / "eval_metrics.jsonl").read_text().splitlines()) == 2
+    assert "no locks" not in caplog.text
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_run_of_another_machine_is_said_to_may_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left_open(tmp_path / "run", pid=7, host="node-12")
+    with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run", if_exists="resume"):
+        pass
+    assert "has no locks, and the run there was not closed. If process 7 on node-12" in caplog.text
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("if_exists", ["error", "resume", "replace"])
+def test_without_locks_the_second_of_two_that_begin_at_once_is_refused(
+    tmp_path: Path, if_exists: Literal["error", "resume", "replace"]
+) -> None:
+    path = tmp_path / "run"
+    if if_exists != "error":
+        left_open(path, status="finished")
+    one, two = (Directory(path, if_exists) for _ in range(2))
+    one.begin({"id": "00000001", "status": "running"}, None)
+    with pytest.raises(FileExistsError, match="has a run that is open"):
+        two.begin({"id": "00000002", "status": "running"}, None)
+    two.leave()
+    assert json.loads((path / "run.json").read_text())["id"] == "00000001"
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_run_that_is_open_here_is_refused(tmp_path: Path) -> None:
+    logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+    with logger.open(tmp_path / "run") as run:
+        run.log({"loss": 1.0}, step=0)
+        with pytest.raises(FileExistsError, match="of this process"):
+            jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run", if_exists="resume")
+        run.log({"loss": 2.0}, step=1)
+    assert len((tmp_path / "run" / "eval_metrics.jsonl").read_text().splitlines()) == 2
