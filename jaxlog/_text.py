@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 
-def counted(number: int, one: str, many: str = "", *, commas: bool = True) -> str:
+def counted(number: int, one: str, many: str = "") -> str:
     """Returns a number and its noun.
 
     Args:
       number: how many there are.
       one: the noun for one of them, with the words after it that agree with it.
       many: the same for several; by default `one` and an s.
-      commas: whether a long number has commas.
 
     >>> counted(1, "run")
     '1 run'
     >>> counted(5000, "run is listed", "runs are listed")
     '5,000 runs are listed'
-    >>> counted(5000, "run", commas=False)
-    '5000 runs'
     """
-    return f"{number:{',' if commas else ''}} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

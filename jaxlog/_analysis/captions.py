@@ -88,8 +88,8 @@ def _about_lanes(
     late = total(sum(curve.unfinished for curve in groups.values()) for groups in plots)
     words = []
     if dead:
-        of = counted(lanes, "lane has", "lanes have", commas=False)
-        words.append(f"{dead} of {of} diverged")
+        of = counted(lanes, "lane has", "lanes have")
+        words.append(f"{dead:,} of {of} diverged")
     if late:
         words.append(f"{late} of {lanes} belong to unfinished runs")
     if any(curve.fewer.any() for curve in drawn):

@@ -180,8 +180,7 @@ def compare(
     if partial:
         notes = (
             *notes,
-            "values that are not finite are left out of the scores of "
-            f"{counted(partial, 'lane', commas=False)}",
+            f"values that are not finite are left out of the scores of {counted(partial, 'lane')}",
         )
     base = None if baseline is None else group_of(baseline, groups)
     own_seeds = values.extra[len(tasks) :]

@@ -176,7 +176,7 @@ def _of_the_lanes(
     counts = {name: frame[name].sum() for name in texts}
     words = [f"{counts[name]} {text}" for name, text in texts.items() if counts[name]]
     if words:
-        of = counted(lanes, "lane", commas=False)
+        of = counted(lanes, "lane")
         yield textwrap.fill(f"of {of} " + ", ".join(words), letters)
     yield from (note for note in notes if note.startswith("values that are not finite"))
 

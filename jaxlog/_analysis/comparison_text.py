@@ -45,7 +45,7 @@ def sentences(found: ComparedGroups) -> Iterator[str]:
             ends = _ends(row["lower"], row["upper"])
             yield (
                 f"{name}: {found.metric} {number(row['iqm'])}"
-                f" ({level} {ends}, {counted(row['scores'], 'score', commas=False)})"
+                f" ({level} {ends}, {counted(row['scores'], 'score')})"
             )
         return
     base = named(found.by, found.baseline)
@@ -65,7 +65,7 @@ def _of_difference(
     direction = "higher" if value > 0 else "lower"
     is_better = (value > 0) == found.higher_is_better
     judged = "" if found.higher_is_better or not value else f", which is {_word(is_better)}"
-    counts = f"{row['scores']} and {counted(row['baseline_scores'], 'score', commas=False)}"
+    counts = f"{row['scores']:,} and {counted(row['baseline_scores'], 'score')}"
     counts += f" on the {row['tasks']} tasks that both have" if row["tasks"] > 1 else ""
     counts += ", paired by seed" if row["paired"] else ""
     text = (

@@ -78,7 +78,7 @@ class Gallery:
 
     def __repr__(self) -> str:
         more = f", {self._left_out} more left out" if self._left_out else ""
-        return f"Gallery({counted(self._shown, 'episode', commas=False)}{more})"
+        return f"Gallery({counted(self._shown, 'episode')}{more})"
 
 
 def gallery(runs: Mapping[str, RunFrames], episodes: pl.DataFrame, most: int) -> Gallery:

@@ -163,7 +163,7 @@ def _brief(notes: Sequence[str]) -> tuple[str, ...]:
     """Shortens a list of notes, and adds the number of those left out."""
     if len(notes) <= _MOST_NOTES:
         return tuple(notes)
-    left = counted(len(notes) - _MOST_NOTES, "note like these", "notes like these", commas=False)
+    left = counted(len(notes) - _MOST_NOTES, "note like these", "notes like these")
     return (*notes[:_MOST_NOTES], f"and {left}")
 
 
@@ -203,7 +203,7 @@ def seed_names(runs: Mapping[str, RunFrames], call: str | None) -> list[str]:
       call: as in `values_of`.
     """
     calls = sorted({name for run in runs.values() for name in run.calls})
-    chosen = chosen_call(call, calls, counted(len(runs), "run", commas=False))
+    chosen = chosen_call(call, calls, counted(len(runs), "run"))
     logged = [run for run in runs.values() if chosen in run.calls]
     labels = [label for run in logged for label in run.labels_of(chosen)]
     keys = [key for run in logged for key in config_of(run)]

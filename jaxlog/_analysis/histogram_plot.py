@@ -43,7 +43,7 @@ def plot_histogram(
         raise ValueError("width: got a width and ax, expected only one of them")
     names = rename or {}
     calls = sorted({one for run in runs.values() for one in run.calls})
-    chosen = chosen_call(call, calls, counted(len(runs), "run", commas=False))
+    chosen = chosen_call(call, calls, counted(len(runs), "run"))
     metric = name.removesuffix(_ENDING)
     found = density_over_steps(runs, chosen, f"{metric}{_ENDING}")
     of = "" if len(runs) == 1 else f" of {len(runs):,} runs"

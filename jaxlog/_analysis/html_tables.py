@@ -70,7 +70,7 @@ def run_html(name: str, status: str, info: Mapping[str, Any], health: str, path:
     shown = list(settings.items())[:room]
     rows += [(f"config {key}", _value(value)) for key, value in shown]
     left = len(settings) - len(shown)
-    more = counted(left, "more config key is", "more config keys are", commas=False)
+    more = counted(left, "more config key is", "more config keys are")
     notes = [f"{more} left out: see .info['config']"] if left else []
     notes.append("Values are in .metrics, .episodes and .frames().")
     return html_table((name, status, health), (), rows, notes)

@@ -175,7 +175,7 @@ class RunsData(Views):
         rows = [("run", "status", "health")]
         rows += [(name, run.status, run._brief_health()) for name, run in shown]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"RunsData({counted(len(self), 'run', commas=False)})"]
+        lines = [f"RunsData({counted(len(self), 'run')})"]
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             lines.append("  ".join(cells).rstrip())
@@ -191,7 +191,7 @@ class RunsData(Views):
         return runs_html(rows, [run.info for run in self._runs.values()])
 
     def _chosen(self, call: str | None) -> str:
-        return chosen_call(call, self.calls, counted(len(self), "run", commas=False))
+        return chosen_call(call, self.calls, counted(len(self), "run"))
 
     def _together(self, table: Table, call: str = "") -> pl.DataFrame:
         with needs_extra("the frames of runs"):

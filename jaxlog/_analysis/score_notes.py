@@ -45,8 +45,8 @@ def lane_notes(
             "leave_out": "they are left out; only lanes that are alive count",
             "keep_last": "each is compared by its last finite values",
         }[diverged]
-        of = counted(len(scores), "lane has", "lanes have", commas=False)
-        yield f"{dead} of {of} diverged ({_listed(groups, 'diverged')}); {policy}"
+        of = counted(len(scores), "lane has", "lanes have")
+        yield f"{dead:,} of {of} diverged ({_listed(groups, 'diverged')}); {policy}"
     if found.unfinished:
         runs = [
             f"{name} ({status}, last step {end})"
@@ -67,7 +67,7 @@ def lane_notes(
     if has_none.any():
         one = "lane has no value to compare and is"
         many = "lanes have no value to compare and are"
-        yield f"{has_none.sum()} of {counted(len(scores), one, many, commas=False)} left out"
+        yield f"{has_none.sum():,} of {counted(len(scores), one, many)} left out"
 
 
 def group_notes(
@@ -122,7 +122,7 @@ def _listed(groups: Values, flag: str) -> str:
 
 def _the_first(words: Sequence[str]) -> str:
     """The first of some texts, one for each group, and the number of the others."""
-    left = counted(len(words) - NAMED, "more group", commas=False)
+    left = counted(len(words) - NAMED, "more group")
     return "; ".join([*words[:NAMED], *([left] if len(words) > NAMED else [])])
 
 

@@ -102,7 +102,7 @@ def size(spec: RecorderSpec) -> None:
         largest = max(layout.fields, key=lambda field: field.num_words)
         fits = MAX_RECORDING_BYTES // (slots * of_step)
         raise ValueError(
-            f"empty_recorder: got {counted(slots, 'episode', commas=False)} of "
+            f"empty_recorder: got {counted(slots, 'episode')} of "
             f"{counted(layout.max_steps, 'step')} of {of_step:,} bytes, {total:,} bytes, expected "
             f"at most {MAX_RECORDING_BYTES:,} in one record; give max_steps={fits} or less, fewer "
             f"num_episodes, or leave out large arrays (the largest is {largest.path[-1]!r}, "

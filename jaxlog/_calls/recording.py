@@ -116,7 +116,7 @@ def empty_recorder(
     if followed is not None and num_episodes not in (None, followed.size):
         raise ValueError(
             f"num_episodes: got {num_episodes} with "
-            f"{counted(followed.size, 'environment', commas=False)}; leave it out"
+            f"{counted(followed.size, 'environment')}; leave it out"
         )
     if num_episodes is None:
         num_episodes = logger.settings.num_samples if followed is None else followed.size

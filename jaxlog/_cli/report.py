@@ -64,7 +64,7 @@ def report(run: _Runs, *, output: _Output = Path("report.html"), force: bool = F
         note(text)
     with whole_file(output) as draft:
         draft.write(made.page.encode("utf-8", "replace"))
-    out(f"{output}: {counted(len(found), 'run', commas=False)}, {_size(output)}")
+    out(f"{output}: {counted(len(found), 'run')}, {_size(output)}")
     return 0
 
 

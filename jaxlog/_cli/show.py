@@ -61,7 +61,7 @@ def show(run: _Run = run_paths.DIRECTORY, *, watch: bool = False) -> int:
     if watch and named[0] != run:
         raise CommandError(
             "show: --watch: got a directory of "
-            f"{counted(len(named), 'run', commas=False)}, expected one run: give "
+            f"{counted(len(named), 'run')}, expected one run: give "
             f"{named[0]}, or use jaxlog top {run}"
         )
     if named[0] != run:

@@ -114,7 +114,7 @@ def _read(archive: zipfile.ZipFile) -> EpisodeSteps:
         if dtype is not None and dtype.kind == "V" and dtype.itemsize == array.dtype.itemsize:
             array = array.view(dtype)
         if array.shape[:1] != steps.shape:
-            expected = counted(len(steps), "step", commas=False)
+            expected = counted(len(steps), "step")
             raise ValueError(f"got {leaf.name} of shape {array.shape}, expected {expected}")
         leaves.append(leaf)
         arrays[leaf.name] = array.view(KeyData) if leaf.is_key else array

@@ -131,7 +131,7 @@ def _table_of(name: str, one: Mapping[str, Any], nonfinite: Mapping[str, Any]) -
     rows: list[tuple[Any, ...]] = []
     for i, row in enumerate(one["rows"]):
         if len(row) != len(columns) or any(isinstance(cell, list | dict) for cell in row):
-            got = counted(len(row), "cell", commas=False)
+            got = counted(len(row), "cell")
             raise ValueError(f"{name}: row {i}: got {got}, expected {len(columns)}")
         cells = list(row)
         for j, cell in enumerate(cells):

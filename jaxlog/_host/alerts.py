@@ -115,7 +115,7 @@ class Alerts(Companion):
             _log.warning(
                 "jaxlog: run %s: %s not sent before the run was closed",
                 self._run.info.name,
-                counted(left, "alert was", "alerts were", commas=False),
+                counted(left, "alert was", "alerts were"),
             )
 
     def abandon(self) -> None:

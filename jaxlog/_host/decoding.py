@@ -172,7 +172,7 @@ class SharedDecoding:
                     "%d; its lines go without these. Said once.",
                     self._run,
                     decoder.schema.name,
-                    counted(math.prod(lanes), "lane", commas=False),
+                    counted(math.prod(lanes), "lane"),
                     len(labels),
                 )
             labels = ()

@@ -244,7 +244,7 @@ class Engine:
             "jaxlog: run %s: %s lost between the program and the sinks: the queue between them "
             "stayed full. Look for a sink that hangs, or log less often.",
             self.info.name,
-            counted(num_records, "record was", "records were", commas=False),
+            counted(num_records, "record was", "records were"),
         )
 
     def take(self, event: Event, num_bytes: int | None = None) -> None:

@@ -25,8 +25,8 @@ def account_facts(account: Account) -> dict[str, Any]:
 
 def loss(facts: Mapping[str, Any]) -> str:
     """The records that one sink lost, in words, from its `account_facts`."""
-    arrived = counted(facts["written"] + facts["lost"], "record", commas=False)
-    return f"the sink {facts['kind']} lost {facts['lost']} of {arrived}: {facts['failure']}"
+    arrived = counted(facts["written"] + facts["lost"], "record")
+    return f"the sink {facts['kind']} lost {facts['lost']:,} of {arrived}: {facts['failure']}"
 
 
 def logging_error(

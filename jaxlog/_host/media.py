@@ -266,11 +266,11 @@ def _checked_table(path: str, table: Table) -> Table:
         if isinstance(row, str | Mapping) or not isinstance(row, Sequence | np.ndarray):
             raise TypeError(
                 f"{path}: row {number}: got {row!r:.60}, expected a list of "
-                f"{counted(len(columns), 'cell', commas=False)}"
+                f"{counted(len(columns), 'cell')}"
             )
         if len(row) != len(columns):
             raise ValueError(
-                f"{path}: row {number}: got {counted(len(row), 'cell', commas=False)}, expected "
+                f"{path}: row {number}: got {counted(len(row), 'cell')}, expected "
                 f"{len(columns)}, one for each of the columns {', '.join(columns):.200}"
             )
         found.append(tuple(_cell(f"{path}: row {number}", cell) for cell in row))

@@ -113,7 +113,7 @@ class Progress:
         if info.id != f"{run:08x}" or number not in marks:
             raise ValueError(
                 f"state: got the state of run {run:08x} at mark {number}, but {directory.path} has "
-                f"run {info.id} with {counted(len(marks), 'mark', commas=False)}; give the state "
+                f"run {info.id} with {counted(len(marks), 'mark')}; give the state "
                 "that belongs to these files, or leave it out to go on at their end"
             )
         mark = marks[number]

@@ -195,7 +195,7 @@ def _cells(path: Path, line: int, cells: Sequence[str], layout: _Layout) -> _Cel
     header = layout.header
     if len(cells) != len(header):
         raise ImportingError(
-            f"{path}: line {line}: got {counted(len(cells), 'cell', commas=False)}, expected "
+            f"{path}: line {line}: got {counted(len(cells), 'cell')}, expected "
             f"{len(header)}, as many as the header has"
         )
     cells = [cell.strip() for cell in cells]

@@ -27,7 +27,7 @@ def figure_code(followed: FollowedRuns, runs: Sequence[FollowedRun], query: Char
         where = repr(paths[0]) if len(paths) == 1 else repr(paths[:MOST_PATHS])
         if len(paths) > MOST_PATHS:
             left = len(paths) - MOST_PATHS
-            more = counted(left, "more run is", "more runs are", commas=False)
+            more = counted(left, "more run is", "more runs are")
             comments.append(f"# {more} shown: add {'its path' if left == 1 else 'their paths'}")
     of = query.of
     words = [repr(of.key), f"call={of.call!r}", f"by={list(of.by)!r}"]

@@ -88,7 +88,7 @@ def table(followed: FollowedRuns, asked: Asked) -> dict[str, Any]:
         notes = []
         if len(keys) > MOST_KEYS:
             one, many = "more config key differs and has", "more config keys differ and have"
-            more = counted(len(keys) - MOST_KEYS, one, many, commas=False)
+            more = counted(len(keys) - MOST_KEYS, one, many)
             notes.append(f"{more} no column")
         return {
             "version": followed.version,

@@ -302,7 +302,7 @@ def batch_shape(
         raise ValueError(f"{source}: got shape {shape}, expected a batch with at least one entry")
     for key, own in shapes.items():
         if own not in ((), shape):
-            number = counted(len(parts.get(key, ())), "part", commas=False)
+            number = counted(len(parts.get(key, ())), "part")
             of_parts = f" and {number}" if key in parts else ""
             raise ValueError(
                 f"metrics[{key!r}]: got {described(metrics[key])}, expected a scalar or the shape "

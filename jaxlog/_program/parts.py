@@ -86,8 +86,8 @@ def parts(array: ArrayLike, names: Sequence[str] | str, axis: int = -1) -> Parts
         check_name("parts", name)
     if len(own) != size:
         raise ValueError(
-            f"parts: got {counted(len(own), 'name', commas=False)} for "
-            f"{counted(size, 'part', commas=False)}, the size of axis {axis} of an array of shape "
+            f"parts: got {counted(len(own), 'name')} for "
+            f"{counted(size, 'part')}, the size of axis {axis} of an array of shape "
             f"{shape}; give one name for each, or another axis="
         )
     for name in own:

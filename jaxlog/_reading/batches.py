@@ -204,7 +204,7 @@ def _warn(path: Path, broken: int, rest: bytes, rows: int) -> None:
     """
     if not broken and rest == b"\xff\xff\xff\xff"[: len(rest)]:
         return
-    batches = counted(broken, "batch is", "batches are", commas=False)
+    batches = counted(broken, "batch is", "batches are")
     what = f"{batches} damaged" if broken else "is damaged after its last batch"
     warn_caller(f"{path}: {what}; left out, and {counted(rows, 'row is', 'rows are')} read")
 

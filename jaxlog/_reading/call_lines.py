@@ -52,7 +52,7 @@ class CallLines:
                 "is read as a separate lane"
             )
         if self.replaced:
-            lines = counted(self.replaced, "line was", "lines were", commas=False)
+            lines = counted(self.replaced, "line was", "lines were")
             yield (
                 f"{lines} replaced by a later line of the same step and lane; if a loop runs "
                 "again, continue its steps or give each pass a label; run.metrics has all lines"

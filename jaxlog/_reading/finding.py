@@ -140,7 +140,7 @@ def check_run(path: Path) -> None:
     inside = children(path)
     if inside:
         raise FileNotFoundError(
-            f"{shown}: got a directory of {counted(len(inside), 'run', commas=False)}, {expected}: "
+            f"{shown}: got a directory of {counted(len(inside), 'run')}, {expected}: "
             f"{_names(inside)}; jaxlog.read_runs reads all of them"
         )
     if left_out := not_read(named_files(path)):

@@ -200,5 +200,5 @@ def _read(path: Path, parse: Callable[[Any], Iterable[Value]], what: str) -> Ite
                 continue
             yield from found
     if broken:
-        lines = counted(broken, "line is not one", "lines are not those", commas=False)
+        lines = counted(broken, "line is not one", "lines are not those")
         warn_caller(f"{path}: {lines} of {what}; left out")

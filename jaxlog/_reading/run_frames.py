@@ -299,7 +299,7 @@ class RunFrames(RunValues):
         if not -len(frame) <= number < len(frame):
             raise IndexError(
                 f"{self.path}: got the episode {number}, expected one of the "
-                f"{counted(len(frame), 'row', commas=False)} of episodes"
+                f"{counted(len(frame), 'row')} of episodes"
             )
         return frame.row(number, named=True)
 

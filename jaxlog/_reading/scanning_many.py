@@ -41,7 +41,7 @@ class ManyRuns:
     def __init__(self, runs: Mapping[str, Path], call: str | None, *, config: bool) -> None:
         files = {name: files_of_tables(named_files(path)) for name, path in runs.items()}
         calls = sorted(calls_of({stem for own in files.values() for stem in own}))
-        where = counted(len(runs), "run", commas=False)
+        where = counted(len(runs), "run")
         self._stem = chosen_call(call, calls, where) + METRICS_TABLE
         self._paths = runs
         self._files = {name: own[self._stem] for name, own in files.items() if self._stem in own}

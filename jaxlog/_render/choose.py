@@ -147,7 +147,7 @@ def _of_parts(parts: Sequence[tuple[str, Any]], style: Style) -> Drawing:
         return pictures
     rows = in_rows(listed[:_MOST_NUMBERS], max(pictures.width, style.size * 0.8))
     more = len(listed) - _MOST_NUMBERS
-    left = counted(more, "more part", commas=False)
+    left = counted(more, "more part")
     body = joined(
         (
             placed(pictures, 0, 0, pictures.width, pictures.height),

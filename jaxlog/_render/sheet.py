@@ -129,7 +129,7 @@ def _page(tiles: Sequence[_Tile], left_out: int) -> Drawing:
             x = _MARGIN + column * (width + _GAP)
             body.append(placed(_drawn(tile, width, height, by_lane), x, top, width, height))
         top += height + _GAP
-    shown = counted(len(tiles), "episode", commas=False)
+    shown = counted(len(tiles), "episode")
     words = f"step {facts['step']} \u00b7 {shown}"
     if left_out:
         words += f", {left_out} more left out"

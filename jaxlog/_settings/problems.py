@@ -129,7 +129,7 @@ def _expected(error: Mapping[str, Any]) -> str:
         case "dict_type":
             return "Input should be a mapping"
         case "too_short":
-            items = counted(error["ctx"]["min_length"], "item", commas=False)
+            items = counted(error["ctx"]["min_length"], "item")
             return f"List should have at least {items}"
     return error["msg"]
 

@@ -287,7 +287,7 @@ class RunMirror(Companion):
             "jaxlog: run %s: %s not in %s: %s. They are in %s. To upload them when the store is "
             "back: jaxlog upload %s %s",
             self._run,
-            counted(len(missing), f"file {words} is", f"files {words} are", commas=False),
+            counted(len(missing), f"file {words} is", f"files {words} are"),
             self.session.store.address,
             self._failure or "there was no time left",
             self._directory,

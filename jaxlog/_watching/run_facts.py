@@ -77,7 +77,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     if run.started is not None:
         at = datetime.fromtimestamp(run.started).astimezone()
         times = len(run.listed("sessions"))
-        resumed = f" · resumed {counted(times, 'time', commas=False)}" if times else ""
+        resumed = f" · resumed {counted(times, 'time')}" if times else ""
         rows.append(("started", f"{at:%Y-%m-%d %H:%M:%S %Z}{resumed}", ""))
     rows.append(("imported", source_of(known), ""))
     rows.append(("cut", cut_of(known), "red"))

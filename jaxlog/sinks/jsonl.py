@@ -108,9 +108,9 @@ class JsonlSink(Sink):
             found += name in files and self._lacks_its_end(files[name])
             if found < size:
                 raise ValueError(
-                    f"{run.directory / name}: got {counted(found, 'byte', commas=False)}, expected "
-                    f"the {size} it had when the state was taken; put the file back, or start over "
-                    "with if_exists='replace'"
+                    f"{run.directory / name}: got {counted(found, 'byte')}, expected "
+                    f"the {size:,} it had when the state was taken; put the file back, or start "
+                    "over with if_exists='replace'"
                 )
 
     def open(self, run: RunInfo) -> None:

@@ -127,8 +127,8 @@ class TensorboardSink(Sink):
         for name, size in (run.position or {}).items():
             if sizes.get(name, 0) < size:
                 raise ValueError(
-                    f"{root / name}: got {counted(sizes.get(name, 0), 'byte', commas=False)}, "
-                    f"expected the {size} it had when the state was taken; put the file back, or "
+                    f"{root / name}: got {counted(sizes.get(name, 0), 'byte')}, "
+                    f"expected the {size:,} it had when the state was taken; put the file back, or "
                     "start over with if_exists='replace'"
                 )
 

@@ -271,7 +271,7 @@ def test_lost_records_are_shown(command: Command, copy: Path) -> None:
     account = {"kind": "svg", "written": 1200, "lost": 7, "failure": "disk full"}
     change(copy, {"sinks": [account, {"kind": "jsonl", "written": 3, "lost": 0, "failure": None}]})
     out = command("show", copy).out
-    assert "lost       the sink svg lost 7 of 1207 records: disk full" in out
+    assert "lost       the sink svg lost 7 of 1,207 records: disk full" in out
     assert "all written by jsonl\n" in out
     row = re.split(r" {2,}", command("show", copy.parent).out.splitlines()[1].strip())
     assert row[-2:] == ["7", "diverged (1 of 3 lanes, from step 0)"]

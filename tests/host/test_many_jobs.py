@@ -115,10 +115,12 @@ def test_without_locks_a_run_whose_process_is_gone_goes_on(
     tmp_path: Path, sleeper: int, gone: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where another process got its number."""
+    pid = sleeper
     if gone:
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
-    left_open(tmp_path / "run", pid=ended.pid if gone else sleeper, opened=1e9)
+        pid = ended.pid
+    left_open(tmp_path / "run", pid=pid, opened=1e9)
     assert observe(tmp_path / "run").status == "killed"
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(
         tmp_path / "run", if_exists="resume"

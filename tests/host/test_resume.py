@@ -222,7 +222,9 @@ def test_lines_that_are_missing_are_missed(training: Training, tmp_path: Path) -
         state = run.state()
     path = tmp_path / "batch_metrics.jsonl"
     path.write_text(path.read_text()[:-10])
-    with pytest.raises(ValueError, match=r"batch_metrics\.jsonl: got \d+ bytes, expected the \d+"):
+    with pytest.raises(
+        ValueError, match=r"batch_metrics\.jsonl: got [\d,]+ bytes, expected the [\d,]+"
+    ):
         training.logger.open(tmp_path, if_exists="resume", state=state)
     with training.logger.open(tmp_path, if_exists="resume"):  # without, it is mended
         pass

@@ -416,7 +416,7 @@ def test_files_that_are_missing_are_missed(tmp_path: Path) -> None:
     position = sink.position()
     sink.close()
     own_files(tmp_path / "tensorboard")[0].unlink()
-    with pytest.raises(ValueError, match=r"got 0 bytes, expected the \d+ it had when"):
+    with pytest.raises(ValueError, match=r"got 0 bytes, expected the [\d,]+ it had when"):
         opened(tmp_path, if_exists="resume", position=position)
 
 

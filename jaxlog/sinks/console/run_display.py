@@ -233,8 +233,8 @@ class RunDisplay:
         if not pace.done:
             return f"{status} before the first {self._unit} was logged"
         every = pace.done if pace.total is None else pace.total
-        of = "" if pace.total is None else f"{pace.done} of "
-        return f"{status} after {of}{counted(every, self._unit, commas=False)}"
+        of = "" if pace.total is None else f"{pace.done:,} of "
+        return f"{status} after {of}{counted(every, self._unit)}"
 
     def _speed(self, now: float, width: int, *, ended: bool) -> Text:
         pace = self._pace

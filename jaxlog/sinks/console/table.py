@@ -75,7 +75,7 @@ def tables(calls: Sequence[CallTable], width: int, height: int | None) -> list[T
         found += [_line(name, row, widths) for name, row in cut]
         if len(rows) > len(cut):
             left = sum(1 for _, row in rows[len(cut) :] if row is not None)
-            metrics = counted(left, "more metric", commas=False)
+            metrics = counted(left, "more metric")
             found.append(one_line([f"  … {metrics}"], width, style="dim"))
     if len(shown) < len(calls):
         names = ", ".join(call.title[0].split(" · ")[0] for call in calls[len(shown) :])
