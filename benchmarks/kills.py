@@ -22,6 +22,8 @@ from typing import Any
 
 import polars as pl
 
+from jaxlog._text import counted
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "resume.py"
 SETTINGS = """\
 batched_logging_enabled: true
@@ -117,7 +119,8 @@ def main() -> None:
             got = lines(directory)
             for name in (*LINES, *COLUMNS):
                 assert got[name] == expected[name], f"{name} differs in run {runs}"
-            print(f"{total} kills, {runs} runs of {sum(map(len, got.values()))} lines, all alike")
+            kills, killed_runs = counted(total, "kill"), counted(runs, "run")
+            print(f"{kills}, {killed_runs} of {sum(map(len, got.values()))} lines, all alike")
             shutil.rmtree(directory)
 
 

@@ -103,11 +103,11 @@ def keep_screen(screen: str, name: str, colours: str) -> None:
     (HERE / name).write_text("\n".join(map(str.rstrip, svg.splitlines())) + "\n")
 
 
-def keep_report(run: Path, name: str) -> None:
-    """Writes the first screen of the report as PNG."""
-    page = run.with_suffix(".html")
+def keep_report(runs: Path, name: str) -> None:
+    """Writes the first screen of the report of some runs as PNG."""
+    page = runs.with_suffix(".html")
     command = Path(sys.executable).with_name("jaxlog")
-    subprocess.run([command, "report", run, "-o", page], check=True)
+    subprocess.run([command, "report", runs, "-o", page], check=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
         opened = browser.new_page(viewport={"width": 1200, "height": 960}, device_scale_factor=1.5)
@@ -177,5 +177,5 @@ if __name__ == "__main__":
         screen = screen_of_demo(run)
         keep_screen(screen, "console_light.svg", _LIGHT)
         keep_screen(screen, "console_dark.svg", _DARK)
-        keep_report(run, "report.png")
         keep_live(Path(folder) / "runs")
+        keep_report(Path(folder) / "runs", "report.png")
