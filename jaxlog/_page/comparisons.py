@@ -25,6 +25,8 @@ from jaxlog.sinks.console.values import number
 
 MOST_ROWS = 1000
 """The most groups of one answer."""
+_MOST_LEVEL = 4
+"""The most groups that the answer names if several lead."""
 
 
 def comparison(
@@ -91,7 +93,8 @@ def answer(found: Comparison, call: str, key: str) -> dict[str, Any] | None:
     elif len(rows) == 1:
         text = f"{_told(name, best)}: {best['text']}"
     elif best["value"] == rows[1]["value"]:
-        text = f"{_told(name, best)} and {rows[1]['name']} are level: {best['text']}"
+        level = [row for row in rows if row["value"] == best["value"]]
+        text = f"{_all_of(name, level)} are level: {best['text']}"
     else:
         text = f"{_told(name, best)} leads: {best['text']}; next {rows[1]['name']}: "
         text += number(rows[1]["value"])
@@ -193,6 +196,14 @@ def _interval_text(lower: float | None, upper: float | None) -> str:
     if lower is None or upper is None or not (np.isfinite(lower) and np.isfinite(upper)):
         return ""
     return f"[{number(lower)}, {number(upper)}]"
+
+
+def _all_of(name: str, rows: Sequence[dict[str, Any]]) -> str:
+    """The names of several groups; of many, the first."""
+    named = [_told(name, rows[0]), *(row["name"] for row in rows[1:])]
+    if len(named) > _MOST_LEVEL:
+        named[_MOST_LEVEL:] = [f"{len(named) - _MOST_LEVEL:,} more"]
+    return f"{', '.join(named[:-1])} and {named[-1]}"
 
 
 def _told(by: str, row: dict[str, Any]) -> str:

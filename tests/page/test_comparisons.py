@@ -130,6 +130,29 @@ def test_dead_lanes_never_lead(make_logger: MakeLogger, tmp_path: Path) -> None:
     assert {row["name"]: row["alive"] for row in rows} == {"0.1": 1, "0.2": 0}
 
 
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        (2, "lr 1 and 2"),
+        (3, "lr 1, 2 and 3"),
+        (4, "lr 1, 2, 3 and 4"),
+        (7, "lr 1, 2, 3, 4 and 3 more"),
+    ],
+)
+def test_all_that_are_level_are_named(
+    groups: int, names: str, make_logger: MakeLogger, tmp_path: Path
+) -> None:
+    for rate in range(groups + 1):  # the first is worse
+        with make_logger(sinks=[{"kind": "jsonl"}]).open(
+            tmp_path / str(rate), config={"lr": rate}
+        ) as run:
+            run.log({"score": min(rate, 1) * 5.0}, step=0)
+    page = Page(tmp_path)
+    page.look()
+    text = page("answer?call=eval&key=score&group=lr")["answer"]["text"]
+    assert text == f"{names} are level: 5"
+
+
 def test_what_is_copied_is_escaped(make_logger: MakeLogger, tmp_path: Path) -> None:
     for name in ("a_b|c & 50%", "=1+1"):
         with make_logger(sinks=[{"kind": "jsonl"}]).open(
