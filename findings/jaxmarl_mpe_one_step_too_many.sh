@@ -4,8 +4,8 @@
 # `step_env` compares `max_steps` with the number of steps before it counts its own one, so the step after the last one
 # is part of the episode. The lengths that `LogWrapper` reports are 26, and the returns sum 26 rewards. The original
 # environments, which have the same names in MPE2, PettingZoo's package, end after 25 steps, and JaxMARL's Overcooked
-# ends after `max_steps` too. MPE gives a reward at each step, so returns are 4 % too large by default, and twice as large
-# for `max_steps=1`. A rollout of `max_steps` steps never holds an end, and the ends move through later ones.
+# ends after `max_steps` too. MPE gives a reward at each step, so returns sum 4 % more rewards by default, and twice as
+# many for `max_steps=1`. A rollout of `max_steps` steps never holds an end, and the ends move through later ones.
 #
 # Seen with JaxMARL 0.2.0, JAX 0.10.2, MPE2 1.1.1 and PettingZoo 1.27.0.
 set -euo pipefail
