@@ -12,7 +12,7 @@ _PRECISION = 1.0
 
 def is_alive(pid: Any) -> bool:
     """True if a process runs; also where the system cannot be asked."""
-    if not isinstance(pid, int) or not 0 < pid < 2**31:
+    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid < 2**31:
         return False
     if os.name != "posix":  # there `os.kill` does not only ask
         return True
