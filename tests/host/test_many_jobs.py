@@ -133,16 +133,29 @@ def test_without_locks_a_pid_that_is_none_is_no_process(tmp_path: Path, pid: obj
     assert observe(tmp_path / "run").status in ("killed", "unknown")
 
 
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the state is in /proc")
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_process_that_nobody_waited_for_has_ended(tmp_path: Path) -> None:
+    """In a container, whose first process may wait for none, it would count as running forever."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        left_open(tmp_path / "run", pid=process.pid, opened=time.time() + 60)
+        assert observe(tmp_path / "run").status == "killed"
+        logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        logger.open(tmp_path / "run", if_exists="resume").close()
+
+
 @pytest.mark.usefixtures("no_locks")
 @pytest.mark.parametrize("gone", [True, False])
 def test_without_locks_a_run_whose_process_is_gone_goes_on(
     tmp_path: Path, sleeper: int, gone: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also where another process got its number."""
+    pid = sleeper
     if gone:
-        ended = subprocess.Popen([sys.executable, "-c", ""])
-        ended.wait()
-    left_open(tmp_path / "run", pid=ended.pid if gone else sleeper, opened=1e9)
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pid = ended.pid
+    left_open(tmp_path / "run", pid=pid, opened=1e9)
     assert observe(tmp_path / "run").status == "killed"
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(
         tmp_path / "run", if_exists="resume"
