@@ -73,10 +73,14 @@ class Directory:
                 self._check()
                 # Without locks, another process may be about to write into a directory that it
                 # found empty, too; only one of them has made it.
-                mine = self._lock is not None or self._is_made
-                if mine and not any(candidate.iterdir()):
+                if self.is_mine and not any(candidate.iterdir()):
                     return
             self.release()
+
+    @property
+    def is_mine(self) -> bool:
+        """True if no other process has it: it is locked, or this process has made it."""
+        return self._lock is not None or self._is_made
 
     def _open(self, path: Path, if_exists: IfExists) -> None:
         self.path = path
