@@ -12,6 +12,7 @@ from typing import Any
 from jaxlog import _run_files
 from jaxlog._host.processes import runs_since
 from jaxlog._say import log as _log
+from jaxlog._terminal import plain
 
 _BEGINS = ".begins"
 """The ending of the name of the file that will be run.json: only one process can make it."""
@@ -101,8 +102,8 @@ def _holder(file: Path) -> str:
     except (OSError, KeyError):
         return "another process"
     if host != socket.gethostname():
-        return f"process {pid} on {host}"
-    return "this process" if pid == os.getpid() else f"process {pid}"
+        return plain(f"process {pid} on {host}")
+    return "this process" if pid == os.getpid() else plain(f"process {pid}")
 
 
 def _facts(data: bytes | None) -> dict[str, Any]:

@@ -169,10 +169,13 @@ def test_without_locks_a_run_whose_process_is_gone_goes_on(
 def test_without_locks_a_run_of_another_machine_is_said_to_may_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    left_open(tmp_path / "run", pid=7, host="node-12")
+    left_open(tmp_path / "run", pid=7, host="node-12\x1b[31m")
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run", if_exists="resume"):
         pass
-    assert "has no locks, and the run there was not closed. If process 7 on node-12" in caplog.text
+    assert (
+        "has no locks, and the run there was not closed. If process 7 on node-12�[31m"
+        in caplog.text
+    )
 
 
 @pytest.mark.usefixtures("no_locks")
