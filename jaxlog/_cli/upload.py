@@ -11,6 +11,7 @@ from jaxlog._cli import run_paths
 from jaxlog._cli.errors import CommandError
 from jaxlog._cli.stream import out
 from jaxlog._host.directory import is_held
+from jaxlog._host.status import observe
 from jaxlog._reading.finding import check_run
 from jaxlog._store.address import parsed
 from jaxlog._store.opening import upload as uploaded
@@ -38,7 +39,7 @@ def upload(run: _Run, address: _Address) -> int:
     """
     path = run_paths.local("upload", run)
     check_run(path)
-    if is_held(path):
+    if is_held(path) or observe(path).status == "running":
         raise CommandError(f"upload: {path}: the run is open; end it first")
     try:
         place = parsed(address, "upload")

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import re
-import socket
 from collections.abc import Iterator, Mapping
 from io import FileIO
 from pathlib import Path
@@ -17,8 +16,7 @@ import orjson
 from jaxlog import _run_files
 from jaxlog._format.nonfinite import with_nonfinite, without_nonfinite
 from jaxlog._format.what_ran import FOLDER
-from jaxlog._host.processes import runs_since
-from jaxlog._say import log as _log
+from jaxlog._host import unlocked
 
 try:
     import fcntl
@@ -75,10 +73,14 @@ class Directory:
                 self._check()
                 # Without locks, another process may be about to write into a directory that it
                 # found empty, too; only one of them has made it.
-                mine = self._lock is not None or self._is_made
-                if mine and not any(candidate.iterdir()):
+                if self.is_mine and not any(candidate.iterdir()):
                     return
             self.release()
+
+    @property
+    def is_mine(self) -> bool:
+        """True if no other process has it: it is locked, or this process has made it."""
+        return self._lock is not None or self._is_made
 
     def _open(self, path: Path, if_exists: IfExists) -> None:
         self.path = path
@@ -107,9 +109,9 @@ class Directory:
                 "this one, or give open if_exists='resume' to go on with that run, 'replace' to "
                 "write over it, or 'next' for a directory with the next number"
             )
-        self._found = self._run_file()
+        self._found = unlocked.content(file)
         if self._lock is None:
-            self._check_its_process()
+            unlocked.check(file, self._found)
         if if_exists == "replace":
             return
         try:
@@ -125,35 +127,6 @@ class Directory:
             ) from None
         self.previous = found
 
-    def _run_file(self) -> bytes | None:
-        """The content of run.json; None if there is none, or none that a run has."""
-        try:
-            return _run_files.read_small(self.path / RUN_FILE)
-        except (FileNotFoundError, _run_files.NotReadError):
-            return None
-
-    def _check_its_process(self) -> None:
-        """In place of a lock: raises if the run's process runs, and warns if it may.
-
-        Raises:
-          FileExistsError: it runs.
-        """
-        facts = _facts(self._found or b"")
-        if facts.get("status") != "running":
-            return
-        runs = None
-        if facts.get("host") == socket.gethostname():
-            runs = runs_since(facts.get("pid"), facts.get("opened"))
-        if runs:
-            raise _open_error(self.path)
-        if runs is None:
-            _log.warning(
-                "jaxlog: %s: this file system has no locks, and the run there was not closed. If "
-                "%s still writes it, end that first: two programs would mix their lines.",
-                self.path,
-                _holder(self.path),
-            )
-
     def begin(self, facts: Mapping[str, Any], mark: int | None) -> None:
         """Makes it the directory of a run that begins or is resumed; all of it, or nothing.
 
@@ -165,13 +138,15 @@ class Directory:
           FileExistsError: another run has begun in it, on a file system without locks.
           OSError: it cannot be written.
         """
-        before = self._run_file()
-        if self._lock is None and before != self._found:
-            raise _open_error(self.path)  # another process was faster
-        for draft in _run_files.drafts_of(self.path / RUN_FILE):  # of a process that was killed
-            with contextlib.suppress(OSError):
-                draft.unlink()
-        self.save(facts)
+        file = self.path / RUN_FILE
+        before = unlocked.content(file)
+        if self._lock is None:
+            unlocked.begin(file, self._found, _content(facts))
+        else:
+            for draft in _run_files.drafts_of(file):  # of a process that was killed
+                with contextlib.suppress(OSError):
+                    draft.unlink()
+            self.save(facts)
         try:
             if self.previous is None:
                 (self.path / MARKS_FILE).unlink(missing_ok=True)
@@ -188,12 +163,7 @@ class Directory:
     def save(self, facts: Mapping[str, Any]) -> None:
         """Writes run.json; if that fails, the file from before is still there."""
         self._check()
-        finite, nonfinite = without_nonfinite(dict(facts))
-        if nonfinite:
-            finite["nonfinite"] = nonfinite
-        else:
-            finite.pop("nonfinite", None)
-        self._write(orjson.dumps(finite, option=orjson.OPT_INDENT_2))
+        self._write(_content(facts))
 
     def _write(self, data: bytes) -> None:
         with _run_files.replacing(self.path / RUN_FILE) as file:
@@ -294,6 +264,16 @@ def _numbered(path: Path) -> Iterator[Path]:
         yield path.with_name(f"{path.name}-{number}")
 
 
+def _content(facts: Mapping[str, Any]) -> bytes:
+    """The content of run.json."""
+    finite, nonfinite = without_nonfinite(dict(facts))
+    if nonfinite:
+        finite["nonfinite"] = nonfinite
+    else:
+        finite.pop("nonfinite", None)
+    return orjson.dumps(finite, option=orjson.OPT_INDENT_2)
+
+
 def is_held(path: Path) -> bool | None:
     """True if a run is open in a directory; None if the file system has no locks.
 
@@ -355,7 +335,7 @@ def _lock(path: Path) -> int | None:
     try:
         return _locked(path, fcntl.LOCK_EX)
     except BlockingIOError:
-        raise _open_error(path) from None
+        raise unlocked.open_error(path / RUN_FILE) from None
 
 
 def _locked(path: Path, kind: int) -> int | None:
@@ -371,30 +351,3 @@ def _locked(path: Path, kind: int) -> int | None:
         os.close(opened)
         return None
     return opened
-
-
-def _open_error(path: Path) -> FileExistsError:
-    return FileExistsError(
-        f"{path}: has a run that is open, of {_holder(path)}; choose another directory, or end "
-        "that run first"
-    )
-
-
-def _holder(path: Path) -> str:
-    try:
-        facts = _facts(_run_files.read_small(path / RUN_FILE))
-        pid, host = facts["pid"], facts["host"]
-    except (OSError, KeyError):
-        return "another process"
-    if host != socket.gethostname():
-        return f"process {pid} on {host}"
-    return "this process" if pid == os.getpid() else f"process {pid}"
-
-
-def _facts(data: bytes) -> dict[str, Any]:
-    """The facts in the content of run.json; empty if there are none."""
-    try:
-        found = _run_files.loads(data)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -12,7 +12,7 @@ _PRECISION = 1.0
 
 def is_alive(pid: Any) -> bool:
     """True if a process runs; also where the system cannot be asked."""
-    if not isinstance(pid, int) or not 0 < pid < 2**31:
+    if isinstance(pid, bool) or not isinstance(pid, int) or not 0 < pid < 2**31:
         return False
     if os.name != "posix":  # there `os.kill` does not only ask
         return True
@@ -36,14 +36,16 @@ def runs_since(pid: Any, time: Any) -> bool | None:
     """
     if not is_alive(pid):
         return False
-    began = _began(pid)
+    state, began = _stat(pid)
+    if state in (b"Z", b"X"):  # it has ended, and its parent has not asked how
+        return False
     if began is None or isinstance(time, bool) or not isinstance(time, int | float):
         return None
     return began <= time + _PRECISION
 
 
-def _began(pid: int) -> float | None:
-    """The seconds since 1970 at which a process was started, on Linux (proc(5))."""
+def _stat(pid: int) -> tuple[bytes, float | None]:
+    """The state of a process, and the seconds since 1970 at which it began, on Linux (proc(5))."""
     try:
         # Its name, in parentheses, may hold anything.
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
@@ -52,6 +54,6 @@ def _began(pid: int) -> float | None:
             for line in Path("/proc/stat").read_bytes().splitlines()
             if line.startswith(b"btime ")
         )
-        return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return fields[0], boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, StopIteration):
-        return None
+        return b"", None

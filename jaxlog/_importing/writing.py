@@ -86,12 +86,14 @@ def write(source: SourceRun, to: Path, options: ImportOptions, earlier: EarlierR
         return Written(place, "same", int(known.get("arrived") or 0))
     run_id = str(known.get("id") or hashlib.sha256(source.key.encode()).hexdigest()[:8])
     state = "replaced" if is_there else "new"
-    draft = Directory(to / DRAFTS / place.name, "replace")
+    draft = _draft(to / DRAFTS / place.name)
+    has_moved = False
     try:
         _empty(draft.path)
         lines = _write_draft(draft, source, run_id, place, digest)
         if state == "new":
             draft.path.rename(place)
+            has_moved = True
         else:
             _replace(draft.path, place)
         if source.note and not annotations_of(place, run_id).note:
@@ -99,8 +101,9 @@ def write(source: SourceRun, to: Path, options: ImportOptions, earlier: EarlierR
         earlier.add(source.key, place)
         return Written(place, state, lines)
     finally:
-        with contextlib.suppress(OSError):  # it has its place
-            _empty(draft.path)
+        if not has_moved:  # else what has its name is another import's
+            with contextlib.suppress(OSError):
+                _empty(draft.path)
         draft.leave()
         for folder in (draft.path, to / DRAFTS):
             with contextlib.suppress(OSError):  # not there, or another import uses it
@@ -126,6 +129,21 @@ def _place(to: Path, source: SourceRun) -> tuple[Path, bool]:
         if key_of(place) == source.key:
             return place, True
     raise AssertionError
+
+
+def _draft(path: Path) -> Directory:
+    """The directory in which a run is written.
+
+    Raises:
+      FileExistsError: another process imports the same run.
+    """
+    draft = Directory(path, "replace")
+    if not draft.is_mine:
+        raise FileExistsError(
+            f"{path}: another process imports this run, or was killed as it did; this file system "
+            "has no locks to tell which. If no import runs, remove this folder"
+        )
+    return draft
 
 
 def _empty(folder: Path) -> None:

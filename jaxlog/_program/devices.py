@@ -33,8 +33,13 @@ def size(axes: Axes) -> int:
 
 
 def one_cpu() -> bool:
-    """True if the only device is one CPU, so that no array can be divided."""
-    return jax.default_backend() == "cpu" and jax.device_count() == 1
+    """True if the only device is one CPU, and the program is not under `shard_map`.
+
+    No array is divided then, and `vmap` may name axes, which JAX refuses where it tracks along
+    which axes an array varies.
+    """
+    alone = jax.default_backend() == "cpu" and jax.device_count() == 1
+    return alone and not jax.sharding.get_abstract_mesh().manual_axes
 
 
 def varying(axes: Axes, tree: Any) -> Axes:

@@ -190,7 +190,10 @@ class Moments:
 
 
 def stacked_moments(
-    arrays: Mapping[Names, Shaped[Array, "..."]], where: Bool[Array, "*batch"] | None
+    arrays: Mapping[Names, Shaped[Array, "..."]],
+    where: Bool[Array, "*batch"] | None,
+    *,
+    exportable: bool = False,
 ) -> dict[str, Moments]:
     """Computes `Moments.of` for several arrays, in a smaller program.
 
@@ -198,6 +201,7 @@ def stacked_moments(
       arrays: the arrays, by name. An array under several names has one more axis, the last: an
         entry for each name.
       where: `bool` of the shape of each array, without that axis; None for all entries.
+      exportable: True to use nothing that `jax.export` refuses.
 
     Returns:
       By the name of an accumulating dtype, the moments of the arrays that are accumulated in it, in
@@ -219,7 +223,7 @@ def stacked_moments(
         first, *others = (
             _of_all(group, where, dtype)
             if isinstance(group, list)
-            else _of_parts(group, where, dtype)
+            else _of_parts(group, where, dtype, exportable=exportable)
             for group in groups
         )
         found[name] = first
@@ -229,10 +233,15 @@ def stacked_moments(
 
 
 def _of_parts(
-    array: Shaped[Array, "*batch parts"], where: Bool[Array, "*batch"] | None, dtype: np.dtype
+    array: Shaped[Array, "*batch parts"],
+    where: Bool[Array, "*batch"] | None,
+    dtype: np.dtype,
+    *,
+    exportable: bool,
 ) -> Moments:
     """The moments along all axes but the last."""
-    if not devices.one_cpu():  # a batch on several devices keeps its sharding
+    # A batch on several devices keeps its sharding; `jax.export` refuses constraints of layouts.
+    if exportable or not devices.one_cpu():
         parts = jnp.moveaxis(array, -1, 0)
         return _of_floats(parts.astype(dtype), where, tuple(range(1, parts.ndim)))
     num_parts = array.shape[-1]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
 import jaxlog
+from jaxlog import _run_files
+from jaxlog._cli.errors import CommandError
+from jaxlog._cli.upload import upload
 from jaxlog._host.directory import Directory
 from jaxlog._host.status import observe
 
@@ -110,6 +115,37 @@ def test_without_locks_a_run_whose_process_runs_is_refused(
 
 
 @pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_run_whose_process_runs_is_not_uploaded(
+    tmp_path: Path, sleeper: int
+) -> None:
+    left_open(tmp_path / "run", pid=sleeper, opened=time.time() + 60)
+    with pytest.raises(CommandError, match="the run is open; end it first"):
+        upload(tmp_path / "run", "memory://runs/first")
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("pid", [None, True, -1, 0, 1.0, "1", 2**31, 2**200, [1]])
+def test_without_locks_a_pid_that_is_none_is_no_process(tmp_path: Path, pid: object) -> None:
+    left_open(tmp_path / "run")
+    file = tmp_path / "run" / "run.json"
+    facts = json.loads(file.read_text()) | {"pid": pid, "opened": time.time()}
+    file.write_text(json.dumps(facts))
+    assert observe(tmp_path / "run").status in ("killed", "unknown")
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="the state is in /proc")
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_process_that_nobody_waited_for_has_ended(tmp_path: Path) -> None:
+    """In a container, whose first process may wait for none, it would count as running forever."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        left_open(tmp_path / "run", pid=process.pid, opened=time.time() + 60)
+        assert observe(tmp_path / "run").status == "killed"
+        logger = jaxlog.Logger({"sinks": [{"kind": "jsonl"}]})
+        logger.open(tmp_path / "run", if_exists="resume").close()
+
+
+@pytest.mark.usefixtures("no_locks")
 @pytest.mark.parametrize("gone", [True, False])
 def test_without_locks_a_run_whose_process_is_gone_goes_on(
     tmp_path: Path, sleeper: int, gone: bool, caplog: pytest.LogCaptureFixture
@@ -117,9 +153,8 @@ def test_without_locks_a_run_whose_process_is_gone_goes_on(
     """Also where another process got its number."""
     pid = sleeper
     if gone:
-        ended = subprocess.Popen([sys.executable, "-c", ""])
-        ended.wait()
-        pid = ended.pid
+        with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+            pid = ended.pid
     left_open(tmp_path / "run", pid=pid, opened=1e9)
     assert observe(tmp_path / "run").status == "killed"
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(
@@ -134,10 +169,13 @@ def test_without_locks_a_run_whose_process_is_gone_goes_on(
 def test_without_locks_a_run_of_another_machine_is_said_to_may_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    left_open(tmp_path / "run", pid=7, host="node-12")
+    left_open(tmp_path / "run", pid=7, host="node-12\x1b[31m")
     with jaxlog.Logger({"sinks": [{"kind": "jsonl"}]}).open(tmp_path / "run", if_exists="resume"):
         pass
-    assert "has no locks, and the run there was not closed. If process 7 on node-12" in caplog.text
+    assert (
+        "has no locks, and the run there was not closed. If process 7 on node-12�[31m"
+        in caplog.text
+    )
 
 
 @pytest.mark.usefixtures("no_locks")
@@ -154,6 +192,60 @@ def test_without_locks_the_second_of_two_that_begin_at_once_is_refused(
         two.begin({"id": "00000002", "status": "running"}, None)
     two.leave()
     assert json.loads((path / "run.json").read_text())["id"] == "00000001"
+
+
+@pytest.mark.usefixtures("no_locks")
+@pytest.mark.parametrize("read", [1, 2])
+@pytest.mark.parametrize("if_exists", ["error", "resume"])
+def test_without_locks_one_that_begins_while_another_does_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    if_exists: Literal["error", "resume"],
+    read: int,
+) -> None:
+    """Whenever the other looks at run.json."""
+    path = tmp_path / "run"
+    if if_exists == "resume":
+        left_open(path, status="finished")
+    one, two = (Directory(path, if_exists) for _ in range(2))
+    began: list[str] = []
+
+    def begin(directory: Directory, name: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            directory.begin({"id": name, "status": "running"}, None)
+            began.append(name)
+
+    reads: list[bytes] = []
+    really = _run_files.read_small
+
+    def reads_while_two_begins(*arguments: Any) -> bytes:
+        reads.append(b"")
+        number = len(reads)
+        try:
+            return really(*arguments)
+        finally:
+            if number == read:
+                begin(two, "2")
+
+    monkeypatch.setattr(_run_files, "read_small", reads_while_two_begins)
+    begin(one, "1")
+    assert len(began) == 1
+    assert json.loads((path / "run.json").read_text())["id"] == began[0]
+    assert [file.name for file in path.glob(".*")] == []
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_without_locks_a_process_that_was_killed_as_it_began_is_in_nobodys_way(
+    tmp_path: Path,
+) -> None:
+    directory = Directory(tmp_path / "run", "error")
+    began = tmp_path / "run" / ".run.json.begins"
+    began.write_bytes(b"{")
+    with pytest.raises(FileExistsError, match="has a run that is open, of another process"):
+        directory.begin({"id": "1"}, None)
+    os.utime(began, (1e9, 1e9))
+    directory.begin({"id": "1"}, None)
+    assert [file.name for file in (tmp_path / "run").iterdir()] == ["run.json"]
 
 
 @pytest.mark.usefixtures("no_locks")

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxlog
+from jaxlog._program import devices
 from tests.conftest import MakeLogger
 
 
@@ -208,3 +210,23 @@ def test_a_map_in_batches_that_leave_a_rest(make_logger: MakeLogger) -> None:
         lines = [(e.step, lane.index, int(lane.metrics["x"])) for e in events for lane in e.lanes]
         seen.append(sorted(lines))
     assert seen[0] == seen[1] == [(0, 0, 0), (1, 1, 2), (2, 0, 4), (3, 1, 6), (4, 0, 8)]
+
+
+def test_a_program_that_returns_its_records_can_be_exported(
+    make_logger: MakeLogger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With named parts, on a machine with one CPU."""
+    monkeypatch.setattr(devices, "one_cpu", lambda: True)
+    logger = make_logger(delivery="return", sinks=[{"kind": "memory"}])
+
+    def program(returns: jax.Array) -> list[jax.Array]:
+        mask = jnp.ones(4, bool)
+        metrics = {"episode_returns": jaxlog.parts(returns, "agent")}
+        return jax.tree.leaves(jaxlog.batch_step(logger, 0, metrics, where=mask))
+
+    returns = jnp.arange(8.0).reshape(4, 2)
+    with logger.open():
+        there = jax.export.export(jax.jit(program))(returns).call(returns)
+        here = program(returns)
+    assert len(here) == 3
+    assert all(np.array_equal(*pair) for pair in zip(there, here, strict=True))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import fcntl
 import importlib
 import io
 import json
@@ -346,3 +348,58 @@ def test_the_runs_that_are_there_are_read_once(
     monkeypatch.setattr(earlier, "key_of", counted)
     assert {one.state for one in jaxlog.import_runs(tmp_path, tmp_path / "runs")} == {"same"}
     assert len(asked) <= 2 * 9
+
+
+@pytest.mark.parametrize("locks", [True, False])
+@pytest.mark.parametrize("again", [True, False])
+def test_of_two_imports_of_a_run_at_once_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locks: bool, again: bool
+) -> None:
+    """Also on a file system without locks, and also if the run is there and has changed."""
+    source, runs = tmp_path / "a.csv", tmp_path / "runs"
+    if not locks:
+
+        def flock(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "no locks")
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+    source.write_text("step,loss\n0,1\n")
+    if again:
+        jaxlog.import_runs(source, runs)
+        source.write_text("step,loss\n0,1\n1,2\n")
+    writing: Any = importlib.import_module("jaxlog._importing.writing")
+    written, refused = writing._write_draft, []
+
+    def while_another_imports(*arguments: Any) -> Any:
+        monkeypatch.setattr(writing, "_write_draft", written)
+        expected = "has a run that is open" if locks else "another process imports this run"
+        with pytest.raises(FileExistsError, match=expected) as error:
+            jaxlog.import_runs(source, runs)
+        refused.append(error)
+        return written(*arguments)
+
+    monkeypatch.setattr(writing, "_write_draft", while_another_imports)
+    [run] = jaxlog.import_runs(source, runs)
+    assert len(refused) == 1
+    assert [line["step"] for line in lines(run.path)] == ([0, 1] if again else [0])
+    assert sorted(path.name for path in runs.iterdir()) == ["a"]
+
+
+def test_an_import_leaves_the_folder_of_another_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one that begins when this one has put its run in its place."""
+    (tmp_path / "a.csv").write_text("step,loss\n0,1\n")
+    others = tmp_path / "runs" / ".importing" / "a"
+    moved = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        place = moved(path, target)
+        if path == others:
+            others.mkdir()
+            (others / "history_metrics.jsonl").write_text("of another\n")
+        return place
+
+    monkeypatch.setattr(Path, "rename", rename)
+    jaxlog.import_runs(tmp_path / "a.csv", tmp_path / "runs")
+    assert (others / "history_metrics.jsonl").read_text() == "of another\n"

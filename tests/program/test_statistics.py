@@ -190,6 +190,25 @@ def test_parts_have_the_gradient_of_each_alone(monkeypatch: pytest.MonkeyPatch) 
     np.testing.assert_allclose(jax.grad(together)(values), jax.grad(alone)(values), rtol=1e-5)
 
 
+@pytest.mark.parametrize("check_vma", [True, False])
+def test_large_batches_under_shard_map_on_one_cpu(
+    check_vma: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    mesh, own = jax.make_mesh((1,), ("d",), devices=jax.devices()[:1]), jax.P("d")
+    values = np.random.default_rng(0).normal(size=(100_000, 3)).astype(np.float32)
+
+    def program(values: jax.Array) -> Moments:
+        arrays = {("a", "b", "c"): values, "first": values[:, 0]}
+        return stacked_moments(arrays, None)["float32"]
+
+    divided = jax.shard_map(program, mesh=mesh, in_specs=own, out_specs=own, check_vma=check_vma)
+    there = jax.device_put(values, jax.NamedSharding(mesh, own))
+    found = jax.jit(divided)(there).std
+    exact = values.astype(np.float64).std(0)
+    np.testing.assert_allclose(found, [*exact, exact[0]], rtol=1e-6)
+
+
 def test_the_empty_moments_can_be_donated() -> None:
     update = jax.jit(lambda m: m.merge(Moments.of(jnp.ones(3))), donate_argnums=0)
     assert int(update(Moments.empty()).count) == 3
