@@ -35,4 +35,4 @@ def test_a_run_that_is_killed_loses_nothing() -> None:
     """`make kills` is the long form: a hundred times."""
     pytest.importorskip("orbax.checkpoint")
     # A multiple of the updates between checkpoints: a rest would be compiled anew.
-    assert "1 kills, 1 runs of " in said("benchmarks.kills", "--kills=1", "--num-updates=16")
+    assert "1 kill, 1 run of " in said("benchmarks.kills", "--kills=1", "--num-updates=16")

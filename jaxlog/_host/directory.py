@@ -115,9 +115,7 @@ class Directory:
         if if_exists == "replace":
             return
         try:
-            if self._found is None:
-                raise ValueError
-            found = _run_files.loads(self._found)
+            found = _run_files.loads(_run_files.read_small(file))
             int(found["id"], 16)
             with_nonfinite(found, found.get("nonfinite"))
         except (ValueError, TypeError, KeyError, AttributeError):

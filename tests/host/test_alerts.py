@@ -461,4 +461,6 @@ def test_more_alerts_than_can_wait_are_counted(caplog: pytest.LogCaptureFixture)
     made._thread.start()
     made.end("finished", None, 1.0)
     left = host_alerts.MOST_WAITING + 3
-    assert told(caplog) == [f"jaxlog: run x: {left} alerts were not sent before the run was closed"]
+    assert told(caplog) == [
+        f"jaxlog: run x: {left:,} alerts were not sent before the run was closed"
+    ]

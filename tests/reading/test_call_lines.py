@@ -171,7 +171,7 @@ def test_lines_without_a_label_belong_to_the_lane_that_has_it(tmp_path: Path) ->
 
 def test_many_lines_of_one_step(tmp_path: Path) -> None:
     run = read(tmp_path, *(line(0, {"x": float(i)}) for i in range(2000)))
-    assert said(run, REPLACED.format(1999))["x"].tolist() == [[1999.0]]
+    assert said(run, REPLACED.format("1,999"))["x"].tolist() == [[1999.0]]
 
 
 def one_by_one(lines: list[set[str]]) -> tuple[dict[str, int], int]:
