@@ -37,7 +37,9 @@ from tests.browser import open_page as open_page
 from tests.month import build as build_month
 
 if importlib.util.find_spec("jaxtyping") is not None:  # else program/test_shapes.py fails
-    from tests import shapes as shapes  # before anything imports jaxlog._program
+    from tests import shapes  # before anything imports jaxlog._program
+
+    shapes.load()
 
 STORES = Path(os.environ["TRACKIO_DIR"])
 STORES.mkdir()

@@ -6,7 +6,9 @@ annotations are left to pyright: jaxlog itself refuses a wrong argument, and tes
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import sys
 from collections.abc import Callable
 from typing import Any, get_args
@@ -36,3 +38,13 @@ def _has_shape(annotation: Any) -> bool:
 
 assert "jaxlog._program" not in sys.modules, "tests.shapes is imported too late to check anything"
 jaxtyping.install_import_hook("jaxlog._program", "tests.shapes.checked")
+
+
+def load() -> None:
+    """Imports the modules of the package, before any test has a thread.
+
+    CPython 3.11 cannot make two syntax trees at a time, as the hook does for each module: where two
+    threads need other modules for the first time, one of them raises a SystemError.
+    """
+    for module in pkgutil.iter_modules(importlib.import_module("jaxlog._program").__path__):
+        importlib.import_module(f"jaxlog._program.{module.name}")
