@@ -23,8 +23,8 @@ SIZES = (100, 1_000, 10_000, 100_000, 1_000_000, 4_000_000)
 NUM_SAMPLES = 3
 NUM_PARTS = 10
 OF_PARTS = (10_000, 100_000, 1_000_000)
-"""The sizes at which named parts are measured. The last has no budget: the transposition of the
-array alone takes half as long as its statistics."""
+"""The sizes at which named parts are measured. The last has no budget: there, the transposition of
+the array counts most."""
 RETURNS = Logger({"log_frequency": 1, "sampling_enabled": False, "delivery": "return"})
 """A logger whose records are outputs of the program, so that only the program is measured."""
 

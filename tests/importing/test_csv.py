@@ -388,7 +388,7 @@ def test_of_two_imports_of_a_run_at_once_one_is_refused(
 def test_an_import_leaves_the_folder_of_another_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of one that begins when this one has put its run in its place."""
+    """The other import begins after this one has moved its run to its place."""
     (tmp_path / "a.csv").write_text("step,loss\n0,1\n")
     others = tmp_path / "runs" / ".importing" / "a"
     moved = Path.rename
