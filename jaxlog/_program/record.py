@@ -300,8 +300,7 @@ def update_window(plan: Plan, inputs: Inputs[jax.Array], *, with_scalars: bool) 
     wanted = plan.origins(*kinds, "scalar") if with_scalars else plan.origins(*kinds)
     metrics = {name: array for name, array in inputs.metrics.items() if name in wanted}
     size = None if plan.batch_shape is None else math.prod(plan.batch_shape)
-    # A program that returns its records has no callback, so that it can be exported.
-    return Window.of(plan.name, plan.logged, metrics, inputs.where, size, exportable=plan.returned)
+    return Window.of(plan.name, plan.logged, metrics, inputs.where, size)
 
 
 def _metrics(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
-from jax.experimental.layout import Layout, with_layout_constraint
 from jax.typing import ArrayLike
 
 from jaxlog._program import devices
+from jaxlog._program.layout import in_rows
 from jaxlog._program.shapes import Bool, Float, Int32, Shaped
 
 Names = str | tuple[str, ...]
@@ -192,8 +193,6 @@ class Moments:
 def stacked_moments(
     arrays: Mapping[Names, Shaped[Array, "..."]],
     where: Bool[Array, "*batch"] | None,
-    *,
-    exportable: bool = False,
 ) -> dict[str, Moments]:
     """Computes `Moments.of` for several arrays, in a smaller program.
 
@@ -201,7 +200,6 @@ def stacked_moments(
       arrays: the arrays, by name. An array under several names has one more axis, the last: an
         entry for each name.
       where: `bool` of the shape of each array, without that axis; None for all entries.
-      exportable: True to use nothing that `jax.export` refuses.
 
     Returns:
       By the name of an accumulating dtype, the moments of the arrays that are accumulated in it, in
@@ -223,7 +221,7 @@ def stacked_moments(
         first, *others = (
             _of_all(group, where, dtype)
             if isinstance(group, list)
-            else _of_parts(group, where, dtype, exportable=exportable)
+            else _of_parts(group, where, dtype)
             for group in groups
         )
         found[name] = first
@@ -236,26 +234,28 @@ def _of_parts(
     array: Shaped[Array, "*batch parts"],
     where: Bool[Array, "*batch"] | None,
     dtype: np.dtype,
-    *,
-    exportable: bool,
 ) -> Moments:
     """The moments along all axes but the last."""
-    # A batch on several devices keeps its sharding; `jax.export` refuses constraints of layouts.
-    if exportable or not devices.one_cpu():
+    if not devices.one_cpu():  # a batch on several devices keeps its sharding
         parts = jnp.moveaxis(array, -1, 0)
         return _of_floats(parts.astype(dtype), where, tuple(range(1, parts.ndim)))
     num_parts = array.shape[-1]
     num_rows = array.size // max(num_parts, 1)
-    # XLA would transpose again for each sum; the constraint makes it copy the array once.
-    parts = with_layout_constraint(array.reshape(num_rows, num_parts).T, Layout((0, 1)))
+    rows = array.reshape(num_rows, num_parts).astype(dtype)
+    if where is not None:
+        # Masked by itself, in the order of the memory; XLA would do it in the copy below.
+        rows = lax.optimization_barrier(jnp.where(where.reshape(-1, 1), rows, np.nan))
+    parts = in_rows(rows.T)  # else transposed again for each sum
 
-    def of_parts(parts: jax.Array, where: jax.Array | None) -> Moments:
-        return _of_floats(parts.astype(dtype), where, (1,))
+    def of_parts(parts: jax.Array, _: None) -> Moments:
+        return _of_floats(parts, None, (1,))
 
-    where = None if where is None else where.reshape(-1)
-    if array.size <= 16 * _BLOCK:
-        return of_parts(parts, where)
-    return _in_blocks(of_parts, parts, where, max(1, _BLOCK // num_parts))
+    if array.size <= 2 * _BLOCK:
+        moments = of_parts(parts, None)
+    else:
+        moments = _in_blocks(of_parts, parts, None, max(1, _BLOCK // num_parts))
+    total = num_rows if where is None else count_of(where)
+    return dataclasses.replace(moments, nonfinite=total - moments.count)
 
 
 def _of_all(
@@ -299,12 +299,16 @@ def _in_blocks(
             )
         )
 
-    num_blocks = (length - 1) // size
+    # Blocks that divide the length leave no rest, which would have to be compiled, too.
+    least = -(-length // size)
+    num_blocks = next((n for n in range(least, 2 * least) if length % n == 0), length // size)
+    size = length // num_blocks if length % num_blocks == 0 else size
+    rest = length - num_blocks * size
     blocks = lax.map(lambda i: of_block(i * size, size), jnp.arange(num_blocks))
     # All blocks are merged at once: merging them one by one would add up rounding errors.
     name = "jaxlog_blocks"
     most = jax.vmap(lambda block: block.across(name), out_axes=None, axis_name=name)(blocks)
-    return most.merge(of_block(num_blocks * size, length - num_blocks * size))
+    return most.merge(of_block(num_blocks * size, rest)) if rest else most
 
 
 def _of_several(

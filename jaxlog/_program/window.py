@@ -7,7 +7,6 @@ takes a few operations in all instead of a few per metric.
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -68,8 +67,6 @@ class Window:
         arrays: Mapping[str, Shaped[Array, "..."]],
         where: Bool[Array, "*batch"] | None,
         size: int | None,
-        *,
-        exportable: bool,
     ) -> Window:
         """The window of one update. A scalar is a metric with one value.
 
@@ -83,12 +80,10 @@ class Window:
             scalars. One with parts has one more axis, the last.
           where: `bool` of the batch's shape, which episodes count; None for all.
           size: the number of entries of the batch; None if no metric has a value per episode.
-          exportable: True to use nothing that `jax.export` refuses.
         """
         known = {key: spec for key, spec in logged if spec.origin.name in arrays}
         reduced = {key: spec for key, spec in known.items() if spec.reduction != "last"}
-        moments_of = functools.partial(stacked_moments, exportable=exportable)
-        moments = moments_of(_grouped(reduced, arrays, "episode"), where)
+        moments = stacked_moments(_grouped(reduced, arrays, "episode"), where)
         scalars = _grouped(reduced, arrays, "scalar")
         count = None if size is None else jnp.int32(size)
         if where is not None:  # the moments have counted it already, if there are any
@@ -103,8 +98,8 @@ class Window:
             updates=jnp.int32(1),
             count=count,
             episodes=moments,
-            arrays=moments_of(_grouped(reduced, arrays, "array"), None),
-            scalars=moments_of({names: array[None] for names, array in scalars.items()}, None),
+            arrays=stacked_moments(_grouped(reduced, arrays, "array"), None),
+            scalars=stacked_moments({names: array[None] for names, array in scalars.items()}, None),
             sketches={
                 key: QuantileSketch.of(*entries(spec))
                 for key, spec in known.items()

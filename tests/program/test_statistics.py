@@ -176,6 +176,16 @@ def test_parts_are_reduced_each_by_itself(
                     )
 
 
+def test_an_array_of_parts_is_transposed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "one_cpu", lambda: True)
+
+    def spread(values: jax.Array, mask: jax.Array) -> jax.Array:
+        return stacked_moments({("a", "b", "c"): values}, mask)["float32"].std
+
+    program = jax.jit(spread).lower(jnp.ones((1000, 3)), jnp.ones(1000, bool)).compile()
+    assert program.as_text().count(" transpose(") == 1
+
+
 def test_parts_have_the_gradient_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "one_cpu", lambda: True)
     values = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
