@@ -216,7 +216,7 @@ def record(
     made = Packed(bits, head_words, rest, schema)
     return (
         made.returned() if plan.returned else made,
-        None if window is None else window.emptied_where(metrics_due),
+        None if window is None else window.without_updates_where(metrics_due),
     )
 
 

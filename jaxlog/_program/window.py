@@ -31,7 +31,8 @@ class Window:
     """The statistics accumulated since the last line of a `window_step`.
 
     A pytree to carry through `scan` and to store with the train state. It has no leaves if logging
-    is off. Under `vmap` each array has the lane axes in front.
+    is off. Under `vmap` each array has the lane axes in front. A window without updates is empty,
+    whatever its other fields hold: the next merge starts them anew.
 
     Attributes:
       updates: `int32[]`, how many updates have been merged.
@@ -123,15 +124,16 @@ class Window:
         """
         assert self.updates is not None
         assert other.updates is not None
+        own = self.emptied_where(self.updates == 0)
         return dataclasses.replace(
             self,
             updates=self.updates + other.updates,
-            count=None if self.count is None or other.count is None else self.count + other.count,
-            episodes={key: m.merge(other.episodes[key]) for key, m in self.episodes.items()},
-            arrays={key: m.merge(other.arrays[key]) for key, m in self.arrays.items()},
-            scalars={key: m.merge(other.scalars[key]) for key, m in self.scalars.items()},
-            sketches={key: s.merge(other.sketches[key]) for key, s in self.sketches.items()},
-            bins={key: bins + other.bins[key] for key, bins in self.bins.items()},
+            count=None if own.count is None or other.count is None else own.count + other.count,
+            episodes={key: m.merge(other.episodes[key]) for key, m in own.episodes.items()},
+            arrays={key: m.merge(other.arrays[key]) for key, m in own.arrays.items()},
+            scalars={key: m.merge(other.scalars[key]) for key, m in own.scalars.items()},
+            sketches={key: s.merge(other.sketches[key]) for key, s in own.sketches.items()},
+            bins={key: bins + other.bins[key] for key, bins in own.bins.items()},
             last=other.last,
         )
 
@@ -222,8 +224,18 @@ class Window:
             counts[(key,), "histogram"] = bins[None]
         return counts | found
 
+    def without_updates_where(self, logged: Bool[Array, ""]) -> Window:
+        """Returns an empty window if `logged`, `bool[]`, is True, else the window as it is.
+
+        Only the counts change. To change all fields would add a kernel for each; the next merge
+        does it on the way.
+        """
+        counts = self.updates, self.count
+        updates, count = jax.tree.map(lambda count: jnp.where(logged, 0, count), counts)
+        return dataclasses.replace(self, updates=updates, count=count)
+
     def emptied_where(self, emptied: Bool[Array, ""]) -> Window:
-        """Returns an empty window if `emptied`, `bool[]`, is True, else the window as it is."""
+        """Returns a window whose fields are those of no update if `emptied`, `bool[]`, is True."""
 
         def start(path: tuple[jax.tree_util.KeyEntry, ...], leaf: jax.Array) -> jax.Array:
             start = _START.get(getattr(path[-1], "name", ""), 0)
