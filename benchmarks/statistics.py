@@ -108,17 +108,18 @@ def measure(size: int, turns: int) -> dict[str, Any]:
     sample, _ = compiled(lambda step: sample_indices(step, size, NUM_SAMPLES), step)
     times = fastest({name: program for name, (program, _) in programs.items()}, turns)
     times |= fastest({"sample": sample}, 1000)
+    of_parts = None
     if size in OF_PARTS:
         rows, marked = values.reshape(-1, NUM_PARTS), mask[::NUM_PARTS]
         one, _ = compiled(logged, values, jnp.repeat(marked, NUM_PARTS))
         each, _ = compiled(lambda v, m: logged(parts(v, "part"), m), rows, marked)
         pair = {"one array": one, "named parts": each}
         times |= fastest(pair, turns * 10)
-    found: dict[str, Any] = {name: seconds * 1e6 for name, seconds in times.items()}
-    if size in OF_PARTS:
         # The fastest turns may differ in how many processors were free.
-        ratio = typical(pair, turns * 10, "one array")["named parts"]
-        found["named parts / one array, median of turns"] = ratio
+        of_parts = typical(pair, turns * 10, "one array")["named parts"]
+    found: dict[str, Any] = {name: seconds * 1e6 for name, seconds in times.items()}
+    if of_parts is not None:
+        found["named parts / one array, median of turns"] = of_parts
     found["MB beside the batch, Moments"] = programs["Moments, masked"][1] / 1e6
     found["MB beside the batch, jnp"] = programs["five jnp reductions"][1] / 1e6
     return found

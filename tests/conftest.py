@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import fcntl
 import importlib.util
 import os
 import re
@@ -104,6 +106,15 @@ def interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def refuse_locks(patch: pytest.MonkeyPatch, error: int = errno.ENOLCK) -> None:
+    """From here on, file systems have no locks, as Lustre may be mounted."""
+
+    def flock(*_: object) -> None:
+        raise OSError(error, "no locks")
+
+    patch.setattr(fcntl, "flock", flock)
 
 
 @pytest.fixture(scope="module", autouse=True)

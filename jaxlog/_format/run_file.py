@@ -1,9 +1,12 @@
-"""The number of the format, and the fields of run.json that have former names."""
+"""The number of the format, and the facts of run.json, some of which have former names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from jaxlog._format.nonfinite import with_nonfinite
+from jaxlog._run_files import loads
 
 FORMAT = 1
 """The field `format` of `run.json`. Files of jaxlog 0.1 have no such field, and can be read too.
@@ -11,6 +14,15 @@ FORMAT = 1
 It increases when older readers would misread something that they know; a new field alone does not
 change it. docs/format.md says what counts.
 """
+
+
+def facts_in(data: bytes) -> dict[str, Any]:
+    """The facts in the content of run.json; empty if it is not valid."""
+    try:
+        found = loads(data)
+    except ValueError:
+        return {}
+    return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}
 
 
 def total_updates(facts: Mapping[str, Any]) -> int | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxlog import _run_files
-from jaxlog._format.nonfinite import with_nonfinite
+from jaxlog._format.run_file import facts_in
 from jaxlog._host.directory import RUN_FILE, is_held
 from jaxlog._host.processes import runs_since
 from jaxlog._store import known
@@ -35,15 +35,6 @@ class Observed(NamedTuple):
 def facts_of(directory: Path) -> dict[str, Any]:
     """The facts in run.json; empty if the file is missing or cannot be read."""
     return facts_in(_run_file(directory))
-
-
-def facts_in(data: bytes) -> dict[str, Any]:
-    """The facts in the content of run.json; empty if it is not valid."""
-    try:
-        found = _run_files.loads(data)
-    except ValueError:
-        return {}
-    return with_nonfinite(found, found.get("nonfinite")) if isinstance(found, dict) else {}
 
 
 def _run_file(directory: Path) -> bytes:

@@ -7,9 +7,9 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 from jaxlog import _run_files
+from jaxlog._format.run_file import facts_in
 from jaxlog._host.processes import runs_since
 from jaxlog._say import log as _log
 from jaxlog._terminal import plain
@@ -46,7 +46,7 @@ def check(file: Path, found: bytes | None) -> None:
     Raises:
       FileExistsError: the process runs.
     """
-    facts = _facts(found)
+    facts = facts_in(found or b"")
     if facts.get("status") != "running":
         return
     runs = None
@@ -97,19 +97,10 @@ def begin(file: Path, found: bytes | None, data: bytes) -> None:
 
 def _holder(file: Path) -> str:
     try:
-        facts = _facts(_run_files.read_small(file))
+        facts = facts_in(_run_files.read_small(file))
         pid, host = facts["pid"], facts["host"]
     except (OSError, KeyError):
         return "another process"
     if host != socket.gethostname():
         return plain(f"process {pid} on {host}")
     return "this process" if pid == os.getpid() else plain(f"process {pid}")
-
-
-def _facts(data: bytes | None) -> dict[str, Any]:
-    """The facts in the content of run.json; empty if there are none."""
-    try:
-        found = _run_files.loads(data or b"")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from jaxlog import _run_files
 from jaxlog._format.imported import IMPORTED
+from jaxlog._format.run_file import facts_in
 from jaxlog._host.directory import RUN_FILE
-from jaxlog._host.status import facts_in
 
 
 class EarlierRuns:

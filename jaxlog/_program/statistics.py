@@ -247,13 +247,13 @@ def _of_parts(
         rows = lax.optimization_barrier(jnp.where(where.reshape(-1, 1), rows, np.nan))
     parts = in_rows(rows.T)  # else transposed again for each sum
 
-    def of_parts(parts: jax.Array, _: None) -> Moments:
+    def of_parts(parts: jax.Array) -> Moments:
         return _of_floats(parts, None, (1,))
 
     if array.size <= 2 * _BLOCK:
-        moments = of_parts(parts, None)
+        moments = of_parts(parts)
     else:
-        moments = _in_blocks(of_parts, parts, None, max(1, _BLOCK // num_parts))
+        moments = _in_blocks(of_parts, parts, max(1, _BLOCK // num_parts))
     total = num_rows if where is None else count_of(where)
     return dataclasses.replace(moments, nonfinite=total - moments.count)
 
@@ -265,37 +265,35 @@ def _of_all(
 ) -> Moments:
     """The moments of several arrays, in one `Moments` whose fields have an axis for the arrays."""
 
-    def of_entries(arrays: Sequence[jax.Array], where: jax.Array | None) -> Moments:
-        return _of_several(arrays, where, dtype)
+    def of_entries(entries: tuple[Sequence[jax.Array], jax.Array | None]) -> Moments:
+        return _of_several(*entries, dtype)
 
     # XLA on a CPU reads the whole array from memory once for each sum. In blocks that fit into the
     # cache, only the first sum reads from memory. A batch on several devices keeps its sharding.
     if arrays[0].size <= 2 * _BLOCK or not devices.one_cpu():
-        return of_entries(arrays, where)
-    arrays = [array.reshape(-1) for array in arrays]
-    return _in_blocks(of_entries, arrays, None if where is None else where.reshape(-1), _BLOCK)
+        return of_entries((arrays, where))
+    flat = jax.tree.map(lambda array: array.reshape(-1), (arrays, where))
+    return _in_blocks(of_entries, flat, _BLOCK)
 
 
 def _in_blocks(
-    of: Callable[[Any, Bool[Array, "batch"] | None], Moments],
+    of: Callable[[Any], Moments],
     arrays: Any,
-    where: Bool[Array, "batch"] | None,
     size: int,
 ) -> Moments:
     """The moments of long arrays, from those of blocks along their last axis.
 
     Args:
-      of: computes the moments of a block of `arrays` and of `where`.
+      of: computes the moments of a block of `arrays`.
       arrays: arrays whose last axes are equal and longer than `size`, as a pytree.
-      where: `bool`, which entries count; None for all.
-      size: the entries of a block.
+      size: the most entries of a block.
     """
     length = jax.tree.leaves(arrays)[0].shape[-1]
 
     def of_block(start: ArrayLike, size: int) -> Moments:
         return of(
-            *jax.tree.map(
-                lambda array: lax.dynamic_slice_in_dim(array, start, size, axis=-1), (arrays, where)
+            jax.tree.map(
+                lambda array: lax.dynamic_slice_in_dim(array, start, size, axis=-1), arrays
             )
         )
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from jaxlog._caller import warn_caller
 from jaxlog._format.health import Health, Tally, health_of
 from jaxlog._format.lines import ARRAYS, MEDIA, METRICS_TABLE, calls_of, over_lanes_table
-from jaxlog._format.run_file import id_of
+from jaxlog._format.run_file import facts_in, id_of
 from jaxlog._format.segment import segment_of
-from jaxlog._host.status import facts_in
 from jaxlog._reading.extra import needs_extra
 from jaxlog._reading.finding import stem_of
 from jaxlog._reading.opening import OpenedRun, opened

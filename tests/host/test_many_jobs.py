@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import subprocess
@@ -22,6 +21,7 @@ from jaxlog._cli.errors import CommandError
 from jaxlog._cli.upload import upload
 from jaxlog._host.directory import Directory
 from jaxlog._host.status import observe
+from tests.conftest import refuse_locks
 
 JOBS = 24
 PROGRAM = """
@@ -68,12 +68,7 @@ def test_each_job_has_its_directory_and_its_lines(tmp_path: Path) -> None:
 
 @pytest.fixture(params=[errno.ENOLCK, errno.ENOTSUP])
 def no_locks(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A file system without locks, such as Lustre may be mounted."""
-
-    def flock(*_: object) -> None:
-        raise OSError(request.param, "no locks")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
+    refuse_locks(monkeypatch, request.param)
 
 
 @pytest.fixture

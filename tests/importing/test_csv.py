@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
-import fcntl
 import importlib
 import io
 import json
@@ -21,6 +19,7 @@ from hypothesis import strategies as st
 
 import jaxlog
 from jaxlog._cli.main import main
+from tests.conftest import refuse_locks
 
 NUMBERS = st.one_of(
     st.floats(),
@@ -358,11 +357,7 @@ def test_of_two_imports_of_a_run_at_once_one_is_refused(
     """Also on a file system without locks, and also if the run is there and has changed."""
     source, runs = tmp_path / "a.csv", tmp_path / "runs"
     if not locks:
-
-        def flock(*_: object) -> None:
-            raise OSError(errno.ENOLCK, "no locks")
-
-        monkeypatch.setattr(fcntl, "flock", flock)
+        refuse_locks(monkeypatch)
     source.write_text("step,loss\n0,1\n")
     if again:
         jaxlog.import_runs(source, runs)
