@@ -17,7 +17,7 @@ _in_rows_p = Primitive("jaxlog_in_rows")
 
 
 def in_rows(array: Shaped[jax.Array, "..."]) -> Shaped[jax.Array, "..."]:
-    """The same array, whose last axis is next to each other in memory.
+    """The same array, with the entries of its last axis side by side in memory.
 
     XLA computes a transposed array again wherever it is used, and reads far apart to do so. This
     makes it copy the array once. A program that is exported has no such copy.

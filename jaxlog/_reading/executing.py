@@ -97,6 +97,11 @@ def results(
                 yield _taken(waiting.popleft())
         while waiting:
             yield _taken(waiting.popleft())
+    except BrokenExecutor as error:  # of a job that is sent, or of one whose result is taken
+        raise type(error)(
+            "executor: a process that read runs was killed, perhaps for its memory; try again with "
+            "a new executor of fewer processes"
+        ) from error
     finally:
         for future in waiting:
             future.cancel()
@@ -112,13 +117,7 @@ def _called(function: Callable[[Any], Any], job: Any, asked: Here) -> _Returned:
 
 
 def _taken(future: Future[_Returned]) -> Any:
-    try:
-        found = future.result()
-    except BrokenExecutor as error:
-        raise type(error)(
-            "executor: a process that read runs was killed, perhaps for its memory; try again with "
-            "a new executor of fewer processes"
-        ) from error
+    found = future.result()
     for text in found.warnings:
         warn_caller(text)
     return found.result

@@ -99,9 +99,10 @@ def test_a_process_that_is_killed_is_named(tmp_path: Path) -> None:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
         executor.submit(os.getpid).result()
         job = executor.submit(signal.raise_signal, signal.SIGKILL)
-        with pytest.raises(BrokenProcessPool, match="executor: a process that read runs was"):
-            list(executing.results(str, range(100), executor))
-        assert job.exception() is not None
+        for _ in range(2):  # while it is killed, most often; and certainly after that
+            with pytest.raises(BrokenProcessPool, match="executor: a process that read runs was"):
+                list(executing.results(str, range(100), executor))
+            assert job.exception() is not None
 
 
 def test_processes_that_are_forked_are_refused(tmp_path: Path) -> None:
