@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
@@ -17,8 +16,9 @@ RESAMPLES = 2000
 _MOST_VALUES = 2**22
 """The number of values that are resampled at a time: 32 MiB."""
 _MANY = 500
-"""From this number of scores on, draws are counted, not sorted, and SciPy is not used: it would
-leave out each of n scores in turn, and for that sort n² values."""
+"""From this number of scores on, draws are counted, not sorted."""
+_ROUNDING = 1e-12
+"""Means that differ by less than this part of the largest one are equal."""
 _MOST_COUNTS = 2**18
 """The number of counts that are made at a time: 2 MiB."""
 
@@ -87,16 +87,11 @@ def bootstrap_interval(
     lower, upper = np.empty((2, flat[0].shape[1]))
     percentile = np.empty(len(lower), bool)
     scores = sum(map(len, flat))
-    are_many = scores >= _MANY
-    at_a_time = max(1, _MOST_VALUES // (scores * (1 if are_many else resamples)))
+    values = max(scores, resamples) if scores >= _MANY else scores * resamples
+    at_a_time = max(1, _MOST_VALUES // values)
     for first in range(0, len(lower), at_a_time):
         part = slice(first, first + at_a_time)
-        own = [s[:, part] for s in flat]
-        if are_many:
-            found = _intervals_of_many(own, confidence, resamples, seed)
-        else:
-            batch = max(1, _MOST_VALUES // (scores * at_a_time))
-            found = _intervals(own, confidence, resamples, seed, batch)
+        found = _intervals([s[:, part] for s in flat], confidence, resamples, seed)
         lower[part], upper[part], percentile[part] = found
     return Interval(lower.reshape(shape), upper.reshape(shape), percentile.reshape(shape))
 
@@ -152,102 +147,93 @@ def _resampled_means(random: np.random.Generator, scores: np.ndarray, resamples:
 
 @np.errstate(all="ignore")  # scores may be as large as floats can be, and BCa may divide 0 by 0
 def _intervals(
-    strata: Sequence[np.ndarray], confidence: float, resamples: int, seed: int, batch: int
-) -> Interval:
-    """Computes an interval per column, of strata of shape (runs, columns)."""
-    # Imported here: it takes as long as importing JAX, and most users of runs need no interval.
-    from scipy.stats import bootstrap
-
-    # Centred at zero, so that the mean of equal scores is exact. The mean of ten times 0.1 is not
-    # 0.1, and BCa would take that rounding error for the influence of a score.
-    middle = np.median(np.concatenate(strata), axis=0)
-    samples = [(scores - middle).T for scores in strata]
-    drawn = [scores for scores in samples if scores.shape[1] > 1]
-    # SciPy refuses samples of one score; every draw of one is that score.
-    single = [scores for scores in samples if scores.shape[1] == 1]
-
-    def statistic(*several: np.ndarray, axis: int) -> np.ndarray:
-        lead = several[0].shape[:-1]  # (columns,), or (columns, draws)
-        one = [s.reshape(-1, *[1] * len(lead)) for s in single]
-        every = [*several, *(np.broadcast_to(s, (*lead, 1)) for s in one)]
-        return interquartile_mean(np.concatenate(every, axis=axis))
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # SciPy warns if BCa gives no interval
-        found = bootstrap(
-            drawn,
-            statistic,
-            method="BCa",
-            axis=-1,
-            vectorized=True,
-            confidence_level=confidence,
-            n_resamples=resamples,
-            batch=batch,
-            rng=np.random.default_rng(seed),
-        )
-        lower, upper = found.confidence_interval
-        none = ~(lower <= upper)  # NaN; or the ends are swapped, by a large acceleration
-        if none.any():
-            instead = bootstrap(
-                drawn,
-                statistic,
-                method="percentile",
-                axis=-1,
-                vectorized=True,
-                confidence_level=confidence,
-                n_resamples=0,
-                bootstrap_result=found,
-            )
-            lower, upper = np.where(none, instead.confidence_interval, (lower, upper))
-    return Interval(middle + lower, middle + upper, none)
-
-
-@np.errstate(all="ignore")
-def _intervals_of_many(
     strata: Sequence[np.ndarray], confidence: float, resamples: int, seed: int
 ) -> Interval:
-    """Computes what `_intervals` does, with the same draws, in time linear in the scores."""
-    # scipy.stats would take three times the memory of scipy.special, and a second to import.
+    """Computes an interval per column, of strata of shape (runs, columns)."""
+    # Imported here: most users of runs need no interval. scipy.stats would take a second.
     from scipy.special import ndtr, ndtri
 
     every = np.concatenate(strata)
+    # Centred at zero, so that the mean of equal scores is exact. The mean of ten times 0.1 is not
+    # 0.1, and BCa would take that rounding error for the influence of a score.
     middle = np.median(every, axis=0)
     every = every - middle
     order = np.argsort(every, axis=0, kind="stable")
     ordered = np.take_along_axis(every, order, axis=0)
     sizes = [len(scores) for scores in strata]
-    own = np.ones((1, len(every)))  # each score once
-    mean, *drawn = _means_of_draws(chain([own], _counts(sizes, resamples, seed)), order, ordered)
-    means = np.concatenate(drawn)
+    if len(every) < _MANY:
+        mean = interquartile_mean(every.T)
+        means = np.concatenate(list(_means_of_few(every, sizes, resamples, seed)))
+    else:
+        own = np.ones((1, len(every)))  # each score once
+        draws = chain([own], _counts(sizes, resamples, seed))
+        mean, *drawn = _means_of_many(draws, order, ordered)
+        means = np.concatenate(drawn)
     apart = means - mean
     # Sums of the same scores in another order differ in their last bits.
-    apart[np.abs(apart) <= 1e-12 * np.abs(means).max(axis=0)] = 0.0
+    apart[np.abs(apart) <= _ROUNDING * np.abs(means).max(axis=0)] = 0.0
     bias = ndtri(((apart < 0).mean(axis=0) + (apart <= 0).mean(axis=0)) / 2)
     acceleration = _acceleration(sizes, order, ordered)
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
     moved = bias + ndtri(tails)[:, None]
     levels = ndtr(bias + moved / (1 - acceleration * moved))
-    none = ~(levels[0] <= levels[1])
-    levels = np.where(none, tails[:, None], levels) * (resamples - 1)
+    none = ~(levels[0] <= levels[1])  # NaN; or the ends are swapped, by a large acceleration
     means.sort(axis=0)
-    ends = [
-        np.interp(level, np.arange(resamples), column)
-        for level, column in zip(levels.T, means.T, strict=True)
-    ]
-    lower, upper = np.transpose(ends)
+    lower, upper = _quantiles(means, np.where(none, tails[:, None], levels))
     return Interval(middle + lower, middle + upper, none)
+
+
+def _quantiles(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Returns quantiles of each column, linear between its values, as `numpy.quantile` does.
+
+    Args:
+      ordered: the sorted values, of shape (values, columns).
+      levels: of shape (levels, columns).
+    """
+    last = len(ordered) - 1
+    below = np.floor(levels * last).astype(np.int64)
+    least = np.take_along_axis(ordered, below, axis=0)
+    greatest = np.take_along_axis(ordered, np.minimum(below + 1, last), axis=0)
+    part = levels * last - below
+    return least * (1 - part) + greatest * part
+
+
+def _means_of_few(
+    every: np.ndarray, sizes: Sequence[int], resamples: int, seed: int
+) -> Iterator[np.ndarray]:
+    """Yields the interquartile means of some draws, of shape (draws, columns).
+
+    Args:
+      every: the scores of all strata, of shape (scores, columns).
+      sizes: the number of scores of each stratum.
+      resamples: the number of draws.
+      seed: the seed of the draws.
+    """
+    random, own = np.random.default_rng(seed), np.ascontiguousarray(every.T)
+    at_a_time = max(1, _MOST_VALUES // every.size)
+    begins = np.cumsum([0, *sizes[:-1]]).tolist()
+    for first in range(0, resamples, at_a_time):
+        draws = min(at_a_time, resamples - first)
+        # A stratum of one score takes no random number.
+        places = [
+            begin + random.integers(0, size, (draws, size))
+            if size > 1
+            else np.full((draws, 1), begin)
+            for begin, size in zip(begins, sizes, strict=True)
+        ]
+        yield interquartile_mean(own[:, np.concatenate(places, axis=1)]).T
 
 
 def _counts(sizes: Sequence[int], resamples: int, seed: int) -> Iterator[np.ndarray]:
     """Yields how often each draw has each score, of shape (draws, scores)."""
     random, scores = np.random.default_rng(seed), sum(sizes)
-    # Strata take turns at drawing: with as many draws at a time as in `_intervals`.
+    # Strata take turns at drawing: with as many draws at a time as in `_means_of_few`.
     most = max(_MOST_COUNTS, 8 * scores) if len(sizes) == 1 else _MOST_VALUES
     at_a_time = max(1, most // scores)
     for first in range(0, resamples, at_a_time):
         draws = min(at_a_time, resamples - first)
         place = np.arange(draws)[:, None]
-        # A stratum of one score takes no random number, as in `_intervals`.
+        # A stratum of one score takes no random number, as in `_means_of_few`.
         counts = [
             np.bincount(
                 (random.integers(0, size, (draws, size)) + size * place).ravel(),
@@ -260,7 +246,7 @@ def _counts(sizes: Sequence[int], resamples: int, seed: int) -> Iterator[np.ndar
         yield np.concatenate(counts, axis=1).astype(np.float64, copy=False)
 
 
-def _means_of_draws(
+def _means_of_many(
     draws: Iterable[np.ndarray], order: np.ndarray, ordered: np.ndarray
 ) -> Iterator[np.ndarray]:
     """Yields the interquartile means of some draws, of shape (draws, columns).
@@ -322,5 +308,6 @@ def _acceleration(sizes: Sequence[int], order: np.ndarray, ordered: np.ndarray) 
     cubes = squares = np.zeros(order.shape[1])
     for size, own in zip(sizes, np.split(without, np.cumsum(sizes)[:-1]), strict=True):
         influence = (size - 1) / size * (own.mean(axis=0) - own)
+        influence[np.abs(influence) <= _ROUNDING * np.abs(own).max(axis=0)] = 0.0
         cubes, squares = cubes + (influence**3).sum(axis=0), squares + (influence**2).sum(axis=0)
     return cubes / 6 / squares**1.5

@@ -159,7 +159,9 @@ class LastRows:
         if self._key in table.frame.columns:
             lines = lines_of_call(table)
             if not any(lines.frame[label].null_count() for label in lines.labels):
-                frame = lines.frame.sort("step", maintain_order=True)
+                frame = lines.frame
+                if not frame["step"].is_sorted():  # sorting copies all of it
+                    frame = frame.sort("step", maintain_order=True)
                 lines = replace(lines, frame=_last_rows(frame, self._key))
             self.lines = lines
         return True
