@@ -1,4 +1,4 @@
-"""Builds the part in C, and adds what `jaxlog demo` runs and the charts that `jaxlog serve` shows.
+"""Builds the parts in C, and adds what `jaxlog demo` runs and the charts that `jaxlog serve` shows.
 
 All else is in pyproject.toml. The folders of the demo are copied here, and not mapped by
 `package-dir` there: with a mapping, an editable install needs an import hook, which type checkers
@@ -47,21 +47,29 @@ class SdistWithCharts(sdist):
         super().run()
 
 
-NATIVE_QUEUE = Extension(
-    "jaxlog._crossing.native_queue",
-    sources=["jaxlog/_crossing/native_queue.c"],
-    depends=["jaxlog/_crossing/record_queue.h", "jaxlog/_crossing/xla_ffi.h"],
-    extra_compile_args=["-std=c11", "-pthread"],
-    extra_link_args=["-pthread"],
-    define_macros=[("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
-    py_limited_api=True,  # one binary for Python 3.11 and later
-    optional=True,  # without a C compiler, records leave programs by a Python callback
-)
+IN_C = {
+    "extra_compile_args": ["-std=c11", "-pthread", "-ffp-contract=off"],
+    "extra_link_args": ["-pthread"],
+    "define_macros": [("_GNU_SOURCE", None), ("Py_LIMITED_API", "0x030B0000")],
+    "py_limited_api": True,  # one binary for Python 3.11 and later
+    "optional": True,  # without a C compiler, Python and NumPy do the same
+}
+PARTS_IN_C = [
+    Extension(
+        "jaxlog._crossing.native_queue",
+        sources=["jaxlog/_crossing/native_queue.c"],
+        depends=["jaxlog/_crossing/record_queue.h", "jaxlog/_crossing/xla_ffi.h"],
+        **IN_C,
+    ),
+    Extension(
+        "jaxlog._format.native_shortest", sources=["jaxlog/_format/native_shortest.c"], **IN_C
+    ),
+]
 
-# The part in C relies on the interpreter's lock.
+# The parts in C rely on the interpreter's lock.
 HAS_LOCK = not sysconfig.get_config_var("Py_GIL_DISABLED")
 setup(
     cmdclass={"build_py": BuildWithDemo, "sdist": SdistWithCharts},
-    ext_modules=[NATIVE_QUEUE] if HAS_LOCK else [],
+    ext_modules=PARTS_IN_C if HAS_LOCK else [],
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if HAS_LOCK else {},
 )

@@ -2,7 +2,8 @@
 
 Lines have the shortest decimal text that identifies a float32, and all digits of a whole number
 from 2**24 on (`numbers.py`). The text of 0.1 is `0.1`, whose float64 is another number than the
-float32 widened.
+float32 widened. A function in C converts them if there was a compiler at installation; else NumPy
+does the same.
 """
 
 from __future__ import annotations
@@ -14,20 +15,22 @@ _CHUNK = 2**15  # the arrays of a chunk fit into a core's cache
 _MOST_PLACES = 22  # 10**22 is the largest power of ten that float64 has exactly
 
 
-def _powers() -> np.ndarray:
-    """For each sign and exponent of float32 the power of ten whose inverse identifies its numbers.
+def _places() -> np.ndarray:
+    """For each exponent of float32 the decimal places that identify its numbers: int8[256].
 
-    The inverse is at most the distance between two numbers with that exponent: so many decimal
-    places are enough. 0 if float64 has no such power exactly.
+    A unit of the last place is at most the distance between two numbers with that exponent. -1 if
+    it takes more places than float64 has powers of ten exactly.
     """
     spacing = 2.0 ** (np.arange(256.0) - 127 - 23)
-    places = np.ceil(-np.log10(spacing)).clip(0).astype(np.int64)
-    powers = np.where(places > _MOST_PLACES, 0.0, 10.0 ** places.clip(None, _MOST_PLACES))
-    powers[0] = 0.0  # the numbers below the normal ones
-    return np.tile(powers, 2)
+    places = np.ceil(-np.log10(spacing)).clip(0)
+    places[places > _MOST_PLACES] = -1
+    places[0] = -1  # the numbers below the normal ones
+    return places.astype(np.int8)
 
 
-_POWERS = _powers()
+_PLACES = _places()
+_POWERS = np.tile(np.where(_PLACES < 0, 0.0, 10.0 ** _PLACES.clip(0)), 2)
+"""The power of ten by sign and exponent; 0 if there is none."""
 
 
 def shortest(values: np.ndarray) -> np.ndarray:
@@ -39,18 +42,32 @@ def shortest(values: np.ndarray) -> np.ndarray:
     values = np.ascontiguousarray(values, np.float32)
     flat = values.reshape(-1)
     found = np.empty(flat.shape, np.float64)
-    with np.errstate(all="ignore"):  # NaN and infinities stay as they are
-        for start in range(0, len(flat), _CHUNK):
-            stop = start + _CHUNK
-            _convert(flat[start:stop], found[start:stop])
+    if _convert(flat, found, _PLACES):
+        left = np.flatnonzero(np.isnan(found) & ~np.isnan(flat))
+        found[left] = orjson.loads(orjson.dumps(flat[left], option=orjson.OPT_SERIALIZE_NUMPY))
     return found.reshape(values.shape)
 
 
-def _convert(values: np.ndarray, found: np.ndarray) -> None:
+def _convert_in_numpy(values: np.ndarray, found: np.ndarray, _: np.ndarray) -> int:
+    """Converts most numbers; see `native_shortest.c`, which does the same.
+
+    Args:
+      values: float32[n].
+      found: float64[n], which it fills; NaN where the number is left to the caller.
+
+    Returns:
+      The count of those that are left.
+    """
+    parts = ((values[at : at + _CHUNK], found[at:]) for at in range(0, len(values), _CHUNK))
+    with np.errstate(all="ignore"):  # NaN and infinities stay as they are
+        return sum(_convert_chunk(own, into[: len(own)]) for own, into in parts)
+
+
+def _convert_chunk(values: np.ndarray, found: np.ndarray) -> int:
     found[:] = values
     at = np.flatnonzero(found != np.rint(found))  # others are exact; NaN stays NaN below
     if not len(at):
-        return
+        return 0
     few = len(at) < len(values)
     own, exact = (values[at], found[at]) if few else (values, found)
     bits = own.view(np.uint32)
@@ -58,11 +75,9 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
     # At a power of two, the numbers that round to it reach less far down than up.
     odd = (power == 0) | ((bits & 0x7FFFFF) == 0)
     if odd.any():
-        rest = np.flatnonzero(odd)
-        texts = orjson.dumps(own[rest], option=orjson.OPT_SERIALIZE_NUMPY)
         keep = np.flatnonzero(~odd)
+        found[at[odd]] = np.nan
         own, exact, power = own[keep], exact[keep], power[keep]
-        found[at[rest]] = orjson.loads(texts)
         at, few = at[keep], True
     best = _rounded(exact, power)
     power /= 10
@@ -81,6 +96,7 @@ def _convert(values: np.ndarray, found: np.ndarray) -> None:
         found[at] = best
     else:
         found[:] = best
+    return int(np.count_nonzero(odd))
 
 
 def _rounded(numbers: np.ndarray, power: np.ndarray) -> np.ndarray:
@@ -89,3 +105,9 @@ def _rounded(numbers: np.ndarray, power: np.ndarray) -> np.ndarray:
     np.rint(found, out=found)
     found /= power
     return found
+
+
+try:
+    from jaxlog._format.native_shortest import convert as _convert
+except ImportError:  # it was not built
+    _convert = _convert_in_numpy

@@ -18,9 +18,7 @@ SCORES = st.lists(st.integers(-800, 800).map(lambda i: i / 8), min_size=1, max_s
 STRATA = st.lists(SCORES.map(np.array), min_size=1, max_size=4)
 
 
-def of_scipy(
-    strata: list[np.ndarray], method: str, resamples: int = 20_000
-) -> tuple[float, float]:
+def of_scipy(strata: list[np.ndarray], method: str, resamples: int = 20_000) -> tuple[float, float]:
     """Computes the interval with SciPy alone, for strata of two or more scores."""
 
     def statistic(*samples: np.ndarray, axis: int) -> np.ndarray:

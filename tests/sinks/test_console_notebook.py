@@ -13,8 +13,9 @@ from nbclient import NotebookClient
 
 RUN = """
 import jax, jax.numpy as jnp, jaxlog
+updates = 300
 sink = {"kind": "console", "refresh_per_second": 60.0, "live": True}
-logger = jaxlog.Logger({"batched_logging_enabled": True, "sinks": [sink]}, total_updates=300)
+logger = jaxlog.Logger({"batched_logging_enabled": True, "sinks": [sink]}, total_updates=updates)
 
 def update(x, step):
     # Some work, so that there are many pictures of it.
@@ -25,7 +26,7 @@ def update(x, step):
 
 with logger.open(name="first"):
     x = jax.random.normal(jax.random.key(0), (96, 96))
-    jax.block_until_ready(jax.jit(lambda x: jax.lax.scan(update, x, jnp.arange(300)))(x))
+    jax.block_until_ready(jax.jit(lambda x: jax.lax.scan(update, x, jnp.arange(updates)))(x))
 """
 
 
@@ -58,8 +59,10 @@ def test_a_notebook_has_one_output_with_the_last_table() -> None:
     assert text.splitlines()[0] == "batch · step 299"
 
 
-STOPPED = RUN.replace("jnp.arange(300)))(x)", "jnp.arange(10**7))[0].mean())(x)").replace(
-    "jax.block_until_ready", "float"
+STOPPED = (
+    RUN.replace("updates = 300", "updates = 10**7")
+    .replace("jnp.arange(updates)))(x)", "jnp.arange(updates))[0].mean())(x)")
+    .replace("jax.block_until_ready", "float")
 )
 
 
