@@ -47,11 +47,11 @@ def needed(extra: str, *names: str) -> list[str]:
 REQUIREMENTS = [
     *PROJECT["dependencies"],
     *needed("demo", "flax"),
-    *needed("explore", "jinja2", "polars", "matplotlib", "scipy"),
+    *needed("explore", "jinja2", "polars", "matplotlib"),
     *needed("tensorboard", "tensorboardX", "crc32c"),
     *needed("arrow", "pyarrow"),
     *needed("dev", "beartype", "chex", "hypothesis", "jaxtyping"),
-    *needed("dev", "omegaconf", "pytest", "pytest-timeout"),
+    *needed("dev", "omegaconf", "pytest", "pytest-timeout", "scipy"),
 ]
 
 

@@ -35,6 +35,7 @@ def write(kinds: list[str], lanes: int, steps: int, path: Path) -> dict[str, flo
     with contextlib.redirect_stdout(io.StringIO()), logger.open(path) as run:
         logger.write(first)  # lanes are numbered and named
         run.flush()
+        time.sleep(1.0)  # a thread notes, once a run, what was run
         sizes = _size(path)
         start = time.process_time()
         logger.write(records)

@@ -309,7 +309,8 @@ class Logger(SingleEnvironmentLog):
 
     def _facts_of(self, place: RunPlace) -> dict[str, Any]:
         settings = self.settings.model_dump(mode="json")
-        found = facts(place.info, settings, devices()) | {"crossing": crossing.kind()}
+        chosen = self.settings.chosen
+        found = facts(place.info, settings, chosen, devices()) | {"crossing": crossing.kind()}
         return found if place.address is None else found | {"store": place.address}
 
     def _first_time(self, subject: str) -> bool:

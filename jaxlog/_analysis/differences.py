@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxlog._analysis.normal import quantiles_at
 from jaxlog._format.across_lanes import interquartile_mean
 
 _MOST_VALUES = 2**22
@@ -141,8 +142,6 @@ def _normal_interval(
     higher: Sequence[_Higher], probability: float, paired: bool, confidence: float
 ) -> tuple[float, float]:
     """The interval of the mean of some probabilities, by the variance of DeLong et al. (1988)."""
-    from scipy.special import ndtri
-
     variance = 0.0
     for one in higher:
         if paired:
@@ -151,7 +150,7 @@ def _normal_interval(
         else:
             variance += one.of_scores.var(ddof=1) / len(one.of_scores)
             variance += one.of_baseline.var(ddof=1) / len(one.of_baseline)
-    reach = float(ndtri((1 + confidence) / 2)) * math.sqrt(variance) / len(higher)
+    reach = float(quantiles_at((1 + confidence) / 2)) * math.sqrt(variance) / len(higher)
     return max(0.0, probability - reach), min(1.0, probability + reach)
 
 

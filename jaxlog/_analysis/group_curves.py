@@ -117,9 +117,7 @@ def curve_of(
     if task is not None:
         tasks[lane] = rows[task].rank("dense").fill_null(0).to_numpy()
     is_partial = np.isfinite(value[has]) & (rows[NONFINITE].to_numpy()[has] > 0)
-    along, point = np.unique(along[has], return_inverse=True)
-    counted = rows_that_count(numbers[lane[has]], point)
-    values = LaneValues(numbers[lane[has]], point, value[has])[counted]
+    along, values = _values_along(numbers[lane[has]], along[has], value[has])
     finite = np.isfinite(values.value)
     group_end = ends.max(initial=-np.inf)
     # A lane that logs less often than others may end one of its intervals earlier than they do.
@@ -129,8 +127,10 @@ def curve_of(
     left = np.searchsorted(np.sort(ends[ended & ~dead]), along, "left")  # lanes that ended before
     num_dead = values.num_dead(len(along))
     unfinished = is_late[with_values] & (ends < max(end, group_end))
-    (shown,) = np.nonzero(np.bincount(point[counted], finite, len(along)))
-    own = values[np.isin(values.point, shown)].renumbered()[1]
+    (shown,) = np.nonzero(np.bincount(values.point, finite, len(along)))
+    own = values
+    if len(shown) < len(along):
+        own = values[np.isin(values.point, shown)].renumbered()[1]
     lines, quantiles = [], []
     if spread == "lanes" and len(ends) > MOST_LINES:
         quantiles = _bands(own[np.isfinite(own.value)], len(shown))
@@ -157,6 +157,14 @@ def curve_of(
         int(is_partial.sum()),
         quantiles,
     )
+
+
+def _values_along(
+    lane: np.ndarray, along: np.ndarray, value: np.ndarray
+) -> tuple[np.ndarray, LaneValues]:
+    """Returns the distinct places of rows along an axis, and the values with their indices."""
+    places, point = np.unique(along, return_inverse=True)
+    return places, LaneValues(lane, point, value)[rows_that_count(lane, point)]
 
 
 def _bands(values: LaneValues, points: int) -> list[tuple[np.ndarray, np.ndarray]]:

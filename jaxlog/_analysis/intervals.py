@@ -9,12 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxlog._analysis.normal import probability_below, quantiles_at
 from jaxlog._format.across_lanes import interquartile_mean
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
 _MOST_VALUES = 2**22
 """The number of values that are resampled at a time: 32 MiB."""
+_MOST_AT_ONCE = 2**20
+"""The number of values up to which several columns are resampled together: 8 MiB."""
 _MANY = 500
 """From this number of scores on, draws are counted, not sorted."""
 _ROUNDING = 1e-12
@@ -88,7 +91,7 @@ def bootstrap_interval(
     percentile = np.empty(len(lower), bool)
     scores = sum(map(len, flat))
     values = max(scores, resamples) if scores >= _MANY else scores * resamples
-    at_a_time = max(1, _MOST_VALUES // values)
+    at_a_time = max(1, _MOST_AT_ONCE // values)
     for first in range(0, len(lower), at_a_time):
         part = slice(first, first + at_a_time)
         found = _intervals([s[:, part] for s in flat], confidence, resamples, seed)
@@ -150,9 +153,6 @@ def _intervals(
     strata: Sequence[np.ndarray], confidence: float, resamples: int, seed: int
 ) -> Interval:
     """Computes an interval per column, of strata of shape (runs, columns)."""
-    # Imported here: most users of runs need no interval. scipy.stats would take a second.
-    from scipy.special import ndtr, ndtri
-
     every = np.concatenate(strata)
     # Centred at zero, so that the mean of equal scores is exact. The mean of ten times 0.1 is not
     # 0.1, and BCa would take that rounding error for the influence of a score.
@@ -172,11 +172,11 @@ def _intervals(
     apart = means - mean
     # Sums of the same scores in another order differ in their last bits.
     apart[np.abs(apart) <= _ROUNDING * np.abs(means).max(axis=0)] = 0.0
-    bias = ndtri(((apart < 0).mean(axis=0) + (apart <= 0).mean(axis=0)) / 2)
+    bias = quantiles_at(((apart < 0).mean(axis=0) + (apart <= 0).mean(axis=0)) / 2)
     acceleration = _acceleration(sizes, order, ordered)
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    moved = bias + ndtri(tails)[:, None]
-    levels = ndtr(bias + moved / (1 - acceleration * moved))
+    moved = bias + quantiles_at(tails)[:, None]
+    levels = probability_below(bias + moved / (1 - acceleration * moved))
     none = ~(levels[0] <= levels[1])  # NaN; or the ends are swapped, by a large acceleration
     means.sort(axis=0)
     lower, upper = _quantiles(means, np.where(none, tails[:, None], levels))
@@ -195,7 +195,7 @@ def _quantiles(ordered: np.ndarray, levels: np.ndarray) -> np.ndarray:
     least = np.take_along_axis(ordered, below, axis=0)
     greatest = np.take_along_axis(ordered, np.minimum(below + 1, last), axis=0)
     part = levels * last - below
-    return least * (1 - part) + greatest * part
+    return least + (greatest - least) * part  # exact where both are equal
 
 
 def _means_of_few(

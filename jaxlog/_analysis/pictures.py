@@ -9,12 +9,12 @@ from typing import Any
 from jaxlog._format.columnar import RUN
 from jaxlog._format.events import EpisodeEvent
 from jaxlog._format.lines import KINDS
+from jaxlog._format.svg_files import episode_paths
 from jaxlog._format.whole_arrays import guessed
 from jaxlog._reading.run_frames import RunFrames
 from jaxlog._render import picture
 from jaxlog._render.foreign import is_own
 from jaxlog._run_files import read_small_below
-from jaxlog.sinks.svg import episode_paths
 
 _FIELDS = (*KINDS["episodes"].own, RUN)
 

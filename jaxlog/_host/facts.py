@@ -6,7 +6,7 @@ import platform
 import secrets
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,9 @@ def new_id() -> str:
     return secrets.token_hex(4)
 
 
-def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dict[str, Any]:
+def facts(
+    info: RunInfo, settings: Mapping[str, Any], chosen: Sequence[str], devices: list[str]
+) -> dict[str, Any]:
     """The facts that run.json has from the beginning, as plain JSON values.
 
     `WhatRan` adds those that take longer to find, such as the commit.
@@ -29,6 +31,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
     Args:
       info: the run's info, without secrets.
       settings: the logger's settings.
+      chosen: the names of those that are not as they are by default.
       devices: the devices that the program can run on.
     """
     return {
@@ -39,6 +42,7 @@ def facts(info: RunInfo, settings: Mapping[str, Any], devices: list[str]) -> dic
         "config": dict(info.config),
         "lanes": [dict(labels) for labels in info.lanes],
         "settings": without_secrets("settings", settings)[0],
+        "chosen_settings": list(chosen),
         "total_updates": info.total_updates,
         "host": socket.gethostname(),
         "versions": versions(),

@@ -184,7 +184,7 @@ def _write_draft(draft: Directory, source: SourceRun, run_id: str, place: Path, 
             f"{source.files[0]}: has nothing that can be brought in"
             + (f" ({in_words(source.left_out)})" if source.left_out else "")
         )
-    known = facts(info, {"sinks": [settings.model_dump(mode="json")]}, [])
+    known = facts(info, {"sinks": [settings.model_dump(mode="json")]}, ["sinks"], [])
     known |= {"format": FORMAT, "host": source.host, "git": source.git, "versions": {}}
     draft.save(
         known

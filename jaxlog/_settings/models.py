@@ -199,6 +199,13 @@ class LoggingConfig(BaseModel, frozen=True, extra="forbid", strict=True):
         values = (getattr(self, key) for key in type(self).model_fields)
         return hash(tuple(frozenset(v.items()) if isinstance(v, Mapping) else v for v in values))
 
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The names of the settings that are not as they are by default."""
+        default = LoggingConfig()
+        fields = type(self).model_fields
+        return tuple(key for key in fields if getattr(self, key) != getattr(default, key))
+
     def statistics_of(self, call: str, metric: str) -> tuple[str, ...]:
         """The statistics of one metric that has a value per episode."""
         if isinstance(self.statistics, tuple):

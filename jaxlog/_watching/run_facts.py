@@ -16,7 +16,6 @@ from jaxlog._format.run_file import newer_format
 from jaxlog._format.what_ran import ALERTS
 from jaxlog._host.losses import loss
 from jaxlog._run_files import count_lines, loads, read_end
-from jaxlog._settings import LoggingConfig
 from jaxlog._store.known import shown
 from jaxlog._terminal import plain
 from jaxlog._text import counted
@@ -85,7 +84,7 @@ def facts(run: ObservedRun, health: Health, lanes: Lanes, files: Sequence[Path])
     rows.append(("tags", " · ".join(run.tags), ""))
     rows.append(("note", run.note, ""))
     rows.append(("config", _pairs(known.get("config")), ""))
-    rows.append(("settings", _settings(known.get("settings")), ""))
+    rows.append(("settings", _settings(known), ""))
     rows.append(("lanes", _lanes(lanes), ""))
     rows.append(("command", _command(known.get("command")), ""))
     rows.append(("code", str(known.get("git") or ""), ""))
@@ -131,16 +130,25 @@ def _diverged(health: Health) -> str:
     return f"{where} in {health.why}".strip()
 
 
-def _settings(settings: Any) -> str:
-    """Formats the settings that differ from the default."""
+def _settings(known: Mapping[str, Any]) -> str:
+    """Formats the settings that differed from the defaults when the run was made."""
+    settings, names = known.get("settings"), known.get("chosen_settings")
     if not isinstance(settings, dict):
         return ""
-    default = LoggingConfig.model_validate({}).model_dump(mode="json")
-    chosen = {k: v for k, v in settings.items() if k not in default or v != default[k]}
+    names = names if isinstance(names, list) else _unlike_defaults(settings)
+    chosen = {name: settings[name] for name in settings if name in names}
     if isinstance(sinks := chosen.pop("sinks", None), list):
         kinds = [sink.get("kind") for sink in sinks if isinstance(sink, dict)]
         chosen["sinks"] = ", ".join(map(str, kinds))
     return _pairs(chosen)
+
+
+def _unlike_defaults(settings: Mapping[str, Any]) -> list[str]:
+    """The settings that differ from the defaults of today, for runs that do not name them."""
+    from jaxlog._settings import LoggingConfig  # it takes 0.1 s
+
+    default = LoggingConfig.model_validate({}).model_dump(mode="json")
+    return [k for k, v in settings.items() if k not in default or v != default[k]]
 
 
 def _pairs(values: Any) -> str:

@@ -23,7 +23,9 @@ from jaxlog._watching.observed_run import ObservedRun, observed
 from jaxlog._watching.run_row import RunRow, named
 from jaxlog.sinks import summaries
 
-_NOT_NEEDED = ("settings", "lane_labels", "lane_counts", "sessions", "versions")
+_NOT_NEEDED = (
+    "settings", "chosen_settings", "lane_labels", "lane_counts", "sessions", "versions",
+)  # fmt: skip
 """The facts that no filter names; thousands of runs would need much memory for them."""
 _SHARED = ("calls",)
 """The facts that most runs have in common."""

@@ -15,14 +15,23 @@ from __future__ import annotations
 import collections
 import contextlib
 import re
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, WithJsonSchema
 
 from jaxlog._format.events import EpisodeEvent, RunInfo, StepEvent
+from jaxlog._format.svg_files import (
+    FOLDER,
+    LANE,
+    LAYOUT,
+    SHEET,
+    STEPS,
+    episode_name,
+    safe_name,
+    step_name,
+)
 from jaxlog._render import Style, load, picture, sheet
 from jaxlog._render.markup import START
 from jaxlog._render.sheet import facts_of
@@ -34,20 +43,9 @@ from jaxlog._say import log as _log
 from jaxlog.sinks.renderer import OWN, Renderer
 from jaxlog.sinks.sink import Sink, SinkSettings
 
-_FOLDER = "svg"
-_STEPS = "steps"
-_SHEET = "sheet.svg"
 _STEPS_KEPT = 64
 """The number of steps whose counts of drawn episodes are kept in memory."""
 
-_STEP = r"step_(-?\d{9,})"
-_LANE = r"lane_(\d{4,})[\w.-]*\.svg"
-_LAYOUT = (
-    re.compile(rf"[\w.-]+/{_STEP}/(?:{_LANE}|sheet\.svg)"),
-    re.compile(rf"[\w.-]+/{_STEP}(?:_\d+)?\.svg"),
-    re.compile(rf"{_STEPS}/episode_\d{{6,}}/{_STEP}(?:_\d+)?\.svg"),
-)
-"""The paths of this sink's files below its folder."""
 _DRAFT_NAME = re.compile(rf"\.(.+\.svg)(?:\.[0-9a-f]{{16}})?{re.escape(DRAFT)}")
 """The names of drafts; those of jaxlog 0.1 have no random part."""
 
@@ -116,7 +114,7 @@ class SvgSink(Sink):
           NotADirectoryError: a file has the name of the folder.
         """
         assert run.directory is not None
-        folder = run.directory / _FOLDER
+        folder = run.directory / FOLDER
         if folder.exists() and not folder.is_dir():
             raise NotADirectoryError(
                 f"{folder}: is a file, and the sink svg needs a folder of this name; move it away"
@@ -131,7 +129,7 @@ class SvgSink(Sink):
     def open(self, run: RunInfo) -> None:
         """Removes the pictures of a replaced run, and of steps that a resumed run logs again."""
         assert run.directory is not None
-        self._folder = run.directory / _FOLDER
+        self._folder = run.directory / FOLDER
         replaced = run.if_exists == "replace"
         resumes = {safe_name(name): step for name, step in run.resumes.items()}
         for path, step in list(_own_files(self._folder)):
@@ -149,9 +147,9 @@ class SvgSink(Sink):
             return  # it has all its steps, of which one picture would show none
         folder = self._folder / safe_name(event.name)
         if not event.sampled:
-            self._write(_free(folder, _step(event.step)), event)
+            self._write(_free(folder, step_name(event.step)), event)
             return
-        folder = folder / _step(event.step)
+        folder = folder / step_name(event.step)
         drawn = self._drawn_of(folder)
         share = max(1, self.settings.max_episodes_per_step // max(event.num_lanes, 1))
         if sum(drawn.lanes.values()) >= self.settings.max_episodes_per_step or (
@@ -159,15 +157,15 @@ class SvgSink(Sink):
         ):
             drawn.left_out += 1
         else:
-            self._write(_free(folder, _episode(event.lane, event.episode)), event)
+            self._write(_free(folder, episode_name(event.lane, event.episode)), event)
             drawn.lanes[event.lane] += 1
         if self.settings.contact_sheet:
             self._unfinished[folder] = None
 
     def write_step(self, event: StepEvent) -> None:  # noqa: D102
         if self.settings.steps and states(event):
-            folder = self._folder / _STEPS / f"episode_{event.episode:06d}"
-            self._write(_free(folder, _step(event.step)), event)
+            folder = self._folder / STEPS / f"episode_{event.episode:06d}"
+            self._write(_free(folder, step_name(event.step)), event)
 
     def flush(self) -> None:
         """Draws the sheets of the steps with new episodes, from the episodes' files."""
@@ -177,9 +175,9 @@ class SvgSink(Sink):
             try:
                 page = sheet(pictures, self._drawn_of(folder).left_out)
             except ValueError as error:  # another program has changed a file
-                self._warn_once(folder / _SHEET, f"cannot be drawn: {error}")
+                self._warn_once(folder / SHEET, f"cannot be drawn: {error}")
             else:
-                _replace(folder / _SHEET, page)
+                _replace(folder / SHEET, page)
             del self._unfinished[folder]
 
     def close(self) -> None:  # noqa: D102
@@ -219,56 +217,9 @@ class _Drawn:
         self.left_out = 0
         for _, lane in _episodes(folder):
             self.lanes[lane] += 1
-        if (folder / _SHEET).is_file():
+        if (folder / SHEET).is_file():
             with contextlib.suppress(ValueError):  # not written by jaxlog
-                self.left_out = int(facts_of((folder / _SHEET).read_text("utf-8"))["left_out"])
-
-
-def safe_name(name: str) -> str:
-    """Converts any text to the name of a file or folder; different texts get different names.
-
-    >>> safe_name("eval"), safe_name("../eval")
-    ('eval', 'eval-18bf256a')
-    """
-    safe = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).lstrip("._-")[:40]
-    if safe == name and safe:
-        return safe
-    return f"{safe or 'unnamed'}-{zlib.crc32(name.encode('utf-8', 'surrogatepass')):08x}"
-
-
-def episode_paths(name: str, step: int, lane: int, episode: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths, in the run's directory, that the picture of an episode may have.
-
-    The first is that of a sampled episode, the second that of a single environment. If a loop
-    logged the same step again, the pictures of its later episodes have other names.
-
-    Args:
-      name: the name of the call, as in `EpisodeEvent`.
-      step: the step.
-      lane: the number of the lane.
-      episode: the summary of the episode.
-
-    >>> episode_paths("batch", 100, 3, {"environment_id": 19})[0]
-    'svg/batch/step_0000000100/lane_0003_env_000019.svg'
-    """
-    folder = f"{_FOLDER}/{safe_name(name)}/{_step(step)}"
-    return f"{folder}/{_episode(lane, episode)}.svg", f"{folder}.svg"
-
-
-def _step(step: int) -> str:
-    return f"step_{step:010d}"  # an int32 has up to 10 digits, so names sort like steps
-
-
-def _episode(lane: int, episode: Mapping[str, Any]) -> str:
-    name = f"lane_{lane:04d}"
-    environment = episode.get("batch_index", episode.get("environment_id"))
-    if environment is None:
-        return name
-    index = environment if isinstance(environment, list | tuple) else [environment]
-    try:
-        return f"{name}_env_{'-'.join(f'{int(number):06d}' for number in index)}"
-    except (TypeError, ValueError, OverflowError):
-        return f"{name}_env_{safe_name(str(environment))}"
+                self.left_out = int(facts_of((folder / SHEET).read_text("utf-8"))["left_out"])
 
 
 def _free(folder: Path, name: str) -> Path:
@@ -293,7 +244,7 @@ def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
         draft = _DRAFT_NAME.fullmatch(path.name)
         name = draft[1] if draft else path.name
         relative = path.with_name(name).relative_to(folder).as_posix()
-        found = next((match for way in _LAYOUT if (match := way.fullmatch(relative))), None)
+        found = next((match for way in LAYOUT if (match := way.fullmatch(relative))), None)
         if found and path.is_file() and (path.name != name or _is_own(path)):
             yield path, int(found[1])
 
@@ -301,7 +252,7 @@ def _own_files(folder: Path) -> Iterator[tuple[Path, int]]:
 def _episodes(folder: Path) -> Iterator[tuple[Path, int]]:
     """The pictures of the episodes of a step, with their lanes."""
     for path in sorted(folder.glob("lane_*.svg")):
-        found = re.fullmatch(_LANE, path.name)
+        found = re.fullmatch(LANE, path.name)
         if found and _is_own(path):
             yield path, int(found[1])
 

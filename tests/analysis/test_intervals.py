@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -160,6 +160,7 @@ def test_it_shifts_and_scales_with_the_scores(
 
 
 @given(STRATA)
+@example([np.array([-0.125]), np.array([0.0, 0.0])])
 def test_it_lies_within_the_scores_and_grows_with_confidence(strata: list[np.ndarray]) -> None:
     lower, upper, percentile = bootstrap_interval(strata, resamples=50)
     wider = bootstrap_interval(strata, resamples=50, confidence=0.99)
@@ -180,6 +181,8 @@ def test_each_column_has_its_own_interval(monkeypatch: pytest.MonkeyPatch) -> No
     assert lower.shape == upper.shape == (3, 5)
     one = bootstrap_interval([scores[:, 1, 2]])
     np.testing.assert_allclose((lower[1, 2], upper[1, 2]), one[:2])
+    monkeypatch.setattr(intervals, "_MOST_AT_ONCE", 1)
+    np.testing.assert_array_equal(bootstrap_interval([scores])[:2], (lower, upper))
     monkeypatch.setattr(intervals, "_MOST_VALUES", 1)
     few = bootstrap_interval([scores])  # from other draws, since these are in batches, too
     np.testing.assert_allclose(few[:2], (lower, upper), atol=0.2)

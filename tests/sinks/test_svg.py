@@ -14,8 +14,9 @@ import pytest
 
 import jaxlog
 from jaxlog._format.events import EpisodeEvent, RunInfo, StepEvent
+from jaxlog._format.svg_files import safe_name
 from jaxlog.sinks import svg
-from jaxlog.sinks.svg import SvgSettings, SvgSink, safe_name
+from jaxlog.sinks.svg import SvgSettings, SvgSink
 from tests.conftest import MakeLogger
 from tests.render.pictures import episode, grids_of, root_of, values_of, words_of
 
