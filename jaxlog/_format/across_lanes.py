@@ -76,10 +76,10 @@ def across_lanes_of_points(
     >>> found.middle.tolist(), found.logged.tolist()
     ([2.0, 5.0], [2, 1])
     """
-    weight = np.ones(len(values))
+    weight = None
     if statistic == "nonfinite":  # as in `across_lanes`; the zeros are one row with their number
         values = np.append(values, np.zeros(points))
-        weight = np.append(weight, lanes - np.bincount(point, minlength=points))
+        weight = np.append(np.ones(len(point)), lanes - np.bincount(point, minlength=points))
         point = np.append(point, np.arange(points))
         values, weight, point = values[weight > 0], weight[weight > 0], point[weight > 0]
     return _combined(
@@ -109,15 +109,16 @@ class _Points(NamedTuple):
     Attributes:
       point: the point of each entry.
       points: the number of points.
-      weight: how many equal entries each is.
+      weight: how many equal entries each is; None if each is one.
     """
 
     point: np.ndarray
     points: int
-    weight: np.ndarray
+    weight: np.ndarray | None
 
     def sum(self, entries: np.ndarray) -> np.ndarray:
-        return np.bincount(self.point, entries * self.weight, self.points)
+        weighted = entries if self.weight is None else entries * self.weight
+        return np.bincount(self.point, weighted, self.points)
 
     def min(self, entries: np.ndarray) -> np.ndarray:
         found = np.full(self.points, np.inf)

@@ -157,5 +157,9 @@ def buffers_of(head: np.ndarray, due: np.ndarray, words: np.ndarray, head_words:
       head_words: the number of rows of `Words.head`.
     """
     of_lanes = words[:, :, :head_words].swapaxes(1, 2), words[:, :, head_words:]
-    parts = [due, *(part.reshape(len(due), -1) for part in of_lanes)]
-    return np.concatenate([np.broadcast_to(head, (len(due), len(head))), *parts], axis=1)
+    parts = [np.broadcast_to(head, (len(due), len(head))), due, *of_lanes]
+    ends = np.cumsum([part[0].size for part in parts]).tolist()
+    found = np.empty((len(due), ends[-1]), np.uint32)
+    for part, begin, end in zip(parts, [0, *ends], ends, strict=False):
+        found[:, begin:end].reshape(part.shape)[...] = part  # each word is copied once
+    return found

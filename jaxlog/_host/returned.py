@@ -93,8 +93,10 @@ def _of_lanes(
     at_once = max(1, AT_ONCE // max(1, num_lanes * schema.num_words))
     for begin in range(0, len(turns), at_once):
         own = turns[begin : begin + at_once]
+        if own[-1] - own[0] < len(own):  # no turn is left out: a slice of them is no copy
+            own = slice(own[0], own[-1] + 1)
         bits, words_of_turns = due_by_turn[own], words_by_turn[own]
-        first = words_of_turns[np.arange(len(own)), (bits != 0).argmax(axis=1)]
+        first = words_of_turns[np.arange(len(bits)), (bits != 0).argmax(axis=1)]
         steps = schema.read(schema.words(first), "step").tolist()
         buffers = buffers_of(head, bits, words_of_turns, schema.head_words)
         for step, buffer in zip(steps, buffers, strict=True):
