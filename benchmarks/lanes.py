@@ -137,10 +137,11 @@ def reading(bench: Bench, turns: int) -> list[Row]:
     seconds = read["seconds"] / read_before["seconds"]
     rows = [Row("reading 80,000 lines, arrow", "jsonl before", seconds, "x", 0.05)]
     reference, _ = bench.run(Case("report", path=runs["jsonl", 10_001], before=True))
-    # The tree before takes hours for 100,000 lanes.
+    # The tree before had not ended a report of 100,000 lanes after 25 minutes, and takes 4.9 GB:
+    # the budgets are below a twentieth of that time, and a tenth of that memory.
     for lanes, shown, time, memory in (
         (10_001, "10,000 lanes, 20 steps", 0.3, 0.5),
-        (100_000, "100,000 lanes, 5 steps", 0.5, 1.0),
+        (100_000, "100,000 lanes, 5 steps", 1.0, 1.0),
     ):
         for kind in ("jsonl", "arrow"):
             found, _ = bench.run(Case("report", path=runs[kind, lanes]))
