@@ -89,6 +89,25 @@ def test_the_facts_about_the_run_are_listed(command: Command, logged: Logged) ->
     assert "lost" not in found
 
 
+def test_the_settings_are_those_that_were_chosen_when_the_run_was_made(
+    command: Command, copy: Path
+) -> None:
+    """A default of today may be another one than that of the jaxlog that wrote the run."""
+    known = json.loads((copy / "run.json").read_text())
+    chosen = known["chosen_settings"]
+    assert "log_frequency" in chosen
+    assert "sample_seed" not in chosen
+    before = rows(command("show", copy).out)["settings"]
+    change(copy, {"settings": known["settings"] | {"sample_seed": 5}})  # as by another default
+    assert rows(command("show", copy).out)["settings"] == before
+    del known["chosen_settings"]  # a run of jaxlog 0.1: the defaults of today are all there is
+    known["settings"]["sample_seed"] = 5
+    (copy / "run.json").write_text(json.dumps(known))
+    out = command("show", copy).out
+    assert "log_frequency 1 · " in out
+    assert "sample_seed 5" in out
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
