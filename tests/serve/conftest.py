@@ -146,8 +146,9 @@ class Stream:
 
 
 @pytest.fixture
-def served(sweep: Path) -> Iterator[Served]:
-    """A server for the runs of `sweep`."""
+def served(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A server for the runs of `sweep`. It answers when it has read all of them, however long."""
+    monkeypatch.setattr("jaxlog._page.answers.READING", float("inf"))
     found = Served(sweep)
     found.followed.look(all_of_it=True)
     yield found
