@@ -21,7 +21,7 @@ import numpy as np
 from jax.experimental import io_callback
 
 import jaxlog
-from benchmarks.timing import Program, Row, fastest, tell
+from benchmarks.timing import Program, Row, fastest, measured_on_one_thread, print_measured, tell
 from jaxlog._crossing import native_target
 
 STEPS, SIZE = 400, 256
@@ -317,8 +317,7 @@ def grid(turns: int) -> list[dict[str, Any]]:
 
 def main(turns: int = 25) -> list[Row]:
     """Measures, and reports the figures."""
-    rows = budgets(turns)
-    costs = grid(max(3, turns // 5))
+    rows, costs = measured_on_one_thread("benchmarks.crossing", turns)
     of_grid = "microseconds a step, over the same program without logging"
     tell("crossing", rows, costs, of_grid, turns=turns, steps=STEPS, matrices=SIZE)
     return rows
@@ -327,4 +326,9 @@ def main(turns: int = 25) -> list[Row]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=25)
-    main(parser.parse_args().turns)
+    parser.add_argument("--here", action="store_true", help="measure, and print JSON")
+    given = parser.parse_args()
+    if given.here:
+        print_measured(budgets(given.turns), grid(max(3, given.turns // 5)))
+    else:
+        main(given.turns)

@@ -9,13 +9,9 @@ its Breakout-MinAtar. Times are those of the processor, for one thread.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any, Literal, NamedTuple, cast
 
 import gymnax
@@ -25,7 +21,15 @@ import optax
 from flax import linen as nn
 
 import jaxlog
-from benchmarks.timing import Program, Row, fastest, tell, typical
+from benchmarks.timing import (
+    Program,
+    Row,
+    fastest,
+    measured_on_one_thread,
+    print_measured,
+    tell,
+    typical,
+)
 from examples.ppo_cartpole import ActorCritic, Config, Steps, estimate_advantages, log_prob_of
 
 Mode = Literal["plain", "recorded", "returned"]
@@ -170,20 +174,9 @@ def memory(program: Any, carry: Carry) -> int:
 
 
 def main(turns: int) -> list[Row]:
-    """Measures, prints, and returns the figures.
-
-    It measures in a process of its own, where XLA uses one thread: with several, the time that they
-    wait for each other is larger than what is measured.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.episodes", "--turns", str(turns), "--here"],
-        env={**os.environ, "NPROC": "1"},  # --xla_cpu_multi_thread_eigen=false changes nothing
-        stdout=subprocess.PIPE,
-        check=True,
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
-    rows = [Row(**row) for row in found["rows"]]
-    tell("episodes", rows, found["grid"], "one step of a rollout with random actions, one thread")
+    """Measures, prints, and returns the figures."""
+    rows, grid = measured_on_one_thread("benchmarks.episodes", turns)
+    tell("episodes", rows, grid, "one step of a rollout with random actions, one thread")
     return rows
 
 
@@ -242,7 +235,6 @@ if __name__ == "__main__":
     parser.add_argument("--here", action="store_true", help="measure, and print JSON")
     given = parser.parse_args()
     if given.here:
-        of_rows, of_grid = measured(given.turns)
-        print(json.dumps({"rows": [asdict(row) for row in of_rows], "grid": of_grid}))
+        print_measured(*measured(given.turns))
     else:
         main(given.turns)

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +100,30 @@ def _times(programs: Mapping[str, Program], turns: int, clock: Clock) -> dict[st
         order.reverse()
     gc.unfreeze()
     return times
+
+
+def measured_on_one_thread(module: str, turns: int) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows and the grid of a benchmark, from a process of its own where XLA has one thread.
+
+    With several, the time that they wait for each other varies by more than what is measured.
+
+    Args:
+      module: the benchmark, which prints them with `print_measured` if it gets `--here`.
+      turns: its turns.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--turns", str(turns), "--here"],
+        env={**os.environ, "NPROC": "1"},  # --xla_cpu_multi_thread_eigen=false changes nothing
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    return [Row(**row) for row in found["rows"]], found["grid"]
+
+
+def print_measured(rows: Sequence[Row], grid: Sequence[Mapping[str, Any]]) -> None:
+    """Prints rows and a grid for `measured_on_one_thread`."""
+    print(json.dumps({"rows": [asdict(row) for row in rows], "grid": grid}))
 
 
 def machine() -> dict[str, Any]:
