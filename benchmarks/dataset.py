@@ -50,16 +50,6 @@ def read(directory: Path, executor: Executor | None) -> Program:
     return program
 
 
-def half_of_processor_time(program: Program, turns: int) -> float:
-    """Half of the processor time of this process, the least of some turns, in seconds."""
-    found = []
-    for _ in range(turns):
-        begin = time.process_time()
-        program()
-        found.append(time.process_time() - begin)
-    return min(found) / 2
-
-
 def first(where: Path, bytecode: Path) -> tuple[float, float]:
     """The seconds of a query in a new process, with imports, and its peak memory in megabytes."""
     done = subprocess.run(
@@ -93,7 +83,8 @@ def main(turns: int) -> list[Row]:
             },
             turns,
         )
-        least = half_of_processor_time(read(root / "runs", None), turns)
+        one = {"one process": read(root / "runs", None)}
+        least = fastest(one, turns, time.process_time)["one process"] / 2
         new = {
             what: [first(root / what, root / "bytecode") for _ in range(turns)]
             for what in ("runs", "runs-set", "many-set")

@@ -18,13 +18,12 @@ from typing import NamedTuple
 
 from benchmarks.history import extract
 from benchmarks.page import ROOT
-from benchmarks.timing import Row, tell
+from benchmarks.timing import ONE_THREAD, Row, tell
 
 BEFORE = "8e1bcbc5b30ec0e2aebf7bedfe3822943d22397b"
 """The last commit in whose events each lane was an object."""
 CASE = Path(__file__).with_name("lanes_case.py")
 FOUR = ("jsonl", "console", "tensorboard", "svg")
-ONE_CORE = {"NPROC": "1"}  # --xla_cpu_multi_thread_eigen=false changes nothing
 
 Figures = Mapping[str, float]
 
@@ -181,7 +180,7 @@ def training(bench: Bench) -> tuple[list[Row], list[dict[str, object]]]:
         )
         for kind, found in memory.items()
     ]
-    found, _ = bench.run(Case("train", 10_000, 300, ("arrow",), environment=ONE_CORE))
+    found, _ = bench.run(Case("train", 10_000, 300, ("arrow",), environment=ONE_THREAD))
     ratio = found["logged"] / found["silent"]
     what = "training with 10,000 lanes, arrow, a step of 2 ms on one core"
     return [*rows, Row(what, "no logging", ratio, "x", 1.1)], grid

@@ -27,6 +27,9 @@ Program = Callable[[], None]
 Clock = Callable[[], float]
 """Returns seconds. With `time.process_time`, the processors' time of all threads, other processes
 of a busy machine count less."""
+ONE_THREAD = {"NPROC": "1"}
+"""The environment with which XLA has one thread; `--xla_cpu_multi_thread_eigen=false` changes
+nothing."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def measured_on_one_thread(module: str, turns: int) -> tuple[list[Row], list[dic
     """
     done = subprocess.run(
         [sys.executable, "-m", module, "--turns", str(turns), "--here"],
-        env={**os.environ, "NPROC": "1"},  # --xla_cpu_multi_thread_eigen=false changes nothing
+        env={**os.environ, **ONE_THREAD},
         stdout=subprocess.PIPE,
         check=True,
     )
